@@ -1,0 +1,1 @@
+//! What the publisher says to AWS.

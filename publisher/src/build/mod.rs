@@ -1,0 +1,1 @@
+//! How a layer zip comes into being.

@@ -1,0 +1,44 @@
+//! What can be asked for on the command line, and nothing else.
+
+use crate::{failure::Failure, steps, ui::Ui};
+use clap::{Parser, Subcommand};
+
+/// Builds the Sentry Lambda extension, publishes it as layers to every AWS region, and tells you the ARN.
+#[derive(Parser)]
+#[command(name = "publisher", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print results as JSON, for machines
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One verb each; its arguments and its work are in the step of the same name.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Build the extension and assemble the layer zips
+    Build(steps::build::Build),
+    /// Publish the zips as public layers; prints the plan, acts only on --execute
+    Publish(steps::publish::Publish),
+    /// Read every published layer back and compare it with dist/layers.json
+    Verify(steps::verify::Verify),
+    /// Print the ARN to attach to a function
+    Arn(steps::arn::Arn),
+    /// Say what is installed, what is missing, and the command that mends it
+    Doctor(steps::doctor::Doctor),
+}
+
+impl Command {
+    /// Runs the verb.
+    pub fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        match self {
+            Self::Build(step) => step.run(ui),
+            Self::Publish(step) => step.run(ui),
+            Self::Verify(step) => step.run(ui),
+            Self::Arn(step) => step.run(ui),
+            Self::Doctor(step) => step.run(ui),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `dist/build.json`: what `publisher build` made, from what and with what. `publish` reads it.
+
+use crate::arch::Arch;
+use serde::{Deserialize, Serialize};
+
+/// The file's name inside the output folder.
+pub const FILE: &str = "build.json";
+
+/// The shape of `build.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BuildManifest {
+    /// Version of this shape: 1.
+    pub schema: u32,
+    /// The workspace's version, e.g. `0.1.0`.
+    pub version: String,
+    /// The commit built, 40 hex digits, with `-dirty` behind it when the work tree had changes; `unknown` outside git.
+    pub commit: String,
+    /// The tools that made the bytes.
+    pub toolchain: Toolchain,
+    /// One for each zip, in the order of `Arch::ALL`.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// The tools that made the bytes, each as it states its own version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Toolchain {
+    /// `rustc --version`.
+    pub rustc: String,
+    /// `cargo lambda --version`.
+    pub cargo_lambda: String,
+    /// `zig version`.
+    pub zig: String,
+    /// Where musl's std came from: `prebuilt` or `source`.
+    pub std: String,
+}
+
+/// One layer zip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// The architecture of the binary inside.
+    pub arch: Arch,
+    /// The file's name, beside `build.json`.
+    pub file: String,
+    /// Lower-case hex sha256 of the zip. (Lambda's `CodeSha256` is the same digest in base64.)
+    pub sha256: String,
+    /// The zip's size in bytes.
+    pub size: u64,
+    /// Lower-case hex sha256 of the extension's binary.
+    pub binary_sha256: String,
+    /// The binary's size in bytes.
+    pub binary_size: u64,
+}

@@ -1,0 +1,2 @@
+//! The publisher, driven as its users drive it.
+#![allow(missing_docs)]
