@@ -1,1 +1,23 @@
-//! Sentry Lambda extension.
+//! A Lambda extension that takes Sentry envelopes from any SDK on localhost and gets them to Sentry.
+//!
+//! What flows where:
+//!
+//! - `main` reads arguments and environment (`cli`, `config`) and wires up the rest;
+//! - an SDK posts to the `gateway`, which checks who sends what to where, and answers at once;
+//! - the `relay` holds the envelope in a queue bounded in bytes, delivers it and keeps the books;
+//! - the `lifecycle` talks to Lambda: registers, takes events, and drains the relay at SHUTDOWN;
+//! - `task` keeps panics from ending the process, and `log` is the only voice.
+
+pub mod cli;
+pub mod config;
+pub mod gateway;
+pub mod lifecycle;
+pub mod log;
+pub mod relay;
+pub mod task;
+
+/// `0.1.0`, or `0.1.0 (0123456789ab)` where the build knows its commit.
+pub const VERSION: &str = match option_env!("SENTRY_EXTENSION_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};

@@ -1,2 +1,139 @@
-//! Wiring.
-fn main() {}
+//! Wiring: arguments → config → listeners → lifecycle.
+
+use sentry_lambda_extension::cli::{self, Mode};
+use sentry_lambda_extension::config::{Config, Overrides};
+use sentry_lambda_extension::gateway::{self, Unbound};
+use sentry_lambda_extension::lifecycle::{ExtensionName, Life, RuntimeApi};
+use sentry_lambda_extension::relay::Relay;
+use sentry_lambda_extension::{VERSION, log, task};
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What a standalone relay takes to drain; container runtimes kill after ten seconds.
+const STANDALONE_DRAIN: Duration = Duration::from_secs(8);
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args().skip(1)) {
+        Ok(Mode::Help) => say(cli::HELP),
+        Ok(Mode::Version) => say(&format!("sentry-lambda-extension {VERSION}")),
+        Ok(Mode::Standalone(overrides)) => run(standalone(configure(overrides))),
+        Ok(Mode::Lambda) => match var("AWS_LAMBDA_RUNTIME_API") {
+            Some(api) => run(lambda(RuntimeApi(api), configure(Overrides::default()))),
+            None => complain(
+                USAGE,
+                "AWS_LAMBDA_RUNTIME_API is not set: this is not AWS Lambda; use --standalone to run without it",
+            ),
+        },
+        Err(error) => complain(USAGE, &error.to_string()),
+    }
+}
+
+/// Set and not empty: Lambda's console makes empty variables easily.
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn configure(overrides: Overrides) -> Config {
+    let (config, warnings) = Config::read(var, overrides);
+    log::set_level(config.log);
+    task::log_panics();
+    for warning in warnings {
+        log::warn(&warning, &[]);
+    }
+    config
+}
+
+fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            // A name that is being looked up holds a thread; nobody waits for it any more.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => complain(FAILED, &format!("cannot start: {error}")),
+    }
+}
+
+/// Runs as a Lambda extension until SHUTDOWN.
+async fn lambda(api: RuntimeApi, config: Config) -> ExitCode {
+    let (bound, unbound) = gateway::bind(&config);
+    let config = Arc::new(config);
+    let relay = Relay::start(&config);
+    let life = Arc::new(Life::new(api, name(), config.managed_instances));
+    // First in line: what comes before `/register` is cold start.
+    let mut living = tokio::spawn(Arc::clone(&life).run(relay.clone()));
+    serve(bound, &unbound, &config, &relay);
+    // In a task of its own, so that a panic ends the task and not the process.
+    while let Err(error) = living.await {
+        log::error("the lifecycle came to grief and goes on", &[("error", &error)]);
+        living = tokio::spawn(Arc::clone(&life).run(relay.clone()));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs without Lambda until a signal ends it.
+async fn standalone(config: Config) -> ExitCode {
+    let (bound, unbound) = gateway::bind(&config);
+    if bound.is_empty() {
+        gateway::report(&bound, &unbound);
+        return complain(FAILED, "no address to listen on: name a free one with --listen");
+    }
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return complain(FAILED, "cannot listen for signals");
+    };
+    let relay = Relay::start(&config);
+    serve(bound, &unbound, &Arc::new(config), &relay);
+    let mut either = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
+    either().await;
+    log::info("shutting down", &[("reason", &"signal")]);
+    // A second signal is impatience.
+    tokio::select! { () = relay.drain(STANDALONE_DRAIN) => {}, () = either() => {} }
+    relay.log_ledger();
+    ExitCode::SUCCESS
+}
+
+fn serve(bound: Vec<TcpListener>, unbound: &[Unbound], config: &Arc<Config>, relay: &Relay) {
+    gateway::report(&bound, unbound);
+    for listener in bound {
+        let (config, relay) = (Arc::clone(config), relay.clone());
+        task::supervise("listener", move || {
+            let listener = listener.try_clone().and_then(tokio::net::TcpListener::from_std);
+            let (config, relay) = (Arc::clone(&config), relay.clone());
+            async move {
+                match listener {
+                    Ok(listener) => gateway::serve(listener, config, relay).await,
+                    Err(error) => log::error("cannot serve a listener", &[("error", &error)]),
+                }
+            }
+        });
+    }
+}
+
+/// Lambda knows an extension by its file's base name, whatever it was renamed to.
+fn name() -> ExtensionName {
+    let path = std::env::args().next().unwrap_or_default();
+    let base = Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
+    ExtensionName(base.unwrap_or_else(|| "sentry-lambda-extension".to_owned()))
+}
+
+fn say(text: &str) -> ExitCode {
+    // A closed pipe is the reader's choice.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+fn complain(code: u8, text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "sentry-lambda-extension: {text}");
+    ExitCode::from(code)
+}

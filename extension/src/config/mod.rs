@@ -1,0 +1,294 @@
+//! Environment → [`Config`] and warnings: pure, and never fails. A bad setting falls back to its default.
+
+mod dsn;
+mod hosts;
+mod units;
+mod upstream;
+
+pub use dsn::{Dsn, ProjectId, PublicKey};
+pub use hosts::AllowedHosts;
+pub use upstream::{InvalidUrl, Scheme, Upstream};
+
+use crate::log::Level;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const MIB: usize = 1 << 20;
+/// What is assumed of a machine that does not say what memory the function has.
+const UNKNOWN_MEMORY: usize = 1024 * MIB;
+/// Of today's Node SDK tunnel, and of the DSN rewriting of the layers of 2022.
+const DEFAULT_PORTS: [u16; 2] = [9000, 5333];
+/// The Runtime API and telemetry live there.
+const RESERVED_PORT: u16 = 9001;
+
+/// All that the extension lets its user decide. Names and defaults: README.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where everything goes; without it the `dsn` in each envelope's header decides.
+    pub upstream: Option<Upstream>,
+    /// Set where a setting points at this extension itself: what to tell the SDK when nothing else is left.
+    pub upstream_mistake: Option<String>,
+    /// Hosts that an envelope's `dsn` may name.
+    pub allowed_hosts: AllowedHosts,
+    /// Loopback addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Bound of the queue, bytes.
+    pub buffer: usize,
+    /// Largest decompressed envelope, bytes.
+    pub max_body: usize,
+    /// Bound of one exchange with upstream, from connecting to the answer.
+    pub timeout: Duration,
+    /// PEM files of further roots.
+    pub ca_bundles: Vec<PathBuf>,
+    /// How much is logged.
+    pub log: Level,
+    /// Whether the function runs on Lambda Managed Instances, where INVOKE cannot be registered.
+    pub managed_instances: bool,
+}
+
+/// What the command line of `--standalone` says instead of the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Instead of the loopback addresses of `SENTRY_EXTENSION_PORTS`, unless empty.
+    pub listen: Vec<SocketAddr>,
+    /// Instead of `SENTRY_EXTENSION_UPSTREAM`.
+    pub upstream: Option<Upstream>,
+}
+
+impl Config {
+    /// Reads the settings through `var`, which gives a variable's value where it is set and not empty.
+    /// Warnings say what was wrong with a setting and what is done instead; they hold no secrets.
+    pub fn read(var: impl Fn(&str) -> Option<String>, overrides: Overrides) -> (Self, Vec<String>) {
+        let mut reader = Reader { var: &var, warnings: Vec::new() };
+
+        let listen = if overrides.listen.is_empty() { loopback(&reader.ports()) } else { overrides.listen };
+        let explicit =
+            overrides.upstream.or_else(|| reader.parsed("SENTRY_EXTENSION_UPSTREAM", Upstream::parse));
+        let extension_dsn = reader.parsed("SENTRY_EXTENSION_DSN", Dsn::parse).map(|d| d.upstream);
+        let sentry_dsn = reader.parsed("SENTRY_DSN", Dsn::parse).map(|d| d.upstream);
+
+        let mut upstreams = Vec::new();
+        let mut upstream_mistake = None;
+        for (name, upstream) in [
+            ("SENTRY_EXTENSION_UPSTREAM", explicit),
+            ("SENTRY_EXTENSION_DSN", extension_dsn),
+            ("SENTRY_DSN", sentry_dsn),
+        ] {
+            match upstream {
+                // With another setting above it, it is no mistake: the SDK reads SENTRY_DSN too.
+                Some(upstream) if is_loop(&listen, &upstream) => {
+                    let shadowed = !upstreams.is_empty();
+                    if !shadowed {
+                        let mistake = format!(
+                            "{name} points at this extension itself ({upstream}): put the real DSN into SENTRY_EXTENSION_DSN"
+                        );
+                        reader.warnings.push(mistake.clone());
+                        upstream_mistake = Some(mistake);
+                    }
+                }
+                Some(upstream) => upstreams.push(upstream),
+                None => {}
+            }
+        }
+        let mut allowed_hosts = AllowedHosts::new(&upstreams);
+        for pattern in reader.list("SENTRY_EXTENSION_ALLOWED_HOSTS") {
+            if !allowed_hosts.add(&pattern) {
+                reader.warn(
+                    "SENTRY_EXTENSION_ALLOWED_HOSTS",
+                    "has an entry that is no host",
+                    "it is ignored",
+                );
+            }
+        }
+
+        let memory = var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|m| m.parse::<usize>().ok());
+        let memory = memory.map_or(UNKNOWN_MEMORY, |mib| mib.saturating_mul(MIB));
+        let default_buffer = (memory / 16).max(4 * MIB);
+        let buffer = reader.size("SENTRY_EXTENSION_BUFFER", default_buffer);
+        let max_body = reader.size("SENTRY_EXTENSION_MAX_BODY", 20 * MIB).min(buffer);
+
+        let config = Self {
+            upstream: upstreams.into_iter().next(),
+            upstream_mistake,
+            allowed_hosts,
+            listen,
+            buffer,
+            max_body,
+            timeout: reader.duration("SENTRY_EXTENSION_TIMEOUT", Duration::from_secs(2)),
+            ca_bundles: ["SENTRY_EXTENSION_CA_BUNDLE", "SSL_CERT_FILE"]
+                .into_iter()
+                .filter_map(|name| var(name).map(PathBuf::from))
+                .collect(),
+            log: reader.level(),
+            managed_instances: var("AWS_LAMBDA_INITIALIZATION_TYPE")
+                .is_some_and(|kind| kind == "lambda-managed-instances"),
+        };
+        (config, reader.warnings)
+    }
+
+    /// Whether an upstream is one of our own listeners, so that an envelope would go round in circles.
+    pub fn is_loop(&self, upstream: &Upstream) -> bool {
+        is_loop(&self.listen, upstream)
+    }
+}
+
+fn is_loop(listen: &[SocketAddr], upstream: &Upstream) -> bool {
+    upstream.is_loopback() && listen.iter().any(|addr| addr.port() == upstream.port())
+}
+
+fn loopback(ports: &[u16]) -> Vec<SocketAddr> {
+    let v4 = ports.iter().map(|port| (Ipv4Addr::LOCALHOST, *port).into());
+    let v6 = ports.iter().map(|port| (Ipv6Addr::LOCALHOST, *port).into());
+    v4.chain(v6).collect()
+}
+
+struct Reader<'a> {
+    var: &'a dyn Fn(&str) -> Option<String>,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn warn(&mut self, name: &str, what: impl std::fmt::Display, instead: impl std::fmt::Display) {
+        self.warnings.push(format!("{name} {what}: {instead}"));
+    }
+
+    fn parsed<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, InvalidUrl>) -> Option<T> {
+        let text = (self.var)(name)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.warn(name, why, "it is ignored");
+                None
+            }
+        }
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let text = (self.var)(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn size(&mut self, name: &str, default: usize) -> usize {
+        let Some(text) = (self.var)(name) else { return default };
+        units::size(&text).filter(|bytes| *bytes > 0).unwrap_or_else(|| {
+            self.warn(name, "is not a size like 16MiB", format_args!("{default} bytes are used"));
+            default
+        })
+    }
+
+    fn duration(&mut self, name: &str, default: Duration) -> Duration {
+        let Some(text) = (self.var)(name) else { return default };
+        units::duration(&text).filter(|d| !d.is_zero()).unwrap_or_else(|| {
+            self.warn(name, "is not a duration like 2s or 1500ms", format_args!("{default:?} is used"));
+            default
+        })
+    }
+
+    fn level(&mut self) -> Level {
+        let Some(text) = (self.var)("SENTRY_EXTENSION_LOG") else { return Level::Info };
+        Level::parse(&text).unwrap_or_else(|| {
+            self.warn("SENTRY_EXTENSION_LOG", "is none of off, error, warn, info, debug", "info is used");
+            Level::Info
+        })
+    }
+
+    fn ports(&mut self) -> Vec<u16> {
+        const NAME: &str = "SENTRY_EXTENSION_PORTS";
+        let mut ports = Vec::new();
+        for text in self.list(NAME) {
+            match text.parse::<u16>() {
+                Ok(RESERVED_PORT) => self.warn(NAME, "has 9001, which is Lambda's own", "it is left out"),
+                Ok(port) if port != 0 && !ports.contains(&port) => ports.push(port),
+                Ok(0) | Err(_) => self.warn(NAME, "has an entry that is no port", "it is left out"),
+                Ok(_) => {}
+            }
+        }
+        if ports.is_empty() { DEFAULT_PORTS.to_vec() } else { ports }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(vars: &[(&str, &str)]) -> (Config, Vec<String>) {
+        Config::read(
+            |name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
+            Overrides::default(),
+        )
+    }
+
+    const DSN: &str = "https://a94ae32be2584e0bbd7a4cbb95971fee@o1.ingest.sentry.io/42";
+
+    #[test]
+    fn nothing_set() {
+        let (config, warnings) = read(&[]);
+        assert!(warnings.is_empty());
+        assert_eq!(config.upstream, None);
+        assert_eq!(config.listen.len(), 4);
+        assert_eq!(config.buffer, 64 * MIB);
+        assert_eq!(config.max_body, 20 * MIB);
+        assert_eq!(config.timeout, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn the_buffer_follows_the_functions_memory() {
+        let (config, _) = read(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")]);
+        assert_eq!((config.buffer, config.max_body), (8 * MIB, 8 * MIB));
+        let (config, _) = read(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "10240")]);
+        assert_eq!((config.buffer, config.max_body), (640 * MIB, 20 * MIB));
+    }
+
+    #[test]
+    fn upstreams_in_their_order() {
+        let real = ("SENTRY_DSN", DSN);
+        let (config, _) = read(&[real]);
+        assert_eq!(config.upstream.unwrap().host(), "o1.ingest.sentry.io");
+        let own = ("SENTRY_EXTENSION_DSN", "https://k@sentry.example.com/1");
+        let (config, _) = read(&[real, own]);
+        assert_eq!(config.upstream.unwrap().host(), "sentry.example.com");
+        let explicit = ("SENTRY_EXTENSION_UPSTREAM", "http://relay.example.com:3000");
+        let (config, _) = read(&[real, own, explicit]);
+        assert_eq!(config.upstream.unwrap().host(), "relay.example.com");
+        assert!(config.allowed_hosts.contains("sentry.example.com"));
+    }
+
+    #[test]
+    fn an_upstream_that_is_ourselves_is_named_as_the_mistake_it_is() {
+        let local = ("SENTRY_DSN", "http://a94ae32be2584e0bbd7a4cbb95971fee@localhost:9000/42");
+        let (config, warnings) = read(&[local]);
+        assert_eq!(config.upstream, None);
+        assert!(config.upstream_mistake.unwrap().contains("SENTRY_EXTENSION_DSN"));
+        assert_eq!(warnings.len(), 1);
+        let (config, warnings) = read(&[local, ("SENTRY_EXTENSION_DSN", DSN)]);
+        assert_eq!(config.upstream.unwrap().host(), "o1.ingest.sentry.io");
+        assert!(warnings.is_empty());
+        assert!(!config.allowed_hosts.contains("localhost"));
+    }
+
+    #[test]
+    fn bad_settings_fall_back_with_a_warning_that_holds_no_secret() {
+        let (config, warnings) = read(&[
+            ("SENTRY_DSN", "a94ae32be2584e0bbd7a4cbb95971fee"),
+            ("SENTRY_EXTENSION_BUFFER", "lots"),
+            ("SENTRY_EXTENSION_TIMEOUT", "soon"),
+            ("SENTRY_EXTENSION_LOG", "loud"),
+            ("SENTRY_EXTENSION_PORTS", "9001,nine,0"),
+            ("SENTRY_EXTENSION_ALLOWED_HOSTS", "*"),
+        ]);
+        let (default, _) = read(&[]);
+        assert_eq!(config, default);
+        assert_eq!(warnings.len(), 8);
+        assert!(warnings.iter().all(|w| !w.contains("a94ae32b")), "{warnings:?}");
+    }
+
+    #[test]
+    fn ports_on_request() {
+        let (config, _) = read(&[("SENTRY_EXTENSION_PORTS", "3000, 9000,3000")]);
+        let ports: Vec<u16> = config.listen.iter().map(SocketAddr::port).collect();
+        assert_eq!(ports, [3000, 9000, 3000, 9000]);
+        assert!(config.is_loop(&Upstream::parse("http://[::1]:3000").unwrap()));
+        assert!(!config.is_loop(&Upstream::parse("http://127.0.0.1:5333").unwrap()));
+    }
+}

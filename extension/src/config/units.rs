@@ -1,0 +1,59 @@
+//! Sizes and durations as people write them in settings.
+
+use std::time::Duration;
+
+/// `16MiB`, `16MB`, `16M`, `512KiB`, `65536`: bytes. Decimal and binary units are the same here: a bound, not a bill.
+pub(super) fn size(text: &str) -> Option<usize> {
+    let (number, unit) = split(text)?;
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    usize::try_from(number).ok()?.checked_mul(factor)
+}
+
+/// `2s`, `1500ms`, `2` (seconds).
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
+    match unit.to_ascii_lowercase().as_str() {
+        "ms" => Some(Duration::from_millis(number)),
+        "" | "s" => Some(Duration::from_secs(number)),
+        _ => None,
+    }
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(end)?;
+    Some((number.parse().ok()?, unit.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("16MiB"), Some(16 << 20));
+        assert_eq!(size(" 16 mb "), Some(16 << 20));
+        assert_eq!(size("512k"), Some(512 << 10));
+        assert_eq!(size("65536"), Some(65_536));
+        for odd in ["", "MiB", "-1", "1.5MiB", "1TiB", "99999999999999999999", "18446744073709551615GiB"] {
+            assert_eq!(size(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("2s"), Some(Duration::from_secs(2)));
+        assert_eq!(duration("1500ms"), Some(Duration::from_millis(1500)));
+        assert_eq!(duration("3"), Some(Duration::from_secs(3)));
+        for odd in ["", "s", "2m", "-2s", "1.5s"] {
+            assert_eq!(duration(odd), None, "{odd}");
+        }
+    }
+}

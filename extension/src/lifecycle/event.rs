@@ -1,0 +1,80 @@
+//! What `/event/next` answers, read leniently: RIE and Lambda differ, and unknown kinds will come.
+
+use serde::Deserialize;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// An event of the lifecycle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The function is invoked.
+    Invoke {
+        /// When the invocation will be ended, by the wall clock.
+        deadline: Option<SystemTime>,
+    },
+    /// The environment ends.
+    Shutdown {
+        /// When the processes will be killed, by the wall clock.
+        deadline: Option<SystemTime>,
+        /// `spindown`, `timeout`, `failure`, in whatever spelling.
+        reason: String,
+    },
+    /// Something newer than this extension.
+    Unknown(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    event_type: Option<String>,
+    // Lambda sends an integer; a float or a string must not cost the whole event.
+    deadline_ms: Option<serde_json::Value>,
+    shutdown_reason: Option<serde_json::Value>,
+}
+
+impl Event {
+    /// Reads an answer's body; `None`: not even JSON.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let wire: Wire = serde_json::from_slice(body).ok()?;
+        let milliseconds = wire.deadline_ms.as_ref().and_then(serde_json::Value::as_u64);
+        let deadline = milliseconds.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+        let kind = wire.event_type.unwrap_or_default();
+        Some(match kind.as_str() {
+            "INVOKE" => Self::Invoke { deadline },
+            "SHUTDOWN" => {
+                let reason = wire.shutdown_reason.as_ref().and_then(|r| r.as_str()).unwrap_or("unknown");
+                Self::Shutdown { deadline, reason: reason.chars().take(64).collect() }
+            }
+            _ => Self::Unknown(kind.chars().take(64).collect()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lambda_sends() {
+        let invoke = br#"{"eventType":"INVOKE","deadlineMs":1700000000000,"requestId":"r","tracing":{}}"#;
+        let deadline = Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        assert_eq!(Event::parse(invoke), Some(Event::Invoke { deadline }));
+        for reason in ["spindown", "SandboxTerminated", "a reason of the future"] {
+            let body = format!(
+                r#"{{"eventType":"SHUTDOWN","shutdownReason":"{reason}","deadlineMs":1700000000000}}"#
+            );
+            let event = Event::Shutdown { deadline, reason: reason.to_owned() };
+            assert_eq!(Event::parse(body.as_bytes()), Some(event));
+        }
+    }
+
+    #[test]
+    fn what_nobody_should_send() {
+        let lenient = br#"{"eventType":"SHUTDOWN","deadlineMs":"soon","shutdownReason":7}"#;
+        let event = Event::Shutdown { deadline: None, reason: "unknown".to_owned() };
+        assert_eq!(Event::parse(lenient), Some(event));
+        let strange = br#"{"eventType":"RESTORE"}"#;
+        assert_eq!(Event::parse(strange), Some(Event::Unknown("RESTORE".to_owned())));
+        assert_eq!(Event::parse(b"{}"), Some(Event::Unknown(String::new())));
+        assert_eq!(Event::parse(b"<html>"), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! One JSON object a line on stdout, which Lambda carries into the function's log group.
+//!
+//! Nothing per envelope above `debug`. Secrets stay out by construction: the types that hold a key
+//! (`PublicKey`, `Dsn`) print it masked, and no raw setting is ever a field.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How much is said, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// Nothing at all.
+    Off,
+    /// Data or the extension's own work is lost.
+    Error,
+    /// Something is not as the user wanted it.
+    Warn,
+    /// Milestones: a few lines in an environment's life.
+    Info,
+    /// Every envelope and every flush.
+    Debug,
+}
+
+impl Level {
+    /// The level of that name, as `SENTRY_EXTENSION_LOG` spells it.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "off" => Self::Off,
+            "error" => Self::Error,
+            "warn" | "warning" => Self::Warn,
+            "info" => Self::Info,
+            "debug" => Self::Debug,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// Sets the level of the whole process.
+pub fn set_level(level: Level) {
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Whether a line of this level would be written; for what is costly to put together.
+pub fn enabled(level: Level) -> bool {
+    level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// A named value of a log line.
+pub type Field<'a> = (&'a str, &'a dyn Display);
+
+/// Data or the extension's own work is lost.
+pub fn error(message: &str, fields: &[Field<'_>]) {
+    write(Level::Error, message, fields);
+}
+
+/// Something is not as the user wanted it.
+pub fn warn(message: &str, fields: &[Field<'_>]) {
+    write(Level::Warn, message, fields);
+}
+
+/// A milestone.
+pub fn info(message: &str, fields: &[Field<'_>]) {
+    write(Level::Info, message, fields);
+}
+
+/// Every envelope and every flush.
+pub fn debug(message: &str, fields: &[Field<'_>]) {
+    write(Level::Debug, message, fields);
+}
+
+fn write(level: Level, message: &str, fields: &[Field<'_>]) {
+    if !enabled(level) {
+        return;
+    }
+    let line = line(level, SystemTime::now(), message, fields);
+    // A closed stdout must not cost the function anything, and there is nobody left to tell.
+    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+}
+
+fn line(level: Level, now: SystemTime, message: &str, fields: &[Field<'_>]) -> String {
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+    let mut line = String::with_capacity(160);
+    // Writing to a String cannot fail.
+    let _ = write!(line, r#"{{"ts":{seconds:.3},"level":"{}","message":"#, level.name());
+    push_string(&mut line, message);
+    for (name, value) in fields {
+        line.push(',');
+        push_string(&mut line, name);
+        line.push(':');
+        push_string(&mut line, &value.to_string());
+    }
+    line.push_str("}\n");
+    line
+}
+
+fn push_string(line: &mut String, text: &str) {
+    line.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '\n' => line.push_str("\\n"),
+            c if c.is_control() => {
+                let _ = write!(line, "\\u{:04x}", c as u32);
+            }
+            c => line.push(c),
+        }
+    }
+    line.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_json_object_whatever_is_in_it() {
+        let nasty = "quote \" backslash \\ newline \n bell \u{7} snowman \u{2603} del \u{7f}";
+        let line = line(Level::Warn, UNIX_EPOCH, nasty, &[("field", &nasty)]);
+        assert_eq!(line.matches('\n').count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["message"], nasty);
+        assert_eq!(value["field"], nasty);
+        assert_eq!(value["level"], "warn");
+    }
+}

@@ -1,0 +1,82 @@
+//! How long to leave upstream alone after a failure: exponential with jitter, bounded. Pure: the clock is handed in.
+
+use std::time::{Duration, Instant};
+
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The pause after failures in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Backoff {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    /// Another failure. `jitter` is between 0 and 1; `at_least` is what upstream asked for.
+    pub(super) fn failed(&mut self, now: Instant, jitter: f64, at_least: Option<Duration>) {
+        let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+        let pause = doubled.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0).max(at_least.unwrap_or_default());
+        self.failed_for(now, pause);
+    }
+
+    /// Another failure, with the pause given.
+    pub(super) fn failed_for(&mut self, now: Instant, pause: Duration) {
+        self.failures = self.failures.saturating_add(1);
+        self.until = now.checked_add(pause);
+    }
+
+    /// Upstream is well.
+    pub(super) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether the last that was heard of upstream was a failure: then one try at a time is enough.
+    pub(super) fn probing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// What is left of the pause, if there is one.
+    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+        self.until?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
+    /// Ends the pause, for there will be no later: SHUTDOWN.
+    pub(super) fn end_pause(&mut self) {
+        self.until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_end_with_success() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            backoff.failed(now, 1.0, None);
+            pauses.push(backoff.pause(now).unwrap());
+        }
+        assert_eq!(pauses[0], FIRST);
+        assert_eq!(pauses[1], FIRST * 2);
+        assert_eq!(pauses[39], LONGEST);
+        assert!(backoff.probing());
+        backoff.succeeded();
+        assert_eq!(backoff.pause(now), None);
+        assert!(!backoff.probing());
+    }
+
+    #[test]
+    fn jitter_halves_at_the_most_and_upstreams_wish_counts() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        backoff.failed(now, 0.0, None);
+        assert_eq!(backoff.pause(now), Some(FIRST / 2));
+        assert_eq!(backoff.pause(now + FIRST), None);
+        backoff.failed(now, 0.0, Some(Duration::from_mins(1)));
+        assert_eq!(backoff.pause(now), Some(Duration::from_mins(1)));
+    }
+}

@@ -1,0 +1,49 @@
+//! Connections between two uses.
+
+use super::connect::Sender;
+use crate::config::Upstream;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Load balancers and NAT forget idle connections from about a minute on. By the wall clock, since the
+/// monotonic one may stand still while the environment is frozen.
+const KEEP: Duration = Duration::from_secs(30);
+/// More than are ever in flight.
+const MOST: usize = 8;
+
+#[derive(Debug)]
+struct Idle {
+    upstream: Upstream,
+    since: SystemTime,
+    sender: Sender,
+}
+
+/// Idle connections, the freshest last.
+#[derive(Debug, Default)]
+pub(super) struct Pool(Mutex<Vec<Idle>>);
+
+impl Pool {
+    /// The freshest connection to this upstream, if one may still be alive.
+    pub(super) fn take(&self, upstream: &Upstream) -> Option<Sender> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now();
+        // A clock that was set back makes `since` lie in the future: nothing is known then.
+        idle.retain(|i| now.duration_since(i.since).is_ok_and(|age| age < KEEP) && !i.sender.is_closed());
+        let last = idle.iter().rposition(|i| i.upstream == *upstream)?;
+        Some(idle.swap_remove(last).sender)
+    }
+
+    /// Keeps a connection for the next envelope.
+    pub(super) fn put(&self, upstream: Upstream, sender: Sender) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() >= MOST {
+            idle.remove(0);
+        }
+        idle.push(Idle { upstream, since: SystemTime::now(), sender });
+    }
+
+    /// Closes all idle connections to this upstream.
+    pub(super) fn forget(&self, upstream: &Upstream) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|i| i.upstream != *upstream);
+    }
+}

@@ -1,0 +1,84 @@
+//! TLS with compiled-in roots and the user's own, put together when the first connection needs it.
+
+use crate::log;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Makes TLS streams. Cheap until the first one.
+#[derive(Debug)]
+pub(super) struct Tls {
+    ca_bundles: Vec<PathBuf>,
+    config: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Tls {
+    pub(super) fn new(ca_bundles: Vec<PathBuf>) -> Self {
+        Self { ca_bundles, config: OnceLock::new() }
+    }
+
+    /// The handshake, with the host's certificate checked.
+    pub(super) async fn connect(&self, host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let config = if let Some(config) = self.config.get() {
+            config
+        } else {
+            let config = Arc::new(self.configure()?);
+            self.config.get_or_init(|| config)
+        };
+        TlsConnector::from(Arc::clone(config)).connect(name, tcp).await
+    }
+
+    fn configure(&self) -> io::Result<ClientConfig> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for bundle in &self.ca_bundles {
+            let path = bundle.display();
+            match add(&mut roots, bundle) {
+                Ok(added) => log::debug("added roots", &[("file", &path), ("certificates", &added)]),
+                // The compiled-in roots may do; if not, the handshake's own error tells.
+                Err(error) => log::warn("cannot read the CA bundle", &[("file", &path), ("error", &error)]),
+            }
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(config)
+    }
+}
+
+fn add(roots: &mut RootCertStore, bundle: &Path) -> io::Result<usize> {
+    let certificates = CertificateDer::pem_file_iter(bundle).map_err(io::Error::other)?;
+    let before = roots.len();
+    roots.add_parsable_certificates(certificates.filter_map(Result::ok));
+    match roots.len() - before {
+        0 => Err(io::Error::new(io::ErrorKind::InvalidData, "no certificate in PEM form")),
+        added => Ok(added),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_empty_bundle_leaves_the_compiled_in_roots() {
+        let empty = std::env::temp_dir().join(format!("empty-bundle-{}.pem", std::process::id()));
+        std::fs::write(&empty, "no certificate").unwrap();
+        let missing = PathBuf::from("/nonexistent/ca.pem");
+        let tls = Tls::new(vec![missing.clone(), empty.clone()]);
+        assert!(tls.configure().is_ok());
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        assert!(add(&mut roots, &missing).is_err());
+        assert!(add(&mut roots, &empty).is_err());
+        std::fs::remove_file(empty).unwrap();
+    }
+}

@@ -1,0 +1,108 @@
+//! What can be in an envelope, and what it is worth when there is not room for everything.
+
+/// The type of an envelope's item, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    /// An error or message.
+    Event,
+    /// A cron monitor's heartbeat.
+    CheckIn,
+    /// What a user says of a problem.
+    Feedback,
+    /// A report of a browser's security policies.
+    Security,
+    /// A file that belongs to an event.
+    Attachment,
+    /// Release health.
+    Session,
+    /// Structured logs.
+    Log,
+    /// Metrics.
+    Metric,
+    /// A trace's root in this function.
+    Transaction,
+    /// Parts of a trace.
+    Span,
+    /// A session replay or a part of it.
+    Replay,
+    /// Samples of the function's stacks.
+    Profile,
+    /// Everything else, also what is not known yet.
+    Other,
+}
+
+/// The worth of an envelope: when room or time is short, the least goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    /// Large, and sampled anyway.
+    Profile,
+    /// Large.
+    Replay,
+    /// Many.
+    Span,
+    /// A whole trace.
+    Transaction,
+    /// Small and periodical: logs, metrics, sessions, and what is not known.
+    Telemetry,
+    /// Errors, check-ins, feedback: what somebody is woken up for.
+    Error,
+}
+
+impl Value {
+    /// How many there are.
+    pub const COUNT: usize = Self::Error as usize + 1;
+}
+
+impl ItemKind {
+    /// Reads an item header's `type`.
+    pub fn of(name: &str) -> Self {
+        match name {
+            "event" | "unreal_report" => Self::Event,
+            "check_in" => Self::CheckIn,
+            "user_report" | "feedback" => Self::Feedback,
+            "security" | "raw_security" => Self::Security,
+            "attachment" => Self::Attachment,
+            "session" | "sessions" => Self::Session,
+            "log" => Self::Log,
+            "trace_metric" => Self::Metric,
+            "transaction" => Self::Transaction,
+            "span" => Self::Span,
+            "replay_event" | "replay_recording" | "replay_video" => Self::Replay,
+            "profile" | "profile_chunk" => Self::Profile,
+            _ => Self::Other,
+        }
+    }
+
+    /// What an item of this kind is worth.
+    pub fn value(self) -> Value {
+        match self {
+            Self::Event | Self::CheckIn | Self::Feedback | Self::Security => Value::Error,
+            Self::Attachment | Self::Session | Self::Log | Self::Metric | Self::Other => Value::Telemetry,
+            Self::Transaction => Value::Transaction,
+            Self::Span => Value::Span,
+            Self::Replay => Value::Replay,
+            Self::Profile => Value::Profile,
+        }
+    }
+
+    /// An envelope is worth as much as the best in it: a profile travels with its transaction.
+    pub fn most_valuable(items: &[Self]) -> Value {
+        items.iter().map(|item| item.value()).max().unwrap_or(Value::Telemetry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_worth_its_best_item() {
+        let value = |names: &[&str]| {
+            ItemKind::most_valuable(&names.iter().map(|n| ItemKind::of(n)).collect::<Vec<_>>())
+        };
+        assert_eq!(value(&["transaction", "profile"]), Value::Transaction);
+        assert_eq!(value(&["attachment", "event"]), Value::Error);
+        assert_eq!(value(&["profile_chunk"]), Value::Profile);
+        assert_eq!(value(&["from the future"]), Value::Telemetry);
+    }
+}

@@ -1,0 +1,106 @@
+//! What became of every accepted envelope. At every moment: accepted = delivered + rejected + dropped + pending.
+
+use std::fmt;
+
+/// Why an accepted envelope will never arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The queue was full of what is worth more.
+    QueueOverflow,
+    /// Upstream could not be reached in the time there was.
+    Network,
+    /// Upstream answered 429 until there was no time left.
+    RateLimit,
+    /// Upstream answered 5xx until patience or time ran out.
+    Upstream,
+    /// The environment ended before there was a try.
+    Shutdown,
+    /// A fault of the extension's own.
+    Internal,
+}
+
+impl Loss {
+    const ALL: [Self; 6] =
+        [Self::QueueOverflow, Self::Network, Self::RateLimit, Self::Upstream, Self::Shutdown, Self::Internal];
+
+    /// The name in logs: Sentry's own words for discarded events where it has them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QueueOverflow => "queue_overflow",
+            Self::Network => "network_error",
+            Self::RateLimit => "ratelimit_backoff",
+            Self::Upstream => "upstream_error",
+            Self::Shutdown => "shutdown",
+            Self::Internal => "internal_error",
+        }
+    }
+}
+
+/// Counts of envelopes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Answered with 200.
+    pub accepted: u64,
+    /// Upstream took them.
+    pub delivered: u64,
+    /// Upstream said for good that it does not want them (4xx).
+    pub rejected: u64,
+    dropped: [u64; Loss::ALL.len()],
+}
+
+impl Ledger {
+    /// Books losses.
+    pub fn lose(&mut self, loss: Loss, envelopes: u64) {
+        if let Some(count) = self.dropped.get_mut(loss as usize) {
+            *count += envelopes;
+        }
+    }
+
+    /// All that was lost, whatever the reason.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+
+    /// Lost for one reason.
+    pub fn dropped_for(&self, loss: Loss) -> u64 {
+        self.dropped.get(loss as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether every accepted envelope is accounted for, `pending` ones being queued or in flight.
+    pub fn balances(&self, pending: u64) -> bool {
+        self.accepted == self.delivered + self.rejected + self.dropped() + pending
+    }
+}
+
+/// The reasons that occurred: `queue_overflow=3 network_error=1`, or `none`.
+pub struct Reasons<'a>(pub &'a Ledger);
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.dropped() == 0 {
+            return f.write_str("none");
+        }
+        let occurred = Loss::ALL.into_iter().filter(|loss| self.0.dropped_for(*loss) > 0);
+        for (i, loss) in occurred.enumerate() {
+            let space = if i == 0 { "" } else { " " };
+            write!(f, "{space}{}={}", loss.name(), self.0.dropped_for(loss))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_books() {
+        let mut ledger = Ledger { accepted: 10, delivered: 4, rejected: 1, ..Ledger::default() };
+        assert_eq!(Reasons(&ledger).to_string(), "none");
+        ledger.lose(Loss::Network, 2);
+        ledger.lose(Loss::QueueOverflow, 1);
+        assert!(ledger.balances(2));
+        assert!(!ledger.balances(1));
+        assert_eq!(Reasons(&ledger).to_string(), "queue_overflow=1 network_error=2");
+    }
+}

@@ -1,0 +1,116 @@
+//! From an accepted envelope to upstream: queue, delivery, and the books over both.
+
+mod backoff;
+mod client;
+mod deliver;
+mod envelope;
+mod item;
+mod ledger;
+mod queue;
+mod state;
+mod verdict;
+
+pub(crate) use client::{Sender, handshake};
+pub use envelope::Envelope;
+pub use item::{ItemKind, Value};
+pub use ledger::{Ledger, Loss, Reasons};
+
+use crate::config::Config;
+use crate::{log, task};
+use client::Client;
+use state::State;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The relay's handle: gateway and lifecycle hold clones of it.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    client: Client,
+    /// Something to do for the pump.
+    wake: Notify,
+    /// Nothing is queued or in flight any more.
+    idle: Notify,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No section leaves the state half-changed where it could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Relay {
+    /// Starts the pump. Neither network nor files are touched until the first envelope.
+    pub fn start(config: &Config) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(config.buffer)),
+            client: Client::new(config.timeout, config.ca_bundles.clone()),
+            wake: Notify::new(),
+            idle: Notify::new(),
+        });
+        let pumped = Arc::clone(&shared);
+        task::supervise("delivery", move || deliver::run(Arc::clone(&pumped)));
+        Self { shared }
+    }
+
+    /// Takes an envelope over: from here on it is delivered, rejected by upstream, or counted as dropped.
+    pub fn accept(&self, envelope: Envelope) {
+        let evicted = self.shared.state().accept(envelope);
+        if evicted > 0 {
+            log::debug("the buffer is full", &[("evicted", &evicted)]);
+        }
+        self.shared.wake.notify_one();
+    }
+
+    /// Delivers what can be delivered in `within`, books the rest as lost, and closes.
+    pub async fn drain(&self, within: Duration) {
+        self.shared.state().start_draining();
+        self.shared.wake.notify_one();
+        let emptied = async {
+            loop {
+                let idle = self.shared.idle.notified();
+                tokio::pin!(idle);
+                // From here on no notification is missed.
+                idle.as_mut().enable();
+                if self.shared.state().is_idle() {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        let _ = tokio::time::timeout(within, emptied).await;
+        self.shared.state().close();
+    }
+
+    /// The counts as they are now.
+    pub fn ledger(&self) -> Ledger {
+        self.shared.state().ledger
+    }
+
+    /// One line on what became of everything.
+    pub fn log_ledger(&self) {
+        let state = self.shared.state();
+        let (ledger, pending) = (state.ledger, state.pending());
+        drop(state);
+        let fields: [log::Field<'_>; 6] = [
+            ("accepted", &ledger.accepted),
+            ("delivered", &ledger.delivered),
+            ("rejected", &ledger.rejected),
+            ("dropped", &ledger.dropped()),
+            ("pending", &pending),
+            ("reasons", &Reasons(&ledger)),
+        ];
+        if ledger.dropped() > 0 || !ledger.balances(pending) {
+            log::warn("envelopes", &fields);
+        } else {
+            log::info("envelopes", &fields);
+        }
+    }
+}
