@@ -1,2 +1,6 @@
 //! The extension, driven as Lambda and the SDKs drive it.
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod e2e;
+mod support;

@@ -1,0 +1,6 @@
+//! The layer zips as built, under AWS's emulator, with functions that use Sentry's SDKs: what a user gets.
+
+mod node;
+mod python;
+mod shutdown;
+mod store;

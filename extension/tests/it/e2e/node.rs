@@ -1,0 +1,26 @@
+//! Node with today's SDK and its `tunnel`.
+
+use crate::support::{case::Case, function::Function, netns::isolated, tools::Arch};
+use serde_json::{Value, json};
+
+/// More than the 32 KiB from which on the SDK compresses.
+const LARGE: usize = 200 * 1024;
+
+#[test]
+fn error_transaction_and_a_large_event() {
+    isolated(|| async {
+        let mut case = Case::deploy(Arch::X86_64, Function::node("node")).await;
+        case.invoke(json!({ "large": LARGE })).await;
+
+        let event = case.arrives("event", "/exception/values/0/value").await;
+        assert_eq!(event.encoding(), None);
+        case.arrives("transaction", "/transaction").await;
+
+        let large = case.arrives("event", "/message").await;
+        assert_eq!(large.encoding(), Some("gzip"));
+        let payload = large.envelope.item("event").unwrap().json();
+        let blob = payload.pointer("/extra/blob").and_then(Value::as_str).unwrap_or_default();
+        assert_eq!(blob.len(), LARGE);
+        case.finish().await;
+    });
+}

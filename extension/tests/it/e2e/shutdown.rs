@@ -1,0 +1,46 @@
+//! The end of an environment while Sentry is slow: what was accepted is delivered first.
+
+use crate::support::{
+    case::Case,
+    function::Function,
+    netns::isolated,
+    sentry::{Gate, Reply},
+    tools::Arch,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, time::Duration};
+
+const EVENTS: usize = 6;
+
+#[test]
+fn everything_queued_arrives_before_the_end() {
+    isolated(|| async {
+        // `continuous`: the invoke ends although nothing is delivered yet.
+        let function = Function::python("python", "test")
+            .env("EXTENSION_PORT", "9000")
+            .env("SENTRY_EXTENSION_FLUSH", "continuous");
+        let mut case = Case::deploy(Arch::X86_64, function).await;
+        let gate = Gate::closed();
+        case.sentry.respond_with({
+            let gate = gate.clone();
+            move |_| Reply::ok().held_by(&gate).after(Duration::from_millis(50))
+        });
+        case.invoke(json!({ "messages": EVENTS })).await;
+        assert!(case.sentry.received().is_empty(), "nothing has been answered so far");
+
+        case.rie.terminate();
+        gate.open();
+        let expected: BTreeSet<_> = (0..EVENTS).map(|at| format!("{} {at}", case.marker)).collect();
+        let (log, _) = case.rie.ended(Duration::from_secs(5)).await;
+        let received = case.sentry.received();
+        let events = received.iter().filter_map(|one| one.envelope.item("event"));
+        let arrived: BTreeSet<_> = events
+            .filter_map(|event| Some(event.json().get("message").and_then(Value::as_str)?.to_owned()))
+            .collect();
+        assert_eq!(arrived, expected, "{}", log.text());
+        for bad in ["fatal error", "Sending SIGKILL"] {
+            assert!(!log.contains(bad), "{bad:?} in:\n{}", log.text());
+        }
+        assert_eq!(case.sentry.violations(), Vec::<String>::new());
+    });
+}

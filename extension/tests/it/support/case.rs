@@ -1,0 +1,79 @@
+//! What all end-to-end cases have in common: a layer under RIE, a stand-in for Sentry, and what must hold at the end.
+
+use super::{
+    function::Function,
+    rie::Rie,
+    sentry::{Received, Sentry, Transport},
+    tools::Arch,
+};
+use serde_json::{Value, json};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// The DSN's public key and project.
+pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
+pub const PROJECT: &str = "4242";
+/// What a payload may take from the function to Sentry, emulated or not.
+const ARRIVAL: Duration = Duration::from_secs(20);
+
+/// A function with the layer attached.
+pub struct Case {
+    pub rie: Rie,
+    pub sentry: Sentry,
+    /// Unique to this run: what arrives with it was sent by this case.
+    pub marker: String,
+}
+
+impl Case {
+    pub async fn deploy(arch: Arch, function: Function) -> Self {
+        let sentry = Sentry::start(Transport::Tls).await;
+        let rie = Rie::start(arch, function.reports_to(&sentry, KEY, PROJECT)).await;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Self { rie, sentry, marker: format!("case-{:x}", now.as_nanos()) }
+    }
+
+    /// Invokes the function with the marker and the fields of `event`; it has to answer with the marker.
+    pub async fn invoke(&mut self, mut event: Value) {
+        event["marker"] = json!(self.marker);
+        let answer = self.rie.invoke(&event).await;
+        assert_eq!(answer, json!({ "marker": self.marker }), "{}", self.rie.log.text());
+    }
+
+    /// Waits for an item of this type in whose payload the marker stands where the JSON pointer says.
+    pub async fn arrives(&self, kind: &str, pointer: &str) -> Arc<Received> {
+        let wanted = |one: &Received| {
+            one.envelope.items.iter().filter(|item| item.kind() == kind).any(|item| {
+                let payload = item.json();
+                let found = payload.pointer(pointer).and_then(Value::as_str);
+                found.is_some_and(|text| text.contains(&self.marker))
+            })
+        };
+        let found = self.sentry.wait_for(&format!("{kind} with {pointer}"), ARRIVAL, wanted).await;
+        assert_eq!((&found.key[..], &found.project[..]), (KEY, PROJECT));
+        found
+    }
+
+    /// Ends the environment. What must never happen did not, in any case.
+    pub async fn finish(self) {
+        self.rie.terminate();
+        self.ended().await;
+    }
+
+    /// Waits for the end of an environment that was told to end.
+    pub async fn ended(self) {
+        // SHUTDOWN leaves 2 s; RIE itself needs a moment before and after.
+        let (log, _) = self.rie.ended(Duration::from_secs(5)).await;
+        let registered = log.text().lines().any(|line| {
+            line.contains("External agent sentry-lambda-extension (")
+                && line.contains(") registered, subscribed to [INVOKE SHUTDOWN]")
+        });
+        assert!(registered, "not registered for INVOKE and SHUTDOWN:\n{}", log.text());
+        for bad in ["fatal error", "Sending SIGKILL", "Extension.Crash", "panicked"] {
+            assert!(!log.contains(bad), "{bad:?} in:\n{}", log.text());
+        }
+        let violations = self.sentry.violations();
+        assert!(violations.is_empty(), "{violations:#?}\n{}", log.text());
+    }
+}

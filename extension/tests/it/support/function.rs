@@ -1,0 +1,65 @@
+//! A function as it is deployed: code, packages, runtime, environment.
+
+use super::{sentry::Sentry, tools};
+use std::path::PathBuf;
+
+/// What a Lambda environment is made of. Each mount is a path of this machine and its name below `/mnt`.
+pub struct Function {
+    pub(super) command: Vec<String>,
+    pub(super) mounts: Vec<(PathBuf, &'static str)>,
+    pub(super) environment: Vec<(String, String)>,
+}
+
+impl Function {
+    /// Python with the packages of a virtual environment, by AWS's own runtime client. The system's Python, as one in a
+    /// home folder cannot be read by the function's user.
+    pub fn python(name: &str, packages: &str) -> Self {
+        Self::new(name, &["/usr/bin/python3", "-m", "awslambdaric", "app.handler"])
+            .mount(tools::site_packages(packages), "site")
+            .env("PYTHONPATH", "/mnt/site")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+    }
+
+    /// Node with the packages of `ci/package.json`; the function brings its runtime client along.
+    pub fn node(name: &str) -> Self {
+        Self::new(name, &["/mnt/bin/node", "/mnt/task/bootstrap.mjs"])
+            .mount(tools::program("node"), "bin/node")
+            .mount(tools::node_modules(), "node_modules")
+    }
+
+    fn new(name: &str, command: &[&str]) -> Self {
+        let environment = [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
+            ("LANG", "en_US.UTF-8"),
+            ("TZ", ":UTC"),
+            ("LAMBDA_TASK_ROOT", "/mnt/task"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_LAMBDA_FUNCTION_NAME", "test-function"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_LAMBDA_FUNCTION_TIMEOUT", "30"),
+        ];
+        Self {
+            command: command.iter().map(|&word| word.to_owned()).collect(),
+            mounts: vec![(tools::function(name), "task")],
+            environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        }
+    }
+
+    /// Points the extension at the stand-in, as an operator points it at Sentry.
+    pub fn reports_to(self, sentry: &Sentry, key: &str, project: &str) -> Self {
+        self.env("SENTRY_DSN", sentry.dsn(key, project))
+            .env("SENTRY_EXTENSION_CA_BUNDLE", "/mnt/ca.pem")
+            .mount(sentry.ca_file().to_owned(), "ca.pem")
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    fn mount(mut self, source: PathBuf, name: &'static str) -> Self {
+        self.mounts.push((source, name));
+        self
+    }
+}

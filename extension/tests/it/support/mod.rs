@@ -1,0 +1,13 @@
+//! What the tests stand on: the peers of the extension, and the tools that `ci/test` installs.
+
+pub mod case;
+pub mod emulation;
+pub mod envelope;
+pub mod function;
+pub mod http;
+pub mod log;
+pub mod netns;
+pub mod rie;
+pub mod sentry;
+pub mod tls;
+pub mod tools;

@@ -1,0 +1,141 @@
+//! AWS's Runtime Interface Emulator with a layer in `/opt`, in a sandbox: own mounts and processes, uid 993, no new
+//! privileges, read-only `/opt`. It has to be started in a network of its own (`netns`).
+
+use super::{
+    emulation::Emulation,
+    function::Function,
+    http,
+    log::Log,
+    tools::{self, Arch},
+};
+use hyper::{Method, StatusCode};
+use nix::{sys::signal, unistd::Pid};
+use serde_json::Value;
+use std::{
+    ffi::OsString,
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use tokio::process::{Child, Command};
+
+/// Where invokes go to.
+const INVOKE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// The Runtime API, on the port that Lambda uses.
+const RUNTIME_API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
+/// What RIE, emulated or not, may take to listen, and a function to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running RIE. Dropping it kills everything that it started.
+pub struct Rie {
+    /// `unshare`, whose death takes the sandbox along.
+    sandbox: Child,
+    /// Output of RIE, the runtime and the extension.
+    pub log: Log,
+    readers: [tokio::task::JoinHandle<()>; 2],
+    _folder: tempfile::TempDir,
+}
+
+impl Rie {
+    /// Unpacks the layer, starts RIE and waits until it can be invoked.
+    pub async fn start(arch: Arch, function: Function) -> Self {
+        let folder = tempfile::Builder::new().prefix("rie-").tempdir().unwrap();
+        let layer = folder.path().join("layer");
+        let zip = fs::File::open(arch.layer_zip()).unwrap();
+        zip::ZipArchive::new(zip).unwrap().extract(&layer).unwrap();
+        let stage = folder.path().join("stage");
+        fs::create_dir(&stage).unwrap();
+
+        let emulation = Emulation::of(arch, &layer.join("extensions/sentry-lambda-extension"));
+        emulation.prepare(&layer);
+        let mut words: Vec<OsString> = vec![stage.into()];
+        let fixed = [(layer, "layer"), (arch.rie(), "bin/rie")];
+        for (source, name) in fixed.into_iter().chain(function.mounts) {
+            words.extend([source.into(), name.into()]);
+        }
+        let user = ["--", "setpriv", "--reuid=993", "--regid=990", "--clear-groups", "--no-new-privs"];
+        words.extend(user.map(OsString::from));
+        words.extend(emulation.prefix());
+        words.extend(["env", "-i"].map(OsString::from));
+        words.extend(function.environment.iter().map(|(name, value)| format!("{name}={value}").into()));
+        words.extend(emulation.interpreter().map(OsString::from));
+        words.extend(["/mnt/bin/rie", "--log-level", "info"].map(OsString::from));
+        for (flag, address) in
+            [("--runtime-interface-emulator-address", INVOKE), ("--runtime-api-address", RUNTIME_API)]
+        {
+            words.extend([flag.into(), address.to_string().into()]);
+        }
+        words.extend(function.command.into_iter().map(OsString::from));
+
+        let mut sandbox = Command::new(tools::program("unshare"))
+            .args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["sh", "-c", include_str!("sandbox.sh"), "sandbox.sh"])
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = Log::new();
+        let readers = [
+            log.collect(sandbox.stdout.take().unwrap()),
+            log.collect(sandbox.stderr.take().unwrap()),
+        ];
+        let mut rie = Self { sandbox, log, readers, _folder: folder };
+        rie.ready().await;
+        rie
+    }
+
+    /// RIE says nothing when it begins to listen, so it has to be asked.
+    async fn ready(&mut self) {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.sandbox.try_wait().unwrap() {
+                panic!("the sandbox ended early ({status}):\n{}", self.log.text());
+            }
+            match http::request(RUNTIME_API, Method::GET, "/2018-06-01/ping", &[], "").await {
+                Ok((StatusCode::OK, body)) if body == "pong" => return,
+                other => assert!(start.elapsed() < PATIENCE, "no pong: {other:?}\n{}", self.log.text()),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Invokes the function and returns its answer. RIE takes one invoke at a time: hence `&mut`.
+    pub async fn invoke(&mut self, event: &Value) -> Value {
+        let path = "/2015-03-31/functions/function/invocations";
+        let answer = http::request(INVOKE, Method::POST, path, &[], event.to_string());
+        let (status, body) = match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|error| panic!("invoke: {error}\n{}", self.log.text())),
+            Err(_) => panic!("no answer to the invoke within {PATIENCE:?}:\n{}", self.log.text()),
+        };
+        assert_eq!(status, 200, "{}\n{}", String::from_utf8_lossy(&body), self.log.text());
+        serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}\n{}", self.log.text()))
+    }
+
+    /// Asks RIE to end, as spin-down does: SHUTDOWN goes to the extension.
+    pub fn terminate(&self) {
+        let unshare = self.sandbox.id().expect("already ended");
+        // `unshare` waits for the one process that it made: RIE, first in its process namespace.
+        let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).unwrap();
+        let rie: i32 = children.trim().parse().unwrap_or_else(|_| panic!("children of unshare: {children:?}"));
+        signal::kill(Pid::from_raw(rie), signal::SIGTERM).unwrap();
+    }
+
+    /// Waits for the end after `terminate`, and returns the whole log and how long it took.
+    pub async fn ended(mut self, within: Duration) -> (Log, Duration) {
+        let start = Instant::now();
+        let status = match tokio::time::timeout(within, self.sandbox.wait()).await {
+            Ok(status) => status.unwrap(),
+            Err(_) => panic!("RIE still runs {within:?} after SIGTERM:\n{}", self.log.text()),
+        };
+        let took = start.elapsed();
+        for reader in &mut self.readers {
+            reader.await.unwrap();
+        }
+        assert!(status.success(), "RIE ended with {status}:\n{}", self.log.text());
+        (self.log.clone(), took)
+    }
+}

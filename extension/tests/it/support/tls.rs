@@ -1,0 +1,45 @@
+//! A certificate authority of the tests' own, and a server certificate for loopback.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::{path::Path, sync::Arc};
+
+/// The authority's certificate as a PEM file, and a TLS server that it vouches for.
+pub struct TestTls {
+    ca: tempfile::NamedTempFile,
+    pub server: Arc<rustls::ServerConfig>,
+}
+
+impl TestTls {
+    /// A new authority; its certificate covers `localhost`, 127.0.0.1 and ::1.
+    pub fn new() -> Self {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        authority.distinguished_name.push(DnType::CommonName, "Test CA");
+        let authority_key = KeyPair::generate().unwrap();
+        let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+        let issuer = Issuer::new(authority, authority_key);
+
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+
+        let ca = tempfile::Builder::new().prefix("test-ca-").suffix(".pem").tempfile().unwrap();
+        std::fs::write(ca.path(), authority_pem).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Self { ca, server: Arc::new(server) }
+    }
+
+    /// The authority's certificate, for `SENTRY_EXTENSION_CA_BUNDLE`.
+    pub fn ca_file(&self) -> &Path {
+        self.ca.path()
+    }
+}
