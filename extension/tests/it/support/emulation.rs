@@ -37,7 +37,11 @@ impl Emulation {
             let mut words = way.prefix();
             words.extend([extension.into(), "--version".into()]);
             // A mount namespace of its own keeps a trial away from the machine.
-            Command::new("unshare").arg("--mount").args(words).output().is_ok_and(|done| done.status.success())
+            Command::new("unshare")
+                .arg("--mount")
+                .args(words)
+                .output()
+                .is_ok_and(|done| done.status.success())
         };
         [Self::None, Self::Namespace].into_iter().find(works).unwrap_or(Self::Wrapper)
     }

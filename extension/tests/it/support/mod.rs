@@ -3,8 +3,10 @@
 pub mod case;
 pub mod emulation;
 pub mod envelope;
+pub mod extension;
 pub mod function;
 pub mod http;
+pub mod lambda_api;
 pub mod log;
 pub mod netns;
 pub mod rie;

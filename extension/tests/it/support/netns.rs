@@ -14,7 +14,8 @@ pub fn isolated<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'stati
         return through_sudo();
     }
     let network = move || {
-        sched::unshare(sched::CloneFlags::CLONE_NEWNET).expect("no network namespace (CAP_SYS_ADMIN is missing)");
+        sched::unshare(sched::CloneFlags::CLONE_NEWNET)
+            .expect("no network namespace (CAP_SYS_ADMIN is missing)");
         // A child of this thread is in this thread's namespace, as is every thread of the runtime.
         let up = Command::new(tools::program("ip")).args(["link", "set", "lo", "up"]).status().unwrap();
         assert!(up.success(), "ip link set lo up: {up}");

@@ -79,10 +79,8 @@ impl Rie {
             .spawn()
             .unwrap();
         let log = Log::new();
-        let readers = [
-            log.collect(sandbox.stdout.take().unwrap()),
-            log.collect(sandbox.stderr.take().unwrap()),
-        ];
+        let readers =
+            [log.collect(sandbox.stdout.take().unwrap()), log.collect(sandbox.stderr.take().unwrap())];
         let mut rie = Self { sandbox, log, readers, _folder: folder };
         rie.ready().await;
         rie
@@ -120,7 +118,8 @@ impl Rie {
         let unshare = self.sandbox.id().expect("already ended");
         // `unshare` waits for the one process that it made: RIE, first in its process namespace.
         let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).unwrap();
-        let rie: i32 = children.trim().parse().unwrap_or_else(|_| panic!("children of unshare: {children:?}"));
+        let rie: i32 =
+            children.trim().parse().unwrap_or_else(|_| panic!("children of unshare: {children:?}"));
         signal::kill(Pid::from_raw(rie), signal::SIGTERM).unwrap();
     }
 

@@ -44,7 +44,10 @@ impl Arch {
 pub fn site_packages(environment: &str) -> PathBuf {
     let lib = existing(root().join(".tools").join(environment).join("lib"), "ci/test");
     let python = fs::read_dir(&lib).unwrap().map(|entry| entry.unwrap().path().join("site-packages"));
-    python.into_iter().find(|site| site.is_dir()).unwrap_or_else(|| existing(lib.join("site-packages"), "ci/test"))
+    python
+        .into_iter()
+        .find(|site| site.is_dir())
+        .unwrap_or_else(|| existing(lib.join("site-packages"), "ci/test"))
 }
 
 /// The npm packages.

@@ -161,10 +161,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>)
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    shared: &Shared,
-) -> Result<Response<Full<Bytes>>, reply::Close> {
+async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<Full<Bytes>>, reply::Close> {
     let (head, body) = request.into_parts();
     let examined = match body.collect().await {
         Ok(body) => examine::examine(head, body.to_bytes()),

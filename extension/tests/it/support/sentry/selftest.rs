@@ -6,7 +6,8 @@ use hyper::{Method, StatusCode};
 use std::{io, net::SocketAddr, time::Duration};
 
 const AUTH: &str = "Sentry sentry_key=a94ae32be2584e0bbd7a4cbb95971fee, sentry_version=7";
-const EVENT: &str = "{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}\n{\"type\":\"event\",\"length\":2}\n{}\n";
+const EVENT: &str =
+    "{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}\n{\"type\":\"event\",\"length\":2}\n{}\n";
 const SOON: Duration = Duration::from_secs(5);
 
 async fn post(

@@ -1,0 +1,93 @@
+//! The extension's own process, outside a layer: in standalone mode, or against the scripted Lambda.
+
+use super::{lambda_api::LambdaApi, log::Log};
+use serde_json::Value;
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_sentry-lambda-extension");
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running extension; dropping it kills it.
+pub struct Extension {
+    child: Child,
+    pub log: Log,
+    readers: [JoinHandle<()>; 2],
+}
+
+impl Extension {
+    /// Starts it with nothing in its environment but `env`.
+    pub fn start(binary: impl AsRef<Path>, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(binary.as_ref().as_os_str())
+            .args(args)
+            .env_clear()
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = Log::new();
+        let readers = [log.collect(child.stdout.take().unwrap()), log.collect(child.stderr.take().unwrap())];
+        Self { child, log, readers }
+    }
+
+    /// Starts it as Lambda would, on the default ports: the test has to be in a network of its own.
+    pub fn in_lambda(api: &LambdaApi, env: &[(&str, &str)]) -> Self {
+        let address = api.address();
+        let env = [env, &[("AWS_LAMBDA_RUNTIME_API", &*address)]].concat();
+        Self::start(BINARY, &[], &env)
+    }
+
+    /// Starts it standalone on a free port, and returns where it listens.
+    pub async fn standalone(upstream: &str, env: &[(&str, &str)]) -> (Self, SocketAddr) {
+        let args = ["--standalone", "--listen", "127.0.0.1:0", "--upstream", upstream];
+        let extension = Self::start(BINARY, &args, env);
+        let line = extension.log.wait_for("\"listening\"", PATIENCE).await;
+        let line: Value = serde_json::from_str(&line).unwrap();
+        (extension, line["addr"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// Asks a standalone one to drain and end.
+    pub fn terminate(&self) {
+        let pid = i32::try_from(self.child.id().expect("already ended")).unwrap();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGTERM).unwrap();
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the end.
+    pub async fn ended(mut self, within: Duration) -> (ExitStatus, Log) {
+        let Ok(status) = tokio::time::timeout(within, self.child.wait()).await else {
+            panic!("still running after {within:?}:\n{}", self.log.text())
+        };
+        for reader in &mut self.readers {
+            reader.await.unwrap();
+        }
+        (status.unwrap(), self.log.clone())
+    }
+
+    /// Waits for a good end, and returns the books: accepted, delivered, rejected, dropped. They must balance.
+    pub async fn books(self, within: Duration) -> [u64; 4] {
+        let (status, log) = self.ended(within).await;
+        assert!(status.success(), "{status}:\n{}", log.text());
+        let line = log.wait_for("\"envelopes\"", Duration::ZERO).await;
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let count = |name: &str| line[name].as_str().unwrap().parse::<u64>().unwrap();
+        let books = ["accepted", "delivered", "rejected", "dropped"].map(count);
+        assert_eq!(books[0], books[1] + books[2] + books[3], "the ledger does not balance: {line}");
+        assert!(!log.contains("\"panic\""), "{}", log.text());
+        books
+    }
+}
