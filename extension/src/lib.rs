@@ -6,6 +6,7 @@
 //! - an SDK posts to the `gateway`, which checks who sends what to where, and answers at once;
 //! - the `relay` holds the envelope in a queue bounded in bytes, delivers it and keeps the books;
 //! - the `lifecycle` talks to Lambda: registers, takes events, and drains the relay at SHUTDOWN;
+//! - `wire` knows the formats: content encodings, envelopes, items;
 //! - `task` keeps panics from ending the process, and `log` is the only voice.
 
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod lifecycle;
 pub mod log;
 pub mod relay;
 pub mod task;
+pub mod wire;
 
 /// `0.1.0`, or `0.1.0 (0123456789ab)` where the build knows its commit.
 pub const VERSION: &str = match option_env!("SENTRY_EXTENSION_VERSION") {

@@ -3,11 +3,10 @@
 use super::answer::{self, Answer};
 use super::auth::{self, Auth, AuthError};
 use super::body::{self, BodyError};
-use super::decode::{DecodeError, Encoding, decode};
-use super::scan::{ScanError, Scanned, Scanner};
 use super::store::{self, StoreError};
 use crate::config::{Config, Dsn, ProjectId, Scheme, Upstream};
-use crate::relay::{Envelope, ItemKind, Relay};
+use crate::relay::{Envelope, Relay};
+use crate::wire::{DecodeError, Encoding, Item, ItemKind, ScanError, Scanned, Scanner, decode};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
@@ -123,7 +122,7 @@ async fn envelope_id(
     let (auth, project) = sender(auth, project, dsn.as_ref())?;
     let upstream = upstream(config, dsn.as_ref())?;
     if !scanned.items.is_empty() {
-        relay.accept(forwarded(&head.headers, &auth, project, upstream, encoding, &scanned.items, body)?);
+        relay.accept(forwarded(&head.headers, &auth, project, upstream, encoding, scanned.items, body)?);
     }
     Ok(scanned.header.event_id)
 }
@@ -147,11 +146,11 @@ async fn stored_id(
         Ok::<(), ScanError>(())
     })?;
     let wrapped = store::wrap(event, new_event_id)?;
-    let items = [ItemKind::of(wrapped.item_type)];
+    let items = vec![Item { kind: ItemKind::of(wrapped.item_type), count: 1, bytes: wrapped.body.len() }];
     let mut headers = head.headers;
     headers.remove(CONTENT_TYPE);
     let body = wrapped.body.into();
-    relay.accept(forwarded(&headers, &auth, project, upstream, Encoding::Identity, &items, body)?);
+    relay.accept(forwarded(&headers, &auth, project, upstream, Encoding::Identity, items, body)?);
     Ok(Some(wrapped.event_id))
 }
 
@@ -239,7 +238,7 @@ fn forwarded(
     project: ProjectId,
     upstream: Upstream,
     encoding: Encoding,
-    items: &[ItemKind],
+    items: Vec<Item>,
     body: Bytes,
 ) -> Result<Envelope, Refusal> {
     let sentry_auth = HeaderValue::try_from(auth.header()).map_err(|_| AuthError::Malformed)?;
@@ -248,9 +247,9 @@ fn forwarded(
         project,
         sentry_auth,
         content_type: headers.get(CONTENT_TYPE).cloned(),
-        content_encoding: encoding.header(),
+        content_encoding: encoding,
         user_agent: headers.get(USER_AGENT).cloned(),
-        value: ItemKind::most_valuable(items),
+        items: items.into(),
         body,
     })
 }

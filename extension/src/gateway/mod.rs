@@ -3,11 +3,9 @@
 mod answer;
 mod auth;
 mod body;
-mod decode;
 mod intake;
 mod listeners;
 mod routes;
-mod scan;
 mod store;
 
 pub use listeners::{Unbound, bind, report};

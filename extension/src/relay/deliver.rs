@@ -92,9 +92,8 @@ fn settle(shared: &Shared, pending: Pending, outcome: &Result<Reply, SendError>)
             }
         }
     }
-    if state.is_idle() {
-        shared.idle.notify_waiters();
-    }
+    drop(state);
+    shared.changed.notify_waiters();
 }
 
 fn tell(pending: &Pending, outcome: &Result<Reply, SendError>, verdict: Verdict) {

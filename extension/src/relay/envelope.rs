@@ -1,7 +1,7 @@
 //! An accepted envelope on its way: the SDK's bytes, untouched, and what upstream needs to be told about them.
 
-use super::item::Value;
 use crate::config::{ProjectId, Upstream};
+use crate::wire::{Encoding, Item, Value};
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 
@@ -19,12 +19,12 @@ pub struct Envelope {
     pub sentry_auth: HeaderValue,
     /// As the SDK sent it, if it did.
     pub content_type: Option<HeaderValue>,
-    /// As the SDK sent it; none for plain bodies.
-    pub content_encoding: Option<&'static str>,
+    /// As the SDK sent it.
+    pub(crate) content_encoding: Encoding,
     /// As the SDK sent it, if it did.
     pub user_agent: Option<HeaderValue>,
-    /// What goes first when room or time is short.
-    pub value: Value,
+    /// What is in it.
+    pub items: Box<[Item]>,
     /// The SDK's bytes.
     pub body: Bytes,
 }
@@ -34,18 +34,23 @@ impl Envelope {
     pub fn size(&self) -> usize {
         self.body.len() + OVERHEAD
     }
+
+    /// What goes first when room or time is short.
+    pub fn value(&self) -> Value {
+        Value::of(&self.items)
+    }
 }
 
 #[cfg(test)]
-pub(super) fn sample(value: Value, length: usize) -> Envelope {
+pub(super) fn sample(kind: crate::wire::ItemKind, length: usize) -> Envelope {
     Envelope {
         upstream: Upstream::parse("http://127.0.0.1:1").unwrap(),
         project: ProjectId::parse("42").unwrap(),
         sentry_auth: HeaderValue::from_static("Sentry"),
         content_type: None,
-        content_encoding: None,
+        content_encoding: Encoding::Identity,
         user_agent: None,
-        value,
+        items: [Item { kind, count: 1, bytes: length }].into(),
         body: vec![0; length].into(),
     }
 }

@@ -4,7 +4,6 @@ mod backoff;
 mod client;
 mod deliver;
 mod envelope;
-mod item;
 mod ledger;
 mod queue;
 mod state;
@@ -12,7 +11,6 @@ mod verdict;
 
 pub(crate) use client::{Sender, handshake};
 pub use envelope::Envelope;
-pub use item::{ItemKind, Value};
 pub use ledger::{Ledger, Loss, Reasons};
 
 use crate::config::Config;
@@ -20,7 +18,7 @@ use crate::{log, task};
 use client::Client;
 use state::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 
 /// The relay's handle: gateway and lifecycle hold clones of it.
@@ -29,14 +27,25 @@ pub struct Relay {
     shared: Arc<Shared>,
 }
 
+/// What waits for delivery or is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many.
+    pub envelopes: u64,
+    /// When the one that waits longest was accepted, by the wall clock.
+    pub oldest: Option<SystemTime>,
+    /// The last that was heard of upstream was a failure.
+    pub outage: bool,
+}
+
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     client: Client,
     /// Something to do for the pump.
     wake: Notify,
-    /// Nothing is queued or in flight any more.
-    idle: Notify,
+    /// The fate of an envelope was decided, or upstream has failed.
+    changed: Notify,
 }
 
 impl Shared {
@@ -53,11 +62,33 @@ impl Relay {
             state: Mutex::new(State::new(config.buffer)),
             client: Client::new(config.timeout, config.ca_bundles.clone()),
             wake: Notify::new(),
-            idle: Notify::new(),
+            changed: Notify::new(),
         });
         let pumped = Arc::clone(&shared);
         task::supervise("delivery", move || deliver::run(Arc::clone(&pumped)));
         Self { shared }
+    }
+
+    /// What is still to be delivered; for the decision when to hold `/next`.
+    pub fn backlog(&self) -> Backlog {
+        let state = self.shared.state();
+        Backlog { envelopes: state.pending(), oldest: state.oldest(), outage: state.backoff.probing() }
+    }
+
+    /// Waits until nothing is left to deliver, or until upstream has failed: then waiting is of no use.
+    /// It does not bound the time.
+    pub async fn settled(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            // From here on no notification is missed.
+            changed.as_mut().enable();
+            let backlog = self.backlog();
+            if backlog.envelopes == 0 || backlog.outage {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Takes an envelope over: from here on it is delivered, rejected by upstream, or counted as dropped.
@@ -75,14 +106,14 @@ impl Relay {
         self.shared.wake.notify_one();
         let emptied = async {
             loop {
-                let idle = self.shared.idle.notified();
-                tokio::pin!(idle);
+                let changed = self.shared.changed.notified();
+                tokio::pin!(changed);
                 // From here on no notification is missed.
-                idle.as_mut().enable();
+                changed.as_mut().enable();
                 if self.shared.state().is_idle() {
                     return;
                 }
-                idle.await;
+                changed.await;
             }
         };
         let _ = tokio::time::timeout(within, emptied).await;

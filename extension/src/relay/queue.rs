@@ -1,7 +1,7 @@
 //! What waits for upstream, bounded in bytes. When it is full, the least valuable and then the oldest goes.
 
-use super::item::Value;
 use super::state::Pending;
+use crate::wire::Value;
 use std::collections::VecDeque;
 
 /// Envelopes by value. Bytes of envelopes in flight count too: they may come back.
@@ -25,7 +25,7 @@ impl Queue {
         let size = pending.envelope.size();
         let mut evicted = Vec::new();
         while self.held + size > self.bound {
-            let Some(victim) = self.least_valuable(pending.envelope.value) else {
+            let Some(victim) = self.least_valuable(pending.envelope.value()) else {
                 evicted.push(pending);
                 return evicted;
             };
@@ -53,6 +53,11 @@ impl Queue {
         self.held = self.held.saturating_sub(size);
     }
 
+    /// All that wait.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
+        self.waiting.iter().flatten()
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.iter().all(VecDeque::is_empty)
@@ -64,7 +69,7 @@ impl Queue {
     }
 
     fn back(&mut self, pending: Pending) {
-        if let Some(class) = self.waiting.get_mut(pending.envelope.value as usize) {
+        if let Some(class) = self.waiting.get_mut(pending.envelope.value() as usize) {
             class.push_back(pending);
         }
     }
@@ -81,11 +86,18 @@ mod tests {
     use super::*;
     use crate::relay::envelope::sample;
     use crate::relay::ledger::Loss;
+    use crate::wire::ItemKind;
     use std::sync::Arc;
+    use std::time::UNIX_EPOCH;
 
     /// Of 1,000 bytes; the tag is kept where no test here looks otherwise.
-    fn envelope(value: Value, tag: u8) -> Pending {
-        Pending { envelope: Arc::new(sample(value, 488)), attempts: tag, loss: Loss::Shutdown }
+    fn envelope(kind: ItemKind, tag: u8) -> Pending {
+        Pending {
+            envelope: Arc::new(sample(kind, 488)),
+            attempts: tag,
+            since: UNIX_EPOCH,
+            loss: Loss::Shutdown,
+        }
     }
 
     fn tags(envelopes: &[Pending]) -> Vec<u8> {
@@ -100,15 +112,18 @@ mod tests {
     #[test]
     fn the_least_valuable_and_then_the_oldest_goes() {
         let mut queue = queue();
-        for (value, tag) in
-            [(Value::Transaction, 1), (Value::Error, 2), (Value::Profile, 3), (Value::Transaction, 4)]
-        {
-            assert!(queue.push(envelope(value, tag)).is_empty());
+        for (kind, tag) in [
+            (ItemKind::Transaction, 1),
+            (ItemKind::Event, 2),
+            (ItemKind::Profile, 3),
+            (ItemKind::Transaction, 4),
+        ] {
+            assert!(queue.push(envelope(kind, tag)).is_empty());
         }
-        assert_eq!(tags(&queue.push(envelope(Value::Transaction, 5))), [3]);
-        assert_eq!(tags(&queue.push(envelope(Value::Error, 6))), [1]);
-        assert_eq!(tags(&queue.push(envelope(Value::Span, 7))), [7], "it is itself the least valuable");
-        assert_eq!(tags(&queue.push(envelope(Value::Transaction, 8))), [4]);
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Transaction, 5))), [3]);
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 6))), [1]);
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Span, 7))), [7], "it is itself the least valuable");
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Transaction, 8))), [4]);
         let order: Vec<u8> = std::iter::from_fn(|| queue.pop()).map(|e| e.attempts).collect();
         assert_eq!(order, [2, 6, 5, 8], "errors first, each in the order they came");
     }
@@ -117,20 +132,20 @@ mod tests {
     fn what_is_in_flight_still_takes_room() {
         let mut queue = queue();
         for tag in 0..4 {
-            assert!(queue.push(envelope(Value::Error, tag)).is_empty());
+            assert!(queue.push(envelope(ItemKind::Event, tag)).is_empty());
         }
         let in_flight = queue.pop().unwrap();
-        assert_eq!(tags(&queue.push(envelope(Value::Error, 9))), [1]);
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [1]);
         queue.release(in_flight.envelope.size());
         assert_eq!(queue.held, 3000);
-        assert!(queue.push(envelope(Value::Error, 10)).is_empty());
+        assert!(queue.push(envelope(ItemKind::Event, 10)).is_empty());
     }
 
     #[test]
     fn what_comes_back_waits_behind_its_equals() {
         let mut queue = queue();
-        let _ = queue.push(envelope(Value::Error, 1));
-        let _ = queue.push(envelope(Value::Error, 2));
+        let _ = queue.push(envelope(ItemKind::Event, 1));
+        let _ = queue.push(envelope(ItemKind::Event, 2));
         let first = queue.pop().unwrap();
         queue.put_back(first);
         assert_eq!(queue.pop().unwrap().attempts, 2);
@@ -140,7 +155,7 @@ mod tests {
     #[test]
     fn what_can_never_fit_goes_at_once() {
         let mut queue = Queue::new(999);
-        assert_eq!(queue.push(envelope(Value::Error, 1)).len(), 1);
+        assert_eq!(queue.push(envelope(ItemKind::Event, 1)).len(), 1);
         assert_eq!(queue.held, 0);
     }
 }

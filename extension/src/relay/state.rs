@@ -5,7 +5,7 @@ use super::envelope::Envelope;
 use super::ledger::{Ledger, Loss};
 use super::queue::Queue;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// An accepted envelope that is neither delivered nor lost.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub(super) struct Pending {
     pub(super) envelope: Arc<Envelope>,
     /// How often upstream answered that it could not take it.
     pub(super) attempts: u8,
+    /// When it was accepted.
+    pub(super) since: SystemTime,
     /// Why it would be lost if this were the end.
     pub(super) loss: Loss,
 }
@@ -47,7 +49,12 @@ impl State {
             self.ledger.lose(Loss::Shutdown, 1);
             return 0;
         }
-        let pending = Pending { envelope: Arc::new(envelope), attempts: 0, loss: Loss::Shutdown };
+        let pending = Pending {
+            envelope: Arc::new(envelope),
+            attempts: 0,
+            since: SystemTime::now(),
+            loss: Loss::Shutdown,
+        };
         let evicted = self.queue.push(pending).len() as u64;
         self.ledger.lose(Loss::QueueOverflow, evicted);
         evicted
@@ -121,6 +128,11 @@ impl State {
         (self.queue.len() + self.in_flight.len()) as u64
     }
 
+    /// When the envelope that waits longest was accepted.
+    pub(super) fn oldest(&self) -> Option<SystemTime> {
+        self.in_flight.iter().chain(self.queue.iter()).map(|pending| pending.since).min()
+    }
+
     /// What is left of the pause after a failure.
     pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
         self.backoff.pause(now)
@@ -137,13 +149,13 @@ impl State {
 mod tests {
     use super::*;
     use crate::relay::envelope::sample;
-    use crate::relay::item::Value;
+    use crate::wire::ItemKind;
 
     #[test]
     fn the_books_balance_at_every_step() {
         let mut state = State::new(4 * 1000);
         for _ in 0..6 {
-            state.accept(sample(Value::Error, 488));
+            state.accept(sample(ItemKind::Event, 488));
             assert!(state.ledger.balances(state.pending()));
         }
         assert_eq!(state.ledger.dropped_for(Loss::QueueOverflow), 2);
@@ -159,14 +171,14 @@ mod tests {
         assert_eq!(state.ledger.dropped_for(Loss::Network), 1);
         assert_eq!(state.ledger.dropped_for(Loss::Shutdown), 2);
         state.check_in(&late, |ledger| ledger.delivered += 1);
-        state.accept(sample(Value::Error, 1));
+        state.accept(sample(ItemKind::Event, 1));
         assert!(state.ledger.balances(0), "nothing is booked twice");
     }
 
     #[test]
     fn what_was_in_flight_when_the_carrier_fell_is_tried_again() {
         let mut state = State::new(4000);
-        state.accept(sample(Value::Error, 10));
+        state.accept(sample(ItemKind::Event, 10));
         let _ = state.check_out();
         state.reclaim_in_flight();
         let again = state.check_out().unwrap();

@@ -117,7 +117,7 @@ fn request(envelope: &Envelope) -> Result<Request<Full<Bytes>>, hyper::http::Err
         .header(USER_AGENT, envelope.user_agent.clone().unwrap_or(OURSELVES))
         .header(X_SENTRY_AUTH, envelope.sentry_auth.clone())
         .header(CONTENT_TYPE, envelope.content_type.clone().unwrap_or(ENVELOPE));
-    if let Some(encoding) = envelope.content_encoding {
+    if let Some(encoding) = envelope.content_encoding.header() {
         request = request.header(CONTENT_ENCODING, encoding);
     }
     request.body(Full::new(envelope.body.clone()))

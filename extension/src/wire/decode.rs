@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 /// How a body is compressed. Names are matched exactly, as Relay does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Identity,
     Gzip,
     Deflate,
@@ -14,7 +14,7 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// Reads the value of `Content-Encoding`; empty is what Ruby sends with plain bodies.
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "" | "identity" | "UTF-8" => Self::Identity,
             "gzip" => Self::Gzip,
@@ -26,7 +26,7 @@ impl Encoding {
     }
 
     /// The value of `Content-Encoding` to send along; none for plain bodies.
-    pub(super) fn header(self) -> Option<&'static str> {
+    pub(crate) fn header(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
             Self::Gzip => Some("gzip"),
@@ -39,7 +39,7 @@ impl Encoding {
 
 /// Why a body could not be read to its end.
 #[derive(Debug)]
-pub(super) enum DecodeError<E> {
+pub(crate) enum DecodeError<E> {
     /// It decodes to more than the limit.
     TooLarge,
     /// It is not what its encoding says.
@@ -49,7 +49,7 @@ pub(super) enum DecodeError<E> {
 }
 
 /// Feeds what `body` decodes to, block by block and at most `limit` bytes, to `feed`.
-pub(super) fn decode<E>(
+pub(crate) fn decode<E>(
     encoding: Encoding,
     body: &[u8],
     limit: usize,

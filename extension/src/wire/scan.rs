@@ -3,7 +3,7 @@
 //! Format: `header\n(item-header\npayload\n)*`; an item's `length` is optional (then its payload ends at
 //! the newline), as is the last newline.
 
-use crate::relay::ItemKind;
+use super::item::{Item, ItemKind};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -15,11 +15,11 @@ const MAX_ITEMS: usize = 500;
 
 /// What the first line says; other fields are read over.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// The event's id, if the envelope has an event.
-    pub(super) event_id: Option<String>,
+    pub(crate) event_id: Option<String>,
     /// Sent by JavaScript SDKs in tunnel mode; optional elsewhere.
-    pub(super) dsn: Option<String>,
+    pub(crate) dsn: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -27,19 +27,21 @@ struct ItemHeader<'a> {
     #[serde(borrow)]
     r#type: Cow<'a, str>,
     length: Option<usize>,
+    /// Of the containers: logs, metrics, spans.
+    item_count: Option<u32>,
 }
 
 /// An envelope that was read to its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Scanned {
-    pub(super) header: Header,
+pub(crate) struct Scanned {
+    pub(crate) header: Header,
     /// One for each item, in order.
-    pub(super) items: Vec<ItemKind>,
+    pub(crate) items: Vec<Item>,
 }
 
 /// Why bytes are no envelope.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ScanError {
+pub(crate) enum ScanError {
     Empty,
     Header(String),
     ItemHeader(String),
@@ -76,21 +78,21 @@ enum At {
 }
 
 /// Takes an envelope in blocks of any size.
-pub(super) struct Scanner {
+pub(crate) struct Scanner {
     at: At,
     /// The part of a header line that earlier blocks brought.
     line: Vec<u8>,
     header: Option<Header>,
-    items: Vec<ItemKind>,
+    items: Vec<Item>,
 }
 
 impl Scanner {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { at: At::Header, line: Vec::new(), header: None, items: Vec::new() }
     }
 
     /// Reads the next block.
-    pub(super) fn feed(&mut self, mut block: &[u8]) -> Result<(), ScanError> {
+    pub(crate) fn feed(&mut self, mut block: &[u8]) -> Result<(), ScanError> {
         while !block.is_empty() {
             block = self.step(block)?;
         }
@@ -98,7 +100,7 @@ impl Scanner {
     }
 
     /// The body ends here.
-    pub(super) fn finish(mut self) -> Result<Scanned, ScanError> {
+    pub(crate) fn finish(mut self) -> Result<Scanned, ScanError> {
         match self.at {
             At::Header if self.line.is_empty() => return Err(ScanError::Empty),
             At::ItemHeader if self.line.is_empty() => {}
@@ -139,13 +141,16 @@ impl Scanner {
                 self.at = if taken == left { At::Newline } else { At::Payload(left - taken) };
                 Ok(block.get(taken..).unwrap_or_default())
             }
-            At::Line => match split_line(block) {
-                Some((_, rest)) => {
-                    self.at = At::ItemHeader;
-                    Ok(rest)
+            At::Line => {
+                let (line, rest) = split_line(block).unwrap_or((block, &[]));
+                if let Some(item) = self.items.last_mut() {
+                    item.bytes += line.len();
                 }
-                None => Ok(&[]),
-            },
+                if line.len() < block.len() {
+                    self.at = At::ItemHeader;
+                }
+                Ok(rest)
+            }
             At::Newline => match block.split_first() {
                 Some((b'\n', rest)) => {
                     self.at = At::ItemHeader;
@@ -179,7 +184,8 @@ impl Scanner {
         if self.items.len() == MAX_ITEMS {
             return Err(ScanError::TooManyItems);
         }
-        self.items.push(ItemKind::of(&item.r#type));
+        let (kind, count) = (ItemKind::of(&item.r#type), item.item_count.unwrap_or(1));
+        self.items.push(Item { kind, count, bytes: item.length.unwrap_or(0) });
         self.at = match item.length {
             Some(0) => At::Newline,
             Some(length) => At::Payload(length),
@@ -223,8 +229,14 @@ mod tests {
             {\"type\":\"transaction\"}\n{}\n{\"type\":\"no such thing\"}\nlast";
         let scanned = scan_all(body).unwrap();
         assert_eq!(scanned.header, Header { event_id: Some("x".into()), dsn: Some("d".into()) });
-        let kinds = [ItemKind::Event, ItemKind::Attachment, ItemKind::Transaction, ItemKind::Other];
-        assert_eq!(scanned.items, kinds);
+        let item = |kind, bytes| Item { kind, count: 1, bytes };
+        let items = [
+            item(ItemKind::Event, 5),
+            item(ItemKind::Attachment, 0),
+            item(ItemKind::Transaction, 2),
+            item(ItemKind::Other, 4),
+        ];
+        assert_eq!(scanned.items, items);
     }
 
     #[test]

@@ -31,6 +31,17 @@ pub enum ItemKind {
     Other,
 }
 
+/// One item of an envelope, as far as the books need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its type.
+    pub kind: ItemKind,
+    /// How many logs, metrics or spans it holds; 1 for all others.
+    pub count: u32,
+    /// Length of its payload.
+    pub bytes: usize,
+}
+
 /// The worth of an envelope: when room or time is short, the least goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
@@ -84,10 +95,12 @@ impl ItemKind {
             Self::Profile => Value::Profile,
         }
     }
+}
 
+impl Value {
     /// An envelope is worth as much as the best in it: a profile travels with its transaction.
-    pub fn most_valuable(items: &[Self]) -> Value {
-        items.iter().map(|item| item.value()).max().unwrap_or(Value::Telemetry)
+    pub fn of(items: &[Item]) -> Self {
+        items.iter().map(|item| item.kind.value()).max().unwrap_or(Self::Telemetry)
     }
 }
 
@@ -98,7 +111,8 @@ mod tests {
     #[test]
     fn an_envelope_is_worth_its_best_item() {
         let value = |names: &[&str]| {
-            ItemKind::most_valuable(&names.iter().map(|n| ItemKind::of(n)).collect::<Vec<_>>())
+            let items = names.iter().map(|name| Item { kind: ItemKind::of(name), count: 1, bytes: 0 });
+            Value::of(&items.collect::<Vec<_>>())
         };
         assert_eq!(value(&["transaction", "profile"]), Value::Transaction);
         assert_eq!(value(&["attachment", "event"]), Value::Error);
