@@ -12,6 +12,7 @@ pub use upstream::{InvalidUrl, Scheme, Upstream};
 use crate::log::Level;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 const MIB: usize = 1 << 20;
@@ -26,7 +27,7 @@ const RESERVED_PORT: u16 = 9001;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where everything goes; without it the `dsn` in each envelope's header decides.
-    pub upstream: Option<Upstream>,
+    pub upstream: Option<Arc<Upstream>>,
     /// Set where a setting points at this extension itself: what to tell the SDK when nothing else is left.
     pub upstream_mistake: Option<String>,
     /// Hosts that an envelope's `dsn` may name.
@@ -109,7 +110,7 @@ impl Config {
         let max_body = reader.size("SENTRY_EXTENSION_MAX_BODY", 20 * MIB).min(buffer);
 
         let config = Self {
-            upstream: upstreams.into_iter().next(),
+            upstream: upstreams.into_iter().next().map(Arc::new),
             upstream_mistake,
             allowed_hosts,
             listen,

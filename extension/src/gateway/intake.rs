@@ -9,8 +9,14 @@ use crate::relay::{Envelope, Relay};
 use crate::wire::{DecodeError, Encoding, Item, ItemKind, ScanError, Scanned, Scanner, decode};
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, StatusCode};
+use std::sync::Arc;
+
+const X_SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
+const ENVELOPE: HeaderValue = HeaderValue::from_static("application/x-sentry-envelope");
+const OURSELVES: HeaderValue =
+    HeaderValue::from_static(concat!("sentry-lambda-extension/", env!("CARGO_PKG_VERSION")));
 
 /// Why a request is not accepted.
 #[derive(Debug)]
@@ -122,7 +128,8 @@ async fn envelope_id(
     let (auth, project) = sender(auth, project, dsn.as_ref())?;
     let upstream = upstream(config, dsn.as_ref())?;
     if !scanned.items.is_empty() {
-        relay.accept(forwarded(&head.headers, &auth, project, upstream, encoding, scanned.items, body)?);
+        let _ =
+            relay.accept(forwarded(&head.headers, auth, project, upstream, encoding, scanned.items, body)?);
     }
     Ok(scanned.header.event_id)
 }
@@ -150,7 +157,7 @@ async fn stored_id(
     let mut headers = head.headers;
     headers.remove(CONTENT_TYPE);
     let body = wrapped.body.into();
-    relay.accept(forwarded(&headers, &auth, project, upstream, Encoding::Identity, items, body)?);
+    let _ = relay.accept(forwarded(&headers, auth, project, upstream, Encoding::Identity, items, body)?);
     Ok(Some(wrapped.event_id))
 }
 
@@ -208,9 +215,9 @@ fn no_project() -> Refusal {
 }
 
 /// Where it goes: what is configured, else what the envelope names and the allow-list lets through.
-fn upstream(config: &Config, dsn: Option<&Dsn>) -> Result<Upstream, Refusal> {
+fn upstream(config: &Config, dsn: Option<&Dsn>) -> Result<Arc<Upstream>, Refusal> {
     if let Some(upstream) = &config.upstream {
-        return Ok(upstream.clone());
+        return Ok(Arc::clone(upstream));
     }
     let forbidden = |detail: String| Refusal::new(StatusCode::FORBIDDEN, detail);
     let named = dsn.map(|d| &d.upstream).filter(|u| !config.is_loop(u));
@@ -229,29 +236,45 @@ fn upstream(config: &Config, dsn: Option<&Dsn>) -> Result<Upstream, Refusal> {
     if upstream.scheme() == Scheme::Http && !upstream.is_loopback() {
         return Err(forbidden("plain http is sent to loopback or to a configured upstream only".to_owned()));
     }
-    Ok(upstream.clone())
+    Ok(Arc::new(upstream.clone()))
 }
 
 fn forwarded(
     headers: &HeaderMap,
-    auth: &Auth,
+    auth: Auth,
     project: ProjectId,
-    upstream: Upstream,
+    upstream: Arc<Upstream>,
     encoding: Encoding,
     items: Vec<Item>,
     body: Bytes,
 ) -> Result<Envelope, Refusal> {
-    let sentry_auth = HeaderValue::try_from(auth.header()).map_err(|_| AuthError::Malformed)?;
+    let own = |name: HeaderName, default| {
+        let value = headers.get(&name).map_or(default, copied);
+        (name, value)
+    };
+    let mut sent = vec![
+        (X_SENTRY_AUTH, HeaderValue::try_from(auth.header()).map_err(|_| AuthError::Malformed)?),
+        own(USER_AGENT, OURSELVES),
+        own(CONTENT_TYPE, ENVELOPE),
+    ];
+    if let Some(encoding) = encoding.header() {
+        sent.push((CONTENT_ENCODING, HeaderValue::from_static(encoding)));
+    }
     Ok(Envelope {
         upstream,
+        path: format!("/api/{project}/envelope/"),
+        key: auth.key,
         project,
-        sentry_auth,
-        content_type: headers.get(CONTENT_TYPE).cloned(),
-        content_encoding: encoding,
-        user_agent: headers.get(USER_AGENT).cloned(),
+        headers: sent.into(),
+        encoding,
         items: items.into(),
         body,
     })
+}
+
+/// A value with memory of its own.
+fn copied(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 /// A random UUID's 32 hex digits.

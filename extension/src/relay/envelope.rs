@@ -1,28 +1,30 @@
 //! An accepted envelope on its way: the SDK's bytes, untouched, and what upstream needs to be told about them.
 
-use crate::config::{ProjectId, Upstream};
+use crate::config::{ProjectId, PublicKey, Upstream};
 use crate::wire::{Encoding, Item, Value};
 use bytes::Bytes;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
+use std::sync::Arc;
 
-/// What is held for an envelope beside its body: queue slot, headers, strings.
-const OVERHEAD: usize = 512;
+/// What is held for an envelope beside its body: queue slot, items, headers with their values.
+const OVERHEAD: usize = 1024;
 
-/// An accepted envelope. Its body is held once.
+/// An accepted envelope, or a request of another kind that goes the same way. Its body is held once.
 #[derive(Debug)]
 pub struct Envelope {
     /// Where it goes.
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
+    /// The API path, with its query: `/api/42/envelope/`.
+    pub path: String,
+    /// Who it is from.
+    pub key: PublicKey,
     /// The project it is for.
     pub project: ProjectId,
-    /// `X-Sentry-Auth`, rebuilt. Holds the key: never logged.
-    pub sentry_auth: HeaderValue,
-    /// As the SDK sent it, if it did.
-    pub content_type: Option<HeaderValue>,
-    /// As the SDK sent it.
-    pub(crate) content_encoding: Encoding,
-    /// As the SDK sent it, if it did.
-    pub user_agent: Option<HeaderValue>,
+    /// Headers to send. They hold the key, so they are never logged; and values of their own, for those
+    /// of a request would keep its whole read buffer in memory.
+    pub headers: Box<[(HeaderName, HeaderValue)]>,
+    /// How the body is compressed.
+    pub(crate) encoding: Encoding,
     /// What is in it.
     pub items: Box<[Item]>,
     /// The SDK's bytes.
@@ -44,12 +46,12 @@ impl Envelope {
 #[cfg(test)]
 pub(super) fn sample(kind: crate::wire::ItemKind, length: usize) -> Envelope {
     Envelope {
-        upstream: Upstream::parse("http://127.0.0.1:1").unwrap(),
+        upstream: Arc::new(Upstream::parse("http://127.0.0.1:1").unwrap()),
+        path: "/api/42/envelope/".to_owned(),
+        key: PublicKey::parse("a94ae32be2584e0bbd7a4cbb95971fee").unwrap(),
         project: ProjectId::parse("42").unwrap(),
-        sentry_auth: HeaderValue::from_static("Sentry"),
-        content_type: None,
-        content_encoding: Encoding::Identity,
-        user_agent: None,
+        headers: Box::default(),
+        encoding: Encoding::Identity,
         items: [Item { kind, count: 1, bytes: length }].into(),
         body: vec![0; length].into(),
     }

@@ -13,10 +13,13 @@ pub(crate) use client::{Sender, handshake};
 pub use envelope::Envelope;
 pub use ledger::{Ledger, Loss, Reasons};
 
-use crate::config::Config;
+use crate::config::{Config, Upstream};
 use crate::{log, task};
-use client::Client;
+use bytes::Bytes;
+use client::{Client, SendError};
+use hyper::{Request, Response};
 use state::State;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -26,6 +29,35 @@ use tokio::sync::Notify;
 pub struct Relay {
     shared: Arc<Shared>,
 }
+
+/// What became of an envelope at the door, and what the SDK should be told of upstream's rate limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// All of it was taken.
+    Taken {
+        /// `X-Sentry-Rate-Limits` that are in force for other categories.
+        limits: Option<String>,
+    },
+    /// Some or all items were removed because upstream does not take their category now; the rest was taken.
+    Limited {
+        /// `X-Sentry-Rate-Limits`.
+        limits: String,
+        /// `Retry-After`, seconds.
+        retry_after: u64,
+    },
+}
+
+/// Upstream did not answer a forwarded request.
+#[derive(Debug)]
+pub struct ForwardError(SendError);
+
+impl fmt::Display for ForwardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for ForwardError {}
 
 /// What waits for delivery or is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,12 +124,24 @@ impl Relay {
     }
 
     /// Takes an envelope over: from here on it is delivered, rejected by upstream, or counted as dropped.
-    pub fn accept(&self, envelope: Envelope) {
+    pub fn accept(&self, envelope: Envelope) -> Acceptance {
         let evicted = self.shared.state().accept(envelope);
         if evicted > 0 {
             log::debug("the buffer is full", &[("evicted", &evicted)]);
         }
         self.shared.wake.notify_one();
+        Acceptance::Taken { limits: None }
+    }
+
+    /// Sends a request that is no envelope to upstream as it is, and gives back upstream's answer.
+    ///
+    /// The URI holds path and query; hop-by-hop headers and `Host` are the caller's to remove.
+    pub async fn forward(
+        &self,
+        upstream: &Arc<Upstream>,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, ForwardError> {
+        self.shared.client.forward(upstream, request).await.map_err(ForwardError)
     }
 
     /// Delivers what can be delivered in `within`, books the rest as lost, and closes.

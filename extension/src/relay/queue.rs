@@ -90,10 +90,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
-    /// Of 1,000 bytes; the tag is kept where no test here looks otherwise.
+    /// Of 1 KiB; the tag is kept where no test here looks otherwise.
     fn envelope(kind: ItemKind, tag: u8) -> Pending {
         Pending {
-            envelope: Arc::new(sample(kind, 488)),
+            envelope: Arc::new(sample(kind, 0)),
             attempts: tag,
             since: UNIX_EPOCH,
             loss: Loss::Shutdown,
@@ -106,7 +106,7 @@ mod tests {
 
     /// Room for four.
     fn queue() -> Queue {
-        Queue::new(4000)
+        Queue::new(4 * 1024)
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         let in_flight = queue.pop().unwrap();
         assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [1]);
         queue.release(in_flight.envelope.size());
-        assert_eq!(queue.held, 3000);
+        assert_eq!(queue.held, 3 * 1024);
         assert!(queue.push(envelope(ItemKind::Event, 10)).is_empty());
     }
 
@@ -149,12 +149,12 @@ mod tests {
         let first = queue.pop().unwrap();
         queue.put_back(first);
         assert_eq!(queue.pop().unwrap().attempts, 2);
-        assert_eq!(queue.held, 2000);
+        assert_eq!(queue.held, 2 * 1024);
     }
 
     #[test]
     fn what_can_never_fit_goes_at_once() {
-        let mut queue = Queue::new(999);
+        let mut queue = Queue::new(1023);
         assert_eq!(queue.push(envelope(ItemKind::Event, 1)).len(), 1);
         assert_eq!(queue.held, 0);
     }

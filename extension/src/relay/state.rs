@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn the_books_balance_at_every_step() {
-        let mut state = State::new(4 * 1000);
+        let mut state = State::new(4 * 1024);
         for _ in 0..6 {
-            state.accept(sample(ItemKind::Event, 488));
+            state.accept(sample(ItemKind::Event, 0));
             assert!(state.ledger.balances(state.pending()));
         }
         assert_eq!(state.ledger.dropped_for(Loss::QueueOverflow), 2);

@@ -10,25 +10,25 @@ mod tls;
 pub(crate) use connect::{Sender, handshake};
 
 use super::envelope::Envelope;
+use crate::config::Upstream;
 use bytes::Bytes;
 use connect::ConnectError;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{HOST, RETRY_AFTER};
 use hyper::{Request, Response};
 use pool::Pool;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt};
 use tls::Tls;
 use tokio::time::timeout;
 
-const X_SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
-const ENVELOPE: HeaderValue = HeaderValue::from_static("application/x-sentry-envelope");
-const OURSELVES: HeaderValue =
-    HeaderValue::from_static(concat!("sentry-lambda-extension/", env!("CARGO_PKG_VERSION")));
 /// Sentry's answers have some 50 bytes; a connection that brings more is not worth keeping.
 const MAX_REPLY: usize = 64 * 1024;
+/// Relay's bound for forwarded bodies.
+const MAX_FORWARDED: usize = 20 << 20;
 
 /// What upstream said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(super) enum SendError {
     Http(hyper::Error),
     /// The request itself cannot be built: never seen, and never worth a panic.
     Request(hyper::http::Error),
+    /// A forwarded request's answer broke off or is too large.
+    Body(Box<dyn error::Error + Send + Sync>),
     TimedOut,
 }
 
@@ -57,6 +59,7 @@ impl fmt::Display for SendError {
                 None => error.fmt(f),
             },
             Self::Request(error) => error.fmt(f),
+            Self::Body(error) => error.fmt(f),
             Self::TimedOut => f.write_str("timed out"),
         }
     }
@@ -76,49 +79,88 @@ impl Client {
         Self { pool: Pool::default(), tls: Tls::new(ca_bundles), timeout }
     }
 
-    /// One exchange: from connecting, if need be, to the head of the answer.
+    /// Delivers an envelope: one exchange, from connecting, if need be, to the head of the answer.
     pub(super) async fn send(&self, envelope: &Envelope) -> Result<Reply, SendError> {
-        timeout(self.timeout, self.attempt(envelope)).await.unwrap_or(Err(SendError::TimedOut))
+        let upstream = &envelope.upstream;
+        let exchange = async {
+            let (response, sender) = self.exchange(upstream, || request(envelope)).await?;
+            let reply = read_head(&response);
+            // Upstream has decided; what it adds decides over the connection only.
+            if read_over(response).await {
+                self.pool.put(Arc::clone(upstream), sender);
+            }
+            Ok(reply)
+        };
+        timeout(self.timeout, exchange).await.unwrap_or(Err(SendError::TimedOut))
     }
 
-    async fn attempt(&self, envelope: &Envelope) -> Result<Reply, SendError> {
-        let upstream = &envelope.upstream;
+    /// Sends any other request, and reads the whole answer.
+    pub(super) async fn forward(
+        &self,
+        upstream: &Arc<Upstream>,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, SendError> {
+        let exchange = async {
+            let again = || forwarded(upstream, &request);
+            let (response, sender) = self.exchange(upstream, again).await?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, MAX_FORWARDED).collect().await.map_err(SendError::Body)?;
+            self.pool.put(Arc::clone(upstream), sender);
+            Ok(Response::from_parts(head, body.to_bytes()))
+        };
+        timeout(self.timeout, exchange).await.unwrap_or(Err(SendError::TimedOut))
+    }
+
+    /// Sends a request, made anew for each connection that is tried, and waits for the head of the answer.
+    async fn exchange(
+        &self,
+        upstream: &Upstream,
+        request: impl Fn() -> Result<Request<Full<Bytes>>, hyper::http::Error>,
+    ) -> Result<(Response<Incoming>, Sender), SendError> {
         if let Some(sender) = self.pool.take(upstream) {
-            match self.exchange(sender, envelope).await {
-                Err(SendError::Http(error)) => {
+            match speak(sender, request().map_err(SendError::Request)?).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
                     // Its idle siblings are as old; if this one is dead, so are they.
                     self.pool.forget(upstream);
                     crate::log::debug("a reused connection failed", &[("error", &error)]);
                 }
-                outcome => return outcome,
             }
         }
         let sender = connect::connect(upstream, &self.tls).await.map_err(SendError::Connect)?;
-        self.exchange(sender, envelope).await
+        speak(sender, request().map_err(SendError::Request)?).await.map_err(SendError::Http)
     }
+}
 
-    async fn exchange(&self, mut sender: Sender, envelope: &Envelope) -> Result<Reply, SendError> {
-        let request = request(envelope).map_err(SendError::Request)?;
-        sender.ready().await.map_err(SendError::Http)?;
-        let response = sender.send_request(request).await.map_err(SendError::Http)?;
-        let reply = read_head(&response);
-        // Upstream has decided; what it adds decides over the connection only.
-        if read_over(response).await {
-            self.pool.put(envelope.upstream.clone(), sender);
-        }
-        Ok(reply)
+async fn speak(
+    mut sender: Sender,
+    request: Request<Full<Bytes>>,
+) -> hyper::Result<(Response<Incoming>, Sender)> {
+    sender.ready().await?;
+    let response = sender.send_request(request).await?;
+    Ok((response, sender))
+}
+
+fn forwarded(
+    upstream: &Upstream,
+    request: &Request<Bytes>,
+) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    let path = request.uri().path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
+    let mut forwarded = Request::builder()
+        .method(request.method())
+        .uri(upstream.path(path))
+        .header(HOST, upstream.authority());
+    for (name, value) in request.headers() {
+        forwarded = forwarded.header(name, value);
     }
+    forwarded.body(Full::new(request.body().clone()))
 }
 
 fn request(envelope: &Envelope) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let upstream = &envelope.upstream;
-    let mut request = Request::post(upstream.path(&format!("/api/{}/envelope/", envelope.project)))
-        .header(HOST, upstream.authority())
-        .header(USER_AGENT, envelope.user_agent.clone().unwrap_or(OURSELVES))
-        .header(X_SENTRY_AUTH, envelope.sentry_auth.clone())
-        .header(CONTENT_TYPE, envelope.content_type.clone().unwrap_or(ENVELOPE));
-    if let Some(encoding) = envelope.content_encoding.header() {
-        request = request.header(CONTENT_ENCODING, encoding);
+    let mut request = Request::post(upstream.path(&envelope.path)).header(HOST, upstream.authority());
+    for (name, value) in &envelope.headers {
+        request = request.header(name, value);
     }
     request.body(Full::new(envelope.body.clone()))
 }

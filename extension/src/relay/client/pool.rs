@@ -2,7 +2,7 @@
 
 use super::connect::Sender;
 use crate::config::Upstream;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// Load balancers and NAT forget idle connections from about a minute on. By the wall clock, since the
@@ -13,7 +13,7 @@ const MOST: usize = 8;
 
 #[derive(Debug)]
 struct Idle {
-    upstream: Upstream,
+    upstream: Arc<Upstream>,
     since: SystemTime,
     sender: Sender,
 }
@@ -29,12 +29,12 @@ impl Pool {
         let now = SystemTime::now();
         // A clock that was set back makes `since` lie in the future: nothing is known then.
         idle.retain(|i| now.duration_since(i.since).is_ok_and(|age| age < KEEP) && !i.sender.is_closed());
-        let last = idle.iter().rposition(|i| i.upstream == *upstream)?;
+        let last = idle.iter().rposition(|i| *i.upstream == *upstream)?;
         Some(idle.swap_remove(last).sender)
     }
 
     /// Keeps a connection for the next envelope.
-    pub(super) fn put(&self, upstream: Upstream, sender: Sender) {
+    pub(super) fn put(&self, upstream: Arc<Upstream>, sender: Sender) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() >= MOST {
             idle.remove(0);
@@ -44,6 +44,6 @@ impl Pool {
 
     /// Closes all idle connections to this upstream.
     pub(super) fn forget(&self, upstream: &Upstream) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|i| i.upstream != *upstream);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|i| *i.upstream != *upstream);
     }
 }
