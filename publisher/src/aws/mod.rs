@@ -1,1 +1,14 @@
-//! What the publisher says to AWS.
+//! What the publisher says to AWS: who we are, which regions there are, and the layer calls of one region.
+//!
+//! Nothing here knows of a release; that is `release`'s part.
+
+pub mod budget;
+pub mod error;
+pub mod http;
+pub mod identity;
+pub mod layers;
+pub mod partition;
+pub mod policy;
+pub mod regions;
+pub mod session;
+pub mod upload;

@@ -1,3 +1,15 @@
-//! What a release consists of, on disk: `dist/` and the files in it.
+//! What a release consists of, on disk and in AWS: `dist/` and the files in it, and the way from one to the other.
+//!
+//! `bundle` (what was built, checked) → `plan` (wanted against found: a pure decision) → `rollout` (one region
+//! and architecture, from whatever is there to done) → `layers` (what was published, for everybody to read).
 
 pub mod build_manifest;
+pub mod bundle;
+pub mod digest;
+pub mod files;
+pub mod fleet;
+pub mod layer_name;
+pub mod layers;
+pub mod plan;
+pub mod report;
+pub mod rollout;

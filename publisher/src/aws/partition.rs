@@ -1,0 +1,180 @@
+//! Partitions and the names of their regions: what is known without asking.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// The name of a region, e.g. `eu-central-1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RegionName(String);
+
+/// Not the form of a region's name.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a region's name; names look like eu-central-1")]
+pub struct BadRegionName(String);
+
+impl RegionName {
+    /// The name as AWS spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition that the name belongs to, by its prefix.
+    pub fn partition(&self) -> Partition {
+        let of = |prefix: &str| self.0.starts_with(prefix);
+        if of("cn-") {
+            Partition::China
+        } else if of("us-gov-") {
+            Partition::GovCloud
+        } else if of("eusc-") {
+            Partition::EuSovereign
+        } else {
+            Partition::Aws
+        }
+    }
+}
+
+impl FromStr for RegionName {
+    type Err = BadRegionName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let plain = |part: &&str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        };
+        let numbered = parts.last().is_some_and(|last| last.parse::<u32>().is_ok());
+        if parts.len() >= 3 && parts.iter().all(plain) && numbered {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadRegionName(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for RegionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A separate AWS, with accounts and endpoints of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Partition {
+    /// The commercial regions.
+    #[serde(rename = "aws")]
+    Aws,
+    /// China.
+    #[serde(rename = "aws-cn")]
+    China,
+    /// The one of the United States' government.
+    #[serde(rename = "aws-us-gov")]
+    GovCloud,
+    /// The European Sovereign Cloud.
+    #[serde(rename = "aws-eusc")]
+    EuSovereign,
+}
+
+impl Partition {
+    /// The name in ARNs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::China => "aws-cn",
+            Self::GovCloud => "aws-us-gov",
+            Self::EuSovereign => "aws-eusc",
+        }
+    }
+
+    /// The partition with this name, where we know it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Aws, Self::China, Self::GovCloud, Self::EuSovereign].into_iter().find(|p| p.name() == name)
+    }
+
+    /// Regions that every account of the partition has.
+    pub fn default_regions(self) -> Vec<RegionName> {
+        names(match self {
+            Self::Aws => &[
+                "ap-northeast-1",
+                "ap-northeast-2",
+                "ap-northeast-3",
+                "ap-south-1",
+                "ap-southeast-1",
+                "ap-southeast-2",
+                "ca-central-1",
+                "eu-central-1",
+                "eu-north-1",
+                "eu-west-1",
+                "eu-west-2",
+                "eu-west-3",
+                "sa-east-1",
+                "us-east-1",
+                "us-east-2",
+                "us-west-1",
+                "us-west-2",
+            ],
+            Self::China => &["cn-north-1", "cn-northwest-1"],
+            Self::GovCloud => &["us-gov-east-1", "us-gov-west-1"],
+            Self::EuSovereign => &["eusc-de-east-1"],
+        })
+    }
+
+    /// Regions that an account has only once somebody switched them on.
+    pub fn opt_in_regions(self) -> Vec<RegionName> {
+        names(match self {
+            Self::Aws => &[
+                "af-south-1",
+                "ap-east-1",
+                "ap-east-2",
+                "ap-south-2",
+                "ap-southeast-3",
+                "ap-southeast-4",
+                "ap-southeast-5",
+                "ap-southeast-6",
+                "ap-southeast-7",
+                "ca-west-1",
+                "eu-central-2",
+                "eu-south-1",
+                "eu-south-2",
+                "il-central-1",
+                "me-central-1",
+                "me-south-1",
+                "mx-central-1",
+            ],
+            Self::China | Self::GovCloud | Self::EuSovereign => &[],
+        })
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+fn names(list: &[&str]) -> Vec<RegionName> {
+    list.iter().map(|name| RegionName((*name).to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_compiled_in_region_is_well_formed_and_belongs_to_its_partition() {
+        for partition in [Partition::Aws, Partition::China, Partition::GovCloud, Partition::EuSovereign] {
+            for region in [partition.default_regions(), partition.opt_in_regions()].concat() {
+                assert_eq!(region.as_str().parse::<RegionName>().unwrap(), region);
+                assert_eq!(region.partition(), partition, "{region}");
+            }
+            assert_eq!(Partition::from_name(partition.name()), Some(partition));
+        }
+        assert_eq!(Partition::Aws.default_regions().len() + Partition::Aws.opt_in_regions().len(), 34);
+    }
+
+    #[test]
+    fn what_is_not_a_region_is_refused() {
+        for bad in ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1 ", "us--1", "eu-west-1a", "*"] {
+            assert!(bad.parse::<RegionName>().is_err(), "{bad:?}");
+        }
+    }
+}

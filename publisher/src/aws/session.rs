@@ -1,0 +1,168 @@
+//! The way into an account: region, credentials and HTTP client, put together once.
+//!
+//! The usual AWS variables and files apply. Metadata services are asked, but never waited for.
+
+use super::{error::CallError, http, partition::RegionName};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig,
+    default_provider::credentials::DefaultCredentialsChain,
+    environment::EnvironmentVariableRegionProvider,
+    imds,
+    meta::region::RegionProviderChain,
+    profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider},
+    provider_config::ProviderConfig,
+};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_lambda::config::{ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
+use std::time::Duration;
+
+/// Where requests go to when nothing names a region.
+const DEFAULT_REGION: &str = "us-east-1";
+const METADATA_SERVICE: Duration = Duration::from_secs(1);
+/// A credential process or a sign-in service may think for a while.
+const CREDENTIALS: Duration = Duration::from_mins(1);
+
+/// How to reach AWS, on the command line.
+#[derive(Debug, Default, clap::Args)]
+pub struct AwsOptions {
+    /// Send every request here instead of to AWS (also `AWS_ENDPOINT_URL`)
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+
+    /// Use this profile of ~/.aws/config and ~/.aws/credentials (also `AWS_PROFILE`)
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
+/// No way in.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// No source has any.
+    #[error(
+        "no AWS credentials: neither the environment nor a profile, a web identity or a metadata service has any"
+    )]
+    NoCredentials,
+    /// A source was found, and does not work.
+    #[error("cannot load AWS credentials")]
+    Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// AWS does not accept them.
+    #[error("AWS does not accept these credentials")]
+    Refused(#[source] CallError),
+    /// Nobody answers.
+    #[error("cannot reach AWS{at} to ask whose credentials these are")]
+    Unreachable {
+        /// The endpoint, where one was set.
+        at: String,
+        /// What happened.
+        #[source]
+        source: CallError,
+    },
+    /// An account in a partition that we do not know.
+    #[error("the credentials belong to `{0}`, which is in no partition that this version knows")]
+    Partition(String),
+}
+
+impl SessionError {
+    /// What to do next.
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::NoCredentials => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile or AWS_PROFILE,\n\
+                 or sign in first, e.g. with `aws sso login`"
+            }
+            Self::Credentials(_) => {
+                "mend the profile or variable that it names, or choose another with --profile"
+            }
+            Self::Refused(_) => {
+                "they are wrong or expired: renew them (e.g. `aws sso login`), or choose others with --profile;\n\
+                 `aws sts get-caller-identity` shows whether they work"
+            }
+            Self::Unreachable { .. } => {
+                "check the network, --endpoint-url and AWS_ENDPOINT_URL, then run it again"
+            }
+            Self::Partition(_) => "use credentials of aws, aws-cn, aws-us-gov or aws-eusc",
+        }
+    }
+}
+
+/// Configuration that every client is made from.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Credentials, time-outs and the endpoint.
+    pub config: SdkConfig,
+    /// The client below every region's own pace.
+    pub http: SharedHttpClient,
+}
+
+impl Session {
+    /// Finds region and credentials. `near` is where the work will be: it decides where the environment does
+    /// not, or where the environment's region is in another partition and could not know these credentials.
+    pub async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
+        let http = http::client();
+        let region = home_region(options, near).await;
+        let credentials = credentials(options, &http, region.clone()).await?;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(region)
+            .http_client(http.clone())
+            .timeout_config(http::timeouts())
+            .credentials_provider(credentials);
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(url) = &options.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        Ok(Self { config: loader.load().await, http })
+    }
+}
+
+async fn home_region(options: &AwsOptions, near: Option<&RegionName>) -> Region {
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &options.profile {
+        profile = profile.profile_name(name);
+    }
+    let set = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build())
+        .region()
+        .await;
+    let partition = |region: &Region| region.as_ref().parse::<RegionName>().ok().map(|name| name.partition());
+    match (set, near) {
+        (Some(set), Some(near)) if partition(&set) != Some(near.partition()) => Region::new(near.to_string()),
+        (Some(set), _) => set,
+        (None, Some(near)) => Region::new(near.to_string()),
+        (None, None) => Region::from_static(DEFAULT_REGION),
+    }
+}
+
+/// Finds the credentials, and loads them once so that a lack of them is told apart from a lack of network.
+async fn credentials(
+    options: &AwsOptions,
+    http: &SharedHttpClient,
+    region: Region,
+) -> Result<SharedCredentialsProvider, SessionError> {
+    let config =
+        ProviderConfig::without_region().with_http_client(http.clone()).with_region(Some(region.clone()));
+    let provider = if let Some(name) = &options.profile {
+        // A profile named on the command line is meant: keys in the environment must not win over it.
+        let profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(name);
+        SharedCredentialsProvider::new(profile.build())
+    } else {
+        let metadata = imds::Client::builder()
+            .configure(&config)
+            .max_attempts(1)
+            .connect_timeout(METADATA_SERVICE)
+            .read_timeout(METADATA_SERVICE)
+            .operation_timeout(2 * METADATA_SERVICE)
+            .build();
+        let chain = DefaultCredentialsChain::builder().configure(config).region(region).imds_client(metadata);
+        SharedCredentialsProvider::new(chain.build().await)
+    };
+    match tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(provider),
+        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) if options.profile.is_none() => {
+            Err(SessionError::NoCredentials)
+        }
+        Ok(Err(error)) => Err(SessionError::Credentials(error.into())),
+        Err(late) => Err(SessionError::Credentials(late.into())),
+    }
+}

@@ -1,0 +1,224 @@
+//! What was built, read from `dist/` and checked against itself before anybody is asked anything.
+
+use super::{
+    build_manifest::{self, Artifact, BuildManifest},
+    digest::Digest,
+};
+use crate::arch::Arch;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The sums' file name inside `dist/`.
+pub const SUMS: &str = "SHA256SUMS";
+/// Lambda's limit for a zip that comes with the request.
+const LARGEST: u64 = 50 * 1024 * 1024;
+
+/// One release as it lies in `dist/`.
+#[derive(Debug)]
+pub struct Bundle {
+    /// The workspace's version.
+    pub version: String,
+    /// The commit built.
+    pub commit: String,
+    /// One zip for each architecture, in the order of `Arch::ALL`.
+    pub zips: Vec<Zip>,
+}
+
+/// A layer zip whose bytes are what `build.json` and the sums say.
+#[derive(Clone, Debug)]
+pub struct Zip {
+    /// The architecture of the binary inside.
+    pub arch: Arch,
+    /// Of the whole file.
+    pub digest: Digest,
+    /// The file. Shared: it is as large as it gets here.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Why `dist/` is not fit to be published.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// Nothing was built.
+    #[error("there is no {}", .0.display())]
+    NotBuilt(PathBuf),
+    /// A file that should be there cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not the manifest that this version writes.
+    #[error("{} is not a build manifest", path.display())]
+    Manifest {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// From another version of this tool.
+    #[error("{} has schema {found}; this version reads schema 1", path.display())]
+    Schema {
+        /// Which file.
+        path: PathBuf,
+        /// What it says.
+        found: u32,
+    },
+    /// Only one architecture was built.
+    #[error("{} has no {arch} zip; both architectures are published together", path.display())]
+    Missing {
+        /// The manifest.
+        path: PathBuf,
+        /// What it lacks.
+        arch: Arch,
+    },
+    /// The same architecture twice, or a file outside `dist/`.
+    #[error("{} is not sound: {what}", path.display())]
+    Unsound {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Lambda would refuse it.
+    #[error("{} has {size} bytes; Lambda takes at most {LARGEST} with the request", path.display())]
+    TooLarge {
+        /// Which zip.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// The zip is not the one that was built.
+    #[error("{} was changed after it was built: {what} is {found}, {file} says {expected}", path.display())]
+    Changed {
+        /// Which zip.
+        path: PathBuf,
+        /// Size or sha256.
+        what: &'static str,
+        /// As it is.
+        found: String,
+        /// The file that says otherwise.
+        file: &'static str,
+        /// As it was.
+        expected: String,
+    },
+}
+
+impl Bundle {
+    /// Reads `dist/build.json`, `dist/SHA256SUMS` and the zips.
+    pub fn open(dist: &Path) -> Result<Self, BundleError> {
+        let path = dist.join(build_manifest::FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BundleError::NotBuilt(path)),
+            Err(source) => return Err(BundleError::Read { path, source }),
+        };
+        let manifest: BuildManifest = serde_json::from_slice(&text)
+            .map_err(|source| BundleError::Manifest { path: path.clone(), source })?;
+        if manifest.schema != 1 {
+            return Err(BundleError::Schema { path, found: manifest.schema });
+        }
+        let sums_path = dist.join(SUMS);
+        let sums =
+            fs::read_to_string(&sums_path).map_err(|source| BundleError::Read { path: sums_path, source })?;
+        let mut zips = Vec::new();
+        for arch in Arch::ALL {
+            let mut of_arch = manifest.artifacts.iter().filter(|artifact| artifact.arch == arch);
+            let artifact = of_arch.next().ok_or_else(|| BundleError::Missing { path: path.clone(), arch })?;
+            let unsound = |what: String| BundleError::Unsound { path: path.clone(), what };
+            if of_arch.next().is_some() {
+                return Err(unsound(format!("it lists {arch} twice")));
+            }
+            if Path::new(&artifact.file).file_name() != Some(artifact.file.as_ref()) {
+                return Err(unsound(format!("`{}` is not a file's name", artifact.file)));
+            }
+            zips.push(open_zip(dist, artifact, &sums)?);
+        }
+        Ok(Self { version: manifest.version, commit: manifest.commit, zips })
+    }
+
+    /// The description of a zip's layer version: what it is, and the digits that it is found by.
+    pub fn description(&self, zip: &Zip) -> String {
+        description(&self.version, &self.commit, &zip.digest)
+    }
+}
+
+fn open_zip(dist: &Path, artifact: &Artifact, sums: &str) -> Result<Zip, BundleError> {
+    let path = dist.join(&artifact.file);
+    let read = |source| BundleError::Read { path: path.clone(), source };
+    let size = fs::metadata(&path).map_err(read)?.len();
+    if size > LARGEST {
+        return Err(BundleError::TooLarge { path, size });
+    }
+    let bytes = fs::read(&path).map_err(read)?;
+    let digest = Digest::of(&bytes);
+    let changed = |what, found: String, file, expected: &str| BundleError::Changed {
+        path: path.clone(),
+        what,
+        found,
+        file,
+        expected: expected.to_owned(),
+    };
+    if artifact.size != bytes.len() as u64 {
+        let (found, expected) = (bytes.len().to_string(), artifact.size.to_string());
+        return Err(changed("its size", found, build_manifest::FILE, &expected));
+    }
+    if artifact.sha256 != digest.to_string() {
+        return Err(changed("its sha256", digest.to_string(), build_manifest::FILE, &artifact.sha256));
+    }
+    let sum = sum_of(sums, &artifact.file).unwrap_or("nothing of it");
+    if sum != digest.to_string() {
+        return Err(changed("its sha256", digest.to_string(), SUMS, sum));
+    }
+    Ok(Zip { arch: artifact.arch, digest, bytes: bytes.into() })
+}
+
+/// The line of a file in the output of `sha256sum`, text or binary mode.
+fn sum_of<'a>(sums: &'a str, file: &str) -> Option<&'a str> {
+    sums.lines().filter_map(|line| line.split_once(' ')).find_map(|(sum, name)| {
+        let name = name.strip_prefix([' ', '*']).unwrap_or(name);
+        (name == file).then_some(sum)
+    })
+}
+
+fn description(version: &str, commit: &str, digest: &Digest) -> String {
+    let (hex, rest) = commit.split_once('-').map_or((commit, None), |(hex, rest)| (hex, Some(rest)));
+    let mut commit: String = hex.chars().take(12).collect();
+    if let Some(rest) = rest {
+        commit = format!("{commit}-{rest}");
+    }
+    let text = format!("Sentry Lambda extension {version}, commit {commit}, sha256 {}", digest.short());
+    if text.len() <= 256 { text } else { format!("sha256 {}", digest.short()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_names_version_commit_and_hash_and_fits() {
+        let digest = Digest::of(b"");
+        assert_eq!(
+            description("0.1.0", "44f633d0123456789abcdef0123456789abcdef0-dirty", &digest),
+            "Sentry Lambda extension 0.1.0, commit 44f633d01234-dirty, sha256 e3b0c44298fc1c14"
+        );
+        assert_eq!(
+            description("0.1.0", "unknown", &digest),
+            "Sentry Lambda extension 0.1.0, commit unknown, sha256 e3b0c44298fc1c14"
+        );
+        let long = description(&"1".repeat(300), "unknown", &digest);
+        assert!(long.len() <= 256 && long.contains(&digest.short()), "{long}");
+    }
+
+    #[test]
+    fn sums_are_read_in_both_modes() {
+        let sums = "aa  one.zip\nbb *two.zip\n";
+        assert_eq!(sum_of(sums, "one.zip"), Some("aa"));
+        assert_eq!(sum_of(sums, "two.zip"), Some("bb"));
+        assert_eq!(sum_of(sums, "zip"), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! The names of the layers: a template, and what Lambda allows.
+
+use crate::arch::Arch;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Lambda's limit.
+const LONGEST: usize = 140;
+
+/// A name that Lambda accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LayerName(String);
+
+/// A template that makes no good names.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Something in braces that stands for nothing.
+    #[error(
+        "--layer-name has `{0}`, which stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}"
+    )]
+    Placeholder(String),
+    /// A brace without its partner.
+    #[error("--layer-name `{0}` has a brace without its partner")]
+    Brace(String),
+    /// Lambda would refuse it.
+    #[error(
+        "`{0}` cannot be a layer's name: 1 to 140 of the characters A-Z a-z 0-9 - and _ \
+         (a version has dots; use {{major}}_{{minor}}_{{patch}})"
+    )]
+    Characters(String),
+    /// Lambda would refuse it.
+    #[error("the layer name `{0}` is longer than 140 characters")]
+    TooLong(String),
+    /// One name would mean two different binaries.
+    #[error("`{0}` would be the name of both architectures' layers; put {{arch}} into --layer-name")]
+    Same(String),
+}
+
+impl LayerName {
+    /// The name as Lambda knows it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<LayerName> for String {
+    fn from(name: LayerName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for LayerName {
+    type Error = NameError;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if name.len() > LONGEST {
+            return Err(NameError::TooLong(name));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || !name.chars().all(allowed) {
+            return Err(NameError::Characters(name));
+        }
+        Ok(Self(name))
+    }
+}
+
+/// The names of both layers.
+pub fn names(template: &str, version: &str) -> Result<[(Arch, LayerName); 2], NameError> {
+    let [first, second] = Arch::ALL;
+    let one = name(template, version, first)?;
+    let other = name(template, version, second)?;
+    if one == other {
+        return Err(NameError::Same(one.0));
+    }
+    Ok([(first, one), (second, other)])
+}
+
+fn name(template: &str, version: &str, arch: Arch) -> Result<LayerName, NameError> {
+    // Prerelease and build metadata belong to {version} alone.
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let mut numbers = core.split('.');
+    let (major, minor, patch) = (numbers.next(), numbers.next(), numbers.next());
+    let mut name = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (key, behind) = after.split_once('}').ok_or_else(|| NameError::Brace(template.to_owned()))?;
+        let value = match key {
+            "arch" => Some(arch.name()),
+            "version" => Some(version),
+            "major" => major,
+            "minor" => minor,
+            "patch" => patch,
+            _ => None,
+        };
+        name.push_str(before);
+        name.push_str(value.ok_or_else(|| NameError::Placeholder(format!("{{{key}}}")))?);
+        rest = behind;
+    }
+    if rest.contains('}') {
+        return Err(NameError::Brace(template.to_owned()));
+    }
+    name.push_str(rest);
+    LayerName::try_from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(template: &str) -> Result<[String; 2], NameError> {
+        names(template, "1.20.3-rc.1").map(|all| all.map(|(_, name)| name.to_string()))
+    }
+
+    #[test]
+    fn placeholders_are_filled_in() {
+        assert_eq!(
+            pair("SentryLambdaExtension-{arch}").unwrap(),
+            ["SentryLambdaExtension-arm64", "SentryLambdaExtension-x86_64"]
+        );
+        assert_eq!(pair("x-{arch}-{major}_{minor}_{patch}").unwrap(), ["x-arm64-1_20_3", "x-x86_64-1_20_3"]);
+    }
+
+    #[test]
+    fn what_lambda_would_refuse_is_refused_here() {
+        assert!(matches!(pair("x-{arch}-{version}"), Err(NameError::Characters(_))));
+        assert!(matches!(pair("x y {arch}"), Err(NameError::Characters(_))));
+        assert!(matches!(pair(""), Err(NameError::Characters(_))));
+        assert!(matches!(pair("{architecture}"), Err(NameError::Placeholder(_))));
+        assert!(matches!(pair("x-{arch"), Err(NameError::Brace(_))));
+        assert!(matches!(pair("x-arch}"), Err(NameError::Brace(_))));
+        assert_eq!(pair("same"), Err(NameError::Same("same".to_owned())));
+        assert!(pair(&format!("{}{{arch}}", "x".repeat(134))).is_ok());
+        assert!(matches!(pair(&format!("{}{{arch}}", "x".repeat(135))), Err(NameError::TooLong(_))));
+    }
+}
