@@ -7,14 +7,14 @@ use aws_config::{
     BehaviorVersion, Region, SdkConfig,
     default_provider::credentials::DefaultCredentialsChain,
     environment::EnvironmentVariableRegionProvider,
-    imds,
+    imds::{self, client::error::ImdsError},
     meta::region::RegionProviderChain,
     profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider},
     provider_config::ProviderConfig,
 };
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_lambda::config::{ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 /// Where requests go to when nothing names a region.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -42,6 +42,9 @@ pub enum SessionError {
         "no AWS credentials: neither the environment nor a profile, a web identity or a metadata service has any"
     )]
     NoCredentials,
+    /// The profile that was named has none, or is not there.
+    #[error("the profile `{0}` does not exist, or has no credentials")]
+    Profile(String),
     /// A source was found, and does not work.
     #[error("cannot load AWS credentials")]
     Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -69,6 +72,10 @@ impl SessionError {
             Self::NoCredentials => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile or AWS_PROFILE,\n\
                  or sign in first, e.g. with `aws sso login`"
+            }
+            Self::Profile(_) => {
+                "look for it in ~/.aws/config and ~/.aws/credentials (or where AWS_CONFIG_FILE and\n\
+                 AWS_SHARED_CREDENTIALS_FILE point), or name another with --profile"
             }
             Self::Credentials(_) => {
                 "mend the profile or variable that it names, or choose another with --profile"
@@ -157,11 +164,13 @@ async fn credentials(
         let chain = DefaultCredentialsChain::builder().configure(config).region(region).imds_client(metadata);
         SharedCredentialsProvider::new(chain.build().await)
     };
+    let profile = options.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
+    let none = || profile.map_or(SessionError::NoCredentials, SessionError::Profile);
     match tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(provider),
-        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) if options.profile.is_none() => {
-            Err(SessionError::NoCredentials)
-        }
+        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => Err(none()),
+        // The metadata service is the last resort: where it fails, nothing before it had any.
+        Ok(Err(error)) if error.source().is_some_and(|cause| cause.is::<ImdsError>()) => Err(none()),
         Ok(Err(error)) => Err(SessionError::Credentials(error.into())),
         Err(late) => Err(SessionError::Credentials(late.into())),
     }

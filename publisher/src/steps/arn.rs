@@ -69,7 +69,9 @@ impl Arn {
         if ui.json() || self.format == Format::Json {
             ui.result(serde_json::to_string_pretty(&entries).map_err(Failure::new)?);
         } else {
-            entries.iter().for_each(|entry| ui.result(entry.arn));
+            for entry in &entries {
+                ui.result(entry.arn);
+            }
         }
         Ok(())
     }

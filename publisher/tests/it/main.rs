@@ -1,2 +1,12 @@
 //! The publisher, driven as its users drive it.
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+mod arn;
+mod bad_input;
+mod moto;
+mod publish;
+mod trouble;
+mod verify;

@@ -1,0 +1,161 @@
+//! What is wrong is said before anything is done, with what to do about it.
+
+use crate::support::{
+    account::Account,
+    cli::Publisher,
+    dist::Dist,
+    emulator::{free_port, ministack, strict_ministack},
+};
+use serde_json::json;
+use std::{fs, net::TcpListener, time::Duration};
+
+const SOON: Duration = Duration::from_secs(15);
+
+/// A user whose endpoint is a closed port: whoever calls AWS is found out by another message.
+fn offline() -> Publisher {
+    Publisher::at(&format!("http://127.0.0.1:{}", free_port()), "123456789012")
+}
+
+#[test]
+fn no_credentials() {
+    let dist = Dist::new("none");
+    let run = Publisher::new().run(&dist, &["publish"]).expect(1).within(SOON);
+    run.says("no AWS credentials").says("AWS_ACCESS_KEY_ID").says("--profile");
+}
+
+#[test]
+fn a_metadata_service_that_never_answers_holds_nobody() {
+    let dist = Dist::new("metadata");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let publisher = Publisher::new()
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url);
+    publisher.run(&dist, &["publish"]).expect(1).says("no AWS credentials").within(Duration::from_secs(5));
+    // It was asked: otherwise this test would prove nothing.
+    silent.set_nonblocking(true).unwrap();
+    assert!(silent.accept().is_ok());
+}
+
+#[test]
+fn an_unknown_profile() {
+    let dist = Dist::new("profile");
+    for (publisher, args) in [
+        (offline(), ["publish", "--profile", "nobody"].as_slice()),
+        (Publisher::new().env("AWS_PROFILE", "nobody"), &["publish"]),
+    ] {
+        let run = publisher.run(&dist, args).expect(1).within(SOON);
+        run.says("the profile `nobody` does not exist").says("~/.aws/config");
+    }
+}
+
+#[test]
+fn wrong_credentials() {
+    let dist = Dist::new("wrong");
+    let publisher = Publisher::at(&strict_ministack().url(), "AKIAIOSFODNN7EXAMPLE");
+    for args in [["publish"].as_slice(), &["publish", "--execute"]] {
+        let run = publisher.run(&dist, args).expect(1).within(SOON);
+        let run = run.says("AWS does not accept these credentials").says("InvalidClientTokenId");
+        run.says("renew them");
+    }
+    assert!(!dist.path().join("layers.json").exists());
+}
+
+#[test]
+fn an_endpoint_where_nobody_listens() {
+    let dist = Dist::new("nobody");
+    let run = offline().run(&dist, &["publish"]).expect(1).within(SOON);
+    run.says("cannot reach AWS at http://127.0.0.1:").says("Connection refused").says("--endpoint-url");
+}
+
+#[test]
+fn nothing_built() {
+    let dist = Dist::new("empty");
+    for file in dist.files() {
+        fs::remove_file(dist.path().join(file)).unwrap();
+    }
+    offline().run(&dist, &["publish"]).expect(1).says("build.json").says("ci/build");
+    assert!(dist.files().is_empty());
+}
+
+#[test]
+fn a_dist_that_is_not_what_was_built() {
+    let tampered = Dist::new("tampered");
+    let mut zip = fs::read(tampered.zip("x86_64")).unwrap();
+    *zip.last_mut().unwrap() ^= 1;
+    fs::write(tampered.zip("x86_64"), &zip).unwrap();
+    let run = offline().run(&tampered, &["publish", "--execute"]).expect(1);
+    run.says("x86_64.zip was changed after it was built").says("sha256").says("build.json");
+
+    let longer = Dist::new("longer");
+    zip.push(0);
+    fs::write(longer.zip("x86_64"), &zip).unwrap();
+    offline().run(&longer, &["publish"]).expect(1).says("its size is");
+
+    let sums = Dist::new("sums");
+    let text = fs::read_to_string(sums.path().join("SHA256SUMS")).unwrap();
+    fs::write(sums.path().join("SHA256SUMS"), text.replace(&text[..8], "00000000")).unwrap();
+    offline().run(&sums, &["publish"]).expect(1).says("SHA256SUMS says 00000000");
+
+    let gone = Dist::new("gone");
+    fs::remove_file(gone.zip("arm64")).unwrap();
+    offline().run(&gone, &["publish"]).expect(1).says("cannot read").says("arm64.zip");
+
+    let half = Dist::new("half");
+    half.edit_build(|build| drop(build["artifacts"].as_array_mut().unwrap().pop()));
+    offline().run(&half, &["publish"]).expect(1).says("has no x86_64 zip");
+
+    let outside = Dist::new("outside");
+    outside.edit_build(|build| build["artifacts"][0]["file"] = json!("../x.zip"));
+    offline().run(&outside, &["publish"]).expect(1).says("is not a file's name");
+
+    let schema = Dist::new("schema");
+    schema.edit_build(|build| build["schema"] = json!(2));
+    offline().run(&schema, &["publish"]).expect(1).says("schema 2");
+
+    let broken = Dist::new("broken");
+    fs::write(broken.path().join("build.json"), "{").unwrap();
+    offline().run(&broken, &["publish"]).expect(1).says("not a build manifest");
+}
+
+#[test]
+fn a_zip_that_lambda_would_not_take() {
+    let dist = Dist::new("large");
+    let file = fs::File::options().write(true).open(dist.zip("arm64")).unwrap();
+    file.set_len(50 * 1024 * 1024 + 1).unwrap();
+    offline().run(&dist, &["publish"]).expect(1).says("52428801 bytes").says("at most 52428800");
+}
+
+#[test]
+fn names_that_lambda_would_not_take() {
+    let dist = Dist::new("names");
+    for (template, says) in [
+        ("a b {arch}", "cannot be a layer's name"),
+        ("x-{arch}-{version}", "{major}_{minor}_{patch}"),
+        ("same", "both architectures"),
+        ("{region}-{arch}", "`{region}`, which stands for nothing"),
+        (&("x".repeat(140) + "{arch}"), "longer than 140"),
+    ] {
+        offline().run(&dist, &["publish", "--layer-name", template]).expect(2).says(says);
+    }
+}
+
+#[test]
+fn usage() {
+    let dist = Dist::new("usage");
+    offline().run(&dist, &["publish", "--frobnicate"]).expect(2).says("--frobnicate");
+    offline().run(&dist, &["publish", "--regions", "eu-west-1,Mars"]).expect(2).says("Mars");
+    offline().run(&dist, &["arn", "--arch", "riscv"]).expect(2).says("x86_64");
+}
+
+#[test]
+fn a_layers_json_that_would_be_lost_stops_it_before_the_first_write() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("broken layers");
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    fs::write(dist.path().join("layers.json"), "half a fi").unwrap();
+    let run = publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(1);
+    run.says("layers.json").says("move");
+    assert_eq!(fs::read_to_string(dist.path().join("layers.json")).unwrap(), "half a fi");
+    assert!(owner.versions("eu-west-1", "SentryLambdaExtension-arm64").is_empty());
+}

@@ -1,0 +1,72 @@
+//! The other partitions, by a second emulator.
+
+use crate::support::{
+    account::Account,
+    cli::Publisher,
+    dist::{ARCHES, Dist},
+    emulator::moto,
+};
+
+fn one_region(partition: &str, region: &str) {
+    let owner = Account::new(moto());
+    let dist = Dist::new(region);
+    let publisher = Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", region);
+    let template = format!("{region}-{{arch}}");
+    let args = ["publish", "--regions", region, "--layer-name", &template];
+    let execute = [args.as_slice(), &["--execute"]].concat();
+    publisher.run(&dist, &execute).expect(0).says(&format!("({partition})"));
+    let layers = dist.layers();
+    assert_eq!(layers["partition"], partition);
+    let account = layers["account"].as_str().unwrap();
+    for arch in ARCHES {
+        let arn = format!("arn:{partition}:lambda:{region}:{account}:layer:{region}-{arch}:1");
+        assert_eq!(layers["layers"][arch]["regions"][region]["arn"], arn);
+    }
+    publisher.run(&dist, &["verify"]).expect(0);
+    publisher.run(&dist, &execute).expect(0).says("nothing to do");
+    for arch in ARCHES {
+        assert_eq!(owner.versions(region, &format!("{region}-{arch}")), [1]);
+    }
+}
+
+#[test]
+fn china() {
+    one_region("aws-cn", "cn-north-1");
+}
+
+#[test]
+fn govcloud() {
+    one_region("aws-us-gov", "us-gov-west-1");
+}
+
+#[test]
+fn european_sovereign_cloud() {
+    one_region("aws-eusc", "eusc-de-east-1");
+}
+
+#[test]
+fn without_the_accounts_list_the_compiled_in_one_is_taken_and_said_so() {
+    let owner = Account::new(moto());
+    let dist = Dist::new("lists");
+    let china = Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", "cn-north-1");
+    let run = china.run(&dist, &["publish", "--json"]).expect(0).says("warning: the account's own list");
+    let regions = run.json()["regions"].as_array().unwrap().clone();
+    let names: Vec<_> = regions.iter().step_by(2).map(|row| row["region"].as_str().unwrap()).collect();
+    assert_eq!(names, ["cn-north-1", "cn-northwest-1"]);
+
+    let commercial = Publisher::at(&moto().url(), &owner.key);
+    let run = commercial.run(&dist, &["publish", "--json"]).expect(0).says("warning: the account's own list");
+    let regions = run.json()["regions"].as_array().unwrap().clone();
+    assert_eq!(regions.len(), 2 * 34);
+    assert_eq!(regions.iter().filter(|row| row["required"] == true).count(), 2 * 17);
+}
+
+#[test]
+fn partitions_do_not_mix() {
+    let owner = Account::new(moto());
+    let dist = Dist::new("mix");
+    let publisher = Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", "us-east-1");
+    let run = publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1,cn-north-1"]).expect(1);
+    run.says("cn-north-1 is in the partition aws-cn, these credentials are of aws");
+    assert!(owner.versions("eu-west-1", "SentryLambdaExtension-arm64").is_empty());
+}

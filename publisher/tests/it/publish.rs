@@ -1,0 +1,180 @@
+//! Publishing to an account where all goes well.
+
+use crate::support::{
+    account::Account,
+    cli::{Publisher, Run},
+    dist::{ARCHES, COMMIT, Dist},
+    emulator::ministack,
+};
+use serde_json::{Value, json};
+
+fn layer(arch: &str) -> String {
+    format!("SentryLambdaExtension-{arch}")
+}
+
+/// Region, architecture and one property of every row, in order.
+fn column(run: &Run, key: &str) -> Vec<Value> {
+    run.json()["regions"].as_array().unwrap().iter().map(|row| row[key].clone()).collect()
+}
+
+fn without_times(mut layers: Value) -> Value {
+    for arch in ARCHES {
+        for place in layers["layers"][arch]["regions"].as_object_mut().unwrap().values_mut() {
+            place["verified_at"].take();
+        }
+    }
+    layers
+}
+
+#[test]
+fn every_region_gets_both_layers_once_and_everybody_may_use_them() {
+    let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    let dist = Dist::new("all regions");
+
+    let plan = publisher.run(&dist, &["publish", "--json"]).expect(0).says("nothing was written");
+    let regions: Vec<String> =
+        column(&plan, "region").iter().step_by(2).map(|r| r.as_str().unwrap().to_owned()).collect();
+    assert!(regions.len() >= 31, "{regions:?}");
+    assert!(column(&plan, "action").iter().all(|action| action == "publish"));
+
+    let first = publisher.run(&dist, &["publish", "--execute", "--json"]).expect(0);
+    assert!(column(&first, "done").iter().all(|done| done == true), "{}", first.stdout);
+
+    let layers = dist.layers();
+    assert_eq!(layers["schema"], 1);
+    assert_eq!(layers["version"], "1.2.3");
+    assert_eq!(layers["commit"], COMMIT);
+    assert_eq!(layers["account"], owner.key.as_str());
+    assert_eq!(layers["partition"], "aws");
+    for arch in ARCHES {
+        let entry = &layers["layers"][arch];
+        assert_eq!(entry["layer_name"], layer(arch));
+        assert_eq!(entry["code_sha256"], dist.code_sha256(arch));
+        assert_eq!(entry["size"], std::fs::metadata(dist.zip(arch)).unwrap().len());
+        let places = entry["regions"].as_object().unwrap();
+        assert_eq!(places.keys().collect::<Vec<_>>(), regions.iter().collect::<Vec<_>>());
+        for (region, place) in places {
+            let arn = format!("arn:aws:lambda:{region}:{}:layer:{}:1", owner.key, layer(arch));
+            assert_eq!(place["arn"], arn);
+            assert_eq!(place["version"], 1);
+            assert_eq!(place["grant"], "public");
+            assert!(place["verified_at"].as_str().unwrap().ends_with('Z'));
+            // Somebody else's account, which sees only what is granted.
+            let (status, seen) = stranger.by_arn(&arn);
+            assert_eq!(status, 200, "{seen}");
+            assert_eq!(seen["Content"]["CodeSha256"], dist.code_sha256(arch));
+            assert_eq!(seen["CompatibleArchitectures"], json!([arch]));
+            assert_eq!(seen["LicenseInfo"], "BSD-3-Clause");
+            let description = seen["Description"].as_str().unwrap();
+            assert!(description.contains("1.2.3") && description.contains(&COMMIT[..12]), "{description}");
+            assert!(!description.contains(&COMMIT[..13]), "{description}");
+        }
+    }
+    let text = std::fs::read_to_string(dist.path().join("layers.json")).unwrap();
+    assert!(text.ends_with("}\n") && !text.ends_with("\n\n"));
+
+    let again = publisher.run(&dist, &["publish", "--json"]).expect(0).says("nothing to do");
+    assert!(column(&again, "action").iter().all(|action| action == "adopt"));
+    publisher.run(&dist, &["publish", "--execute"]).expect(0).says("nothing to do");
+    for region in &regions {
+        for arch in ARCHES {
+            assert_eq!(owner.versions(region, &layer(arch)), [1], "{region} {arch}");
+        }
+    }
+    assert_eq!(without_times(dist.layers()), without_times(layers));
+    publisher.run(&dist, &["verify"]).expect(0).says(&format!("{} layer versions", regions.len() * 2));
+}
+
+#[test]
+fn without_execute_nothing_is_written() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("plan");
+    let files = dist.files();
+    let run =
+        Publisher::at(&ministack().url(), &owner.key).run(&dist, &["publish", "--regions", "eu-west-1"]);
+    let run = run.expect(0).says("nothing was written").says("--execute").says("eu-west-1  arm64   publish");
+    assert!(run.stderr.contains(&owner.key) && run.stderr.contains("(aws)"), "{}", run.stderr);
+    for arch in ARCHES {
+        assert!(owner.versions("eu-west-1", &layer(arch)).is_empty());
+    }
+    assert_eq!(dist.files(), files);
+}
+
+#[test]
+fn the_endpoint_and_the_profile_can_be_named_on_the_command_line() {
+    let (owner, other) = (Account::new(ministack()), Account::new(ministack()));
+    let dist = Dist::new("profile");
+    // Keys in the environment do not win over a profile that was asked for.
+    let publisher = Publisher::new().env("AWS_ACCESS_KEY_ID", &other.key).env("AWS_SECRET_ACCESS_KEY", "x");
+    let keys = format!("[team]\naws_access_key_id = {}\naws_secret_access_key = x\n", owner.key);
+    publisher.home_file(".aws/credentials", &keys);
+    publisher.home_file(".aws/config", "[profile team]\nregion = sa-east-1\n");
+    let url = ministack().url();
+    let args =
+        ["publish", "--profile", "team", "--endpoint-url", &url, "--regions", "sa-east-1", "--execute"];
+    publisher.run(&dist, &args).expect(0).says(&owner.key);
+    assert_eq!(owner.versions("sa-east-1", &layer("arm64")), [1]);
+    assert!(other.versions("sa-east-1", &layer("arm64")).is_empty());
+}
+
+#[test]
+fn another_machine_adopts_what_is_there_and_mends_what_lacks() {
+    let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    let dist = Dist::new("adopt");
+    let regions = ["--regions", "eu-west-1,us-east-1"];
+    let publish = |dist: &Dist, more: &[&str]| {
+        publisher.run(dist, &[&["publish", "--json"], regions.as_slice(), more].concat())
+    };
+    publish(&dist, &["--execute"]).expect(0);
+    owner.revoke("us-east-1", &layer("x86_64"), 1);
+    let arn = dist.layers()["layers"]["x86_64"]["regions"]["us-east-1"]["arn"].as_str().unwrap().to_owned();
+    assert_eq!(stranger.by_arn(&arn).0, 403);
+    // Other bytes under the same name, and newer: not ours, whatever their number.
+    let other = Dist::new("somebody else's");
+    publish(&other, &["--execute"]).expect(0);
+
+    let elsewhere = Dist::new("adopt");
+    let actions = column(&publish(&elsewhere, &[]).expect(0), "action");
+    assert_eq!(actions, ["adopt", "adopt", "adopt", "grant"]);
+    publish(&elsewhere, &["--execute"]).expect(0);
+    assert_eq!(without_times(elsewhere.layers()), without_times(dist.layers()));
+    assert_eq!(stranger.by_arn(&arn).0, 200);
+    for arch in ARCHES {
+        assert_eq!(owner.versions("us-east-1", &layer(arch)), [1, 2]);
+    }
+}
+
+#[test]
+fn a_later_run_adds_its_regions_and_other_zips_start_anew() {
+    let owner = Account::new(ministack());
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    let dist = Dist::new("merge");
+    let regions = |dist: &Dist| {
+        let layers = dist.layers();
+        let keys = layers["layers"]["arm64"]["regions"].as_object().unwrap().keys().cloned();
+        keys.collect::<Vec<_>>()
+    };
+    publisher.run(&dist, &["publish", "--execute", "--regions", "us-west-2,eu-west-1"]).expect(0);
+    publisher.run(&dist, &["publish", "--execute", "--regions", "eu-north-1"]).expect(0);
+    assert_eq!(regions(&dist), ["eu-north-1", "eu-west-1", "us-west-2"]);
+
+    let next = Dist::new("merge, next release");
+    std::fs::copy(dist.path().join("layers.json"), next.path().join("layers.json")).unwrap();
+    publisher.run(&next, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
+    assert_eq!(regions(&next), ["eu-west-1"]);
+    assert_eq!(next.layers()["layers"]["arm64"]["regions"]["eu-west-1"]["version"], 2);
+}
+
+#[test]
+fn names_follow_the_template() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("names");
+    let template = "Team_{major}-{minor}-{patch}-{arch}";
+    let args = ["publish", "--execute", "--regions", "eu-west-1", "--layer-name", template];
+    Publisher::at(&ministack().url(), &owner.key).run(&dist, &args).expect(0);
+    for arch in ARCHES {
+        assert_eq!(owner.versions("eu-west-1", &format!("Team_1-2-3-{arch}")), [1]);
+    }
+}

@@ -1,0 +1,62 @@
+//! Eyes of the tests' own: what is in an emulated account, asked without the publisher's code or the SDK.
+
+use super::{emulator::Emulator, http};
+use serde_json::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An account. Emulators take a key of twelve digits for the account's number.
+pub struct Account {
+    pub key: String,
+    address: String,
+}
+
+impl Account {
+    /// One that no other test has.
+    pub fn new(emulator: &Emulator) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(200_000_000_001);
+        let key = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+        Self { key, address: emulator.address().to_owned() }
+    }
+
+    /// A request to Lambda in a region: status and JSON.
+    pub fn lambda(&self, region: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body).unwrap() };
+        let head = format!(
+            "{method} /2018-10-31/{path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\
+             content-type: application/json\r\nauthorization: AWS4-HMAC-SHA256 \
+             Credential={}/20260101/{region}/lambda/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n",
+            self.address,
+            body.len(),
+            self.key
+        );
+        let answer = http::exchange(&self.address, &head, &body).unwrap();
+        (answer.status(), answer.json())
+    }
+
+    pub fn get(&self, region: &str, path: &str) -> (u16, Value) {
+        self.lambda(region, "GET", path, &Value::Null)
+    }
+
+    /// The numbers of all versions of a layer, ascending.
+    pub fn versions(&self, region: &str, layer: &str) -> Vec<i64> {
+        let (status, answer) = self.get(region, &format!("layers/{layer}/versions"));
+        assert!(status == 200 || status == 404, "{status}: {answer}");
+        let all = answer["LayerVersions"].as_array().cloned().unwrap_or_default();
+        let mut numbers: Vec<i64> = all.iter().map(|version| version["Version"].as_i64().unwrap()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// What an account sees of a layer version of which it knows the ARN.
+    pub fn by_arn(&self, arn: &str) -> (u16, Value) {
+        let region = arn.split(':').nth(3).unwrap();
+        self.get(region, &format!("layers?find=LayerVersion&Arn={}", arn.replace(':', "%3A")))
+    }
+
+    /// Takes the public permission away.
+    pub fn revoke(&self, region: &str, layer: &str, version: i64) {
+        let path = format!("layers/{layer}/versions/{version}/policy/public");
+        let (status, answer) = self.lambda(region, "DELETE", &path, &Value::Null);
+        assert!((200..300).contains(&status), "{status}: {answer}");
+    }
+}

@@ -1,0 +1,59 @@
+//! One HTTP/1.1 exchange a connection, byte by byte: enough for loopback, and nothing between test and wire.
+
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+};
+
+/// A request or an answer: the head's lines and the body.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// Reads a message with a `content-length`, a chunked one, or one that ends with the connection (answers).
+    pub fn read(stream: &mut TcpStream, is_answer: bool) -> io::Result<Self> {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            if stream.read(&mut byte)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let mut message = Self { head, body: Vec::new() };
+        if let Some(length) = message.header("content-length") {
+            message.body = vec![0; length.parse().map_err(|_| io::ErrorKind::InvalidData)?];
+            stream.read_exact(&mut message.body)?;
+        } else if is_answer {
+            stream.read_to_end(&mut message.body)?;
+        }
+        Ok(message)
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find_map(|(key, value)| key.trim().eq_ignore_ascii_case(name).then(|| value.trim()))
+    }
+
+    pub fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// Sends a request to `address` and reads the answer. The connection is used once.
+pub fn exchange(address: &str, head: &str, body: &[u8]) -> io::Result<Message> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    Message::read(&mut stream, true)
+}

@@ -1,0 +1,8 @@
+//! What the tests need around the publisher: a `dist/`, an AWS, somebody in between, and eyes of their own.
+
+pub mod account;
+pub mod cli;
+pub mod dist;
+pub mod emulator;
+pub mod http;
+pub mod proxy;
