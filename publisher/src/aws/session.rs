@@ -170,7 +170,7 @@ async fn credentials(
         Ok(Ok(_)) => Ok(provider),
         Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => Err(none()),
         // The metadata service is the last resort: where it fails, nothing before it had any.
-        Ok(Err(error)) if error.source().is_some_and(|cause| cause.is::<ImdsError>()) => Err(none()),
+        Ok(Err(error)) if error.source().is_some_and(<dyn Error>::is::<ImdsError>) => Err(none()),
         Ok(Err(error)) => Err(SessionError::Credentials(error.into())),
         Err(late) => Err(SessionError::Credentials(late.into())),
     }

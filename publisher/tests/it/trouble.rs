@@ -70,6 +70,35 @@ fn an_optional_region_is_reported_and_decides_nothing() {
 }
 
 #[test]
+fn a_region_that_nobody_answers_for_holds_no_other() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("unreachable");
+    let proxy = Proxy::start(ministack().address(), |seen| {
+        if seen.region == "eu-north-1" { Verdict::Cut } else { Verdict::Forward }
+    });
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let run = publisher.run(&dist, &["publish", "--execute", "--regions", "eu-north-1,us-east-1"]).expect(3);
+    run.says("eu-north-1 arm64: ListLayerVersions: dispatch failure")
+        .says("us-east-1   arm64   published  1");
+    assert_eq!(owner.versions("us-east-1", &layer("x86_64")), [1]);
+}
+
+#[test]
+fn no_region_is_asked_more_than_ten_times_a_second() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("pace");
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
+    let seen = proxy.seen();
+    let times: Vec<_> = seen.iter().filter(|seen| seen.service == "lambda").map(|seen| seen.at).collect();
+    assert_eq!(times.len(), 10, "list, publish, grant, read and its policy, for both");
+    // They leave 100 ms apart; on the way some may catch up with the one before.
+    let span = *times.last().unwrap() - times[0];
+    assert!(span >= std::time::Duration::from_millis(850), "{span:?}");
+}
+
+#[test]
 fn a_region_that_is_switched_off_is_called_so_and_not_asked() {
     let owner = Account::new(ministack());
     let dist = Dist::new("disabled");

@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
+    time::Instant,
 };
 
 /// One request, as far as a rule needs to know it.
@@ -17,6 +18,8 @@ pub struct Seen {
     pub service: String,
     /// Method and path.
     pub line: String,
+    /// When it had arrived.
+    pub at: Instant,
 }
 
 impl Seen {
@@ -32,6 +35,8 @@ pub enum Verdict {
     Forward,
     /// It never arrives; this is the answer.
     Answer(u16, &'static str),
+    /// It never arrives, and the connection ends without an answer.
+    Cut,
     /// It arrives, and this is the answer instead of the real one.
     Falsify(u16, &'static str),
     /// It arrives, and the connection ends without an answer.
@@ -87,6 +92,7 @@ fn serve(
     let verdict = (rule.lock().unwrap())(&seen);
     match verdict {
         Verdict::Answer(status, body) => return answer(&mut client, status, body.as_bytes()),
+        Verdict::Cut => return Ok(()),
         Verdict::Forward | Verdict::Falsify(..) | Verdict::Lose => {}
     }
     let (first, headers) = request.head.split_once("\r\n").unwrap();
@@ -95,7 +101,7 @@ fn serve(
     match verdict {
         Verdict::Falsify(status, body) => answer(&mut client, status, body.as_bytes()),
         Verdict::Lose => Ok(()),
-        Verdict::Forward | Verdict::Answer(..) => {
+        Verdict::Forward | Verdict::Cut | Verdict::Answer(..) => {
             let body = if reply.header("transfer-encoding").is_some() {
                 unchunk(&reply.body)
             } else {
@@ -114,7 +120,7 @@ fn look(request: &Message) -> Seen {
     let (region, service) = (parts.nth(2).unwrap_or_default(), parts.next().unwrap_or_default());
     let line = request.head.lines().next().unwrap_or_default();
     let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-    Seen { region: region.to_owned(), service: service.to_owned(), line }
+    Seen { region: region.to_owned(), service: service.to_owned(), line, at: Instant::now() }
 }
 
 fn answer(client: &mut TcpStream, status: u16, body: &[u8]) -> std::io::Result<()> {
