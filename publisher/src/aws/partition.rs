@@ -90,6 +90,16 @@ impl Partition {
         [Self::Aws, Self::China, Self::GovCloud, Self::EuSovereign].into_iter().find(|p| p.name() == name)
     }
 
+    /// Where to ask what no region is special for.
+    pub fn home(self) -> &'static str {
+        match self {
+            Self::Aws => "us-east-1",
+            Self::China => "cn-north-1",
+            Self::GovCloud => "us-gov-west-1",
+            Self::EuSovereign => "eusc-de-east-1",
+        }
+    }
+
     /// Regions that every account of the partition has.
     pub fn default_regions(self) -> Vec<RegionName> {
         names(match self {
@@ -167,6 +177,7 @@ mod tests {
                 assert_eq!(region.partition(), partition, "{region}");
             }
             assert_eq!(Partition::from_name(partition.name()), Some(partition));
+            assert!(partition.default_regions().iter().any(|region| region.as_str() == partition.home()));
         }
         assert_eq!(Partition::Aws.default_regions().len() + Partition::Aws.opt_in_regions().len(), 34);
     }

@@ -2,7 +2,11 @@
 //!
 //! The usual AWS variables and files apply. Metadata services are asked, but never waited for.
 
-use super::{error::CallError, http, partition::RegionName};
+use super::{
+    error::CallError,
+    http,
+    partition::{Partition, RegionName},
+};
 use aws_config::{
     BehaviorVersion, Region, SdkConfig,
     default_provider::credentials::DefaultCredentialsChain,
@@ -16,8 +20,6 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_lambda::config::{ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
 use std::{error::Error, time::Duration};
 
-/// Where requests go to when nothing names a region.
-const DEFAULT_REGION: &str = "us-east-1";
 const METADATA_SERVICE: Duration = Duration::from_secs(1);
 /// A credential process or a sign-in service may think for a while.
 const CREDENTIALS: Duration = Duration::from_mins(1);
@@ -102,8 +104,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Finds region and credentials. `near` is where the work will be: it decides where the environment does
-    /// not, or where the environment's region is in another partition and could not know these credentials.
+    /// Finds region and credentials. `near` is where the work will be: its partition decides where the
+    /// environment names no region, or one in another partition, which could not know these credentials.
     pub async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
         let http = http::client();
         let region = home_region(options, near).await;
@@ -133,11 +135,11 @@ async fn home_region(options: &AwsOptions, near: Option<&RegionName>) -> Region 
         .region()
         .await;
     let partition = |region: &Region| region.as_ref().parse::<RegionName>().ok().map(|name| name.partition());
-    match (set, near) {
-        (Some(set), Some(near)) if partition(&set) != Some(near.partition()) => Region::new(near.to_string()),
-        (Some(set), _) => set,
-        (None, Some(near)) => Region::new(near.to_string()),
-        (None, None) => Region::from_static(DEFAULT_REGION),
+    let home = near.map_or(Partition::Aws, RegionName::partition).home();
+    match set {
+        Some(set) if near.is_none() || partition(&set) == near.map(RegionName::partition) => set,
+        // Not the region of the work itself: where that one is down, the others still go on.
+        _ => Region::new(home),
     }
 }
 
