@@ -27,7 +27,7 @@ const CREDENTIALS: Duration = Duration::from_mins(1);
 /// How to reach AWS, on the command line.
 #[derive(Debug, Default, clap::Args)]
 pub struct AwsOptions {
-    /// Send every request here instead of to AWS (also `AWS_ENDPOINT_URL`)
+    /// Send requests here instead of to AWS (also `AWS_ENDPOINT_URL`, which signing in heeds too)
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
 

@@ -119,6 +119,29 @@ fn the_endpoint_and_the_profile_can_be_named_on_the_command_line() {
 }
 
 #[test]
+fn credentials_come_from_a_process_or_a_web_identity_as_well() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("sources");
+    let url = ministack().url();
+    let process = Publisher::new().env("AWS_ENDPOINT_URL", &url).env("AWS_PROFILE", "made");
+    let keys = json!({"Version": 1, "AccessKeyId": owner.key, "SecretAccessKey": "x"});
+    process.home_file("keys.json", &keys.to_string());
+    process.home_file(".aws/config", "[profile made]\ncredential_process = cat $HOME/keys.json\n");
+    process.run(&dist, &["publish", "--regions", "eu-west-1"]).expect(0).says(&owner.key);
+
+    // What GitHub Actions gives: a token, and a role to be.
+    let token = dist.path().join("token");
+    std::fs::write(&token, "header.claims.signature").unwrap();
+    let role = format!("arn:aws:iam::{}:role/publisher", owner.key);
+    let web = Publisher::new()
+        .env("AWS_ENDPOINT_URL", &url)
+        .env("AWS_REGION", "eu-west-1")
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap())
+        .env("AWS_ROLE_ARN", &role);
+    web.run(&dist, &["publish", "--regions", "eu-west-1"]).expect(0).says("Account");
+}
+
+#[test]
 fn another_machine_adopts_what_is_there_and_mends_what_lacks() {
     let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
     let publisher = Publisher::at(&ministack().url(), &owner.key);
