@@ -15,6 +15,7 @@ use std::{
     ffi::OsString,
     fs,
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -42,8 +43,7 @@ impl Rie {
     pub async fn start(arch: Arch, function: Function) -> Self {
         let folder = tempfile::Builder::new().prefix("rie-").tempdir().unwrap();
         let layer = folder.path().join("layer");
-        let zip = fs::File::open(arch.layer_zip()).unwrap();
-        zip::ZipArchive::new(zip).unwrap().extract(&layer).unwrap();
+        unpack(&arch.layer_zip(), &layer);
         let stage = folder.path().join("stage");
         fs::create_dir(&stage).unwrap();
 
@@ -136,5 +136,23 @@ impl Rie {
         }
         assert!(status.success(), "RIE ended with {status}:\n{}", self.log.text());
         (self.log.clone(), took)
+    }
+}
+
+/// As Lambda unpacks layers: modes and links as in the zip, folders that it does not list open to everyone.
+fn unpack(zip: &Path, folder: &Path) {
+    let script = r#"umask 022; exec "$0" -q "$1" -d "$2""#;
+    let mut unzip = std::process::Command::new("sh");
+    unzip.args(["-c", script]).arg(tools::program("unzip")).arg(zip).arg(folder);
+    let status = unzip.status().unwrap();
+    assert!(status.success(), "unzip {}: {status}", zip.display());
+}
+
+impl Drop for Rie {
+    fn drop(&mut self) {
+        // Whatever failed, the reason is in here.
+        if std::thread::panicking() {
+            eprintln!("---- log of the environment:\n{}\n----", self.log.text());
+        }
     }
 }
