@@ -11,7 +11,7 @@ pub struct TestTls {
 }
 
 impl TestTls {
-    /// A new authority; its certificate covers `localhost`, 127.0.0.1 and ::1.
+    /// A new authority; its certificate covers `localhost`, 127.0.0.1 and `::1`.
     pub fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
