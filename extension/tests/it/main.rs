@@ -1,8 +1,15 @@
 //! The extension, driven as Lambda and the SDKs drive it.
 #![allow(missing_docs, unreachable_pub)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 mod e2e;
 mod gateway;
 mod lifecycle;
+mod recorded;
 mod support;

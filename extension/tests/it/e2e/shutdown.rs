@@ -30,17 +30,14 @@ fn everything_queued_arrives_before_the_end() {
 
         case.rie.terminate();
         gate.open();
-        let expected: BTreeSet<_> = (0..EVENTS).map(|at| format!("{} {at}", case.marker)).collect();
-        let (log, _) = case.rie.ended(Duration::from_secs(5)).await;
-        let received = case.sentry.received();
+        let marker = case.marker.clone();
+        let (log, sentry) = case.ended().await;
+        let expected: BTreeSet<_> = (0..EVENTS).map(|at| format!("{marker} {at}")).collect();
+        let received = sentry.received();
         let events = received.iter().filter_map(|one| one.envelope.item("event"));
         let arrived: BTreeSet<_> = events
             .filter_map(|event| Some(event.json().get("message").and_then(Value::as_str)?.to_owned()))
             .collect();
         assert_eq!(arrived, expected, "{}", log.text());
-        for bad in ["fatal error", "Sending SIGKILL"] {
-            assert!(!log.contains(bad), "{bad:?} in:\n{}", log.text());
-        }
-        assert_eq!(case.sentry.violations(), Vec::<String>::new());
     });
 }

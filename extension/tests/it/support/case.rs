@@ -2,6 +2,7 @@
 
 use super::{
     function::Function,
+    log::Log,
     rie::Rie,
     sentry::{Received, Sentry, Transport},
     tools::Arch,
@@ -61,19 +62,21 @@ impl Case {
         self.ended().await;
     }
 
-    /// Waits for the end of an environment that was told to end.
-    pub async fn ended(self) {
+    /// Waits for the end of an environment that was told to end; returns the log, and all that Sentry got.
+    pub async fn ended(self) -> (Log, Sentry) {
         // SHUTDOWN leaves 2 s; RIE itself needs a moment before and after.
-        let (log, _) = self.rie.ended(Duration::from_secs(5)).await;
+        let log = self.rie.ended(Duration::from_secs(5)).await;
         let registered = log.text().lines().any(|line| {
             line.contains("External agent sentry-lambda-extension (")
                 && line.contains(") registered, subscribed to [INVOKE SHUTDOWN]")
         });
         assert!(registered, "not registered for INVOKE and SHUTDOWN:\n{}", log.text());
+        assert!(log.contains(r#""message":"shutting down""#), "no SHUTDOWN:\n{}", log.text());
         for bad in ["fatal error", "Sending SIGKILL", "Extension.Crash", "panicked"] {
             assert!(!log.contains(bad), "{bad:?} in:\n{}", log.text());
         }
         let violations = self.sentry.violations();
         assert!(violations.is_empty(), "{violations:#?}\n{}", log.text());
+        (log, self.sentry)
     }
 }

@@ -43,7 +43,9 @@ impl Emulation {
                 .output()
                 .is_ok_and(|done| done.status.success())
         };
-        [Self::None, Self::Namespace].into_iter().find(works).unwrap_or(Self::Wrapper)
+        let way = [Self::None, Self::Namespace].into_iter().find(works).unwrap_or(Self::Wrapper);
+        eprintln!("{} on this machine by {way:?}", arch.name());
+        way
     }
 
     /// What to put before a command, run as uid 993, so that it and its children can be of the other architecture.

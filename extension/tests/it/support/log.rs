@@ -37,10 +37,10 @@ impl Log {
                 all.changed().await.expect("the log is gone");
             }
         };
-        match tokio::time::timeout(timeout, found).await {
-            Ok(line) => line,
-            Err(_) => panic!("no line with {text:?} within {timeout:?} in:\n{}", self.text()),
-        }
+        let Ok(line) = tokio::time::timeout(timeout, found).await else {
+            panic!("no line with {text:?} within {timeout:?} in:\n{}", self.text())
+        };
+        line
     }
 
     pub fn contains(&self, text: &str) -> bool {

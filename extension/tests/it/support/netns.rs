@@ -37,9 +37,15 @@ fn through_sudo() {
         .args(["-n", "env", &path])
         .arg(env::current_exe().unwrap())
         .args(["--exact", &test, "--nocapture"])
-        .status();
+        .output();
     match again {
-        Ok(status) => assert!(status.success(), "{test} by sudo: {status}"),
+        Ok(done) if done.status.success() => {}
+        Ok(done) => panic!(
+            "{test} by sudo: {}\n{}{}",
+            done.status,
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        ),
         Err(error) => panic!("namespaces take root, and there is no sudo ({error}): run ci/test as root"),
     }
 }

@@ -15,6 +15,7 @@ use std::{
     ffi::OsString,
     fs,
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -25,7 +26,7 @@ const INVOKE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 /// The Runtime API, on the port that Lambda uses.
 const RUNTIME_API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
 /// What RIE, emulated or not, may take to listen, and a function to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running RIE. Dropping it kills everything that it started.
 pub struct Rie {
@@ -42,8 +43,7 @@ impl Rie {
     pub async fn start(arch: Arch, function: Function) -> Self {
         let folder = tempfile::Builder::new().prefix("rie-").tempdir().unwrap();
         let layer = folder.path().join("layer");
-        let zip = fs::File::open(arch.layer_zip()).unwrap();
-        zip::ZipArchive::new(zip).unwrap().extract(&layer).unwrap();
+        unpack(&arch.layer_zip(), &layer);
         let stage = folder.path().join("stage");
         fs::create_dir(&stage).unwrap();
 
@@ -105,10 +105,10 @@ impl Rie {
     pub async fn invoke(&mut self, event: &Value) -> Value {
         let path = "/2015-03-31/functions/function/invocations";
         let answer = http::request(INVOKE, Method::POST, path, &[], event.to_string());
-        let (status, body) = match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(answer) => answer.unwrap_or_else(|error| panic!("invoke: {error}\n{}", self.log.text())),
-            Err(_) => panic!("no answer to the invoke within {PATIENCE:?}:\n{}", self.log.text()),
+        let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
+            panic!("no answer to the invoke within {PATIENCE:?}:\n{}", self.log.text())
         };
+        let (status, body) = answer.unwrap_or_else(|error| panic!("invoke: {error}\n{}", self.log.text()));
         assert_eq!(status, 200, "{}\n{}", String::from_utf8_lossy(&body), self.log.text());
         serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}\n{}", self.log.text()))
     }
@@ -123,18 +123,34 @@ impl Rie {
         signal::kill(Pid::from_raw(rie), signal::SIGTERM).unwrap();
     }
 
-    /// Waits for the end after `terminate`, and returns the whole log and how long it took.
-    pub async fn ended(mut self, within: Duration) -> (Log, Duration) {
-        let start = Instant::now();
-        let status = match tokio::time::timeout(within, self.sandbox.wait()).await {
-            Ok(status) => status.unwrap(),
-            Err(_) => panic!("RIE still runs {within:?} after SIGTERM:\n{}", self.log.text()),
+    /// Waits for the end after `terminate`, and returns the whole log.
+    pub async fn ended(mut self, within: Duration) -> Log {
+        let Ok(status) = tokio::time::timeout(within, self.sandbox.wait()).await else {
+            panic!("RIE still runs {within:?} after SIGTERM:\n{}", self.log.text())
         };
-        let took = start.elapsed();
+        let status = status.unwrap();
         for reader in &mut self.readers {
             reader.await.unwrap();
         }
         assert!(status.success(), "RIE ended with {status}:\n{}", self.log.text());
-        (self.log.clone(), took)
+        self.log.clone()
+    }
+}
+
+/// As Lambda unpacks layers: modes and links as in the zip, folders that it does not list open to everyone.
+fn unpack(zip: &Path, folder: &Path) {
+    let script = r#"umask 022; exec "$0" -q "$1" -d "$2""#;
+    let mut unzip = std::process::Command::new("sh");
+    unzip.args(["-c", script]).arg(tools::program("unzip")).arg(zip).arg(folder);
+    let status = unzip.status().unwrap();
+    assert!(status.success(), "unzip {}: {status}", zip.display());
+}
+
+impl Drop for Rie {
+    fn drop(&mut self) {
+        // Whatever failed, the reason is in here.
+        if std::thread::panicking() {
+            eprintln!("---- log of the environment:\n{}\n----", self.log.text());
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::{path::Path, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 /// The authority's certificate as a PEM file, and a TLS server that it vouches for.
 pub struct TestTls {
@@ -11,7 +11,7 @@ pub struct TestTls {
 }
 
 impl TestTls {
-    /// A new authority; its certificate covers `localhost`, 127.0.0.1 and ::1.
+    /// A new authority; its certificate covers `localhost`, 127.0.0.1 and `::1`.
     pub fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -27,7 +27,9 @@ impl TestTls {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
 
         let ca = tempfile::Builder::new().prefix("test-ca-").suffix(".pem").tempfile().unwrap();
-        std::fs::write(ca.path(), authority_pem).unwrap();
+        fs::write(ca.path(), authority_pem).unwrap();
+        // Temporary files are for their owner alone, but the function's user reads this one.
+        fs::set_permissions(ca.path(), fs::Permissions::from_mode(0o644)).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let server = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -102,10 +102,10 @@ impl Sentry {
                 all.changed().await.expect("the stand-in is gone");
             }
         };
-        match tokio::time::timeout(timeout, found).await {
-            Ok(found) => found,
-            Err(_) => panic!("no {what} within {timeout:?}; {}", self.state()),
-        }
+        let Ok(found) = tokio::time::timeout(timeout, found).await else {
+            panic!("no {what} within {timeout:?}; {}", self.state())
+        };
+        found
     }
 
     /// Every valid envelope so far, in order of arrival, whatever it was answered with.

@@ -8,6 +8,7 @@ use std::{io, net::SocketAddr, time::Duration};
 const AUTH: &str = "Sentry sentry_key=a94ae32be2584e0bbd7a4cbb95971fee, sentry_version=7";
 const EVENT: &str =
     "{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}\n{\"type\":\"event\",\"length\":2}\n{}\n";
+type Headers = &'static [(&'static str, &'static str)];
 const SOON: Duration = Duration::from_secs(5);
 
 async fn post(
@@ -35,18 +36,21 @@ async fn a_valid_envelope_is_kept_and_answered_with_its_id() {
 
 #[tokio::test]
 async fn a_client_that_misbehaves_is_found_out() {
+    const SIGNED: Headers = &[("x-sentry-auth", AUTH)];
+    const SHORT: Headers = &[("x-sentry-auth", "Sentry sentry_key=abc, sentry_version=7")];
+    const GZIP: Headers = &[("x-sentry-auth", AUTH), ("content-encoding", "gzip")];
+    const ROT13: Headers = &[("x-sentry-auth", AUTH), ("content-encoding", "rot13")];
+
     let sentry = Sentry::start(Transport::Plain).await;
-    let auth = ("x-sentry-auth", AUTH);
-    let short = ("x-sentry-auth", "Sentry sentry_key=abc, sentry_version=7");
     let path = "/api/42/envelope/";
-    let cases: [(&str, &[(&str, &str)], &'static str, &str); 7] = [
-        ("/api/42/store/", &[auth], "{}", "does not end in /envelope/"),
-        ("/api/forty-two/envelope/", &[auth], EVENT, "is no project number"),
+    let cases: [(&str, Headers, &'static str, &str); 7] = [
+        ("/api/42/store/", SIGNED, "{}", "does not end in /envelope/"),
+        ("/api/forty-two/envelope/", SIGNED, EVENT, "is no project number"),
         (path, &[], EVENT, "no X-Sentry-Auth"),
-        (path, &[short], EVENT, "not 32 hex digits"),
-        (path, &[auth, ("content-encoding", "gzip")], EVENT, "broken Content-Encoding"),
-        (path, &[auth, ("content-encoding", "rot13")], EVENT, "unknown Content-Encoding"),
-        (path, &[auth], "{}\n{\"type\":\"event\",\"length\":9}\n{}", "only 2 bytes follow"),
+        (path, SHORT, EVENT, "not 32 hex digits"),
+        (path, GZIP, EVENT, "broken Content-Encoding"),
+        (path, ROT13, EVENT, "unknown Content-Encoding"),
+        (path, SIGNED, "{}\n{\"type\":\"event\",\"length\":9}\n{}", "only 2 bytes follow"),
     ];
     for (at, (path, headers, body, why)) in cases.into_iter().enumerate() {
         assert_eq!(post(&sentry, path, headers, body).await.unwrap().0, 400);
