@@ -26,16 +26,6 @@ impl Backoff {
         self.until = now.checked_add(pause);
     }
 
-    /// Upstream is well.
-    pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Whether the last that was heard of upstream was a failure: then one try at a time is enough.
-    pub(super) fn probing(&self) -> bool {
-        self.failures > 0
-    }
-
     /// What is left of the pause, if there is one.
     pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
         self.until?.checked_duration_since(now).filter(|left| !left.is_zero())
@@ -52,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_bound_and_end_with_success() {
+    fn pauses_grow_to_a_bound() {
         let now = Instant::now();
         let mut backoff = Backoff::default();
         let mut pauses = Vec::new();
@@ -63,10 +53,8 @@ mod tests {
         assert_eq!(pauses[0], FIRST);
         assert_eq!(pauses[1], FIRST * 2);
         assert_eq!(pauses[39], LONGEST);
-        assert!(backoff.probing());
-        backoff.succeeded();
+        backoff.end_pause();
         assert_eq!(backoff.pause(now), None);
-        assert!(!backoff.probing());
     }
 
     #[test]

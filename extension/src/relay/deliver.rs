@@ -3,13 +3,14 @@
 //! It runs by its own timer: a lone envelope that failed is tried again without waiting for another to come.
 
 use super::Shared;
-use super::client::{Reply, SendError};
+use super::client::Outcome;
 use super::ledger::Loss;
-use super::state::Pending;
+use super::reports::Report;
+use super::state::{Pending, State};
 use super::verdict::{Verdict, judge};
 use crate::log;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
 /// Enough to hide a round trip of 100 ms at 40 envelopes a second; each connection costs memory.
@@ -19,19 +20,22 @@ const MAX_ATTEMPTS: u8 = 10;
 /// Between tries while draining: there is no later.
 const DRAIN_PAUSE: Duration = Duration::from_millis(100);
 
-/// One try's envelope and outcome.
-type Tried = (Pending, Result<Reply, SendError>);
+/// What is carried to upstream.
+enum Load {
+    Envelope(Pending),
+    Report(Report),
+}
 
 /// Delivers for as long as the process lives.
 pub(super) async fn run(shared: Arc<Shared>) {
     // Left over if an earlier pump came to grief: nobody else is waiting for them.
     shared.state().reclaim_in_flight();
-    let mut tries: JoinSet<Tried> = JoinSet::new();
+    let mut tries: JoinSet<(Load, Outcome)> = JoinSet::new();
     loop {
         let pause = start(&shared, &mut tries);
         tokio::select! {
-            Some(outcome) = tries.join_next() => match outcome {
-                Ok((pending, outcome)) => settle(&shared, pending, &outcome),
+            Some(joined) = tries.join_next() => match joined {
+                Ok((load, outcome)) => settle(&shared, load, &outcome),
                 Err(error) => {
                     log::error("a delivery came to grief", &[("error", &error)]);
                     if tries.is_empty() {
@@ -46,57 +50,91 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// Starts what may be started now; gives back how long to wait before more may be.
-fn start(shared: &Arc<Shared>, tries: &mut JoinSet<Tried>) -> Option<Duration> {
+fn start(shared: &Arc<Shared>, tries: &mut JoinSet<(Load, Outcome)>) -> Option<Duration> {
     let mut state = shared.state();
-    loop {
-        let limit = if state.backoff.probing() && !state.draining() { 1 } else { IN_FLIGHT };
-        if tries.len() >= limit || !state.has_waiting() {
-            return None;
-        }
-        if let Some(pause) = state.pause(Instant::now()) {
-            return Some(pause);
-        }
-        let pending = state.check_out()?;
+    while tries.len() < IN_FLIGHT {
+        let (clock, now) = (Instant::now(), SystemTime::now());
+        let load = match state.check_out(clock, now) {
+            Some(pending) => Load::Envelope(pending),
+            None => match state.check_out_report(now) {
+                Some(report) => Load::Report(report),
+                None => break,
+            },
+        };
         let shared = Arc::clone(shared);
         tries.spawn(async move {
-            let outcome = shared.client.send(&pending.envelope).await;
-            (pending, outcome)
+            let outcome = match &load {
+                Load::Envelope(pending) => shared.client.send(&pending.envelope).await,
+                Load::Report(report) => shared.client.send(&report.envelope(now)).await,
+            };
+            (load, outcome)
         });
     }
+    // What was dropped on the way out may have been the last.
+    shared.changed.notify_waiters();
+    state.pause(Instant::now())
 }
 
-fn settle(shared: &Shared, pending: Pending, outcome: &Result<Reply, SendError>) {
-    let verdict = judge(outcome);
-    tell(&pending, outcome, verdict);
+fn settle(shared: &Shared, load: Load, outcome: &Outcome) {
+    let verdict = judge(&outcome.reply);
     let mut state = shared.state();
-    match verdict {
-        Verdict::Delivered => {
-            state.backoff.succeeded();
-            state.check_in(&pending, |ledger| ledger.delivered += 1);
+    match load {
+        Load::Envelope(pending) => {
+            tell(&pending, outcome, verdict);
+            learn(&mut state, &pending, outcome);
+            settle_envelope(&mut state, pending, verdict);
         }
-        Verdict::Rejected => {
-            state.backoff.succeeded();
-            state.check_in(&pending, |ledger| ledger.rejected += 1);
-        }
-        Verdict::Again { loss, after } => {
-            let now = Instant::now();
-            if state.draining() {
-                state.backoff.failed_for(now, DRAIN_PAUSE);
-            } else {
-                state.backoff.failed(now, jitter(), after);
-            }
-            if loss == Loss::Upstream && pending.attempts >= MAX_ATTEMPTS {
-                state.check_in(&pending, |ledger| ledger.lose(loss, 1));
-            } else {
-                state.put_back(pending, loss);
-            }
-        }
+        Load::Report(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
     drop(state);
     shared.changed.notify_waiters();
 }
 
-fn tell(pending: &Pending, outcome: &Result<Reply, SendError>, verdict: Verdict) {
+/// What an answer says beside its verdict.
+fn learn(state: &mut State, pending: &Pending, outcome: &Outcome) {
+    state.ledger.unanswered += u64::from(outcome.unanswered);
+    let Ok(reply) = &outcome.reply else { return };
+    let key = &pending.envelope.key;
+    match &reply.rate_limits {
+        Some(header) => state.limits.update(key, header, SystemTime::now()),
+        None if reply.status == 429 && reply.retry_after.is_some() => {
+            state.limits.update_all(key, reply.retry_after, SystemTime::now());
+        }
+        None => {}
+    }
+}
+
+fn settle_envelope(state: &mut State, pending: Pending, verdict: Verdict) {
+    let upstream = Arc::clone(&pending.envelope.upstream);
+    match verdict {
+        Verdict::Delivered => {
+            state.outages.succeeded(&upstream);
+            state.reports.delivered(&pending.envelope);
+            state.check_in(&pending, |ledger| ledger.delivered += 1);
+        }
+        Verdict::Rejected => {
+            state.outages.succeeded(&upstream);
+            state.check_in(&pending, |ledger| ledger.rejected += 1);
+        }
+        Verdict::Again { loss, after } => {
+            let (clock, draining) = (Instant::now(), state.draining());
+            state.outages.failed(&upstream, |backoff| {
+                if draining {
+                    backoff.failed_for(clock, DRAIN_PAUSE);
+                } else {
+                    backoff.failed(clock, jitter(), after);
+                }
+            });
+            if loss == Loss::Upstream && pending.attempts >= MAX_ATTEMPTS {
+                state.give_up(&pending, loss);
+            } else {
+                state.put_back(pending, loss);
+            }
+        }
+    }
+}
+
+fn tell(pending: &Pending, outcome: &Outcome, verdict: Verdict) {
     if !log::enabled(log::Level::Debug) {
         return;
     }
@@ -105,7 +143,7 @@ fn tell(pending: &Pending, outcome: &Result<Reply, SendError>, verdict: Verdict)
         Verdict::Rejected => "upstream rejected an envelope",
         Verdict::Again { .. } => "upstream could not take an envelope",
     };
-    let answer: &dyn std::fmt::Display = match outcome {
+    let answer: &dyn std::fmt::Display = match &outcome.reply {
         Ok(reply) => &reply.status,
         Err(error) => error,
     };

@@ -9,7 +9,7 @@ pub enum Loss {
     QueueOverflow,
     /// Upstream could not be reached in the time there was.
     Network,
-    /// Upstream answered 429 until there was no time left.
+    /// Upstream's rate limits forbid it.
     RateLimit,
     /// Upstream answered 5xx until patience or time ran out.
     Upstream,
@@ -34,6 +34,17 @@ impl Loss {
             Self::Internal => "internal_error",
         }
     }
+
+    /// The reason in client reports, which has to be one of those that Sentry knows.
+    pub(super) fn report(self) -> &'static str {
+        match self {
+            Self::QueueOverflow => "queue_overflow",
+            Self::Network | Self::Shutdown => "network_error",
+            Self::RateLimit => "ratelimit_backoff",
+            Self::Upstream => "send_error",
+            Self::Internal => "internal_sdk_error",
+        }
+    }
 }
 
 /// Counts of envelopes.
@@ -45,6 +56,8 @@ pub struct Ledger {
     pub delivered: u64,
     /// Upstream said for good that it does not want them (4xx).
     pub rejected: u64,
+    /// Tries whose answer was lost: upstream may have an envelope twice for each of these.
+    pub unanswered: u64,
     dropped: [u64; Loss::ALL.len()],
 }
 

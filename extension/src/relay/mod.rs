@@ -5,7 +5,10 @@ mod client;
 mod deliver;
 mod envelope;
 mod ledger;
+mod limits;
+mod outages;
 mod queue;
+mod reports;
 mod state;
 mod verdict;
 
@@ -91,7 +94,7 @@ impl Relay {
     /// Starts the pump. Neither network nor files are touched until the first envelope.
     pub fn start(config: &Config) -> Self {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(config.buffer)),
+            state: Mutex::new(State::new(config.buffer, config.max_body)),
             client: Client::new(config.timeout, config.ca_bundles.clone()),
             wake: Notify::new(),
             changed: Notify::new(),
@@ -104,7 +107,7 @@ impl Relay {
     /// What is still to be delivered; for the decision when to hold `/next`.
     pub fn backlog(&self) -> Backlog {
         let state = self.shared.state();
-        Backlog { envelopes: state.pending(), oldest: state.oldest(), outage: state.backoff.probing() }
+        Backlog { envelopes: state.pending(), oldest: state.oldest(), outage: state.outages.any() }
     }
 
     /// Waits until nothing is left to deliver, or until upstream has failed: then waiting is of no use.
@@ -124,13 +127,23 @@ impl Relay {
     }
 
     /// Takes an envelope over: from here on it is delivered, rejected by upstream, or counted as dropped.
+    /// Items of a category that upstream's rate limits forbid are taken out before, and not accepted.
     pub fn accept(&self, envelope: Envelope) -> Acceptance {
-        let evicted = self.shared.state().accept(envelope);
+        let now = SystemTime::now();
+        let key = envelope.key.clone();
+        let mut state = self.shared.state();
+        let (admitted, retry_after) = state.admit(envelope, now);
+        let evicted = admitted.map_or(0, |envelope| state.accept(envelope, now));
+        let limits = state.limits.header(&key, now);
+        drop(state);
         if evicted > 0 {
             log::debug("the buffer is full", &[("evicted", &evicted)]);
         }
         self.shared.wake.notify_one();
-        Acceptance::Taken { limits: None }
+        match retry_after {
+            Some(retry_after) => Acceptance::Limited { limits: limits.unwrap_or_default(), retry_after },
+            None => Acceptance::Taken { limits },
+        }
     }
 
     /// Sends a request that is no envelope to upstream as it is, and gives back upstream's answer.
@@ -154,7 +167,7 @@ impl Relay {
                 tokio::pin!(changed);
                 // From here on no notification is missed.
                 changed.as_mut().enable();
-                if self.shared.state().is_idle() {
+                if self.shared.state().is_drained() {
                     return;
                 }
                 changed.await;
@@ -174,13 +187,14 @@ impl Relay {
         let state = self.shared.state();
         let (ledger, pending) = (state.ledger, state.pending());
         drop(state);
-        let fields: [log::Field<'_>; 6] = [
+        let fields: [log::Field<'_>; 7] = [
             ("accepted", &ledger.accepted),
             ("delivered", &ledger.delivered),
             ("rejected", &ledger.rejected),
             ("dropped", &ledger.dropped()),
             ("pending", &pending),
             ("reasons", &Reasons(&ledger)),
+            ("unanswered", &ledger.unanswered),
         ];
         if ledger.dropped() > 0 || !ledger.balances(pending) {
             log::warn("envelopes", &fields);

@@ -37,18 +37,27 @@ impl Queue {
         evicted
     }
 
-    /// Gives out the most valuable and then oldest envelope. Its bytes stay accounted for until `release`.
-    pub(super) fn pop(&mut self) -> Option<Pending> {
-        self.waiting.iter_mut().rev().find_map(VecDeque::pop_front)
+    /// Gives out the most valuable and then oldest envelope of those that `may` go. Its bytes stay
+    /// accounted for until `release`.
+    pub(super) fn pop_where(&mut self, may: impl Fn(&Pending) -> bool) -> Option<Pending> {
+        self.waiting.iter_mut().rev().find_map(|class| {
+            let at = class.iter().position(&may)?;
+            class.remove(at)
+        })
     }
 
-    /// Takes an envelope back that `pop` gave out: behind its equals, so that one which upstream
+    /// Takes an envelope back that was given out: behind its equals, so that one which upstream
     /// cannot digest does not hold up the rest.
     pub(super) fn put_back(&mut self, pending: Pending) {
         self.back(pending);
     }
 
-    /// An envelope that `pop` gave out is gone for good.
+    /// An envelope that was given out comes to take this much.
+    pub(super) fn hold(&mut self, size: usize) {
+        self.held += size;
+    }
+
+    /// An envelope that was given out is gone for good.
     pub(super) fn release(&mut self, size: usize) {
         self.held = self.held.saturating_sub(size);
     }
@@ -124,7 +133,7 @@ mod tests {
         assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 6))), [1]);
         assert_eq!(tags(&queue.push(envelope(ItemKind::Span, 7))), [7], "it is itself the least valuable");
         assert_eq!(tags(&queue.push(envelope(ItemKind::Transaction, 8))), [4]);
-        let order: Vec<u8> = std::iter::from_fn(|| queue.pop()).map(|e| e.attempts).collect();
+        let order: Vec<u8> = std::iter::from_fn(|| queue.pop_where(|_| true)).map(|e| e.attempts).collect();
         assert_eq!(order, [2, 6, 5, 8], "errors first, each in the order they came");
     }
 
@@ -134,7 +143,7 @@ mod tests {
         for tag in 0..4 {
             assert!(queue.push(envelope(ItemKind::Event, tag)).is_empty());
         }
-        let in_flight = queue.pop().unwrap();
+        let in_flight = queue.pop_where(|_| true).unwrap();
         assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [1]);
         queue.release(in_flight.envelope.size());
         assert_eq!(queue.held, 3 * 1024);
@@ -146,9 +155,9 @@ mod tests {
         let mut queue = queue();
         let _ = queue.push(envelope(ItemKind::Event, 1));
         let _ = queue.push(envelope(ItemKind::Event, 2));
-        let first = queue.pop().unwrap();
+        let first = queue.pop_where(|_| true).unwrap();
         queue.put_back(first);
-        assert_eq!(queue.pop().unwrap().attempts, 2);
+        assert_eq!(queue.pop_where(|_| true).unwrap().attempts, 2);
         assert_eq!(queue.held, 2 * 1024);
     }
 

@@ -1,9 +1,12 @@
 //! What the relay knows at a moment; every transition books itself in the ledger.
 
-use super::backoff::Backoff;
 use super::envelope::Envelope;
 use super::ledger::{Ledger, Loss};
+use super::limits::{Check, Limits};
+use super::outages::Outages;
 use super::queue::Queue;
+use super::reports::{Report, Reports};
+use crate::wire::{Encoding, without};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,48 +26,91 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) ledger: Ledger,
-    pub(super) backoff: Backoff,
+    pub(super) outages: Outages,
+    pub(super) limits: Limits,
+    pub(super) reports: Reports,
     queue: Queue,
     in_flight: Vec<Pending>,
+    reports_in_flight: usize,
+    max_body: usize,
     draining: bool,
     closed: bool,
 }
 
 impl State {
-    pub(super) fn new(bound: usize) -> Self {
+    /// `buffer` bounds the queue and `max_body` what an envelope decodes to, both in bytes.
+    pub(super) fn new(buffer: usize, max_body: usize) -> Self {
         Self {
             ledger: Ledger::default(),
-            backoff: Backoff::default(),
-            queue: Queue::new(bound),
+            outages: Outages::default(),
+            limits: Limits::default(),
+            reports: Reports::default(),
+            queue: Queue::new(buffer),
             in_flight: Vec::new(),
+            reports_in_flight: 0,
+            max_body,
             draining: false,
             closed: false,
         }
     }
 
+    /// Takes out of an envelope what rate limits forbid. Gives back what is left to accept, and, where
+    /// something was removed, the seconds until a try makes sense.
+    pub(super) fn admit(&mut self, envelope: Envelope, now: SystemTime) -> (Option<Envelope>, Option<u64>) {
+        let check = self.limits.check(&envelope.key, &envelope.items, now);
+        if check.keeps_all() {
+            return (Some(envelope), None);
+        }
+        let retry_after = check.retry_after;
+        (self.strip(envelope, &check), Some(retry_after))
+    }
+
     /// Queues an envelope; gives back how many went for it.
-    pub(super) fn accept(&mut self, envelope: Envelope) -> u64 {
+    pub(super) fn accept(&mut self, envelope: Envelope, now: SystemTime) -> u64 {
         self.ledger.accepted += 1;
         if self.closed {
             self.ledger.lose(Loss::Shutdown, 1);
             return 0;
         }
-        let pending = Pending {
-            envelope: Arc::new(envelope),
-            attempts: 0,
-            since: SystemTime::now(),
-            loss: Loss::Shutdown,
-        };
-        let evicted = self.queue.push(pending).len() as u64;
-        self.ledger.lose(Loss::QueueOverflow, evicted);
-        evicted
+        let pending = Pending { envelope: Arc::new(envelope), attempts: 0, since: now, loss: Loss::Shutdown };
+        let evicted = self.queue.push(pending);
+        for victim in &evicted {
+            self.lose(&victim.envelope, Loss::QueueOverflow);
+        }
+        evicted.len() as u64
     }
 
-    /// The next envelope to try, now in flight.
-    pub(super) fn check_out(&mut self) -> Option<Pending> {
-        let pending = self.queue.pop()?;
-        self.in_flight.push(pending.clone());
-        Some(pending)
+    /// The next envelope that may be tried, now in flight. While an upstream is in trouble, one try at a
+    /// time is enough for it, after each pause.
+    pub(super) fn check_out(&mut self, clock: Instant, now: SystemTime) -> Option<Pending> {
+        loop {
+            let (outages, in_flight, draining) = (&self.outages, &self.in_flight, self.draining);
+            let pending = self.queue.pop_where(|pending| {
+                let upstream = &pending.envelope.upstream;
+                let probed = || in_flight.iter().any(|p| p.envelope.upstream == *upstream);
+                !outages.has(upstream)
+                    || (outages.pause(upstream, clock).is_none() && (draining || !probed()))
+            })?;
+            let check = self.limits.check(&pending.envelope.key, &pending.envelope.items, now);
+            if check.keeps_all() {
+                self.in_flight.push(pending.clone());
+                return Some(pending);
+            }
+            // Accepted before the limit was known: what it forbids need not be carried to upstream.
+            self.queue.release(pending.envelope.size());
+            let Pending { envelope, attempts, since, loss } = pending;
+            let Some(envelope) = Arc::into_inner(envelope) else { continue };
+            match self.strip(envelope, &check) {
+                Some(rest) => {
+                    let envelope = Arc::new(rest);
+                    self.queue.hold(envelope.size());
+                    let pending = Pending { envelope, attempts, since, loss };
+                    self.in_flight.push(pending.clone());
+                    return Some(pending);
+                }
+                None => self.ledger.lose(Loss::RateLimit, 1),
+            }
+        }
     }
 
     /// The fate of an envelope in flight is known: `book` enters it.
@@ -72,6 +118,14 @@ impl State {
         if self.land(pending) {
             self.queue.release(pending.envelope.size());
             book(&mut self.ledger);
+        }
+    }
+
+    /// An envelope in flight is lost.
+    pub(super) fn give_up(&mut self, pending: &Pending, loss: Loss) {
+        if self.land(pending) {
+            self.queue.release(pending.envelope.size());
+            self.lose(&pending.envelope, loss);
         }
     }
 
@@ -86,6 +140,7 @@ impl State {
 
     /// Puts everything in flight back: whoever carried it has come to grief.
     pub(super) fn reclaim_in_flight(&mut self) {
+        self.reports_in_flight = 0;
         for mut pending in std::mem::take(&mut self.in_flight) {
             pending.loss = Loss::Internal;
             // Counted like an answer of upstream's, so that what breaks the carrier cannot do so for ever.
@@ -94,17 +149,34 @@ impl State {
         }
     }
 
+    /// The next client report that may go, now in flight.
+    pub(super) fn check_out_report(&mut self, now: SystemTime) -> Option<Report> {
+        let last_chance = self.draining && self.is_idle();
+        let outages = &self.outages;
+        let report = self.reports.take(now, last_chance, |upstream| !outages.has(upstream))?;
+        self.reports_in_flight += 1;
+        Some(report)
+    }
+
+    /// The fate of a report is known; one that did not arrive is kept for later, if there is a later.
+    pub(super) fn check_in_report(&mut self, report: Report, arrived: bool) {
+        self.reports_in_flight = self.reports_in_flight.saturating_sub(1);
+        if !arrived && !self.draining {
+            self.reports.give_back(report);
+        }
+    }
+
     /// There will be no later: pauses end, and failures are tried again at short intervals.
     pub(super) fn start_draining(&mut self) {
         self.draining = true;
-        self.backoff.end_pause();
+        self.outages.end_pauses();
     }
 
     /// Books what is left as lost, and takes nothing more.
     pub(super) fn close(&mut self) {
         self.closed = true;
         let in_flight = std::mem::take(&mut self.in_flight);
-        let waiting = std::iter::from_fn(|| self.queue.pop());
+        let waiting = std::iter::from_fn(|| self.queue.pop_where(|_| true));
         for pending in in_flight.into_iter().chain(waiting) {
             self.ledger.lose(pending.loss, 1);
         }
@@ -114,13 +186,15 @@ impl State {
         self.draining
     }
 
-    pub(super) fn has_waiting(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
     /// Whether nothing is queued or in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Whether there is nothing left to do: no envelope, and no report that could be sent.
+    pub(super) fn is_drained(&self) -> bool {
+        let outages = &self.outages;
+        self.is_idle() && self.reports_in_flight == 0 && !self.reports.any(|upstream| !outages.has(upstream))
     }
 
     /// How many are queued or in flight.
@@ -133,9 +207,32 @@ impl State {
         self.in_flight.iter().chain(self.queue.iter()).map(|pending| pending.since).min()
     }
 
-    /// What is left of the pause after a failure.
-    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
-        self.backoff.pause(now)
+    /// How long until a pause ends that something waits for.
+    pub(super) fn pause(&self, clock: Instant) -> Option<Duration> {
+        if self.queue.is_empty() { None } else { self.outages.shortest_pause(clock) }
+    }
+
+    fn lose(&mut self, envelope: &Envelope, loss: Loss) {
+        self.ledger.lose(loss, 1);
+        self.reports.lose(envelope, &envelope.items, loss);
+    }
+
+    /// Takes the forbidden items out of an envelope and reports them; `None`: nothing is left.
+    fn strip(&mut self, envelope: Envelope, check: &Check) -> Option<Envelope> {
+        let rest = if check.keeps_none() {
+            None
+        } else {
+            without(envelope.encoding, &envelope.body, self.max_body, &check.keep)
+        };
+        let kept = |keep: bool| rest.is_some() && keep;
+        let items = || envelope.items.iter().zip(&check.keep);
+        let removed = items().filter(|(_, keep)| !kept(**keep)).map(|(item, _)| item);
+        self.reports.lose(&envelope, removed, Loss::RateLimit);
+        let items = items().filter(|(_, keep)| kept(**keep)).map(|(item, _)| *item).collect();
+        let is_encoding = |name| name == hyper::header::CONTENT_ENCODING;
+        let headers = envelope.headers.iter().filter(|(name, _)| !is_encoding(name)).cloned().collect();
+        let body = rest?.into();
+        Some(Envelope { headers, items, body, encoding: Encoding::Identity, ..envelope })
     }
 
     /// Takes an envelope off the list of those in flight; `false` after `close`, which has booked it.
@@ -148,40 +245,112 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PublicKey;
     use crate::relay::envelope::sample;
-    use crate::wire::ItemKind;
+    use crate::wire::{Item, ItemKind};
+    use std::time::UNIX_EPOCH;
+
+    fn check_out(state: &mut State) -> Option<Pending> {
+        state.check_out(Instant::now(), UNIX_EPOCH)
+    }
+
+    fn state() -> State {
+        State::new(4 * 1024, 1024)
+    }
 
     #[test]
     fn the_books_balance_at_every_step() {
-        let mut state = State::new(4 * 1024);
+        let mut state = state();
         for _ in 0..6 {
-            state.accept(sample(ItemKind::Event, 0));
+            state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
             assert!(state.ledger.balances(state.pending()));
         }
         assert_eq!(state.ledger.dropped_for(Loss::QueueOverflow), 2);
-        let first = state.check_out().unwrap();
-        let second = state.check_out().unwrap();
+        let first = check_out(&mut state).unwrap();
+        let second = check_out(&mut state).unwrap();
         assert!(state.ledger.balances(state.pending()));
         state.check_in(&first, |ledger| ledger.delivered += 1);
         state.put_back(second, Loss::Network);
         assert!(state.ledger.balances(state.pending()));
-        let late = state.check_out().unwrap();
+        let late = check_out(&mut state).unwrap();
         state.close();
         assert!(state.ledger.balances(0));
         assert_eq!(state.ledger.dropped_for(Loss::Network), 1);
         assert_eq!(state.ledger.dropped_for(Loss::Shutdown), 2);
         state.check_in(&late, |ledger| ledger.delivered += 1);
-        state.accept(sample(ItemKind::Event, 1));
+        state.accept(sample(ItemKind::Event, 1), UNIX_EPOCH);
         assert!(state.ledger.balances(0), "nothing is booked twice");
     }
 
     #[test]
     fn what_was_in_flight_when_the_carrier_fell_is_tried_again() {
-        let mut state = State::new(4000);
-        state.accept(sample(ItemKind::Event, 10));
-        let _ = state.check_out();
+        let mut state = state();
+        state.accept(sample(ItemKind::Event, 10), UNIX_EPOCH);
+        let _ = check_out(&mut state);
         state.reclaim_in_flight();
-        let again = state.check_out().unwrap();
+        let again = check_out(&mut state).unwrap();
         assert_eq!((again.attempts, again.loss), (1, Loss::Internal));
+    }
+
+    /// An error and a transaction in one envelope, plain.
+    fn mixed() -> Envelope {
+        let body = "{}\n{\"type\":\"event\"}\n{}\n{\"type\":\"transaction\",\"length\":2}\n{}\n";
+        let items = [ItemKind::Event, ItemKind::Transaction].map(|kind| Item { kind, count: 1, bytes: 2 });
+        Envelope { items: items.into(), body: body.into(), ..sample(ItemKind::Event, 0) }
+    }
+
+    fn key() -> PublicKey {
+        mixed().key
+    }
+
+    #[test]
+    fn at_the_door_limited_items_are_removed_and_reported() {
+        let mut state = state();
+        state.limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
+        let (rest, retry_after) = state.admit(mixed(), UNIX_EPOCH);
+        assert_eq!(retry_after, Some(60));
+        let rest = rest.unwrap();
+        assert_eq!(rest.body, "{}\n{\"type\":\"event\"}\n{}\n");
+        assert_eq!(rest.items.len(), 1);
+        assert!(state.reports.any(|_| true));
+        state.limits.update(&key(), "60:error:key", UNIX_EPOCH);
+        let (rest, retry_after) = state.admit(mixed(), UNIX_EPOCH);
+        assert!(rest.is_none() && retry_after.is_some());
+        assert_eq!(state.ledger, Ledger::default(), "nothing was accepted yet");
+    }
+
+    #[test]
+    fn a_limit_counts_for_what_waits_too() {
+        let mut state = state();
+        state.accept(mixed(), UNIX_EPOCH);
+        state.accept(sample(ItemKind::Transaction, 9), UNIX_EPOCH);
+        state.limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
+        let rest = check_out(&mut state).unwrap();
+        assert_eq!(rest.envelope.items.len(), 1);
+        assert!(check_out(&mut state).is_none());
+        state.check_in(&rest, |ledger| ledger.delivered += 1);
+        assert!(state.is_idle() && state.ledger.balances(0));
+        assert_eq!(state.ledger.dropped_for(Loss::RateLimit), 1);
+    }
+
+    #[test]
+    fn an_upstream_in_trouble_is_probed_and_holds_up_no_other() {
+        let mut state = state();
+        let well = crate::config::Upstream::parse("http://127.0.0.1:2").unwrap();
+        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+        state.accept(Envelope { upstream: Arc::new(well), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
+        let probe = check_out(&mut state).unwrap();
+        let clock = Instant::now();
+        state.outages.failed(&probe.envelope.upstream, |backoff| backoff.failed(clock, 1.0, None));
+        state.put_back(probe, Loss::Network);
+        let other = state.check_out(clock, UNIX_EPOCH).unwrap();
+        assert_eq!(other.envelope.upstream.port(), 2);
+        assert!(state.check_out(clock, UNIX_EPOCH).is_none());
+        let later = clock + state.pause(clock).unwrap();
+        assert!(state.check_out(later, UNIX_EPOCH).is_some());
+        assert!(state.check_out(later, UNIX_EPOCH).is_none(), "one probe at a time");
+        state.start_draining();
+        assert!(state.check_out(later, UNIX_EPOCH).is_some(), "there is no later");
     }
 }

@@ -19,15 +19,15 @@ pub(super) enum Verdict {
     },
 }
 
-pub(super) fn judge(outcome: &Result<Reply, SendError>) -> Verdict {
-    match outcome {
-        Ok(reply) => match reply.status {
-            200..=299 => Verdict::Delivered,
-            429 => Verdict::Again { loss: Loss::RateLimit, after: reply.retry_after },
-            408 | 500..=599 => Verdict::Again { loss: Loss::Upstream, after: reply.retry_after },
-            _ => Verdict::Rejected,
-        },
-        Err(_) => Verdict::Again { loss: Loss::Network, after: None },
+pub(super) fn judge(reply: &Result<Reply, SendError>) -> Verdict {
+    let Ok(reply) = reply else { return Verdict::Again { loss: Loss::Network, after: None } };
+    match reply.status {
+        200..=299 => Verdict::Delivered,
+        // Sentry has decided, counted it, and said for how long. A 429 that says nothing is a proxy's.
+        429 if reply.rate_limits.is_some() || reply.retry_after.is_some() => Verdict::Rejected,
+        429 => Verdict::Again { loss: Loss::RateLimit, after: None },
+        408 | 500..=599 => Verdict::Again { loss: Loss::Upstream, after: reply.retry_after },
+        _ => Verdict::Rejected,
     }
 }
 
@@ -38,18 +38,26 @@ mod tests {
     #[test]
     fn statuses() {
         let after = Some(Duration::from_secs(7));
-        let verdict = |status| judge(&Ok(Reply { status, retry_after: after }));
+        let verdict = |status| judge(&Ok(Reply { status, retry_after: after, rate_limits: None }));
         for status in [200, 201, 202, 204] {
             assert_eq!(verdict(status), Verdict::Delivered, "{status}");
         }
-        for status in [301, 400, 401, 403, 404, 413] {
+        for status in [301, 400, 401, 403, 404, 413, 429] {
             assert_eq!(verdict(status), Verdict::Rejected, "{status}");
         }
-        assert_eq!(verdict(429), Verdict::Again { loss: Loss::RateLimit, after });
         for status in [408, 500, 502, 503, 504] {
             assert_eq!(verdict(status), Verdict::Again { loss: Loss::Upstream, after }, "{status}");
         }
         let failed = judge(&Err(SendError::TimedOut));
         assert_eq!(failed, Verdict::Again { loss: Loss::Network, after: None });
+    }
+
+    #[test]
+    fn a_429_is_final_where_sentry_says_it() {
+        let verdict = |limits: Option<&str>| {
+            judge(&Ok(Reply { status: 429, retry_after: None, rate_limits: limits.map(str::to_owned) }))
+        };
+        assert_eq!(verdict(Some("60:error:key")), Verdict::Rejected);
+        assert_eq!(verdict(None), Verdict::Again { loss: Loss::RateLimit, after: None });
     }
 }

@@ -25,8 +25,10 @@ pub enum ItemKind {
     Span,
     /// A session replay or a part of it.
     Replay,
-    /// Samples of the function's stacks.
+    /// Samples of the function's stacks in a transaction.
     Profile,
+    /// A part of a continuous profile.
+    ProfileChunk,
     /// Everything else, also what is not known yet.
     Other,
 }
@@ -79,7 +81,8 @@ impl ItemKind {
             "transaction" => Self::Transaction,
             "span" => Self::Span,
             "replay_event" | "replay_recording" | "replay_video" => Self::Replay,
-            "profile" | "profile_chunk" => Self::Profile,
+            "profile" => Self::Profile,
+            "profile_chunk" => Self::ProfileChunk,
             _ => Self::Other,
         }
     }
@@ -92,7 +95,7 @@ impl ItemKind {
             Self::Transaction => Value::Transaction,
             Self::Span => Value::Span,
             Self::Replay => Value::Replay,
-            Self::Profile => Value::Profile,
+            Self::Profile | Self::ProfileChunk => Value::Profile,
         }
     }
 }

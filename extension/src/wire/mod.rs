@@ -1,9 +1,13 @@
 //! Sentry's formats as they come over the wire: content encodings, envelopes, and what can be in them.
 
+mod category;
 mod decode;
 mod item;
+mod rewrite;
 mod scan;
 
+pub use category::Category;
 pub(crate) use decode::{DecodeError, Encoding, decode};
 pub use item::{Item, ItemKind, Value};
+pub(crate) use rewrite::without;
 pub(crate) use scan::{ScanError, Scanned, Scanner};

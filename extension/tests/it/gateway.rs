@@ -16,6 +16,9 @@ const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 const ENVELOPE: &str = "{\"event_id\":\"f3d98fbd851e4cfeb5a6d4e45a253049\"}\n{\"type\":\"event\"}\n{}\n";
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Names and values.
+type Headers<'a> = Vec<(&'a str, &'a str)>;
+
 struct Setup {
     extension: Extension,
     sentry: Sentry,
@@ -54,7 +57,7 @@ async fn accepted_in_every_form_of_authentication() {
     let basic = format!("Basic {}", base64(&format!("{KEY}:")));
     let query = format!("/api/42/envelope/?sentry_key={KEY}&sentry_version=7");
     let id = "{\"id\":\"f3d98fbd851e4cfeb5a6d4e45a253049\"}";
-    let plain: Vec<(&str, Vec<(&str, &str)>, String)> = vec![
+    let plain: Vec<(&str, Headers<'_>, String)> = vec![
         ("/api/42/envelope/", vec![("x-sentry-auth", &own)], ENVELOPE.to_owned()),
         ("/api/42/envelope", vec![("authorization", &own)], ENVELOPE.to_owned()),
         ("//api/42//envelope/", vec![("authorization", &basic)], ENVELOPE.to_owned()),
@@ -85,7 +88,7 @@ async fn refused_with_a_reason() {
     let twice = format!("{envelope}?sentry_key={KEY}");
     let bomb = gzip(&[&b"{}\n{\"type\":\"event\"}\n"[..], &vec![b' '; 1 << 20]].concat());
     assert!(bomb.len() < 10_000);
-    let cases: Vec<(u16, &str, Vec<(&str, &str)>, Vec<u8>)> = vec![
+    let cases: Vec<(u16, &str, Headers<'_>, Vec<u8>)> = vec![
         (401, envelope, vec![], ENVELOPE.into()),
         (401, &twice, vec![signed], ENVELOPE.into()),
         (401, envelope, vec![("x-sentry-auth", "Sentry sentry_version=7")], ENVELOPE.into()),

@@ -20,6 +20,7 @@ use hyper::{Request, Response};
 use pool::Pool;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use std::{error, fmt};
 use tls::Tls;
@@ -30,12 +31,22 @@ const MAX_REPLY: usize = 64 * 1024;
 /// Relay's bound for forwarded bodies.
 const MAX_FORWARDED: usize = 20 << 20;
 
+/// What came of a try.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) reply: Result<Reply, SendError>,
+    /// Requests that went out and were not answered: upstream may have taken each of them.
+    pub(super) unanswered: u8,
+}
+
 /// What upstream said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) status: u16,
     /// `Retry-After` in seconds, where it is a number.
     pub(super) retry_after: Option<Duration>,
+    /// `X-Sentry-Rate-Limits`, several headers joined.
+    pub(super) rate_limits: Option<String>,
 }
 
 /// Why upstream said nothing.
@@ -80,10 +91,12 @@ impl Client {
     }
 
     /// Delivers an envelope: one exchange, from connecting, if need be, to the head of the answer.
-    pub(super) async fn send(&self, envelope: &Envelope) -> Result<Reply, SendError> {
+    pub(super) async fn send(&self, envelope: &Envelope) -> Outcome {
         let upstream = &envelope.upstream;
+        let unanswered = AtomicU8::new(0);
         let exchange = async {
-            let (response, sender) = self.exchange(upstream, || request(envelope)).await?;
+            let again = || request(envelope);
+            let (response, sender) = self.exchange(upstream, again, &unanswered).await?;
             let reply = read_head(&response);
             // Upstream has decided; what it adds decides over the connection only.
             if read_over(response).await {
@@ -91,7 +104,8 @@ impl Client {
             }
             Ok(reply)
         };
-        timeout(self.timeout, exchange).await.unwrap_or(Err(SendError::TimedOut))
+        let reply = timeout(self.timeout, exchange).await.unwrap_or(Err(SendError::TimedOut));
+        Outcome { reply, unanswered: unanswered.load(Ordering::Relaxed) }
     }
 
     /// Sends any other request, and reads the whole answer.
@@ -102,7 +116,7 @@ impl Client {
     ) -> Result<Response<Bytes>, SendError> {
         let exchange = async {
             let again = || forwarded(upstream, &request);
-            let (response, sender) = self.exchange(upstream, again).await?;
+            let (response, sender) = self.exchange(upstream, again, &AtomicU8::new(0)).await?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_FORWARDED).collect().await.map_err(SendError::Body)?;
             self.pool.put(Arc::clone(upstream), sender);
@@ -116,9 +130,10 @@ impl Client {
         &self,
         upstream: &Upstream,
         request: impl Fn() -> Result<Request<Full<Bytes>>, hyper::http::Error>,
+        unanswered: &AtomicU8,
     ) -> Result<(Response<Incoming>, Sender), SendError> {
         if let Some(sender) = self.pool.take(upstream) {
-            match speak(sender, request().map_err(SendError::Request)?).await {
+            match speak(sender, request().map_err(SendError::Request)?, unanswered).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     // Its idle siblings are as old; if this one is dead, so are they.
@@ -128,17 +143,33 @@ impl Client {
             }
         }
         let sender = connect::connect(upstream, &self.tls).await.map_err(SendError::Connect)?;
-        speak(sender, request().map_err(SendError::Request)?).await.map_err(SendError::Http)
+        speak(sender, request().map_err(SendError::Request)?, unanswered).await.map_err(SendError::Http)
     }
 }
 
+/// One request over one connection. While it is under way it counts as unanswered: the caller's time may
+/// run out at any moment.
 async fn speak(
     mut sender: Sender,
     request: Request<Full<Bytes>>,
+    unanswered: &AtomicU8,
 ) -> hyper::Result<(Response<Incoming>, Sender)> {
     sender.ready().await?;
-    let response = sender.send_request(request).await?;
-    Ok((response, sender))
+    unanswered.fetch_add(1, Ordering::Relaxed);
+    let answered = || unanswered.fetch_sub(1, Ordering::Relaxed);
+    match sender.try_send_request(request).await {
+        Ok(response) => {
+            answered();
+            Ok((response, sender))
+        }
+        Err(mut error) => {
+            if error.take_message().is_some() {
+                // It never went out.
+                answered();
+            }
+            Err(error.into_error())
+        }
+    }
 }
 
 fn forwarded(
@@ -168,7 +199,13 @@ fn request(envelope: &Envelope) -> Result<Request<Full<Bytes>>, hyper::http::Err
 fn read_head(response: &Response<Incoming>) -> Reply {
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let seconds = retry_after.and_then(|text| text.trim().parse::<u64>().ok());
-    Reply { status: response.status().as_u16(), retry_after: seconds.map(Duration::from_secs) }
+    let limits = response.headers().get_all("x-sentry-rate-limits").iter();
+    let limits: Vec<&str> = limits.filter_map(|value| value.to_str().ok()).collect();
+    Reply {
+        status: response.status().as_u16(),
+        retry_after: seconds.map(Duration::from_secs),
+        rate_limits: Some(limits.join(",")).filter(|limits| !limits.is_empty()),
+    }
 }
 
 /// Reads what is left of an answer; `false` where it is not worth waiting for.

@@ -1,0 +1,221 @@
+//! Client reports: what was lost here is told to Sentry, so that its statistics show it.
+//!
+//! They go out right behind a delivery, over the connection it used, and as the last thing at SHUTDOWN:
+//! never as a reason of their own to open a connection or to hold an invocation.
+
+use super::envelope::Envelope;
+use super::ledger::Loss;
+use crate::config::{ProjectId, PublicKey, Upstream};
+use crate::wire::{Category, Encoding, Item, ItemKind};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Between two reports to the same project.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// Projects with losses at a time; those beyond are not reported, and still in the log.
+const MOST: usize = 16;
+
+/// Who lost something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sender {
+    upstream: Arc<Upstream>,
+    key: PublicKey,
+    project: ProjectId,
+}
+
+impl Sender {
+    fn of(envelope: &Envelope) -> Self {
+        Self {
+            upstream: Arc::clone(&envelope.upstream),
+            key: envelope.key.clone(),
+            project: envelope.project,
+        }
+    }
+}
+
+/// Losses by reason and category.
+type Losses = BTreeMap<(&'static str, Category), u64>;
+
+#[derive(Debug)]
+struct Account {
+    sender: Sender,
+    losses: Losses,
+    /// A delivery to this project succeeded after the last report.
+    ripe: bool,
+    last: Option<SystemTime>,
+}
+
+/// A report on its way; if it does not arrive, it is given back.
+#[derive(Debug)]
+pub(super) struct Report {
+    sender: Sender,
+    losses: Losses,
+}
+
+/// What was lost and not reported yet.
+#[derive(Debug, Default)]
+pub(super) struct Reports(Vec<Account>);
+
+impl Reports {
+    /// Items of an envelope are lost.
+    pub(super) fn lose<'a>(
+        &mut self,
+        envelope: &Envelope,
+        items: impl IntoIterator<Item = &'a Item>,
+        loss: Loss,
+    ) {
+        let Some(account) = self.account(Sender::of(envelope)) else { return };
+        for (category, quantity) in items.into_iter().flat_map(Item::quantities) {
+            *account.losses.entry((loss.report(), category)).or_default() += quantity;
+        }
+    }
+
+    /// Upstream took an envelope of this sender.
+    pub(super) fn delivered(&mut self, envelope: &Envelope) {
+        let sender = Sender::of(envelope);
+        if let Some(account) = self.0.iter_mut().find(|account| account.sender == sender) {
+            account.ripe = true;
+        }
+    }
+
+    /// The next report that may go, to an upstream that is `well`. At SHUTDOWN (`last_chance`) all may.
+    pub(super) fn take(
+        &mut self,
+        now: SystemTime,
+        last_chance: bool,
+        well: impl Fn(&Arc<Upstream>) -> bool,
+    ) -> Option<Report> {
+        let due = |account: &Account| {
+            // After a jump back nothing is known of the interval.
+            let rested =
+                account.last.is_none_or(|last| now.duration_since(last).map_or(true, |d| d >= INTERVAL));
+            !account.losses.is_empty()
+                && well(&account.sender.upstream)
+                && (last_chance || account.ripe && rested)
+        };
+        let account = self.0.iter_mut().find(|account| due(account))?;
+        account.ripe = false;
+        account.last = Some(now);
+        Some(Report { sender: account.sender.clone(), losses: std::mem::take(&mut account.losses) })
+    }
+
+    /// Whether there is anything to report to an upstream that is `well`.
+    pub(super) fn any(&self, well: impl Fn(&Arc<Upstream>) -> bool) -> bool {
+        self.0.iter().any(|account| !account.losses.is_empty() && well(&account.sender.upstream))
+    }
+
+    /// A report did not arrive.
+    pub(super) fn give_back(&mut self, report: Report) {
+        let Some(account) = self.account(report.sender) else { return };
+        for (what, quantity) in report.losses {
+            *account.losses.entry(what).or_default() += quantity;
+        }
+    }
+
+    fn account(&mut self, sender: Sender) -> Option<&mut Account> {
+        let at = match self.0.iter().position(|account| account.sender == sender) {
+            Some(at) => at,
+            None if self.0.len() < MOST => {
+                self.0.push(Account { sender, losses: Losses::new(), ripe: false, last: None });
+                self.0.len() - 1
+            }
+            None => return None,
+        };
+        self.0.get_mut(at)
+    }
+}
+
+impl Report {
+    /// The envelope that tells it.
+    pub(super) fn envelope(&self, now: SystemTime) -> Envelope {
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let discarded: Vec<String> = self
+            .losses
+            .iter()
+            .map(|((reason, category), quantity)| {
+                let category = category.name();
+                format!("{{\"reason\":\"{reason}\",\"category\":\"{category}\",\"quantity\":{quantity}}}")
+            })
+            .collect();
+        let report = format!("{{\"timestamp\":{seconds},\"discarded_events\":[{}]}}", discarded.join(","));
+        let body = format!("{{}}\n{{\"type\":\"client_report\",\"length\":{}}}\n{report}\n", report.len());
+        let client = concat!("sentry-lambda-extension/", env!("CARGO_PKG_VERSION"));
+        let key = self.sender.key.expose();
+        let auth = format!("Sentry sentry_key={key}, sentry_version=7, sentry_client={client}");
+        let auth = HeaderValue::try_from(auth).unwrap_or(HeaderValue::from_static("Sentry"));
+        Envelope {
+            upstream: Arc::clone(&self.sender.upstream),
+            path: format!("/api/{}/envelope/", self.sender.project),
+            key: self.sender.key.clone(),
+            project: self.sender.project,
+            headers: [
+                (HeaderName::from_static("x-sentry-auth"), auth),
+                (USER_AGENT, HeaderValue::from_static(client)),
+                (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
+            ]
+            .into(),
+            encoding: Encoding::Identity,
+            items: [Item { kind: ItemKind::Other, count: 1, bytes: report.len() }].into(),
+            body: body.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::envelope::sample;
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+    }
+
+    fn text(report: &Report) -> String {
+        String::from_utf8(report.envelope(now()).body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn losses_add_up_and_go_behind_a_delivery() {
+        let mut reports = Reports::default();
+        let lost = sample(ItemKind::Transaction, 9);
+        reports.lose(&lost, &lost.items, Loss::QueueOverflow);
+        reports.lose(&lost, &lost.items, Loss::QueueOverflow);
+        reports.lose(&lost, &lost.items, Loss::RateLimit);
+        assert!(reports.take(now(), false, |_| true).is_none(), "nothing was delivered yet");
+        reports.delivered(&lost);
+        let report = text(&reports.take(now(), false, |_| true).unwrap());
+        let expected = "{\"timestamp\":1700000000,\"discarded_events\":[\
+            {\"reason\":\"queue_overflow\",\"category\":\"transaction\",\"quantity\":2},\
+            {\"reason\":\"queue_overflow\",\"category\":\"span\",\"quantity\":2},\
+            {\"reason\":\"ratelimit_backoff\",\"category\":\"transaction\",\"quantity\":1},\
+            {\"reason\":\"ratelimit_backoff\",\"category\":\"span\",\"quantity\":1}]}";
+        assert!(report.ends_with(&format!("{expected}\n")), "{report}");
+        assert!(report.contains(&format!("\"length\":{}", expected.len())), "{report}");
+    }
+
+    #[test]
+    fn not_too_often_but_always_at_the_end() {
+        let mut reports = Reports::default();
+        let lost = sample(ItemKind::Event, 9);
+        reports.lose(&lost, &lost.items, Loss::Network);
+        reports.delivered(&lost);
+        let first = reports.take(now(), false, |_| true).unwrap();
+        reports.give_back(first);
+        reports.delivered(&lost);
+        assert!(reports.take(now() + Duration::from_secs(1), false, |_| true).is_none());
+        assert!(reports.take(now() + INTERVAL, false, |_| true).is_some());
+        assert!(reports.take(now() + INTERVAL, true, |_| true).is_none(), "it was taken");
+        reports.lose(&lost, &lost.items, Loss::Network);
+        assert!(reports.take(now() + INTERVAL, true, |_| true).is_some());
+    }
+
+    #[test]
+    fn what_has_no_category_is_not_reported() {
+        let mut reports = Reports::default();
+        let lost = sample(ItemKind::Other, 9);
+        reports.lose(&lost, &lost.items, Loss::Network);
+        assert!(reports.take(now(), true, |_| true).is_none());
+    }
+}
