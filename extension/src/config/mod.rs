@@ -2,11 +2,13 @@
 
 mod dsn;
 mod hosts;
+mod proxy;
 mod units;
 mod upstream;
 
 pub use dsn::{Dsn, ProjectId, PublicKey};
 pub use hosts::AllowedHosts;
+pub use proxy::{Exception, Proxies, Proxy};
 pub use upstream::{InvalidUrl, Scheme, Upstream};
 
 use crate::log::Level;
@@ -40,6 +42,8 @@ pub struct Config {
     pub max_body: usize,
     /// Bound of one exchange with upstream, from connecting to the answer.
     pub timeout: Duration,
+    /// On the way to upstream.
+    pub proxies: Proxies,
     /// PEM files of further roots.
     pub ca_bundles: Vec<PathBuf>,
     /// How much is logged.
@@ -117,6 +121,7 @@ impl Config {
             buffer,
             max_body,
             timeout: reader.duration("SENTRY_EXTENSION_TIMEOUT", Duration::from_secs(2)),
+            proxies: reader.proxies(),
             ca_bundles: ["SENTRY_EXTENSION_CA_BUNDLE", "SSL_CERT_FILE"]
                 .into_iter()
                 .filter_map(|name| var(name).map(PathBuf::from))
@@ -163,6 +168,17 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn proxies(&mut self) -> Proxies {
+        let mut proxy = |upper: &str| {
+            // curl's order: the lower case is the older custom.
+            let lower = self.parsed(&upper.to_ascii_lowercase(), Proxy::parse);
+            lower.or_else(|| self.parsed(upper, Proxy::parse))
+        };
+        let (https, http) = (proxy("HTTPS_PROXY"), proxy("HTTP_PROXY"));
+        let exceptions = (self.var)("no_proxy").or_else(|| (self.var)("NO_PROXY")).unwrap_or_default();
+        Proxies { https, http, exceptions: Exception::list(&exceptions) }
     }
 
     fn list(&self, name: &str) -> Vec<String> {

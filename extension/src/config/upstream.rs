@@ -107,6 +107,15 @@ impl Upstream {
         }
     }
 
+    /// Host and port, as `CONNECT` wants them.
+    pub fn host_and_port(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
     /// Whether it is this very machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.host)

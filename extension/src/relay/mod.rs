@@ -95,7 +95,7 @@ impl Relay {
     pub fn start(config: &Config) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(config.buffer, config.max_body)),
-            client: Client::new(config.timeout, config.ca_bundles.clone()),
+            client: Client::new(config),
             wake: Notify::new(),
             changed: Notify::new(),
         });

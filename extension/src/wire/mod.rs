@@ -3,11 +3,13 @@
 mod category;
 mod decode;
 mod item;
+mod percent;
 mod rewrite;
 mod scan;
 
 pub use category::Category;
 pub(crate) use decode::{DecodeError, Encoding, decode};
 pub use item::{Item, ItemKind, Value};
+pub(crate) use percent::percent_decoded;
 pub(crate) use rewrite::without;
 pub(crate) use scan::{ScanError, Scanned, Scanner};

@@ -1,22 +1,25 @@
-//! A fresh connection: name, TCP, TLS, HTTP.
+//! A fresh connection: name, TCP, perhaps a proxy, TLS, HTTP.
 
 use super::tls::Tls;
-use crate::config::{Scheme, Upstream};
+use crate::config::{Proxy, Scheme, Upstream};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{HOST, PROXY_AUTHORIZATION};
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
 
 /// The sending half of an HTTP/1.1 connection.
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
-/// An address that does not answer for so long is passed over for the next; the last one gets all the time left.
-const NEXT_ADDRESS: Duration = Duration::from_millis(300);
+/// How long an address has for itself before the next is tried beside it (RFC 8305).
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(in crate::relay) enum ConnectError {
     Tcp(io::Error),
     Tls(io::Error),
     Http(hyper::Error),
+    /// The proxy answered `CONNECT` with this status.
+    Proxy(u16),
 }
 
 impl fmt::Display for ConnectError {
@@ -34,52 +39,135 @@ impl fmt::Display for ConnectError {
             Self::Tcp(error) => write!(f, "cannot connect: {error}"),
             Self::Tls(error) => write!(f, "TLS handshake failed: {error}"),
             Self::Http(error) => error.fmt(f),
+            Self::Proxy(status) => write!(f, "the proxy answered {status}"),
         }
     }
-}
-
-/// Connects to an upstream. The caller bounds the time.
-pub(super) async fn connect(upstream: &Upstream, tls: &Tls) -> Result<Sender, ConnectError> {
-    let tcp = tcp(upstream.host(), upstream.port()).await?;
-    let _ = tcp.set_nodelay(true);
-    let stream: Box<dyn Stream> = match upstream.scheme() {
-        Scheme::Http => Box::new(tcp),
-        Scheme::Https => Box::new(tls.connect(upstream.host(), tcp).await.map_err(ConnectError::Tls)?),
-    };
-    handshake(stream).await.map_err(ConnectError::Http)
 }
 
 /// Either kind of stream behind one type, so that the HTTP client is compiled once.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// Connects to an upstream, through a proxy where there is one. The caller bounds the time.
+pub(super) async fn connect(
+    upstream: &Upstream,
+    proxy: Option<&Proxy>,
+    tls: &Tls,
+) -> Result<Sender, ConnectError> {
+    let stream = match proxy {
+        None => tcp(upstream.host(), upstream.port()).await?,
+        Some(proxy) => {
+            let address = &proxy.address;
+            let stream = tcp(address.host(), address.port()).await?;
+            let stream = secured(stream, address, tls).await?;
+            match upstream.scheme() {
+                // The proxy reads the request itself, which names the upstream.
+                Scheme::Http => return handshake(stream).await.map_err(ConnectError::Http),
+                Scheme::Https => tunnel(stream, proxy, upstream).await?,
+            }
+        }
+    };
+    handshake(secured(stream, upstream, tls).await?).await.map_err(ConnectError::Http)
+}
+
 /// Speaks HTTP/1.1 over a stream.
 pub(crate) async fn handshake(stream: Box<dyn Stream>) -> hyper::Result<Sender> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with its sender, or when upstream closes; failures reach whoever waits for an answer.
+    // It ends with its sender, or when upstream closes; failures reach whoever waits for an answer. With
+    // upgrades, for what a proxy gives back is the stream itself.
     tokio::spawn(async move {
-        let _ = connection.await;
+        let _ = connection.with_upgrades().await;
     });
     Ok(sender)
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
-    let addresses: Vec<_> =
-        tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?.collect();
+/// TLS where the scheme wants it.
+async fn secured(stream: Box<dyn Stream>, to: &Upstream, tls: &Tls) -> Result<Box<dyn Stream>, ConnectError> {
+    match to.scheme() {
+        Scheme::Http => Ok(stream),
+        Scheme::Https => Ok(Box::new(tls.connect(to.host(), stream).await.map_err(ConnectError::Tls)?)),
+    }
+}
+
+/// Has a proxy connect us to the upstream (RFC 9110, 9.3.6).
+async fn tunnel(
+    stream: Box<dyn Stream>,
+    proxy: &Proxy,
+    upstream: &Upstream,
+) -> Result<Box<dyn Stream>, ConnectError> {
+    let mut sender = handshake(stream).await.map_err(ConnectError::Http)?;
+    let target = upstream.host_and_port();
+    let mut request = Request::builder().method(Method::CONNECT).uri(&target).header(HOST, &target);
+    if let Some(authorization) = &proxy.authorization {
+        request = request.header(PROXY_AUTHORIZATION, authorization);
+    }
+    let request = request.body(Full::default()).map_err(|e| ConnectError::Tcp(io::Error::other(e)))?;
+    let response = sender.send_request(request).await.map_err(ConnectError::Http)?;
+    if !response.status().is_success() {
+        return Err(ConnectError::Proxy(response.status().as_u16()));
+    }
+    let upgraded = hyper::upgrade::on(response).await.map_err(ConnectError::Http)?;
+    Ok(Box::new(TokioIo::new(upgraded)))
+}
+
+/// Tries the addresses of a name one after the other, each with a head start over the next; the first that
+/// answers wins.
+async fn tcp(host: &str, port: u16) -> Result<Box<dyn Stream>, ConnectError> {
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?;
+    let mut addresses = alternating(addresses.collect()).into_iter();
+    let mut tries = JoinSet::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let mut left = addresses.len();
-    for address in addresses {
-        left -= 1;
-        let connecting = TcpStream::connect(address);
-        let connected = if left == 0 {
-            connecting.await
-        } else {
-            timeout(NEXT_ADDRESS, connecting).await.unwrap_or_else(|late| Err(late.into()))
-        };
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = error,
+    loop {
+        let more = addresses.next().map(|address| tries.spawn(TcpStream::connect(address))).is_some();
+        if tries.is_empty() {
+            return Err(ConnectError::Tcp(failure));
+        }
+        tokio::select! {
+            Some(joined) = tries.join_next() => match joined.map_err(io::Error::other).flatten() {
+                Ok(stream) => {
+                    // Requests are written whole; without this the last part of each would wait.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(Box::new(stream));
+                }
+                Err(error) => failure = error,
+            },
+            () = tokio::time::sleep(HEAD_START), if more => {}
         }
     }
-    Err(ConnectError::Tcp(failure))
+}
+
+/// IPv6 and IPv4 in turns, each family in the resolver's order: one of them may lead nowhere.
+fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let mut second = second.into_iter();
+    let mut order: Vec<_> = first.into_iter().flat_map(|a| [Some(a), second.next()]).flatten().collect();
+    order.extend(second);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let addresses =
+            |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let resolved = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"]);
+        assert_eq!(alternating(resolved), addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]));
+        let resolved = addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(alternating(resolved), addresses(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]));
+        assert_eq!(alternating(vec![]), []);
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_costs_no_more_than_its_head_start() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // localhost may have an IPv6 address on which nobody listens.
+        assert!(tcp("localhost", port).await.is_ok());
+        drop(listener);
+        assert!(matches!(tcp("127.0.0.1", port).await, Err(ConnectError::Tcp(_))));
+    }
 }

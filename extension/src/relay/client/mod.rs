@@ -10,15 +10,14 @@ mod tls;
 pub(crate) use connect::{Sender, handshake};
 
 use super::envelope::Envelope;
-use crate::config::Upstream;
+use crate::config::{Config, Proxies, Scheme, Upstream};
 use bytes::Bytes;
 use connect::ConnectError;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{HOST, RETRY_AFTER};
+use hyper::header::{HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER};
 use hyper::{Request, Response};
 use pool::Pool;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -81,13 +80,33 @@ impl fmt::Display for SendError {
 pub(super) struct Client {
     pool: Pool,
     tls: Tls,
+    proxies: Proxies,
     timeout: Duration,
 }
 
 impl Client {
     /// Touches no file and no network until the first envelope: that would be cold start.
-    pub(super) fn new(timeout: Duration, ca_bundles: Vec<PathBuf>) -> Self {
-        Self { pool: Pool::default(), tls: Tls::new(ca_bundles), timeout }
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            pool: Pool::default(),
+            tls: Tls::new(config.ca_bundles.clone()),
+            proxies: config.proxies.clone(),
+            timeout: config.timeout,
+        }
+    }
+
+    /// The address of a path on an upstream as it stands in the request: whole where a proxy has to read it.
+    fn uri(&self, upstream: &Upstream, path: &str) -> String {
+        match (self.proxies.to(upstream), upstream.scheme()) {
+            (Some(_), Scheme::Http) => format!("http://{}{}", upstream.authority(), upstream.path(path)),
+            _ => upstream.path(path),
+        }
+    }
+
+    /// `Proxy-Authorization` where the request itself goes through a proxy.
+    fn proxy_authorization(&self, upstream: &Upstream) -> Option<&HeaderValue> {
+        let plain = upstream.scheme() == Scheme::Http;
+        self.proxies.to(upstream).filter(|_| plain)?.authorization.as_ref()
     }
 
     /// Delivers an envelope: one exchange, from connecting, if need be, to the head of the answer.
@@ -95,7 +114,7 @@ impl Client {
         let upstream = &envelope.upstream;
         let unanswered = AtomicU8::new(0);
         let exchange = async {
-            let again = || request(envelope);
+            let again = || self.request(envelope);
             let (response, sender) = self.exchange(upstream, again, &unanswered).await?;
             let reply = read_head(&response);
             // Upstream has decided; what it adds decides over the connection only.
@@ -115,7 +134,7 @@ impl Client {
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, SendError> {
         let exchange = async {
-            let again = || forwarded(upstream, &request);
+            let again = || self.forwarded(upstream, &request);
             let (response, sender) = self.exchange(upstream, again, &AtomicU8::new(0)).await?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_FORWARDED).collect().await.map_err(SendError::Body)?;
@@ -123,6 +142,40 @@ impl Client {
             Ok(Response::from_parts(head, body.to_bytes()))
         };
         timeout(self.timeout, exchange).await.unwrap_or(Err(SendError::TimedOut))
+    }
+
+    fn request(&self, envelope: &Envelope) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        let upstream = &envelope.upstream;
+        let request = Request::post(self.uri(upstream, &envelope.path));
+        let headers = envelope.headers.iter().map(|(name, value)| (name, value));
+        self.finish(request, upstream, headers, envelope.body.clone())
+    }
+
+    fn forwarded(
+        &self,
+        upstream: &Upstream,
+        request: &Request<Bytes>,
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        let path = request.uri().path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
+        let forwarded = Request::builder().method(request.method()).uri(self.uri(upstream, path));
+        self.finish(forwarded, upstream, request.headers(), request.body().clone())
+    }
+
+    fn finish<'a>(
+        &self,
+        mut request: hyper::http::request::Builder,
+        upstream: &Upstream,
+        headers: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        request = request.header(HOST, upstream.authority());
+        if let Some(authorization) = self.proxy_authorization(upstream) {
+            request = request.header(PROXY_AUTHORIZATION, authorization);
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        request.body(Full::new(body))
     }
 
     /// Sends a request, made anew for each connection that is tried, and waits for the head of the answer.
@@ -142,7 +195,9 @@ impl Client {
                 }
             }
         }
-        let sender = connect::connect(upstream, &self.tls).await.map_err(SendError::Connect)?;
+        let sender = connect::connect(upstream, self.proxies.to(upstream), &self.tls)
+            .await
+            .map_err(SendError::Connect)?;
         speak(sender, request().map_err(SendError::Request)?, unanswered).await.map_err(SendError::Http)
     }
 }
@@ -170,30 +225,6 @@ async fn speak(
             Err(error.into_error())
         }
     }
-}
-
-fn forwarded(
-    upstream: &Upstream,
-    request: &Request<Bytes>,
-) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-    let path = request.uri().path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
-    let mut forwarded = Request::builder()
-        .method(request.method())
-        .uri(upstream.path(path))
-        .header(HOST, upstream.authority());
-    for (name, value) in request.headers() {
-        forwarded = forwarded.header(name, value);
-    }
-    forwarded.body(Full::new(request.body().clone()))
-}
-
-fn request(envelope: &Envelope) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-    let upstream = &envelope.upstream;
-    let mut request = Request::post(upstream.path(&envelope.path)).header(HOST, upstream.authority());
-    for (name, value) in &envelope.headers {
-        request = request.header(name, value);
-    }
-    request.body(Full::new(envelope.body.clone()))
 }
 
 fn read_head(response: &Response<Incoming>) -> Reply {

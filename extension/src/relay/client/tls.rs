@@ -7,7 +7,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -24,7 +24,10 @@ impl Tls {
     }
 
     /// The handshake, with the host's certificate checked.
-    pub(super) async fn connect(&self, host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let config = if let Some(config) = self.config.get() {
             config
@@ -32,7 +35,7 @@ impl Tls {
             let config = Arc::new(self.configure()?);
             self.config.get_or_init(|| config)
         };
-        TlsConnector::from(Arc::clone(config)).connect(name, tcp).await
+        TlsConnector::from(Arc::clone(config)).connect(name, stream).await
     }
 
     fn configure(&self) -> io::Result<ClientConfig> {
