@@ -9,7 +9,7 @@ const LARGE: usize = 200 * 1024;
 #[test]
 fn error_transaction_and_a_large_event() {
     isolated(|| async {
-        let mut case = Case::deploy(Arch::X86_64, Function::node("node")).await;
+        let mut case = Case::deploy(Arch::NATIVE, Function::node("node")).await;
         case.invoke(json!({ "large": LARGE })).await;
 
         let event = case.arrives("event", "/exception/values/0/value").await;

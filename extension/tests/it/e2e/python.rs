@@ -22,17 +22,17 @@ async fn everything_arrives(arch: Arch, port: u16, ports: Option<&str>) {
 
 #[test]
 fn by_the_port_of_the_node_sdk() {
-    isolated(|| everything_arrives(Arch::X86_64, 9000, None));
+    isolated(|| everything_arrives(Arch::NATIVE, 9000, None));
 }
 
 #[test]
 fn by_the_port_of_earlier_layers() {
-    isolated(|| everything_arrives(Arch::X86_64, 5333, None));
+    isolated(|| everything_arrives(Arch::NATIVE, 5333, None));
 }
 
 #[test]
 fn by_a_port_on_request() {
-    isolated(|| everything_arrives(Arch::X86_64, 3000, Some("3000")));
+    isolated(|| everything_arrives(Arch::NATIVE, 3000, Some("3000")));
 }
 
 #[test]

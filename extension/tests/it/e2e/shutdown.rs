@@ -19,7 +19,7 @@ fn everything_queued_arrives_before_the_end() {
         let function = Function::python("python", "test")
             .env("EXTENSION_PORT", "9000")
             .env("SENTRY_EXTENSION_FLUSH", "continuous");
-        let mut case = Case::deploy(Arch::X86_64, function).await;
+        let mut case = Case::deploy(Arch::NATIVE, function).await;
         let gate = Gate::closed();
         case.sentry.respond_with({
             let gate = gate.clone();

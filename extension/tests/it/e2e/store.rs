@@ -7,7 +7,7 @@ use serde_json::json;
 fn an_event_becomes_an_envelope() {
     isolated(|| async {
         let function = Function::python("python-store", "test-1.22").env("EXTENSION_PORT", "5333");
-        let mut case = Case::deploy(Arch::X86_64, function).await;
+        let mut case = Case::deploy(Arch::NATIVE, function).await;
         case.invoke(json!({})).await;
 
         let event = case.arrives("event", "/exception/values/0/value").await;

@@ -29,7 +29,7 @@ const ENTER: &str = r#"
 impl Emulation {
     /// Finds out by running the layer's own binary.
     pub fn of(arch: Arch, extension: &Path) -> Self {
-        if arch.is_native() {
+        if arch == Arch::NATIVE {
             return Self::None;
         }
         assert_eq!(arch, Arch::Arm64, "emulated is arm64 alone");

@@ -13,18 +13,13 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// What this machine runs as it is.
+    pub const NATIVE: Self = if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 };
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
             Self::X86_64 => "x86_64",
-        }
-    }
-
-    /// Whether this machine runs it as it is.
-    pub fn is_native(self) -> bool {
-        match self {
-            Self::Arm64 => cfg!(target_arch = "aarch64"),
-            Self::X86_64 => cfg!(target_arch = "x86_64"),
         }
     }
 
