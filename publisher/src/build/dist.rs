@@ -1,0 +1,125 @@
+//! The output folder: every file is written aside and renamed, and its lists name what is really there.
+
+use super::digest::sha256_hex;
+use crate::{
+    arch::Arch,
+    failure::Failure,
+    release::build_manifest::{self, Artifact, BuildManifest},
+};
+use std::{
+    fs::{self, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// The list of hashes, as `sha256sum -c` reads it.
+pub const SHA256SUMS: &str = "SHA256SUMS";
+
+/// The name of an architecture's zip.
+pub fn zip_name(arch: Arch) -> String {
+    format!("sentry-lambda-extension-{arch}.zip")
+}
+
+/// The output folder.
+pub struct Dist {
+    dir: PathBuf,
+}
+
+/// Something in the output folder cannot be written or removed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}", .path.display())]
+pub struct DistError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl From<DistError> for Failure {
+    fn from(error: DistError) -> Self {
+        Self::new(error).hint("choose a folder that can be written to: --out DIR")
+    }
+}
+
+impl Dist {
+    /// Makes the folder, and makes sure now that it can be written to: compiling takes minutes.
+    pub fn open(dir: &Path) -> Result<Self, DistError> {
+        let dist = Self { dir: dir.to_owned() };
+        fs::create_dir_all(dir).map_err(|source| dist.error("", source))?;
+        dist.aside().map_err(|source| dist.error("", source))?;
+        Ok(dist)
+    }
+
+    /// The manifest of an earlier build, if there is one that can be read.
+    pub fn previous(&self) -> Option<BuildManifest> {
+        serde_json::from_slice(&fs::read(self.dir.join(build_manifest::FILE)).ok()?).ok()
+    }
+
+    /// The hash of a file as it is now.
+    pub fn hash(&self, name: &str) -> Option<String> {
+        fs::read(self.dir.join(name)).ok().map(|bytes| sha256_hex(&bytes))
+    }
+
+    /// Writes all or nothing of one file.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DistError> {
+        let write = || {
+            let mut file = self.aside()?;
+            file.write_all(bytes)?;
+            file.persist(self.dir.join(name))?;
+            Ok(())
+        };
+        write().map_err(|source: io::Error| self.error(name, source))
+    }
+
+    /// Removes a file; whether it was there.
+    pub fn remove(&self, name: &str) -> Result<bool, DistError> {
+        match fs::remove_file(self.dir.join(name)) {
+            Ok(()) => Ok(true),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(self.error(name, source)),
+        }
+    }
+
+    fn aside(&self) -> io::Result<tempfile::NamedTempFile> {
+        // tempfile's own 0600 would follow the file through the rename; the umask applies to this.
+        tempfile::Builder::new()
+            .prefix(".publisher-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(&self.dir)
+    }
+
+    fn error(&self, name: &str, source: io::Error) -> DistError {
+        let path = if name.is_empty() { self.dir.clone() } else { self.dir.join(name) };
+        DistError { path, source }
+    }
+}
+
+/// The artifacts of `previous` that may stand beside those of `new`: of other architectures, made from
+/// exactly the same commit by exactly the same tools, and unchanged since (`hash` tells).
+pub fn kept(
+    previous: &BuildManifest,
+    new: &BuildManifest,
+    exact_commit: bool,
+    hash: impl Fn(&str) -> Option<String>,
+) -> Vec<Artifact> {
+    let same = exact_commit
+        && previous.schema == new.schema
+        && previous.version == new.version
+        && previous.commit == new.commit
+        && previous.toolchain == new.toolchain;
+    let is_new = |arch: Arch| new.artifacts.iter().any(|artifact| artifact.arch == arch);
+    let intact = |artifact: &Artifact| {
+        artifact.file == zip_name(artifact.arch) && hash(&artifact.file).as_ref() == Some(&artifact.sha256)
+    };
+    let others =
+        previous.artifacts.iter().filter(|artifact| same && !is_new(artifact.arch) && intact(artifact));
+    others.cloned().collect()
+}
+
+/// The content of `SHA256SUMS`.
+pub fn sums(artifacts: &[Artifact]) -> String {
+    artifacts.iter().map(|artifact| format!("{}  {}\n", artifact.sha256, artifact.file)).collect()
+}
+
+#[cfg(test)]
+#[path = "dist_tests.rs"]
+mod tests;
