@@ -10,7 +10,9 @@ use super::{
 };
 use crate::{arch::Arch, failure::Failure};
 use std::{
-    env, fs, io,
+    env,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -46,6 +48,14 @@ pub enum CompileError {
         /// What is there instead.
         source: io::Error,
     },
+    /// The output folder cannot be had for this build alone.
+    #[error("cannot lock {}", .path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// No home, so no place for the registry's sources.
     #[error("neither CARGO_HOME nor HOME is set")]
     NoHome,
@@ -65,6 +75,7 @@ impl Compile<'_> {
     pub fn run(&self, arch: Arch) -> Result<Vec<u8>, CompileError> {
         // Both targets would be copied to the same place in cargo-lambda's default folder.
         let out = self.workspace.target_dir.join("lambda").join(arch.name());
+        let _lock = lock(&out)?;
         let binary = out.join("extensions").join(PACKAGE);
         // What an earlier run left must not pass for what this one made.
         match fs::remove_file(&binary) {
@@ -116,6 +127,18 @@ impl Compile<'_> {
         };
         Ok(flags::rustflags(&folders, self.std))
     }
+}
+
+/// Until it is dropped, no other build puts its binary where this one will read its own.
+fn lock(out: &Path) -> Result<File, CompileError> {
+    let path = out.join("lock");
+    let lock = || {
+        fs::create_dir_all(out)?;
+        let file = File::create(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    lock().map_err(|source| CompileError::Lock { path, source })
 }
 
 /// Removes what would change the bytes, or make cargo believe that something has changed:

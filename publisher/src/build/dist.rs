@@ -117,7 +117,11 @@ pub fn kept(
 
 /// The content of `SHA256SUMS`.
 pub fn sums(artifacts: &[Artifact]) -> String {
-    artifacts.iter().map(|artifact| format!("{}  {}\n", artifact.sha256, artifact.file)).collect()
+    let lines = artifacts.iter().map(|artifact| format!("{}  {}", artifact.sha256, artifact.file));
+    lines.chain([String::new()]).collect::<Vec<_>>().join(
+        "
+",
+    )
 }
 
 #[cfg(test)]

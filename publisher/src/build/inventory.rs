@@ -148,16 +148,11 @@ fn cross_tools(workspace: Option<&Workspace>) -> [Finding; 2] {
 fn python(purpose: Purpose) -> Finding {
     let finding = program("python3", purpose, "apt-get install python3 python3-venv");
     let Some(path) = finding.path.clone().filter(|_| finding.ok) else { return finding };
-    match exec::ask(Command::new(path).args(["-c", "import ensurepip, venv"])) {
-        Ok(_) => finding,
-        Err(_) => {
-            let version = finding.version.as_deref().unwrap_or_default();
-            Finding {
-                version: Some(format!("{version}, without venv")),
-                ..finding.missing("apt-get install python3-venv")
-            }
-        }
+    if exec::ask(Command::new(path).args(["-c", "import ensurepip, venv"])).is_ok() {
+        return finding;
     }
+    let version = format!("{}, without venv", finding.version.as_deref().unwrap_or_default());
+    Finding { version: Some(version), ..finding.missing("apt-get install python3-venv") }
 }
 
 /// Whether credentials are there at all; whether they are right, only AWS can tell.

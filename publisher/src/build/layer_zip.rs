@@ -72,7 +72,7 @@ mod tests {
         let mut zip = zip::ZipArchive::new(Cursor::new(default_zip())).unwrap();
         assert_eq!(zip.len(), 1);
         let mut entry = zip.by_index(0).unwrap();
-        assert_eq!(entry.name(), ENTRY);
+        assert_eq!(entry.name().unwrap(), ENTRY);
         assert_eq!(entry.unix_mode(), Some(0o100_755));
         assert_eq!(entry.compression(), CompressionMethod::Deflated);
         assert_eq!(entry.last_modified().unwrap().to_string(), "1980-01-01 00:00:00");
