@@ -42,6 +42,7 @@ impl Ui {
     }
 
     /// A result: a table, an ARN, a snippet.
+    #[expect(clippy::unused_self, reason = "whoever prints has to hold the Ui")]
     pub fn result(&self, text: impl std::fmt::Display) {
         println!("{text}");
     }

@@ -21,7 +21,7 @@ fn built() -> Workspace {
     workspace
 }
 
-/// Delivers another arm64 binary and, for x86_64, `bad`; nothing of either may reach the output folder.
+/// Delivers another arm64 binary and, for `x86_64`, `bad`; nothing of either may reach the output folder.
 fn refuse(bad: &[u8]) -> String {
     let workspace = built();
     let before = snapshot(&workspace.path().join("dist"));
