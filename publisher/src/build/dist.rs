@@ -1,20 +1,18 @@
 //! The output folder: every file is written aside and renamed, and its lists name what is really there.
 
-use super::digest::sha256_hex;
 use crate::{
     arch::Arch,
     failure::Failure,
-    release::build_manifest::{self, Artifact, BuildManifest},
+    release::{
+        build_manifest::{self, Artifact, BuildManifest},
+        digest::Digest,
+        files::{Aside, WriteError},
+    },
 };
 use std::{
-    fs::{self, Permissions},
-    io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
-
-/// The list of hashes, as `sha256sum -c` reads it.
-pub const SHA256SUMS: &str = "SHA256SUMS";
 
 /// The name of an architecture's zip.
 pub fn zip_name(arch: Arch) -> String {
@@ -26,12 +24,28 @@ pub struct Dist {
     dir: PathBuf,
 }
 
-/// Something in the output folder cannot be written or removed.
+/// Something in the output folder cannot be made, written or removed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}", .path.display())]
-pub struct DistError {
-    path: PathBuf,
-    source: io::Error,
+pub enum DistError {
+    /// The folder itself.
+    #[error("cannot make the folder {}", .path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file in it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A file of an earlier build.
+    #[error("cannot remove {}", .path.display())]
+    Remove {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 impl From<DistError> for Failure {
@@ -43,10 +57,9 @@ impl From<DistError> for Failure {
 impl Dist {
     /// Makes the folder, and makes sure now that it can be written to: compiling takes minutes.
     pub fn open(dir: &Path) -> Result<Self, DistError> {
-        let dist = Self { dir: dir.to_owned() };
-        fs::create_dir_all(dir).map_err(|source| dist.error("", source))?;
-        dist.aside().map_err(|source| dist.error("", source))?;
-        Ok(dist)
+        fs::create_dir_all(dir).map_err(|source| DistError::Folder { path: dir.to_owned(), source })?;
+        drop(Aside::of(&dir.join(build_manifest::FILE))?);
+        Ok(Self { dir: dir.to_owned() })
     }
 
     /// The manifest of an earlier build, if there is one that can be read.
@@ -56,40 +69,22 @@ impl Dist {
 
     /// The hash of a file as it is now.
     pub fn hash(&self, name: &str) -> Option<String> {
-        fs::read(self.dir.join(name)).ok().map(|bytes| sha256_hex(&bytes))
+        fs::read(self.dir.join(name)).ok().map(|bytes| Digest::of(&bytes).to_string())
     }
 
     /// Writes all or nothing of one file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DistError> {
-        let write = || {
-            let mut file = self.aside()?;
-            file.write_all(bytes)?;
-            file.persist(self.dir.join(name))?;
-            Ok(())
-        };
-        write().map_err(|source: io::Error| self.error(name, source))
+        Ok(Aside::of(&self.dir.join(name))?.replace(bytes)?)
     }
 
     /// Removes a file; whether it was there.
     pub fn remove(&self, name: &str) -> Result<bool, DistError> {
-        match fs::remove_file(self.dir.join(name)) {
+        let path = self.dir.join(name);
+        match fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(self.error(name, source)),
+            Err(source) => Err(DistError::Remove { path, source }),
         }
-    }
-
-    fn aside(&self) -> io::Result<tempfile::NamedTempFile> {
-        // tempfile's own 0600 would follow the file through the rename; the umask applies to this.
-        tempfile::Builder::new()
-            .prefix(".publisher-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&self.dir)
-    }
-
-    fn error(&self, name: &str, source: io::Error) -> DistError {
-        let path = if name.is_empty() { self.dir.clone() } else { self.dir.join(name) };
-        DistError { path, source }
     }
 }
 

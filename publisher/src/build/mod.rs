@@ -6,7 +6,6 @@
 
 pub mod commit;
 pub mod compile;
-pub mod digest;
 pub mod dist;
 pub mod elf;
 pub mod exec;

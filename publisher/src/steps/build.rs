@@ -5,7 +5,6 @@ use crate::{
     build::{
         commit::Commit,
         compile::Compile,
-        digest::sha256_hex,
         dist::{self, Dist},
         elf, layer_zip,
         musl_std::{self, StdMode},
@@ -13,7 +12,11 @@ use crate::{
         workspace::Workspace,
     },
     failure::{Code, Failure},
-    release::build_manifest::{self, Artifact, BuildManifest, Toolchain},
+    release::{
+        build_manifest::{self, Artifact, BuildManifest, Toolchain},
+        bundle,
+        digest::Digest,
+    },
     ui::{self, Ui},
 };
 use std::{collections::BTreeSet, env, path::PathBuf};
@@ -97,9 +100,9 @@ fn pack(arch: Arch, binary: &[u8], mtime: zip::DateTime) -> Result<Packed, Failu
     let artifact = Artifact {
         arch,
         file: dist::zip_name(arch),
-        sha256: sha256_hex(&zip),
+        sha256: Digest::of(&zip).to_string(),
         size: zip.len() as u64,
-        binary_sha256: sha256_hex(binary),
+        binary_sha256: Digest::of(binary).to_string(),
         binary_size: binary.len() as u64,
     };
     Ok(Packed { artifact, zip })
@@ -131,7 +134,7 @@ fn write(
             ui.status("Removed", format_args!("{}, of another build", dist::zip_name(arch)));
         }
     }
-    dist.write(dist::SHA256SUMS, dist::sums(&manifest.artifacts).as_bytes())?;
+    dist.write(bundle::SUMS, dist::sums(&manifest.artifacts).as_bytes())?;
     dist.write(build_manifest::FILE, format!("{}\n", json(&manifest)?).as_bytes())?;
     Ok(manifest)
 }
