@@ -42,6 +42,7 @@ impl Ui {
     }
 
     /// A result: a table, an ARN, a snippet.
+    #[expect(clippy::unused_self, reason = "whoever prints has to hold the Ui")]
     pub fn result(&self, text: impl std::fmt::Display) {
         println!("{text}");
     }
@@ -59,4 +60,20 @@ impl Ui {
             }
         }
     }
+}
+
+/// Rows under a header, columns aligned; no borders, so that it can be cut and pasted.
+pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let lines: Vec<[String; N]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0; N];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let text = lines.iter().map(|line| {
+        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    text.collect::<Vec<_>>().join("\n")
 }

@@ -1,1 +1,19 @@
 //! How a layer zip comes into being.
+//!
+//! `workspace` and `commit` say what is built; `tools`, `rust` and `musl_std` with what;
+//! `flags` and `compile` turn it into a binary; `elf` refuses a wrong one; `layer_zip` packs it and
+//! `dist` puts it where `publish` finds it. `inventory` is what `publisher doctor` looks at.
+
+pub mod commit;
+pub mod compile;
+pub mod dist;
+pub mod elf;
+pub mod exec;
+pub mod flags;
+pub mod inventory;
+pub mod layer_zip;
+pub mod musl_std;
+pub mod rust;
+pub mod tools;
+pub mod venv;
+pub mod workspace;

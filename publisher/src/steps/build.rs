@@ -1,14 +1,157 @@
 //! `publisher build`.
 
-use crate::{failure::Failure, ui::Ui};
+use crate::{
+    arch::Arch,
+    build::{
+        commit::Commit,
+        compile::Compile,
+        dist::{self, Dist},
+        elf, layer_zip,
+        musl_std::{self, StdMode},
+        tools::Tools,
+        workspace::Workspace,
+    },
+    failure::{Code, Failure},
+    release::{
+        build_manifest::{self, Artifact, BuildManifest, Toolchain},
+        bundle,
+        digest::Digest,
+    },
+    ui::{self, Ui},
+};
+use std::{collections::BTreeSet, env, path::PathBuf};
 
 /// Arguments of `publisher build`.
 #[derive(clap::Args)]
-pub struct Build {}
+pub struct Build {
+    /// Architecture to build for; may be repeated [default: both]
+    #[arg(long = "arch", value_name = "ARCH", value_enum)]
+    archs: Vec<Arch>,
+
+    /// Folder to write to [default: dist in the workspace]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Where Rust's std for musl comes from
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    std: StdMode,
+}
+
+/// A zip on its way to the output folder.
+struct Packed {
+    artifact: Artifact,
+    zip: Vec<u8>,
+}
 
 impl Build {
-    /// Does it.
-    pub fn run(&self, _ui: &Ui) -> Result<(), Failure> {
-        todo!()
+    /// Finds the tools, compiles, checks, packs; then writes everything, or nothing.
+    pub fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let workspace = Workspace::find()?;
+        let epoch = env::var_os("SOURCE_DATE_EPOCH").map(|value| value.to_string_lossy().into_owned());
+        let mtime = layer_zip::mtime(epoch.as_deref()).map_err(|error| {
+            Failure::message(Code::Usage, error.to_string()).hint("unset it, or use: git log -1 --format=%ct")
+        })?;
+        let dist = Dist::open(&self.out.clone().unwrap_or_else(|| workspace.root.join("dist")))?;
+        let archs = self.archs();
+        let tools = Tools::find(&workspace, ui)?;
+        let std = musl_std::provide(self.std, &archs, &tools.rust, &workspace, ui)?;
+        let commit = Commit::of(&workspace.root).unwrap_or_else(|error| {
+            ui.warning(format_args!("the commit is not recorded: {}", crate::failure::chain(&error)));
+            Commit::Unknown
+        });
+
+        let compile = Compile { workspace: &workspace, commit: &commit, tools: &tools, std };
+        let mut packed = Vec::new();
+        for arch in archs {
+            ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
+            packed.push(pack(arch, &compile.run(arch)?, mtime)?);
+        }
+        let manifest = BuildManifest {
+            schema: 1,
+            version: workspace.version.clone(),
+            commit: commit.full(),
+            toolchain: Toolchain {
+                rustc: tools.rust.version.clone(),
+                cargo_lambda: tools.cargo_lambda_version.clone(),
+                zig: tools.zig_version.clone(),
+                std: std.name().to_owned(),
+            },
+            artifacts: packed.iter().map(|packed| packed.artifact.clone()).collect(),
+        };
+        let manifest = write(&dist, &packed, manifest, commit.is_exact(), ui)?;
+        report(&manifest, ui)
     }
+
+    /// In their usual order and each once, however they were asked for.
+    fn archs(&self) -> Vec<Arch> {
+        if self.archs.is_empty() {
+            return Arch::ALL.to_vec();
+        }
+        self.archs.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+fn pack(arch: Arch, binary: &[u8], mtime: zip::DateTime) -> Result<Packed, Failure> {
+    elf::check(binary, arch).map_err(|error| {
+        Failure::message(Code::Failed, format!("the binary built for {arch} cannot go into a layer: {error}"))
+            .hint("nothing was written; publisher doctor shows the tools that made it")
+    })?;
+    let zip = layer_zip::assemble(binary, mtime).map_err(Failure::new)?;
+    let artifact = Artifact {
+        arch,
+        file: dist::zip_name(arch),
+        sha256: Digest::of(&zip).to_string(),
+        size: zip.len() as u64,
+        binary_sha256: Digest::of(binary).to_string(),
+        binary_size: binary.len() as u64,
+    };
+    Ok(Packed { artifact, zip })
+}
+
+/// Writes the zips, then the lists that name them; returns the manifest as written.
+fn write(
+    dist: &Dist,
+    packed: &[Packed],
+    mut manifest: BuildManifest,
+    exact_commit: bool,
+    ui: &Ui,
+) -> Result<BuildManifest, Failure> {
+    let previous = dist.previous();
+    for Packed { artifact, zip } in packed {
+        dist.write(&artifact.file, zip)?;
+    }
+    if let Some(previous) = previous {
+        let kept = dist::kept(&previous, &manifest, exact_commit, |name| dist.hash(name));
+        for artifact in &kept {
+            ui.status("Keeping", format_args!("{}, of the same commit and tools", artifact.file));
+        }
+        manifest.artifacts.extend(kept);
+        manifest.artifacts.sort_by_key(|artifact| artifact.arch);
+    }
+    for arch in Arch::ALL {
+        let listed = manifest.artifacts.iter().any(|artifact| artifact.arch == arch);
+        if !listed && dist.remove(&dist::zip_name(arch))? {
+            ui.status("Removed", format_args!("{}, of another build", dist::zip_name(arch)));
+        }
+    }
+    dist.write(bundle::SUMS, dist::sums(&manifest.artifacts).as_bytes())?;
+    dist.write(build_manifest::FILE, format!("{}\n", json(&manifest)?).as_bytes())?;
+    Ok(manifest)
+}
+
+fn report(manifest: &BuildManifest, ui: &Ui) -> Result<(), Failure> {
+    if ui.json() {
+        ui.result(json(manifest)?);
+        return Ok(());
+    }
+    let rows = manifest.artifacts.iter().map(|artifact| {
+        let size = |bytes: u64| format!("{bytes:>9}");
+        [artifact.file.clone(), size(artifact.binary_size), size(artifact.size), artifact.sha256.clone()]
+    });
+    ui.result(ui::table(["zip", "binary, bytes", "zip, bytes", "sha256"], rows));
+    Ok(())
+}
+
+fn json(manifest: &BuildManifest) -> Result<String, Failure> {
+    serde_json::to_string_pretty(manifest).map_err(Failure::new)
 }

@@ -6,6 +6,11 @@ mod support;
 
 mod arn;
 mod bad_input;
+mod build;
+mod build_fixture;
+mod build_refused;
+mod build_reproducible;
+mod doctor;
 mod moto;
 mod publish;
 mod trouble;

@@ -1,0 +1,124 @@
+//! The output folder: every file is written aside and renamed, and its lists name what is really there.
+
+use crate::{
+    arch::Arch,
+    failure::Failure,
+    release::{
+        build_manifest::{self, Artifact, BuildManifest},
+        digest::Digest,
+        files::{Aside, WriteError},
+    },
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The name of an architecture's zip.
+pub fn zip_name(arch: Arch) -> String {
+    format!("sentry-lambda-extension-{arch}.zip")
+}
+
+/// The output folder.
+pub struct Dist {
+    dir: PathBuf,
+}
+
+/// Something in the output folder cannot be made, written or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum DistError {
+    /// The folder itself.
+    #[error("cannot make the folder {}", .path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file in it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A file of an earlier build.
+    #[error("cannot remove {}", .path.display())]
+    Remove {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<DistError> for Failure {
+    fn from(error: DistError) -> Self {
+        Self::new(error).hint("choose a folder that can be written to: --out DIR")
+    }
+}
+
+impl Dist {
+    /// Makes the folder, and makes sure now that it can be written to: compiling takes minutes.
+    pub fn open(dir: &Path) -> Result<Self, DistError> {
+        fs::create_dir_all(dir).map_err(|source| DistError::Folder { path: dir.to_owned(), source })?;
+        drop(Aside::of(&dir.join(build_manifest::FILE))?);
+        Ok(Self { dir: dir.to_owned() })
+    }
+
+    /// The manifest of an earlier build, if there is one that can be read.
+    pub fn previous(&self) -> Option<BuildManifest> {
+        serde_json::from_slice(&fs::read(self.dir.join(build_manifest::FILE)).ok()?).ok()
+    }
+
+    /// The hash of a file as it is now.
+    pub fn hash(&self, name: &str) -> Option<String> {
+        fs::read(self.dir.join(name)).ok().map(|bytes| Digest::of(&bytes).to_string())
+    }
+
+    /// Writes all or nothing of one file.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DistError> {
+        Ok(Aside::of(&self.dir.join(name))?.replace(bytes)?)
+    }
+
+    /// Removes a file; whether it was there.
+    pub fn remove(&self, name: &str) -> Result<bool, DistError> {
+        let path = self.dir.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(DistError::Remove { path, source }),
+        }
+    }
+}
+
+/// The artifacts of `previous` that may stand beside those of `new`: of other architectures, made from
+/// exactly the same commit by exactly the same tools, and unchanged since (`hash` tells).
+pub fn kept(
+    previous: &BuildManifest,
+    new: &BuildManifest,
+    exact_commit: bool,
+    hash: impl Fn(&str) -> Option<String>,
+) -> Vec<Artifact> {
+    let same = exact_commit
+        && previous.schema == new.schema
+        && previous.version == new.version
+        && previous.commit == new.commit
+        && previous.toolchain == new.toolchain;
+    let is_new = |arch: Arch| new.artifacts.iter().any(|artifact| artifact.arch == arch);
+    let intact = |artifact: &Artifact| {
+        artifact.file == zip_name(artifact.arch) && hash(&artifact.file).as_ref() == Some(&artifact.sha256)
+    };
+    let others =
+        previous.artifacts.iter().filter(|artifact| same && !is_new(artifact.arch) && intact(artifact));
+    others.cloned().collect()
+}
+
+/// The content of `SHA256SUMS`.
+pub fn sums(artifacts: &[Artifact]) -> String {
+    let lines = artifacts.iter().map(|artifact| format!("{}  {}", artifact.sha256, artifact.file));
+    lines.chain([String::new()]).collect::<Vec<_>>().join(
+        "
+",
+    )
+}
+
+#[cfg(test)]
+#[path = "dist_tests.rs"]
+mod tests;

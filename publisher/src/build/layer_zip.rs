@@ -1,0 +1,102 @@
+//! The layer zip: the same binary gives the same bytes, always.
+
+use std::io::{Cursor, Write};
+use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
+
+/// Where Lambda looks for extensions, and the one file in it. There are no entries for folders:
+/// Lambda makes them, and each would be one more thing that a host could get wrong.
+pub const ENTRY: &str = "extensions/sentry-lambda-extension";
+
+/// `r-x` for everybody: extensions do not run as the user who unpacked them.
+const MODE: u32 = 0o755;
+
+/// Why there is no zip.
+#[derive(Debug, thiserror::Error)]
+pub enum ZipError {
+    /// The writer gave up: too large for a zip, out of memory.
+    #[error("cannot assemble the zip")]
+    Zip(#[from] zip::result::ZipError),
+    /// The same, from its stream.
+    #[error("cannot assemble the zip")]
+    Io(#[from] std::io::Error),
+    /// `SOURCE_DATE_EPOCH` is not what the specification says.
+    #[error("SOURCE_DATE_EPOCH={0:?} is not a number of seconds between 1980 and 2107")]
+    SourceDateEpoch(String),
+}
+
+/// Packs the extension's binary. All entries bear the time `mtime`.
+pub fn assemble(binary: &[u8], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(9))
+        .last_modified_time(mtime)
+        .unix_permissions(MODE);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file(ENTRY, options)?;
+    zip.write_all(binary)?;
+    Ok(zip.finish()?.into_inner())
+}
+
+/// The time that entries bear: that of `SOURCE_DATE_EPOCH` where it is set, else the oldest that zip knows.
+pub fn mtime(source_date_epoch: Option<&str>) -> Result<DateTime, ZipError> {
+    let Some(text) = source_date_epoch.filter(|text| !text.is_empty()) else {
+        return Ok(DateTime::default());
+    };
+    let parse = || {
+        let time = time::OffsetDateTime::from_unix_timestamp(text.parse().ok()?).ok()?;
+        let year = u16::try_from(time.year()).ok()?;
+        DateTime::from_date_and_time(
+            year,
+            time.month().into(),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+        )
+        .ok()
+    };
+    parse().ok_or_else(|| ZipError::SourceDateEpoch(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn default_zip() -> Vec<u8> {
+        assemble(b"binary", mtime(None).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn holds_one_executable_entry_and_nothing_else() {
+        let mut zip = zip::ZipArchive::new(Cursor::new(default_zip())).unwrap();
+        assert_eq!(zip.len(), 1);
+        let mut entry = zip.by_index(0).unwrap();
+        assert_eq!(entry.name().unwrap(), ENTRY);
+        assert_eq!(entry.unix_mode(), Some(0o100_755));
+        assert_eq!(entry.compression(), CompressionMethod::Deflated);
+        assert_eq!(entry.last_modified().unwrap().to_string(), "1980-01-01 00:00:00");
+        let mut content = String::new();
+        entry.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "binary");
+    }
+
+    #[test]
+    fn bytes_depend_on_the_binary_alone() {
+        assert_eq!(default_zip(), default_zip());
+        assert_ne!(default_zip(), assemble(b"other", mtime(None).unwrap()).unwrap());
+    }
+
+    #[test]
+    fn source_date_epoch_is_the_time_of_the_entry() {
+        assert_eq!(mtime(Some("1700000000")).unwrap().to_string(), "2023-11-14 22:13:20");
+        assert_eq!(mtime(Some("")).unwrap(), DateTime::default());
+    }
+
+    #[test]
+    fn a_wrong_source_date_epoch_is_named() {
+        for text in ["yesterday", "-1", "0", "99999999999999"] {
+            assert!(mtime(Some(text)).unwrap_err().to_string().contains(text), "{text}");
+        }
+    }
+}

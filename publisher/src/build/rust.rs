@@ -1,0 +1,117 @@
+//! The Rust compiler at hand: its version, its folder, what of std lies in it.
+
+use super::exec::{self, ExecError};
+use crate::arch::Arch;
+use std::{
+    cmp::Ordering,
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A compiler and what it brought along.
+#[derive(Clone, Debug)]
+pub struct Rust {
+    /// `rustc --version`.
+    pub version: String,
+    /// The commit of the compiler, which its own std is compiled under the name of.
+    pub commit: String,
+    /// `rustc --print sysroot`.
+    pub sysroot: PathBuf,
+}
+
+impl Rust {
+    /// Asks the rustc that cargo would call in `folder`.
+    pub fn ask(folder: &Path) -> Result<Self, ExecError> {
+        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let ask = |arguments: &[&str]| exec::ask(Command::new(&rustc).args(arguments).current_dir(folder));
+        let verbose = ask(&["-vV"])?;
+        let sysroot = ask(&["--print", "sysroot"])?.into();
+        let commit = field(&verbose, "commit-hash").unwrap_or("unknown").to_owned();
+        Ok(Self { version: verbose.lines().next().unwrap_or_default().to_owned(), commit, sysroot })
+    }
+
+    /// Whether std for this architecture's musl target is installed.
+    pub fn has_std(&self, arch: Arch) -> bool {
+        let libs = self.sysroot.join("lib/rustlib").join(arch.target()).join("lib");
+        libs.read_dir().is_ok_and(|files| {
+            files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+        })
+    }
+
+    /// Where cargo looks for std's sources, installed or not.
+    pub fn sources(&self) -> PathBuf {
+        self.sysroot.join("lib/rustlib/src/rust")
+    }
+
+    /// Whether std's sources are installed.
+    pub fn has_sources(&self) -> bool {
+        self.sources().join("library/std/Cargo.toml").is_file()
+    }
+
+    /// Whether this compiler is one of rustup's, so that rustup can add to it.
+    pub fn is_rustup(&self) -> bool {
+        let home = env::var_os("RUSTUP_HOME")
+            .map(PathBuf::from)
+            .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".rustup")));
+        home.is_some_and(|home| self.sysroot.starts_with(home.join("toolchains")))
+            && exec::find("rustup").is_some()
+    }
+}
+
+fn field<'a>(verbose: &'a str, name: &str) -> Option<&'a str> {
+    verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+}
+
+/// The first thing in a tool's answer that looks like a version: `1.96.0` in `rustc 1.96.0 (ac68faa20 2026-05-25)`.
+pub fn version_in(answer: &str) -> Option<&str> {
+    answer
+        .split_whitespace()
+        .map(|word| word.trim_start_matches('v').trim_end_matches(','))
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
+}
+
+/// Whether version `have` is at least version `need`; suffixes such as `-nightly` do not count.
+pub fn at_least(have: &str, need: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        let plain = version.split(['-', '+']).next().unwrap_or_default();
+        plain.split('.').map(|part| part.parse().unwrap_or(0)).chain([0, 0, 0]).take(3).collect()
+    };
+    numbers(have).cmp(&numbers(need)) != Ordering::Less
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_version_in_every_tools_answer() {
+        assert_eq!(
+            version_in("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"),
+            Some("1.96.0")
+        );
+        assert_eq!(version_in("cargo-lambda 1.9.2 (67129fc 2026-08-21Z)"), Some("1.9.2"));
+        assert_eq!(version_in("v22.11.0"), Some("22.11.0"));
+        assert_eq!(version_in("qemu-aarch64 version 7.2.17 (Debian 1:7.2+dfsg)"), Some("7.2.17"));
+        assert_eq!(version_in("0.17.1"), Some("0.17.1"));
+        assert_eq!(version_in("command not found"), None);
+    }
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(at_least("1.100.0", "1.94.1"));
+        assert!(at_least("1.94.1", "1.94.1"));
+        assert!(at_least("1.95", "1.94.1"));
+        assert!(at_least("1.95.0-nightly", "1.94.1"));
+        assert!(!at_least("1.94.0", "1.94.1"));
+        assert!(!at_least("1.85.0", "1.94.1"));
+    }
+
+    #[test]
+    fn reads_the_commit_of_the_compiler() {
+        let verbose =
+            "rustc 1.95.0 (5 2026)\nbinary: rustc\ncommit-hash: 59807616e\nhost: x86_64-unknown-linux-gnu";
+        assert_eq!(field(verbose, "commit-hash"), Some("59807616e"));
+        assert_eq!(field(verbose, "commit"), None);
+    }
+}

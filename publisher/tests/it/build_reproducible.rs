@@ -1,0 +1,78 @@
+//! The same commit, built in two folders, gives the same bytes.
+
+use crate::build_fixture::{assert_code, publisher, repository, stdout, tools};
+use std::{
+    env, fs,
+    io::{Cursor, Read},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const ZIP: &str = "sentry-lambda-extension-x86_64.zip";
+
+fn git(arguments: &[&str]) -> String {
+    let output = Command::new("git").args(arguments).current_dir(repository()).output().unwrap();
+    assert_code(&output, 0);
+    stdout(&output).trim().to_owned()
+}
+
+/// The repository as it is now, in another folder with a longer name: the same commit and the same
+/// changes. It is kept between runs, and unchanged files keep their times, so that cargo need not start over.
+fn copy() -> PathBuf {
+    let copy =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("reproducible/in-a-folder-with-a-rather-longer-name");
+    let listed = git(&["ls-files", "--cached", "--others", "--exclude-standard"]);
+    let names: Vec<&str> = listed.lines().collect();
+    for name in names.iter().filter(|name| repository().join(name).is_file()) {
+        let (from, to) = (fs::read(repository().join(name)).unwrap(), copy.join(name));
+        if fs::read(&to).ok().as_ref() != Some(&from) {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::write(to, from).unwrap();
+        }
+    }
+    for gone in files_below(&copy.join("extension")) {
+        let name = gone.strip_prefix(&copy).unwrap();
+        if !repository().join(name).is_file() {
+            fs::remove_file(gone).unwrap();
+        }
+    }
+    fs::write(copy.join(".git"), format!("gitdir: {}\n", git(&["rev-parse", "--absolute-git-dir"]))).unwrap();
+    let link = copy.join(".tools");
+    if !link.exists() {
+        symlink(tools(), link).unwrap();
+    }
+    copy
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+fn build(workspace: &Path) -> Vec<u8> {
+    let out = tempfile::TempDir::new().unwrap();
+    let mut command = publisher(workspace);
+    let output = command.args(["build", "--arch", "x86_64", "--out"]).arg(out.path()).output().unwrap();
+    assert_code(&output, 0);
+    fs::read(out.path().join(ZIP)).unwrap()
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn two_folders_give_the_same_bytes_and_neither_is_in_them() {
+    let copy = copy();
+    let (here, there) = (build(&repository()), build(&copy));
+    assert!(here == there, "the zip depends on the folder that it is built in");
+
+    let mut zip = zip::ZipArchive::new(Cursor::new(here)).unwrap();
+    let mut binary = Vec::new();
+    zip.by_index(0).unwrap().read_to_end(&mut binary).unwrap();
+    let home = env::var("HOME").unwrap();
+    for folder in [repository().to_str().unwrap(), copy.to_str().unwrap(), &format!("{home}/")] {
+        assert!(!contains(&binary, folder), "{folder} is in the binary");
+    }
+}
