@@ -18,8 +18,11 @@ pub mod relay;
 pub mod task;
 pub mod wire;
 
-/// `0.1.0`, or `0.1.0 (0123456789ab)` where the build knows its commit.
-pub const VERSION: &str = match option_env!("SENTRY_EXTENSION_VERSION") {
-    Some(version) => version,
-    None => env!("CARGO_PKG_VERSION"),
-};
+/// The version and, where the build knows it, the commit: `0.1.0 (0123456789ab)`.
+pub fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("SENTRY_EXTENSION_COMMIT") {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version.to_owned(),
+    }
+}

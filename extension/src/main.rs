@@ -5,7 +5,7 @@ use sentry_lambda_extension::config::{Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
 use sentry_lambda_extension::lifecycle::{ExtensionName, Life, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
-use sentry_lambda_extension::{VERSION, log, task};
+use sentry_lambda_extension::{log, task, version};
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
@@ -23,7 +23,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     match cli::parse(std::env::args().skip(1)) {
         Ok(Mode::Help) => say(cli::HELP),
-        Ok(Mode::Version) => say(&format!("sentry-lambda-extension {VERSION}")),
+        Ok(Mode::Version) => say(&format!("sentry-lambda-extension {}", version())),
         Ok(Mode::Standalone(overrides)) => run(standalone(configure(overrides))),
         Ok(Mode::Lambda) => match var("AWS_LAMBDA_RUNTIME_API") {
             Some(api) => run(lambda(RuntimeApi(api), configure(Overrides::default()))),
