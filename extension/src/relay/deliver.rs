@@ -10,6 +10,7 @@ use super::state::{Pending, State};
 use super::verdict::{Verdict, judge};
 use crate::log;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
@@ -64,8 +65,9 @@ fn start(shared: &Arc<Shared>, tries: &mut JoinSet<(Load, Outcome)>) -> Option<D
         let shared = Arc::clone(shared);
         tries.spawn(async move {
             let outcome = match &load {
-                Load::Envelope(pending) => shared.client.send(&pending.envelope).await,
-                Load::Report(report) => shared.client.send(&report.envelope(now)).await,
+                Load::Envelope(pending) => shared.client.send(&pending.envelope, &pending.unanswered).await,
+                // Of a report nobody keeps books.
+                Load::Report(report) => shared.client.send(&report.envelope(now), &AtomicU8::new(0)).await,
             };
             (load, outcome)
         });
@@ -76,7 +78,7 @@ fn start(shared: &Arc<Shared>, tries: &mut JoinSet<(Load, Outcome)>) -> Option<D
 }
 
 fn settle(shared: &Shared, load: Load, outcome: &Outcome) {
-    let verdict = judge(&outcome.reply);
+    let verdict = judge(outcome);
     let mut state = shared.state();
     match load {
         Load::Envelope(pending) => {
@@ -92,8 +94,7 @@ fn settle(shared: &Shared, load: Load, outcome: &Outcome) {
 
 /// What an answer says beside its verdict.
 fn learn(state: &mut State, pending: &Pending, outcome: &Outcome) {
-    state.ledger.unanswered += u64::from(outcome.unanswered);
-    let Ok(reply) = &outcome.reply else { return };
+    let Ok(reply) = outcome else { return };
     let key = &pending.envelope.key;
     match &reply.rate_limits {
         Some(header) => state.limits.update(key, header, SystemTime::now()),
@@ -143,7 +144,7 @@ fn tell(pending: &Pending, outcome: &Outcome, verdict: Verdict) {
         Verdict::Rejected => "upstream rejected an envelope",
         Verdict::Again { .. } => "upstream could not take an envelope",
     };
-    let answer: &dyn std::fmt::Display = match &outcome.reply {
+    let answer: &dyn std::fmt::Display = match outcome {
         Ok(reply) => &reply.status,
         Err(error) => error,
     };

@@ -7,6 +7,7 @@ mod envelope;
 mod ledger;
 mod limits;
 mod outages;
+mod patience;
 mod queue;
 mod reports;
 mod state;

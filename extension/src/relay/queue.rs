@@ -106,6 +106,7 @@ mod tests {
             attempts: tag,
             since: UNIX_EPOCH,
             loss: Loss::Shutdown,
+            unanswered: Arc::default(),
         }
     }
 

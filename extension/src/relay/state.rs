@@ -8,6 +8,7 @@ use super::queue::Queue;
 use super::reports::{Report, Reports};
 use crate::wire::{Encoding, without};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// An accepted envelope that is neither delivered nor lost.
@@ -20,6 +21,8 @@ pub(super) struct Pending {
     pub(super) since: SystemTime,
     /// Why it would be lost if this were the end.
     pub(super) loss: Loss,
+    /// Requests of the present try that went out and have no answer.
+    pub(super) unanswered: Arc<AtomicU8>,
 }
 
 /// The state behind the relay's lock.
@@ -72,7 +75,13 @@ impl State {
             self.ledger.lose(Loss::Shutdown, 1);
             return 0;
         }
-        let pending = Pending { envelope: Arc::new(envelope), attempts: 0, since: now, loss: Loss::Shutdown };
+        let pending = Pending {
+            envelope: Arc::new(envelope),
+            attempts: 0,
+            since: now,
+            loss: Loss::Shutdown,
+            unanswered: Arc::default(),
+        };
         let evicted = self.queue.push(pending);
         for victim in &evicted {
             self.lose(&victim.envelope, Loss::QueueOverflow);
@@ -98,13 +107,13 @@ impl State {
             }
             // Accepted before the limit was known: what it forbids need not be carried to upstream.
             self.queue.release(pending.envelope.size());
-            let Pending { envelope, attempts, since, loss } = pending;
+            let Pending { envelope, attempts, since, loss, unanswered } = pending;
             let Some(envelope) = Arc::into_inner(envelope) else { continue };
             match self.strip(envelope, &check) {
                 Some(rest) => {
                     let envelope = Arc::new(rest);
                     self.queue.hold(envelope.size());
-                    let pending = Pending { envelope, attempts, since, loss };
+                    let pending = Pending { envelope, attempts, since, loss, unanswered };
                     self.in_flight.push(pending.clone());
                     return Some(pending);
                 }
@@ -142,6 +151,7 @@ impl State {
     pub(super) fn reclaim_in_flight(&mut self) {
         self.reports_in_flight = 0;
         for mut pending in std::mem::take(&mut self.in_flight) {
+            self.doubt(&pending);
             pending.loss = Loss::Internal;
             // Counted like an answer of upstream's, so that what breaks the carrier cannot do so for ever.
             pending.attempts = pending.attempts.saturating_add(1);
@@ -175,7 +185,14 @@ impl State {
     /// Books what is left as lost, and takes nothing more.
     pub(super) fn close(&mut self) {
         self.closed = true;
-        let in_flight = std::mem::take(&mut self.in_flight);
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        for pending in &mut in_flight {
+            self.doubt(pending);
+            if pending.loss == Loss::Shutdown {
+                // There was a try, and upstream did not answer in time.
+                pending.loss = Loss::Network;
+            }
+        }
         let waiting = std::iter::from_fn(|| self.queue.pop_where(|_| true));
         for pending in in_flight.into_iter().chain(waiting) {
             self.ledger.lose(pending.loss, 1);
@@ -238,7 +255,16 @@ impl State {
     /// Takes an envelope off the list of those in flight; `false` after `close`, which has booked it.
     fn land(&mut self, pending: &Pending) -> bool {
         let at = self.in_flight.iter().position(|p| Arc::ptr_eq(&p.envelope, &pending.envelope));
-        at.map(|at| self.in_flight.swap_remove(at)).is_some()
+        let landed = at.map(|at| self.in_flight.swap_remove(at));
+        if let Some(pending) = &landed {
+            self.doubt(pending);
+        }
+        landed.is_some()
+    }
+
+    /// Books what a try that is over leaves without an answer.
+    fn doubt(&mut self, pending: &Pending) {
+        self.ledger.unanswered += u64::from(pending.unanswered.swap(0, Ordering::Relaxed));
     }
 }
 
@@ -275,8 +301,8 @@ mod tests {
         let late = check_out(&mut state).unwrap();
         state.close();
         assert!(state.ledger.balances(0));
-        assert_eq!(state.ledger.dropped_for(Loss::Network), 1);
-        assert_eq!(state.ledger.dropped_for(Loss::Shutdown), 2);
+        assert_eq!(state.ledger.dropped_for(Loss::Network), 2, "one came back, one had no answer in time");
+        assert_eq!(state.ledger.dropped_for(Loss::Shutdown), 1);
         state.check_in(&late, |ledger| ledger.delivered += 1);
         state.accept(sample(ItemKind::Event, 1), UNIX_EPOCH);
         assert!(state.ledger.balances(0), "nothing is booked twice");

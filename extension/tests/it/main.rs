@@ -9,7 +9,9 @@
 )]
 
 mod e2e;
+mod faults;
 mod gateway;
 mod lifecycle;
 mod recorded;
+mod relay;
 mod support;

@@ -10,6 +10,7 @@ mod tls;
 pub(crate) use connect::{Sender, handshake};
 
 use super::envelope::Envelope;
+use super::patience::within;
 use crate::config::{Config, Proxies, Scheme, Upstream};
 use bytes::Bytes;
 use connect::ConnectError;
@@ -31,12 +32,7 @@ const MAX_REPLY: usize = 64 * 1024;
 const MAX_FORWARDED: usize = 20 << 20;
 
 /// What came of a try.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) reply: Result<Reply, SendError>,
-    /// Requests that went out and were not answered: upstream may have taken each of them.
-    pub(super) unanswered: u8,
-}
+pub(super) type Outcome = Result<Reply, SendError>;
 
 /// What upstream said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,21 +106,18 @@ impl Client {
     }
 
     /// Delivers an envelope: one exchange, from connecting, if need be, to the head of the answer.
-    pub(super) async fn send(&self, envelope: &Envelope) -> Outcome {
+    /// `unanswered` counts requests that went out and have no answer: upstream may have taken each of them.
+    pub(super) async fn send(&self, envelope: &Envelope, unanswered: &AtomicU8) -> Outcome {
         let upstream = &envelope.upstream;
-        let unanswered = AtomicU8::new(0);
-        let exchange = async {
-            let again = || self.request(envelope);
-            let (response, sender) = self.exchange(upstream, again, &unanswered).await?;
-            let reply = read_head(&response);
-            // Upstream has decided; what it adds decides over the connection only.
-            if read_over(response).await {
-                self.pool.put(Arc::clone(upstream), sender);
-            }
-            Ok(reply)
-        };
-        let reply = timeout(self.timeout, exchange).await.unwrap_or(Err(SendError::TimedOut));
-        Outcome { reply, unanswered: unanswered.load(Ordering::Relaxed) }
+        let exchange = self.exchange(upstream, || self.request(envelope), unanswered);
+        let exchanged = within(self.timeout, exchange).await;
+        let (response, sender) = exchanged.ok_or(SendError::TimedOut).flatten()?;
+        let reply = read_head(&response);
+        // Upstream has decided; what it adds decides over the connection only, also where time is up.
+        if read_over(response).await {
+            self.pool.put(Arc::clone(upstream), sender);
+        }
+        Ok(reply)
     }
 
     /// Sends any other request, and reads the whole answer.
@@ -141,7 +134,7 @@ impl Client {
             self.pool.put(Arc::clone(upstream), sender);
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        timeout(self.timeout, exchange).await.unwrap_or(Err(SendError::TimedOut))
+        within(self.timeout, exchange).await.ok_or(SendError::TimedOut).flatten()
     }
 
     fn request(&self, envelope: &Envelope) -> Result<Request<Full<Bytes>>, hyper::http::Error> {

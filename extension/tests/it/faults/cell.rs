@@ -1,0 +1,208 @@
+//! One cell of the matrix: an extension under the scripted Lambda, an upstream with one fault, and what must hold.
+
+use crate::support::{
+    extension::Extension,
+    hostile::{Hostile, Manner},
+    lambda_api::LambdaApi,
+    resolver::{Answers, NAME, Resolver},
+    sdk::{KEY, TUNNEL, report},
+};
+use serde_json::Value;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+/// No event gives the extension more than this before the next `/next`: two seconds, and what a busy machine adds.
+const BUDGET: Duration = Duration::from_millis(2300);
+/// How long a healed upstream may wait for what is queued: an exchange that hangs, and a pause after it.
+const RECOVERY: Duration = Duration::from_secs(12);
+
+/// A fault of upstream.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub name: &'static str,
+    pub manner: Manner,
+    pub tls: bool,
+    /// Faults of name resolution are not the upstream's.
+    pub names: Option<Answers>,
+    /// What came while it lasted is refused for good.
+    pub rejects: bool,
+    /// Whether a try ends at once, so that there is time for another before the environment ends.
+    pub quick: bool,
+    /// Whether it is one for those that wait for an answer at all: else the first try delivers.
+    pub fails: bool,
+}
+
+/// What a cell counted.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub accepted: u64,
+    pub delivered: u64,
+    pub rejected: u64,
+    pub dropped: u64,
+    pub unanswered: u64,
+    /// Complete requests that reached upstream.
+    pub arrived: usize,
+    /// Those of them that brought what upstream may have had already.
+    pub twice: usize,
+    /// The longest time from an INVOKE to the next `/next`.
+    pub held: Duration,
+    /// From SHUTDOWN to the end of the process.
+    pub ended: Duration,
+}
+
+pub struct Cell {
+    pub fault: Fault,
+    pub upstream: Hostile,
+    pub api: LambdaApi,
+    extension: Extension,
+    resolver: Option<Resolver>,
+    asked: usize,
+    sent: Vec<String>,
+    held: Duration,
+}
+
+impl Cell {
+    /// An environment that has called `/next` for the first time.
+    pub async fn start(fault: Fault, env: &[(&str, &str)]) -> Self {
+        let upstream = Hostile::start(fault.tls).await;
+        let api = LambdaApi::start().await;
+        let (host, resolver) = match fault.names {
+            Some(answers) => (NAME, Some(Resolver::start(answers).await)),
+            None => ("127.0.0.1", None),
+        };
+        if let Some(resolver) = &resolver {
+            resolver.learn();
+        }
+        let dsn = upstream.dsn(host, KEY);
+        let ca = upstream.ca_file().map(|path| path.to_str().unwrap().to_owned()).unwrap_or_default();
+        let own =
+            [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_CA_BUNDLE", &*ca), ("SENTRY_EXTENSION_LOG", "debug")];
+        let extension = Extension::in_lambda(&api, &[&own[..], env].concat());
+        api.asked(1).await;
+        Self { fault, upstream, api, extension, resolver, asked: 1, sent: Vec::new(), held: Duration::ZERO }
+    }
+
+    /// The fault begins.
+    pub async fn fail(&self) {
+        if let Some(resolver) = &self.resolver {
+            resolver.forget();
+            // What is connected needs no name.
+            self.upstream.cut();
+        }
+        self.upstream.behave(self.fault.manner.clone()).await;
+    }
+
+    /// The fault ends.
+    pub async fn heal(&self) {
+        if let Some(resolver) = &self.resolver {
+            resolver.learn();
+        }
+        self.upstream.heal().await;
+    }
+
+    /// The function reports an error, which is answered at once whatever upstream does.
+    pub async fn send(&mut self) -> String {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let marker = format!("m{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let start = Instant::now();
+        let status = report(TUNNEL, &marker).await;
+        assert_eq!(status, 200, "{marker}");
+        assert!(start.elapsed() < Duration::from_millis(500), "the SDK waited {:?}", start.elapsed());
+        self.sent.push(marker.clone());
+        marker
+    }
+
+    /// An invocation that reports so many errors; returns how long it was held from INVOKE to `/next`.
+    pub async fn invoke(&mut self, errors: usize) -> Duration {
+        let start = Instant::now();
+        self.api.invoke();
+        for _ in 0..errors {
+            self.send().await;
+        }
+        self.asked += 1;
+        self.api.asked(self.asked).await;
+        let held = start.elapsed();
+        self.held = self.held.max(held);
+        assert!(held < BUDGET, "the invocation was held for {held:?}");
+        held
+    }
+
+    /// Waits until upstream has taken all that can be taken.
+    pub async fn recovered(&self) {
+        let expected: Vec<String> = self.sent.iter().filter(|m| !self.is_refused(m)).cloned().collect();
+        self.upstream.takes(&expected, RECOVERY).await;
+    }
+
+    /// Waits until the extension, too, knows of so many deliveries: then their connection is free again.
+    pub async fn delivered(&self, enough: usize) {
+        let deadline = Instant::now() + RECOVERY;
+        while self.extension.log.text().matches("\"message\":\"delivered\"").count() < enough {
+            assert!(Instant::now() < deadline, "{}", self.extension.log.text());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    fn is_refused(&self, marker: &str) -> bool {
+        self.fault.rejects && self.upstream.fates().get(marker).is_some_and(|fate| fate.refused > 0)
+    }
+
+    /// SHUTDOWN with two seconds to go; the end, and the books against what upstream counted.
+    /// Upstream may recover some time after.
+    pub async fn shut_down(self, all_arrives: bool, heal_after: Option<Duration>) -> Counts {
+        const DEADLINE: Duration = Duration::from_secs(2);
+        let log = self.extension.log.clone();
+        let start = Instant::now();
+        self.api.shutdown("spindown", DEADLINE);
+        if let Some(pause) = heal_after {
+            tokio::time::sleep(pause).await;
+            self.heal().await;
+        }
+        let books = self.extension.books(DEADLINE).await;
+        let ended = start.elapsed();
+        assert!(ended < DEADLINE, "ended after {ended:?}");
+        for bad in ["panicked", "\"panic\"", "came to grief"] {
+            assert!(!log.contains(bad), "{}", log.text());
+        }
+        let violations = self.api.violations();
+        assert!(violations.is_empty(), "{violations:?}");
+        let line: Value = serde_json::from_str(&log.wait_for("\"envelopes\"", Duration::ZERO).await).unwrap();
+        let unanswered = line["unanswered"].as_str().unwrap().parse().unwrap();
+        let [accepted, delivered, rejected, dropped] = books;
+
+        let fates = self.upstream.fates();
+        let sum =
+            |count: fn(&crate::support::hostile::Fate) -> usize| fates.values().map(count).sum::<usize>();
+        let twice: usize = fates.values().map(|f| (f.taken + f.unanswered).saturating_sub(1)).sum();
+        let counts = Counts {
+            accepted,
+            delivered,
+            rejected,
+            dropped,
+            unanswered,
+            arrived: sum(|f| f.taken + f.refused + f.unanswered),
+            twice,
+            held: self.held,
+            ended,
+        };
+        let state = format!("{counts:?}\n{fates:?}\n{}", log.text());
+        assert_eq!(accepted, self.sent.len() as u64, "not all was accepted: {state}");
+        for (marker, fate) in &fates {
+            assert!(self.sent.contains(marker), "{marker} was never sent: {state}");
+            assert!(fate.taken <= 1, "{marker} was taken {} times: {state}", fate.taken);
+        }
+        // Without a lost answer there is no second delivery; and each lost answer is on the books.
+        assert!(sum(|f| f.unanswered) as u64 <= unanswered, "an answer was lost uncounted: {state}");
+        let taken = fates.values().filter(|f| f.taken > 0).count() as u64;
+        if all_arrives {
+            assert_eq!((delivered, dropped), (taken, 0), "{state}");
+            assert_eq!(delivered + rejected, accepted, "{state}");
+        }
+        // What was taken is booked as delivered, or else as one whose answer was lost.
+        assert!(delivered <= taken && taken <= delivered + unanswered, "{state}");
+        let refused = fates.values().filter(|f| f.taken == 0 && f.refused > 0).count() as u64;
+        assert!(rejected <= refused && (!self.fault.rejects || rejected == refused), "{state}");
+        counts
+    }
+}

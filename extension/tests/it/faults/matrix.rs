@@ -1,0 +1,163 @@
+//! All cells, side by side, and the table of what they counted.
+
+use super::{
+    cell::{Counts, Fault},
+    phases::Phase,
+};
+use crate::support::{hostile::Manner, netns::isolated, resolver::Answers};
+use std::{
+    collections::VecDeque,
+    fmt::Write as _,
+    fs,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+/// Cells at a time: they mostly wait.
+const AT_A_TIME: usize = 16;
+
+fn faults() -> Vec<Fault> {
+    let fault = |name, manner| Fault {
+        name,
+        manner,
+        tls: false,
+        names: None,
+        rejects: false,
+        quick: true,
+        fails: true,
+    };
+    let slow = |seconds: f64| Manner::Slow(Duration::from_secs_f64(seconds));
+    let hangs = |fault: Fault| Fault { quick: false, ..fault };
+    let answers = |fault: Fault| Fault { fails: false, ..fault };
+    let encrypted = |fault: Fault| Fault { tls: true, ..fault };
+    let rejects = |fault: Fault| Fault { rejects: true, fails: false, ..fault };
+    let names = |names, fault: Fault| Fault { names: Some(names), ..fault };
+    vec![
+        fault("refused", Manner::Refuse),
+        names(Answers::NoSuchName, fault("DNS: no such name", Manner::Well)),
+        hangs(names(Answers::Nothing, fault("DNS: no answer", Manner::Well))),
+        hangs(fault("connect hangs", Manner::Blackhole)),
+        hangs(encrypted(fault("TLS stalls", Manner::Stall))),
+        hangs(fault("no answer", Manner::Stall)),
+        encrypted(fault("bad certificate", Manner::BadCertificate)),
+        fault("reset before", Manner::ResetBefore),
+        fault("reset within", Manner::ResetWithin),
+        fault("reset after", Manner::ResetAfter),
+        fault("reset after, TLS", Manner::ResetAfter).pipe(encrypted),
+        fault("500", Manner::Answer(500, "")),
+        fault("503, then fine", Manner::Answer(503, "")),
+        rejects(fault(
+            "429 with limits",
+            Manner::Answer(429, "retry-after: 1\r\nx-sentry-rate-limits: 1:session:key\r\n"),
+        )),
+        fault("429 without limits", Manner::Answer(429, "")),
+        rejects(fault("400", Manner::Answer(400, ""))),
+        answers(fault("slow, 1.5 s", slow(1.5))),
+        hangs(fault("slow, 3 s", slow(3.0))),
+        answers(fault("endless answer", Manner::Endless)),
+        hangs(fault("1 B/s", Manner::Drip)),
+        fault("garbage", Manner::Garbage),
+        answers(fault("half-closed", Manner::HalfClose)),
+    ]
+}
+
+impl Fault {
+    fn pipe(self, change: impl FnOnce(Self) -> Self) -> Self {
+        change(self)
+    }
+}
+
+type Outcome = Result<Counts, String>;
+
+#[test]
+fn faults_and_phases() {
+    isolated(|| async {
+        let faults = faults();
+        let cells = faults.iter().flat_map(|fault| Phase::ALL.map(|phase| (fault.clone(), phase)));
+        let cells: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(cells.enumerate().collect()));
+        let outcomes: Arc<Mutex<Vec<(usize, Outcome)>>> = Arc::default();
+        let workers = (0..AT_A_TIME).map(|_| {
+            let (cells, outcomes) = (Arc::clone(&cells), Arc::clone(&outcomes));
+            thread::spawn(move || {
+                loop {
+                    let Some((nth, (fault, phase))) = cells.lock().unwrap().pop_front() else { return };
+                    let outcome = run(fault, phase);
+                    outcomes.lock().unwrap().push((nth, outcome));
+                }
+            })
+        });
+        for worker in workers.collect::<Vec<_>>() {
+            worker.join().unwrap();
+        }
+        let mut outcomes = std::mem::take(&mut *outcomes.lock().unwrap());
+        outcomes.sort_by_key(|(nth, _)| *nth);
+        let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+        let table = table(&faults, &outcomes);
+        eprintln!("{table}");
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        fs::write(target.join("fault-matrix.txt"), &table).unwrap();
+        let failures: Vec<&String> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+        assert!(failures.is_empty(), "{} cells failed", failures.len());
+    });
+}
+
+/// Runs a cell in a network of its own. What it panics with is printed where it happens.
+fn run(fault: Fault, phase: Phase) -> Outcome {
+    let counts = Arc::new(Mutex::new(Counts::default()));
+    let counted = Arc::clone(&counts);
+    let cell = move || isolated(move || async move { *counted.lock().unwrap() = phase.run(fault).await });
+    match panic::catch_unwind(AssertUnwindSafe(cell)) {
+        Ok(()) => Ok(counts.lock().unwrap().clone()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(text.unwrap_or_else(|| "panicked".to_owned()))
+        }
+    }
+}
+
+/// A line for each cell: accepted = delivered + rejected + dropped, what arrived, what of it twice, lost answers, times.
+fn table(faults: &[Fault], outcomes: &[Outcome]) -> String {
+    let mut table = format!(
+        "{:20} {:10} {:>4} {:>4} {:>4} {:>4} {:>4} {:>5} {:>6} {:>7} {:>7}\n",
+        "fault", "phase", "acc", "dlv", "rej", "drop", "arr", "twice", "unansw", "held", "ended"
+    );
+    for (nth, outcome) in outcomes.iter().enumerate() {
+        let (fault, phase) = (&faults[nth / Phase::ALL.len()], Phase::ALL[nth % Phase::ALL.len()]);
+        let result = match outcome {
+            Ok(c) => format!(
+                "{:4} {:4} {:4} {:4} {:4} {:5} {:6} {:4} ms {:4} ms",
+                c.accepted,
+                c.delivered,
+                c.rejected,
+                c.dropped,
+                c.arrived,
+                c.twice,
+                c.unanswered,
+                c.held.as_millis(),
+                c.ended.as_millis()
+            ),
+            Err(why) => format!("FAILED: {}", why.lines().next().unwrap_or_default()),
+        };
+        writeln!(table, "{:20} {:10} {result}", fault.name, phase.name()).unwrap();
+    }
+    let good: Vec<&Counts> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+    let sum = |count: fn(&Counts) -> u64| good.iter().map(|counts| count(counts)).sum::<u64>();
+    writeln!(
+        table,
+        "{} of {} cells hold: {} accepted = {} delivered + {} rejected + {} dropped; {} twice, {} unanswered",
+        good.len(),
+        outcomes.len(),
+        sum(|c| c.accepted),
+        sum(|c| c.delivered),
+        sum(|c| c.rejected),
+        sum(|c| c.dropped),
+        sum(|c| c.twice as u64),
+        sum(|c| c.unanswered)
+    )
+    .unwrap();
+    table
+}

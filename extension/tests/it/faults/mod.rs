@@ -1,0 +1,5 @@
+//! Faults of upstream, each in each phase of an environment's life.
+
+mod cell;
+mod matrix;
+mod phases;

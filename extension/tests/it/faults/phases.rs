@@ -1,0 +1,97 @@
+//! When the fault strikes.
+
+use super::cell::{Cell, Counts, Fault};
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Upstream has never been well.
+    First,
+    /// After envelopes that went well over a connection which is still open.
+    MidStream,
+    /// While an invocation waits for its envelopes to be delivered.
+    Hold,
+    /// With two seconds left to live.
+    Shutdown,
+}
+
+impl Phase {
+    pub const ALL: [Self; 4] = [Self::First, Self::MidStream, Self::Hold, Self::Shutdown];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::MidStream => "mid-stream",
+            Self::Hold => "hold",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    pub async fn run(self, fault: Fault) -> Counts {
+        match self {
+            Self::First => first(fault).await,
+            Self::MidStream => mid_stream(fault).await,
+            Self::Hold => hold(fault).await,
+            Self::Shutdown => shutdown(fault).await,
+        }
+    }
+}
+
+/// What can be noticed of a fault was noticed: a try that is answered, or cannot be, was made.
+const STRUCK: Duration = Duration::from_millis(300);
+
+async fn first(fault: Fault) -> Counts {
+    let mut cell = Cell::start(fault, &[]).await;
+    cell.fail().await;
+    cell.invoke(1).await;
+    tokio::time::sleep(STRUCK).await;
+    cell.heal().await;
+    cell.recovered().await;
+    cell.shut_down(true, None).await
+}
+
+async fn mid_stream(fault: Fault) -> Counts {
+    let mut cell = Cell::start(fault, &[]).await;
+    for nth in 1..=3 {
+        cell.invoke(1).await;
+        cell.delivered(nth).await;
+    }
+    assert_eq!(cell.upstream.connections(), 1, "the connection is kept");
+    cell.fail().await;
+    cell.invoke(2).await;
+    tokio::time::sleep(STRUCK).await;
+    cell.invoke(1).await;
+    cell.heal().await;
+    cell.recovered().await;
+    cell.invoke(1).await;
+    cell.recovered().await;
+    cell.shut_down(true, None).await
+}
+
+async fn hold(fault: Fault) -> Counts {
+    let mut cell = Cell::start(fault, &[("SENTRY_EXTENSION_FLUSH", "end")]).await;
+    cell.invoke(1).await;
+    cell.recovered().await;
+    cell.fail().await;
+    cell.invoke(2).await;
+    tokio::time::sleep(STRUCK).await;
+    let fails = cell.fault.fails;
+    let held = cell.invoke(1).await;
+    if fails && cell.fault.quick {
+        assert!(held < Duration::from_millis(500), "an outage that is known held an invocation for {held:?}");
+    }
+    cell.heal().await;
+    cell.recovered().await;
+    cell.shut_down(true, None).await
+}
+
+async fn shutdown(fault: Fault) -> Counts {
+    let mut cell = Cell::start(fault, &[]).await;
+    cell.invoke(1).await;
+    cell.recovered().await;
+    cell.fail().await;
+    cell.invoke(3).await;
+    // What hangs holds its try until the end; what fails quickly finds upstream well again.
+    let all_arrives = cell.fault.quick;
+    cell.shut_down(all_arrives, Some(Duration::from_millis(500))).await
+}

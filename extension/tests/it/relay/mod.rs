@@ -1,0 +1,1 @@
+//! Delivery as upstream and the function see it.

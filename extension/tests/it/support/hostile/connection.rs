@@ -1,0 +1,235 @@
+//! One connection of the misbehaving upstream: TLS or not, requests one after the other, each as the manner of the moment
+//! has it.
+
+use super::{Arrival, Manner, Shared};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// What is read of a body before a reset within it.
+const PART: usize = 64;
+
+pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // Connections outlive their listener, as in life; `cut` ends them.
+    while let Ok((stream, _)) = listener.accept().await {
+        let number = *shared.connections.borrow();
+        shared.connections.send_modify(|connections| *connections += 1);
+        let (shared, mut cuts) = (Arc::clone(&shared), shared.cuts.subscribe());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = converse(stream, number, &shared) => {}
+                _ = cuts.changed() => {}
+            }
+        });
+    }
+}
+
+async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
+    let manner = shared.manner.borrow().clone();
+    let tls = match (&manner, &shared.good, &shared.bad) {
+        (Manner::BadCertificate, _, Some(bad)) => Some(bad),
+        (_, good, _) => good.as_ref(),
+    };
+    let mut socket = match (manner, tls) {
+        (Manner::ResetBefore, _) => return reset(&stream),
+        (Manner::Stall, Some(_)) => return std::future::pending().await,
+        (_, None) => Socket::Plain(stream),
+        (_, Some(tls)) => match TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).await {
+            Ok(stream) => Socket::Tls(Box::new(stream)),
+            // The client went away, or does not like the certificate.
+            Err(_) => return,
+        },
+    };
+    let mut buffer = Vec::new();
+    while let Some(request) = read(&mut socket, &mut buffer, shared).await {
+        let manner = shared.manner.borrow().clone();
+        // On the books before any answer: whoever sees the answer sees the arrival.
+        let arrival = Arrival {
+            marker: marker(&request.body),
+            answered: None,
+            connection: number,
+            at: Instant::now(),
+            path: request.head.split(' ').nth(1).unwrap_or_default().to_owned(),
+            head: request.head,
+            body: request.body,
+        };
+        let mut index = 0;
+        shared.arrivals.send_modify(|all| {
+            index = all.len();
+            all.push(arrival);
+        });
+        let status = answer(&mut socket, &manner, shared, index).await;
+        if status.is_none() || matches!(manner, Manner::Endless | Manner::Garbage) {
+            return;
+        }
+        if manner == Manner::HalfClose {
+            let _ = socket.shutdown().await;
+            // Goes on reading, so that the client's next request would vanish without a trace.
+            let mut lost = Vec::new();
+            let _ = socket.read_to_end(&mut lost).await;
+            return;
+        }
+    }
+}
+
+/// Answers in this manner; `None` where there was no answer and the connection is done with.
+async fn answer(socket: &mut Socket, manner: &Manner, shared: &Shared, index: usize) -> Option<u16> {
+    let (status, headers) = match manner {
+        Manner::Answer(status, headers) => (*status, *headers),
+        _ => (200, ""),
+    };
+    match manner {
+        Manner::Stall => return std::future::pending().await,
+        Manner::ResetAfter => {
+            reset(socket.tcp());
+            return None;
+        }
+        Manner::Slow(time) => {
+            // The client says no more until it has an answer: whatever can be read is its end.
+            let mut byte = [0];
+            tokio::select! {
+                () = tokio::time::sleep(*time) => {}
+                _ = socket.read(&mut byte) => return None,
+            }
+        }
+        Manner::Drip => {
+            for byte in "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".bytes() {
+                socket.write_all(&[byte]).await.ok()?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        Manner::Garbage => {
+            socket.write_all(b"\x16\x03\x01 SSH-2.0-none\r\n\r\n\0\0\0").await.ok()?;
+            return None;
+        }
+        _ => {}
+    }
+    let book = || shared.arrivals.send_modify(|all| all[index].answered = Some(status));
+    if *manner == Manner::Endless {
+        book();
+        socket.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.ok()?;
+        loop {
+            socket.write_all(b"4\r\nmore\r\n").await.ok()?;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let answer = format!("HTTP/1.1 {status} As Scripted\r\n{headers}content-length: 2\r\n\r\n{{}}");
+    book();
+    if socket.write_all(answer.as_bytes()).await.is_err() || socket.flush().await.is_err() {
+        shared.arrivals.send_modify(|all| all[index].answered = None);
+        return None;
+    }
+    Some(status)
+}
+
+struct Request {
+    head: String,
+    body: Vec<u8>,
+}
+
+/// Reads a request to its last byte; `None` where the connection ended before, or was reset within as scripted.
+async fn read(socket: &mut Socket, buffer: &mut Vec<u8>, shared: &Shared) -> Option<Request> {
+    let mut begun = false;
+    loop {
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+            let length = header(&head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+            let body = end + 4..end + 4 + length;
+            let part = (body.start + PART).min(body.end);
+            if buffer.len() >= part && *shared.manner.borrow() == Manner::ResetWithin {
+                reset(socket.tcp());
+                return None;
+            }
+            if !begun && buffer.len() > body.start {
+                begun = true;
+                shared.begun.send_modify(|n| *n += 1);
+            }
+            if buffer.len() >= body.end {
+                let request = Request { head, body: buffer[body.clone()].to_vec() };
+                buffer.drain(..body.end);
+                return Some(request);
+            }
+        }
+        if socket.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// A header's value in a request's head.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then_some(value.trim())
+    })
+}
+
+/// The text behind `"marker":"`.
+fn marker(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let behind = text.split_once("\"marker\":\"").map(|(_, rest)| rest).unwrap_or_default();
+    behind.split('"').next().unwrap_or_default().to_owned()
+}
+
+/// The end of this connection will be a RST.
+fn reset(stream: &TcpStream) {
+    stream.set_zero_linger().unwrap();
+}
+
+enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! An upstream that misbehaves on command, on raw sockets, and counts exactly what arrived.
+//!
+//! An envelope is known by its marker (`report`); it has arrived when its request was read to the last byte, whatever
+//! came of the answer.
+
+mod connection;
+
+pub use connection::header;
+
+use super::tls::TestTls;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
+    task::AbortHandle,
+};
+
+/// How the upstream takes connections and requests from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// 200 at once.
+    Well,
+    /// Nobody listens.
+    Refuse,
+    /// Nobody answers a SYN.
+    Blackhole,
+    /// Takes connections, and says nothing: no TLS, no answer.
+    Stall,
+    /// Shows a certificate that nobody vouches for.
+    BadCertificate,
+    /// RST as soon as a connection is there.
+    ResetBefore,
+    /// RST when a part of the body was read.
+    ResetWithin,
+    /// RST instead of an answer.
+    ResetAfter,
+    /// Answers with this status and these header lines.
+    Answer(u16, &'static str),
+    /// 200 after this time.
+    Slow(Duration),
+    /// 200 and a body that goes on as long as anybody reads.
+    Endless,
+    /// One byte of the answer a second.
+    Drip,
+    /// Something that is no HTTP.
+    Garbage,
+    /// 200, and right behind it, unannounced, the end of the sending half of the connection.
+    HalfClose,
+}
+
+/// A complete request.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub marker: String,
+    /// The status, if an answer went out while somebody was there to read it.
+    pub answered: Option<u16>,
+    /// On which connection, counted from 0.
+    pub connection: usize,
+    pub at: Instant,
+    pub path: String,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+/// What became of the envelopes, by marker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// Arrived and answered with 2xx.
+    pub taken: usize,
+    /// Arrived and answered otherwise.
+    pub refused: usize,
+    /// Arrived, and the answer was lost.
+    pub unanswered: usize,
+}
+
+/// The upstream. It runs on the runtime that started it and ends when it is dropped.
+pub struct Hostile {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: Mutex<Option<Server>>,
+}
+
+/// A listener and what belongs to it.
+struct Server {
+    task: AbortHandle,
+    /// Connections that fill the backlog of a black hole.
+    _fillers: Vec<TcpStream>,
+}
+
+struct Shared {
+    good: Option<TestTls>,
+    bad: Option<TestTls>,
+    manner: watch::Sender<Manner>,
+    /// How often all connections were cut.
+    cuts: watch::Sender<usize>,
+    connections: watch::Sender<usize>,
+    arrivals: watch::Sender<Vec<Arrival>>,
+    /// Requests of which a part was read.
+    begun: watch::Sender<usize>,
+}
+
+impl Hostile {
+    /// Listens on a free port of 127.0.0.1 and behaves well at first.
+    pub async fn start(tls: bool) -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap(), tls).await
+    }
+
+    /// Listens at an address of the test's own network.
+    pub async fn start_at(address: SocketAddr, tls: bool) -> Self {
+        let shared = Arc::new(Shared {
+            good: tls.then(TestTls::new),
+            bad: tls.then(TestTls::new),
+            manner: watch::Sender::new(Manner::Well),
+            cuts: watch::Sender::default(),
+            connections: watch::Sender::default(),
+            arrivals: watch::Sender::default(),
+            begun: watch::Sender::default(),
+        });
+        let listener = listen(address, 1024).unwrap();
+        let address = listener.local_addr().unwrap();
+        let upstream = Self { address, shared, server: Mutex::default() };
+        upstream.serve(listener, Vec::new());
+        upstream
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// A DSN that names this upstream by `host`.
+    pub fn dsn(&self, host: &str, key: &str) -> String {
+        let scheme = if self.shared.good.is_some() { "https" } else { "http" };
+        format!("{scheme}://{key}@{host}:{}/42", self.port())
+    }
+
+    /// The certificate authority to trust.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.shared.good.as_ref().map(TestTls::ca_file)
+    }
+
+    /// From now on it behaves like this, on connections that are open too.
+    pub async fn behave(&self, manner: Manner) {
+        self.shared.manner.send_replace(manner.clone());
+        match manner {
+            Manner::Refuse => {
+                self.stop();
+                self.cut();
+                self.closed().await;
+            }
+            Manner::Blackhole => {
+                self.stop();
+                self.cut();
+                self.closed().await;
+                let listener = self.listen_again(0).await;
+                // A full backlog drops what else comes.
+                let mut fillers = Vec::new();
+                while let Ok(filler) =
+                    tokio::time::timeout(Duration::from_millis(50), TcpStream::connect(self.address)).await
+                {
+                    fillers.push(filler.unwrap());
+                }
+                let idle = tokio::spawn(async move {
+                    let _listener = listener;
+                    std::future::pending::<()>().await;
+                });
+                *self.server.lock().unwrap() = Some(Server { task: idle.abort_handle(), _fillers: fillers });
+            }
+            Manner::ResetBefore | Manner::BadCertificate => self.cut(),
+            // A handshake can only stall on a new connection.
+            Manner::Stall if self.shared.good.is_some() => self.cut(),
+            _ => {}
+        }
+    }
+
+    /// Behaves well again, for new connections and for those that wait.
+    pub async fn heal(&self) {
+        let before = self.shared.manner.send_replace(Manner::Well);
+        if matches!(before, Manner::Refuse | Manner::Blackhole) {
+            self.stop();
+            let listener = self.listen_again(1024).await;
+            self.serve(listener, Vec::new());
+        }
+        // What stalls would stall for ever.
+        if matches!(before, Manner::Stall | Manner::Drip | Manner::Endless) {
+            self.cut();
+        }
+    }
+
+    /// The port is free when the task that held the listener is gone.
+    async fn listen_again(&self, backlog: u32) -> TcpListener {
+        let listening = async {
+            loop {
+                match listen(self.address, backlog) {
+                    Ok(listener) => return listener,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(5), listening).await;
+        waited.unwrap_or_else(|_| panic!("{} is not free", self.address))
+    }
+
+    /// Closes all connections, with RST where something is unread.
+    pub fn cut(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Waits until every connection is closed.
+    async fn closed(&self) {
+        while Arc::strong_count(&self.shared) > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Connections that were taken so far.
+    pub fn connections(&self) -> usize {
+        *self.shared.connections.borrow()
+    }
+
+    /// Waits for this many connections in all.
+    pub async fn connected(&self, enough: usize) {
+        let mut all = self.shared.connections.subscribe();
+        wait(&format!("{enough} connections"), async { all.wait_for(|n| *n >= enough).await.map(drop) })
+            .await;
+    }
+
+    /// Waits until a part of this many requests was read in all.
+    pub async fn begun(&self, enough: usize) {
+        let mut all = self.shared.begun.subscribe();
+        wait(&format!("{enough} requests"), async { all.wait_for(|n| *n >= enough).await.map(drop) }).await;
+    }
+
+    /// All that arrived so far.
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.shared.arrivals.borrow().clone()
+    }
+
+    /// What became of each marker.
+    pub fn fates(&self) -> BTreeMap<String, Fate> {
+        fates(&self.shared.arrivals.borrow())
+    }
+
+    /// Waits until the arrivals are as wanted.
+    pub async fn until(&self, what: &str, within: Duration, wanted: impl Fn(&[Arrival]) -> bool) {
+        let mut all = self.shared.arrivals.subscribe();
+        let reached = tokio::time::timeout(within, all.wait_for(|all| wanted(all))).await;
+        let told = || {
+            let told = self.arrivals();
+            told.iter().map(|a| format!("{} {:?}", a.marker, a.answered)).collect::<Vec<_>>().join(", ")
+        };
+        assert!(reached.is_ok(), "{what}: not within {within:?}; arrived: {}", told());
+    }
+
+    /// Waits until all of these were taken.
+    pub async fn takes(&self, markers: &[String], within: Duration) {
+        let taken = |all: &[Arrival]| {
+            let fates = fates(all);
+            markers.iter().all(|marker| fates.get(marker).is_some_and(|fate| fate.taken > 0))
+        };
+        self.until("not all was taken", within, taken).await;
+    }
+
+    fn serve(&self, listener: TcpListener, fillers: Vec<TcpStream>) {
+        let task = tokio::spawn(connection::accept(listener, Arc::clone(&self.shared))).abort_handle();
+        *self.server.lock().unwrap() = Some(Server { task, _fillers: fillers });
+    }
+
+    fn stop(&self) {
+        if let Some(server) = self.server.lock().unwrap().take() {
+            server.task.abort();
+        }
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What became of each marker in these arrivals.
+pub fn fates(arrivals: &[Arrival]) -> BTreeMap<String, Fate> {
+    let mut fates = BTreeMap::<String, Fate>::new();
+    for arrival in arrivals {
+        let fate = fates.entry(arrival.marker.clone()).or_default();
+        match arrival.answered {
+            Some(200..=299) => fate.taken += 1,
+            Some(_) => fate.refused += 1,
+            None => fate.unanswered += 1,
+        }
+    }
+    fates
+}
+
+async fn wait(what: &str, event: impl Future<Output = Result<(), watch::error::RecvError>>) {
+    let waited = tokio::time::timeout(Duration::from_secs(10), event).await;
+    waited.unwrap_or_else(|_| panic!("waited in vain for {what}")).unwrap();
+}
+
+fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}

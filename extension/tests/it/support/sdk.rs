@@ -1,0 +1,36 @@
+//! What an SDK sends, as far as tests of delivery need it: envelopes with a marker by which they are known upstream.
+
+use super::http;
+use hyper::{Method, StatusCode};
+use std::net::{Ipv4Addr, SocketAddr};
+
+pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
+/// Where the extension listens in a network of its own.
+pub const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
+
+/// An envelope's body with an item of each of these types, and a marker in each payload.
+pub fn envelope(marker: &str, types: &[&str]) -> String {
+    let mut body = "{}\n".to_owned();
+    for kind in types {
+        let payload = format!("{{\"kind\":\"{kind}\",\"marker\":\"{marker}\"}}");
+        body += &format!("{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len());
+    }
+    body
+}
+
+/// An error whose payload has about this many bytes.
+pub fn error_of(marker: &str, bytes: usize) -> String {
+    let payload = format!("{{\"marker\":\"{marker}\",\"filling\":\"{}\"}}", "x".repeat(bytes));
+    format!("{{}}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len())
+}
+
+/// Posts an envelope.
+pub async fn post(to: SocketAddr, body: String) -> StatusCode {
+    let auth = format!("Sentry sentry_key={KEY}, sentry_version=7, sentry_client=test/1");
+    http::request(to, Method::POST, "/api/42/envelope/", &[("x-sentry-auth", &auth)], body).await.unwrap().0
+}
+
+/// Posts an error that takes more than one segment, as most do.
+pub async fn report(to: SocketAddr, marker: &str) -> StatusCode {
+    post(to, error_of(marker, 2000)).await
+}
