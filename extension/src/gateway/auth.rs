@@ -2,6 +2,7 @@
 //!
 //! Exactly one form may be present, as in Relay; with none, the `dsn` in the envelope's header decides.
 
+use super::query;
 use crate::config::PublicKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,33 +42,40 @@ impl Auth {
 /// Why nobody can be made out of what was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AuthError {
+    Missing,
     Multiple,
     Malformed,
-    Version,
+    Version(u16),
     Key,
 }
 
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Multiple => "multiple authorization payloads detected",
-            Self::Malformed => "bad x-sentry-auth header",
-            Self::Version => "unsupported protocol version",
-            Self::Key => "bad sentry DSN public key",
-        })
+        match self {
+            Self::Missing => f.write_str("missing authorization information"),
+            Self::Multiple => f.write_str("multiple authorization payloads detected"),
+            Self::Malformed => f.write_str("bad x-sentry-auth header"),
+            Self::Version(version) => write!(f, "unsupported protocol version ({version})"),
+            Self::Key => f.write_str("bad sentry DSN public key"),
+        }
     }
 }
 
-/// Finds the one form of authentication in headers and query, if there is any.
-pub(super) fn find(headers: &HeaderMap, query: Option<&str>) -> Result<Option<Auth>, AuthError> {
+/// Finds the one form of authentication in headers, query and path, if there is any.
+pub(super) fn find(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    path_key: Option<&str>,
+) -> Result<Option<Auth>, AuthError> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let own = after_scheme(header("x-sentry-auth"), "sentry ").map(|fields| parse(fields.split(',')));
     let standard = header(AUTHORIZATION.as_str());
     let authorization = after_scheme(standard, "sentry ").map(|fields| parse(fields.split(',')));
     let basic = after_scheme(standard, "basic ").and_then(basic).map(Ok);
     let query = query.filter(|q| q.contains("sentry_")).map(|q| parse(q.split('&')));
+    let path = path_key.map(|key| Ok(Fields { key: Some(query::decoded(key)), ..Fields::default() }));
 
-    let mut found = [own, authorization, basic, query].into_iter().flatten();
+    let mut found = [own, authorization, basic, query, path].into_iter().flatten();
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => Err(AuthError::Multiple),
         (Some(fields), None) => fields?.check().map(Some),
@@ -88,7 +96,7 @@ impl Fields {
         let key = PublicKey::parse(&key).ok_or(AuthError::Key)?;
         let version = self.version.unwrap_or(PROTOCOL_VERSION);
         if version > PROTOCOL_VERSION {
-            return Err(AuthError::Version);
+            return Err(AuthError::Version(version));
         }
         Ok(Auth { key, version, client: self.client })
     }
@@ -104,7 +112,7 @@ fn parse<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Fields, AuthError>
     let mut found = Fields::default();
     for field in fields {
         let Some((name, value)) = field.trim().split_once('=') else { continue };
-        let value = percent_decoded(value.trim());
+        let value = query::decoded(value.trim());
         match name.trim().trim_start_matches("sentry_") {
             "key" => found.key = Some(value),
             "version" => found.version = Some(version(&value)?),
@@ -131,19 +139,6 @@ fn basic(encoded: &str) -> Option<Fields> {
     Some(Fields { key: Some(key.to_owned()), ..Fields::default() })
 }
 
-/// `sentry.javascript.node%2F7.43.0`: queries come encoded, and headers contain no percent signs.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        let byte = hex.filter(|_| *first == b'%').and_then(|h| u8::from_str_radix(h, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,7 +150,7 @@ mod tests {
         let headers = headers.iter().map(|(name, value)| {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(value.as_str()).unwrap())
         });
-        find(&headers.collect(), query)
+        find(&headers.collect(), query, None)
     }
 
     /// Headers and query.
@@ -205,14 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn the_key_in_the_path() {
+        let in_path = |key| find(&HeaderMap::new(), Some("status=ok"), Some(key));
+        assert_eq!(in_path(KEY).unwrap().unwrap().key.expose(), KEY);
+        assert_eq!(in_path("short"), Err(AuthError::Key));
+        let flagged = in_path(&format!("{KEY}.no-cache")).unwrap().unwrap();
+        assert_eq!(flagged.key.expose(), KEY);
+    }
+
+    #[test]
     fn refusals() {
         let own = ("x-sentry-auth", format!("Sentry sentry_key={KEY}"));
         let twice = with(std::slice::from_ref(&own), Some(&format!("sentry_key={KEY}")));
         assert_eq!(twice, Err(AuthError::Multiple));
+        let in_path = find(&HeaderMap::new(), Some(&format!("sentry_key={KEY}")), Some(KEY));
+        assert_eq!(in_path, Err(AuthError::Multiple));
         for (fields, error) in [
             ("sentry_version=7".to_owned(), AuthError::Malformed),
             ("sentry_key=short".to_owned(), AuthError::Key),
-            (format!("sentry_key={KEY}, sentry_version=8"), AuthError::Version),
+            (format!("sentry_key={KEY}, sentry_version=8"), AuthError::Version(8)),
             (format!("sentry_key={KEY}, sentry_version=x"), AuthError::Malformed),
         ] {
             assert_eq!(with(&[("x-sentry-auth", format!("Sentry {fields}"))], None), Err(error), "{fields}");

@@ -1,44 +1,74 @@
 //! Taking a request's body in: once, bounded in bytes and in patience.
 
-use bytes::Bytes;
+use super::patience::Patience;
+use super::room::{Place, Room, SMALL};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use std::time::Duration;
-use tokio::time::timeout;
 
-/// A client that sends nothing for so long has gone.
-const STALL: Duration = Duration::from_secs(30);
-/// How long a body that is too large is read over, so that the client sees the answer and no reset.
-const READ_OVER: Duration = Duration::from_secs(5);
+/// Seconds that any body may take.
+const GRACE: u64 = 30;
+/// So many bytes earn one more second: who trickles has an end, who is slow gets through.
+const RATE: usize = 8 * 1024;
+/// How long a body that nobody wants is read over, seconds, so that the client sees the answer and no reset.
+const READ_OVER: u64 = 5;
 
 /// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyError {
     TooLarge,
-    /// The client went away or stalled: there may be nobody to answer.
+    /// The client went away in the middle: there may be nobody to answer.
     Broken,
+    /// It came too slowly.
+    Slow,
+    /// There was no room for it for a long time.
+    NoRoom,
+}
+
+/// A body, and the room it takes until it is queued or refused.
+pub(super) struct Taken<'a> {
+    pub(super) bytes: Vec<u8>,
+    pub(super) place: Place<'a>,
 }
 
 /// Reads a body of at most `limit` bytes into one piece of memory.
-pub(super) async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > limit {
-        read_over(body).await;
+pub(super) async fn collect<'a>(
+    body: &mut Incoming,
+    limit: usize,
+    room: &'a Room,
+) -> Result<Taken<'a>, BodyError> {
+    let length = body.size_hint().exact().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    if length.is_some_and(|length| length > limit) {
         return Err(BodyError::TooLarge);
     }
-    let mut taken = Vec::with_capacity(announced);
-    while let Some(frame) = timeout(STALL, body.frame()).await.map_err(|_| BodyError::Broken)? {
+    let mut place = room.take(length).await.ok_or(BodyError::NoRoom)?;
+    let mut grown = length.is_some();
+    let mut bytes = Vec::with_capacity(length.unwrap_or(0));
+    let mut patience = Patience::new(GRACE);
+    let mut earned = 0;
+    while let Some(frame) = patience.wait(body.frame()).await.ok_or(BodyError::Slow)? {
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
-        if taken.len() + data.len() > limit {
-            drop(taken);
-            read_over(body).await;
+        let total = bytes.len() + data.len();
+        if total > limit {
             return Err(BodyError::TooLarge);
         }
-        taken.extend_from_slice(&data);
+        if total > SMALL && !grown {
+            room.grow(&mut place, limit).await.ok_or(BodyError::NoRoom)?;
+            grown = true;
+        }
+        if total > bytes.capacity() {
+            // Doubles, but never beyond what there is room for.
+            bytes.reserve_exact(data.len().max(bytes.len()).max(4096).min(limit - bytes.len()));
+        }
+        bytes.extend_from_slice(&data);
+        patience.extend((total / RATE - earned) as u64);
+        earned = total / RATE;
     }
-    taken.shrink_to_fit();
-    Ok(taken.into())
+    bytes.shrink_to_fit();
+    Ok(Taken { bytes, place })
 }
 
-async fn read_over(mut body: Incoming) {
-    let _ = timeout(READ_OVER, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+/// Reads to the end, and keeps nothing.
+pub(super) async fn read_over(body: &mut Incoming) {
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = Patience::new(READ_OVER).wait(reading).await;
 }

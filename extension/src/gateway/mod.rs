@@ -1,12 +1,31 @@
 //! localhost: takes what SDKs send and answers at once. An envelope that was answered with 200 is in the queue.
+//!
+//! A request's way: `watch` (the connection) → `routes` → `ingest` or `forward`. What handlers share is a
+//! `visit`; `body` and `room` bound what it holds; `auth` and `sender` say who sends to which project; `headers`
+//! go upstream; `answer`, `refusal` and `cors` make what the client is told. The rest are formats.
 
 mod answer;
 mod auth;
 mod body;
-mod intake;
+mod compose;
+mod cors;
+mod event_id;
+mod form;
+mod forward;
+mod headers;
+mod ingest;
 mod listeners;
+mod media_type;
+mod msgpack;
+mod multipart;
+mod patience;
+mod query;
+mod refusal;
+mod room;
 mod routes;
-mod store;
+mod sender;
+mod visit;
+mod watch;
 
 pub use listeners::{Unbound, bind, report};
 
@@ -14,16 +33,22 @@ use crate::config::Config;
 use crate::log;
 use crate::relay::Relay;
 use answer::Answer;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::EXPECT;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use routes::Route;
+use refusal::Refusal;
+use room::Room;
+use routes::{Ingest, Route};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use visit::Visit;
+use watch::{Turn, Watched};
 
 /// Request heads larger than this are refused (431).
 const MAX_HEAD: usize = 64 * 1024;
@@ -32,8 +57,9 @@ const MAX_HEAD: usize = 64 * 1024;
 pub async fn serve(listener: TcpListener, config: Arc<Config>, relay: Relay) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(converse(stream, Arc::clone(&config), relay.clone()));
+            Ok((stream, peer)) => {
+                // In a task of its own: a panic while it is served ends this one connection.
+                tokio::spawn(converse(stream, peer.ip(), Arc::clone(&config), relay.clone()));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: give the function time to let go of some.
@@ -44,15 +70,23 @@ pub async fn serve(listener: TcpListener, config: Arc<Config>, relay: Relay) {
     }
 }
 
-async fn converse(stream: TcpStream, config: Arc<Config>, relay: Relay) {
+async fn converse(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
     // Answers are small; without this they would wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
+    let turn = Turn::default();
+    let stream = Watched::new(stream, turn.clone());
     let service = service_fn(move |request| {
-        let (config, relay) = (Arc::clone(&config), relay.clone());
-        async move { Ok::<_, Infallible>(route(request, &config, &relay).await) }
+        let (config, relay, turn) = (Arc::clone(&config), relay.clone(), turn.clone());
+        async move {
+            turn.pass();
+            let answer = answer(request, peer, &config, &relay).await;
+            turn.pass();
+            Ok::<_, Infallible>(answer)
+        }
     });
     // No time-out on idle connections: an SDK's pooled connection has to survive the freeze between
-    // two invocations, and a close that crosses its next request would lose that event.
+    // two invocations, and a close that crosses its next request would lose that event. What a client
+    // has begun has to come to an end, though: see `watch` and `body`.
     let served = http1::Builder::new()
         .half_close(true)
         .max_buf_size(MAX_HEAD)
@@ -63,24 +97,37 @@ async fn converse(stream: TcpStream, config: Arc<Config>, relay: Relay) {
     }
 }
 
-async fn route(request: Request<Incoming>, config: &Config, relay: &Relay) -> Answer {
-    let route = Route::of(request.uri().path());
-    let method = request.method();
-    match route {
-        Route::Tunnel if method == Method::POST => intake::envelope(request, None, config, relay).await,
-        Route::Envelope(project) if method == Method::POST => {
-            intake::envelope(request, Some(project), config, relay).await
-        }
-        Route::Store(project) if method == Method::POST => {
-            intake::store(request, project, config, relay).await
-        }
-        Route::Health if method == Method::GET || method == Method::HEAD => {
-            answer::json(StatusCode::OK, &b"{\"is_healthy\":true}"[..])
-        }
-        Route::Tunnel | Route::Envelope(_) | Route::Store(_) => answer::method_not_allowed("POST"),
-        Route::Health => answer::method_not_allowed("GET, HEAD"),
-        Route::BadProject => answer::refused(StatusCode::BAD_REQUEST, "bad project path parameter"),
-        Route::BadHealth => answer::refused(StatusCode::BAD_REQUEST, "unknown health check"),
-        Route::Unknown => answer::refused(StatusCode::NOT_FOUND, "not found"),
+async fn answer(request: Request<Incoming>, peer: IpAddr, config: &Config, relay: &Relay) -> Answer {
+    let (head, mut body) = request.into_parts();
+    let route = Route::of(head.uri.path());
+    let visit = Visit { head: &head, peer, config, relay, room: Room::shared(config.buffer) };
+    let outcome = respond(&visit, route, &mut body).await;
+    // What nobody wanted is read over, so that the client sees the answer and the connection lives on.
+    // Who waits to be asked for his body is not asked.
+    if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
+        body::read_over(&mut body).await;
     }
+    let answer = outcome.unwrap_or_else(|refusal| refusal.answer());
+    let is_open = matches!(route, Route::Ingest(_)) && head.method != Method::OPTIONS;
+    cors::loadable(if is_open { cors::open(answer) } else { answer })
+}
+
+async fn respond(visit: &Visit<'_>, route: Route<'_>, body: &mut Incoming) -> Result<Answer, Refusal> {
+    let method = &visit.head.method;
+    match route {
+        Route::Ingest(_) if method == Method::OPTIONS => Ok(cors::preflight()),
+        Route::Ingest(ingest) if takes(&ingest, method) => ingest::take(visit, ingest, body).await,
+        Route::Ingest(ingest) => Ok(answer::method_not_allowed(ingest.methods())),
+        Route::Health if method == Method::GET || method == Method::HEAD => {
+            Ok(answer::json(StatusCode::OK, &b"{\"is_healthy\":true}"[..]))
+        }
+        Route::Health => Ok(answer::method_not_allowed("GET, HEAD")),
+        Route::BadHealth => Err(Refusal::bad("unknown health check")),
+        Route::Forward => forward::take(visit, body).await,
+        Route::Unknown => Err(Refusal::new(StatusCode::NOT_FOUND, "not found")),
+    }
+}
+
+fn takes(ingest: &Ingest<'_>, method: &Method) -> bool {
+    ingest.methods().split(", ").any(|one| one == method.as_str())
 }

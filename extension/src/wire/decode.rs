@@ -1,5 +1,6 @@
 //! Content encodings: read through in blocks, so that what a body decodes to is never held.
 
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use std::io::{self, Read, Write};
 
 /// How a body is compressed. Names are matched exactly, as Relay does.
@@ -61,11 +62,7 @@ pub(crate) fn decode<E>(
         Encoding::Identity => feed(body).map_err(DecodeError::Refused),
         Encoding::Gzip => pump(flate2::bufread::MultiGzDecoder::new(body), limit, feed),
         Encoding::Deflate => pump(flate2::bufread::ZlibDecoder::new(body), limit, feed),
-        Encoding::Zstd => {
-            let source =
-                ruzstd::decoding::StreamingDecoder::new(body).map_err(|e| corrupt(io::Error::other(e)))?;
-            pump(source, limit, feed)
-        }
+        Encoding::Zstd => pump(Frames { rest: body, frame: None, limit }, limit, feed),
         Encoding::Brotli => {
             let mut tap = Tap { left: limit, feed: &mut feed, stopped: None };
             let mut source = brotli_decompressor::DecompressorWriter::new(&mut tap, BLOCK);
@@ -97,6 +94,36 @@ fn pump<E>(
         };
         left = left.checked_sub(read).ok_or(DecodeError::TooLarge)?;
         feed(block.get(..read).unwrap_or_default()).map_err(DecodeError::Refused)?;
+    }
+}
+
+/// Windows of encoders at their highest usual level; a frame may ask for more than what it decodes to.
+const MAX_WINDOW: usize = 8 << 20;
+
+/// Zstd's frames one after the other: encoders that stream may send several.
+struct Frames<'a> {
+    rest: &'a [u8],
+    frame: Option<StreamingDecoder<&'a [u8], FrameDecoder>>,
+    limit: usize,
+}
+
+impl Read for Frames<'_> {
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(frame) = &mut self.frame {
+                let read = frame.read(block)?;
+                if read > 0 {
+                    return Ok(read);
+                }
+                self.rest = frame.get_ref();
+            }
+            if self.rest.is_empty() && self.frame.take().is_some() {
+                return Ok(0);
+            }
+            let window = self.limit.max(MAX_WINDOW) as u64;
+            let next = StreamingDecoder::new_with_max_window_size(self.rest, window);
+            self.frame = Some(next.map_err(io::Error::other)?);
+        }
     }
 }
 
@@ -175,6 +202,7 @@ mod tests {
         assert_eq!(decoded(Encoding::Identity, &plain, plain.len()).unwrap(), plain);
         // SDKs that stream may send several members.
         assert_eq!(decoded(Encoding::Gzip, &GZIP.repeat(2), 6000).unwrap(), plain.repeat(2));
+        assert_eq!(decoded(Encoding::Zstd, &ZSTD.repeat(2), 6000).unwrap(), plain.repeat(2));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod category;
 mod decode;
 mod item;
+mod limits;
 mod percent;
 mod rewrite;
 mod scan;
@@ -12,4 +13,4 @@ pub(crate) use decode::{DecodeError, Encoding, decode};
 pub use item::{Item, ItemKind, Value};
 pub(crate) use percent::percent_decoded;
 pub(crate) use rewrite::without;
-pub(crate) use scan::{ScanError, Scanned, Scanner};
+pub(crate) use scan::{ScanError, Scanned, Scanner, lone_item};

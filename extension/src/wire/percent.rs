@@ -6,7 +6,9 @@ pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         let hex = tail.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        let byte = hex.filter(|_| *first == b'%').and_then(|h| u8::from_str_radix(h, 16).ok());
+        // `from_str_radix` would take a sign for a digit.
+        let hex = hex.filter(|h| *first == b'%' && h.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = hex.and_then(|h| u8::from_str_radix(h, 16).ok());
         bytes.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
@@ -19,9 +21,15 @@ mod tests {
 
     #[test]
     fn decoded() {
-        for (text, plain) in
-            [("a%2Fb", "a/b"), ("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("p%40s%", "p@s%"), ("", "")]
-        {
+        for (text, plain) in [
+            ("a%2Fb", "a/b"),
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%zz", "%zz"),
+            ("%+1", "%+1"),
+            ("p%40s%", "p@s%"),
+            ("", ""),
+        ] {
             assert_eq!(percent_decoded(text), plain.as_bytes(), "{text}");
         }
     }

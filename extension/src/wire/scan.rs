@@ -4,6 +4,7 @@
 //! the newline), as is the last newline.
 
 use super::item::{Item, ItemKind};
+use super::limits::{Bounded, Limits};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -31,12 +32,37 @@ struct ItemHeader<'a> {
     item_count: Option<u32>,
 }
 
+/// The one item of a body that is no envelope.
+pub(crate) fn lone_item(kind: ItemKind, bytes: usize) -> Item {
+    Item { kind, count: 1, bytes }
+}
+
+/// Whether an item of this type belongs to an event, so that its envelope must name one.
+fn belongs_to_event(name: &str) -> bool {
+    matches!(
+        name,
+        "event"
+            | "transaction"
+            | "security"
+            | "raw_security"
+            | "attachment"
+            | "form_data"
+            | "unreal_report"
+            | "user_report"
+            | "feedback"
+            | "replay_event"
+            | "profile"
+    )
+}
+
 /// An envelope that was read to its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Scanned {
     pub(crate) header: Header,
     /// One for each item, in order.
     pub(crate) items: Vec<Item>,
+    /// Something in it belongs to an event.
+    pub(crate) needs_event_id: bool,
 }
 
 /// Why bytes are no envelope.
@@ -49,6 +75,8 @@ pub(crate) enum ScanError {
     MissingNewline,
     Truncated,
     TooManyItems,
+    /// Too many items of this type or too many bytes in them.
+    TooLarge(&'static str),
 }
 
 impl fmt::Display for ScanError {
@@ -61,6 +89,10 @@ impl fmt::Display for ScanError {
             Self::MissingNewline => f.write_str("missing newline after header or payload"),
             Self::Truncated => f.write_str("unexpected end of file"),
             Self::TooManyItems => write!(f, "more than {MAX_ITEMS} items"),
+            Self::TooLarge(name) => write!(
+                f,
+                "envelope exceeded size limits for type '{name}' (https://develop.sentry.dev/sdk/envelopes/#size-limits)"
+            ),
         }
     }
 }
@@ -71,8 +103,8 @@ enum At {
     ItemHeader,
     /// That many bytes of payload are to come.
     Payload(usize),
-    /// A payload without a length.
-    Line,
+    /// A payload without a length, and what bounds it.
+    Line(Option<Bounded>),
     /// Right behind a payload of known length.
     Newline,
 }
@@ -84,11 +116,20 @@ pub(crate) struct Scanner {
     line: Vec<u8>,
     header: Option<Header>,
     items: Vec<Item>,
+    limits: Limits,
+    needs_event_id: bool,
 }
 
 impl Scanner {
     pub(crate) fn new() -> Self {
-        Self { at: At::Header, line: Vec::new(), header: None, items: Vec::new() }
+        Self {
+            at: At::Header,
+            line: Vec::new(),
+            header: None,
+            items: Vec::new(),
+            limits: Limits::new(),
+            needs_event_id: false,
+        }
     }
 
     /// Reads the next block.
@@ -108,15 +149,15 @@ impl Scanner {
                 let line = std::mem::take(&mut self.line);
                 self.header_line(&line)?;
                 // An item whose payload is empty may end with its header.
-                if !matches!(self.at, At::ItemHeader | At::Line | At::Newline) {
+                if !matches!(self.at, At::ItemHeader | At::Line(_) | At::Newline) {
                     return Err(ScanError::Truncated);
                 }
             }
             At::Payload(_) => return Err(ScanError::Truncated),
-            At::Line | At::Newline => {}
+            At::Line(_) | At::Newline => {}
         }
         let header = self.header.ok_or(ScanError::Empty)?;
-        Ok(Scanned { header, items: self.items })
+        Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id })
     }
 
     /// Consumes some of the block, gives back the rest.
@@ -141,8 +182,11 @@ impl Scanner {
                 self.at = if taken == left { At::Newline } else { At::Payload(left - taken) };
                 Ok(block.get(taken..).unwrap_or_default())
             }
-            At::Line => {
+            At::Line(bounded) => {
                 let (line, rest) = split_line(block).unwrap_or((block, &[]));
+                if let Some(bounded) = bounded.filter(|of| !self.limits.bytes(*of, line.len())) {
+                    return Err(ScanError::TooLarge(bounded.name));
+                }
                 if let Some(item) = self.items.last_mut() {
                     item.bytes += line.len();
                 }
@@ -184,12 +228,19 @@ impl Scanner {
         if self.items.len() == MAX_ITEMS {
             return Err(ScanError::TooManyItems);
         }
+        let bounded = Bounded::of(&item.r#type, item.item_count.is_some());
+        let length = item.length.unwrap_or(0);
+        let over = |of: &Bounded| !self.limits.item(*of) || !self.limits.bytes(*of, length);
+        if let Some(bounded) = bounded.filter(over) {
+            return Err(ScanError::TooLarge(bounded.name));
+        }
+        self.needs_event_id |= belongs_to_event(&item.r#type);
         let (kind, count) = (ItemKind::of(&item.r#type), item.item_count.unwrap_or(1));
-        self.items.push(Item { kind, count, bytes: item.length.unwrap_or(0) });
+        self.items.push(Item { kind, count, bytes: length });
         self.at = match item.length {
             Some(0) => At::Newline,
             Some(length) => At::Payload(length),
-            None => At::Line,
+            None => At::Line(bounded),
         };
         Ok(())
     }
@@ -226,17 +277,19 @@ mod tests {
     fn items_with_and_without_length() {
         let body = b"{\"event_id\":\"x\",\"dsn\":\"d\",\"sdk\":{\"name\":\"n\"}}\n\
             {\"type\":\"event\",\"length\":5}\n{\n}\n \n{\"type\":\"attachment\",\"length\":0}\n\n\
-            {\"type\":\"transaction\"}\n{}\n{\"type\":\"no such thing\"}\nlast";
+            {\"type\":\"span\"}\n{}\n{\"type\":\"no such thing\"}\nlast";
         let scanned = scan_all(body).unwrap();
         assert_eq!(scanned.header, Header { event_id: Some("x".into()), dsn: Some("d".into()) });
         let item = |kind, bytes| Item { kind, count: 1, bytes };
         let items = [
             item(ItemKind::Event, 5),
             item(ItemKind::Attachment, 0),
-            item(ItemKind::Transaction, 2),
+            item(ItemKind::Span, 2),
             item(ItemKind::Other, 4),
         ];
         assert_eq!(scanned.items, items);
+        assert!(scanned.needs_event_id);
+        assert!(!scan_all(b"{}\n{\"type\":\"log\"}\n{}").unwrap().needs_event_id);
     }
 
     #[test]
@@ -266,10 +319,16 @@ mod tests {
     #[test]
     fn bounds() {
         let mut many = b"{}\n".to_vec();
-        many.extend(b"{\"type\":\"event\"}\n{}\n".repeat(MAX_ITEMS));
+        many.extend(b"{\"type\":\"span\"}\n{}\n".repeat(MAX_ITEMS));
         assert!(scan(&many, 1000).is_ok());
-        many.extend(b"{\"type\":\"event\"}\n{}\n");
+        many.extend(b"{\"type\":\"span\"}\n{}\n");
         assert_eq!(scan(&many, 1000), Err(ScanError::TooManyItems));
         assert_eq!(scan(&vec![b' '; MAX_LINE + 1], 1000), Err(ScanError::Line));
+        let two = b"{}\n{\"type\":\"event\"}\n{}\n{\"type\":\"transaction\"}\n{}";
+        assert_eq!(scan_all(two), Err(ScanError::TooLarge("transaction")));
+        let announced = b"{}\n{\"type\":\"check_in\",\"length\":102401}\n";
+        assert_eq!(scan_all(announced), Err(ScanError::TooLarge("check_in")));
+        let long = [&b"{}\n{\"type\":\"check_in\"}\n"[..], &vec![b' '; 102_401]].concat();
+        assert_eq!(scan(&long, 1000), Err(ScanError::TooLarge("check_in")));
     }
 }

@@ -56,9 +56,14 @@ impl Extension {
         (extension, line["addr"].as_str().unwrap().parse().unwrap())
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("already ended")
+    }
+
     /// Asks a standalone one to drain and end.
     pub fn terminate(&self) {
-        let pid = i32::try_from(self.child.id().expect("already ended")).unwrap();
+        let pid = i32::try_from(self.pid()).unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGTERM).unwrap();
     }
 

@@ -1,0 +1,135 @@
+//! `/cron/{slug}`: a check-in of a job that has no SDK, from a JSON body or from the query.
+
+use super::event_limit;
+use crate::gateway::answer::{self, Answer};
+use crate::gateway::event_id::EventId;
+use crate::gateway::refusal::Refusal;
+use crate::gateway::visit::Visit;
+use crate::gateway::{compose, media_type, query};
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Who is said to send where nobody says it.
+const CLIENT: &str = "relay-http";
+
+/// Takes a check-in. Cron jobs do not understand 429, so none is told of rate limits.
+pub(super) async fn take(
+    visit: &Visit<'_>,
+    project: &str,
+    slug: &str,
+    key: Option<&str>,
+    body: &mut Incoming,
+) -> Result<Answer, Refusal> {
+    let mut sender = visit.sender(project, key)?;
+    let check_in = if media_type::text(&visit.head.headers).starts_with("application/json") {
+        let taken = visit.take_decoded(body, event_limit(visit)).await?;
+        CheckIn::of_json(&taken.bytes)?
+    } else {
+        CheckIn::of_query(visit.query().unwrap_or_default())?
+    };
+    let payload = check_in.payload(&query::decoded(slug)).to_string();
+    sender.auth.client.get_or_insert_with(|| CLIENT.to_owned());
+    let mut envelope = compose::envelope(&EventId::random(), &[]);
+    compose::item(&mut envelope, "check_in", &[("content_type", "application/json")], payload.as_bytes());
+    visit.submit_made(sender, envelope)?;
+    Ok(answer::empty(StatusCode::ACCEPTED))
+}
+
+#[derive(Debug, Deserialize)]
+struct CheckIn {
+    #[serde(rename = "check_in_id")]
+    id: Option<String>,
+    status: String,
+    environment: Option<String>,
+    duration: Option<f64>,
+    monitor_config: Option<Map<String, Value>>,
+    contexts: Option<Map<String, Value>>,
+}
+
+impl CheckIn {
+    fn of_json(body: &[u8]) -> Result<Self, Refusal> {
+        let check_in: Self = serde_json::from_slice(body).map_err(|why| {
+            let refusal = Refusal::json(&why);
+            // Well-formed, but no check-in.
+            let status = if why.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { refusal.status };
+            Refusal { status, ..refusal }
+        })?;
+        check_in.checked()
+    }
+
+    fn of_query(query: &str) -> Result<Self, Refusal> {
+        let value = |name| query::value(query, name);
+        let duration = value("duration").map(|text| text.parse().map_err(|_| invalid("duration")));
+        Self {
+            id: value("check_in_id"),
+            status: value("status").ok_or_else(|| invalid("status"))?,
+            environment: value("environment"),
+            duration: duration.transpose()?,
+            monitor_config: None,
+            contexts: None,
+        }
+        .checked()
+    }
+
+    fn checked(self) -> Result<Self, Refusal> {
+        if self.id.as_deref().is_some_and(|id| EventId::parse(id).is_none()) {
+            return Err(invalid("check_in_id"));
+        }
+        Ok(self)
+    }
+
+    fn payload(self, slug: &str) -> Value {
+        let id = self.id.and_then(|id| EventId::parse(&id)).unwrap_or_else(EventId::nil);
+        let known = ["ok", "error", "in_progress", "missed"].contains(&&*self.status);
+        let status = if known { &*self.status } else { "unknown" };
+        let mut payload = Map::new();
+        let mut set = |name: &str, value: Value| payload.insert(name.to_owned(), value);
+        set("check_in_id", id.to_string().into());
+        set("monitor_slug", slug.into());
+        set("status", status.into());
+        self.environment.map(|environment| set("environment", environment.into()));
+        self.duration.map(|seconds| set("duration", json!(seconds)));
+        self.monitor_config.map(|config| set("monitor_config", config.into()));
+        self.contexts.map(|contexts| set("contexts", contexts.into()));
+        payload.into()
+    }
+}
+
+fn invalid(field: &str) -> Refusal {
+    Refusal::bad(format!("missing or invalid field `{field}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_query() {
+        let payload = |query: &str| CheckIn::of_query(query).map(|check_in| check_in.payload("nightly"));
+        let nil = "0".repeat(32);
+        let minimal = json!({"check_in_id": nil, "monitor_slug": "nightly", "status": "ok"});
+        assert_eq!(payload("status=ok").unwrap(), minimal);
+        let id = "a460c25f-f255-4577-b920-fcfacae4e5eb";
+        let full = payload(&format!("status=in_progress&check_in_id={id}&environment=prod&duration=2"));
+        let expected = json!({"check_in_id": id.replace('-', ""), "monitor_slug": "nightly",
+            "status": "in_progress", "environment": "prod", "duration": 2.0});
+        assert_eq!(full.unwrap(), expected);
+        assert_eq!(payload("status=odd").unwrap()["status"], "unknown");
+        for query in ["", "environment=x", "status=ok&duration=long", "status=ok&check_in_id=7"] {
+            assert_eq!(payload(query).unwrap_err().status, 400, "{query}");
+        }
+    }
+
+    #[test]
+    fn of_json() {
+        let body = json!({"status": "error", "monitor_slug": "ignored", "duration": 21,
+            "monitor_config": {"schedule": {"type": "crontab", "value": "0 * * * *"}}});
+        let payload = CheckIn::of_json(body.to_string().as_bytes()).unwrap().payload("nightly");
+        assert_eq!((&payload["monitor_slug"], &payload["duration"]), (&json!("nightly"), &json!(21.0)));
+        assert_eq!(payload["monitor_config"], body["monitor_config"]);
+        assert_eq!(CheckIn::of_json(b"{}").unwrap_err().status, 422);
+        assert_eq!(CheckIn::of_json(b"{").unwrap_err().status, 400);
+    }
+}

@@ -1,0 +1,50 @@
+//! Time-outs for clients, counted in ticks that this process lived through: a freeze of the environment, in
+//! which client and gateway stand still together, must not use a client's patience up.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
+
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs out after a number of seconds.
+#[derive(Debug)]
+pub(super) struct Patience {
+    tick: Pin<Box<Sleep>>,
+    left: u64,
+}
+
+impl Patience {
+    /// Patience for so many seconds from now.
+    pub(super) fn new(seconds: u64) -> Self {
+        Self { tick: Box::pin(sleep(TICK)), left: seconds }
+    }
+
+    /// Adds seconds.
+    pub(super) fn extend(&mut self, seconds: u64) {
+        self.left = self.left.saturating_add(seconds);
+    }
+
+    /// Ready once it has run out.
+    pub(super) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.tick.as_mut().poll(context).is_ready() {
+            self.left = self.left.saturating_sub(1);
+            if self.left == 0 {
+                return Poll::Ready(());
+            }
+            self.tick.as_mut().reset(Instant::now() + TICK);
+        }
+        Poll::Pending
+    }
+
+    /// The outcome of a future, or nothing if patience runs out first.
+    pub(super) async fn wait<F: Future>(&mut self, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = std::future::poll_fn(|context| self.poll_end(context)) => None,
+        }
+    }
+}

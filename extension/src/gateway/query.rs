@@ -1,0 +1,37 @@
+//! Percent encoding, and values of a query.
+
+use crate::wire::percent_decoded;
+
+/// The value of the first field of that name.
+pub(super) fn value(query: &str, name: &str) -> Option<String> {
+    let fields = query.split('&').map(|field| field.split_once('=').unwrap_or((field, "")));
+    let mut named = fields.filter(|(found, _)| decoded(&found.replace('+', " ")) == name);
+    named.next().map(|(_, value)| decoded(&value.replace('+', " ")))
+}
+
+/// `sentry.javascript.node%2F7.43.0` in plain text; what is no encoding stays as it is.
+pub(super) fn decoded(text: &str) -> String {
+    String::from_utf8_lossy(&percent_decoded(text)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        let query = "a=1&status=in%5fprogress&text=one+two%2Bthree&empty=&flag&a=2&odd=100%&b=%+1";
+        for (name, expected) in [
+            ("a", Some("1")),
+            ("status", Some("in_progress")),
+            ("text", Some("one two+three")),
+            ("empty", Some("")),
+            ("flag", Some("")),
+            ("odd", Some("100%")),
+            ("b", Some("% 1")),
+            ("absent", None),
+        ] {
+            assert_eq!(value(query, name).as_deref(), expected, "{name}");
+        }
+    }
+}
