@@ -22,12 +22,8 @@ pub(super) async fn take(
     let limit = visit.config.max_body;
     let taken = visit.take(body, limit).await?;
     let is_anonymous = auth.is_none();
-    let scanned = scan(encoding, &taken.bytes, limit).map_err(|refusal| {
-        // Without a header there is also nobody who sends.
-        let headless = refusal == Refusal::empty()
-            || refusal.causes.first().is_some_and(|c| c.contains("envelope header"));
-        if is_anonymous && headless { sender::no_sender(refusal.causes.join(": ")) } else { refusal }
-    })?;
+    let scanned = scan(encoding, &taken.bytes, limit)
+        .map_err(|refusal| if is_anonymous { without_header(refusal) } else { refusal })?;
     let dsn = parse_dsn(scanned.header.dsn.as_deref(), is_anonymous)?;
     let sender = Sender::of_envelope(auth, project, dsn.as_ref())?;
     let event_id = parse_event_id(scanned.header.event_id.as_deref())?;
@@ -47,6 +43,15 @@ pub(super) async fn take(
     let (dsn, items) = (dsn.as_ref(), scanned.items);
     let sent = Sent { sender, dsn, encoding, as_envelope: true, items, body: body.into() };
     Ok(answer::of(visit.submit(sent)?, answer::id(event_id.as_ref())))
+}
+
+/// Without a header there is also nobody who sends.
+fn without_header(refusal: Refusal) -> Refusal {
+    match refusal.causes.split_first() {
+        None if refusal == Refusal::empty() => sender::no_sender(refusal.detail),
+        Some((first, why)) if first == "invalid envelope header" => sender::no_sender(why.join(": ")),
+        _ => refusal,
+    }
 }
 
 fn parse_dsn(dsn: Option<&str>, is_anonymous: bool) -> Result<Option<Dsn>, Refusal> {

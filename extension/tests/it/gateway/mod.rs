@@ -1,8 +1,14 @@
 //! What SDKs are answered, by the real binary in standalone mode: the contract of a local relay.
 
 mod browsers;
+mod clients;
 mod conversions;
 mod envelopes;
+mod forwarding;
+mod fuzz;
+mod memory;
+mod patience;
+mod recorder;
 mod refusals;
 
 use crate::support::{

@@ -1,0 +1,149 @@
+//! What is no envelope: forwarded and waited for, or queued as it came.
+
+use super::{Headers, KEY, SECOND, auth, gzip, recorder::Recorder, send};
+use crate::support::extension::Extension;
+use hyper::Method;
+use std::{net::SocketAddr, time::Instant};
+
+async fn start(env: Headers<'_>) -> (Recorder, Extension, SocketAddr) {
+    let recorder = Recorder::start().await;
+    let (extension, address) = Extension::standalone(&format!("{}/prefix/", recorder.url), env).await;
+    (recorder, extension, address)
+}
+
+async fn finish(extension: Extension, envelopes: u64) {
+    extension.terminate();
+    assert_eq!(extension.books(5 * SECOND).await, [envelopes, envelopes, 0, 0]);
+}
+
+#[tokio::test]
+async fn the_rest_of_the_api_is_upstreams() {
+    let (recorder, extension, address) = start(&[]).await;
+    let body = gzip(b"content");
+    let headers = [
+        ("content-encoding", "gzip"),
+        ("content-type", "application/octet-stream"),
+        ("authorization", "Bearer token"),
+        ("accept-encoding", "gzip"),
+        ("connection", "close, x-hop"),
+        ("x-hop", "1"),
+        ("te", "trailers"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-own", "kept"),
+    ];
+    let answer = send(address, Method::PUT, "//api/0//teapot/?q=//a%20b", &headers, body.clone()).await;
+    assert_eq!((answer.status, &*answer.body), (418, "from upstream"));
+    assert_eq!((answer.header("content-type"), answer.header("x-own")), ("text/x-own", "1"));
+    assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 2);
+    assert!(!answer.headers.contains_key("keep-alive"));
+
+    let got = recorder.arrived(1).await;
+    assert_eq!((got.method, &*got.path), (Method::PUT, "/prefix/api/0/teapot/?q=//a%20b"));
+    assert_eq!(got.body, body);
+    for (name, value) in [
+        ("content-encoding", Some("gzip")),
+        ("content-type", Some("application/octet-stream")),
+        ("authorization", Some("Bearer token")),
+        ("accept-encoding", Some("gzip")),
+        ("x-own", Some("kept")),
+        ("x-forwarded-for", Some("203.0.113.7, 127.0.0.1")),
+        ("host", Some(recorder.url.strip_prefix("http://").unwrap())),
+        ("x-hop", None),
+        ("te", None),
+        ("connection", None),
+    ] {
+        assert_eq!(got.headers.get(name).map(|v| v.to_str().unwrap()), value, "{name}");
+    }
+
+    for (at, (method, path)) in [
+        (Method::GET, "/api/foo"),
+        (Method::HEAD, "/api/foo/bar"),
+        (Method::DELETE, "/api/42/nonsense/"),
+        (Method::POST, "/api/0/relays/projectconfigs/?version=3"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = send(address, method.clone(), path, &[], "").await;
+        assert_eq!(answer.status, 200, "{path}");
+        let got = recorder.arrived(at + 2).await;
+        assert_eq!((got.method, got.path), (method, format!("/prefix{path}")));
+    }
+    finish(extension, 0).await;
+}
+
+#[tokio::test]
+async fn forwarding_has_bounds() {
+    let (recorder, extension, address) = start(&[("SENTRY_EXTENSION_TIMEOUT", "300ms")]).await;
+    let large = vec![b'x'; (20 << 20) + 1];
+    assert_eq!(send(address, Method::POST, "/api/0/upload/", &[], large).await.status, 413);
+    recorder.answers(false);
+    assert_eq!(send(address, Method::GET, "/api/0/slow/", &[], "").await.status, 504);
+    drop(recorder);
+    let answer = send(address, Method::GET, "/api/0/gone/", &[], "").await;
+    assert_eq!(answer.status, 502);
+    assert!(answer.body.contains("error while forwarding request"), "{}", answer.body);
+    finish(extension, 0).await;
+}
+
+#[tokio::test]
+async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
+    let (recorder, extension, address) = start(&[]).await;
+    let auth = auth();
+    // The function does not wait for upstream.
+    recorder.answers(false);
+    let protobuf = b"\x0a\x00\xff\xfe".to_vec();
+    let cases: [(&str, &str, &str, Vec<u8>); 5] = [
+        ("/api/42/integration/otlp/v1/traces", "application/x-protobuf", "", protobuf.clone()),
+        ("/api/42/integration/otlp/v1/logs/?x=y", "application/x-protobuf", "gzip", gzip(&protobuf)),
+        ("/api/42/integration/otlp/v1/logs", "application/json", "", b"{\"resourceLogs\":[]}".to_vec()),
+        ("/api/42/nel/", "application/reports+json", "", b"[]".to_vec()),
+        ("/api/store/", "application/json", "", b"{}".to_vec()),
+    ];
+    let started = Instant::now();
+    for (path, content_type, encoding, body) in &cases {
+        let headers = [
+            ("x-sentry-auth", &*auth),
+            ("content-type", content_type),
+            ("content-encoding", encoding),
+            ("x-own", "kept"),
+        ];
+        let answer = send(address, Method::POST, path, &headers, body.clone()).await;
+        let is_protobuf = *content_type == "application/x-protobuf";
+        let expected = if is_protobuf { (200, "") } else { (200, "{}") };
+        assert_eq!((answer.status, &*answer.body), expected, "{path}");
+        assert_eq!(is_protobuf, answer.header("content-type") == "application/x-protobuf");
+    }
+    assert!(started.elapsed() < SECOND);
+    recorder.answers(true);
+    let mut got = Vec::new();
+    for at in 1..=cases.len() {
+        got.push(recorder.arrived(at).await);
+    }
+    for (path, content_type, encoding, body) in cases {
+        let one = got.iter().find(|one| one.path == format!("/prefix{path}")).expect(path);
+        assert_eq!(one.body, body, "{path}");
+        for (name, value) in [
+            ("x-sentry-auth", &*auth),
+            ("content-type", content_type),
+            ("content-encoding", encoding),
+            ("x-own", "kept"),
+            ("x-forwarded-for", "127.0.0.1"),
+        ] {
+            assert_eq!(one.headers[name], value, "{path}");
+        }
+    }
+    finish(extension, 5).await;
+}
+
+#[tokio::test]
+async fn telemetry_of_nobody_known_is_upstreams_to_judge() {
+    let (recorder, extension, address) = start(&[]).await;
+    let path = "/api/42/integration/otlp/v1/traces?teapot";
+    let answer = send(address, Method::POST, path, &[("authorization", "Bearer x")], "body").await;
+    assert_eq!((answer.status, &*answer.body), (418, "from upstream"));
+    let by_query = format!("/api/42/integration/otlp/v1/logs?sentry_key={KEY}");
+    assert_eq!(send(address, Method::POST, &by_query, &[], "body").await.body, "{}");
+    assert_eq!(recorder.arrived(2).await.path, format!("/prefix{by_query}"));
+    finish(extension, 1).await;
+}
