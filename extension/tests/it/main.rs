@@ -10,6 +10,7 @@
 
 mod e2e;
 mod faults;
+mod flush;
 mod gateway;
 mod lifecycle;
 mod recorded;
