@@ -46,7 +46,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { gap: Duration::from_secs(10), window: 4, age: Duration::from_secs(5) }
+        Self { gap: Duration::from_secs(2), window: 8, age: Duration::from_secs(1) }
     }
 }
 
@@ -194,23 +194,23 @@ mod tests {
             assert_eq!(auto.decide(&moment(at(minute * 60), EMPTY)), Hold::Done(DELIVERY));
         }
         let mut auto = policy(Mode::Auto);
-        let holds: Vec<_> = (0..8).map(|second| auto.decide(&moment(at(second), EMPTY))).collect();
-        assert_eq!(holds, [[Hold::Done(DELIVERY); 4], [Hold::No; 4]].concat());
+        let holds: Vec<_> = (0..16).map(|second| auto.decide(&moment(at(second), EMPTY))).collect();
+        assert_eq!(holds, [[Hold::Done(DELIVERY); 8], [Hold::No; 8]].concat());
     }
 
     #[test]
     fn auto_turns_back_when_traffic_thins_out() {
         let (mut auto, now) = dense();
         assert_eq!(auto.decide(&moment(now, EMPTY)), Hold::No);
-        assert_eq!(auto.decide(&moment(now + 60 * SECOND, EMPTY)), Hold::Done(DELIVERY));
+        assert_eq!(auto.decide(&moment(now + 20 * SECOND, EMPTY)), Hold::Done(DELIVERY));
     }
 
     #[test]
     fn dense_traffic_is_held_for_what_has_become_old() {
         let (mut auto, now) = dense();
-        let fresh = waiting_since(now - Duration::from_millis(4999));
+        let fresh = waiting_since(now - Duration::from_millis(999));
         assert_eq!(auto.clone().decide(&moment(now, fresh)), Hold::No);
-        let old = waiting_since(now - 5 * SECOND);
+        let old = waiting_since(now - SECOND);
         assert_eq!(auto.decide(&moment(now, old)), Hold::Delivered(DELIVERY));
     }
 
@@ -229,7 +229,7 @@ mod tests {
     fn without_telemetry_only_leftovers_hold_and_shortly() {
         for (mode, since, hold) in [
             (Mode::End, 99, Hold::Delivered(BLIND)),
-            (Mode::Auto, 99, Hold::No),
+            (Mode::Auto, 100, Hold::No),
             (Mode::Auto, 90, Hold::Delivered(BLIND)),
             (Mode::Continuous, 0, Hold::No),
         ] {

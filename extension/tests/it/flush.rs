@@ -1,7 +1,7 @@
 //! When `/next` waits, seen from Lambda: what is delivered by then, and what it costs.
 
 use crate::support::{
-    extension::Extension,
+    extension::{BINARY, Extension},
     http,
     lambda_api::{LambdaApi, Subscription},
     netns::isolated,
@@ -11,6 +11,7 @@ use hyper::Method;
 use serde_json::json;
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -186,7 +187,7 @@ fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
         let slow = [("SENTRY_EXTENSION_TIMEOUT", "30s")];
         let mut environment = Environment::start_with("auto", Subscription::Accepted, &slow).await;
         // The first invocations could be the only ones.
-        for _ in 0..4 {
+        for _ in 0..8 {
             let request = environment.run().await;
             assert!(environment.is_held());
             environment.api.done(&request).await;
@@ -207,7 +208,7 @@ fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
         environment.invoke();
         environment.released().await;
         // What waits becomes as old as the bound says.
-        tokio::time::sleep(Duration::from_millis(5050)).await;
+        tokio::time::sleep(Duration::from_millis(1050)).await;
         environment.invoke();
         environment.stays_held().await;
         gate.open();
@@ -389,4 +390,16 @@ fn odd_telemetry_does_no_harm() {
         environment.released().await;
         environment.finish([0; 4]).await;
     });
+}
+
+/// What `cargo test` builds next to the binary.
+#[tokio::test]
+async fn the_tables_in_the_docs_are_the_simulations() {
+    let simulation = Path::new(BINARY).with_file_name("examples").join("flush-simulation");
+    let output = tokio::process::Command::new(&simulation).output().await;
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}; run ci/test", simulation.display()));
+    assert!(output.status.success());
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/flush.md")).unwrap();
+    let tables = String::from_utf8(output.stdout).unwrap();
+    assert!(docs.contains(tables.trim()), "docs/flush.md is stale; its tables should be:\n{tables}");
 }
