@@ -13,6 +13,8 @@ mod faults;
 mod flush;
 mod gateway;
 mod lifecycle;
+mod lifecycle_freeze;
+mod lifecycle_odd;
 mod recorded;
 mod relay;
 mod support;

@@ -107,6 +107,11 @@ impl LambdaApi {
         all[nth - 1].clone()
     }
 
+    /// How often somebody tried to register so far.
+    pub fn registrations_so_far(&self) -> usize {
+        self.shared.registrations.borrow().len()
+    }
+
     /// Waits until `/event/next` was asked for the nth time: everything that came before is done with.
     /// Gives back when that was.
     pub async fn asked(&self, nth: usize) -> Instant {
