@@ -68,15 +68,15 @@ async fn lambda(api: RuntimeApi, config: Config) -> ExitCode {
     let (bound, unbound) = gateway::bind(&config);
     let config = Arc::new(config);
     let relay = Relay::start(&config);
-    let life = Arc::new(Life::new(api, name(), config.managed_instances));
-    // First in line: what comes before `/register` is cold start.
-    let mut living = tokio::spawn(Arc::clone(&life).run(relay.clone()));
+    let life = Arc::new(Life::new(api, name(), &config));
+    // First in line: what comes before `/register` is cold start. In a task of its own, so that a panic ends the
+    // task and not the process.
+    let living = task::outlive("lifecycle", {
+        let relay = relay.clone();
+        move || Arc::clone(&life).run(relay.clone())
+    });
     serve(bound, &unbound, &config, &relay);
-    // In a task of its own, so that a panic ends the task and not the process.
-    while let Err(error) = living.await {
-        log::error("the lifecycle came to grief and goes on", &[("error", &error)]);
-        living = tokio::spawn(Arc::clone(&life).run(relay.clone()));
-    }
+    living.await;
     ExitCode::SUCCESS
 }
 

@@ -11,6 +11,7 @@ pub use hosts::AllowedHosts;
 pub use proxy::{Exception, Proxies, Proxy};
 pub use upstream::{InvalidUrl, Scheme, Upstream};
 
+use crate::flush;
 use crate::log::Level;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ pub struct Config {
     pub proxies: Proxies,
     /// PEM files of further roots.
     pub ca_bundles: Vec<PathBuf>,
+    /// When `/next` waits for deliveries.
+    pub flush: flush::Mode,
     /// How much is logged.
     pub log: Level,
     /// Whether the function runs on Lambda Managed Instances, where INVOKE cannot be registered.
@@ -126,6 +129,7 @@ impl Config {
                 .into_iter()
                 .filter_map(|name| var(name).map(PathBuf::from))
                 .collect(),
+            flush: reader.flush(),
             log: reader.level(),
             managed_instances: var("AWS_LAMBDA_INITIALIZATION_TYPE")
                 .is_some_and(|kind| kind == "lambda-managed-instances"),
@@ -199,6 +203,14 @@ impl Reader<'_> {
         units::duration(&text).filter(|d| !d.is_zero()).unwrap_or_else(|| {
             self.warn(name, "is not a duration like 2s or 1500ms", format_args!("{default:?} is used"));
             default
+        })
+    }
+
+    fn flush(&mut self) -> flush::Mode {
+        let Some(text) = (self.var)("SENTRY_EXTENSION_FLUSH") else { return flush::Mode::default() };
+        flush::Mode::parse(&text).unwrap_or_else(|| {
+            self.warn("SENTRY_EXTENSION_FLUSH", "is none of auto, end, continuous", "auto is used");
+            flush::Mode::default()
         })
     }
 
@@ -291,12 +303,13 @@ mod tests {
             ("SENTRY_EXTENSION_BUFFER", "lots"),
             ("SENTRY_EXTENSION_TIMEOUT", "soon"),
             ("SENTRY_EXTENSION_LOG", "loud"),
+            ("SENTRY_EXTENSION_FLUSH", "never"),
             ("SENTRY_EXTENSION_PORTS", "9001,nine,0"),
             ("SENTRY_EXTENSION_ALLOWED_HOSTS", "*"),
         ]);
         let (default, _) = read(&[]);
         assert_eq!(config, default);
-        assert_eq!(warnings.len(), 8);
+        assert_eq!(warnings.len(), 9);
         assert!(warnings.iter().all(|w| !w.contains("a94ae32b")), "{warnings:?}");
     }
 

@@ -7,7 +7,7 @@ use crate::relay::{Sender, handshake};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use std::time::Duration;
 use std::{fmt, io};
 use tokio::net::TcpStream;
@@ -72,6 +72,15 @@ pub enum Events {
     ShutdownOnly,
 }
 
+/// What became of a subscription to telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscribed {
+    /// Records will come.
+    Yes,
+    /// An emulator took the request and will do nothing.
+    NotSupported,
+}
+
 /// A client of the Extensions API.
 #[derive(Debug)]
 pub struct ExtensionsApi {
@@ -108,6 +117,34 @@ impl ExtensionsApi {
             id.map(ExtensionId).ok_or(ApiError::Malformed(IDENTIFIER))
         };
         timeout(PATIENCE, registering).await.unwrap_or(Err(ApiError::TimedOut))
+    }
+
+    /// Subscribes to the platform's telemetry, to be posted to this port. The caller bounds the time.
+    pub async fn subscribe(
+        &mut self,
+        id: &ExtensionId,
+        events: Events,
+        port: u16,
+    ) -> Result<Subscribed, ApiError> {
+        // Managed Instances insist on their schema; older regions do not know it.
+        let schema = match events {
+            Events::InvokeAndShutdown => "2022-12-13",
+            Events::ShutdownOnly => "2025-01-29",
+        };
+        // The smallest buffers that Lambda accepts: each millisecond in them is billed.
+        let body = format!(
+            r#"{{"schemaVersion":"{schema}","types":["platform"],"buffering":{{"maxItems":1000,"maxBytes":262144,"timeoutMs":25}},"destination":{{"protocol":"HTTP","URI":"http://sandbox.localdomain:{port}"}}}}"#
+        );
+        let request = Request::put("/2022-07-01/telemetry")
+            .header(HOST, &self.api.0)
+            .header(IDENTIFIER, id.0.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(body))
+            .map_err(ApiError::Request)?;
+        let response = self.call(request).await?;
+        let subscribed = response.status() == StatusCode::OK;
+        read(response).await?;
+        Ok(if subscribed { Subscribed::Yes } else { Subscribed::NotSupported })
     }
 
     /// Waits for the next event, however long that takes: the environment may be frozen for hours.

@@ -3,11 +3,35 @@
 use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Lambda's name for one invocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// Lambda's are UUIDs; anything longer is cut.
+    pub fn new(text: &str) -> Self {
+        Self(text.chars().take(64).collect())
+    }
+
+    /// Whether an event had none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// An event of the lifecycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The function is invoked.
     Invoke {
+        /// Its name; empty where there is none.
+        request: RequestId,
         /// When the invocation will be ended, by the wall clock.
         deadline: Option<SystemTime>,
     },
@@ -29,6 +53,7 @@ struct Wire {
     // Lambda sends an integer; a float or a string must not cost the whole event.
     deadline_ms: Option<serde_json::Value>,
     shutdown_reason: Option<serde_json::Value>,
+    request_id: Option<serde_json::Value>,
 }
 
 impl Event {
@@ -39,7 +64,10 @@ impl Event {
         let deadline = milliseconds.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
         let kind = wire.event_type.unwrap_or_default();
         Some(match kind.as_str() {
-            "INVOKE" => Self::Invoke { deadline },
+            "INVOKE" => {
+                let request = wire.request_id.as_ref().and_then(|id| id.as_str()).unwrap_or_default();
+                Self::Invoke { request: RequestId::new(request), deadline }
+            }
             "SHUTDOWN" => {
                 let reason = wire.shutdown_reason.as_ref().and_then(|r| r.as_str()).unwrap_or("unknown");
                 Self::Shutdown { deadline, reason: reason.chars().take(64).collect() }
@@ -57,7 +85,7 @@ mod tests {
     fn what_lambda_sends() {
         let invoke = br#"{"eventType":"INVOKE","deadlineMs":1700000000000,"requestId":"r","tracing":{}}"#;
         let deadline = Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-        assert_eq!(Event::parse(invoke), Some(Event::Invoke { deadline }));
+        assert_eq!(Event::parse(invoke), Some(Event::Invoke { request: RequestId::new("r"), deadline }));
         for reason in ["spindown", "SandboxTerminated", "a reason of the future"] {
             let body = format!(
                 r#"{{"eventType":"SHUTDOWN","shutdownReason":"{reason}","deadlineMs":1700000000000}}"#

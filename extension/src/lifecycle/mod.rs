@@ -3,91 +3,129 @@
 mod api;
 mod budget;
 mod event;
+mod hold;
+mod pauses;
+mod telemetry;
 
-pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi};
-pub use event::Event;
+pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi, Subscribed};
+pub use event::{Event, RequestId};
 
+use crate::config::Config;
+use crate::flush::{Moment, Policy, Tuning};
 use crate::log;
 use crate::relay::Relay;
-use std::sync::{Arc, OnceLock};
+use hold::Hold;
+use pauses::Pauses;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
+use telemetry::Telemetry;
 
-/// Pauses between failed calls: quick at first, for an init has ten seconds, then idle.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Events of the future may come with each invocation, so they must not hold anything up; yet an answer that
+/// never is an event must not make a busy loop.
+const BETWEEN_UNKNOWN: Duration = Duration::from_millis(20);
 
-/// One environment's life. It can be run anew after a panic: the identity it was given stays.
+/// One environment's life. It can be run anew after a panic: what Lambda gave and what was learnt stays.
 #[derive(Debug)]
 pub struct Life {
     api: RuntimeApi,
     name: ExtensionName,
     events: Events,
-    id: OnceLock<ExtensionId>,
+    /// The identity, and the events that it was given for.
+    id: OnceLock<(ExtensionId, Events)>,
+    /// It can be had during init only, so it is asked for once.
+    telemetry: OnceLock<Option<Telemetry>>,
+    policy: Mutex<Policy>,
 }
 
 impl Life {
-    /// Does not talk to Lambda yet. `managed_instances` refuse INVOKE.
-    pub fn new(api: RuntimeApi, name: ExtensionName, managed_instances: bool) -> Self {
-        let events = if managed_instances { Events::ShutdownOnly } else { Events::InvokeAndShutdown };
-        Self { api, name, events, id: OnceLock::new() }
+    /// Does not talk to Lambda yet.
+    pub fn new(api: RuntimeApi, name: ExtensionName, config: &Config) -> Self {
+        // Managed Instances refuse INVOKE, and never freeze.
+        let events = if config.managed_instances { Events::ShutdownOnly } else { Events::InvokeAndShutdown };
+        let policy = Policy::new(config.flush, Tuning::default(), config.timeout);
+        let (id, telemetry) = (OnceLock::new(), OnceLock::new());
+        Self { api, name, events, id, telemetry, policy: Mutex::new(policy) }
     }
 
     /// Registers, takes events until SHUTDOWN, and leaves the queue drained or accounted for.
+    ///
+    /// Between registering and the first `/next` nothing is talked to but Lambda's own API: that is cold start.
     pub async fn run(self: Arc<Self>, relay: Relay) {
         let mut api = ExtensionsApi::new(self.api.clone());
-        let id = if let Some(id) = self.id.get() {
-            id
-        } else {
-            let id = self.register(&mut api).await;
-            self.id.get_or_init(|| id)
-        };
+        let (id, telemetry) = self.introduce(&mut api).await;
         let mut pauses = Pauses::default();
         loop {
             match api.next(id).await {
-                Ok(Event::Invoke { .. }) => pauses = Pauses::default(),
+                Ok(Event::Invoke { request, deadline }) => {
+                    pauses = Pauses::default();
+                    self.hold(&relay, telemetry, request, deadline).until_released(&relay).await;
+                }
                 Ok(Event::Shutdown { deadline, reason }) => {
-                    let budget = budget::until(deadline, SystemTime::now());
+                    let budget = budget::until(deadline, SystemTime::now(), budget::SHUTDOWN);
+                    let budget = budget.max(budget::LAST_TRY);
                     log::info("shutting down", &[("reason", &reason), ("budget_ms", &budget.as_millis())]);
                     relay.drain(budget).await;
                     relay.log_ledger();
                     return;
                 }
                 Ok(Event::Unknown(kind)) => {
-                    pauses.after("an unknown event", &kind).await;
+                    log::debug("an unknown event", &[("type", &kind)]);
+                    tokio::time::sleep(BETWEEN_UNKNOWN).await;
                 }
                 Err(error) => pauses.after("cannot ask Lambda for the next event", &error).await,
             }
         }
     }
 
-    /// Tries for as long as it takes: without an id nothing else can be done, and an exit would fail
-    /// the function.
-    async fn register(&self, api: &mut ExtensionsApi) -> ExtensionId {
+    /// Registers and subscribes, unless an earlier run has.
+    async fn introduce(&self, api: &mut ExtensionsApi) -> (&ExtensionId, Option<&Telemetry>) {
+        let (id, events) = if let Some(known) = self.id.get() {
+            known
+        } else {
+            let registered = self.register(api).await;
+            self.id.get_or_init(|| registered)
+        };
+        let telemetry = if let Some(known) = self.telemetry.get() {
+            known
+        } else {
+            let subscribed = Telemetry::subscribe(api, id, *events).await;
+            self.telemetry.get_or_init(|| subscribed)
+        };
+        (id, telemetry.as_ref())
+    }
+
+    /// Tries for as long as it takes: without an id nothing else can be done, not even a report to `init/error`,
+    /// and an exit would fail the function.
+    async fn register(&self, api: &mut ExtensionsApi) -> (ExtensionId, Events) {
         let mut pauses = Pauses::default();
+        let mut events = self.events;
         loop {
-            match api.register(&self.name, self.events).await {
-                Ok(id) => return id,
-                Err(error) => pauses.after("cannot register with Lambda", &error).await,
+            match api.register(&self.name, events).await {
+                Ok(id) => return (id, events),
+                Err(error) => {
+                    pauses.after("cannot register with Lambda", &error).await;
+                    // Where INVOKE is what Lambda does not like, SHUTDOWN alone still gets everything out.
+                    if matches!(error, ApiError::Refused(400..500, _)) {
+                        events = if events == self.events { Events::ShutdownOnly } else { self.events };
+                    }
+                }
             }
         }
     }
-}
 
-/// Ever longer pauses after failures in a row, with one warning in each row.
-#[derive(Default)]
-struct Pauses {
-    failures: u32,
-}
-
-impl Pauses {
-    async fn after(&mut self, what: &str, error: &impl std::fmt::Display) {
-        if self.failures == 0 {
-            log::warn(what, &[("error", error), ("next", &"keeps trying")]);
-        } else {
-            log::debug(what, &[("error", error)]);
-        }
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
-        self.failures = self.failures.saturating_add(1);
-        tokio::time::sleep(pause).await;
+    /// Decides on an invocation that has just begun.
+    fn hold<'a>(
+        &self,
+        relay: &Relay,
+        telemetry: Option<&'a Telemetry>,
+        request: RequestId,
+        deadline: Option<SystemTime>,
+    ) -> Hold<'a> {
+        let now = SystemTime::now();
+        let telemetry = telemetry.filter(|telemetry| telemetry.works() && !request.is_empty());
+        let moment = Moment { now, backlog: relay.backlog(), telemetry: telemetry.is_some() };
+        // The policy is whole even where a decision has panicked.
+        let wait_for = self.policy.lock().unwrap_or_else(PoisonError::into_inner).decide(&moment);
+        Hold { wait_for, request, within: budget::until(deadline, now, budget::INVOCATION), telemetry }
     }
 }

@@ -10,8 +10,11 @@
 
 mod e2e;
 mod faults;
+mod flush;
 mod gateway;
 mod lifecycle;
+mod lifecycle_freeze;
+mod lifecycle_odd;
 mod recorded;
 mod relay;
 mod support;

@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
     net::TcpListener,
@@ -32,6 +32,17 @@ pub enum Next {
     Close,
 }
 
+/// What a subscription to telemetry is answered with.
+#[derive(Clone, Copy, Debug)]
+pub enum Subscription {
+    /// As Lambda does: 200.
+    Accepted,
+    /// A status; 202 is what an emulator without telemetry says.
+    Status(u16),
+    /// Not at all.
+    Silence,
+}
+
 /// What an extension said when it registered.
 #[derive(Clone, Debug)]
 pub struct Registration {
@@ -52,8 +63,10 @@ struct Shared {
     registrations: watch::Sender<Vec<Registration>>,
     /// Statuses to refuse registrations with, first come first.
     refusals: Mutex<VecDeque<u16>>,
-    /// How often `/event/next` was asked.
-    asked: watch::Sender<usize>,
+    /// When `/event/next` was asked.
+    asked: watch::Sender<Vec<Instant>>,
+    subscription: Mutex<Subscription>,
+    subscribed: watch::Sender<Option<Value>>,
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Next>>,
     violations: Mutex<Vec<String>>,
 }
@@ -67,6 +80,8 @@ impl LambdaApi {
             registrations: watch::Sender::default(),
             refusals: Mutex::default(),
             asked: watch::Sender::default(),
+            subscription: Mutex::new(Subscription::Status(202)),
+            subscribed: watch::Sender::default(),
             events: tokio::sync::Mutex::new(receiver),
             violations: Mutex::default(),
         });
@@ -92,16 +107,62 @@ impl LambdaApi {
         all[nth - 1].clone()
     }
 
+    /// How often somebody tried to register so far.
+    pub fn registrations_so_far(&self) -> usize {
+        self.shared.registrations.borrow().len()
+    }
+
     /// Waits until `/event/next` was asked for the nth time: everything that came before is done with.
-    pub async fn asked(&self, nth: usize) {
+    /// Gives back when that was.
+    pub async fn asked(&self, nth: usize) -> Instant {
         let mut asked = self.shared.asked.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, asked.wait_for(|asked| *asked >= nth)).await;
-        waited.unwrap_or_else(|_| panic!("next was not asked {nth} times")).unwrap();
+        let waited = tokio::time::timeout(PATIENCE, asked.wait_for(|asked| asked.len() >= nth)).await;
+        waited.unwrap_or_else(|_| panic!("next was not asked {nth} times")).unwrap()[nth - 1]
     }
 
     /// How often `/event/next` was asked so far.
     pub fn asked_so_far(&self) -> usize {
-        *self.shared.asked.borrow()
+        self.shared.asked.borrow().len()
+    }
+
+    /// Answers subscriptions to telemetry with this from now on. At first, it is what an emulator does.
+    pub fn telemetry(&self, subscription: Subscription) {
+        *self.shared.subscription.lock().unwrap() = subscription;
+    }
+
+    /// Waits for the subscription to telemetry.
+    pub async fn subscribed(&self) -> Value {
+        let mut subscribed = self.shared.subscribed.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, subscribed.wait_for(Option::is_some)).await;
+        waited.expect("no subscription to telemetry").unwrap().clone().unwrap()
+    }
+
+    /// Where telemetry is to be posted. `sandbox.localdomain` is a name that only Lambda knows.
+    pub async fn destination(&self) -> SocketAddr {
+        let subscribed = self.subscribed().await;
+        let uri: hyper::Uri = subscribed["destination"]["URI"].as_str().unwrap().parse().unwrap();
+        assert_eq!(uri.host(), Some("sandbox.localdomain"));
+        SocketAddr::from(([127, 0, 0, 1], uri.port_u16().unwrap()))
+    }
+
+    /// Posts a telemetry batch.
+    pub async fn tell(&self, records: &Value) {
+        let headers = [("content-type", "application/json")];
+        let to = self.destination().await;
+        let (status, _) =
+            super::http::request(to, Method::POST, "/", &headers, records.to_string()).await.unwrap();
+        assert_eq!(status, 200);
+    }
+
+    /// Tells that the function was started for a request.
+    pub async fn started(&self, request: &str) {
+        self.tell(&json!([record("platform.start", &json!({ "requestId": request }))])).await;
+    }
+
+    /// Tells that the function is done with a request.
+    pub async fn done(&self, request: &str) {
+        let done = json!({ "requestId": request, "status": "success", "metrics": { "durationMs": 5 } });
+        self.tell(&json!([record("platform.runtimeDone", &done)])).await;
     }
 
     /// Answers the next question for an event with this.
@@ -111,9 +172,13 @@ impl LambdaApi {
 
     /// An invocation with three seconds to go.
     pub fn invoke(&self) {
-        let deadline = deadline(Duration::from_secs(3));
+        self.invoke_as("3da1f2dc-3222-475e-9205-e2e6c6318895", Duration::from_secs(3));
+    }
+
+    /// The invocation of this name, with so long to go.
+    pub fn invoke_as(&self, request: &str, within: Duration) {
         let event = json!({
-            "eventType": "INVOKE", "deadlineMs": deadline, "requestId": "3da1f2dc-3222-475e-9205-e2e6c6318895",
+            "eventType": "INVOKE", "deadlineMs": deadline(within), "requestId": request,
             "invokedFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:f",
             "tracing": { "type": "X-Amzn-Trace-Id", "value": "Root=1-5f35ae12" },
         });
@@ -137,6 +202,10 @@ impl Drop for LambdaApi {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+fn record(kind: &str, record: &Value) -> Value {
+    json!({ "time": "2026-11-02T10:00:00.000Z", "type": kind, "record": record })
 }
 
 fn deadline(within: Duration) -> u64 {
@@ -186,7 +255,7 @@ async fn answer(
                 shared
                     .violate(format!("next with the identifier {:?}", header("lambda-extension-identifier")));
             }
-            shared.asked.send_modify(|asked| *asked += 1);
+            shared.asked.send_modify(|asked| asked.push(Instant::now()));
             let next = shared.events.lock().await.recv().await;
             match next {
                 Some(Next::Event(event)) => Ok(plain(200, &event.to_string())),
@@ -194,6 +263,18 @@ async fn answer(
                 Some(Next::Raw(body)) => Ok(plain(200, body)),
                 Some(Next::Close) | None => Err(std::io::Error::other("closed as scripted")),
             }
+        }
+        (&Method::PUT, "/2022-07-01/telemetry") => {
+            if header("lambda-extension-identifier") != ID || !shared.asked.borrow().is_empty() {
+                shared.violate("a subscription without identifier, or after init".to_owned());
+            }
+            shared.subscribed.send_replace(Some(serde_json::from_slice(&body).unwrap_or_default()));
+            let subscription = *shared.subscription.lock().unwrap();
+            Ok(match subscription {
+                Subscription::Accepted => plain(200, "\"OK\""),
+                Subscription::Status(status) => plain(status, r#"{"errorType":"Telemetry.NotSupported"}"#),
+                Subscription::Silence => std::future::pending().await,
+            })
         }
         (method, path) => {
             shared.violate(format!("{method} {path}"));

@@ -1,0 +1,337 @@
+//! What each flush policy costs and what it brings, on traffic of many shapes: the policy is the real one of `flush.rs`,
+//! Lambda and Sentry are models. Prints Markdown tables; the same ones at every run.
+//!
+//! A short freeze is a pause: an answer that comes meanwhile is read after the thaw. A longer one undoes every exchange that
+//! it interrupts, which then starts anew over a fresh connection: that is pessimistic.
+
+use sentry_lambda_extension::flush::{Hold, Mode, Moment, Policy, Tuning};
+use sentry_lambda_extension::relay::Backlog;
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Microseconds.
+type Micros = u64;
+const MS: Micros = 1_000;
+const SECOND: Micros = 1_000 * MS;
+const MINUTE: Micros = 60 * SECOND;
+
+/// One exchange with upstream over a connection that is open, and over a fresh one, with TLS.
+const WARM: Micros = 80 * MS;
+const FRESH: Micros = 200 * MS;
+/// A freeze of this length cuts connections that are in use.
+const CUT: Micros = 500 * MS;
+/// Connections idle for longer are not used again.
+const KEEP: Micros = 30 * SECOND;
+/// As many envelopes travel at once.
+const IN_FLIGHT: usize = 4;
+/// More than can be delivered while an environment is awake for one invocation: the rest need not be looked at.
+const LOOKED_AT: usize = 128;
+/// Lambda's smallest buffer for telemetry, and the post.
+const BUFFERED: Micros = 25 * MS;
+const POSTED: Micros = 2 * MS;
+/// An SDK reports so long before the function is done.
+const REPORTED_BEFORE: Micros = MS;
+/// An environment ends when it was idle so long, or at this age.
+const IDLE: Micros = 15 * MINUTE;
+const AGE: Micros = 40 * MINUTE;
+/// One exchange's bound, as `SENTRY_EXTENSION_TIMEOUT` has it.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+fn main() -> std::io::Result<()> {
+    let mut out = String::new();
+    let auto = |change: fn(&mut Tuning)| {
+        let mut tuning = Tuning::default();
+        change(&mut tuning);
+        (Mode::Auto, tuning)
+    };
+    let default = Tuning::default();
+    let modes = [
+        ("end", (Mode::End, default)),
+        ("continuous", (Mode::Continuous, default)),
+        ("**auto**", (Mode::Auto, default)),
+    ];
+    table(&mut out, "The three modes", &SHAPES, &modes, false);
+    let variants = [
+        ("**gap 2 s, window 8, age 1 s**", auto(|_| {})),
+        ("gap 1 s", auto(|t| t.gap = Duration::from_secs(1))),
+        ("gap 10 s", auto(|t| t.gap = Duration::from_secs(10))),
+        ("window 2", auto(|t| t.window = 2)),
+        ("window 16", auto(|t| t.window = 16)),
+        ("age 0.2 s", auto(|t| t.age = Duration::from_millis(200))),
+        ("age 5 s", auto(|t| t.age = Duration::from_secs(5))),
+    ];
+    table(
+        &mut out,
+        "`auto`, one parameter changed at a time, where that changes anything",
+        &SHAPES,
+        &variants,
+        true,
+    );
+    std::io::stdout().write_all(out.as_bytes())
+}
+
+/// `brief`: what is the same as the first policy's row is left out.
+fn table(out: &mut String, title: &str, shapes: &[Shape], policies: &[(&str, (Mode, Tuning))], brief: bool) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "### {title}\n");
+    let _ = writeln!(
+        out,
+        "| traffic | errors | policy | billed, added per invocation | displaced | delay p50 | p99 | max | at SHUTDOWN |"
+    );
+    let _ = writeln!(out, "|---|---|---|--:|--:|--:|--:|--:|--:|");
+    for shape in shapes {
+        for (errors, every) in [("1 %", 100), ("all", 1)] {
+            let mut first = None;
+            for (name, (mode, tuning)) in policies {
+                let row = shape.run(every, *mode, *tuning);
+                if !(brief && first.as_ref() == Some(&row)) {
+                    let _ = writeln!(out, "| {} | {errors} | {name} | {row} |", shape.name);
+                }
+                first.get_or_insert(row);
+            }
+        }
+    }
+    let _ = writeln!(out);
+}
+
+/// splitmix64: the same numbers at every run and on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.next() % (high - low)
+    }
+}
+
+/// A request that reaches the environment, and how long the function takes for it.
+struct Arrival {
+    at: Micros,
+    runs: Micros,
+}
+
+struct Shape {
+    name: &'static str,
+    environments: usize,
+    plan: fn(&mut Random) -> Vec<Arrival>,
+}
+
+impl Shape {
+    fn run(&self, error_every: u64, mode: Mode, tuning: Tuning) -> String {
+        let (mut sums, mut random) = (Sums::default(), Random(7));
+        for _ in 0..self.environments {
+            let plan = (self.plan)(&mut random);
+            environment(&plan, error_every, Policy::new(mode, tuning, TIMEOUT), &mut random, &mut sums);
+        }
+        sums.row()
+    }
+}
+
+const SHAPES: [Shape; 7] = [
+    Shape {
+        name: "cron, every 5 min, 0.2–2 s",
+        environments: 100,
+        plan: |r| steady(r, 5 * MINUTE, (200 * MS, 2 * SECOND)),
+    },
+    Shape { name: "1/min, 50–500 ms", environments: 40, plan: |r| steady(r, MINUTE, (50 * MS, 500 * MS)) },
+    Shape {
+        name: "every 5 s, 20–200 ms",
+        environments: 10,
+        plan: |r| steady(r, 5 * SECOND, (20 * MS, 200 * MS)),
+    },
+    Shape { name: "1/s, 20–200 ms", environments: 4, plan: |r| steady(r, SECOND, (20 * MS, 200 * MS)) },
+    Shape { name: "bursts: 10/s for 5 s, every 10 min", environments: 20, plan: bursts },
+    Shape { name: "50/s, 5–15 ms", environments: 1, plan: |r| steady(r, 20 * MS, (5 * MS, 15 * MS)) },
+    Shape { name: "5 requests in 4 s, then none", environments: 400, plan: idle },
+];
+
+fn steady(random: &mut Random, gap: Micros, runs: (Micros, Micros)) -> Vec<Arrival> {
+    let mut at = 0;
+    std::iter::from_fn(|| {
+        // Within 20 % of the gap.
+        at += gap * random.between(80, 121) / 100;
+        (at < AGE).then(|| Arrival { at, runs: random.between(runs.0, runs.1) })
+    })
+    .collect()
+}
+
+fn bursts(random: &mut Random) -> Vec<Arrival> {
+    (0..AGE / (10 * MINUTE))
+        .flat_map(|burst| (0..50).map(move |n| burst * 10 * MINUTE + n * 100 * MS))
+        .map(|at| Arrival { at, runs: random.between(20 * MS, 80 * MS) })
+        .collect()
+}
+
+fn idle(random: &mut Random) -> Vec<Arrival> {
+    (0..5).map(|n| Arrival { at: n * 900 * MS, runs: random.between(20 * MS, 200 * MS) }).collect()
+}
+
+#[derive(Default)]
+struct Sums {
+    invocations: u64,
+    added: Micros,
+    /// Requests that would have been served here but for a hold.
+    displaced: u64,
+    delays: Vec<Micros>,
+    at_shutdown: u64,
+}
+
+impl Sums {
+    fn row(&mut self) -> String {
+        self.delays.sort_unstable();
+        let count = self.delays.len();
+        let at = |percent: usize| {
+            self.delays.get((count.saturating_sub(1)) * percent / 100).copied().unwrap_or_default()
+        };
+        format!(
+            "{:.1} ms | {:.1} % | {} | {} | {} | {:.1} %",
+            ratio(self.added, self.invocations) / 1e3,
+            100.0 * ratio(self.displaced, self.invocations + self.displaced),
+            human(at(50)),
+            human(at(99)),
+            human(at(100)),
+            100.0 * ratio(self.at_shutdown, count as u64),
+        )
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a table needs three digits")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+fn human(micros: Micros) -> String {
+    match micros {
+        0..SECOND => format!("{} ms", micros / MS),
+        SECOND..MINUTE => format!("{:.1} s", ratio(micros, SECOND)),
+        _ => format!("{:.1} min", ratio(micros, MINUTE)),
+    }
+}
+
+/// An envelope that is not delivered yet.
+struct Waiting {
+    accepted: Micros,
+    /// When it will arrive; only what is on its way has that.
+    arrives: Option<Micros>,
+}
+
+/// Where one environment's envelopes are.
+#[derive(Default)]
+struct Relay {
+    waiting: VecDeque<Waiting>,
+    /// When a connection was used last.
+    connected: Option<Micros>,
+}
+
+impl Relay {
+    /// The environment thaws after so long.
+    fn thaw(&mut self, frozen: Micros) {
+        if frozen >= CUT {
+            self.waiting.iter_mut().take(LOOKED_AT).for_each(|one| one.arrives = None);
+        }
+    }
+
+    /// When each envelope starts and arrives if the environment, awake since `thaw`, stays awake.
+    fn schedule(&self, thaw: Micros) -> Vec<(Micros, Micros)> {
+        let fresh = self.connected.is_none_or(|used| thaw.saturating_sub(used) > KEEP);
+        let on_their_way = self.waiting.iter().filter_map(|one| one.arrives).map(|at| (at.max(thaw), WARM));
+        let mut slots: Vec<_> = on_their_way.take(IN_FLIGHT).collect();
+        slots.resize(IN_FLIGHT, (thaw, if fresh { FRESH } else { WARM }));
+        let send = |one: &Waiting| match (one.arrives, slots.iter_mut().min_by_key(|(free, _)| *free)) {
+            (Some(at), _) => (thaw, at.max(thaw)),
+            (None, Some((free, takes))) => {
+                let start = (*free).max(one.accepted);
+                *free = start + *takes;
+                *takes = WARM;
+                (start, *free)
+            }
+            (None, None) => (Micros::MAX, Micros::MAX),
+        };
+        self.waiting.iter().take(LOOKED_AT).map(send).collect()
+    }
+
+    /// When nothing is left, from a moment on.
+    fn emptied(&self, schedule: &[(Micros, Micros)], from: Micros) -> Micros {
+        if self.waiting.len() > LOOKED_AT {
+            return Micros::MAX;
+        }
+        let still = |at: Micros, (one, (_, arrives)): (&Waiting, &(Micros, Micros))| {
+            if one.accepted <= at { at.max(*arrives) } else { at }
+        };
+        self.waiting.iter().zip(schedule).fold(from, still)
+    }
+
+    /// The environment freezes: what has arrived has arrived.
+    fn freeze(&mut self, now: Micros, schedule: &[(Micros, Micros)], delays: &mut Vec<Micros>) {
+        let tried: Vec<_> = self.waiting.drain(..schedule.len()).zip(schedule).collect();
+        for (one, (start, arrives)) in tried.into_iter().rev() {
+            if *arrives <= now {
+                delays.push(arrives - one.accepted);
+                self.connected = self.connected.max(Some(*arrives));
+            } else {
+                self.waiting.push_front(Waiting { arrives: (*start < now).then_some(*arrives), ..one });
+            }
+        }
+    }
+}
+
+/// The life of one environment.
+fn environment(plan: &[Arrival], error_every: u64, mut policy: Policy, random: &mut Random, sums: &mut Sums) {
+    let mut relay = Relay::default();
+    let (mut free, mut done) = (0, 0);
+    for Arrival { at: begun, runs } in plan {
+        let (begun, runs) = (*begun, *runs);
+        let error = random.next().is_multiple_of(error_every);
+        if begun < free {
+            // Another environment takes it. Only a hold makes that this one's fault.
+            sums.displaced += u64::from(begun >= done);
+            continue;
+        }
+        relay.thaw(begun - free);
+        let backlog = Backlog {
+            envelopes: relay.waiting.len() as u64,
+            oldest: relay.waiting.front().map(|one| wall(one.accepted)),
+            outage: false,
+        };
+        let hold = policy.decide(&Moment { now: wall(begun), backlog, telemetry: true });
+        done = begun + runs;
+        if error {
+            relay.waiting.push_back(Waiting { accepted: done - REPORTED_BEFORE, arrives: None });
+        }
+        let schedule = relay.schedule(begun);
+        let released = match hold {
+            Hold::No => begun,
+            Hold::Delivered(most) => relay.emptied(&schedule, begun).min(begun + micros(most)),
+            Hold::Done(most) => {
+                let told = if runs < BUFFERED { begun + BUFFERED } else { done + BUFFERED } + POSTED;
+                relay.emptied(&schedule, told).min(told + micros(most))
+            }
+        };
+        free = done.max(released);
+        sums.invocations += 1;
+        sums.added += free - done;
+        relay.freeze(free, &schedule, &mut sums.delays);
+    }
+    let end = (free + IDLE).min(AGE.max(free));
+    for one in relay.waiting {
+        sums.delays.push(end + FRESH - one.accepted);
+        sums.at_shutdown += 1;
+    }
+}
+
+fn wall(at: Micros) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(at)
+}
+
+fn micros(duration: Duration) -> Micros {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

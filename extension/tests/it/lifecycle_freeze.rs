@@ -1,0 +1,120 @@
+//! Environments freeze, at any moment, and what was connected then may be gone at the thaw: nothing is lost by it.
+
+use crate::support::{
+    extension::Extension,
+    hostile::{Hostile, Manner},
+    lambda_api::{LambdaApi, Subscription},
+    netns::isolated,
+    sdk::{KEY, TUNNEL, error_of, post, report},
+};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What the upstream needs to notice that it is to cut its connections.
+const NOTICED: Duration = Duration::from_millis(2);
+
+async fn environment(flush: &str, settings: &[(&str, &str)]) -> (LambdaApi, Hostile, Extension) {
+    let api = LambdaApi::start().await;
+    api.telemetry(Subscription::Accepted);
+    let upstream = Hostile::start(false).await;
+    let dsn = upstream.dsn("127.0.0.1", KEY);
+    let env = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_FLUSH", flush), ("SENTRY_EXTENSION_LOG", "debug")];
+    let extension = Extension::in_lambda(&api, &[&env, settings].concat());
+    api.asked(1).await;
+    (api, upstream, extension)
+}
+
+/// Frozen for so long, with all connections cut meanwhile.
+async fn freeze_and_cut(extension: &Extension, upstream: &Hostile, frozen: Duration) {
+    extension.freeze();
+    upstream.cut();
+    tokio::time::sleep(frozen).await;
+    extension.thaw();
+}
+
+#[test]
+fn a_hundred_freezes_between_invocations_lose_nothing() {
+    isolated(|| async {
+        for flush in ["end", "continuous", "auto"] {
+            let (api, upstream, extension) = environment(flush, &[]).await;
+            // Long enough for a freeze to fall into the exchange where nothing is held.
+            upstream.behave(Manner::Slow(Duration::from_millis(5))).await;
+            let mut sent = Vec::new();
+            for cycle in 1..=100 {
+                let request = format!("request-{cycle}");
+                api.invoke_as(&request, 3 * SECOND);
+                api.started(&request).await;
+                let marker = format!("{flush}-{cycle}");
+                assert_eq!(report(TUNNEL, &marker).await, 200);
+                sent.push(marker);
+                api.done(&request).await;
+                api.asked(cycle + 1).await;
+                freeze_and_cut(&extension, &upstream, NOTICED).await;
+            }
+            upstream.takes(&sent, 10 * SECOND).await;
+            let fates = upstream.fates();
+            let twice = fates.values().filter(|fate| fate.taken + fate.unanswered > 1).count();
+            let unanswered: usize = fates.values().map(|fate| fate.unanswered).sum();
+            println!(
+                "figure: 100 freezes, {flush}: all arrived, {twice} twice, {unanswered} answers cut off"
+            );
+            assert!(fates.values().all(|fate| fate.taken == 1), "{fates:?}");
+            assert!(twice <= unanswered, "sent again though answered: {fates:?}");
+            if flush == "end" {
+                assert_eq!(unanswered, 0, "frozen in an exchange");
+            }
+            api.shutdown("spindown", 2 * SECOND);
+            assert_eq!(extension.books(3 * SECOND).await, [100, 100, 0, 0]);
+            assert!(api.violations().is_empty(), "{:?}", api.violations());
+        }
+    });
+}
+
+#[test]
+fn a_freeze_in_mid_upload_loses_nothing_and_doubles_nothing() {
+    isolated(|| async {
+        for (cut, frozen) in [(false, 100), (false, 2500), (true, 100), (true, 2500)] {
+            let (api, upstream, extension) =
+                environment("continuous", &[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")]).await;
+            assert_eq!(post(TUNNEL, error_of("large", 15 << 20)).await, 200);
+            upstream.begun(1).await;
+            extension.freeze();
+            if cut {
+                upstream.cut();
+            }
+            let before = upstream.arrivals().len();
+            tokio::time::sleep(Duration::from_millis(frozen)).await;
+            assert_eq!((before, upstream.arrivals().len()), (0, 0), "not frozen in mid-upload");
+            extension.thaw();
+            upstream.takes(&["large".to_owned()], 5 * SECOND).await;
+            api.shutdown("spindown", 2 * SECOND);
+            assert_eq!(extension.books(3 * SECOND).await, [1, 1, 0, 0], "cut {cut}, {frozen} ms");
+            assert_eq!(upstream.arrivals().len(), 1, "cut {cut}, {frozen} ms");
+        }
+    });
+}
+
+#[test]
+fn a_freeze_while_upstream_thinks_is_no_outage() {
+    isolated(|| async {
+        let (api, upstream, extension) = environment("end", &[]).await;
+        upstream.behave(Manner::Slow(Duration::from_millis(50))).await;
+        assert_eq!(report(TUNNEL, "slow").await, 200);
+        upstream.until("it has arrived", SECOND, |all| !all.is_empty()).await;
+        // Longer than any exchange may take.
+        extension.freeze();
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        extension.thaw();
+        api.invoke_as("request-1", 3 * SECOND);
+        api.started("request-1").await;
+        assert_eq!(report(TUNNEL, "after").await, 200);
+        api.done("request-1").await;
+        api.asked(2).await;
+        // Held, and delivered by then.
+        upstream.takes(&["slow".to_owned(), "after".to_owned()], Duration::ZERO).await;
+        assert!(!extension.log.contains("\"outage\":\"true\""), "{}", extension.log.text());
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(extension.books(3 * SECOND).await, [2, 2, 0, 0]);
+        assert_eq!(upstream.arrivals().len(), 2, "nothing is sent twice");
+    });
+}

@@ -1,0 +1,191 @@
+//! Places and moments that are not as they should be: the function must not notice.
+
+use crate::support::{
+    extension::{BINARY, Extension},
+    hostile::Hostile,
+    lambda_api::{LambdaApi, Subscription},
+    netns::isolated,
+    sdk::{KEY, TUNNEL, report},
+    tools,
+};
+use sentry_lambda_extension::{
+    config::{Config, Overrides},
+    lifecycle::{ExtensionName, Life, RuntimeApi},
+    relay::Relay,
+    task,
+};
+use serde_json::json;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_panic_in_the_lifecycle_ends_neither_the_process_nor_the_registration() {
+    let api = LambdaApi::start().await;
+    api.telemetry(Subscription::Accepted);
+    let (config, _) = Config::read(|_| None, Overrides::default());
+    let relay = Relay::start(&config);
+    let life = Arc::new(Life::new(RuntimeApi(api.address()), ExtensionName("unit".to_owned()), &config));
+    let panic = Arc::new(Notify::new());
+    let injected = Arc::clone(&panic);
+    let living = tokio::spawn(task::outlive("lifecycle", move || {
+        let (life, relay, injected) = (Arc::clone(&life), relay.clone(), Arc::clone(&injected));
+        async move {
+            tokio::select! {
+                () = life.run(relay) => {}
+                () = injected.notified() => panic!("injected"),
+            }
+        }
+    }));
+    // While it waits for an event, and while it holds one.
+    api.asked(1).await;
+    panic.notify_one();
+    api.asked(2).await;
+    api.invoke_as("request-1", 3 * SECOND);
+    api.started("request-1").await;
+    panic.notify_one();
+    api.asked(3).await;
+    api.shutdown("spindown", 2 * SECOND);
+    tokio::time::timeout(2 * SECOND, living).await.expect("not ended by SHUTDOWN").unwrap();
+    assert_eq!(api.registrations_so_far(), 1, "an id is given once");
+    assert!(api.violations().is_empty(), "another id, or a late subscription: {:?}", api.violations());
+}
+
+/// Runs the binary through a shell script, which finds it as `$0`, as the one extension of a function that reports
+/// an error; the error has to arrive, and the end to be in time.
+async fn works_by(script: &str) -> Extension {
+    let api = LambdaApi::start().await;
+    let upstream = Hostile::start(false).await;
+    let (address, dsn) = (api.address(), upstream.dsn("127.0.0.1", KEY));
+    let env =
+        [("AWS_LAMBDA_RUNTIME_API", &*address), ("SENTRY_DSN", &*dsn), ("PATH", "/usr/bin:/bin:/usr/sbin")];
+    let shell = tools::program("bash");
+    let mut extension = Extension::start(shell, &["-o", "pipefail", "-c", script, BINARY], &env);
+    for nth in 1..=3 {
+        api.asked(nth).await;
+        api.invoke();
+    }
+    assert_eq!(report(TUNNEL, "odd").await, 200);
+    upstream.takes(&["odd".to_owned()], 5 * SECOND).await;
+    api.asked(4).await;
+    assert!(!extension.has_ended(), "{}", extension.log.text());
+    api.shutdown("spindown", 2 * SECOND);
+    extension
+}
+
+#[test]
+fn without_stdout_and_with_one_that_nobody_reads() {
+    isolated(|| async {
+        for script in ["exec \"$0\" >&- 2>&- <&-", "\"$0\" 2>&1 | true"] {
+            let (status, _) = works_by(script).await.ended(3 * SECOND).await;
+            assert!(status.success(), "{script}: {status}");
+        }
+    });
+}
+
+#[test]
+fn without_a_file_system_that_can_be_written() {
+    isolated(|| async {
+        // In a mount namespace of its own, every mount becomes read-only; the probe proves it.
+        let script = r#"exec unshare -m --propagation private sh -c '
+            awk "{print \$2}" /proc/self/mounts | sort -r | while read -r mount; do
+                mount -o remount,bind,ro "$mount" 2>/dev/null || :
+            done
+            for folder in /tmp /var/tmp /dev/shm .; do
+                if touch "$folder/probe" 2>/dev/null; then echo "$folder can be written"; exit 99; fi
+            done
+            exec "$0"' "$0""#;
+        assert_eq!(works_by(script).await.books(3 * SECOND).await, [1, 1, 0, 0]);
+    });
+}
+
+#[test]
+fn beside_sentrys_own_node_layer_it_serves_the_other_port() {
+    isolated(|| async {
+        let node = [
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 9000)).unwrap(),
+            TcpListener::bind((Ipv6Addr::LOCALHOST, 9000)).unwrap(),
+        ];
+        let api = LambdaApi::start().await;
+        let upstream = Hostile::start(false).await;
+        let dsn = upstream.dsn("127.0.0.1", KEY);
+        let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);
+        api.asked(1).await;
+        api.invoke();
+        assert_eq!(report(SocketAddr::from((Ipv4Addr::LOCALHOST, 5333)), "other port").await, 200);
+        upstream.takes(&["other port".to_owned()], 5 * SECOND).await;
+        assert!(extension.log.contains("9000"), "{}", extension.log.text());
+        api.asked(2).await;
+        drop(node);
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(extension.books(3 * SECOND).await, [1, 1, 0, 0]);
+    });
+}
+
+#[test]
+fn an_upstream_that_is_ourselves_is_named_and_nothing_goes_round() {
+    isolated(|| async {
+        for host in ["localhost:9000", "127.0.0.1:5333", "[::1]:9000", "127.0.0.2:9000"] {
+            let api = LambdaApi::start().await;
+            let dsn = format!("http://{KEY}@{host}/42");
+            let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);
+            api.asked(1).await;
+            api.invoke();
+            let status = report(TUNNEL, "round").await;
+            assert!(status.is_client_error(), "{host}: {status}");
+            api.asked(2).await;
+            assert!(extension.log.contains("SENTRY_EXTENSION_DSN"), "{host}: {}", extension.log.text());
+            api.shutdown("spindown", 2 * SECOND);
+            assert_eq!(extension.books(3 * SECOND).await, [0; 4], "{host}");
+        }
+    });
+}
+
+#[test]
+fn where_invoke_is_refused_shutdown_alone_will_do() {
+    isolated(|| async {
+        let api = LambdaApi::start().await;
+        api.refuse(&[500, 403]);
+        let upstream = Hostile::start(false).await;
+        let dsn = upstream.dsn("127.0.0.1", KEY);
+        let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);
+        assert_eq!(api.registration(2).await.events, json!(["INVOKE", "SHUTDOWN"]), "500 may pass");
+        assert_eq!(api.registration(3).await.events, json!(["SHUTDOWN"]));
+        api.asked(1).await;
+        assert_eq!(report(TUNNEL, "anyway").await, 200);
+        upstream.takes(&["anyway".to_owned()], 5 * SECOND).await;
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(extension.books(3 * SECOND).await, [1, 1, 0, 0]);
+    });
+}
+
+#[test]
+fn managed_instances_deliver_without_any_invocation() {
+    isolated(|| async {
+        let api = LambdaApi::start().await;
+        api.telemetry(Subscription::Accepted);
+        let upstream = Hostile::start(false).await;
+        let dsn = upstream.dsn("127.0.0.1", KEY);
+        let env = [("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances"), ("SENTRY_DSN", &*dsn)];
+        let extension = Extension::in_lambda(&api, &env);
+        assert_eq!(api.subscribed().await["schemaVersion"], "2025-01-29");
+        api.asked(1).await;
+        // Several at once, each of which Lambda tells about.
+        for marker in ["a", "b", "c"] {
+            api.started(marker).await;
+            assert_eq!(report(TUNNEL, marker).await, 200);
+        }
+        upstream.takes(&["a", "b", "c"].map(str::to_owned), 5 * SECOND).await;
+        for request in ["c", "a", "b"] {
+            api.done(request).await;
+        }
+        assert_eq!(api.asked_so_far(), 1);
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(extension.books(3 * SECOND).await, [3, 3, 0, 0]);
+    });
+}
