@@ -1,1 +1,4 @@
 //! Delivery as upstream and the function see it.
+
+mod bench;
+mod freeze;

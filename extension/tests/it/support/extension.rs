@@ -1,6 +1,10 @@
 //! The extension's own process, outside a layer: in standalone mode, or against the scripted Lambda.
 
 use super::{lambda_api::LambdaApi, log::Log};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use std::{
     net::SocketAddr,
@@ -58,8 +62,33 @@ impl Extension {
 
     /// Asks a standalone one to drain and end.
     pub fn terminate(&self) {
-        let pid = i32::try_from(self.child.id().expect("already ended")).unwrap();
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Freezes it, as an environment is frozen between invocations. It has stopped when this returns.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        // The field behind the name, which may hold anything in its parentheses.
+        let state = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+            stat.rsplit(") ").next().unwrap().starts_with('T')
+        };
+        while !state() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.id().expect("already ended")).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 
     /// Whether it has ended.
