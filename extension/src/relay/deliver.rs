@@ -126,7 +126,8 @@ fn settle_envelope(state: &mut State, pending: Pending, verdict: Verdict) {
                     backoff.failed(clock, jitter(), after);
                 }
             });
-            if loss == Loss::Upstream && pending.attempts >= MAX_ATTEMPTS {
+            // At the end the deadline decides: upstream may be well again a moment before it.
+            if loss == Loss::Upstream && pending.attempts >= MAX_ATTEMPTS && !draining {
                 state.give_up(&pending, loss);
             } else {
                 state.put_back(pending, loss);
