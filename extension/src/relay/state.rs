@@ -25,6 +25,16 @@ pub(super) struct Pending {
     pub(super) unanswered: Arc<AtomicU8>,
 }
 
+/// An envelope that upstream answers with 5xx so often is the envelope's fault, not upstream's.
+const MAX_ATTEMPTS: u8 = 10;
+
+impl Pending {
+    /// Whether it was tried so often that it is itself the trouble.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.attempts >= MAX_ATTEMPTS
+    }
+}
+
 /// The state behind the relay's lock.
 #[derive(Debug)]
 pub(super) struct State {
@@ -152,8 +162,13 @@ impl State {
         self.reports_in_flight = 0;
         for mut pending in std::mem::take(&mut self.in_flight) {
             self.doubt(&pending);
+            if pending.is_hopeless() {
+                // What breaks its carrier each time cannot do so for ever.
+                self.queue.release(pending.envelope.size());
+                self.lose(&pending.envelope, Loss::Internal);
+                continue;
+            }
             pending.loss = Loss::Internal;
-            // Counted like an answer of upstream's, so that what breaks the carrier cannot do so for ever.
             pending.attempts = pending.attempts.saturating_add(1);
             self.queue.put_back(pending);
         }
