@@ -118,8 +118,7 @@ impl State {
             // Accepted before the limit was known: what it forbids need not be carried to upstream.
             self.queue.release(pending.envelope.size());
             let Pending { envelope, attempts, since, loss, unanswered } = pending;
-            let Some(envelope) = Arc::into_inner(envelope) else { continue };
-            match self.strip(envelope, &check) {
+            match self.strip(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
                     let envelope = Arc::new(rest);
                     self.queue.hold(envelope.size());
@@ -331,6 +330,12 @@ mod tests {
         state.reclaim_in_flight();
         let again = check_out(&mut state).unwrap();
         assert_eq!((again.attempts, again.loss), (1, Loss::Internal));
+        // The fallen carrier may still hold it when a limit takes it out.
+        state.reclaim_in_flight();
+        state.limits.update(&key(), "60:error:key", UNIX_EPOCH);
+        assert!(check_out(&mut state).is_none());
+        assert_eq!(again.envelope.items.len(), 1);
+        assert!(state.ledger.balances(0));
     }
 
     /// An error and a transaction in one envelope, plain.
