@@ -6,7 +6,7 @@ use super::Shared;
 use super::client::Outcome;
 use super::ledger::Loss;
 use super::reports::Report;
-use super::state::{Pending, State};
+use super::state::{IN_FLIGHT_TO_ONE, Pending, State};
 use super::verdict::{Verdict, judge};
 use crate::log;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use std::sync::atomic::AtomicU8;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
-/// Enough to hide a round trip of 100 ms at 40 envelopes a second; each connection costs memory.
-const IN_FLIGHT: usize = 4;
+/// Twice what one upstream may have in flight, so that one that hangs leaves room for another.
+const IN_FLIGHT: usize = 2 * IN_FLIGHT_TO_ONE;
 /// Between tries while draining: there is no later.
 const DRAIN_PAUSE: Duration = Duration::from_millis(100);
 

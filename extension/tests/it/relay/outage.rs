@@ -86,9 +86,7 @@ fn the_deadline_decides_when_to_give_up() {
 /// In tunnel mode, with two DSNs.
 #[test]
 fn one_upstreams_outage_holds_up_no_other() {
-    for (manner, patience) in
-        [(Manner::Refuse, SECOND), (Manner::ResetAfter, SECOND), (Manner::Stall, 3 * SECOND)]
-    {
+    for manner in [Manner::Refuse, Manner::ResetAfter, Manner::Stall] {
         isolated(move || async move {
             let well = Hostile::start(false).await;
             let bench =
@@ -102,16 +100,14 @@ fn one_upstreams_outage_holds_up_no_other() {
                 assert_eq!(tunnel(TUNNEL, &troubled, marker).await, 200);
             }
             // Before the outage is known, and after.
-            let start = Instant::now();
-            for (round, within) in [patience, AT_ONCE].into_iter().enumerate() {
+            for round in 0..2 {
                 let sent = markers(&format!("round-{round}"), 10);
                 for marker in &sent {
                     assert_eq!(tunnel(TUNNEL, &healthy, marker).await, 200);
                 }
-                well.takes(&sent, within).await;
+                well.takes(&sent, AT_ONCE).await;
                 bench.log().wait_for("could not take", 3 * SECOND).await;
             }
-            eprintln!("beside {manner:?}: 20 envelopes in {:?}", start.elapsed());
             bench.upstream.heal().await;
             bench.upstream.takes(&stuck, 8 * SECOND).await;
             let (books, _) = bench.shut_down().await;
