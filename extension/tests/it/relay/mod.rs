@@ -2,4 +2,5 @@
 
 mod bench;
 mod freeze;
+mod limits;
 mod outage;
