@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
+/// Upstream's wishes beyond this are nonsense, or nobody's plan for an environment that lives for hours.
+const LONGEST_WISH: Duration = Duration::from_mins(10);
 
 /// The pause after failures in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,12 @@ pub(super) struct Backoff {
 impl Backoff {
     /// Another failure. `jitter` is between 0 and 1; `at_least` is what upstream asked for.
     pub(super) fn failed(&mut self, now: Instant, jitter: f64, at_least: Option<Duration>) {
+        let at_least = at_least.map(|wish| wish.min(LONGEST_WISH));
+        if let Some(left) = self.pause(now) {
+            // It was under way when another failed: the same trouble, seen twice.
+            self.until = now.checked_add(left.max(at_least.unwrap_or_default()));
+            return;
+        }
         let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
         let pause = doubled.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0).max(at_least.unwrap_or_default());
         self.failed_for(now, pause);
@@ -46,10 +54,13 @@ mod tests {
         let now = Instant::now();
         let mut backoff = Backoff::default();
         let mut pauses = Vec::new();
+        let mut now = now;
         for _ in 0..40 {
             backoff.failed(now, 1.0, None);
             pauses.push(backoff.pause(now).unwrap());
+            now += LONGEST;
         }
+        backoff.failed(now, 1.0, None);
         assert_eq!(pauses[0], FIRST);
         assert_eq!(pauses[1], FIRST * 2);
         assert_eq!(pauses[39], LONGEST);
@@ -66,5 +77,19 @@ mod tests {
         assert_eq!(backoff.pause(now + FIRST), None);
         backoff.failed(now, 0.0, Some(Duration::from_mins(1)));
         assert_eq!(backoff.pause(now), Some(Duration::from_mins(1)));
+        backoff.failed(now, 0.0, Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(backoff.pause(now), Some(LONGEST_WISH), "no wish ends the pause or lasts for ever");
+    }
+
+    #[test]
+    fn what_fails_at_the_same_time_is_one_failure() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        for _ in 0..4 {
+            backoff.failed(now, 1.0, None);
+        }
+        assert_eq!(backoff.pause(now), Some(FIRST));
+        backoff.failed(now + FIRST, 1.0, None);
+        assert_eq!(backoff.pause(now + FIRST), Some(FIRST * 2));
     }
 }

@@ -6,7 +6,7 @@ use super::Shared;
 use super::client::Outcome;
 use super::ledger::Loss;
 use super::reports::Report;
-use super::state::{Pending, State};
+use super::state::{IN_FLIGHT_TO_ONE, Pending, State};
 use super::verdict::{Verdict, judge};
 use crate::log;
 use std::sync::Arc;
@@ -14,10 +14,8 @@ use std::sync::atomic::AtomicU8;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
-/// Enough to hide a round trip of 100 ms at 40 envelopes a second; each connection costs memory.
-const IN_FLIGHT: usize = 4;
-/// An envelope that upstream answers with 5xx so often is the envelope's fault, not upstream's.
-const MAX_ATTEMPTS: u8 = 10;
+/// Twice what one upstream may have in flight, so that one that hangs leaves room for another.
+const IN_FLIGHT: usize = 2 * IN_FLIGHT_TO_ONE;
 /// Between tries while draining: there is no later.
 const DRAIN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,15 +35,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
         tokio::select! {
             Some(joined) = tries.join_next() => match joined {
                 Ok((load, outcome)) => settle(&shared, load, &outcome),
-                Err(error) => {
-                    log::error("a delivery came to grief", &[("error", &error)]);
-                    if tries.is_empty() {
-                        shared.state().reclaim_in_flight();
-                    }
-                }
+                Err(error) => log::error("a delivery came to grief", &[("error", &error)]),
             },
             () = shared.wake.notified() => {}
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+        }
+        if tries.is_empty() {
+            // What is in flight and carried by nobody has lost its carrier.
+            shared.state().reclaim_in_flight();
         }
     }
 }
@@ -62,8 +59,12 @@ fn start(shared: &Arc<Shared>, tries: &mut JoinSet<(Load, Outcome)>) -> Option<D
                 None => break,
             },
         };
+        #[cfg(test)]
+        tests::trip(&load, tests::PUMP);
         let shared = Arc::clone(shared);
         tries.spawn(async move {
+            #[cfg(test)]
+            tests::trip(&load, tests::CARRIER);
             let outcome = match &load {
                 Load::Envelope(pending) => shared.client.send(&pending.envelope, &pending.unanswered).await,
                 // Of a report nobody keeps books.
@@ -126,7 +127,8 @@ fn settle_envelope(state: &mut State, pending: Pending, verdict: Verdict) {
                     backoff.failed(clock, jitter(), after);
                 }
             });
-            if loss == Loss::Upstream && pending.attempts >= MAX_ATTEMPTS {
+            // At the end the deadline decides: upstream may be well again a moment before it.
+            if loss == Loss::Upstream && pending.is_hopeless() && !draining {
                 state.give_up(&pending, loss);
             } else {
                 state.put_back(pending, loss);
@@ -157,4 +159,87 @@ fn jitter() -> f64 {
     use std::hash::BuildHasher as _;
     let random = std::hash::RandomState::new().hash_one(Instant::now());
     f64::from((random >> 32) as u32) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Overrides, Upstream};
+    use crate::relay::envelope::{Envelope, sample};
+    use crate::relay::{Ledger, Relay};
+    use crate::wire::ItemKind;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    pub(super) const CARRIER: &str = "/carrier";
+    pub(super) const PUMP: &str = "/pump";
+    const ALWAYS: &str = "/carrier/always";
+
+    /// Where a test wants a task to panic: by the envelope's path, and the first time only.
+    pub(super) fn trip(load: &Load, task: &str) {
+        static TRIPPED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+        let Load::Envelope(pending) = load else { return };
+        let path = &*pending.envelope.path;
+        let times = &TRIPPED[usize::from(task == PUMP)];
+        assert!(path != task || times.fetch_add(1, Ordering::Relaxed) > 0, "tripped once");
+        assert!(path != ALWAYS || task == PUMP, "tripped again");
+    }
+
+    /// Answers every request with 200, some time after.
+    async fn upstream() -> Arc<Upstream> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                    }
+                });
+            }
+        });
+        Arc::new(Upstream::parse(&url).unwrap())
+    }
+
+    async fn deliver(paths: &[&str]) -> Ledger {
+        let upstream = upstream().await;
+        let (config, _) = Config::read(|_| None, Overrides::default());
+        let relay = Relay::start(&config);
+        for path in paths {
+            let (upstream, path) = (Arc::clone(&upstream), (*path).to_owned());
+            let _ = relay.accept(Envelope { upstream, path, ..sample(ItemKind::Event, 10) });
+        }
+        let emptied = tokio::time::timeout(Duration::from_secs(5), async {
+            while relay.backlog().envelopes > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        emptied.await.expect("something is stuck");
+        relay.ledger()
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_panics_is_made_again() {
+        // The others are still under way when it falls.
+        let ledger = deliver(&["/fine", CARRIER, "/fine"]).await;
+        assert_eq!((ledger.accepted, ledger.delivered, ledger.dropped()), (3, 3, 0));
+    }
+
+    #[tokio::test]
+    async fn a_pump_that_panics_goes_on_where_it_was() {
+        // It falls while it holds the state, and takes a try that is under way along.
+        let ledger = deliver(&["/fine", PUMP, "/fine"]).await;
+        assert_eq!((ledger.accepted, ledger.delivered, ledger.dropped()), (3, 3, 0));
+        assert_eq!(ledger.unanswered, 0, "the try had not begun");
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_always_panics_ends_and_holds_up_no_other() {
+        let ledger = deliver(&[ALWAYS, "/fine", "/fine"]).await;
+        assert_eq!((ledger.delivered, ledger.dropped_for(Loss::Internal)), (2, 1));
+        assert!(ledger.balances(0));
+    }
 }

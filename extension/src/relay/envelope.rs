@@ -9,8 +9,8 @@ use std::sync::Arc;
 /// What is held for an envelope beside its body: queue slot, items, headers with their values.
 const OVERHEAD: usize = 1024;
 
-/// An accepted envelope, or a request of another kind that goes the same way. Its body is held once.
-#[derive(Debug)]
+/// An accepted envelope, or a request of another kind that goes the same way. Its body is held once, by all clones.
+#[derive(Clone, Debug)]
 pub struct Envelope {
     /// Where it goes.
     pub upstream: Arc<Upstream>,

@@ -25,6 +25,19 @@ pub(super) struct Pending {
     pub(super) unanswered: Arc<AtomicU8>,
 }
 
+/// An envelope that upstream answers with 5xx so often is the envelope's fault, not upstream's.
+const MAX_ATTEMPTS: u8 = 10;
+
+impl Pending {
+    /// Whether it was tried so often that it is itself the trouble.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.attempts >= MAX_ATTEMPTS
+    }
+}
+
+/// Enough to hide a round trip of 100 ms at 40 envelopes a second; each connection costs memory.
+pub(super) const IN_FLIGHT_TO_ONE: usize = 4;
+
 /// The state behind the relay's lock.
 #[derive(Debug)]
 pub(super) struct State {
@@ -96,9 +109,10 @@ impl State {
             let (outages, in_flight, draining) = (&self.outages, &self.in_flight, self.draining);
             let pending = self.queue.pop_where(|pending| {
                 let upstream = &pending.envelope.upstream;
-                let probed = || in_flight.iter().any(|p| p.envelope.upstream == *upstream);
-                !outages.has(upstream)
-                    || (outages.pause(upstream, clock).is_none() && (draining || !probed()))
+                let others = in_flight.iter().filter(|p| p.envelope.upstream == *upstream).count();
+                let paused = || outages.pause(upstream, clock).is_some();
+                let most = if draining || !outages.has(upstream) { IN_FLIGHT_TO_ONE } else { 1 };
+                others < most && !paused()
             })?;
             let check = self.limits.check(&pending.envelope.key, &pending.envelope.items, now);
             if check.keeps_all() {
@@ -108,8 +122,7 @@ impl State {
             // Accepted before the limit was known: what it forbids need not be carried to upstream.
             self.queue.release(pending.envelope.size());
             let Pending { envelope, attempts, since, loss, unanswered } = pending;
-            let Some(envelope) = Arc::into_inner(envelope) else { continue };
-            match self.strip(envelope, &check) {
+            match self.strip(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
                     let envelope = Arc::new(rest);
                     self.queue.hold(envelope.size());
@@ -152,8 +165,13 @@ impl State {
         self.reports_in_flight = 0;
         for mut pending in std::mem::take(&mut self.in_flight) {
             self.doubt(&pending);
+            if pending.is_hopeless() {
+                // What breaks its carrier each time cannot do so for ever.
+                self.queue.release(pending.envelope.size());
+                self.lose(&pending.envelope, Loss::Internal);
+                continue;
+            }
             pending.loss = Loss::Internal;
-            // Counted like an answer of upstream's, so that what breaks the carrier cannot do so for ever.
             pending.attempts = pending.attempts.saturating_add(1);
             self.queue.put_back(pending);
         }
@@ -316,6 +334,12 @@ mod tests {
         state.reclaim_in_flight();
         let again = check_out(&mut state).unwrap();
         assert_eq!((again.attempts, again.loss), (1, Loss::Internal));
+        // The fallen carrier may still hold it when a limit takes it out.
+        state.reclaim_in_flight();
+        state.limits.update(&key(), "60:error:key", UNIX_EPOCH);
+        assert!(check_out(&mut state).is_none());
+        assert_eq!(again.envelope.items.len(), 1);
+        assert!(state.ledger.balances(0));
     }
 
     /// An error and a transaction in one envelope, plain.

@@ -26,6 +26,8 @@ pub(super) fn judge(reply: &Result<Reply, SendError>) -> Verdict {
         // Sentry has decided, counted it, and said for how long. A 429 that says nothing is a proxy's.
         429 if reply.rate_limits.is_some() || reply.retry_after.is_some() => Verdict::Rejected,
         429 => Verdict::Again { loss: Loss::RateLimit, after: None },
+        // Only a proxy on the way says 407, and Sentry has seen nothing.
+        407 => Verdict::Again { loss: Loss::Network, after: None },
         408 | 500..=599 => Verdict::Again { loss: Loss::Upstream, after: reply.retry_after },
         _ => Verdict::Rejected,
     }
@@ -48,8 +50,9 @@ mod tests {
         for status in [408, 500, 502, 503, 504] {
             assert_eq!(verdict(status), Verdict::Again { loss: Loss::Upstream, after }, "{status}");
         }
-        let failed = judge(&Err(SendError::TimedOut));
-        assert_eq!(failed, Verdict::Again { loss: Loss::Network, after: None });
+        for unseen in [verdict(407), judge(&Err(SendError::TimedOut))] {
+            assert_eq!(unseen, Verdict::Again { loss: Loss::Network, after: None });
+        }
     }
 
     #[test]

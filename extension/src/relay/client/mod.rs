@@ -110,8 +110,12 @@ impl Client {
     pub(super) async fn send(&self, envelope: &Envelope, unanswered: &AtomicU8) -> Outcome {
         let upstream = &envelope.upstream;
         let exchange = self.exchange(upstream, || self.request(envelope), unanswered);
-        let exchanged = within(self.timeout, exchange).await;
-        let (response, sender) = exchanged.ok_or(SendError::TimedOut).flatten()?;
+        let Some(exchanged) = within(self.timeout, exchange).await else {
+            // Idle connections may lead into the same nothing, and each would cost a time-out of its own.
+            self.pool.forget(upstream);
+            return Err(SendError::TimedOut);
+        };
+        let (response, sender) = exchanged?;
         let reply = read_head(&response);
         // Upstream has decided; what it adds decides over the connection only, also where time is up.
         if read_over(response).await {

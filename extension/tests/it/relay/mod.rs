@@ -1,1 +1,6 @@
 //! Delivery as upstream and the function see it.
+
+mod bench;
+mod freeze;
+mod limits;
+mod outage;

@@ -34,3 +34,9 @@ pub async fn post(to: SocketAddr, body: String) -> StatusCode {
 pub async fn report(to: SocketAddr, marker: &str) -> StatusCode {
     post(to, error_of(marker, 2000)).await
 }
+
+/// Posts an error through the tunnel, as browsers and Node do: the envelope says where it goes.
+pub async fn tunnel(to: SocketAddr, dsn: &str, marker: &str) -> StatusCode {
+    let body = error_of(marker, 200).replacen("{}", &format!("{{\"dsn\":\"{dsn}\"}}"), 1);
+    http::request(to, Method::POST, "/envelope", &[], body).await.unwrap().0
+}

@@ -23,10 +23,18 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let number = *shared.connections.borrow();
         shared.connections.send_modify(|connections| *connections += 1);
         let (shared, mut cuts) = (Arc::clone(&shared), shared.cuts.subscribe());
+        // Another handle of the same socket, for the end that is not the conversation's own.
+        let stream = stream.into_std().unwrap();
+        let handle = TcpStream::from_std(stream.try_clone().unwrap()).unwrap();
+        let stream = TcpStream::from_std(stream).unwrap();
         tokio::spawn(async move {
             tokio::select! {
                 () = converse(stream, number, &shared) => {}
-                _ = cuts.changed() => {}
+                _ = cuts.changed() => {
+                    if cuts.borrow().reset {
+                        reset(&handle);
+                    }
+                }
             }
         });
     }

@@ -93,12 +93,18 @@ struct Server {
     _fillers: Vec<TcpStream>,
 }
 
+/// How all connections end.
+#[derive(Default)]
+struct Cut {
+    reset: bool,
+}
+
 struct Shared {
     good: Option<TestTls>,
     bad: Option<TestTls>,
     manner: watch::Sender<Manner>,
-    /// How often all connections were cut.
-    cuts: watch::Sender<usize>,
+    /// Ends all connections.
+    cuts: watch::Sender<Cut>,
     connections: watch::Sender<usize>,
     arrivals: watch::Sender<Vec<Arrival>>,
     /// Requests of which a part was read.
@@ -206,9 +212,15 @@ impl Hostile {
         waited.unwrap_or_else(|_| panic!("{} is not free", self.address))
     }
 
-    /// Closes all connections, with RST where something is unread.
+    /// Closes all connections.
     pub fn cut(&self) {
-        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+        self.shared.cuts.send_replace(Cut { reset: false });
+    }
+
+    /// Resets all connections; they are gone when this returns.
+    pub async fn reset(&self) {
+        self.shared.cuts.send_replace(Cut { reset: true });
+        tokio::task::yield_now().await;
     }
 
     /// Waits until every connection is closed.

@@ -1,0 +1,84 @@
+//! An extension between a scripted Lambda and a misbehaving upstream, and its books at the end.
+
+use crate::support::{
+    extension::Extension,
+    hostile::Hostile,
+    lambda_api::LambdaApi,
+    log::Log,
+    sdk::{KEY, TUNNEL, report},
+};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// The test has to be in a network of its own.
+pub struct Bench {
+    pub upstream: Hostile,
+    pub api: LambdaApi,
+    pub extension: Extension,
+    asked: usize,
+}
+
+/// What the ledger says at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Books {
+    pub accepted: u64,
+    pub delivered: u64,
+    pub rejected: u64,
+    pub dropped: u64,
+    pub unanswered: u64,
+}
+
+impl Bench {
+    pub async fn start(env: &[(&str, &str)]) -> Self {
+        let upstream = Hostile::start(false).await;
+        let dsn = upstream.dsn("127.0.0.1", KEY);
+        Self::with(upstream, &[&[("SENTRY_DSN", &*dsn)], env].concat()).await
+    }
+
+    /// With an upstream that `env` has to name.
+    pub async fn with(upstream: Hostile, env: &[(&str, &str)]) -> Self {
+        let api = LambdaApi::start().await;
+        let extension = Extension::in_lambda(&api, &[&[("SENTRY_EXTENSION_LOG", "debug")], env].concat());
+        api.asked(1).await;
+        Self { upstream, api, extension, asked: 1 }
+    }
+
+    pub fn log(&self) -> Log {
+        self.extension.log.clone()
+    }
+
+    /// The function reports errors with these markers.
+    pub async fn reports(&self, markers: &[String]) {
+        for marker in markers {
+            assert_eq!(report(TUNNEL, marker).await, 200);
+        }
+    }
+
+    /// An invocation that reports errors with these markers; returns the time from INVOKE to the next `/next`.
+    pub async fn invoke(&mut self, markers: &[String]) -> Duration {
+        let start = Instant::now();
+        self.api.invoke();
+        self.reports(markers).await;
+        self.asked += 1;
+        self.api.asked(self.asked).await;
+        start.elapsed()
+    }
+
+    /// SHUTDOWN with two seconds to go. The upstream is given back for questions.
+    pub async fn shut_down(self) -> (Books, Hostile) {
+        let log = self.log();
+        self.api.shutdown("spindown", 2 * SECOND);
+        let [accepted, delivered, rejected, dropped] = self.extension.books(2 * SECOND).await;
+        let line = log.wait_for("\"envelopes\"", Duration::ZERO).await;
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let unanswered = line["unanswered"].as_str().unwrap().parse().unwrap();
+        (Books { accepted, delivered, rejected, dropped, unanswered }, self.upstream)
+    }
+}
+
+/// `prefix-0`, `prefix-1`, …
+pub fn markers(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{prefix}-{n}")).collect()
+}
