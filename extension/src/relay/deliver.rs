@@ -8,6 +8,7 @@ use super::ledger::Loss;
 use super::reports::Report;
 use super::state::{IN_FLIGHT_TO_ONE, Pending, State};
 use super::verdict::{Verdict, judge};
+use crate::config::Upstream;
 use crate::log;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
@@ -85,7 +86,7 @@ fn settle(shared: &Shared, load: Load, outcome: &Outcome) {
         Load::Envelope(pending) => {
             tell(&pending, outcome, verdict);
             learn(&mut state, &pending, outcome);
-            settle_envelope(&mut state, pending, verdict);
+            settle_envelope(&mut state, pending, outcome, verdict);
         }
         Load::Report(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
@@ -106,19 +107,27 @@ fn learn(state: &mut State, pending: &Pending, outcome: &Outcome) {
     }
 }
 
-fn settle_envelope(state: &mut State, pending: Pending, verdict: Verdict) {
+fn settle_envelope(state: &mut State, pending: Pending, outcome: &Outcome, verdict: Verdict) {
     let upstream = Arc::clone(&pending.envelope.upstream);
     match verdict {
         Verdict::Delivered => {
-            state.outages.succeeded(&upstream);
+            recovered(state, &upstream);
             state.reports.delivered(&pending.envelope);
             state.check_in(&pending, |ledger| ledger.delivered += 1);
         }
         Verdict::Rejected => {
-            state.outages.succeeded(&upstream);
+            recovered(state, &upstream);
             state.check_in(&pending, |ledger| ledger.rejected += 1);
         }
+        Verdict::Anew => state.put_back(pending, Loss::Network),
         Verdict::Again { loss, after } => {
+            if !state.outages.has(&upstream) {
+                let why = answer(outcome);
+                log::warn(
+                    "upstream is in trouble: envelopes wait",
+                    &[("upstream", &upstream), ("answer", &why)],
+                );
+            }
             let (clock, draining) = (Instant::now(), state.draining());
             state.outages.failed(&upstream, |backoff| {
                 if draining {
@@ -137,6 +146,14 @@ fn settle_envelope(state: &mut State, pending: Pending, verdict: Verdict) {
     }
 }
 
+/// One line for the end of an outage, as there was one for its beginning.
+fn recovered(state: &mut State, upstream: &Arc<Upstream>) {
+    if state.outages.has(upstream) {
+        state.outages.succeeded(upstream);
+        log::info("upstream is well again", &[("upstream", upstream)]);
+    }
+}
+
 fn tell(pending: &Pending, outcome: &Outcome, verdict: Verdict) {
     if !log::enabled(log::Level::Debug) {
         return;
@@ -144,14 +161,22 @@ fn tell(pending: &Pending, outcome: &Outcome, verdict: Verdict) {
     let what = match verdict {
         Verdict::Delivered => "delivered",
         Verdict::Rejected => "upstream rejected an envelope",
+        Verdict::Anew => "a freeze interrupted a delivery",
         Verdict::Again { .. } => "upstream could not take an envelope",
     };
-    let answer: &dyn std::fmt::Display = match outcome {
-        Ok(reply) => &reply.status,
-        Err(error) => error,
-    };
-    let envelope = &pending.envelope;
-    log::debug(what, &[("upstream", &envelope.upstream), ("project", &envelope.project), ("answer", answer)]);
+    let (envelope, answer) = (&pending.envelope, answer(outcome));
+    log::debug(
+        what,
+        &[("upstream", &envelope.upstream), ("project", &envelope.project), ("answer", &answer)],
+    );
+}
+
+/// The status, or why there is none.
+fn answer(outcome: &Outcome) -> String {
+    match outcome {
+        Ok(reply) => reply.status.to_string(),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// Between 0 and 1, so that many environments do not come back in step.

@@ -1,29 +1,44 @@
 //! A bound on waiting that counts waking time alone. In a freeze nobody waits: what came meanwhile lies in the
 //! socket, and would be thrown away, and sent again, by a time-out that fires at the moment of the thaw.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
 
 /// Between two looks at the clock.
 const SLICE: Duration = Duration::from_millis(100);
 /// A slice that is so much too long was interrupted by a freeze. A starved process is late too, but less.
 const FROZEN: Duration = Duration::from_millis(250);
+/// After a freeze the other side's answer is at hand, or the connection is dead and nobody will say so.
+const AFTER_FREEZE: Duration = Duration::from_millis(750);
 
-/// Waits for some work at most so long; `None`: it took longer.
-pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+/// Why the work was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    /// It took longer than the limit.
+    TimedOut,
+    /// A freeze came in between, and soon after it there was still no end: that says nothing about the other side.
+    Frozen,
+}
+
+/// Waits for some work at most so long.
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
     tokio::pin!(work);
-    let mut left = limit;
+    let (mut left, mut late) = (limit, Late::TimedOut);
     while !left.is_zero() {
         let slice = left.min(SLICE);
-        let begun = Instant::now();
+        let (begun, wall) = (Instant::now(), SystemTime::now());
         if let Ok(done) = timeout(slice, work.as_mut()).await {
-            return Some(done);
+            return Ok(done);
         }
-        if begun.elapsed() < slice + FROZEN {
+        // The monotonic clock may stand still in a freeze; the other may be set back meanwhile.
+        let passed = begun.elapsed().max(wall.elapsed().unwrap_or_default());
+        if passed < slice + FROZEN {
             left -= slice;
+        } else {
+            (left, late) = (left.min(AFTER_FREEZE), Late::Frozen);
         }
     }
-    None
+    Err(late)
 }
 
 #[cfg(test)]
@@ -34,7 +49,7 @@ mod tests {
     async fn time_passes_awake_only() {
         let start = Instant::now();
         let limit = Duration::from_millis(120);
-        assert_eq!(within(limit, std::future::pending::<()>()).await, None);
+        assert_eq!(within(limit, std::future::pending::<()>()).await, Err(Late::TimedOut));
         assert!(start.elapsed() >= limit);
         // The whole process stands still for longer than the limit, and the work needs a moment more.
         let work = async {
@@ -42,6 +57,17 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(20)).await;
             "done"
         };
-        assert_eq!(within(limit, work).await, Some("done"));
+        assert_eq!(within(limit, work).await, Ok("done"));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_end_soon_after_a_freeze_is_told_from_a_time_out() {
+        let start = Instant::now();
+        let work = async {
+            std::thread::sleep(SLICE + FROZEN);
+            std::future::pending::<()>().await;
+        };
+        assert_eq!(within(Duration::from_mins(1), work).await, Err(Late::Frozen));
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
 }

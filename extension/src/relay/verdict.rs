@@ -2,6 +2,7 @@
 
 use super::client::{Reply, SendError};
 use super::ledger::Loss;
+use super::patience::Late;
 use std::time::Duration;
 
 /// What becomes of an envelope after a try.
@@ -11,6 +12,8 @@ pub(super) enum Verdict {
     Delivered,
     /// Upstream does not want it, now or ever.
     Rejected,
+    /// The try came to nothing, and upstream had no part in it: another, at once, on a fresh connection.
+    Anew,
     /// Another try may do; if there is none, this is why it was lost.
     Again {
         loss: Loss,
@@ -20,7 +23,11 @@ pub(super) enum Verdict {
 }
 
 pub(super) fn judge(reply: &Result<Reply, SendError>) -> Verdict {
-    let Ok(reply) = reply else { return Verdict::Again { loss: Loss::Network, after: None } };
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(SendError::Late(Late::Frozen)) => return Verdict::Anew,
+        Err(_) => return Verdict::Again { loss: Loss::Network, after: None },
+    };
     match reply.status {
         200..=299 => Verdict::Delivered,
         // Sentry has decided, counted it, and said for how long. A 429 that says nothing is a proxy's.
@@ -50,7 +57,8 @@ mod tests {
         for status in [408, 500, 502, 503, 504] {
             assert_eq!(verdict(status), Verdict::Again { loss: Loss::Upstream, after }, "{status}");
         }
-        for unseen in [verdict(407), judge(&Err(SendError::TimedOut))] {
+        assert_eq!(judge(&Err(SendError::Late(Late::Frozen))), Verdict::Anew);
+        for unseen in [verdict(407), judge(&Err(SendError::Late(Late::TimedOut)))] {
             assert_eq!(unseen, Verdict::Again { loss: Loss::Network, after: None });
         }
     }

@@ -10,7 +10,7 @@ mod tls;
 pub(crate) use connect::{Sender, handshake};
 
 use super::envelope::Envelope;
-use super::patience::within;
+use super::patience::{Late, within};
 use crate::config::{Config, Proxies, Scheme, Upstream};
 use bytes::Bytes;
 use connect::ConnectError;
@@ -53,7 +53,7 @@ pub(super) enum SendError {
     Request(hyper::http::Error),
     /// A forwarded request's answer broke off or is too large.
     Body(Box<dyn error::Error + Send + Sync>),
-    TimedOut,
+    Late(Late),
 }
 
 impl fmt::Display for SendError {
@@ -66,7 +66,8 @@ impl fmt::Display for SendError {
             },
             Self::Request(error) => error.fmt(f),
             Self::Body(error) => error.fmt(f),
-            Self::TimedOut => f.write_str("timed out"),
+            Self::Late(Late::TimedOut) => f.write_str("timed out"),
+            Self::Late(Late::Frozen) => f.write_str("the environment was frozen meanwhile"),
         }
     }
 }
@@ -110,12 +111,12 @@ impl Client {
     pub(super) async fn send(&self, envelope: &Envelope, unanswered: &AtomicU8) -> Outcome {
         let upstream = &envelope.upstream;
         let exchange = self.exchange(upstream, || self.request(envelope), unanswered);
-        let Some(exchanged) = within(self.timeout, exchange).await else {
+        let exchanged = within(self.timeout, exchange).await;
+        if exchanged.is_err() {
             // Idle connections may lead into the same nothing, and each would cost a time-out of its own.
             self.pool.forget(upstream);
-            return Err(SendError::TimedOut);
-        };
-        let (response, sender) = exchanged?;
+        }
+        let (response, sender) = exchanged.map_err(SendError::Late).flatten()?;
         let reply = read_head(&response);
         // Upstream has decided; what it adds decides over the connection only, also where time is up.
         if read_over(response).await {
@@ -138,7 +139,7 @@ impl Client {
             self.pool.put(Arc::clone(upstream), sender);
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        within(self.timeout, exchange).await.ok_or(SendError::TimedOut).flatten()
+        within(self.timeout, exchange).await.map_err(SendError::Late).flatten()
     }
 
     fn request(&self, envelope: &Envelope) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
