@@ -1,6 +1,7 @@
 //! One cell of the matrix: an extension under the scripted Lambda, an upstream with one fault, and what must hold.
 
 use crate::support::{
+    deliveries,
     extension::Extension,
     hostile::{Hostile, Manner},
     lambda_api::LambdaApi,
@@ -137,11 +138,7 @@ impl Cell {
 
     /// Waits until the extension, too, knows of so many deliveries: then their connection is free again.
     pub async fn delivered(&self, enough: usize) {
-        let deadline = Instant::now() + RECOVERY;
-        while self.extension.log.text().matches("\"message\":\"delivered\"").count() < enough {
-            assert!(Instant::now() < deadline, "{}", self.extension.log.text());
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        deliveries::known(&self.extension.log, enough, RECOVERY).await;
     }
 
     fn is_refused(&self, marker: &str) -> bool {

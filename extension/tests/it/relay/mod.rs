@@ -4,3 +4,4 @@ mod bench;
 mod freeze;
 mod limits;
 mod outage;
+mod proxies;

@@ -1,6 +1,7 @@
 //! What the tests stand on: the peers of the extension, and the tools that `ci/test` installs.
 
 pub mod case;
+pub mod deliveries;
 pub mod emulation;
 pub mod envelope;
 pub mod extension;
@@ -10,6 +11,7 @@ pub mod http;
 pub mod lambda_api;
 pub mod log;
 pub mod netns;
+pub mod proxy;
 pub mod resolver;
 pub mod rie;
 pub mod sdk;

@@ -11,7 +11,7 @@ pub struct TestTls {
 }
 
 impl TestTls {
-    /// A new authority; its certificate covers `localhost`, 127.0.0.1 and `::1`.
+    /// A new authority; its certificate covers loopback, `upstream.test` and 10.99.0.1.
     pub fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -21,7 +21,7 @@ impl TestTls {
         let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
         let issuer = Issuer::new(authority, authority_key);
 
-        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let names = ["localhost", "127.0.0.1", "::1", "upstream.test", "10.99.0.1"].map(str::to_owned);
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));

@@ -135,6 +135,10 @@ impl Hostile {
         upstream
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn port(&self) -> u16 {
         self.address.port()
     }

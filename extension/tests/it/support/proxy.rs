@@ -1,0 +1,118 @@
+//! A proxy, as corporate networks have them: `CONNECT` for https, absolute addresses for http. Whatever name it is asked
+//! for, it connects to the one upstream of the test.
+
+use super::hostile::header;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+
+/// How the proxy treats what comes from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    Open,
+    /// Refuses with this status.
+    Refused(u16),
+    /// Takes the connection, and says nothing.
+    Hangs,
+}
+
+/// The first line of what it was asked, and the credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub line: String,
+    pub authorization: Option<String>,
+}
+
+/// The proxy. It ends when it is dropped.
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: AbortHandle,
+}
+
+struct Shared {
+    upstream: SocketAddr,
+    passage: Mutex<Passage>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+impl Proxy {
+    pub async fn start(upstream: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared =
+            Arc::new(Shared { upstream, passage: Mutex::new(Passage::Open), asked: Mutex::default() });
+        let serving = Arc::clone(&shared);
+        let server = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = Arc::clone(&serving);
+                connections.spawn(async move {
+                    // Whoever goes away early is free to.
+                    let _ = pass(stream, &shared).await;
+                });
+            }
+        });
+        Self { address, shared, server: server.abort_handle() }
+    }
+
+    /// Host and port, for the environment variables.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn set(&self, passage: Passage) {
+        *self.shared.passage.lock().unwrap() = passage;
+    }
+
+    /// All that was asked so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.shared.asked.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn pass(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let mut buffer = Vec::new();
+    let end = loop {
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        if client.read_buf(&mut buffer).await? == 0 {
+            return Ok(());
+        }
+    };
+    let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+    let line = head.lines().next().unwrap_or_default().to_owned();
+    let authorization = header(&head, "proxy-authorization").map(str::to_owned);
+    shared.asked.lock().unwrap().push(Asked { line: line.clone(), authorization });
+    let passage = *shared.passage.lock().unwrap();
+    match passage {
+        Passage::Open => {}
+        Passage::Refused(status) => {
+            let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
+            return client.write_all(answer.as_bytes()).await;
+        }
+        Passage::Hangs => return std::future::pending().await,
+    }
+    let mut upstream = TcpStream::connect(shared.upstream).await?;
+    if line.starts_with("CONNECT ") {
+        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+        upstream.write_all(&buffer[end + 4..]).await?;
+    } else {
+        // The upstream of the tests does not mind an absolute address.
+        upstream.write_all(&buffer).await?;
+    }
+    copy_bidirectional(&mut client, &mut upstream).await.map(drop)
+}
