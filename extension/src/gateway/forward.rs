@@ -6,21 +6,27 @@ use super::refusal::Refusal;
 use super::routes::folded;
 use super::sender;
 use super::visit::Visit;
+use crate::wire::decode;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method, Request, StatusCode};
+use std::convert::Infallible;
 use std::time::Instant;
 
-/// Relay's bound for forwarded bodies.
+/// Relay's bound for forwarded bodies, as they came and decoded.
 const MAX_BODY: usize = 20 << 20;
 
 /// Forwards a request.
 pub(super) async fn take(visit: &Visit<'_>, body: &mut Incoming) -> Result<Answer, Refusal> {
     let config = visit.config;
     let upstream = sender::upstream(config, None)?;
-    let taken = visit.take(body, MAX_BODY.min(config.buffer)).await?;
+    let encoding = visit.encoding()?;
+    let limit = MAX_BODY.min(config.buffer);
+    let taken = visit.take(body, limit).await?;
+    // It goes on as it came; but what would burst upstream stays here.
+    decode(encoding, &taken.bytes, limit, |_| Ok::<(), Infallible>(()))?;
     let path = folded(visit.head.uri.path_and_query().map_or("/", |path| path.as_str()));
     let request = Request::builder().method(visit.head.method.clone()).uri(path);
     let mut request = request

@@ -48,3 +48,19 @@ impl Patience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{pending, ready};
+
+    #[tokio::test]
+    async fn it_runs_out_and_can_be_earned() {
+        let started = Instant::now();
+        let mut patience = Patience::new(1);
+        assert_eq!(patience.wait(ready(7)).await, Some(7));
+        patience.extend(1);
+        assert_eq!(patience.wait(pending::<()>()).await, None);
+        assert!(started.elapsed() >= 2 * TICK, "{:?}", started.elapsed());
+    }
+}

@@ -9,7 +9,6 @@ use super::sender::{self, Sender};
 use crate::config::{Config, Dsn};
 use crate::relay::{Acceptance, Envelope, Relay};
 use crate::wire::{Encoding, Item, Scanned, Scanner, decode};
-use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderValue};
@@ -34,7 +33,7 @@ pub(super) struct Sent<'a> {
     /// It came as an envelope: its content type is kept.
     pub(super) as_envelope: bool,
     pub(super) items: Vec<Item>,
-    pub(super) body: Bytes,
+    pub(super) body: Vec<u8>,
 }
 
 impl<'a> Visit<'a> {
@@ -78,7 +77,9 @@ impl<'a> Visit<'a> {
 
     /// Hands what was sent to the relay.
     pub(super) fn submit(&self, sent: Sent<'_>) -> Result<Acceptance, Refusal> {
-        let Sent { sender, dsn, encoding, as_envelope, items, body } = sent;
+        let Sent { sender, dsn, encoding, as_envelope, items, mut body } = sent;
+        // It may wait for long.
+        body.shrink_to_fit();
         let upstream = sender::upstream(self.config, dsn)?;
         let headers =
             headers::for_envelope(&self.head.headers, self.peer, &sender.auth, encoding, as_envelope)?;
@@ -90,7 +91,7 @@ impl<'a> Visit<'a> {
             headers: headers.into(),
             encoding,
             items: items.into(),
-            body,
+            body: body.into(),
         }))
     }
 
@@ -98,7 +99,7 @@ impl<'a> Visit<'a> {
     pub(super) fn submit_made(&self, sender: Sender, envelope: Vec<u8>) -> Result<Acceptance, Refusal> {
         let items = scan(Encoding::Identity, &envelope, usize::MAX)?.items;
         let encoding = Encoding::Identity;
-        self.submit(Sent { sender, dsn: None, encoding, as_envelope: false, items, body: envelope.into() })
+        self.submit(Sent { sender, dsn: None, encoding, as_envelope: false, items, body: envelope })
     }
 }
 

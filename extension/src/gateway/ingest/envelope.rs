@@ -41,7 +41,7 @@ pub(super) async fn take(
         event_id => (encoding, taken.bytes, event_id),
     };
     let (dsn, items) = (dsn.as_ref(), scanned.items);
-    let sent = Sent { sender, dsn, encoding, as_envelope: true, items, body: body.into() };
+    let sent = Sent { sender, dsn, encoding, as_envelope: true, items, body };
     Ok(answer::of(visit.submit(sent)?, answer::id(event_id.as_ref())))
 }
 

@@ -76,7 +76,12 @@ async fn the_rest_of_the_api_is_upstreams() {
 async fn forwarding_has_bounds() {
     let (recorder, extension, address) = start(&[("SENTRY_EXTENSION_TIMEOUT", "300ms")]).await;
     let large = vec![b'x'; (20 << 20) + 1];
-    assert_eq!(send(address, Method::POST, "/api/0/upload/", &[], large).await.status, 413);
+    let zipped = [("content-encoding", "gzip")];
+    let upload = "/api/0/upload/";
+    assert_eq!(send(address, Method::POST, upload, &zipped, gzip(&large)).await.status, 413);
+    assert_eq!(send(address, Method::POST, upload, &[], large).await.status, 413);
+    assert_eq!(send(address, Method::POST, upload, &zipped, "no gzip").await.status, 400);
+    assert_eq!(send(address, Method::POST, upload, &[("content-encoding", "x")], "").await.status, 415);
     recorder.answers(false);
     assert_eq!(send(address, Method::GET, "/api/0/slow/", &[], "").await.status, 504);
     drop(recorder);

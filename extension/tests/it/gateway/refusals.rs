@@ -5,6 +5,9 @@ use hyper::Method;
 
 const ENVELOPES: &str = "/api/42/envelope/";
 
+/// Status, path, headers and body.
+type Case<'a> = (u16, &'a str, Vec<(&'a str, &'a str)>, Vec<u8>);
+
 /// A body that must be refused for what it is.
 fn item(header: &str, payload: usize) -> Vec<u8> {
     [format!("{{}}\n{header}\n").into_bytes(), vec![b' '; payload]].concat()
@@ -125,8 +128,8 @@ async fn envelopes_that_are_none() {
         assert_eq!(answer.status, status, "{encoding} {start:?}: {}", answer.body);
         let error: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(error["detail"], *detail, "{start:?}");
-        let causes = error["causes"].to_string();
-        assert!(causes.contains(cause), "{start:?}: {causes}");
+        let listed = error["causes"].to_string();
+        assert!(listed.contains(cause), "{start:?}: {listed}");
     }
     setup.finish(0).await;
 }
@@ -145,7 +148,7 @@ async fn bodies_of_other_routes() {
     let key = format!("/api/42/unreal/{KEY}/");
     let security = "/api/42/security/";
     let attachments = "/api/42/events/f3d98fbd851e4cfeb5a6d4e45a253049/attachments/";
-    let cases: Vec<(u16, &str, Vec<(&str, &str)>, Vec<u8>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (400, "/api/42/store/", vec![signed], vec![]),
         (400, "/api/42/store/", vec![signed], b"{nonsense".to_vec()),
         (400, "/api/42/store/", vec![signed], b"{\"event_id\":\"nonsense\"}".to_vec()),
