@@ -134,3 +134,45 @@ async fn an_outage_is_nothing_to_bother_the_sdk_with() {
     setup.sentry.respond_with(|_| Reply::ok());
     setup.finish(3).await;
 }
+
+#[tokio::test]
+async fn upstreams_limits_reach_those_who_understand_them() {
+    let setup = Setup::new(&[]).await;
+    let auth = auth();
+    let signed = ("x-sentry-auth", &*auth);
+    setup
+        .sentry
+        .respond_with(|_| Reply::status(429).header("x-sentry-rate-limits", "60:error;monitor:key:quota"));
+    let envelope = "/api/42/envelope/";
+    assert_eq!(setup.post(envelope, &[signed], ENVELOPE).await.status, 200);
+    setup.arrives("event").await;
+    setup.sentry.respond_with(|_| Reply::ok());
+
+    // What upstream said is known a moment after it said it.
+    let limited = async {
+        loop {
+            let answer = setup.post(envelope, &[signed], ENVELOPE).await;
+            if answer.status != 200 {
+                return answer;
+            }
+        }
+    };
+    let limited = tokio::time::timeout(5 * SECOND, limited).await.expect("never limited");
+    assert_eq!(limited.status, 429);
+    assert!((55..=60).contains(&limited.header("retry-after").parse::<u32>().unwrap()));
+    assert!(limited.header("x-sentry-rate-limits").ends_with(":error;monitor:key:quota"), "{limited:?}");
+    assert!(limited.body.contains("rate limit"), "{}", limited.body);
+
+    let other = setup.post(envelope, &[signed], "{}\n{\"type\":\"session\"}\n{}\n").await;
+    assert_eq!((other.status, other.header("retry-after")), (200, ""));
+    assert!(other.header("x-sentry-rate-limits").ends_with(":error;monitor:key:quota"), "{other:?}");
+
+    let store = setup.post("/api/42/store/", &[signed], "{}").await;
+    assert_eq!(store.status, 429);
+    let cron = setup.post("/api/42/cron/nightly?status=ok", &[signed], "").await;
+    assert_eq!((cron.status, cron.header("retry-after")), (202, ""));
+    let unreal = setup.post(&format!("/api/42/unreal/{KEY}/"), &[], "crash").await;
+    assert_eq!((unreal.status, unreal.header("retry-after")), (200, ""));
+    setup.extension.terminate();
+    setup.extension.books(5 * SECOND).await;
+}

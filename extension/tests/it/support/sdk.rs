@@ -5,12 +5,14 @@ use hyper::{Method, StatusCode};
 use std::net::{Ipv4Addr, SocketAddr};
 
 pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
+/// With an id, so that the gateway has nothing to add.
+const HEADER: &str = "{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}";
 /// Where the extension listens in a network of its own.
 pub const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
 
 /// An envelope's body with an item of each of these types, and a marker in each payload.
 pub fn envelope(marker: &str, types: &[&str]) -> String {
-    let mut body = "{}\n".to_owned();
+    let mut body = format!("{HEADER}\n");
     for kind in types {
         let payload = format!("{{\"kind\":\"{kind}\",\"marker\":\"{marker}\"}}");
         body += &format!("{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len());
@@ -18,10 +20,11 @@ pub fn envelope(marker: &str, types: &[&str]) -> String {
     body
 }
 
-/// An error whose payload has about this many bytes.
+/// An error whose payload has about this many bytes; where that is more than an error may have, a file of one.
 pub fn error_of(marker: &str, bytes: usize) -> String {
+    let kind = if bytes < 1_000_000 { "event" } else { "attachment" };
     let payload = format!("{{\"marker\":\"{marker}\",\"filling\":\"{}\"}}", "x".repeat(bytes));
-    format!("{{}}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len())
+    format!("{HEADER}\n{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len())
 }
 
 /// Posts an envelope.
@@ -37,6 +40,6 @@ pub async fn report(to: SocketAddr, marker: &str) -> StatusCode {
 
 /// Posts an error through the tunnel, as browsers and Node do: the envelope says where it goes.
 pub async fn tunnel(to: SocketAddr, dsn: &str, marker: &str) -> StatusCode {
-    let body = error_of(marker, 200).replacen("{}", &format!("{{\"dsn\":\"{dsn}\"}}"), 1);
+    let body = error_of(marker, 200).replacen('{', &format!("{{\"dsn\":\"{dsn}\","), 1);
     http::request(to, Method::POST, "/envelope", &[], body).await.unwrap().0
 }
