@@ -273,7 +273,8 @@ fn an_outage_holds_one_invocation_and_no_other() {
         }
         waits.sort();
         println!("figure: INVOKE → /next in an outage: median {:?}, worst {:?}", waits[10], waits[19]);
-        assert!(waits[10] < PROMPT, "{waits:?}");
+        // Each of them: telemetry that is waited for once would hide in the median.
+        assert!(waits[19] < 2 * PROMPT, "{waits:?}");
         environment.sentry.respond_with(|_| Reply::ok());
         environment.sentry.wait_for("the end of the outage", 8 * SECOND, |one| one.status == Some(200)).await;
         environment.finish([21, 21, 0, 0]).await;
