@@ -3,11 +3,12 @@
 use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
-use sentry_lambda_extension::lifecycle::{ExtensionName, Life, RuntimeApi};
+use sentry_lambda_extension::lifecycle::{self, ExtensionName, Life, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
 use sentry_lambda_extension::{log, task, version};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::TcpListener;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,9 +25,10 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args().skip(1)) {
         Ok(Mode::Help) => say(cli::HELP),
         Ok(Mode::Version) => say(&format!("sentry-lambda-extension {}", version())),
-        Ok(Mode::Standalone(overrides)) => run(standalone(configure(overrides))),
+        Ok(Mode::Standalone(overrides)) => run(standalone(configure(overrides)))
+            .unwrap_or_else(|error| complain(FAILED, &format!("cannot start: {error}"))),
         Ok(Mode::Lambda) => match var("AWS_LAMBDA_RUNTIME_API") {
-            Some(api) => run(lambda(RuntimeApi(api), configure(Overrides::default()))),
+            Some(api) => in_lambda(&RuntimeApi(api)),
             None => complain(
                 USAGE,
                 "AWS_LAMBDA_RUNTIME_API is not set: this is not AWS Lambda; use --standalone to run without it",
@@ -51,20 +53,29 @@ fn configure(overrides: Overrides) -> Config {
     config
 }
 
-fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => {
-            let code = runtime.block_on(work);
-            // A name that is being looked up holds a thread; nobody waits for it any more.
-            runtime.shutdown_background();
-            code
-        }
-        Err(error) => complain(FAILED, &format!("cannot start: {error}")),
-    }
+fn run<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // A name that is being looked up holds a thread; nobody waits for it any more.
+    runtime.shutdown_background();
+    Ok(done)
+}
+
+/// Whatever fails at the start, even by a panic: the process answers Lambda until SHUTDOWN.
+fn in_lambda(api: &RuntimeApi) -> ExitCode {
+    let work = || run(lambda(api.clone(), configure(Overrides::default())));
+    let failure = match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "a panic".to_owned(),
+    };
+    log::error("cannot start: idles until SHUTDOWN", &[("error", &failure)]);
+    lifecycle::idle(api, &name());
+    ExitCode::SUCCESS
 }
 
 /// Runs as a Lambda extension until SHUTDOWN.
-async fn lambda(api: RuntimeApi, config: Config) -> ExitCode {
+async fn lambda(api: RuntimeApi, config: Config) {
     let (bound, unbound) = gateway::bind(&config);
     let config = Arc::new(config);
     let relay = Relay::start(&config);
@@ -77,7 +88,6 @@ async fn lambda(api: RuntimeApi, config: Config) -> ExitCode {
     });
     serve(bound, &unbound, &config, &relay);
     living.await;
-    ExitCode::SUCCESS
 }
 
 /// Runs without Lambda until a signal ends it.

@@ -4,11 +4,13 @@ mod api;
 mod budget;
 mod event;
 mod hold;
+mod idle;
 mod pauses;
 mod telemetry;
 
 pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi, Subscribed};
 pub use event::{Event, RequestId};
+pub use idle::idle;
 
 use crate::config::Config;
 use crate::flush::{Moment, Policy, Tuning};

@@ -5,7 +5,7 @@ use crate::support::{
     hostile::{Hostile, Manner},
     lambda_api::{LambdaApi, Subscription},
     netns::isolated,
-    sdk::{KEY, TUNNEL, error_of, post, report},
+    sdk::{KEY, TUNNEL, report},
 };
 use std::time::Duration;
 
@@ -66,30 +66,6 @@ fn a_hundred_freezes_between_invocations_lose_nothing() {
             api.shutdown("spindown", 2 * SECOND);
             assert_eq!(extension.books(3 * SECOND).await, [100, 100, 0, 0]);
             assert!(api.violations().is_empty(), "{:?}", api.violations());
-        }
-    });
-}
-
-#[test]
-fn a_freeze_in_mid_upload_loses_nothing_and_doubles_nothing() {
-    isolated(|| async {
-        for (cut, frozen) in [(false, 100), (false, 2500), (true, 100), (true, 2500)] {
-            let (api, upstream, extension) =
-                environment("continuous", &[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")]).await;
-            assert_eq!(post(TUNNEL, error_of("large", 15 << 20)).await, 200);
-            upstream.begun(1).await;
-            extension.freeze();
-            if cut {
-                upstream.cut();
-            }
-            let before = upstream.arrivals().len();
-            tokio::time::sleep(Duration::from_millis(frozen)).await;
-            assert_eq!((before, upstream.arrivals().len()), (0, 0), "not frozen in mid-upload");
-            extension.thaw();
-            upstream.takes(&["large".to_owned()], 5 * SECOND).await;
-            api.shutdown("spindown", 2 * SECOND);
-            assert_eq!(extension.books(3 * SECOND).await, [1, 1, 0, 0], "cut {cut}, {frozen} ms");
-            assert_eq!(upstream.arrivals().len(), 1, "cut {cut}, {frozen} ms");
         }
     });
 }

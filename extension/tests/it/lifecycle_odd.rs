@@ -3,7 +3,7 @@
 use crate::support::{
     extension::{BINARY, Extension},
     hostile::Hostile,
-    lambda_api::{LambdaApi, Subscription},
+    lambda_api::{LambdaApi, Next, Subscription},
     netns::isolated,
     sdk::{KEY, TUNNEL, report},
     tools,
@@ -187,5 +187,32 @@ fn managed_instances_deliver_without_any_invocation() {
         assert_eq!(api.asked_so_far(), 1);
         api.shutdown("spindown", 2 * SECOND);
         assert_eq!(extension.books(3 * SECOND).await, [3, 3, 0, 0]);
+    });
+}
+
+#[test]
+fn where_it_cannot_even_start_it_idles() {
+    isolated(|| async {
+        let api = LambdaApi::start().await;
+        let address = api.address();
+        let env = [("AWS_LAMBDA_RUNTIME_API", &*address), ("PATH", "/usr/bin:/bin")];
+        // Descriptors for a socket, and none for a runtime.
+        let script = "ulimit -n 5; exec \"$0\"";
+        let mut extension = Extension::start(tools::program("bash"), &["-c", script, BINARY], &env);
+        let registration = api.registration(1).await;
+        assert_eq!(registration.name, "sentry-lambda-extension");
+        assert_eq!(registration.events, json!(["SHUTDOWN"]));
+        api.asked(1).await;
+        assert!(extension.log.contains("idles until SHUTDOWN"), "{}", extension.log.text());
+        // It outlives failures, too.
+        api.answer(Next::Close);
+        api.asked(2).await;
+        api.answer(Next::Status(500));
+        api.asked(3).await;
+        assert!(!extension.has_ended());
+        api.shutdown("spindown", 2 * SECOND);
+        let (status, log) = extension.ended(3 * SECOND).await;
+        assert!(status.success(), "{status}: {}", log.text());
+        assert!(api.violations().is_empty(), "{:?}", api.violations());
     });
 }

@@ -1,0 +1,16 @@
+//! The policy's parameters are argued from a simulation: what the docs show is what it says.
+
+use crate::support::extension::BINARY;
+use std::path::Path;
+
+/// What `cargo test` builds next to the binary.
+#[tokio::test]
+async fn the_tables_in_the_docs_are_the_simulations() {
+    let simulation = Path::new(BINARY).with_file_name("examples").join("flush-simulation");
+    let output = tokio::process::Command::new(&simulation).output().await;
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}; run ci/test", simulation.display()));
+    assert!(output.status.success());
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/flush.md")).unwrap();
+    let tables = String::from_utf8(output.stdout).unwrap();
+    assert!(docs.contains(tables.trim()), "docs/flush.md is stale; its tables should be:\n{tables}");
+}

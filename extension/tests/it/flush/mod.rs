@@ -1,0 +1,90 @@
+//! When `/next` waits, seen from Lambda: what is delivered by then, and what it costs.
+
+mod docs;
+mod holds;
+mod telemetry;
+
+use crate::support::{
+    extension::Extension,
+    lambda_api::{LambdaApi, Subscription},
+    sdk::{self, KEY, TUNNEL},
+    sentry::{Received, Sentry, Transport},
+};
+use std::time::{Duration, Instant};
+
+pub const SECOND: Duration = Duration::from_secs(1);
+/// What a prompt answer may take on a busy machine.
+pub const PROMPT: Duration = Duration::from_millis(100);
+/// Long enough to tell a hold from slowness.
+pub const HELD: Duration = Duration::from_millis(300);
+
+/// The function's environment: Lambda, Sentry and the extension.
+pub struct Environment {
+    pub api: LambdaApi,
+    pub sentry: Sentry,
+    pub extension: Extension,
+    invocations: usize,
+    pub deadline: Duration,
+}
+
+impl Environment {
+    pub async fn start(flush: &str, telemetry: Subscription) -> Self {
+        Self::start_with(flush, telemetry, &[]).await
+    }
+
+    pub async fn start_with(flush: &str, telemetry: Subscription, settings: &[(&str, &str)]) -> Self {
+        let api = LambdaApi::start().await;
+        api.telemetry(telemetry);
+        let sentry = Sentry::start(Transport::Plain).await;
+        let dsn = sentry.dsn(KEY, "42");
+        let env =
+            [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_FLUSH", flush), ("SENTRY_EXTENSION_LOG", "debug")];
+        let extension = Extension::in_lambda(&api, &[&env, settings].concat());
+        api.asked(1).await;
+        Self { api, sentry, extension, invocations: 0, deadline: Duration::from_secs(3) }
+    }
+
+    /// Begins an invocation.
+    pub fn invoke(&mut self) -> String {
+        self.invocations += 1;
+        let request = format!("request-{}", self.invocations);
+        self.api.invoke_as(&request, self.deadline);
+        request
+    }
+
+    /// Begins an invocation, of which Lambda tells.
+    pub async fn run(&mut self) -> String {
+        let request = self.invoke();
+        self.api.started(&request).await;
+        request
+    }
+
+    /// When the extension was through with the latest invocation.
+    pub async fn released(&self) -> Instant {
+        self.api.asked(self.invocations + 1).await
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.api.asked_so_far() <= self.invocations
+    }
+
+    pub async fn stays_held(&self) {
+        tokio::time::sleep(HELD).await;
+        assert!(self.is_held(), "not held:\n{}", self.extension.log.text());
+    }
+
+    pub async fn finish(self, books: [u64; 4]) {
+        self.api.shutdown("spindown", 2 * SECOND);
+        let log = self.extension.log.clone();
+        assert_eq!(self.extension.books(3 * SECOND).await, books, "{}", log.text());
+        assert!(self.api.violations().is_empty(), "{:?}", self.api.violations());
+    }
+}
+
+pub async fn report(marker: &str) {
+    assert_eq!(sdk::report(TUNNEL, marker).await, 200);
+}
+
+pub fn says(marker: &str) -> impl Fn(&Received) -> bool + '_ {
+    move |one| one.envelope.item("event").is_some_and(|event| event.json()["marker"] == marker)
+}

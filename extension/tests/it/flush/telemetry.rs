@@ -1,0 +1,140 @@
+//! Telemetry that is not there, falls silent or makes no sense: whatever it does is bounded.
+
+use super::{Environment, PROMPT, SECOND, report};
+use crate::support::{
+    http,
+    lambda_api::Subscription,
+    netns::isolated,
+    sentry::{Gate, Reply},
+};
+use hyper::Method;
+use serde_json::json;
+use std::time::Instant;
+
+#[test]
+fn the_subscription_is_lambdas_own_affair_and_comes_before_next() {
+    isolated(|| async {
+        let environment = Environment::start("auto", Subscription::Accepted).await;
+        let subscribed = environment.api.subscribed().await;
+        assert_eq!(subscribed["schemaVersion"], "2022-12-13");
+        assert_eq!(subscribed["types"], json!(["platform"]));
+        assert_eq!(
+            subscribed["buffering"],
+            json!({ "timeoutMs": 25, "maxItems": 1000, "maxBytes": 262_144 })
+        );
+        assert_eq!(subscribed["destination"]["protocol"], "HTTP");
+        environment.finish([0; 4]).await;
+    });
+}
+
+#[test]
+fn where_telemetry_is_not_supported_nothing_waits_for_it() {
+    isolated(|| async {
+        for status in [202, 400, 403, 404, 500] {
+            for mode in ["auto", "end"] {
+                let mut environment = Environment::start(mode, Subscription::Status(status)).await;
+                let invoked = Instant::now();
+                environment.invoke();
+                let waited = environment.released().await.saturating_duration_since(invoked);
+                assert!(waited < PROMPT, "{status}, {mode}: {waited:?}");
+                environment.extension.log.wait_for("no telemetry", SECOND).await;
+                let nobody = environment.api.destination().await;
+                assert!(tokio::net::TcpStream::connect(nobody).await.is_err(), "{status}: still listening");
+                environment.finish([0; 4]).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn without_telemetry_leftovers_hold_shortly() {
+    isolated(|| async {
+        let mut environment = Environment::start("end", Subscription::Status(202)).await;
+        environment.sentry.respond_with(|_| Reply::ok().held_by(&Gate::closed()));
+        report("left over").await;
+        let invoked = Instant::now();
+        environment.invoke();
+        let waited = environment.released().await.saturating_duration_since(invoked);
+        assert!((400..800).contains(&waited.as_millis()), "{waited:?}");
+        environment.api.shutdown("spindown", SECOND);
+        assert_eq!(environment.extension.books(2 * SECOND).await, [1, 0, 0, 1]);
+    });
+}
+
+#[test]
+fn a_subscription_that_nobody_answers_costs_no_more_than_its_bound() {
+    isolated(|| async {
+        let started = Instant::now();
+        let mut environment = Environment::start("end", Subscription::Silence).await;
+        let took = started.elapsed();
+        assert!((150..600).contains(&took.as_millis()), "{took:?}");
+        let invoked = Instant::now();
+        environment.invoke();
+        assert!(environment.released().await.saturating_duration_since(invoked) < PROMPT);
+        // It had arrived after all.
+        environment.api.done("request-1").await;
+        let request = environment.run().await;
+        environment.stays_held().await;
+        environment.api.done(&request).await;
+        environment.released().await;
+        environment.finish([0; 4]).await;
+    });
+}
+
+#[test]
+fn telemetry_that_falls_silent_is_waited_for_once() {
+    isolated(|| async {
+        let mut environment = Environment::start("end", Subscription::Accepted).await;
+        environment.deadline = 60 * SECOND;
+        let wait = async |environment: &mut Environment| {
+            let invoked = Instant::now();
+            environment.invoke();
+            environment.released().await.saturating_duration_since(invoked)
+        };
+        let first = wait(&mut environment).await;
+        assert!((200..500).contains(&first.as_millis()), "{first:?}");
+        for _ in 0..5 {
+            let later = wait(&mut environment).await;
+            assert!(later < PROMPT, "{later:?}");
+        }
+        // It speaks again.
+        environment.api.done("request-6").await;
+        let request = environment.run().await;
+        environment.stays_held().await;
+        environment.api.done(&request).await;
+        environment.released().await;
+        environment.finish([0; 4]).await;
+    });
+}
+
+#[test]
+fn odd_telemetry_does_no_harm() {
+    isolated(|| async {
+        let mut environment = Environment::start("end", Subscription::Accepted).await;
+        let to = environment.api.destination().await;
+        let request = environment.run().await;
+        for body in ["", "[", "{}", "[7]", r#"[{"type":"platform.runtimeDone"}]"#, "\u{fffd}"] {
+            let (status, _) = http::request(to, Method::POST, "/", &[], body).await.unwrap();
+            assert_eq!(status, 200);
+        }
+        let (status, _) = http::request(to, Method::GET, "/elsewhere", &[], "").await.unwrap();
+        assert_eq!(status, 200);
+        // Too large: it may break the connection, and nothing else.
+        let _ = http::request(to, Method::POST, "/", &[], vec![b'['; 3 << 20]).await;
+        environment.api.done("of another request").await;
+        environment.stays_held().await;
+        // A start that comes behind its end changes nothing.
+        environment.api.done(&request).await;
+        environment.api.started(&request).await;
+        environment.released().await;
+        // The end may come before the event, and in one batch with others.
+        environment.api.done("request-2").await;
+        environment.invoke();
+        environment.released().await;
+        // What was dropped may have been the end.
+        environment.run().await;
+        environment.api.tell(&json!([{ "type": "platform.logsDropped", "record": {} }])).await;
+        environment.released().await;
+        environment.finish([0; 4]).await;
+    });
+}
