@@ -12,7 +12,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub fn of(pid: i32) -> Self {
+    pub fn of(pid: u32) -> Self {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

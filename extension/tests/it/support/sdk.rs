@@ -11,9 +11,12 @@ pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 /// Where the extension listens in a network of its own.
 pub const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
 
+/// With an id, as SDKs send it: the bytes behind it go upstream as they are.
+const HEADER: &str = "{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}";
+
 /// An envelope's body with an item of each of these types, and a marker in each payload.
 pub fn envelope(marker: &str, types: &[&str]) -> String {
-    let mut body = "{}\n".to_owned();
+    let mut body = format!("{HEADER}\n");
     for kind in types {
         let payload = format!("{{\"kind\":\"{kind}\",\"marker\":\"{marker}\"}}");
         body += &format!("{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len());
@@ -24,7 +27,12 @@ pub fn envelope(marker: &str, types: &[&str]) -> String {
 /// An error whose payload has about this many bytes.
 pub fn error_of(marker: &str, bytes: usize) -> String {
     let payload = format!("{{\"marker\":\"{marker}\",\"filling\":\"{}\"}}", "x".repeat(bytes));
-    format!("{{}}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len())
+    format!("{HEADER}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len())
+}
+
+/// An attachment that belongs to no event in the same envelope.
+pub fn attachment_of(marker: &str, bytes: usize) -> String {
+    error_of(marker, bytes).replacen("\"event\"", "\"attachment\"", 1)
 }
 
 /// Posts an envelope.
@@ -40,7 +48,7 @@ pub async fn report(to: SocketAddr, marker: &str) -> StatusCode {
 
 /// Posts an error through the tunnel, as browsers and Node do: the envelope says where it goes.
 pub async fn tunnel(to: SocketAddr, dsn: &str, marker: &str) -> StatusCode {
-    let body = error_of(marker, 200).replacen("{}", &format!("{{\"dsn\":\"{dsn}\"}}"), 1);
+    let body = error_of(marker, 200).replacen('{', &format!("{{\"dsn\":\"{dsn}\","), 1);
     http::request(to, Method::POST, "/envelope", &[], body).await.unwrap().0
 }
 
