@@ -37,6 +37,17 @@ impl Envelope {
         self.body.len() + OVERHEAD
     }
 
+    /// The same in memory that is no larger than it is: whoever made the body may have left room for more, and
+    /// the queue counts what is in it.
+    pub(super) fn fitted(mut self) -> Self {
+        self.body = match std::mem::take(&mut self.body).try_into_mut() {
+            Ok(body) if body.capacity() - body.len() > OVERHEAD => Bytes::copy_from_slice(&body),
+            Ok(body) => body.freeze(),
+            Err(shared) => shared,
+        };
+        self
+    }
+
     /// What goes first when room or time is short.
     pub fn value(&self) -> Value {
         Value::of(&self.items)
@@ -54,5 +65,21 @@ pub(super) fn sample(kind: crate::wire::ItemKind, length: usize) -> Envelope {
         encoding: Encoding::Identity,
         items: [Item { kind, count: 1, bytes: length }].into(),
         body: vec![0; length].into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ItemKind;
+
+    #[test]
+    fn room_for_more_is_given_back() {
+        let mut body = Vec::with_capacity(100_000);
+        body.extend_from_slice(&[7; 5000]);
+        let envelope = Envelope { body: body.into(), ..sample(ItemKind::Event, 0) }.fitted();
+        assert_eq!(envelope.body, vec![7; 5000]);
+        let capacity = envelope.body.try_into_mut().unwrap().capacity();
+        assert!(capacity < 5000 + OVERHEAD, "{capacity}");
     }
 }

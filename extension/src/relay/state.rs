@@ -89,7 +89,7 @@ impl State {
             return 0;
         }
         let pending = Pending {
-            envelope: Arc::new(envelope),
+            envelope: Arc::new(envelope.fitted()),
             attempts: 0,
             since: now,
             loss: Loss::Shutdown,
@@ -124,7 +124,7 @@ impl State {
             let Pending { envelope, attempts, since, loss, unanswered } = pending;
             match self.strip(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
-                    let envelope = Arc::new(rest);
+                    let envelope = Arc::new(rest.fitted());
                     self.queue.hold(envelope.size());
                     let pending = Pending { envelope, attempts, since, loss, unanswered };
                     self.in_flight.push(pending.clone());

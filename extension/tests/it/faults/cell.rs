@@ -4,7 +4,7 @@ use crate::support::{
     deliveries,
     extension::Extension,
     hostile::{Hostile, Manner},
-    lambda_api::LambdaApi,
+    lambda_api::{LambdaApi, Subscription},
     resolver::{Answers, NAME, Resolver},
     sdk::{KEY, TUNNEL, report},
 };
@@ -59,6 +59,8 @@ pub struct Cell {
     pub api: LambdaApi,
     extension: Extension,
     resolver: Option<Resolver>,
+    /// Whether Lambda tells when the function is done.
+    telemetry: bool,
     asked: usize,
     sent: Vec<String>,
     held: Duration,
@@ -66,9 +68,21 @@ pub struct Cell {
 
 impl Cell {
     /// An environment that has called `/next` for the first time.
-    pub async fn start(fault: Fault, env: &[(&str, &str)]) -> Self {
+    pub async fn start(fault: Fault) -> Self {
+        Self::start_with(fault, &[], false).await
+    }
+
+    /// An environment that waits for its envelopes once the function is done.
+    pub async fn start_holding(fault: Fault) -> Self {
+        Self::start_with(fault, &[("SENTRY_EXTENSION_FLUSH", "end")], true).await
+    }
+
+    async fn start_with(fault: Fault, env: &[(&str, &str)], telemetry: bool) -> Self {
         let upstream = Hostile::start(fault.tls).await;
         let api = LambdaApi::start().await;
+        if telemetry {
+            api.telemetry(Subscription::Accepted);
+        }
         let (host, resolver) = match fault.names {
             Some(answers) => (NAME, Some(Resolver::start(answers).await)),
             None => ("127.0.0.1", None),
@@ -82,7 +96,8 @@ impl Cell {
             [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_CA_BUNDLE", &*ca), ("SENTRY_EXTENSION_LOG", "debug")];
         let extension = Extension::in_lambda(&api, &[&own[..], env].concat());
         api.asked(1).await;
-        Self { fault, upstream, api, extension, resolver, asked: 1, sent: Vec::new(), held: Duration::ZERO }
+        let (asked, sent, held) = (1, Vec::new(), Duration::ZERO);
+        Self { fault, upstream, api, extension, resolver, telemetry, asked, sent, held }
     }
 
     /// The fault begins.
@@ -118,13 +133,19 @@ impl Cell {
     /// An invocation that reports so many errors; returns how long it was held from INVOKE to `/next`.
     pub async fn invoke(&mut self, errors: usize) -> Duration {
         let start = Instant::now();
-        self.api.invoke();
+        let request = format!("request-{}", self.asked);
+        self.api.invoke_as(&request, Duration::from_secs(3));
+        if self.telemetry {
+            self.api.started(&request).await;
+        }
         for _ in 0..errors {
             self.send().await;
         }
+        if self.telemetry {
+            self.api.done(&request).await;
+        }
         self.asked += 1;
-        self.api.asked(self.asked).await;
-        let held = start.elapsed();
+        let held = self.api.asked(self.asked).await.saturating_duration_since(start);
         self.held = self.held.max(held);
         assert!(held < BUDGET, "the invocation was held for {held:?}");
         held

@@ -40,8 +40,11 @@ impl Phase {
 /// What can be noticed of a fault was noticed: a try that is answered, or cannot be, was made.
 const STRUCK: Duration = Duration::from_millis(300);
 
+/// An invocation that nothing holds takes no longer, on a busy machine.
+const KNOWN: Duration = Duration::from_millis(500);
+
 async fn first(fault: Fault) -> Counts {
-    let mut cell = Cell::start(fault, &[]).await;
+    let mut cell = Cell::start(fault).await;
     cell.fail().await;
     cell.invoke(1).await;
     tokio::time::sleep(STRUCK).await;
@@ -51,7 +54,7 @@ async fn first(fault: Fault) -> Counts {
 }
 
 async fn mid_stream(fault: Fault) -> Counts {
-    let mut cell = Cell::start(fault, &[]).await;
+    let mut cell = Cell::start(fault).await;
     for nth in 1..=3 {
         cell.invoke(1).await;
         cell.delivered(nth).await;
@@ -69,7 +72,7 @@ async fn mid_stream(fault: Fault) -> Counts {
 }
 
 async fn hold(fault: Fault) -> Counts {
-    let mut cell = Cell::start(fault, &[("SENTRY_EXTENSION_FLUSH", "end")]).await;
+    let mut cell = Cell::start_holding(fault).await;
     cell.invoke(1).await;
     cell.recovered().await;
     cell.fail().await;
@@ -77,16 +80,14 @@ async fn hold(fault: Fault) -> Counts {
     tokio::time::sleep(STRUCK).await;
     let fails = cell.fault.fails;
     let held = cell.invoke(1).await;
-    if fails && cell.fault.quick {
-        assert!(held < Duration::from_millis(500), "an outage that is known held an invocation for {held:?}");
-    }
+    assert!(!fails || held < KNOWN, "an outage that is known held an invocation for {held:?}");
     cell.heal().await;
     cell.recovered().await;
     cell.shut_down(true, None).await
 }
 
 async fn shutdown(fault: Fault) -> Counts {
-    let mut cell = Cell::start(fault, &[]).await;
+    let mut cell = Cell::start(fault).await;
     cell.invoke(1).await;
     cell.recovered().await;
     cell.fail().await;

@@ -4,7 +4,7 @@ use super::bench::{Bench, Books, SECOND, markers};
 use crate::support::{
     hostile::Manner,
     netns::isolated,
-    sdk::{TUNNEL, error_of, post},
+    sdk::{TUNNEL, attachment_of, post},
 };
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ const LARGE: usize = 16 << 20;
 fn an_upload_goes_on_after_a_freeze() {
     isolated(|| async {
         let bench = Bench::start(&[TIMEOUT]).await;
-        assert_eq!(post(TUNNEL, error_of("large", LARGE)).await, 200);
+        assert_eq!(post(TUNNEL, attachment_of("large", LARGE)).await, 200);
         bench.upstream.begun(1).await;
         bench.extension.freeze();
         tokio::time::sleep(FREEZE).await;
@@ -58,7 +58,7 @@ fn an_upload_goes_on_after_a_freeze() {
 fn an_upload_that_is_cut_while_frozen_is_made_again() {
     isolated(|| async {
         let bench = Bench::start(&[TIMEOUT]).await;
-        assert_eq!(post(TUNNEL, error_of("large", LARGE)).await, 200);
+        assert_eq!(post(TUNNEL, attachment_of("large", LARGE)).await, 200);
         bench.upstream.begun(1).await;
         bench.extension.freeze();
         bench.upstream.reset().await;

@@ -3,5 +3,6 @@
 mod bench;
 mod freeze;
 mod limits;
+mod memory;
 mod outage;
 mod proxies;

@@ -43,8 +43,8 @@ fn tries_back_off_and_come_one_at_a_time() {
         let first = tries[0].at;
         let times: Vec<u128> = tries.iter().map(|one| (one.at - first).as_millis()).collect();
         eprintln!("tries in 5 s of outage, ms after the first: {times:?}");
-        // Four at once, then after pauses of 125-250, 250-500, 500-1000, 1000-2000 and 2000-4000 ms.
-        assert!((6..=10).contains(&tries.len()), "{times:?}");
+        // Up to four at once, then after pauses of 125-250, 250-500, 500-1000, 1000-2000 and 2000-4000 ms.
+        assert!((4..=10).contains(&tries.len()), "{times:?}");
         bench.upstream.heal().await;
         bench.upstream.takes(&sent, 8 * SECOND).await;
         let (books, _) = bench.shut_down().await;

@@ -10,6 +10,7 @@ pub mod hostile;
 pub mod http;
 pub mod lambda_api;
 pub mod log;
+pub mod memory;
 pub mod netns;
 pub mod proxy;
 pub mod resolver;
