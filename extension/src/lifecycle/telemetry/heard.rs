@@ -30,13 +30,15 @@ impl Heard {
     pub(super) fn enter(&mut self, record: &Record) {
         match record {
             Record::Start(request) => self.set(request, Sign::Running),
-            Record::RuntimeDone { request, .. } => {
+            Record::RuntimeDone(outcome) => {
                 self.done = self.done.saturating_add(1);
-                self.set(request, Sign::Done);
+                self.set(&outcome.request, Sign::Done);
             }
+            // It ends a wait, but proves nothing: elsewhere it comes only after the extension has called Next.
+            Record::Report(outcome) => self.set(&outcome.request, Sign::Done),
             // What was dropped may have been what somebody is waiting for.
             Record::Dropped => self.requests.iter_mut().for_each(|(_, sign)| *sign = Sign::Done),
-            Record::Report(_) | Record::Init(_) | Record::Restore(_) => {}
+            Record::Init(_) | Record::Restore(_) => {}
         }
     }
 
@@ -63,13 +65,26 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lifecycle::telemetry::record::Outcome;
 
     fn start(id: &str) -> Record {
         Record::Start(RequestId::new(id))
     }
 
     fn done(id: &str) -> Record {
-        Record::RuntimeDone { request: RequestId::new(id), status: "success".to_owned(), error_type: None }
+        Record::RuntimeDone(outcome(id))
+    }
+
+    fn outcome(id: &str) -> Outcome {
+        Outcome { request: RequestId::new(id), status: "success".to_owned(), error_type: None }
+    }
+
+    #[test]
+    fn a_report_ends_a_wait_and_restores_no_trust() {
+        let mut heard = Heard::default();
+        heard.enter(&start("a"));
+        heard.enter(&Record::Report(outcome("a")));
+        assert_eq!((heard.of(&RequestId::new("a")), heard.done), (Sign::Done, 0));
     }
 
     #[test]

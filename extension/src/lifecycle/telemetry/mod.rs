@@ -110,13 +110,15 @@ fn take(heard: &watch::Sender<Heard>, records: &[Record]) {
         return;
     }
     for record in records {
-        if let Record::RuntimeDone { request, status, error_type } = record {
-            let error_type = error_type.as_deref().unwrap_or_default();
-            log::debug(
-                "the function is done",
-                &[("request", request), ("status", status), ("error_type", &error_type)],
-            );
-        }
+        let (what, outcome) = match record {
+            Record::RuntimeDone(outcome) => ("the function is done", outcome),
+            Record::Report(outcome) => ("the invocation is over", outcome),
+            _ => continue,
+        };
+        let error_type = outcome.error_type.as_deref().unwrap_or_default();
+        let fields: [log::Field<'_>; 3] =
+            [("request", &outcome.request), ("status", &outcome.status), ("error_type", &error_type)];
+        log::debug(what, &fields);
     }
     heard.send_modify(|heard| records.iter().for_each(|record| heard.enter(record)));
 }

@@ -11,22 +11,25 @@ pub(super) enum Record {
     /// The function was started for a request.
     Start(RequestId),
     /// The runtime is through with a request.
-    RuntimeDone {
-        /// Which.
-        request: RequestId,
-        /// `success`, `failure`, `error`, `timeout`.
-        status: String,
-        /// What went wrong, where Lambda knows.
-        error_type: Option<String>,
-    },
-    /// The bill of a request.
-    Report(RequestId),
+    RuntimeDone(Outcome),
+    /// All are through with a request. On Managed Instances this is the only word of a request's end.
+    Report(Outcome),
     /// Of the init phase: `Start`, `RuntimeDone`, `Report`.
     Init(String),
     /// Of a restore from a snapshot: `Start`, `RuntimeDone`, `Report`.
     Restore(String),
     /// Some records never came.
     Dropped,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) request: RequestId,
+    /// `success`, `failure`, `error`, `timeout`.
+    pub(super) status: String,
+    /// What went wrong, where Lambda knows.
+    pub(super) error_type: Option<String>,
 }
 
 impl Record {
@@ -42,14 +45,14 @@ impl Record {
         let kind = value.get("type")?.as_str()?.strip_prefix("platform.")?;
         let text = |name: &str| value.pointer(name).and_then(Value::as_str);
         let request = || text("/record/requestId").map(RequestId::new);
+        let outcome = || {
+            let status = short(text("/record/status").unwrap_or("unknown"));
+            Some(Outcome { request: request()?, status, error_type: text("/record/errorType").map(short) })
+        };
         Some(match kind {
             "start" => Self::Start(request()?),
-            "runtimeDone" => Self::RuntimeDone {
-                request: request()?,
-                status: short(text("/record/status").unwrap_or("unknown")),
-                error_type: text("/record/errorType").map(short),
-            },
-            "report" => Self::Report(request()?),
+            "runtimeDone" => Self::RuntimeDone(outcome()?),
+            "report" => Self::Report(outcome()?),
             "logsDropped" => Self::Dropped,
             _ => match (kind.strip_prefix("init"), kind.strip_prefix("restore")) {
                 (Some(phase), _) => Self::Init(short(phase)),
@@ -80,11 +83,10 @@ mod tests {
             {"time":"2024-10-12T00:00:02.000Z","type":"platform.report","record":{"requestId":"r1","metrics":{"maxMemoryUsedMB":61}}},
             {"time":"2024-10-12T00:00:02.000Z","type":"platform.logsDropped","record":{"droppedRecords":1}}
         ]"#;
-        let r1 = RequestId::new("r1");
-        let done = Record::RuntimeDone {
-            request: r1.clone(),
-            status: "error".to_owned(),
-            error_type: Some("Runtime.ExitError".to_owned()),
+        let outcome = |status: &str, error_type: Option<&str>| Outcome {
+            request: RequestId::new("r1"),
+            status: status.to_owned(),
+            error_type: error_type.map(str::to_owned),
         };
         assert_eq!(
             Record::batch(body),
@@ -92,9 +94,9 @@ mod tests {
                 Record::Init("Start".to_owned()),
                 Record::Init("RuntimeDone".to_owned()),
                 Record::Restore("Start".to_owned()),
-                Record::Start(r1.clone()),
-                done,
-                Record::Report(r1),
+                Record::Start(RequestId::new("r1")),
+                Record::RuntimeDone(outcome("error", Some("Runtime.ExitError"))),
+                Record::Report(outcome("unknown", None)),
                 Record::Dropped,
             ]
         );
@@ -105,12 +107,8 @@ mod tests {
         let odd = br#"[7, null, {}, {"type":7}, {"type":"platform.runtimeDone"}, {"type":"function","record":"text"},
             {"type":"platform.runtimeDone","record":{"requestId":7}}, {"type":"platform.new","record":{}},
             {"type":"platform.runtimeDone","record":{"requestId":"r2"}}]"#;
-        let done = Record::RuntimeDone {
-            request: RequestId::new("r2"),
-            status: "unknown".to_owned(),
-            error_type: None,
-        };
-        assert_eq!(Record::batch(odd), [done]);
+        let done = Outcome { request: RequestId::new("r2"), status: "unknown".to_owned(), error_type: None };
+        assert_eq!(Record::batch(odd), [Record::RuntimeDone(done)]);
         for body in [&b""[..], b"{}", b"[", b"\xff", b"null", b"<html>"] {
             assert_eq!(Record::batch(body), []);
         }
