@@ -125,7 +125,10 @@ impl State {
             match self.strip(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
                     let envelope = Arc::new(rest.fitted());
-                    self.queue.hold(envelope.size());
+                    // Without its compression it may be larger by far.
+                    for victim in self.queue.hold(envelope.size()) {
+                        self.lose(&victim.envelope, Loss::QueueOverflow);
+                    }
                     let pending = Pending { envelope, attempts, since, loss, unanswered };
                     self.in_flight.push(pending.clone());
                     return Some(pending);
