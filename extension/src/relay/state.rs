@@ -6,6 +6,7 @@ use super::limits::{Check, Limits};
 use super::outages::Outages;
 use super::queue::Queue;
 use super::reports::{Report, Reports};
+use crate::config::Upstream;
 use crate::wire::{Encoding, without};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -182,9 +183,13 @@ impl State {
 
     /// The next client report that may go, now in flight.
     pub(super) fn check_out_report(&mut self, now: SystemTime) -> Option<Report> {
-        let last_chance = self.draining && self.is_idle();
-        let outages = &self.outages;
-        let report = self.reports.take(now, last_chance, |upstream| !outages.has(upstream))?;
+        // At the end a report waits for the last envelope to its upstream, which may still be lost.
+        let awaited = |upstream: &Arc<Upstream>| {
+            let mut left = self.in_flight.iter().chain(self.queue.iter());
+            self.draining && left.any(|pending| pending.envelope.upstream == *upstream)
+        };
+        let ready = |upstream: &Arc<Upstream>| !self.outages.has(upstream) && !awaited(upstream);
+        let report = self.reports.take(now, self.draining, ready)?;
         self.reports_in_flight += 1;
         Some(report)
     }
@@ -387,9 +392,25 @@ mod tests {
     }
 
     #[test]
+    fn at_the_end_a_report_waits_for_its_own_upstream_only() {
+        let mut state = state();
+        let well = Arc::new(Upstream::parse("http://127.0.0.1:2").unwrap());
+        let there = || Envelope { upstream: Arc::clone(&well), ..sample(ItemKind::Event, 0) };
+        state.lose(&there(), Loss::RateLimit);
+        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+        state.accept(there(), UNIX_EPOCH);
+        state.start_draining();
+        let (stuck, last) = (check_out(&mut state).unwrap(), check_out(&mut state).unwrap());
+        assert_eq!((stuck.envelope.upstream.port(), last.envelope.upstream.port()), (1, 2));
+        assert!(state.check_out_report(UNIX_EPOCH).is_none());
+        state.check_in(&last, |ledger| ledger.delivered += 1);
+        assert!(state.check_out_report(UNIX_EPOCH).is_some());
+    }
+
+    #[test]
     fn an_upstream_in_trouble_is_probed_and_holds_up_no_other() {
         let mut state = state();
-        let well = crate::config::Upstream::parse("http://127.0.0.1:2").unwrap();
+        let well = Upstream::parse("http://127.0.0.1:2").unwrap();
         state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
         state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
         state.accept(Envelope { upstream: Arc::new(well), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
