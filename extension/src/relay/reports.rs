@@ -115,18 +115,16 @@ impl Reports {
     }
 
     fn account(&mut self, sender: Sender) -> Option<&mut Account> {
-        let at = match self.0.iter().position(|account| account.sender == sender) {
-            Some(at) => at,
-            None => {
-                if self.0.len() >= MOST {
-                    // All of its losses were told; only when, will not be known any more.
-                    let settled = self.0.iter().position(|account| account.losses.is_empty())?;
-                    self.0.remove(settled);
-                }
-                self.0.push(Account { sender, losses: Losses::new(), ripe: false, last: None });
-                self.0.len() - 1
-            }
-        };
+        let known = self.0.iter().position(|account| account.sender == sender);
+        if known.is_none() && self.0.len() >= MOST {
+            // All of its losses were told; only when, will not be known any more.
+            let settled = self.0.iter().position(|account| account.losses.is_empty())?;
+            self.0.remove(settled);
+        }
+        let at = known.unwrap_or_else(|| {
+            self.0.push(Account { sender, losses: Losses::new(), ripe: false, last: None });
+            self.0.len() - 1
+        });
         self.0.get_mut(at)
     }
 }

@@ -4,6 +4,7 @@ use super::http;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Method, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpStream;
 
@@ -19,7 +20,7 @@ pub fn envelope(marker: &str, types: &[&str]) -> String {
     let mut body = format!("{HEADER}\n");
     for kind in types {
         let payload = format!("{{\"kind\":\"{kind}\",\"marker\":\"{marker}\"}}");
-        body += &format!("{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len());
+        let _ = write!(body, "{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len());
     }
     body
 }
