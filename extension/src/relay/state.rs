@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) envelope: Arc<Envelope>,
-    /// How often upstream answered that it could not take it.
+    /// How often it failed in a way that may be its own fault.
     pub(super) attempts: u8,
     /// When it was accepted.
     pub(super) since: SystemTime,
@@ -26,7 +26,7 @@ pub(super) struct Pending {
     pub(super) unanswered: Arc<AtomicU8>,
 }
 
-/// An envelope that upstream answers with 5xx so often is the envelope's fault, not upstream's.
+/// What upstream falls over so often is itself the trouble.
 const MAX_ATTEMPTS: u8 = 10;
 
 impl Pending {
@@ -159,7 +159,6 @@ impl State {
     pub(super) fn put_back(&mut self, mut pending: Pending, loss: Loss) {
         if self.land(&pending) {
             pending.loss = loss;
-            pending.attempts = pending.attempts.saturating_add(u8::from(loss == Loss::Upstream));
             self.queue.put_back(pending);
         }
     }
