@@ -7,7 +7,7 @@ use super::client::Outcome;
 use super::ledger::Loss;
 use super::reports::Report;
 use super::state::{IN_FLIGHT_TO_ONE, Pending, State};
-use super::verdict::{Verdict, judge};
+use super::verdict::{Verdict, is_suspect, judge};
 use crate::config::Upstream;
 use crate::log;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ fn learn(state: &mut State, pending: &Pending, outcome: &Outcome) {
     }
 }
 
-fn settle_envelope(state: &mut State, pending: Pending, outcome: &Outcome, verdict: Verdict) {
+fn settle_envelope(state: &mut State, mut pending: Pending, outcome: &Outcome, verdict: Verdict) {
     let upstream = Arc::clone(&pending.envelope.upstream);
     match verdict {
         Verdict::Delivered => {
@@ -137,9 +137,11 @@ fn settle_envelope(state: &mut State, pending: Pending, outcome: &Outcome, verdi
                 }
             });
             // At the end the deadline decides: upstream may be well again a moment before it.
-            if loss == Loss::Upstream && pending.is_hopeless() && !draining {
+            let suspect = is_suspect(outcome);
+            if suspect && pending.is_hopeless() && !draining {
                 state.give_up(&pending, loss);
             } else {
+                pending.attempts = pending.attempts.saturating_add(u8::from(suspect));
                 state.put_back(pending, loss);
             }
         }

@@ -52,9 +52,18 @@ impl Queue {
         self.back(pending);
     }
 
-    /// An envelope that was given out comes to take this much.
-    pub(super) fn hold(&mut self, size: usize) {
+    /// An envelope that was given out comes to take this much, perhaps more than before. Gives back what had to go
+    /// for it.
+    #[must_use]
+    pub(super) fn hold(&mut self, size: usize) -> Vec<Pending> {
         self.held += size;
+        let mut evicted = Vec::new();
+        while self.held > self.bound {
+            let Some(victim) = self.least_valuable(Value::Error) else { break };
+            self.held -= victim.envelope.size();
+            evicted.push(victim);
+        }
+        evicted
     }
 
     /// An envelope that was given out is gone for good.
@@ -149,6 +158,19 @@ mod tests {
         queue.release(in_flight.envelope.size());
         assert_eq!(queue.held, 3 * 1024);
         assert!(queue.push(envelope(ItemKind::Event, 10)).is_empty());
+    }
+
+    #[test]
+    fn what_grows_in_flight_takes_the_room_of_others() {
+        let mut queue = queue();
+        for (kind, tag) in [(ItemKind::Event, 1), (ItemKind::Event, 2), (ItemKind::Span, 3)] {
+            let _ = queue.push(envelope(kind, tag));
+        }
+        let in_flight = queue.pop_where(|_| true).unwrap();
+        queue.release(in_flight.envelope.size());
+        assert_eq!(tags(&queue.hold(3 * 1024)), [3]);
+        assert_eq!(queue.held, 4 * 1024);
+        assert_eq!(tags(&queue.hold(9 * 1024)), [2], "and no more than there is");
     }
 
     #[test]

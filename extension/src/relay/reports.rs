@@ -115,14 +115,16 @@ impl Reports {
     }
 
     fn account(&mut self, sender: Sender) -> Option<&mut Account> {
-        let at = match self.0.iter().position(|account| account.sender == sender) {
-            Some(at) => at,
-            None if self.0.len() < MOST => {
-                self.0.push(Account { sender, losses: Losses::new(), ripe: false, last: None });
-                self.0.len() - 1
-            }
-            None => return None,
-        };
+        let known = self.0.iter().position(|account| account.sender == sender);
+        if known.is_none() && self.0.len() >= MOST {
+            // All of its losses were told; only when, will not be known any more.
+            let settled = self.0.iter().position(|account| account.losses.is_empty())?;
+            self.0.remove(settled);
+        }
+        let at = known.unwrap_or_else(|| {
+            self.0.push(Account { sender, losses: Losses::new(), ripe: false, last: None });
+            self.0.len() - 1
+        });
         self.0.get_mut(at)
     }
 }
@@ -209,6 +211,26 @@ mod tests {
         assert!(reports.take(now() + INTERVAL, true, |_| true).is_none(), "it was taken");
         reports.lose(&lost, &lost.items, Loss::Network);
         assert!(reports.take(now() + INTERVAL, true, |_| true).is_some());
+    }
+
+    #[test]
+    fn projects_whose_losses_were_told_make_room() {
+        let mut reports = Reports::default();
+        let of = |project: usize| Envelope {
+            project: ProjectId::parse(&project.to_string()).unwrap(),
+            ..sample(ItemKind::Event, 9)
+        };
+        let lose = |reports: &mut Reports, project| {
+            let lost = of(project);
+            reports.lose(&lost, &lost.items, Loss::Network);
+        };
+        for project in 1..=MOST + 1 {
+            lose(&mut reports, project);
+        }
+        let told = std::iter::from_fn(|| reports.take(now(), true, |_| true)).count();
+        assert_eq!(told, MOST, "their number is bounded");
+        lose(&mut reports, MOST + 1);
+        assert!(reports.take(now(), true, |_| true).is_some());
     }
 
     #[test]

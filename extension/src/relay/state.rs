@@ -6,6 +6,7 @@ use super::limits::{Check, Limits};
 use super::outages::Outages;
 use super::queue::Queue;
 use super::reports::{Report, Reports};
+use crate::config::Upstream;
 use crate::wire::{Encoding, without};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) envelope: Arc<Envelope>,
-    /// How often upstream answered that it could not take it.
+    /// How often it failed in a way that may be its own fault.
     pub(super) attempts: u8,
     /// When it was accepted.
     pub(super) since: SystemTime,
@@ -25,7 +26,7 @@ pub(super) struct Pending {
     pub(super) unanswered: Arc<AtomicU8>,
 }
 
-/// An envelope that upstream answers with 5xx so often is the envelope's fault, not upstream's.
+/// What upstream falls over so often is itself the trouble.
 const MAX_ATTEMPTS: u8 = 10;
 
 impl Pending {
@@ -125,7 +126,10 @@ impl State {
             match self.strip(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
                     let envelope = Arc::new(rest.fitted());
-                    self.queue.hold(envelope.size());
+                    // Without its compression it may be larger by far.
+                    for victim in self.queue.hold(envelope.size()) {
+                        self.lose(&victim.envelope, Loss::QueueOverflow);
+                    }
                     let pending = Pending { envelope, attempts, since, loss, unanswered };
                     self.in_flight.push(pending.clone());
                     return Some(pending);
@@ -155,7 +159,6 @@ impl State {
     pub(super) fn put_back(&mut self, mut pending: Pending, loss: Loss) {
         if self.land(&pending) {
             pending.loss = loss;
-            pending.attempts = pending.attempts.saturating_add(u8::from(loss == Loss::Upstream));
             self.queue.put_back(pending);
         }
     }
@@ -179,9 +182,13 @@ impl State {
 
     /// The next client report that may go, now in flight.
     pub(super) fn check_out_report(&mut self, now: SystemTime) -> Option<Report> {
-        let last_chance = self.draining && self.is_idle();
-        let outages = &self.outages;
-        let report = self.reports.take(now, last_chance, |upstream| !outages.has(upstream))?;
+        // At the end a report waits for the last envelope to its upstream, which may still be lost.
+        let awaited = |upstream: &Arc<Upstream>| {
+            let mut left = self.in_flight.iter().chain(self.queue.iter());
+            self.draining && left.any(|pending| pending.envelope.upstream == *upstream)
+        };
+        let ready = |upstream: &Arc<Upstream>| !self.outages.has(upstream) && !awaited(upstream);
+        let report = self.reports.take(now, self.draining, ready)?;
         self.reports_in_flight += 1;
         Some(report)
     }
@@ -287,120 +294,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::PublicKey;
-    use crate::relay::envelope::sample;
-    use crate::wire::{Item, ItemKind};
-    use std::time::UNIX_EPOCH;
-
-    fn check_out(state: &mut State) -> Option<Pending> {
-        state.check_out(Instant::now(), UNIX_EPOCH)
-    }
-
-    fn state() -> State {
-        State::new(4 * 1024, 1024)
-    }
-
-    #[test]
-    fn the_books_balance_at_every_step() {
-        let mut state = state();
-        for _ in 0..6 {
-            state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
-            assert!(state.ledger.balances(state.pending()));
-        }
-        assert_eq!(state.ledger.dropped_for(Loss::QueueOverflow), 2);
-        let first = check_out(&mut state).unwrap();
-        let second = check_out(&mut state).unwrap();
-        assert!(state.ledger.balances(state.pending()));
-        state.check_in(&first, |ledger| ledger.delivered += 1);
-        state.put_back(second, Loss::Network);
-        assert!(state.ledger.balances(state.pending()));
-        let late = check_out(&mut state).unwrap();
-        state.close();
-        assert!(state.ledger.balances(0));
-        assert_eq!(state.ledger.dropped_for(Loss::Network), 2, "one came back, one had no answer in time");
-        assert_eq!(state.ledger.dropped_for(Loss::Shutdown), 1);
-        state.check_in(&late, |ledger| ledger.delivered += 1);
-        state.accept(sample(ItemKind::Event, 1), UNIX_EPOCH);
-        assert!(state.ledger.balances(0), "nothing is booked twice");
-    }
-
-    #[test]
-    fn what_was_in_flight_when_the_carrier_fell_is_tried_again() {
-        let mut state = state();
-        state.accept(sample(ItemKind::Event, 10), UNIX_EPOCH);
-        let _ = check_out(&mut state);
-        state.reclaim_in_flight();
-        let again = check_out(&mut state).unwrap();
-        assert_eq!((again.attempts, again.loss), (1, Loss::Internal));
-        // The fallen carrier may still hold it when a limit takes it out.
-        state.reclaim_in_flight();
-        state.limits.update(&key(), "60:error:key", UNIX_EPOCH);
-        assert!(check_out(&mut state).is_none());
-        assert_eq!(again.envelope.items.len(), 1);
-        assert!(state.ledger.balances(0));
-    }
-
-    /// An error and a transaction in one envelope, plain.
-    fn mixed() -> Envelope {
-        let body = "{}\n{\"type\":\"event\"}\n{}\n{\"type\":\"transaction\",\"length\":2}\n{}\n";
-        let items = [ItemKind::Event, ItemKind::Transaction].map(|kind| Item { kind, count: 1, bytes: 2 });
-        Envelope { items: items.into(), body: body.into(), ..sample(ItemKind::Event, 0) }
-    }
-
-    fn key() -> PublicKey {
-        mixed().key
-    }
-
-    #[test]
-    fn at_the_door_limited_items_are_removed_and_reported() {
-        let mut state = state();
-        state.limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
-        let (rest, retry_after) = state.admit(mixed(), UNIX_EPOCH);
-        assert_eq!(retry_after, Some(60));
-        let rest = rest.unwrap();
-        assert_eq!(rest.body, "{}\n{\"type\":\"event\"}\n{}\n");
-        assert_eq!(rest.items.len(), 1);
-        assert!(state.reports.any(|_| true));
-        state.limits.update(&key(), "60:error:key", UNIX_EPOCH);
-        let (rest, retry_after) = state.admit(mixed(), UNIX_EPOCH);
-        assert!(rest.is_none() && retry_after.is_some());
-        assert_eq!(state.ledger, Ledger::default(), "nothing was accepted yet");
-    }
-
-    #[test]
-    fn a_limit_counts_for_what_waits_too() {
-        let mut state = state();
-        state.accept(mixed(), UNIX_EPOCH);
-        state.accept(sample(ItemKind::Transaction, 9), UNIX_EPOCH);
-        state.limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
-        let rest = check_out(&mut state).unwrap();
-        assert_eq!(rest.envelope.items.len(), 1);
-        assert!(check_out(&mut state).is_none());
-        state.check_in(&rest, |ledger| ledger.delivered += 1);
-        assert!(state.is_idle() && state.ledger.balances(0));
-        assert_eq!(state.ledger.dropped_for(Loss::RateLimit), 1);
-    }
-
-    #[test]
-    fn an_upstream_in_trouble_is_probed_and_holds_up_no_other() {
-        let mut state = state();
-        let well = crate::config::Upstream::parse("http://127.0.0.1:2").unwrap();
-        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
-        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
-        state.accept(Envelope { upstream: Arc::new(well), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
-        let probe = check_out(&mut state).unwrap();
-        let clock = Instant::now();
-        state.outages.failed(&probe.envelope.upstream, |backoff| backoff.failed(clock, 1.0, None));
-        state.put_back(probe, Loss::Network);
-        let other = state.check_out(clock, UNIX_EPOCH).unwrap();
-        assert_eq!(other.envelope.upstream.port(), 2);
-        assert!(state.check_out(clock, UNIX_EPOCH).is_none());
-        let later = clock + state.pause(clock).unwrap();
-        assert!(state.check_out(later, UNIX_EPOCH).is_some());
-        assert!(state.check_out(later, UNIX_EPOCH).is_none(), "one probe at a time");
-        state.start_draining();
-        assert!(state.check_out(later, UNIX_EPOCH).is_some(), "there is no later");
-    }
-}
+mod tests;

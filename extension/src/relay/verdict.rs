@@ -40,6 +40,12 @@ pub(super) fn judge(reply: &Result<Reply, SendError>) -> Verdict {
     }
 }
 
+/// Whether the envelope itself may be what upstream fell over. The other 5xx speak of upstream alone, and of a
+/// time that passes, however long it takes.
+pub(super) fn is_suspect(reply: &Result<Reply, SendError>) -> bool {
+    reply.as_ref().is_ok_and(|reply| reply.status == 500)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +61,8 @@ mod tests {
             assert_eq!(verdict(status), Verdict::Rejected, "{status}");
         }
         for status in [408, 500, 502, 503, 504] {
+            let reply = Ok(Reply { status, retry_after: None, rate_limits: None });
+            assert_eq!(is_suspect(&reply), status == 500);
             assert_eq!(verdict(status), Verdict::Again { loss: Loss::Upstream, after }, "{status}");
         }
         assert_eq!(judge(&Err(SendError::Late(Late::Frozen))), Verdict::Anew);

@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, Books, SECOND, markers};
 use crate::support::{
+    deliveries,
     hostile::Manner,
     netns::isolated,
     sdk::{TUNNEL, attachment_of, post},
@@ -70,6 +71,32 @@ fn an_upload_that_is_cut_while_frozen_is_made_again() {
     });
 }
 
+#[test]
+fn a_connection_that_died_in_a_freeze_costs_no_pause() {
+    isolated(|| async {
+        let mut bench = Bench::start(&[]).await;
+        for cycle in 0..20 {
+            let marker = markers(&format!("stale-{cycle}"), 1);
+            bench.invoke(&marker).await;
+            bench.upstream.takes(&marker, 5 * SECOND).await;
+            deliveries::known(&bench.log(), cycle + 1, SECOND).await;
+            bench.extension.freeze();
+            if cycle % 2 == 0 {
+                bench.upstream.reset().await;
+            } else {
+                bench.upstream.cut();
+            }
+            bench.extension.thaw();
+        }
+        let log = bench.log();
+        let (books, upstream) = bench.shut_down().await;
+        assert_eq!((books.accepted, books.delivered), (20, 20));
+        assert!(!log.contains("could not take"), "{}", log.text());
+        let connections: Vec<usize> = upstream.arrivals().iter().map(|arrival| arrival.connection).collect();
+        assert_eq!(connections, (0..20).collect::<Vec<_>>());
+    });
+}
+
 /// Freezes in mid-exchange and between invocations, in turns; while frozen, upstream resets or closes every connection.
 #[test]
 fn a_hundred_freezes_lose_nothing() {
@@ -87,9 +114,9 @@ fn a_hundred_freezes_lose_nothing() {
             }
             bench.extension.freeze();
             if cycle % 2 == 0 {
-                bench.upstream.reset().await
+                bench.upstream.reset().await;
             } else {
-                bench.upstream.cut()
+                bench.upstream.cut();
             }
             bench.extension.thaw();
         }

@@ -5,9 +5,9 @@ use crate::support::{
     envelope,
     hostile::{Arrival, Hostile, Manner},
     netns::isolated,
-    sdk::{self, TUNNEL, post, report},
+    sdk::{self, Kept, TUNNEL, post, report},
 };
-use hyper::body::Bytes;
+use hyper::{StatusCode, body::Bytes};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -57,10 +57,18 @@ async fn limited(manner: Manner) -> Bench {
     bench
 }
 
-async fn mixed(marker: &str) {
-    // An SDK may be told 429 here: part of it is not taken.
-    let status = post(TUNNEL, sdk::envelope(marker, &["event", "session", "session"])).await;
-    assert!([200, 429].contains(&status.as_u16()), "{status}");
+/// Posts an error and two sessions; the SDK is told what became of them, and until when.
+async fn mixed(marker: &str) -> StatusCode {
+    let body = sdk::envelope(marker, &["event", "session", "session"]);
+    let (status, headers) = Kept::open(TUNNEL).await.told(body).await;
+    assert_eq!(headers.contains_key("retry-after"), status == 429);
+    if status == 429 {
+        let seconds: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{headers:?}");
+        let limits = headers["x-sentry-rate-limits"].to_str().unwrap();
+        assert!(limits.starts_with(&format!("{seconds}:")), "{headers:?}");
+    }
+    status
 }
 
 #[test]
@@ -68,7 +76,7 @@ fn what_is_limited_is_taken_out_and_the_rest_arrives() {
     for (status, rejected) in [(429, 1), (200, 0)] {
         isolated(move || async move {
             let bench = limited(Manner::Answer(status, SESSIONS)).await;
-            mixed("mixed").await;
+            assert_eq!(mixed("mixed").await, 429);
             bench.upstream.takes(&["mixed".to_owned()], 5 * SECOND).await;
             assert_eq!(arrived(&bench.upstream, "mixed"), ["event"]);
             // The report comes right behind a delivery, without another envelope and before the end.
@@ -81,7 +89,11 @@ fn what_is_limited_is_taken_out_and_the_rest_arrives() {
             assert_eq!(bench.upstream.connections(), 1, "the report took the connection that was there");
             // Nothing of it is left: this envelope has no limited item, and is sent as it came.
             let plain = sdk::envelope("plain", &["event", "log"]);
-            assert_eq!(post(TUNNEL, plain.clone()).await, 200);
+            let (status, headers) = Kept::open(TUNNEL).await.told(plain.clone()).await;
+            // SDKs read limits of any answer, and take a Retry-After on 200 for a limit on everything.
+            assert_eq!((status.as_u16(), headers.get("retry-after")), (200, None));
+            let limits = headers["x-sentry-rate-limits"].to_str().unwrap();
+            assert!(limits.ends_with(":session:key:quota"), "{limits}");
             bench.upstream.takes(&["plain".to_owned()], 5 * SECOND).await;
             let bodies = bench.upstream.arrivals();
             let body = &bodies.iter().find(|one| one.marker == "plain").unwrap().body;
@@ -104,8 +116,7 @@ fn what_is_wholly_limited_is_reported_at_the_end_with_its_quantities() {
              {{\"type\":\"attachment\",\"length\":5}}\n12345\n{{\"type\":\"transaction\"}}\n{{}}\n",
             log.len()
         );
-        let status = post(TUNNEL, body).await;
-        assert!([200, 429].contains(&status.as_u16()), "{status}");
+        assert_eq!(post(TUNNEL, body).await, 429);
         // Nothing is delivered any more: the report has no other chance than the end.
         let (books, upstream) = bench.shut_down().await;
         assert_eq!((books.accepted, books.rejected, upstream.arrivals().len()), (1, 1, 2));
@@ -125,11 +136,11 @@ fn what_is_wholly_limited_is_reported_at_the_end_with_its_quantities() {
 fn limits_expire() {
     isolated(|| async {
         let bench = limited(Manner::Answer(429, "x-sentry-rate-limits: 1:session:key\r\n")).await;
-        mixed("early").await;
+        assert_eq!(mixed("early").await, 429);
         bench.upstream.takes(&["early".to_owned()], 5 * SECOND).await;
         assert_eq!(arrived(&bench.upstream, "early"), ["event"]);
         tokio::time::sleep(SECOND).await;
-        mixed("late").await;
+        assert_eq!(mixed("late").await, 200);
         bench.upstream.takes(&["late".to_owned()], 5 * SECOND).await;
         assert_eq!(arrived(&bench.upstream, "late"), ["event", "session", "session"]);
         bench.shut_down().await;
@@ -140,9 +151,9 @@ fn limits_expire() {
 fn a_429_with_retry_after_alone_limits_everything_of_the_key() {
     isolated(|| async {
         let bench = limited(Manner::Answer(429, "retry-after: 1\r\n")).await;
-        mixed("early").await;
+        assert_eq!(mixed("early").await, 429);
         tokio::time::sleep(SECOND).await;
-        mixed("late").await;
+        assert_eq!(mixed("late").await, 200);
         bench.upstream.takes(&["late".to_owned()], 5 * SECOND).await;
         let (_, upstream) = bench.shut_down().await;
         assert!(!upstream.fates().contains_key("early"), "{:?}", upstream.fates());

@@ -143,7 +143,7 @@ fn no_proxy_is_honoured_by_address_and_needed_there() {
             let added =
                 Command::new(tools::program("ip")).args(["address", "add", ADDRESS, "dev", "lo"]).status();
             assert!(added.unwrap().success());
-            let upstream = Hostile::start_at(format!("{ADDRESS}:0").parse().unwrap(), false).await;
+            let upstream = Hostile::start_at(format!("{ADDRESS}:0").parse().unwrap(), false);
             let proxy = Proxy::start(upstream.address()).await;
             let url = format!("http://{}", proxy.address());
             let dsn = upstream.dsn(ADDRESS, KEY);
@@ -169,7 +169,7 @@ fn loopback_needs_no_proxy_and_gets_none() {
 #[test]
 fn an_upstream_over_ipv6() {
     isolated(|| async {
-        let upstream = Hostile::start_at("[::1]:0".parse().unwrap(), true).await;
+        let upstream = Hostile::start_at("[::1]:0".parse().unwrap(), true);
         let dsn = upstream.dsn("[::1]", KEY);
         let ca = upstream.ca_file().unwrap().to_str().unwrap().to_owned();
         // SDKs read SENTRY_DSN too; here it points at the extension, as the wrapper has it.

@@ -2,8 +2,9 @@
 
 use super::http;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1};
+use hyper::{HeaderMap, Method, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpStream;
 
@@ -19,7 +20,7 @@ pub fn envelope(marker: &str, types: &[&str]) -> String {
     let mut body = format!("{HEADER}\n");
     for kind in types {
         let payload = format!("{{\"kind\":\"{kind}\",\"marker\":\"{marker}\"}}");
-        body += &format!("{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len());
+        let _ = write!(body, "{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len());
     }
     body
 }
@@ -67,14 +68,19 @@ impl Kept {
 
     /// Posts an envelope.
     pub async fn post(&mut self, body: String) -> StatusCode {
+        self.told(body).await.0
+    }
+
+    /// Posts an envelope, and reads the answer's headers too.
+    pub async fn told(&mut self, body: String) -> (StatusCode, HeaderMap) {
         self.0.ready().await.unwrap();
         let request = Request::post("/api/42/envelope/").header("host", "localhost").header(
             "x-sentry-auth",
             format!("Sentry sentry_key={KEY}, sentry_version=7, sentry_client=test/1"),
         );
         let answer = self.0.send_request(request.body(body.into()).unwrap()).await.unwrap();
-        let status = answer.status();
-        answer.into_body().collect().await.unwrap();
-        status
+        let (head, body) = answer.into_parts();
+        body.collect().await.unwrap();
+        (head.status, head.headers)
     }
 }

@@ -113,12 +113,13 @@ struct Shared {
 
 impl Hostile {
     /// Listens on a free port of 127.0.0.1 and behaves well at first.
+    #[expect(clippy::unused_async, reason = "it takes a runtime, as the signature says")]
     pub async fn start(tls: bool) -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap(), tls).await
+        Self::start_at("127.0.0.1:0".parse().unwrap(), tls)
     }
 
     /// Listens at an address of the test's own network.
-    pub async fn start_at(address: SocketAddr, tls: bool) -> Self {
+    pub fn start_at(address: SocketAddr, tls: bool) -> Self {
         let shared = Arc::new(Shared {
             good: tls.then(TestTls::new),
             bad: tls.then(TestTls::new),
@@ -237,13 +238,6 @@ impl Hostile {
     /// Connections that were taken so far.
     pub fn connections(&self) -> usize {
         *self.shared.connections.borrow()
-    }
-
-    /// Waits for this many connections in all.
-    pub async fn connected(&self, enough: usize) {
-        let mut all = self.shared.connections.subscribe();
-        wait(&format!("{enough} connections"), async { all.wait_for(|n| *n >= enough).await.map(drop) })
-            .await;
     }
 
     /// Waits until a part of this many requests was read in all.
