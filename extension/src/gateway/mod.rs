@@ -71,6 +71,13 @@ pub async fn serve(listener: TcpListener, config: Arc<Config>, relay: Relay) {
 }
 
 async fn converse(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
+    // A connection that is held open for later costs next to nothing until it is used.
+    if stream.peek(&mut [0]).await.is_ok() {
+        Box::pin(converse_at_length(stream, peer, config, relay)).await;
+    }
+}
+
+async fn converse_at_length(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
     // Answers are small; without this they would wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let turn = Turn::default();
@@ -79,7 +86,8 @@ async fn converse(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: R
         let (config, relay, turn) = (Arc::clone(&config), relay.clone(), turn.clone());
         async move {
             turn.pass();
-            let answer = answer(request, peer, &config, &relay).await;
+            // Boxed, since the connection keeps room for it also while it is idle.
+            let answer = Box::pin(answer(request, peer, &config, &relay)).await;
             turn.pass();
             Ok::<_, Infallible>(answer)
         }

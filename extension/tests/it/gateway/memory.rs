@@ -156,7 +156,7 @@ async fn a_thousand_idle_connections() {
         read_answers(stream, "HTTP/1.1 200", 1).await;
     }
     let grown = status(&setup, "VmRSS").saturating_sub(before);
-    assert!(grown < 24 * MIB, "{grown} bytes");
+    assert!(grown < 6 * MIB, "{grown} bytes");
     let started = std::time::Instant::now();
     assert_eq!(setup.post("/api/42/envelope/", &[("x-sentry-auth", &auth())], ENVELOPE).await.status, 200);
     assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
