@@ -57,7 +57,9 @@ impl Life {
         let (id, telemetry) = self.introduce(&mut api).await;
         let mut pauses = Pauses::default();
         loop {
-            match api.next(id).await {
+            let event = api.next(id).await;
+            relay.awake();
+            match event {
                 Ok(Event::Invoke { request, deadline }) => {
                     pauses = Pauses::default();
                     self.hold(&relay, telemetry, request, deadline).until_released(&relay).await;

@@ -12,6 +12,8 @@ const LONGEST_WISH: Duration = Duration::from_mins(10);
 pub(super) struct Backoff {
     failures: u32,
     until: Option<Instant>,
+    /// From the failure to `until`.
+    length: Duration,
 }
 
 impl Backoff {
@@ -20,7 +22,8 @@ impl Backoff {
         let at_least = at_least.map(|wish| wish.min(LONGEST_WISH));
         if let Some(left) = self.pause(now) {
             // It was under way when another failed: the same trouble, seen twice.
-            self.until = now.checked_add(left.max(at_least.unwrap_or_default()));
+            self.length = left.max(at_least.unwrap_or_default());
+            self.until = now.checked_add(self.length);
             return;
         }
         let doubled = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
@@ -31,7 +34,16 @@ impl Backoff {
     /// Another failure, with the pause given.
     pub(super) fn failed_for(&mut self, now: Instant, pause: Duration) {
         self.failures = self.failures.saturating_add(1);
+        self.length = pause;
         self.until = now.checked_add(pause);
+    }
+
+    /// Ends the pause if it is over by another clock than the one it runs by, which stands still in a freeze:
+    /// `passed` since the failure.
+    pub(super) fn catch_up(&mut self, passed: Duration) {
+        if passed >= self.length {
+            self.end_pause();
+        }
     }
 
     /// What is left of the pause, if there is one.
@@ -79,6 +91,17 @@ mod tests {
         assert_eq!(backoff.pause(now), Some(Duration::from_mins(1)));
         backoff.failed(now, 0.0, Some(Duration::from_secs(u64::MAX)));
         assert_eq!(backoff.pause(now), Some(LONGEST_WISH), "no wish ends the pause or lasts for ever");
+    }
+
+    #[test]
+    fn a_pause_is_over_by_either_clock() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        backoff.failed(now, 1.0, None);
+        backoff.catch_up(FIRST / 2);
+        assert_eq!(backoff.pause(now), Some(FIRST));
+        backoff.catch_up(FIRST);
+        assert_eq!(backoff.pause(now), None);
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn settle_envelope(state: &mut State, mut pending: Pending, outcome: &Outcome, v
                 );
             }
             let (clock, draining) = (Instant::now(), state.draining());
-            state.outages.failed(&upstream, |backoff| {
+            state.outages.failed(&upstream, SystemTime::now(), |backoff| {
                 if draining {
                     backoff.failed_for(clock, DRAIN_PAUSE);
                 } else {

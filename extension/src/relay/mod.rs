@@ -70,7 +70,7 @@ pub struct Backlog {
     pub envelopes: u64,
     /// When the one that waits longest was accepted, by the wall clock.
     pub oldest: Option<SystemTime>,
-    /// The last that was heard of upstream was a failure.
+    /// Nothing can be delivered now: the last that was heard of each upstream that matters was a failure.
     pub outage: bool,
 }
 
@@ -105,10 +105,16 @@ impl Relay {
         Self { shared }
     }
 
+    /// An event came from Lambda: the environment may have been frozen until now, and clocks with it.
+    pub fn awake(&self) {
+        self.shared.state().outages.catch_up(SystemTime::now());
+        self.shared.wake.notify_one();
+    }
+
     /// What is still to be delivered; for the decision when to hold `/next`.
     pub fn backlog(&self) -> Backlog {
         let state = self.shared.state();
-        Backlog { envelopes: state.pending(), oldest: state.oldest(), outage: state.outages.any() }
+        Backlog { envelopes: state.pending(), oldest: state.oldest(), outage: state.is_troubled() }
     }
 
     /// Waits until nothing is left to deliver, or until upstream has failed: then waiting is of no use.

@@ -239,6 +239,12 @@ impl State {
         self.is_idle() && self.reports_in_flight == 0 && !self.reports.any(|upstream| !outages.has(upstream))
     }
 
+    /// Whether each upstream that something waits for is in trouble; where nothing waits, any that is.
+    pub(super) fn is_troubled(&self) -> bool {
+        let mut waiting = self.in_flight.iter().chain(self.queue.iter());
+        self.outages.any() && waiting.all(|pending| self.outages.has(&pending.envelope.upstream))
+    }
+
     /// How many are queued or in flight.
     pub(super) fn pending(&self) -> u64 {
         (self.queue.len() + self.in_flight.len()) as u64

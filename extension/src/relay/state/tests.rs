@@ -120,7 +120,7 @@ fn an_upstream_in_trouble_is_probed_and_holds_up_no_other() {
     state.accept(Envelope { upstream: Arc::new(well), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
     let probe = check_out(&mut state).unwrap();
     let clock = Instant::now();
-    state.outages.failed(&probe.envelope.upstream, |backoff| backoff.failed(clock, 1.0, None));
+    state.outages.failed(&probe.envelope.upstream, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
     state.put_back(probe, Loss::Network);
     let other = state.check_out(clock, UNIX_EPOCH).unwrap();
     assert_eq!(other.envelope.upstream.port(), 2);
@@ -130,4 +130,18 @@ fn an_upstream_in_trouble_is_probed_and_holds_up_no_other() {
     assert!(state.check_out(later, UNIX_EPOCH).is_none(), "one probe at a time");
     state.start_draining();
     assert!(state.check_out(later, UNIX_EPOCH).is_some(), "there is no later");
+}
+
+#[test]
+fn an_upstream_that_is_well_is_worth_waiting_for() {
+    let mut state = state();
+    assert!(!state.is_troubled());
+    let dead = Arc::clone(&sample(ItemKind::Event, 0).upstream);
+    state.outages.failed(&dead, UNIX_EPOCH, |_| {});
+    assert!(state.is_troubled(), "nothing waits, and the only one that is known is dead");
+    state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+    assert!(state.is_troubled());
+    let well = crate::config::Upstream::parse("http://127.0.0.1:2").unwrap();
+    state.accept(Envelope { upstream: Arc::new(well), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
+    assert!(!state.is_troubled());
 }
