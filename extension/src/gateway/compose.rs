@@ -14,7 +14,7 @@ pub(super) fn envelope(id: &EventId, fields: &[(&str, &str)]) -> Vec<u8> {
 
 /// Adds an item to an envelope.
 pub(super) fn item(envelope: &mut Vec<u8>, kind: &str, fields: &[(&str, &str)], payload: &[u8]) {
-    envelope.reserve(payload.len() + 256);
+    envelope.reserve_exact(payload.len() + 256);
     envelope.extend_from_slice(format!("{{\"type\":\"{kind}\",\"length\":{}", payload.len()).as_bytes());
     append(envelope, fields);
     envelope.extend_from_slice(b"}\n");
@@ -43,7 +43,10 @@ pub(super) fn with_event_id(mut envelope: Vec<u8>, id: &EventId) -> Result<Vec<u
     // The rest of the header stays as the SDK wrote it.
     let start = header.iter().position(|b| *b == b'{').map_or(0, |at| at + 1);
     let comma = if fields.is_empty() { "" } else { "," };
-    envelope.splice(start..start, format!("\"event_id\":\"{id}\"{comma}").into_bytes());
+    let field = format!("\"event_id\":\"{id}\"{comma}");
+    // It may wait for long: what growing by halves would leave behind it is memory that nobody can use.
+    envelope.reserve_exact(field.len());
+    envelope.splice(start..start, field.into_bytes());
     Ok(envelope)
 }
 
