@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use std::convert::Infallible;
-use std::time::Instant;
 
 /// Relay's bound for forwarded bodies, as they came and decoded.
 const MAX_BODY: usize = 20 << 20;
@@ -33,10 +32,8 @@ pub(super) async fn take(visit: &Visit<'_>, body: &mut Incoming) -> Result<Answe
         .body(Bytes::from(taken.bytes))
         .map_err(|why| Refusal::bad("invalid path").because(why.to_string()))?;
     *request.headers_mut() = map(headers::end_to_end(&visit.head.headers, visit.peer));
-    let started = Instant::now();
     let response = visit.relay.forward(&upstream, request).await.map_err(|why| {
-        let late = started.elapsed() >= config.timeout;
-        let status = if late { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+        let status = if why.is_late() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
         Refusal::new(status, format!("error while forwarding request: {why}"))
     })?;
     let (mut head, body) = response.into_parts();

@@ -55,6 +55,13 @@ pub enum Acceptance {
 #[derive(Debug)]
 pub struct ForwardError(SendError);
 
+impl ForwardError {
+    /// Whether upstream may be well and only did not answer in time.
+    pub fn is_late(&self) -> bool {
+        matches!(self.0, SendError::Late(_))
+    }
+}
+
 impl fmt::Display for ForwardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
