@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "publisher", version, propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
-    /// Print results as JSON, for machines
+    /// Print results as JSON on stdout, and progress as JSON lines on stderr
     #[arg(long, global = true)]
     pub json: bool,
 
@@ -26,6 +26,8 @@ pub enum Command {
     Verify(steps::verify::Verify),
     /// Print the ARN to attach to a function
     Arn(steps::arn::Arn),
+    /// Delete old layer versions that nothing names any more; prints the plan, acts only on --execute
+    Prune(steps::prune::Prune),
     /// Say what is installed, what is missing, and the command that mends it
     Doctor(steps::doctor::Doctor),
 }
@@ -38,6 +40,7 @@ impl Command {
             Self::Publish(step) => step.run(ui),
             Self::Verify(step) => step.run(ui),
             Self::Arn(step) => step.run(ui),
+            Self::Prune(step) => step.run(ui),
             Self::Doctor(step) => step.run(ui),
         }
     }

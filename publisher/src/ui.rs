@@ -1,21 +1,30 @@
 //! The one owner of output: progress on stderr, results on stdout.
+//!
+//! For machines (`--json`) the result is one JSON document on stdout, and progress is one JSON object a line on
+//! stderr, each with an `event`; docs/publishing.md lists them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use crate::failure::Failure;
+use indicatif::MultiProgress;
+use serde::Serialize;
+use serde_json::json;
 use std::io::IsTerminal;
 
 /// Where everything that a person or a pipeline reads goes through.
+#[derive(Clone)]
 pub struct Ui {
     json: bool,
     colour: bool,
+    bars: Option<MultiProgress>,
 }
 
 impl Ui {
     /// `json`: results are for machines.
     pub fn new(json: bool) -> Self {
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour }
+        let terminal = std::io::stderr().is_terminal();
+        let colour = terminal && !json && std::env::var_os("NO_COLOR").is_none();
+        Self { json, colour, bars: (terminal && !json).then(MultiProgress::new) }
     }
 
     /// Whether results are for machines: one JSON document on stdout instead of tables.
@@ -23,21 +32,46 @@ impl Ui {
         self.json
     }
 
+    /// Where bars can be drawn: on a terminal.
+    pub fn bars(&self) -> Option<&MultiProgress> {
+        self.bars.as_ref()
+    }
+
     /// One step of progress, in cargo's form: a right-aligned verb and what it is done to.
     pub fn status(&self, verb: &str, what: impl std::fmt::Display) {
-        if self.colour {
-            eprintln!("\x1b[1;32m{verb:>12}\x1b[0m {what}");
+        if self.json {
+            self.event(&json!({"event": "status", "verb": verb, "text": what.to_string()}));
+        } else if self.colour {
+            self.line(&format!("\x1b[1;32m{verb:>12}\x1b[0m {what}"));
         } else {
-            eprintln!("{verb:>12} {what}");
+            self.line(&format!("{verb:>12} {what}"));
         }
     }
 
     /// Something that is not an error, but that the user should know.
     pub fn warning(&self, what: impl std::fmt::Display) {
-        if self.colour {
-            eprintln!("\x1b[1;33mwarning\x1b[0m: {what}");
+        if self.json {
+            self.event(&json!({"event": "warning", "text": what.to_string()}));
+        } else if self.colour {
+            self.line(&format!("\x1b[1;33mwarning\x1b[0m: {what}"));
         } else {
-            eprintln!("warning: {what}");
+            self.line(&format!("warning: {what}"));
+        }
+    }
+
+    /// Progress that is a text of several lines.
+    pub fn text(&self, text: &str) {
+        if !self.json {
+            self.line(text);
+        }
+    }
+
+    /// Progress for machines; nothing for anybody else.
+    pub fn event(&self, event: &impl Serialize) {
+        if self.json
+            && let Ok(line) = serde_json::to_string(event)
+        {
+            eprintln!("{line}");
         }
     }
 
@@ -49,15 +83,25 @@ impl Ui {
 
     /// The last words of a command that failed.
     pub fn failure(&self, failure: &Failure) {
-        if self.colour {
-            eprintln!("\x1b[1;31merror\x1b[0m: {}", failure.text());
-        } else {
-            eprintln!("error: {}", failure.text());
+        if self.json {
+            let (code, text, next) = (failure.exit_code(), failure.text(), failure.next());
+            self.event(&json!({"event": "error", "code": code, "text": text, "next": next}));
+            return;
         }
-        if let Some(next) = failure.next() {
-            for line in next.lines() {
-                eprintln!("  {line}");
-            }
+        if self.colour {
+            self.line(&format!("\x1b[1;31merror\x1b[0m: {}", failure.text()));
+        } else {
+            self.line(&format!("error: {}", failure.text()));
+        }
+        for line in failure.next().into_iter().flat_map(str::lines) {
+            self.line(&format!("  {line}"));
+        }
+    }
+
+    fn line(&self, line: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
         }
     }
 }

@@ -43,25 +43,36 @@ impl HttpConnector for Paced {
     }
 }
 
-/// A bound on the bytes of all uploads on their way.
+/// A bound on the uploads on their way: on their number and on their bytes.
 #[derive(Clone, Debug)]
 pub struct InFlight {
+    uploads: Arc<Semaphore>,
     kibibytes: Arc<Semaphore>,
     all: u32,
 }
 
+/// Room for one upload, until it is dropped.
+#[derive(Debug)]
+pub struct Room {
+    _upload: OwnedSemaphorePermit,
+    _kibibytes: OwnedSemaphorePermit,
+}
+
 impl InFlight {
-    /// At most so many mebibytes at once; one upload that is larger goes alone.
-    pub fn mebibytes(limit: u32) -> Self {
-        let all = limit.saturating_mul(1024);
-        Self { kibibytes: Arc::new(Semaphore::new(all as usize)), all }
+    /// At most so many uploads and so many mebibytes at once; one upload that is larger goes alone.
+    pub fn new(uploads: u16, mebibytes: u16) -> Self {
+        let all = u32::from(mebibytes.max(1)) * 1024;
+        let uploads = Arc::new(Semaphore::new(uploads.max(1).into()));
+        Self { uploads, kibibytes: Arc::new(Semaphore::new(all as usize)), all }
     }
 
-    /// Waits for room. The room is held until the permit is dropped.
-    pub async fn room_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    /// Waits for room.
+    pub async fn room_for(&self, bytes: u64) -> Option<Room> {
         let wanted = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.all);
-        // None only for a closed semaphore, and nobody closes this one.
-        Arc::clone(&self.kibibytes).acquire_many_owned(wanted).await.ok()
+        // None only for a closed semaphore, and nobody closes these.
+        let upload = Arc::clone(&self.uploads).acquire_owned().await.ok()?;
+        let kibibytes = Arc::clone(&self.kibibytes).acquire_many_owned(wanted).await.ok()?;
+        Some(Room { _upload: upload, _kibibytes: kibibytes })
     }
 }
 
@@ -71,12 +82,17 @@ mod tests {
 
     #[tokio::test]
     async fn uploads_wait_for_room_and_a_huge_one_goes_alone() {
-        let flight = InFlight::mebibytes(1);
+        let flight = InFlight::new(8, 1);
         let huge = flight.room_for(u64::MAX).await;
         assert!(huge.is_some());
         let mut second = Box::pin(flight.room_for(10));
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut second).await.is_err());
         drop(huge);
         assert!(second.await.is_some());
+        let one = InFlight::new(1, 100);
+        let first = one.room_for(1).await;
+        assert!(tokio::time::timeout(Duration::from_millis(20), one.room_for(1)).await.is_err());
+        drop(first);
+        assert!(one.room_for(1).await.is_some());
     }
 }

@@ -3,12 +3,15 @@
 use crate::failure::chain;
 use aws_sdk_lambda::config::http::HttpResponse;
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use hyper_util::client::legacy::Error as Legacy;
 
 /// What can be done about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// AWS does not accept the credentials, or the region does not know the account.
     Credentials,
+    /// The credentials were good once.
+    Expired,
     /// The credentials are good, but not for this.
     Denied,
     /// There is no such thing.
@@ -17,6 +20,8 @@ pub enum Kind {
     Conflict,
     /// Too many requests; this one was not carried out.
     Throttled,
+    /// No connection came about, so nothing was sent.
+    Unsent,
     /// No answer, half of one, or a server error: it may or may not have been carried out.
     Ambiguous,
     /// AWS refused the request itself.
@@ -47,6 +52,11 @@ impl CallError {
                 sort(code.as_deref().unwrap_or_default(), service.raw().status().as_u16())
             }
             SdkError::ConstructionFailure(_) => Kind::Rejected,
+            SdkError::DispatchFailure(failure)
+                if failure.as_connector_error().is_some_and(|e| never_connected(e)) =>
+            {
+                Kind::Unsent
+            }
             _ => Kind::Ambiguous,
         };
         let message = match error {
@@ -66,22 +76,30 @@ impl CallError {
     }
 }
 
+/// Only a failure to connect proves that nothing was sent: name resolution, TCP and TLS all count.
+fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|cause| cause.downcast_ref::<Legacy>().is_some_and(Legacy::is_connect))
+}
+
 fn sort(code: &str, status: u16) -> Kind {
     match code {
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidAccessKeyId"
-        | "ExpiredToken"
-        | "ExpiredTokenException"
-        | "RequestExpired"
         | "InvalidSignatureException"
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "MissingAuthenticationTokenException" => return Kind::Credentials,
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => return Kind::Expired,
         "AccessDenied" | "AccessDeniedException" => return Kind::Denied,
-        "ResourceNotFoundException" => return Kind::NotFound,
+        "ResourceNotFoundException" | "NoSuchBucket" | "NoSuchKey" | "NotFound" => return Kind::NotFound,
         "ResourceConflictException" => return Kind::Conflict,
-        "TooManyRequestsException" | "ThrottlingException" | "Throttling" | "RequestLimitExceeded" => {
+        "TooManyRequestsException"
+        | "ThrottlingException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "SlowDown" => {
             return Kind::Throttled;
         }
         _ => {}
@@ -109,6 +127,7 @@ mod tests {
         assert_eq!(sort("TooManyRequestsException", 429), Kind::Throttled);
         assert_eq!(sort("InvalidParameterValueException", 400), Kind::Rejected);
         assert_eq!(sort("UnrecognizedClientException", 403), Kind::Credentials);
+        assert_eq!(sort("ExpiredTokenException", 403), Kind::Expired);
         assert_eq!(sort("", 403), Kind::Denied);
     }
 }

@@ -1,46 +1,79 @@
 //! The one HTTP client: rustls on ring, proxies from the environment, every wait bounded.
 
-use aws_sdk_lambda::config::{RuntimeComponents, SharedHttpClient, timeout::TimeoutConfig};
+use aws_sdk_lambda::config::{
+    RuntimeComponents, SharedHttpClient, StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
 use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig, tls};
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(5);
-const READ: Duration = Duration::from_secs(30);
-const OPERATION: Duration = Duration::from_secs(90);
-/// What an upload may take beside the transfer itself: Lambda unpacks and checks the zip before it answers.
-const UPLOAD_BASE: Duration = Duration::from_mins(1);
 /// The slowest line that an upload is waited for.
 const UPLOAD_BYTES_PER_SECOND: u64 = 256 * 1024;
 
 /// Makes the client. It speaks plain HTTP as well, which endpoints on loopback do.
 pub fn client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
-        let mut builder = Connector::builder()
-            .proxy_config(ProxyConfig::from_env())
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring));
+        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls());
         builder.set_connector_settings(settings.cloned());
         builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         builder.build()
     })
 }
 
-/// Bounds for every call that carries next to nothing.
-pub fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(READ)
-        .operation_attempt_timeout(READ + CONNECT)
-        .operation_timeout(OPERATION)
-        .build()
+/// A connection for what is fetched beside the SDK: links that carry their own signature.
+pub fn plain() -> Connector {
+    Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls()).build()
 }
 
-/// Bounds for an upload of that many bytes: the HTTP client counts sending as part of waiting for the answer.
-pub fn upload_timeouts(bytes: u64) -> TimeoutConfig {
-    let limit = UPLOAD_BASE + Duration::from_secs(bytes / UPLOAD_BYTES_PER_SECOND);
-    TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(limit)
-        .operation_attempt_timeout(limit + CONNECT)
-        .operation_timeout(limit + CONNECT)
-        .build()
+fn tls() -> tls::Provider {
+    tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)
+}
+
+/// How long to wait for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    answer: Duration,
+}
+
+impl Patience {
+    /// At most so many seconds for one answer.
+    pub fn seconds(seconds: u64) -> Self {
+        Self { answer: Duration::from_secs(seconds.max(1)) }
+    }
+
+    /// The longest wait for one answer.
+    pub fn answer(self) -> Duration {
+        self.answer
+    }
+
+    fn connect(self) -> Duration {
+        CONNECT.min(self.answer)
+    }
+
+    /// Bounds for every call that carries next to nothing: to connect, for an answer, for all its attempts.
+    pub fn calls(self) -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .connect_timeout(self.connect())
+            .read_timeout(self.answer)
+            .operation_attempt_timeout(self.answer + self.connect())
+            .operation_timeout(3 * self.answer)
+            .build()
+    }
+
+    /// Bounds for an upload: the HTTP client counts sending as part of waiting for the answer, and Lambda
+    /// unpacks and checks the zip before it answers.
+    pub fn upload(self, bytes: u64) -> TimeoutConfig {
+        let limit = 2 * self.answer + Duration::from_secs(bytes / UPLOAD_BYTES_PER_SECOND);
+        TimeoutConfig::builder()
+            .connect_timeout(self.connect())
+            .read_timeout(limit)
+            .operation_attempt_timeout(limit + self.connect())
+            .operation_timeout(limit + self.connect())
+            .build()
+    }
+
+    /// What ends an upload that nobody reads any more, long before its time is over.
+    pub fn stalled(self) -> StalledStreamProtectionConfig {
+        StalledStreamProtectionConfig::enabled().grace_period(self.answer).build()
+    }
 }

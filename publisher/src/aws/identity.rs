@@ -20,7 +20,7 @@ pub async fn caller(session: &Session) -> Result<Identity, SessionError> {
     let sts = aws_sdk_sts::Client::new(&session.config);
     let answer = sts.get_caller_identity().send().await.map_err(|error| {
         let source = CallError::new("GetCallerIdentity", &error);
-        if source.kind == Kind::Ambiguous {
+        if matches!(source.kind, Kind::Ambiguous | Kind::Unsent) {
             let at = session.config.endpoint_url().map(|url| format!(" at {url}")).unwrap_or_default();
             SessionError::Unreachable { at, source }
         } else {

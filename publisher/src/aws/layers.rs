@@ -1,24 +1,32 @@
 //! The layer calls of one region.
 
 use super::{
-    budget,
+    audience::Reader,
+    budget::{self, Room},
     error::{CallError, Kind},
-    http,
     partition::RegionName,
-    policy::{self, Grant},
+    policy::{self, Policy},
+    s3::Staged,
     session::Session,
     upload::Upload,
 };
 use aws_sdk_lambda::{
     Client,
     config::{Region, retry::RetryConfig},
+    types::{Architecture, LayerVersionContentInput, S3ObjectStorageMode},
 };
+use std::{future::Future, sync::Arc};
+use tokio::time::Instant;
 
 const LIST: &str = "ListLayerVersions";
 const GET: &str = "GetLayerVersion";
 const POLICY: &str = "GetLayerVersionPolicy";
 const PUBLISH: &str = "PublishLayerVersion";
 const PERMIT: &str = "AddLayerVersionPermission";
+const FORBID: &str = "RemoveLayerVersionPermission";
+const DELETE: &str = "DeleteLayerVersion";
+const SETTINGS: &str = "GetAccountSettings";
+const BY_ARN: &str = "GetLayerVersionByArn";
 
 /// A layer version as AWS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +41,16 @@ pub struct Version {
     pub size: i64,
     /// `CompatibleArchitectures`.
     pub architectures: Vec<String>,
+    /// `CompatibleRuntimes`.
+    pub runtimes: Vec<String>,
     /// `LicenseInfo`.
     pub license: String,
     /// `Description`.
     pub description: String,
+    /// Where to download the zip, for a while.
+    pub location: Option<String>,
     /// Who may use it.
-    pub grant: Grant,
+    pub policy: Policy,
 }
 
 /// A number and its description: what a list tells.
@@ -50,24 +62,54 @@ pub struct Listed {
     pub description: String,
 }
 
+/// How the zip gets to Lambda.
+#[derive(Clone, Copy, Debug)]
+pub enum Way<'a> {
+    /// With the request.
+    Direct,
+    /// From a bucket in the same region.
+    Bucket(&'a Staged),
+}
+
 /// One region's layers.
 #[derive(Clone, Debug)]
 pub struct RegionLayers {
     client: Client,
+    session: Arc<Session>,
 }
 
 impl RegionLayers {
     /// A client of its own for a region, with its own share of requests per second.
-    pub fn new(session: &Session, region: &RegionName) -> Self {
+    pub fn new(session: &Arc<Session>, region: &RegionName) -> Self {
         let config = aws_sdk_lambda::config::Builder::from(&session.config)
             .region(Region::new(region.to_string()))
             .http_client(budget::paced(session.http.clone()))
             .build();
-        Self { client: Client::from_conf(config) }
+        Self { client: Client::from_conf(config), session: Arc::clone(session) }
+    }
+
+    /// Makes a call, and once more where the credentials had expired: nothing was carried out then.
+    async fn call<T, F, R>(&self, call: F) -> Result<T, CallError>
+    where
+        F: Fn() -> R,
+        R: Future<Output = Result<T, CallError>>,
+    {
+        let begun = Instant::now();
+        match call().await {
+            Err(error) if error.kind == Kind::Expired => {
+                self.session.credentials.expired(begun).await;
+                call().await
+            }
+            answer => answer,
+        }
     }
 
     /// All versions of a layer, newest first; none where there is no such layer.
     pub async fn list(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
+        self.call(|| self.list_once(layer)).await
+    }
+
+    async fn list_once(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
         let mut pages = self.client.list_layer_versions().layer_name(layer).into_paginator().send();
         let mut versions = Vec::new();
         while let Some(page) = pages.next().await {
@@ -88,8 +130,10 @@ impl RegionLayers {
 
     /// Everything about one version, its policy included; `None` where there is no such version.
     pub async fn read(&self, layer: &str, number: i64) -> Result<Option<Version>, CallError> {
-        let answer = self.client.get_layer_version().layer_name(layer).version_number(number).send().await;
-        let answer = match answer.map_err(|error| CallError::new(GET, &error)) {
+        let request = || self.client.get_layer_version().layer_name(layer).version_number(number);
+        let answer =
+            self.call(|| async { request().send().await.map_err(|error| CallError::new(GET, &error)) }).await;
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) if error.kind == Kind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -101,62 +145,149 @@ impl RegionLayers {
             code_sha256: content.code_sha256().unwrap_or_default().to_owned(),
             size: content.code_size(),
             architectures: answer.compatible_architectures().iter().map(|a| a.as_str().to_owned()).collect(),
+            runtimes: answer.compatible_runtimes().iter().map(|r| r.as_str().to_owned()).collect(),
             license: answer.license_info().unwrap_or_default().to_owned(),
             description: answer.description().unwrap_or_default().to_owned(),
-            grant: self.grant_of(layer, number).await?,
+            location: content.location().map(str::to_owned),
+            policy: self.policy_of(layer, number).await?,
         }))
     }
 
-    async fn grant_of(&self, layer: &str, number: i64) -> Result<Grant, CallError> {
-        let answer =
-            self.client.get_layer_version_policy().layer_name(layer).version_number(number).send().await;
-        match answer.map_err(|error| CallError::new(POLICY, &error)) {
-            Ok(answer) => Ok(answer.policy().map_or(Grant::Missing, policy::grant)),
-            Err(error) if error.kind == Kind::NotFound => Ok(Grant::Missing),
+    async fn policy_of(&self, layer: &str, number: i64) -> Result<Policy, CallError> {
+        let request = || self.client.get_layer_version_policy().layer_name(layer).version_number(number);
+        let answer = self
+            .call(|| async { request().send().await.map_err(|error| CallError::new(POLICY, &error)) })
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.policy().map_or_else(Policy::default, Policy::read)),
+            Err(error) if error.kind == Kind::NotFound => Ok(Policy::default()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What somebody else sees of a version: its `CodeSha256`.
+    pub async fn sha256_by_arn(&self, arn: &str) -> Result<String, CallError> {
+        let request = || self.client.get_layer_version_by_arn().arn(arn);
+        let answer = self
+            .call(|| async { request().send().await.map_err(|error| CallError::new(BY_ARN, &error)) })
+            .await?;
+        let sha256 = answer.content().and_then(|content| content.code_sha256());
+        Ok(sha256.ok_or_else(|| CallError::incomplete(BY_ARN, "CodeSha256"))?.to_owned())
+    }
+
+    /// Bytes of code that the region still has room for.
+    pub async fn code_storage_left(&self) -> Result<i64, CallError> {
+        let request = || self.client.get_account_settings();
+        let answer = self
+            .call(|| async { request().send().await.map_err(|error| CallError::new(SETTINGS, &error)) })
+            .await?;
+        match (answer.account_limit(), answer.account_usage()) {
+            (Some(limit), Some(usage)) => Ok(limit.total_code_size() - usage.total_code_size()),
+            _ => Err(CallError::incomplete(SETTINGS, "the limit or the usage")),
         }
     }
 
     /// Publishes, once: the API has no token that would make a repetition harmless, so the SDK must not retry,
     /// and after an ambiguous error the caller has to look before it tries again.
-    pub async fn publish(&self, layer: &str, upload: &Upload) -> Result<i64, CallError> {
-        let body = upload.share().ok_or_else(|| CallError::incomplete(PUBLISH, "a body"))?;
+    pub async fn publish(
+        &self,
+        layer: &str,
+        upload: &Upload,
+        way: Way<'_>,
+        room: Option<Room>,
+    ) -> Result<i64, CallError> {
+        let begun = Instant::now();
         let once = aws_sdk_lambda::config::Config::builder()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(http::upload_timeouts(upload.bytes()));
-        let answer = self
-            .client
-            .publish_layer_version()
-            .layer_name(layer)
-            .customize()
-            .mutate_request(move |request| body.fill(request))
-            .config_override(once)
-            .send()
-            .await
-            .map_err(|error| CallError::new(PUBLISH, &error))?;
+            .timeout_config(self.session.patience.upload(upload.bytes()));
+        let request = self.client.publish_layer_version().layer_name(layer);
+        let answer = match way {
+            Way::Direct => {
+                let request = request.customize().interceptor(upload.fill(room));
+                request.config_override(once).send().await
+            }
+            Way::Bucket(staged) => {
+                let content = LayerVersionContentInput::builder()
+                    .s3_bucket(&staged.bucket)
+                    .s3_key(&staged.key)
+                    .s3_object_storage_mode(S3ObjectStorageMode::Copy)
+                    .build();
+                request
+                    .content(content)
+                    .description(&upload.label.description)
+                    .license_info(upload.label.license)
+                    .compatible_architectures(Architecture::from(upload.label.arch.name()))
+                    .customize()
+                    .config_override(once)
+                    .send()
+                    .await
+            }
+        };
+        let answer = match answer.map_err(|error| CallError::new(PUBLISH, &error)) {
+            Ok(answer) => answer,
+            Err(error) => {
+                if error.kind == Kind::Expired {
+                    self.session.credentials.expired(begun).await;
+                }
+                return Err(error);
+            }
+        };
         if answer.version() < 1 {
             return Err(CallError::incomplete(PUBLISH, "a version"));
         }
         Ok(answer.version())
     }
 
-    /// Lets everybody use a version. That the statement is there already is no error here; what it says is
+    /// Lets somebody use a version. That the statement is there already is no error here; what it says is
     /// for the caller to read back.
-    pub async fn make_public(&self, layer: &str, number: i64) -> Result<(), CallError> {
+    pub async fn permit(&self, layer: &str, number: i64, id: &str, who: &Reader) -> Result<(), CallError> {
+        let request = || {
+            let request = self
+                .client
+                .add_layer_version_permission()
+                .layer_name(layer)
+                .version_number(number)
+                .statement_id(id)
+                .action(policy::ACTION);
+            match who {
+                Reader::Everybody => request.principal("*"),
+                Reader::Account(account) => request.principal(account.as_str()),
+                Reader::Organization(organization) => {
+                    request.principal("*").organization_id(organization.as_str())
+                }
+            }
+        };
         let answer = self
-            .client
-            .add_layer_version_permission()
-            .layer_name(layer)
-            .version_number(number)
-            .statement_id(policy::STATEMENT)
-            .action(policy::ACTION)
-            .principal("*")
-            .send()
+            .call(|| async { request().send().await.map_err(|error| CallError::new(PERMIT, &error)) })
             .await;
-        match answer.map_err(|error| CallError::new(PERMIT, &error)) {
+        match answer {
             Ok(_) => Ok(()),
             Err(error) if error.kind == Kind::Conflict => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Takes a statement away. That it is gone already is no error.
+    pub async fn forbid(&self, layer: &str, number: i64, id: &str) -> Result<(), CallError> {
+        let request = || {
+            let request = self.client.remove_layer_version_permission();
+            request.layer_name(layer).version_number(number).statement_id(id)
+        };
+        let answer = self
+            .call(|| async { request().send().await.map_err(|error| CallError::new(FORBID, &error)) })
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind == Kind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes a version. Functions that have it keep it; nobody can attach it any more.
+    pub async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
+        let request = || self.client.delete_layer_version().layer_name(layer).version_number(number);
+        self.call(|| async { request().send().await.map_err(|error| CallError::new(DELETE, &error)) })
+            .await
+            .map(drop)
     }
 }

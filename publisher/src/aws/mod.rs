@@ -2,7 +2,10 @@
 //!
 //! Nothing here knows of a release; that is `release`'s part.
 
+pub mod audience;
 pub mod budget;
+pub mod credentials;
+pub mod download;
 pub mod error;
 pub mod http;
 pub mod identity;
@@ -10,5 +13,6 @@ pub mod layers;
 pub mod partition;
 pub mod policy;
 pub mod regions;
+pub mod s3;
 pub mod session;
 pub mod upload;

@@ -11,7 +11,7 @@ pub struct RegionName(String);
 /// Not the form of a region's name.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a region's name; names look like eu-central-1")]
-pub struct BadRegionName(String);
+pub struct BadRegionName(pub String);
 
 impl RegionName {
     /// The name as AWS spells it.
@@ -21,16 +21,7 @@ impl RegionName {
 
     /// The partition that the name belongs to, by its prefix.
     pub fn partition(&self) -> Partition {
-        let of = |prefix: &str| self.0.starts_with(prefix);
-        if of("cn-") {
-            Partition::China
-        } else if of("us-gov-") {
-            Partition::GovCloud
-        } else if of("eusc-") {
-            Partition::EuSovereign
-        } else {
-            Partition::Aws
-        }
+        Partition::of_prefix(&self.0)
     }
 }
 
@@ -58,7 +49,7 @@ impl fmt::Display for RegionName {
 }
 
 /// A separate AWS, with accounts and endpoints of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Partition {
     /// The commercial regions.
     #[serde(rename = "aws")]
@@ -88,6 +79,24 @@ impl Partition {
     /// The partition with this name, where we know it.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Aws, Self::China, Self::GovCloud, Self::EuSovereign].into_iter().find(|p| p.name() == name)
+    }
+
+    /// The partition that a region's name, or the beginning of one, belongs to.
+    pub fn of_prefix(name: &str) -> Self {
+        if name.starts_with("cn-") {
+            Self::China
+        } else if name.starts_with("us-gov-") {
+            Self::GovCloud
+        } else if name.starts_with("eusc-") {
+            Self::EuSovereign
+        } else {
+            Self::Aws
+        }
+    }
+
+    /// Where to ask what no region is special for, as a region.
+    pub fn home_region(self) -> RegionName {
+        RegionName(self.home().to_owned())
     }
 
     /// Where to ask what no region is special for.

@@ -1,106 +1,231 @@
-//! Who may use a layer version: the decision that a policy document amounts to.
+//! What a layer version's policy amounts to, and what would make it say what it should: pure decisions.
 
+use super::audience::{Audience, Reader};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
-/// The statement's name in the policies we write.
-pub const STATEMENT: &str = "public";
 /// The one action that a layer's policy knows.
 pub const ACTION: &str = "lambda:GetLayerVersion";
 
-/// Who may use a layer version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Grant {
-    /// Everybody.
-    Public,
-    /// Only the account that owns it.
-    Missing,
-    /// Somebody, but not everybody: the policy as it stands.
-    Other(String),
+/// A policy as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Policy {
+    statements: Vec<Granted>,
+    /// A document that makes no sense to us.
+    unreadable: Option<String>,
 }
 
-impl std::fmt::Display for Grant {
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Granted {
+    id: String,
+    /// `None`: a statement of a kind that we do not write.
+    reader: Option<Reader>,
+    text: String,
+}
+
+/// What would mend a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Repair {
+    /// Statements to add: each with an id that is free.
+    pub add: Vec<(String, Reader)>,
+    /// Ids of statements to remove.
+    pub remove: Vec<String>,
+}
+
+impl Repair {
+    /// Nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
+impl std::fmt::Display for Repair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Public => f.write_str("public"),
-            Self::Missing => f.write_str("no permission"),
-            Self::Other(policy) => write!(f, "another policy: {policy}"),
+        let add = self.add.iter().map(|(_, reader)| format!("grant {reader}"));
+        let remove = self.remove.iter().map(|id| format!("remove the statement `{id}`"));
+        f.write_str(&add.chain(remove).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Policy {
+    /// Reads a policy document.
+    pub fn read(document: &str) -> Self {
+        match serde_json::from_str::<Document>(document) {
+            Ok(parsed) => {
+                let statements = parsed.statements.iter().map(Granted::of).collect();
+                Self { statements, unreadable: None }
+            }
+            Err(_) => Self { statements: Vec::new(), unreadable: Some(document.to_owned()) },
         }
+    }
+
+    /// Nobody but the owner may use the version.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty() && self.unreadable.is_none()
+    }
+
+    /// What is missing is added, under another id where the usual one is taken: that needs no right to remove.
+    /// What goes beyond a restricted audience is removed; beside "everybody" it makes no difference, and stays.
+    pub fn repair(&self, wanted: &Audience) -> Repair {
+        let found: BTreeSet<&Reader> = self.statements.iter().filter_map(|s| s.reader.as_ref()).collect();
+        let missing = wanted.readers().filter(|reader| !found.contains(reader));
+        let add = missing.map(|reader| (self.free_id(&reader.statement_id()), reader.clone())).collect();
+        let wanted: BTreeSet<&Reader> = wanted.readers().collect();
+        let is_wanted = |reader: &Option<Reader>| reader.as_ref().is_some_and(|r| wanted.contains(r));
+        let surplus = self.statements.iter().filter(|statement| !is_wanted(&statement.reader));
+        let remove = if wanted.contains(&Reader::Everybody) {
+            Vec::new()
+        } else {
+            surplus.map(|statement| statement.id.clone()).collect()
+        };
+        Repair { add, remove }
+    }
+
+    /// Whether it says what it should.
+    pub fn is(&self, wanted: &Audience) -> bool {
+        self.unreadable.is_none() && self.repair(wanted).is_empty()
+    }
+
+    fn free_id(&self, id: &str) -> String {
+        let taken = |id: &str| self.statements.iter().any(|statement| statement.id == id);
+        let numbered = (2..=self.statements.len() + 1).map(|n| format!("{id}-{n}"));
+        let mut ids = std::iter::once(id.to_owned()).chain(numbered);
+        // There are more of these than statements.
+        ids.find(|id| !taken(id)).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(text) = &self.unreadable {
+            return write!(f, "unreadable: {text}");
+        }
+        if self.statements.is_empty() {
+            return f.write_str("private");
+        }
+        let say = |statement: &Granted| match &statement.reader {
+            Some(reader) => reader.to_string(),
+            None => format!("another statement: {}", statement.text),
+        };
+        f.write_str(&self.statements.iter().map(say).collect::<Vec<_>>().join(", "))
     }
 }
 
 #[derive(Deserialize)]
 struct Document {
     #[serde(rename = "Statement", default)]
-    statements: Vec<Statement>,
+    statements: Vec<Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Statement {
-    effect: String,
-    principal: Value,
-    action: Value,
-    #[serde(default)]
-    condition: Option<Value>,
-}
-
-impl Statement {
-    fn is_public(&self) -> bool {
-        let everybody =
-            has(&self.principal, "*") || self.principal.get("AWS").is_some_and(|aws| has(aws, "*"));
-        let unconditional = match &self.condition {
-            None | Some(Value::Null) => true,
-            Some(condition) => condition.as_object().is_some_and(serde_json::Map::is_empty),
+impl Granted {
+    fn of(statement: &Value) -> Self {
+        let text = |name: &str| statement.get(name).map(one).and_then(Value::as_str).unwrap_or_default();
+        let allows = text("Effect") == "Allow" && text("Action") == ACTION;
+        let principal = statement.get("Principal");
+        let principal = principal.and_then(|p| p.get("AWS").or(Some(p))).map(one).and_then(Value::as_str);
+        let condition = statement.get("Condition").filter(|condition| !is_void(condition));
+        let reader = match (allows, principal, condition) {
+            (true, Some("*"), None) => Some(Reader::Everybody),
+            (true, Some("*"), Some(condition)) => organization(condition),
+            (true, Some(account), None) => account_of(account),
+            _ => None,
         };
-        self.effect == "Allow" && everybody && has(&self.action, ACTION) && unconditional
+        Self { id: text("Sid").to_owned(), reader, text: statement.to_string() }
     }
 }
 
-/// AWS writes a list of one as the bare string.
-fn has(value: &Value, wanted: &str) -> bool {
-    value.as_str() == Some(wanted)
-        || value.as_array().is_some_and(|all| all.iter().any(|one| one.as_str() == Some(wanted)))
+fn organization(condition: &Value) -> Option<Reader> {
+    let conditions = condition.as_object().filter(|all| all.len() == 1)?;
+    let equals = conditions.get("StringEquals")?.as_object().filter(|all| all.len() == 1)?;
+    let id = one(equals.get("aws:PrincipalOrgID")?).as_str()?;
+    id.parse().ok().map(Reader::Organization)
 }
 
-/// What a policy document amounts to.
-pub fn grant(document: &str) -> Grant {
-    match serde_json::from_str::<Document>(document) {
-        Ok(parsed) if parsed.statements.is_empty() => Grant::Missing,
-        Ok(parsed) if parsed.statements.iter().any(Statement::is_public) => Grant::Public,
-        _ => Grant::Other(document.to_owned()),
-    }
+fn account_of(principal: &str) -> Option<Reader> {
+    let number = match principal.split(':').collect::<Vec<_>>().as_slice() {
+        ["arn", _, "iam", "", number, "root"] => number,
+        [number] => *number,
+        _ => return None,
+    };
+    number.parse().ok().map(Reader::Account)
+}
+
+/// AWS writes a list of one as the bare value, or the other way round.
+fn one(value: &Value) -> &Value {
+    value
+        .as_array()
+        .and_then(|all| if let [one] = all.as_slice() { Some(one) } else { None })
+        .unwrap_or(value)
+}
+
+fn is_void(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn policy(statement: &str) -> String {
-        format!(r#"{{"Version":"2012-10-17","Id":"default","Statement":[{statement}]}}"#)
+    fn policy(statements: &[&str]) -> Policy {
+        let statements: Vec<String> = statements
+            .iter()
+            .map(|s| format!(r#"{{"Effect":"Allow","Action":"lambda:GetLayerVersion",{s}}}"#))
+            .collect();
+        let text =
+            format!(r#"{{"Version":"2012-10-17","Id":"default","Statement":[{}]}}"#, statements.join(","));
+        Policy::read(&text)
     }
+
+    fn account() -> Reader {
+        Reader::Account("123456789012".parse().unwrap())
+    }
+
+    const ORG: &str = r#""Sid":"organization-o-a1b2c3d4e5","Principal":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}"#;
+    const ACCOUNT: &str = r#""Sid":"a","Principal":{"AWS":"arn:aws:iam::123456789012:root"}"#;
 
     #[test]
     fn public_is_everybody_without_conditions() {
         for principal in [r#""*""#, r#"{"AWS":"*"}"#, r#"{"AWS":["*"]}"#] {
-            let text = policy(&format!(
-                r#"{{"Sid":"x","Effect":"Allow","Principal":{principal},"Action":"lambda:GetLayerVersion"}}"#
-            ));
-            assert_eq!(grant(&text), Grant::Public, "{text}");
+            let found = policy(&[&format!(r#""Sid":"x","Principal":{principal}"#)]);
+            assert!(found.is(&Audience::public()), "{found}");
+            assert!(!found.is(&Audience::of([])), "{found}");
         }
+        for other in [
+            ORG,
+            ACCOUNT,
+            r#""Sid":"x","Principal":"*","Effect":"Deny""#,
+            r#""Sid":"x","Principal":"*","Action":"lambda:InvokeFunction""#,
+            r#""Sid":"x","Principal":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#,
+        ] {
+            assert!(!policy(&[other]).is(&Audience::public()), "{other}");
+        }
+        assert!(!Policy::read("not json").is(&Audience::public()));
+        assert!(!Policy::read("not json").is(&Audience::of([])));
     }
 
     #[test]
-    fn an_organization_an_account_or_a_denial_is_not_public() {
-        for rest in [
-            r#""Effect":"Allow","Principal":"*","Action":"lambda:GetLayerVersion","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}"#,
-            r#""Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"lambda:GetLayerVersion"#,
-            r#""Effect":"Deny","Principal":"*","Action":"lambda:GetLayerVersion""#,
-            r#""Effect":"Allow","Principal":"*","Action":"lambda:InvokeFunction""#,
-        ] {
-            assert!(matches!(grant(&policy(&format!("{{{rest}}}"))), Grant::Other(_)), "{rest}");
-        }
-        assert_eq!(grant(&policy("")), Grant::Missing);
-        assert!(matches!(grant("not json"), Grant::Other(_)));
+    fn accounts_and_organizations_are_recognized() {
+        let org = Reader::Organization("o-a1b2c3d4e5".parse().unwrap());
+        assert!(policy(&[ORG, ACCOUNT]).is(&Audience::of([org.clone(), account()])));
+        assert!(!policy(&[ORG, ACCOUNT]).is(&Audience::of([org])));
+        assert!(policy(&[r#""Sid":"a","Principal":"123456789012""#]).is(&Audience::of([account()])));
+        assert!(Policy::default().is(&Audience::of([])));
+    }
+
+    #[test]
+    fn a_taken_id_is_evaded_and_nothing_is_removed_from_a_public_policy() {
+        let taken = policy(&[r#""Sid":"public","Principal":"999999999999""#]);
+        let repair = taken.repair(&Audience::public());
+        assert_eq!(repair.add, [("public-2".to_owned(), Reader::Everybody)]);
+        assert_eq!(repair.remove, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_a_restricted_audience_does_not_name_is_removed() {
+        let wide = policy(&[r#""Sid":"public","Principal":"*""#, ACCOUNT]);
+        assert_eq!(wide.repair(&Audience::of([account()])).remove, ["public"]);
+        let all = wide.repair(&Audience::of([]));
+        assert_eq!((all.add.len(), all.remove), (0, vec!["public".to_owned(), "a".to_owned()]));
     }
 }

@@ -3,11 +3,12 @@
 use super::{
     error::{CallError, Kind},
     identity::Identity,
-    partition::{Partition, RegionName},
+    partition::{BadRegionName, Partition, RegionName},
     session::Session,
 };
 use aws_sdk_account::types::RegionOptStatus;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, str::FromStr};
+use wildmatch::WildMatch;
 
 /// One region to publish to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,28 +74,125 @@ pub async fn list(session: &Session, identity: &Identity) -> Result<Listing, Lis
     Ok(listing)
 }
 
-/// Decides: `regions` replaces the account's list, which replaces the compiled-in one. Without the account's
-/// list nobody knows which opt-in regions are on, so these are tried and not insisted on.
+/// A region by name, or several by a pattern like `eu-*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegionPattern {
+    /// This one, whether the account lists it or not.
+    Exact(RegionName),
+    /// All that match, among those that can be used.
+    Glob(String),
+}
+
+impl RegionPattern {
+    /// A region whose partition is meant.
+    pub fn near(&self) -> RegionName {
+        match self {
+            Self::Exact(name) => name.clone(),
+            Self::Glob(glob) => Partition::of_prefix(glob).home_region(),
+        }
+    }
+
+    fn matches(&self, name: &RegionName) -> bool {
+        match self {
+            Self::Exact(exact) => exact == name,
+            Self::Glob(glob) => WildMatch::new(glob).matches(name.as_str()),
+        }
+    }
+}
+
+impl std::fmt::Display for RegionPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name.as_str()),
+            Self::Glob(glob) => f.write_str(glob),
+        }
+    }
+}
+
+impl FromStr for RegionPattern {
+    type Err = BadRegionName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*?".contains(c);
+        if !text.contains(['*', '?']) {
+            return text.parse().map(Self::Exact);
+        }
+        if text.chars().all(allowed) {
+            return Ok(Self::Glob(text.to_owned()));
+        }
+        Err(BadRegionName(text.to_owned()))
+    }
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// These; all where there are none.
+    pub regions: Vec<RegionPattern>,
+    /// These too, if it goes.
+    pub optional: Vec<RegionPattern>,
+    /// None of these.
+    pub exclude: Vec<RegionPattern>,
+}
+
+/// What was asked for makes no sense.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// A typing error, most likely.
+    #[error("`{pattern}` matches no region of {partition} that this account has enabled")]
+    NoMatch {
+        /// As given.
+        pattern: String,
+        /// Of the account.
+        partition: Partition,
+    },
+    /// All of them are excluded.
+    #[error("no region is left to publish to")]
+    Nothing,
+}
+
+/// Decides: `regions` narrows the account's list, which replaces the compiled-in one. Without the account's
+/// list nobody knows which opt-in regions are on, so these are tried and not insisted on, unless by name.
 pub fn choose(
     listing: Option<&Listing>,
     partition: Partition,
-    regions: &[RegionName],
-    optional: &[RegionName],
-) -> Selection {
-    let optional: BTreeSet<&RegionName> = optional.iter().collect();
-    let mut wanted: BTreeMap<RegionName, bool> = BTreeMap::new();
-    match (regions, listing) {
-        ([], Some(listing)) => {
-            let enabled = listing.iter().filter(|(_, disabled)| disabled.is_none());
-            wanted.extend(enabled.map(|(name, _)| (name.clone(), true)));
+    choice: &Choice,
+) -> Result<Selection, ChoiceError> {
+    let usable: BTreeMap<RegionName, bool> = if let Some(listing) = listing {
+        let enabled = listing.iter().filter(|(_, disabled)| disabled.is_none());
+        enabled.map(|(name, _)| (name.clone(), true)).collect()
+    } else {
+        let opt_in = partition.opt_in_regions().into_iter().map(|name| (name, false));
+        opt_in.chain(partition.default_regions().into_iter().map(|name| (name, true))).collect()
+    };
+    let matching = |pattern: &RegionPattern| -> Result<BTreeMap<RegionName, bool>, ChoiceError> {
+        if let RegionPattern::Exact(name) = pattern {
+            return Ok(BTreeMap::from([(name.clone(), true)]));
         }
-        ([], None) => {
-            wanted.extend(partition.opt_in_regions().into_iter().map(|name| (name, false)));
-            wanted.extend(partition.default_regions().into_iter().map(|name| (name, true)));
-        }
-        (named, _) => wanted.extend(named.iter().map(|name| (name.clone(), true))),
+        let found: BTreeMap<_, _> =
+            usable.iter().filter(|(name, _)| pattern.matches(name)).map(|(n, r)| (n.clone(), *r)).collect();
+        let none = || ChoiceError::NoMatch { pattern: pattern.to_string(), partition };
+        if found.is_empty() { Err(none()) } else { Ok(found) }
+    };
+    let mut wanted = if choice.regions.is_empty() { usable.clone() } else { BTreeMap::new() };
+    for pattern in &choice.regions {
+        wanted.extend(matching(pattern)?);
     }
-    wanted.extend(optional.into_iter().map(|name| (name.clone(), false)));
+    for pattern in &choice.optional {
+        wanted.extend(matching(pattern)?.into_keys().map(|name| (name, false)));
+    }
+    for pattern in &choice.exclude {
+        let known = |name: &RegionName| listing.is_some_and(|listing| listing.contains_key(name));
+        let before = wanted.len();
+        wanted.retain(|name, _| !pattern.matches(name));
+        let harmless = matches!(pattern, RegionPattern::Exact(name) if known(name));
+        if wanted.len() == before && !harmless {
+            return Err(ChoiceError::NoMatch { pattern: pattern.to_string(), partition });
+        }
+    }
+    if wanted.is_empty() {
+        return Err(ChoiceError::Nothing);
+    }
     let status = |name: &RegionName| listing.and_then(|listing| listing.get(name)).cloned().flatten();
     let left_out = listing
         .into_iter()
@@ -106,7 +204,7 @@ pub fn choose(
         .into_iter()
         .map(|(region, required)| Target { disabled: status(&region), region, required })
         .collect();
-    Selection { targets, left_out }
+    Ok(Selection { targets, left_out })
 }
 
 #[cfg(test)]
@@ -117,24 +215,61 @@ mod tests {
         list.iter().map(|name| name.parse().unwrap()).collect()
     }
 
+    fn patterns(list: &[&str]) -> Vec<RegionPattern> {
+        list.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    fn choice(regions: &[&str], optional: &[&str], exclude: &[&str]) -> Choice {
+        Choice { regions: patterns(regions), optional: patterns(optional), exclude: patterns(exclude) }
+    }
+
     fn listing() -> Listing {
-        let mut listing: Listing =
-            names(&["us-east-1", "eu-west-1"]).into_iter().map(|name| (name, None)).collect();
-        listing.insert("me-south-1".parse().unwrap(), Some("DISABLED".to_owned()));
+        let enabled = names(&["us-east-1", "us-west-2", "eu-west-1"]);
+        let mut listing: Listing = enabled.into_iter().map(|name| (name, None)).collect();
+        listing.insert("eu-south-1".parse().unwrap(), Some("DISABLED".to_owned()));
         listing
+    }
+
+    fn shape(choice: &Choice) -> Result<Vec<(String, bool)>, ChoiceError> {
+        let chosen = choose(Some(&listing()), Partition::Aws, choice)?;
+        Ok(chosen.targets.iter().map(|t| (t.region.to_string(), t.required)).collect())
+    }
+
+    fn expect(list: &[(&str, bool)]) -> Result<Vec<(String, bool)>, ChoiceError> {
+        Ok(list.iter().map(|(name, required)| ((*name).to_owned(), *required)).collect())
     }
 
     #[test]
     fn every_enabled_region_is_required_and_the_disabled_are_named() {
-        let chosen = choose(Some(&listing()), Partition::Aws, &[], &names(&["eu-west-1"]));
+        let chosen = choose(Some(&listing()), Partition::Aws, &choice(&[], &["eu-west-1"], &[])).unwrap();
         let shape: Vec<_> = chosen.targets.iter().map(|t| (t.region.as_str(), t.required)).collect();
-        assert_eq!(shape, [("eu-west-1", false), ("us-east-1", true)]);
-        assert_eq!(chosen.left_out, names(&["me-south-1"]));
+        assert_eq!(shape, [("eu-west-1", false), ("us-east-1", true), ("us-west-2", true)]);
+        assert_eq!(chosen.left_out, names(&["eu-south-1"]));
+    }
+
+    #[test]
+    fn patterns_take_what_is_enabled_and_exclusions_win() {
+        assert_eq!(
+            shape(&choice(&["us-*"], &["eu-*"], &[])),
+            expect(&[("eu-west-1", false), ("us-east-1", true), ("us-west-2", true)])
+        );
+        assert_eq!(shape(&choice(&["us-*"], &[], &["*-west-?"])), expect(&[("us-east-1", true)]));
+        assert_eq!(shape(&choice(&[], &[], &["us-*", "eu-south-1"])), expect(&[("eu-west-1", true)]));
+    }
+
+    #[test]
+    fn what_matches_nothing_is_a_mistake() {
+        for wrong in [choice(&["af-*"], &[], &[]), choice(&[], &["af-*"], &[]), choice(&[], &[], &["af-*"])] {
+            assert!(matches!(shape(&wrong), Err(ChoiceError::NoMatch { .. })), "{wrong:?}");
+        }
+        assert!(shape(&choice(&[], &[], &["us-esat-1"])).is_err());
+        assert_eq!(shape(&choice(&[], &[], &["*"])), Err(ChoiceError::Nothing));
+        assert!("eu-west-1,*".parse::<RegionPattern>().is_err());
     }
 
     #[test]
     fn a_disabled_region_that_is_asked_for_is_known_as_disabled() {
-        let chosen = choose(Some(&listing()), Partition::Aws, &names(&["me-south-1"]), &[]);
+        let chosen = choose(Some(&listing()), Partition::Aws, &choice(&["eu-south-1"], &[], &[])).unwrap();
         assert_eq!(chosen.targets.len(), 1);
         assert_eq!(chosen.targets[0].disabled.as_deref(), Some("DISABLED"));
         assert!(chosen.left_out.is_empty());
@@ -142,9 +277,11 @@ mod tests {
 
     #[test]
     fn without_a_list_the_opt_in_regions_do_not_decide() {
-        let chosen = choose(None, Partition::Aws, &[], &[]);
+        let chosen = choose(None, Partition::Aws, &Choice::default()).unwrap();
         assert_eq!(chosen.targets.iter().filter(|t| t.required).count(), 17);
         assert_eq!(chosen.targets.iter().filter(|t| !t.required).count(), 17);
-        assert_eq!(choose(None, Partition::EuSovereign, &[], &[]).targets.len(), 1);
+        assert_eq!(choose(None, Partition::EuSovereign, &Choice::default()).unwrap().targets.len(), 1);
+        let south = choose(None, Partition::Aws, &choice(&["eu-south-*"], &[], &[])).unwrap();
+        assert!(south.targets.iter().all(|target| !target.required));
     }
 }

@@ -3,29 +3,35 @@
 //! The usual AWS variables and files apply. Metadata services are asked, but never waited for.
 
 use super::{
+    credentials::Renewable,
     error::CallError,
-    http,
+    http::{self, Patience},
     partition::{Partition, RegionName},
 };
 use aws_config::{
     BehaviorVersion, Region, SdkConfig,
     default_provider::credentials::DefaultCredentialsChain,
     environment::EnvironmentVariableRegionProvider,
+    identity::IdentityCache,
     imds::{self, client::error::ImdsError},
     meta::region::RegionProviderChain,
     profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider},
     provider_config::ProviderConfig,
 };
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_lambda::config::{ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_lambda::config::{
+    ProvideCredentials, SharedCredentialsProvider, SharedHttpClient, retry::RetryConfig,
+};
 use std::{error::Error, time::Duration};
 
+/// Of a call that may be repeated; the pauses between them double, with jitter.
+const ATTEMPTS: u32 = 5;
 const METADATA_SERVICE: Duration = Duration::from_secs(1);
 /// A credential process or a sign-in service may think for a while.
 const CREDENTIALS: Duration = Duration::from_mins(1);
 
 /// How to reach AWS, on the command line.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct AwsOptions {
     /// Send requests here instead of to AWS (also `AWS_ENDPOINT_URL`, which signing in heeds too)
     #[arg(long, value_name = "URL")]
@@ -34,6 +40,18 @@ pub struct AwsOptions {
     /// Use this profile of ~/.aws/config and ~/.aws/credentials (also `AWS_PROFILE`)
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+
+    /// How long to wait for an answer; uploads get more, by their size
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+}
+
+impl AwsOptions {
+    /// The same way, as somebody else.
+    #[must_use]
+    pub fn with_profile(&self, name: &str) -> Self {
+        Self { profile: Some(name.to_owned()), ..self.clone() }
+    }
 }
 
 /// No way in.
@@ -101,6 +119,10 @@ pub struct Session {
     pub config: SdkConfig,
     /// The client below every region's own pace.
     pub http: SharedHttpClient,
+    /// What the requests are signed with.
+    pub credentials: Renewable,
+    /// How long to wait.
+    pub patience: Patience,
 }
 
 impl Session {
@@ -109,19 +131,24 @@ impl Session {
     pub async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
         let http = http::client();
         let region = home_region(options, near).await;
-        let credentials = credentials(options, &http, region.clone()).await?;
+        let patience = Patience::seconds(options.timeout);
+        let credentials = Renewable::new(credentials(options, &http, region.clone()).await?);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)
             .http_client(http.clone())
-            .timeout_config(http::timeouts())
-            .credentials_provider(credentials);
+            .timeout_config(patience.calls())
+            .stalled_stream_protection(patience.stalled())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            // `Renewable` keeps them.
+            .identity_cache(IdentityCache::no_cache())
+            .credentials_provider(credentials.clone());
         if let Some(profile) = &options.profile {
             loader = loader.profile_name(profile);
         }
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Ok(Self { config: loader.load().await, http })
+        Ok(Self { config: loader.load().await, http, credentials, patience })
     }
 }
 

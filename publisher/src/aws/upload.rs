@@ -1,12 +1,31 @@
-//! A zip on its way to many regions: the request's body, made once and shared.
+//! A zip on its way to many regions: one copy of it in memory, encoded as it is sent.
 //!
-//! The SDK would copy the zip, encode it and copy it again for every region. The body is the same in all of
-//! them (name and region are elsewhere in the request), so it is written here once and lent to each request.
+//! The SDK would encode the zip and copy the whole request for every region. What is sent is the same in all of
+//! them (name and region are elsewhere in the request): so its sha256, which the signature needs, is computed
+//! once, and each request reads the shared zip in small pieces.
 
+use super::budget::Room;
 use crate::arch::Arch;
-use aws_sdk_lambda::{config::http::HttpRequest, primitives::SdkBody};
+use aws_runtime::auth::PayloadSigningOverride;
+use aws_sdk_lambda::{
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
+    error::BoxError,
+    primitives::SdkBody,
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::Serialize;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use sha2::{Digest, Sha256};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+/// A multiple of three, so that pieces can be encoded one by one.
+const PIECE: usize = 48 * 1024;
 
 /// What Lambda is told about a layer version beside its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,66 +38,136 @@ pub struct Label {
     pub arch: Arch,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Request<'a> {
-    compatible_architectures: [&'a str; 1],
-    content: Content,
-    description: &'a str,
-    license_info: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Content {
-    zip_file: String,
-}
-
-/// The body of a `PublishLayerVersion` request.
-#[derive(Debug)]
+/// What a `PublishLayerVersion` request consists of.
+#[derive(Clone, Debug)]
 pub struct Upload {
-    body: SdkBody,
-    bytes: u64,
+    /// What Lambda is told beside the bytes.
+    pub label: Label,
+    /// The zip.
+    pub zip: Bytes,
+    head: Bytes,
+    tail: Bytes,
+    sha256: String,
 }
 
 impl Upload {
-    /// Writes the body. No runtimes are named: an extension works with all of them.
-    pub fn new(zip: &[u8], label: &Label) -> Result<Self, serde_json::Error> {
-        let request = Request {
-            compatible_architectures: [label.arch.name()],
-            content: Content { zip_file: STANDARD.encode(zip) },
-            description: &label.description,
-            license_info: label.license,
-        };
-        let body = serde_json::to_vec(&request)?;
-        Ok(Self { bytes: body.len() as u64, body: SdkBody::from(body) })
-    }
-
-    /// The body's length.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// The body for one request: another handle on the same bytes.
-    pub fn share(&self) -> Option<SharedBody> {
-        self.body.try_clone().map(|body| SharedBody { body, bytes: self.bytes })
-    }
-}
-
-/// A handle on the body, for one request.
-pub struct SharedBody {
-    body: SdkBody,
-    bytes: u64,
-}
-
-impl SharedBody {
-    /// Puts the body into a request, before it is signed.
-    pub fn fill(&self, request: &mut HttpRequest) {
-        // An in-memory body can always be cloned; should it ever not be, the empty request is refused.
-        if let Some(body) = self.body.try_clone() {
-            *request.body_mut() = body;
-            request.headers_mut().insert("content-length", self.bytes.to_string());
+    /// Prepares it. No runtimes are named: an extension works with all of them.
+    pub fn new(zip: Bytes, label: Label) -> Result<Self, serde_json::Error> {
+        let text = |value: &str| serde_json::to_string(value);
+        let head =
+            format!(r#"{{"CompatibleArchitectures":[{}],"Content":{{"ZipFile":""#, text(label.arch.name())?);
+        let tail = format!(
+            r#""}},"Description":{},"LicenseInfo":{}}}"#,
+            text(&label.description)?,
+            text(label.license)?
+        );
+        let mut upload = Self { label, zip, head: head.into(), tail: tail.into(), sha256: String::new() };
+        let mut hash = Sha256::new();
+        let mut pieces = upload.pieces();
+        while let Some(piece) = pieces.next_piece() {
+            hash.update(&piece);
         }
+        upload.sha256 = format!("{:x}", hash.finalize());
+        Ok(upload)
+    }
+
+    /// The length of the request's body.
+    pub fn bytes(&self) -> u64 {
+        let encoded = self.zip.len().div_ceil(3) * 4;
+        (self.head.len() + encoded + self.tail.len()) as u64
+    }
+
+    fn pieces(&self) -> Pieces {
+        Pieces { head: Some(self.head.clone()), zip: self.zip.clone(), tail: Some(self.tail.clone()) }
+    }
+
+    /// Puts the body into one request. The room is given back as soon as all of it is sent: who answers late
+    /// holds nobody else.
+    pub fn fill(&self, room: Option<Room>) -> Fill {
+        Fill { upload: self.clone(), room: Arc::new(Mutex::new(room)) }
+    }
+}
+
+#[derive(Debug)]
+struct Pieces {
+    head: Option<Bytes>,
+    zip: Bytes,
+    tail: Option<Bytes>,
+}
+
+impl Pieces {
+    fn next_piece(&mut self) -> Option<Bytes> {
+        if let Some(head) = self.head.take() {
+            return Some(head);
+        }
+        if self.zip.is_empty() {
+            return self.tail.take();
+        }
+        let piece = self.zip.split_to(PIECE.min(self.zip.len()));
+        Some(STANDARD.encode(piece).into())
+    }
+}
+
+/// The body of one request.
+struct Sending {
+    pieces: Pieces,
+    left: u64,
+    room: Option<Room>,
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.pieces.next_piece();
+        let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        self.left = self.left.saturating_sub(length);
+        if self.left == 0 {
+            self.room = None;
+        }
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// Replaces the SDK's body by ours, and tells the signer its hash.
+#[derive(Debug)]
+pub struct Fill {
+    upload: Upload,
+    room: Arc<Mutex<Option<Room>>>,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Fill {
+    fn name(&self) -> &'static str {
+        "Fill"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let length = self.upload.bytes();
+        let room = self.room.lock().map_or(None, |mut room| room.take());
+        let body = Sending { pieces: self.upload.pieces(), left: length, room };
+        let request = context.request_mut();
+        *request.body_mut() = SdkBody::from_body_1_x(body);
+        request.headers_mut().insert("content-length", length.to_string());
+        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.upload.sha256.clone()));
+        Ok(())
     }
 }
 
@@ -86,12 +175,17 @@ impl SharedBody {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_body_is_the_apis_and_its_bytes_are_shared() {
+    fn body(zip: &[u8]) -> (Upload, Vec<u8>) {
         let label = Label { description: "a \"b\"".to_owned(), license: "BSD-3-Clause", arch: Arch::Arm64 };
-        let upload = Upload::new(b"zip", &label).unwrap();
-        let body = upload.body.bytes().unwrap();
-        let json: serde_json::Value = serde_json::from_slice(body).unwrap();
+        let upload = Upload::new(Bytes::copy_from_slice(zip), label).unwrap();
+        let mut pieces = upload.pieces();
+        let body = std::iter::from_fn(|| pieces.next_piece()).flatten().collect();
+        (upload, body)
+    }
+
+    #[test]
+    fn the_body_is_the_apis() {
+        let json: serde_json::Value = serde_json::from_slice(&body(b"zip").1).unwrap();
         assert_eq!(
             json,
             serde_json::json!({
@@ -99,6 +193,17 @@ mod tests {
                 "Description": "a \"b\"", "LicenseInfo": "BSD-3-Clause"
             })
         );
-        assert_eq!(upload.share().unwrap().body.bytes().unwrap().as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn whatever_the_length_the_pieces_make_up_what_was_announced_and_signed() {
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
+            let zip: Vec<u8> = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
+            let (upload, body) = body(&zip);
+            assert_eq!(body.len() as u64, upload.bytes());
+            assert_eq!(format!("{:x}", Sha256::digest(&body)), upload.sha256);
+            let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(STANDARD.decode(json["Content"]["ZipFile"].as_str().unwrap()).unwrap(), zip);
+        }
     }
 }

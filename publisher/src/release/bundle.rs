@@ -2,19 +2,22 @@
 
 use super::{
     build_manifest::{self, Artifact, BuildManifest},
+    contents::{self, ContentsError},
     digest::Digest,
 };
 use crate::arch::Arch;
+use bytes::Bytes;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 /// The sums' file name inside `dist/`.
 pub const SUMS: &str = "SHA256SUMS";
-/// Lambda's limit for a zip that comes with the request.
-const LARGEST: u64 = 50 * 1024 * 1024;
+/// Lambda's limit for a zip that comes with the request; larger ones go through a bucket.
+pub const DIRECT: u64 = 50 * 1024 * 1024;
+/// A zip of this size cannot unpack to less than Lambda's 250 MB: it is not even read.
+const LARGEST: u64 = 250 * 1024 * 1024;
 
 /// One release as it lies in `dist/`.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub struct Zip {
     /// Of the whole file.
     pub digest: Digest,
     /// The file. Shared: it is as large as it gets here.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
 }
 
 /// Why `dist/` is not fit to be published.
@@ -85,12 +88,22 @@ pub enum BundleError {
         what: String,
     },
     /// Lambda would refuse it.
-    #[error("{} has {size} bytes; Lambda takes at most {LARGEST} with the request", path.display())]
+    #[error("{} has {size} bytes; Lambda takes at most {LARGEST}, even unpacked", path.display())]
     TooLarge {
         /// Which zip.
         path: PathBuf,
         /// Its size.
         size: u64,
+    },
+    /// Lambda could do nothing with it.
+    #[error("{} is no layer for {arch}", path.display())]
+    Contents {
+        /// Which zip.
+        path: PathBuf,
+        /// Its architecture.
+        arch: Arch,
+        /// What is wrong with it.
+        source: ContentsError,
     },
     /// The zip is not the one that was built.
     #[error("{} was changed after it was built: {what} is {found}, {file} says {expected}", path.display())]
@@ -141,6 +154,11 @@ impl Bundle {
         Ok(Self { version: manifest.version, commit: manifest.commit, zips })
     }
 
+    /// Whether this is a version before the real one, like `1.2.0-rc.1`.
+    pub fn is_prerelease(&self) -> bool {
+        self.version.split('+').next().unwrap_or_default().contains('-')
+    }
+
     /// The description of a zip's layer version: what it is, and the digits that it is found by.
     pub fn description(&self, zip: &Zip) -> String {
         description(&self.version, &self.commit, &zip.digest)
@@ -174,7 +192,9 @@ fn open_zip(dist: &Path, artifact: &Artifact, sums: &str) -> Result<Zip, BundleE
     if sum != digest.to_string() {
         return Err(changed("its sha256", digest.to_string(), SUMS, sum));
     }
-    Ok(Zip { arch: artifact.arch, digest, bytes: bytes.into() })
+    let arch = artifact.arch;
+    contents::check(&bytes, arch).map_err(|source| BundleError::Contents { path, arch, source })?;
+    Ok(Zip { arch, digest, bytes: bytes.into() })
 }
 
 /// The line of a file in the output of `sha256sum`, text or binary mode.

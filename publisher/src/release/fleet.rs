@@ -3,89 +3,265 @@
 use super::{
     plan::{Action, Wanted},
     report::Row,
-    rollout::{self, RolloutError},
+    rollout::{Done, Job, Look, Means, Progress, RolloutError},
+    stop::{Stop, Urgency},
 };
 use crate::{
     arch::Arch,
     aws::{
-        budget::InFlight,
-        layers::{RegionLayers, Version},
-        regions::Target,
-        session::Session,
-        upload::Upload,
+        budget::InFlight, layers::RegionLayers, regions::Target, s3::Bucket, session::Session, upload::Upload,
     },
 };
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Duration,
 };
-use tokio::task::JoinSet;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{Id, JoinSet},
+    time::{Instant, sleep_until},
+};
 
-/// The bodies to upload, and how much of them at once.
-#[derive(Clone)]
+/// How long the regions that have answered wait for the others before they begin: a region that hangs is
+/// planned as soon as it answers.
+const PLANNED: Duration = Duration::from_secs(15);
+
+/// What to write, and how. Without it, there is only a plan.
+#[derive(Clone, Debug)]
 pub struct Cargo {
     /// One for each architecture.
-    pub uploads: Arc<BTreeMap<Arch, Upload>>,
-    /// The bound.
+    pub uploads: BTreeMap<Arch, Upload>,
+    /// The bound on what is on its way.
     pub in_flight: InFlight,
+    /// Where it is noted.
+    pub journal: super::journal::Journal,
+    /// Whether to go on.
+    pub stop: Stop,
+    /// Leave what goes through a bucket there.
+    pub keep_s3: bool,
 }
 
-/// Looks everywhere and, with cargo, does what is missing. Tells of each region and architecture as it ends;
-/// the answer is in the targets' order.
+/// What is the same everywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// The bucket's name, with `{region}` in it, for zips that are too large for a request.
+    pub bucket: Option<String>,
+    /// The layers' names are the release's.
+    pub named: bool,
+}
+
+/// Whoever is told.
+pub trait Observer {
+    /// Everything has been looked at, or as much as answered in time. An error keeps all of it from being begun.
+    fn planned(&mut self, rows: &[Row]) -> Result<(), crate::failure::Failure>;
+    /// A region and architecture got further.
+    fn progress(&mut self, progress: &Progress);
+    /// It ended, one way or the other.
+    fn ended(&mut self, row: &Row);
+}
+
+/// A region and architecture, with its result.
+#[derive(Debug)]
+pub struct Berth {
+    /// What became of it.
+    pub row: Row,
+    /// For more to be done to it; none where the region is switched off.
+    pub job: Option<Job>,
+}
+
+impl Cargo {
+    /// What one job needs of it.
+    pub fn means(&self, arch: Arch) -> Option<Means> {
+        let upload = self.uploads.get(&arch)?.clone();
+        let (in_flight, journal) = (self.in_flight.clone(), self.journal.clone());
+        Some(Means { upload, in_flight, journal, stop: self.stop.clone(), keep_s3: self.keep_s3 })
+    }
+}
+
+/// What a task tells while it goes on.
+#[derive(Debug)]
+pub enum Step {
+    /// It has looked.
+    Planned(Id, Box<Look>),
+    /// It got further.
+    Progress(Progress),
+}
+
+type Outcome = Result<(Look, Option<Done>), RolloutError>;
+
+struct Run {
+    berths: Vec<Berth>,
+    of_task: HashMap<Id, usize>,
+    tasks: JoinSet<Outcome>,
+    go: watch::Sender<bool>,
+    unplanned: usize,
+}
+
+/// Looks everywhere, tells the plan and, with cargo, does what is missing. The answer is sorted by region.
 pub async fn run(
-    session: &Session,
+    session: &Arc<Session>,
     targets: &[Target],
     wanted: &[Wanted],
+    terms: &Terms,
     cargo: Option<&Cargo>,
-    mut ended: impl FnMut(&Row),
-) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut tasks = JoinSet::new();
-    let mut running = HashMap::new();
+    observer: &mut impl Observer,
+) -> Result<Vec<Berth>, crate::failure::Failure> {
+    let (steps, mut heard) = mpsc::unbounded_channel();
+    let (go, _) = watch::channel(false);
+    let mut run =
+        Run { berths: Vec::new(), of_task: HashMap::new(), tasks: JoinSet::new(), go, unplanned: 0 };
     for target in targets {
+        run.board(session, target, wanted, terms, cargo, &steps, observer);
+    }
+    drop(steps);
+    let deadline = sleep_until(Instant::now() + PLANNED);
+    tokio::pin!(deadline);
+    let mut planned = false;
+    while !run.tasks.is_empty() {
+        if !planned && run.unplanned == 0 {
+            planned = true;
+            run.begin(observer)?;
+        }
+        tokio::select! {
+            biased;
+            Some(step) = heard.recv() => run.hear(step, observer),
+            Some(task) = run.tasks.join_next_with_id() => run.end(task, cargo.is_some(), observer),
+            () = &mut deadline, if !planned && cargo.is_some() => {
+                planned = true;
+                run.begin(observer)?;
+            }
+            () = now(cargo), if cargo.is_some() => {
+                run.tasks.abort_all();
+                while let Some(task) = run.tasks.join_next_with_id().await {
+                    run.end(task, true, observer);
+                }
+            }
+        }
+    }
+    if !planned {
+        run.begin(observer)?;
+    }
+    run.berths.sort_by(|a, b| (&a.row.region, a.row.arch).cmp(&(&b.row.region, b.row.arch)));
+    Ok(run.berths)
+}
+
+async fn now(cargo: Option<&Cargo>) {
+    if let Some(cargo) = cargo {
+        cargo.stop.asked(Urgency::Now).await;
+    }
+}
+
+impl Run {
+    #[expect(clippy::too_many_arguments, reason = "all that a run knows, once for each region")]
+    fn board(
+        &mut self,
+        session: &Arc<Session>,
+        target: &Target,
+        wanted: &[Wanted],
+        terms: &Terms,
+        cargo: Option<&Cargo>,
+        steps: &mpsc::UnboundedSender<Step>,
+        observer: &mut impl Observer,
+    ) {
         let layers = RegionLayers::new(session, &target.region);
+        let needed = wanted.iter().map(|wanted| wanted.size).sum();
         for wanted in wanted {
             let row = Row::new(target, wanted.arch);
             if let Some(status) = &target.disabled {
                 let row = row.failed(&format!("the region is {status} in this account"));
-                ended(&row);
-                rows.push(row);
+                observer.ended(&row);
+                self.berths.push(Berth { row, job: None });
                 continue;
             }
-            let (layers, wanted, cargo) = (layers.clone(), wanted.clone(), cargo.cloned());
-            let task = tasks.spawn(async move { one(&layers, &wanted, cargo.as_ref()).await });
-            running.insert(task.id(), row);
+            let large = wanted.size > super::bundle::DIRECT;
+            let template = terms.bucket.as_deref().filter(|_| large);
+            let job = Job {
+                region: target.region.clone(),
+                wanted: wanted.clone(),
+                layers: layers.clone(),
+                bucket: template.map(|template| Bucket::new(session, &target.region, template)),
+                needed,
+                named: terms.named,
+                steps: steps.clone(),
+            };
+            let means = cargo.and_then(|cargo| cargo.means(wanted.arch));
+            let task = self.tasks.spawn(one(job.clone(), means, self.go.subscribe()));
+            self.of_task.insert(task.id(), self.berths.len());
+            self.unplanned += 1;
+            self.berths.push(Berth { row, job: Some(job) });
         }
     }
-    while let Some(task) = tasks.join_next_with_id().await {
-        let (id, outcome) = match task {
-            Ok((id, outcome)) => (id, outcome.map_err(|error| error.to_string())),
-            Err(fault) => (fault.id(), Err(format!("a fault of this program: {fault}"))),
-        };
-        let Some(row) = running.remove(&id) else { continue };
-        let row = match outcome {
-            Ok((action, version)) => row.with(action, cargo.is_some(), version),
-            Err(cause) => row.failed(&cause),
-        };
-        ended(&row);
-        rows.push(row);
+
+    fn begin(&mut self, observer: &mut impl Observer) -> Result<(), crate::failure::Failure> {
+        let mut rows: Vec<Row> = self.berths.iter().map(|berth| berth.row.clone()).collect();
+        rows.sort_by(|a, b| (&a.region, a.arch).cmp(&(&b.region, b.arch)));
+        // Dropping the run ends the tasks; none of them has written anything yet.
+        observer.planned(&rows)?;
+        self.go.send_replace(true);
+        Ok(())
     }
-    rows.sort_by(|a, b| (&a.region, a.arch).cmp(&(&b.region, b.arch)));
-    rows
+
+    fn hear(&mut self, step: Step, observer: &mut impl Observer) {
+        match step {
+            Step::Progress(progress) => observer.progress(&progress),
+            Step::Planned(id, look) => {
+                self.unplanned = self.unplanned.saturating_sub(1);
+                if let Some(berth) = self.of_task.get(&id).and_then(|index| self.berths.get_mut(*index)) {
+                    berth.row = berth.row.clone().planned(&look);
+                }
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        task: Result<(Id, Outcome), tokio::task::JoinError>,
+        writes: bool,
+        observer: &mut impl Observer,
+    ) {
+        let (id, outcome) = match task {
+            Ok((id, outcome)) => (id, outcome.map_err(|e| (crate::failure::chain(&e), is_fatal(&e)))),
+            Err(fault) if fault.is_cancelled() => {
+                (fault.id(), Err(("interrupted; the next run finds out how far it got".to_owned(), false)))
+            }
+            Err(fault) => (fault.id(), Err((format!("a fault of this program: {fault}"), false))),
+        };
+        let Some(berth) = self.of_task.get(&id).and_then(|index| self.berths.get_mut(*index)) else { return };
+        let row = berth.row.clone();
+        let looked = row.action.is_some();
+        berth.row = match outcome {
+            Ok((look, None)) => row.planned(&look),
+            Ok((look, Some(done))) => row.planned(&look).done(done.version, done.note),
+            Err((cause, fatal)) => Row { fatal, ..row.failed(&cause) },
+        };
+        if !looked {
+            self.unplanned = self.unplanned.saturating_sub(1);
+        }
+        if writes {
+            observer.ended(&berth.row);
+        }
+    }
 }
 
-async fn one(
-    layers: &RegionLayers,
-    wanted: &Wanted,
-    cargo: Option<&Cargo>,
-) -> Result<(Action, Option<Version>), RolloutError> {
-    let plan = rollout::plan(layers, wanted).await?;
-    let action = plan.action;
-    match cargo.and_then(|cargo| Some((cargo.uploads.get(&wanted.arch)?, &cargo.in_flight))) {
-        None => Ok((action, plan.found)),
-        Some((upload, in_flight)) => {
-            let version = rollout::carry_out(layers, wanted, plan, upload, in_flight).await?;
-            Ok((action, Some(version)))
-        }
+/// A mistake in what was asked for, rather than a region's trouble.
+fn is_fatal(error: &RolloutError) -> bool {
+    matches!(error, RolloutError::Bucket(_))
+}
+
+async fn one(job: Job, means: Option<Means>, mut go: watch::Receiver<bool>) -> Outcome {
+    let look = job.look().await?;
+    let Some(means) = means else { return Ok((look, None)) };
+    if let Some(id) = tokio::task::try_id() {
+        let _ = job.steps.send(Step::Planned(id, Box::new(look.clone())));
     }
+    if go.wait_for(|go| *go).await.is_err() || (means.stop.is_asked() && look.action != Action::Adopt) {
+        return Err(RolloutError::Interrupted);
+    }
+    let done = job.carry_out(look.clone(), &means).await;
+    if let Err(error) = &done {
+        let cause = crate::failure::chain(error);
+        means.journal.note(job.subject(), super::journal::State::Failed, None, Some(&cause))?;
+    }
+    Ok((look, Some(done?)))
 }

@@ -8,7 +8,7 @@ use std::fmt;
 const LONGEST: usize = 140;
 
 /// A name that Lambda accepts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LayerName(String);
 
@@ -71,6 +71,17 @@ impl TryFrom<String> for LayerName {
     }
 }
 
+/// The template of the style in which each release is a layer of its own, with version 1 everywhere.
+pub fn of_release(version: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    format!("SentryLambdaExtension-{{arch}}-{}", version.chars().map(plain).collect::<String>())
+}
+
+/// Whether the names that a template makes differ from release to release.
+pub fn names_the_release(template: &str) -> bool {
+    ["{version}", "{major}", "{minor}", "{patch}"].iter().any(|key| template.contains(key))
+}
+
 /// The names of both layers.
 pub fn names(template: &str, version: &str) -> Result<[(Arch, LayerName); 2], NameError> {
     let [first, second] = Arch::ALL;
@@ -125,6 +136,16 @@ mod tests {
             ["SentryLambdaExtension-arm64", "SentryLambdaExtension-x86_64"]
         );
         assert_eq!(pair("x-{arch}-{major}_{minor}_{patch}").unwrap(), ["x-arm64-1_20_3", "x-x86_64-1_20_3"]);
+    }
+
+    #[test]
+    fn a_release_in_the_name_is_unmistakable() {
+        let pair = |version: &str| names(&of_release(version), version).unwrap().map(|(_, n)| n.to_string());
+        assert_eq!(
+            pair("1.2.3"),
+            ["SentryLambdaExtension-arm64-1_2_3", "SentryLambdaExtension-x86_64-1_2_3"]
+        );
+        assert_eq!(pair("1.2.3-rc.1+b.5")[0], "SentryLambdaExtension-arm64-1_2_3-rc_1_b_5");
     }
 
     #[test]

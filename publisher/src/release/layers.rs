@@ -10,6 +10,7 @@ use super::{
 use crate::{
     arch::Arch,
     aws::{
+        audience::Audience,
         identity::Identity,
         partition::{Partition, RegionName},
     },
@@ -33,10 +34,8 @@ pub struct LayersManifest {
     pub version: String,
     /// The commit built.
     pub commit: String,
-    /// The account that owns the layers.
-    pub account: String,
-    /// The partition that the account is in.
-    pub partition: Partition,
+    /// The accounts that own the layers: one in each partition.
+    pub accounts: BTreeMap<Partition, String>,
     /// One layer for each architecture.
     pub layers: BTreeMap<Arch, Layer>,
 }
@@ -65,17 +64,9 @@ pub struct Placement {
     /// The version's number.
     pub version: i64,
     /// Who may use it.
-    pub grant: GrantName,
-    /// When it was last read back, RFC 3339 in UTC.
+    pub grant: Audience,
+    /// When it was first read back as it is here, RFC 3339 in UTC: a run that changes nothing does not change it.
     pub verified_at: String,
-}
-
-/// Who may use a published layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GrantName {
-    /// Everybody.
-    Public,
 }
 
 /// A `layers.json` that is of no use, or must not be lost.
@@ -109,7 +100,7 @@ pub enum LayersError {
         found: u32,
     },
     /// The file belongs to somebody else.
-    #[error("{} lists these very zips in account {account} ({partition})", path.display())]
+    #[error("{} lists these very zips in account {account} of {partition}", path.display())]
     OtherAccount {
         /// Which.
         path: PathBuf,
@@ -137,15 +128,19 @@ impl LayersManifest {
             schema: 1,
             version: bundle.version.clone(),
             commit: bundle.commit.clone(),
-            account: identity.account.clone(),
-            partition: identity.partition,
+            accounts: BTreeMap::from([(identity.partition, identity.account.clone())]),
             layers: wanted.iter().map(|wanted| (wanted.arch, layer(wanted))).collect(),
         }
     }
 
     /// Reads `dist/layers.json`.
     pub fn open(dist: &Path) -> Result<Self, LayersError> {
-        let path = dist.join(FILE);
+        Self::read(&dist.join(FILE))
+    }
+
+    /// Reads a manifest under whatever name.
+    pub fn read(path: &Path) -> Result<Self, LayersError> {
+        let path = path.to_owned();
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -163,36 +158,44 @@ impl LayersManifest {
     }
 
     /// Reads `dist/layers.json` if there is one, and says whether this release may go into it: another release
-    /// is replaced (the older one is in the history), the same one in another account must not be.
+    /// is replaced (the older one is in the history); of the same one, each partition has one owner.
     pub fn earlier(&self, dist: &Path) -> Result<Option<Self>, LayersError> {
         let earlier = match Self::open(dist) {
             Ok(earlier) => earlier,
             Err(LayersError::NotPublished(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let same_zips = self
-            .layers
-            .iter()
-            .any(|(arch, layer)| earlier.layers.get(arch).is_some_and(|e| e.sha256 == layer.sha256));
-        let same_account = (&earlier.account, earlier.partition) == (&self.account, self.partition);
-        if same_zips && !same_account {
-            let path = dist.join(FILE);
-            return Err(LayersError::OtherAccount {
-                path,
-                account: earlier.account,
-                partition: earlier.partition,
-            });
+        let same = |(arch, layer): (&Arch, &Layer)| {
+            earlier.layers.get(arch).is_some_and(|e| e.sha256 == layer.sha256 && !e.regions.is_empty())
+        };
+        if !self.layers.iter().any(same) {
+            return Ok(None);
         }
-        Ok(same_account.then_some(earlier))
+        for (partition, account) in &self.accounts {
+            if let Some(other) = earlier.accounts.get(partition).filter(|other| *other != account) {
+                let (path, account) = (dist.join(FILE), other.clone());
+                return Err(LayersError::OtherAccount { path, account, partition: *partition });
+            }
+        }
+        Ok(Some(earlier))
     }
 
     /// Takes over the regions of an earlier run of the same zips under the same names.
     pub fn keep(&mut self, earlier: Self) {
         for (arch, old) in earlier.layers {
             let Some(layer) = self.layers.get_mut(&arch) else { continue };
-            if layer.sha256 == old.sha256 && layer.name == old.name {
-                for (region, placement) in old.regions {
-                    layer.regions.entry(region).or_insert(placement);
+            if layer.sha256 != old.sha256 || layer.name != old.name {
+                continue;
+            }
+            for (region, placement) in old.regions {
+                if let Some(account) = earlier.accounts.get(&region.partition()) {
+                    self.accounts.entry(region.partition()).or_insert_with(|| account.clone());
+                }
+                let now = layer.regions.entry(region).or_insert_with(|| placement.clone());
+                if (&now.arn, now.version, &now.grant)
+                    == (&placement.arn, placement.version, &placement.grant)
+                {
+                    now.verified_at = placement.verified_at;
                 }
             }
         }
@@ -225,7 +228,7 @@ mod tests {
         let placement = |version| Placement {
             arn: format!("arn:{version}"),
             version,
-            grant: GrantName::Public,
+            grant: Audience::public(),
             verified_at: "2026-01-01T00:00:00Z".to_owned(),
         };
         let regions = regions.iter().zip(1..).map(|(r, v)| (r.parse().unwrap(), placement(v))).collect();
@@ -235,8 +238,7 @@ mod tests {
             schema: 1,
             version: "1.0.0".to_owned(),
             commit: "unknown".to_owned(),
-            account: "123456789012".to_owned(),
-            partition: Partition::Aws,
+            accounts: BTreeMap::from([(Partition::Aws, "123456789012".to_owned())]),
             layers: BTreeMap::from([(Arch::Arm64, layer)]),
         }
     }
@@ -262,18 +264,42 @@ mod tests {
     }
 
     #[test]
-    fn the_same_zips_in_another_account_are_not_overwritten() {
+    fn what_has_not_changed_keeps_its_date() {
+        let mut later = manifest(b"a", &["us-east-1", "eu-west-1"]);
+        for placement in later.layers.values_mut().flat_map(|layer| layer.regions.values_mut()) {
+            placement.verified_at = "2026-02-02T00:00:00Z".to_owned();
+        }
+        let mut earlier = manifest(b"a", &["us-east-1", "eu-west-1"]);
+        earlier.layers.get_mut(&Arch::Arm64).unwrap().regions.values_mut().next().unwrap().version = 9;
+        later.keep(earlier);
+        let dates: Vec<_> =
+            later.layers[&Arch::Arm64].regions.values().map(|p| &p.verified_at[..10]).collect();
+        assert_eq!(dates, ["2026-02-02", "2026-01-01"]);
+    }
+
+    #[test]
+    fn each_partition_has_one_owner_and_another_is_not_overwritten() {
         let dist = tempfile::tempdir().unwrap();
         let write = |m: &LayersManifest| m.write(Aside::of(&dist.path().join(FILE)).unwrap()).unwrap();
-        let ours = manifest(b"a", &[]);
+        let owned = |partition, account: &str, manifest| LayersManifest {
+            accounts: BTreeMap::from([(partition, account.to_owned())]),
+            ..manifest
+        };
+        let ours = manifest(b"a", &["us-east-1"]);
         assert!(ours.earlier(dist.path()).unwrap().is_none());
         write(&ours);
         assert_eq!(ours.earlier(dist.path()).unwrap(), Some(ours.clone()));
-        let theirs = LayersManifest { account: "999999999999".to_owned(), ..ours.clone() };
-        write(&theirs);
+        write(&owned(Partition::Aws, "999999999999", ours.clone()));
         assert!(matches!(ours.earlier(dist.path()), Err(LayersError::OtherAccount { .. })));
-        write(&LayersManifest { account: "999999999999".to_owned(), ..manifest(b"other", &[]) });
+        write(&owned(Partition::Aws, "999999999999", manifest(b"other", &["us-east-1"])));
         assert!(ours.earlier(dist.path()).unwrap().is_none());
+
+        write(&owned(Partition::China, "999999999999", manifest(b"a", &["cn-north-1"])));
+        let mut both = ours.clone();
+        both.keep(ours.earlier(dist.path()).unwrap().unwrap());
+        assert_eq!(both.accounts.len(), 2);
+        assert_eq!(both.layers[&Arch::Arm64].regions.len(), 2);
+
         fs::write(dist.path().join(FILE), "{").unwrap();
         assert!(matches!(ours.earlier(dist.path()), Err(LayersError::Parse { .. })));
     }

@@ -3,13 +3,21 @@
 //! `bundle` (what was built, checked) → `plan` (wanted against found: a pure decision) → `rollout` (one region
 //! and architecture, from whatever is there to done) → `layers` (what was published, for everybody to read).
 
+pub mod balance;
+pub mod board;
 pub mod build_manifest;
 pub mod bundle;
+pub mod contents;
 pub mod digest;
 pub mod files;
 pub mod fleet;
+pub mod journal;
 pub mod layer_name;
 pub mod layers;
 pub mod plan;
+pub mod publishing;
 pub mod report;
+pub mod retention;
 pub mod rollout;
+pub mod stop;
+pub mod time;

@@ -3,9 +3,10 @@
 use super::{digest::Digest, layer_name::LayerName};
 use crate::{
     arch::Arch,
-    aws::{layers::Version, policy::Grant},
+    aws::{audience::Audience, layers::Version, policy::Repair},
 };
 use serde::Serialize;
+use std::cmp::Reverse;
 
 /// The licence of every layer, as SPDX spells it.
 pub const LICENSE: &str = "BSD-3-Clause";
@@ -21,6 +22,8 @@ pub struct Wanted {
     pub digest: Digest,
     /// Of the zip.
     pub size: u64,
+    /// Who may use it.
+    pub audience: Audience,
 }
 
 /// What a region and architecture needs.
@@ -29,8 +32,10 @@ pub struct Wanted {
 pub enum Action {
     /// The bytes are not there.
     Publish,
-    /// The bytes are there, but not for everybody.
+    /// The bytes are there, but not for all whom they are for.
     Grant,
+    /// The bytes are there, and for somebody whom they are not for.
+    Repair,
     /// All is there: it is adopted as it is.
     Adopt,
 }
@@ -69,6 +74,7 @@ impl Wanted {
         compare("CodeSha256", self.digest.base64(), found.code_sha256.clone());
         compare("CodeSize", self.size.to_string(), found.size.to_string());
         compare("CompatibleArchitectures", self.arch.name().to_owned(), found.architectures.join(" "));
+        compare("CompatibleRuntimes", String::new(), found.runtimes.join(" "));
         compare("LicenseInfo", LICENSE.to_owned(), found.license.clone());
         if !self.may_be(&found.description) {
             let expected = format!("one with {}", self.digest.short());
@@ -80,32 +86,66 @@ impl Wanted {
     /// Everything that is not as it should be, the permission included.
     pub fn differences(&self, found: &Version) -> Vec<Difference> {
         let mut all = self.fixed_differences(found);
-        if found.grant != Grant::Public {
-            let (expected, found) = (Grant::Public.to_string(), found.grant.to_string());
+        if !found.policy.is(&self.audience) {
+            let (expected, found) = (self.audience.to_string(), found.policy.to_string());
             all.push(Difference { what: "permission", expected, found });
         }
         all
     }
 
+    /// What the policy of a version needs.
+    pub fn repair(&self, found: &Version) -> Repair {
+        found.policy.repair(&self.audience)
+    }
+
     /// What to do where this was found. (What cannot be adopted counts as not found.)
     pub fn action(&self, found: Option<&Version>) -> Action {
-        match found {
-            Some(version) if self.fixed_differences(version).is_empty() => match version.grant {
-                Grant::Public => Action::Adopt,
-                Grant::Missing | Grant::Other(_) => Action::Grant,
-            },
-            _ => Action::Publish,
+        let Some(version) = found else { return Action::Publish };
+        let repair = self.repair(version);
+        match (repair.add.is_empty(), repair.remove.is_empty()) {
+            (true, true) => Action::Adopt,
+            (false, true) => Action::Grant,
+            (_, false) => Action::Repair,
         }
+    }
+
+    /// Which of several versions with the same bytes counts: the newest that needs nothing, else the oldest.
+    /// So two runs at the same time agree: who comes late finds the other's, or is the one to give way.
+    pub fn choose<'a>(&self, identical: &'a [Version]) -> Option<&'a Version> {
+        let right = identical.iter().filter(|version| version.policy.is(&self.audience));
+        right.max_by_key(|version| version.number).or_else(|| identical.iter().min_by_key(|v| v.number))
+    }
+
+    /// Of versions with the same bytes that appeared while we published: which to keep, and which of the others
+    /// nobody was given yet, so that they can go.
+    pub fn settle<'a>(appeared: &'a [Version]) -> (Option<&'a Version>, Vec<&'a Version>) {
+        let granted = |version: &&Version| !version.policy.is_empty();
+        let oldest_granted = appeared.iter().filter(granted).min_by_key(|version| version.number);
+        let kept = oldest_granted.or_else(|| appeared.iter().min_by_key(|version| version.number));
+        let mut others: Vec<&Version> = appeared
+            .iter()
+            .filter(|version| Some(version.number) != kept.map(|kept| kept.number) && !granted(version))
+            .collect();
+        others.sort_by_key(|version| Reverse(version.number));
+        (kept, others)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::policy::Policy;
 
     fn wanted() -> Wanted {
         let layer = LayerName::try_from("x".to_owned()).unwrap();
-        Wanted { arch: Arch::Arm64, layer, digest: Digest::of(b"zip"), size: 3 }
+        let audience = Audience::public();
+        Wanted { arch: Arch::Arm64, layer, digest: Digest::of(b"zip"), size: 3, audience }
+    }
+
+    fn policy(principal: &str) -> Policy {
+        Policy::read(&format!(
+            r#"{{"Statement":[{{"Sid":"x","Effect":"Allow","Principal":"{principal}","Action":"lambda:GetLayerVersion"}}]}}"#
+        ))
     }
 
     fn version() -> Version {
@@ -115,32 +155,65 @@ mod tests {
             code_sha256: Digest::of(b"zip").base64(),
             size: 3,
             architectures: vec!["arm64".to_owned()],
+            runtimes: Vec::new(),
             license: LICENSE.to_owned(),
             description: format!("sha256 {}", Digest::of(b"zip").short()),
-            grant: Grant::Public,
+            location: None,
+            policy: policy("*"),
         }
     }
 
+    fn numbered(number: i64, policy: Policy) -> Version {
+        Version { number, policy, ..version() }
+    }
+
     #[test]
-    fn the_same_bytes_are_adopted_and_only_the_grant_is_mended() {
+    fn the_same_bytes_are_adopted_and_only_the_policy_is_mended() {
         assert_eq!(wanted().action(Some(&version())), Action::Adopt);
-        for grant in [Grant::Missing, Grant::Other("{}".to_owned())] {
-            assert_eq!(wanted().action(Some(&Version { grant, ..version() })), Action::Grant);
+        for policy in [Policy::default(), policy("123456789012")] {
+            assert_eq!(wanted().action(Some(&Version { policy, ..version() })), Action::Grant);
         }
+        let private = Wanted { audience: Audience::of([]), ..wanted() };
+        assert_eq!(private.action(Some(&version())), Action::Repair);
+        assert_eq!(wanted().action(None), Action::Publish);
     }
 
     #[test]
-    fn whatever_cannot_be_mended_is_published_anew() {
-        assert_eq!(wanted().action(None), Action::Publish);
+    fn whatever_cannot_be_mended_is_a_difference() {
         let wrong = [
             Version { code_sha256: "other".to_owned(), ..version() },
             Version { size: 4, ..version() },
             Version { architectures: vec!["x86_64".to_owned()], ..version() },
+            Version { runtimes: vec!["nodejs22.x".to_owned()], ..version() },
             Version { license: String::new(), ..version() },
         ];
         for version in wrong {
-            assert_eq!(wanted().action(Some(&version)), Action::Publish, "{version:?}");
-            assert_eq!(wanted().differences(&version).len(), 1, "{version:?}");
+            assert_eq!(wanted().fixed_differences(&version).len(), 1, "{version:?}");
         }
+    }
+
+    #[test]
+    fn of_the_same_bytes_the_newest_that_is_right_counts_else_the_oldest() {
+        let none = Policy::default;
+        let number = |all: &[Version]| wanted().choose(all).map(|version| version.number);
+        assert_eq!(
+            number(&[numbered(1, policy("*")), numbered(3, policy("*")), numbered(4, none())]),
+            Some(3)
+        );
+        assert_eq!(number(&[numbered(3, none()), numbered(2, none())]), Some(2));
+        assert_eq!(number(&[]), None);
+    }
+
+    #[test]
+    fn two_that_published_at_once_agree_on_one_and_nothing_granted_goes() {
+        let none = Policy::default;
+        let shape = |all: &[Version]| {
+            let (kept, gone) = Wanted::settle(all);
+            (kept.map(|v| v.number), gone.iter().map(|v| v.number).collect::<Vec<_>>())
+        };
+        assert_eq!(shape(&[numbered(2, none()), numbered(1, none())]), (Some(1), vec![2]));
+        assert_eq!(shape(&[numbered(1, none()), numbered(2, policy("*"))]), (Some(2), vec![1]));
+        assert_eq!(shape(&[numbered(1, policy("*")), numbered(2, policy("*"))]), (Some(1), vec![]));
+        assert_eq!(shape(&[numbered(7, none())]), (Some(7), vec![]));
     }
 }

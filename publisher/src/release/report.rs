@@ -1,6 +1,6 @@
 //! What a person or a machine reads about every region and architecture.
 
-use super::plan::Action;
+use super::{plan::Action, rollout::Look};
 use crate::{
     arch::Arch,
     aws::{layers::Version, partition::RegionName, regions::Target},
@@ -20,12 +20,19 @@ pub struct Row {
     pub action: Option<Action>,
     /// Whether the action was carried out and read back.
     pub done: bool,
-    /// The version that is there.
+    /// What is done to the policy, in words; empty where nothing is.
+    pub changes: String,
+    /// The version that is there; in a plan, the number that publishing would most likely get.
     pub version: Option<i64>,
     /// Its ARN.
     pub arn: Option<String>,
+    /// What a person should know of beside it.
+    pub note: Option<String>,
     /// Why it is not done.
     pub error: Option<String>,
+    /// An error that keeps everything else from being begun.
+    #[serde(skip)]
+    pub fatal: bool,
 }
 
 impl Row {
@@ -37,17 +44,31 @@ impl Row {
             required: target.required,
             action: None,
             done: false,
+            changes: String::new(),
             version: None,
             arn: None,
+            note: None,
             error: None,
+            fatal: false,
         }
     }
 
-    /// Planned, or done.
+    /// Planned.
     #[must_use]
-    pub fn with(self, action: Action, done: bool, version: Option<Version>) -> Self {
-        let (number, arn) = version.map(|version| (version.number, version.arn)).unzip();
-        Self { action: Some(action), done, version: number, arn, ..self }
+    pub fn planned(self, look: &Look) -> Self {
+        let (number, arn) = look.found.as_ref().map(|found| (found.number, found.arn.clone())).unzip();
+        let changes = look.repair.to_string();
+        let note = look.note.clone();
+        let version = number.or(Some(look.next));
+        Self { action: Some(look.action), changes, version, arn, note, ..self }
+    }
+
+    /// Done.
+    #[must_use]
+    pub fn done(self, version: Version, note: Option<String>) -> Self {
+        let note = note.or_else(|| self.note.clone());
+        let (number, arn) = (Some(version.number), Some(version.arn));
+        Self { done: true, version: number, arn, note, error: None, ..self }
     }
 
     /// Failed.
@@ -55,17 +76,22 @@ impl Row {
     pub fn failed(self, cause: &str) -> Self {
         // Some servers answer with whole pages.
         let cause = cause.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { error: Some(cause), ..self }
+        // The number that publishing would have got is nobody's.
+        let version = self.version.filter(|_| self.arn.is_some());
+        Self { error: Some(cause), version, ..self }
     }
 
     /// The state in a word.
     pub fn state(&self) -> &'static str {
         match (&self.error, self.action, self.done) {
-            (Some(_), _, _) | (None, None, _) => "failed",
+            (Some(_), _, _) => "failed",
+            (None, None, _) => "no answer yet",
             (None, Some(Action::Publish), false) => "publish",
             (None, Some(Action::Publish), true) => "published",
             (None, Some(Action::Grant), false) => "grant missing",
             (None, Some(Action::Grant), true) => "granted",
+            (None, Some(Action::Repair), false) => "grant wrong",
+            (None, Some(Action::Repair), true) => "repaired",
             (None, Some(Action::Adopt), false) => "adopt",
             (None, Some(Action::Adopt), true) => "adopted",
         }
@@ -74,7 +100,9 @@ impl Row {
     fn cells(&self) -> Vec<String> {
         let version = self.version.map(|number| number.to_string()).unwrap_or_default();
         let optional = if self.required { "" } else { "optional" };
-        let note = [optional, self.error.as_deref().unwrap_or_default()];
+        let changes = if self.error.is_none() { self.changes.as_str() } else { "" };
+        let [error, beside] = [&self.error, &self.note].map(|text| text.as_deref().unwrap_or_default());
+        let note = [optional, error, changes, beside];
         let note: Vec<&str> = note.into_iter().filter(|part| !part.is_empty()).collect();
         vec![
             self.region.to_string(),
@@ -94,7 +122,18 @@ pub fn table(rows: &[Row]) -> String {
 
 /// How many rows are in which state, most wanted first.
 pub fn summary(rows: &[Row]) -> String {
-    let states = ["publish", "grant missing", "adopt", "published", "granted", "adopted", "failed"];
+    let states = [
+        "publish",
+        "grant missing",
+        "grant wrong",
+        "adopt",
+        "published",
+        "granted",
+        "repaired",
+        "adopted",
+        "failed",
+        "no answer yet",
+    ];
     let counts = states.map(|state| (state, rows.iter().filter(|row| row.state() == state).count()));
     let parts: Vec<String> =
         counts.iter().filter(|(_, n)| *n > 0).map(|(state, n)| format!("{n} {state}")).collect();

@@ -1,36 +1,48 @@
 //! One region and architecture, from whatever is there to done: find by hash → publish → grant → read back.
 //!
-//! Every state can be found again by looking, so whoever is interrupted runs it again.
+//! Every state can be found again by looking, so whoever is interrupted runs it again. `publishing` has the one
+//! step that must not be done twice.
 
-use super::plan::{Action, Difference, Wanted};
+use super::{
+    fleet::Step,
+    journal::{Journal, JournalError, State},
+    plan::{Action, Difference, Wanted},
+    publishing::Publishing,
+    stop::Stop,
+};
 use crate::aws::{
     budget::InFlight,
     error::{CallError, Kind},
     layers::{RegionLayers, Version},
-    policy::Grant,
+    partition::RegionName,
+    policy::Repair,
+    s3::{Bucket, BucketError},
     upload::Upload,
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::sync::mpsc::UnboundedSender;
 
-/// How often publishing is begun for one region and architecture.
-const ATTEMPTS: usize = 3;
-/// When to look after an ambiguous answer: a request that we gave up on may still be at work.
-const LOOK_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 /// How long what was just written may take to be seen.
 const SETTLE: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// What was found, and what it needs.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Look {
     /// What is to be done.
     pub action: Action,
     /// The version that it is done to.
     pub found: Option<Version>,
+    /// What its policy needs, or will need.
+    pub repair: Repair,
+    /// The number that the next version will most likely get.
+    pub next: i64,
+    /// What a person should know of beside it.
+    pub note: Option<String>,
 }
 
 /// Why a region and architecture is not done.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
     /// AWS said no, or nothing.
     #[error(transparent)]
@@ -49,6 +61,45 @@ pub enum RolloutError {
     /// It was published, and is not there.
     #[error("version {0} was published, and cannot be read back")]
     Vanished(i64),
+    /// The account's code storage is full.
+    #[error(
+        "the region has room for {left} more bytes of code, {needed} are needed; `publisher prune` makes room"
+    )]
+    NoRoom {
+        /// Bytes that still fit.
+        left: i64,
+        /// Bytes of all zips.
+        needed: i64,
+    },
+    /// A release that is in the name can have but one version.
+    #[error(
+        "the layer `{layer}` exists with other bytes (version {number}): a release is published under its name once"
+    )]
+    NameTaken {
+        /// The layer.
+        layer: String,
+        /// Its newest version.
+        number: i64,
+    },
+    /// It did not catch up with the others.
+    #[error("at version {number} after {limit} more versions; the others are at {target}")]
+    Behind {
+        /// Where it is.
+        number: i64,
+        /// Where the others are.
+        target: i64,
+        /// How much was tried.
+        limit: u16,
+    },
+    /// The bucket on the way is of no use.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// It cannot be noted what is being done, so it is not done.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Somebody asked to stop.
+    #[error("interrupted before anything was written here")]
+    Interrupted,
 }
 
 fn list(differences: &[Difference]) -> String {
@@ -58,94 +109,195 @@ fn list(differences: &[Difference]) -> String {
 impl RolloutError {
     /// Whose credentials these are was asked before: here, a refusal is the region's, not the account's.
     pub fn in_region(error: CallError) -> Self {
-        let expired = error.code.as_deref().is_some_and(|code| code.contains("Expired"));
-        if error.kind == Kind::Credentials && !expired { Self::NotEnabled(error) } else { Self::Call(error) }
+        if error.kind == Kind::Credentials { Self::NotEnabled(error) } else { Self::Call(error) }
     }
 }
 
-/// Looks, and decides. Writes nothing.
-pub async fn plan(layers: &RegionLayers, wanted: &Wanted) -> Result<Plan, RolloutError> {
-    let found = find(layers, wanted).await.map_err(RolloutError::in_region)?;
-    Ok(Plan { action: wanted.action(found.as_ref()), found })
+/// A region and architecture on its way.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Where.
+    pub region: RegionName,
+    /// What.
+    pub wanted: Wanted,
+    /// The region's calls.
+    pub layers: RegionLayers,
+    /// The way for zips that are too large for a request.
+    pub bucket: Option<Bucket>,
+    /// Bytes that the region needs room for.
+    pub needed: u64,
+    /// The layer's name is the release's: there is one version of it.
+    pub named: bool,
+    /// Where to say how far it is.
+    pub steps: UnboundedSender<Step>,
 }
 
-/// Does what the plan says, and reads it back.
-pub async fn carry_out(
-    layers: &RegionLayers,
-    wanted: &Wanted,
-    plan: Plan,
-    upload: &Upload,
-    in_flight: &InFlight,
-) -> Result<Version, RolloutError> {
-    let (number, grant) = match plan.found {
-        Some(version) if plan.action == Action::Adopt => return Ok(version),
-        Some(version) => (version.number, version.grant),
-        None => publish(layers, wanted, upload, in_flight).await?,
-    };
-    if grant != Grant::Public {
-        layers.make_public(wanted.layer.as_str(), number).await?;
-    }
-    read_back(layers, wanted, number).await
+/// How far a region and architecture is.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Where.
+    pub region: RegionName,
+    /// Which.
+    pub arch: crate::arch::Arch,
+    /// How far.
+    pub state: State,
+    /// The version, once it has a number.
+    pub version: Option<i64>,
 }
 
-/// The newest version with these bytes.
-async fn find(layers: &RegionLayers, wanted: &Wanted) -> Result<Option<Version>, CallError> {
-    let layer = wanted.layer.as_str();
-    for listed in layers.list(layer).await?.iter().filter(|listed| wanted.may_be(&listed.description)) {
-        let version = layers.read(layer, listed.number).await?;
-        if let Some(version) = version.filter(|version| wanted.fixed_differences(version).is_empty()) {
-            return Ok(Some(version));
-        }
-    }
-    Ok(None)
+/// What it takes to write.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// The bytes.
+    pub upload: Upload,
+    /// How much at once.
+    pub in_flight: InFlight,
+    /// Where it is noted.
+    pub journal: Journal,
+    /// Whether to go on.
+    pub stop: Stop,
+    /// Leave what goes through a bucket there.
+    pub keep_s3: bool,
 }
 
-/// Publishes without ever doing it twice: where it is not sure that a request failed, it looks first.
-async fn publish(
-    layers: &RegionLayers,
-    wanted: &Wanted,
-    upload: &Upload,
-    in_flight: &InFlight,
-) -> Result<(i64, Grant), CallError> {
-    let mut attempt = 1;
-    loop {
-        let result = {
-            let _room = in_flight.room_for(upload.bytes()).await;
-            layers.publish(wanted.layer.as_str(), upload).await
-        };
-        let error = match result {
-            Ok(number) => return Ok((number, Grant::Missing)),
-            Err(error) => error,
-        };
-        match error.kind {
-            Kind::Ambiguous => {
-                for pause in LOOK_AFTER {
-                    tokio::time::sleep(pause).await;
-                    if let Some(version) = find(layers, wanted).await? {
-                        return Ok((version.number, version.grant));
-                    }
-                }
+/// What came of it.
+#[derive(Debug)]
+pub struct Done {
+    /// As read back.
+    pub version: Version,
+    /// What a person should know of beside it.
+    pub note: Option<String>,
+}
+
+impl Job {
+    /// Looks, and decides. Writes nothing.
+    pub async fn look(&self) -> Result<Look, RolloutError> {
+        self.tell(State::Looking, None);
+        let (identical, newest) = self.identical().await.map_err(RolloutError::in_region)?;
+        let found = self.wanted.choose(&identical).cloned();
+        let action = self.wanted.action(found.as_ref());
+        let mut note = None;
+        if action == Action::Publish {
+            if self.named && newest > 0 {
+                let layer = self.wanted.layer.to_string();
+                return Err(RolloutError::NameTaken { layer, number: newest });
             }
-            Kind::Throttled => tokio::time::sleep(Duration::from_secs(1 << attempt)).await,
-            _ => return Err(error),
+            note = self.check_room().await?;
+            if let Some(bucket) = &self.bucket {
+                bucket.check().await?;
+            }
         }
-        if attempt == ATTEMPTS {
-            return Err(error);
-        }
-        attempt += 1;
+        let policy = found.as_ref().map(|version| version.policy.clone()).unwrap_or_default();
+        let repair = policy.repair(&self.wanted.audience);
+        Ok(Look { action, found, repair, next: newest + 1, note })
     }
-}
 
-async fn read_back(layers: &RegionLayers, wanted: &Wanted, number: i64) -> Result<Version, RolloutError> {
-    let mut last = RolloutError::Vanished(number);
-    for pause in SETTLE {
-        tokio::time::sleep(pause).await;
-        let Some(version) = layers.read(wanted.layer.as_str(), number).await? else { continue };
-        let differences = wanted.differences(&version);
-        if differences.is_empty() {
-            return Ok(version);
+    async fn check_room(&self) -> Result<Option<String>, RolloutError> {
+        let needed = i64::try_from(self.needed).unwrap_or(i64::MAX);
+        match self.layers.code_storage_left().await {
+            Ok(left) if left < needed => Err(RolloutError::NoRoom { left, needed }),
+            Ok(_) => Ok(None),
+            // A right that few give, for a check that seldom matters.
+            Err(error) => Ok(Some(format!("room for code not checked ({error})"))),
         }
-        last = RolloutError::ReadBack { number, differences };
     }
-    Err(last)
+
+    /// Does what the look found to be missing, and reads it back.
+    pub async fn carry_out(&self, look: Look, means: &Means) -> Result<Done, RolloutError> {
+        let (mut note, mut doubt) = (None, false);
+        let (number, repair) = match look.found {
+            Some(version) if look.action == Action::Adopt => {
+                self.note(means, State::Done, Some(version.number))?;
+                return Ok(Done { version, note });
+            }
+            Some(version) => (version.number, look.repair),
+            None => {
+                let published = Publishing::new(self, means).once(&BTreeSet::new()).await?;
+                (note, doubt) = (published.note, published.doubt);
+                (published.number, published.policy.repair(&self.wanted.audience))
+            }
+        };
+        let version = self.grant(means, number, repair).await?;
+        if doubt {
+            note = Publishing::new(self, means).late(number, &BTreeSet::new()).await.or(note);
+        }
+        self.note(means, State::Done, Some(number))?;
+        Ok(Done { version, note })
+    }
+
+    /// Mends the policy until it reads back right.
+    pub async fn grant(&self, means: &Means, number: i64, repair: Repair) -> Result<Version, RolloutError> {
+        self.mend(means, number, &repair).await?;
+        match self.read_back(number).await {
+            // Somebody else was at the policy as well: once more, from what is there now.
+            Err(RolloutError::ReadBack { .. }) => {
+                let found = self.layers.read(self.wanted.layer.as_str(), number).await?;
+                let found = found.ok_or(RolloutError::Vanished(number))?;
+                self.mend(means, number, &self.wanted.repair(&found)).await?;
+                self.read_back(number).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn mend(&self, means: &Means, number: i64, repair: &Repair) -> Result<(), RolloutError> {
+        if repair.is_empty() {
+            return Ok(());
+        }
+        self.note(means, State::Granting, Some(number))?;
+        let layer = self.wanted.layer.as_str();
+        for (id, reader) in &repair.add {
+            self.layers.permit(layer, number, id, reader).await?;
+        }
+        for id in &repair.remove {
+            self.layers.forbid(layer, number, id).await?;
+        }
+        self.note(means, State::Granted, Some(number))
+    }
+
+    /// All versions with these bytes, and the newest number of any.
+    pub async fn identical(&self) -> Result<(Vec<Version>, i64), CallError> {
+        let layer = self.wanted.layer.as_str();
+        let listed = self.layers.list(layer).await?;
+        let newest = listed.iter().map(|listed| listed.number).max().unwrap_or(0);
+        let mut identical = Vec::new();
+        for listed in listed.iter().filter(|listed| self.wanted.may_be(&listed.description)) {
+            let version = self.layers.read(layer, listed.number).await?;
+            identical.extend(version.filter(|version| self.wanted.fixed_differences(version).is_empty()));
+        }
+        Ok((identical, newest))
+    }
+
+    async fn read_back(&self, number: i64) -> Result<Version, RolloutError> {
+        let mut last = RolloutError::Vanished(number);
+        for pause in SETTLE {
+            tokio::time::sleep(pause).await;
+            let Some(version) = self.layers.read(self.wanted.layer.as_str(), number).await? else { continue };
+            let differences = self.wanted.differences(&version);
+            if differences.is_empty() {
+                return Ok(version);
+            }
+            last = RolloutError::ReadBack { number, differences };
+        }
+        Err(last)
+    }
+
+    /// Notes a state, before what it announces is done.
+    pub fn note(&self, means: &Means, state: State, version: Option<i64>) -> Result<(), RolloutError> {
+        self.tell(state, version);
+        Ok(means.journal.note(self.subject(), state, version, None)?)
+    }
+
+    /// What the journal knows it by.
+    pub fn subject(
+        &self,
+    ) -> (&RegionName, &super::layer_name::LayerName, crate::arch::Arch, super::digest::Digest) {
+        (&self.region, &self.wanted.layer, self.wanted.arch, self.wanted.digest)
+    }
+
+    fn tell(&self, state: State, version: Option<i64>) {
+        let (region, arch) = (self.region.clone(), self.wanted.arch);
+        // Nobody listening any more is no reason to stop.
+        let _ = self.steps.send(Step::Progress(Progress { region, arch, state, version }));
+    }
 }

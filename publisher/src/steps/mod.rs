@@ -1,7 +1,9 @@
 //! One file per subcommand: its arguments and, on the level of sentences, what it does.
 
+pub mod account;
 pub mod arn;
 pub mod build;
 pub mod doctor;
+pub mod prune;
 pub mod publish;
 pub mod verify;

@@ -1,11 +1,16 @@
 //! `publisher verify`: everything in `dist/layers.json`, read back and compared.
 
-use super::{arn::open_manifest, publish::enter};
+use super::{
+    account::{self, AccountOptions},
+    arn::open_manifest,
+};
 use crate::{
     arch::Arch,
-    aws::{layers::RegionLayers, partition::RegionName, session::AwsOptions},
-    failure::{Code, Failure},
+    aws::{download, layers::RegionLayers, partition::RegionName, session::Session},
+    failure::{Code, Failure, chain},
     release::{
+        bundle::{Bundle, BundleError},
+        digest::Digest,
         layers::{LayersManifest, Placement},
         plan::{Difference, Wanted},
         report,
@@ -14,18 +19,29 @@ use crate::{
     ui::Ui,
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf};
-use tokio::task::JoinSet;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+/// Downloads at once: each may be 50 MB and more.
+const DOWNLOADS: usize = 8;
 
 /// Arguments of `publisher verify`.
 #[derive(clap::Args)]
 pub struct Verify {
-    /// The folder with layers.json
+    /// The folder with layers.json and, where they are still there, the zips
     #[arg(long, value_name = "DIR", default_value = "dist")]
     dist: PathBuf,
 
+    /// Download every zip, and hash its bytes
+    #[arg(long)]
+    download: bool,
+
+    /// Prove that this profile's account, which should be another one, may use the layers
+    #[arg(long = "as", value_name = "PROFILE")]
+    other: Option<String>,
+
     #[command(flatten)]
-    aws: AwsOptions,
+    account_options: AccountOptions,
 }
 
 /// One region and architecture.
@@ -39,33 +55,98 @@ struct Check {
     error: Option<String>,
 }
 
+struct Subject {
+    wanted: Wanted,
+    region: RegionName,
+    place: Placement,
+    layers: RegionLayers,
+    other: Option<RegionLayers>,
+}
+
 impl Verify {
     /// Does it.
     pub fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let manifest = open_manifest(&self.dist)?;
-        super::publish::runtime()?.block_on(self.verify(ui, &manifest))
+        self.compare_zips(ui, &manifest)?;
+        account::runtime()?.block_on(self.verify(ui, &manifest))
+    }
+
+    /// The zips beside the manifest have to be those that it lists, unless they are of another release.
+    fn compare_zips(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
+        let bundle = match Bundle::open(&self.dist) {
+            Ok(bundle) => bundle,
+            Err(BundleError::NotBuilt(_)) => {
+                ui.status("Zips", "none here to compare with; comparing with layers.json alone");
+                return Ok(());
+            }
+            Err(error) => return Err(Failure::new(error).hint("build again: ci/build")),
+        };
+        if (&bundle.version, &bundle.commit) != (&manifest.version, &manifest.commit) {
+            let text = "the zips here are of another release than layers.json, and are not compared";
+            ui.warning(format!(
+                "{text}: {} ({}), {} ({})",
+                bundle.version, bundle.commit, manifest.version, manifest.commit
+            ));
+            return Ok(());
+        }
+        for zip in &bundle.zips {
+            if let Some(layer) = manifest.layers.get(&zip.arch).filter(|layer| layer.sha256 != zip.digest) {
+                let text = format!(
+                    "the {} zip here has sha256 {}, layers.json says {} of the same version and commit",
+                    zip.arch, zip.digest, layer.sha256
+                );
+                return Err(Failure::message(Code::Failed, text)
+                    .hint("the build was not reproducible, or one of the two was changed: find out which"));
+            }
+        }
+        Ok(())
     }
 
     async fn verify(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
-        let near = manifest.layers.values().find_map(|layer| layer.regions.keys().next());
-        let (session, identity) = enter(ui, &self.aws, near).await?;
-        if (&identity.account, identity.partition) != (&manifest.account, manifest.partition) {
-            let text = format!(
-                "the layers are of account {} ({}), these credentials of {} ({})",
-                manifest.account, manifest.partition, identity.account, identity.partition
-            );
+        let regions: Vec<&RegionName> =
+            manifest.layers.values().flat_map(|layer| layer.regions.keys()).collect();
+        let one_partition = regions
+            .windows(2)
+            .all(|pair| pair.first().map(|r| r.partition()) == pair.last().map(|r| r.partition()));
+        let near = regions.first().copied().filter(|_| one_partition);
+        let (session, identity) = account::enter(ui, &self.account_options, near).await?;
+        if manifest.accounts.get(&identity.partition) != Some(&identity.account) {
+            let owners: Vec<String> = manifest
+                .accounts
+                .iter()
+                .map(|(partition, account)| format!("{account} ({partition})"))
+                .collect();
+            let (owners, account, partition) = (owners.join(", "), &identity.account, identity.partition);
+            let text =
+                format!("the layers are of account {owners}, these credentials of {account} ({partition})");
             return Err(Failure::message(Code::Failed, text).hint("choose the owner's with --profile"));
         }
-        let mut clients = BTreeMap::new();
+        let elsewhere = regions.iter().filter(|region| region.partition() != identity.partition).count();
+        if elsewhere > 0 {
+            ui.warning(format!(
+                "{elsewhere} layer versions are in other partitions, and not checked: run verify there as well"
+            ));
+        }
+        let other = match &self.other {
+            None => None,
+            Some(profile) => {
+                let options = self.account_options.aws.with_profile(profile);
+                let (other, theirs) = account::enter_as(ui, &options, near).await?;
+                if theirs.account == identity.account {
+                    let text =
+                        format!("the profile `{profile}` is of the owner's account: it proves nothing");
+                    return Err(Failure::message(Code::Failed, text).hint("name one of another account"));
+                }
+                Some(other)
+            }
+        };
         let mut tasks = JoinSet::new();
-        for (arch, layer) in &manifest.layers {
-            let wanted =
-                Wanted { arch: *arch, layer: layer.name.clone(), digest: layer.sha256, size: layer.size };
-            for (region, place) in &layer.regions {
-                let client = clients.entry(region).or_insert_with(|| RegionLayers::new(&session, region));
-                let layers = client.clone();
-                let (wanted, region, place) = (wanted.clone(), region.clone(), place.clone());
-                tasks.spawn(async move { check(&layers, &wanted, region, &place).await });
+        let downloads = Arc::new(Semaphore::new(if self.download { DOWNLOADS } else { 0 }));
+        for subject in subjects(manifest, &session, other.as_ref()) {
+            if subject.region.partition() == identity.partition {
+                let (session, downloads) = (Arc::clone(&session), Arc::clone(&downloads));
+                let download = self.download;
+                tasks.spawn(async move { check(&subject, &session, download.then_some(&*downloads)).await });
             }
         }
         let mut checks = tasks.join_all().await;
@@ -74,23 +155,81 @@ impl Verify {
     }
 }
 
-async fn check(layers: &RegionLayers, wanted: &Wanted, region: RegionName, place: &Placement) -> Check {
-    let (differences, error) = match layers.read(wanted.layer.as_str(), place.version).await {
-        Ok(Some(found)) => {
-            let mut differences = wanted.differences(&found);
-            if found.arn != place.arn {
-                differences.push(Difference { what: "ARN", expected: place.arn.clone(), found: found.arn });
-            }
-            (differences, None)
+fn subjects(manifest: &LayersManifest, session: &Arc<Session>, other: Option<&Arc<Session>>) -> Vec<Subject> {
+    let mut clients = BTreeMap::new();
+    let mut all = Vec::new();
+    for (arch, layer) in &manifest.layers {
+        for (region, place) in &layer.regions {
+            let (layers, other) = clients
+                .entry(region)
+                .or_insert_with(|| {
+                    let of = |session| RegionLayers::new(session, region);
+                    (of(session), other.map(of))
+                })
+                .clone();
+            let wanted = Wanted {
+                arch: *arch,
+                layer: layer.name.clone(),
+                digest: layer.sha256,
+                size: layer.size,
+                audience: place.grant.clone(),
+            };
+            all.push(Subject { wanted, region: region.clone(), place: place.clone(), layers, other });
         }
-        Ok(None) => {
-            let expected = place.version.to_string();
-            (vec![Difference { what: "version", expected, found: "missing".to_owned() }], None)
-        }
-        Err(error) => (Vec::new(), Some(RolloutError::in_region(error).to_string())),
+    }
+    all
+}
+
+async fn check(subject: &Subject, session: &Session, downloads: Option<&Semaphore>) -> Check {
+    let (differences, error) = match look(subject, session, downloads).await {
+        Ok(differences) => (differences, None),
+        Err(error) => (Vec::new(), Some(error)),
     };
     let ok = differences.is_empty() && error.is_none();
-    Check { region, arch: wanted.arch, arn: place.arn.clone(), ok, differences, error }
+    let (region, arch, arn) = (subject.region.clone(), subject.wanted.arch, subject.place.arn.clone());
+    Check { region, arch, arn, ok, differences, error }
+}
+
+async fn look(
+    subject: &Subject,
+    session: &Session,
+    downloads: Option<&Semaphore>,
+) -> Result<Vec<Difference>, String> {
+    let Subject { wanted, place, .. } = subject;
+    let found = subject.layers.read(wanted.layer.as_str(), place.version).await;
+    let Some(found) = found.map_err(|error| chain(&RolloutError::in_region(error)))? else {
+        let expected = place.version.to_string();
+        return Ok(vec![Difference { what: "version", expected, found: "missing".to_owned() }]);
+    };
+    let mut differences = wanted.differences(&found);
+    if found.arn != place.arn {
+        let (expected, found) = (place.arn.clone(), found.arn.clone());
+        differences.push(Difference { what: "ARN", expected, found });
+    }
+    if let Some(downloads) = downloads {
+        let _turn = downloads.acquire().await;
+        let link = found.location.as_deref().ok_or("AWS gives no link to download it from")?;
+        let (bytes, length) =
+            download::sha256(link, session.patience.answer()).await.map_err(|error| chain(&error))?;
+        let digest = Digest::from_bytes(bytes);
+        if digest != wanted.digest {
+            let found = format!("{digest} ({length} bytes)");
+            differences.push(Difference {
+                what: "downloaded sha256",
+                expected: wanted.digest.to_string(),
+                found,
+            });
+        }
+    }
+    if let Some(other) = &subject.other {
+        let seen = other.sha256_by_arn(&place.arn).await;
+        let seen = seen.unwrap_or_else(|error| chain(&error));
+        if seen != wanted.digest.base64() {
+            let expected = wanted.digest.base64();
+            differences.push(Difference { what: "what the other account sees", expected, found: seen });
+        }
+    }
+    Ok(differences)
 }
 
 fn show(ui: &Ui, checks: &[Check]) -> Result<(), Failure> {

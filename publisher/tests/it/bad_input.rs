@@ -3,7 +3,7 @@
 use crate::support::{
     account::Account,
     cli::Publisher,
-    dist::Dist,
+    dist::{Dist, elf},
     emulator::{free_port, ministack, strict_ministack},
 };
 use serde_json::json;
@@ -120,10 +120,23 @@ fn a_dist_that_is_not_what_was_built() {
 
 #[test]
 fn a_zip_that_lambda_would_not_take() {
-    let dist = Dist::new("large");
-    let file = fs::File::options().write(true).open(dist.zip("arm64")).unwrap();
-    file.set_len(50 * 1024 * 1024 + 1).unwrap();
-    offline().run(&dist, &["publish"]).expect(1).says("52428801 bytes").says("at most 52428800");
+    let text = Dist::new("text");
+    text.repack("arm64", b"#!/bin/sh", 0o755);
+    offline()
+        .run(&text, &["publish"])
+        .expect(1)
+        .says("is no layer for arm64")
+        .says("no 64-bit little-endian ELF");
+    let wrong = Dist::new("wrong machine");
+    wrong.repack("x86_64", &elf("arm64", b""), 0o755);
+    offline().run(&wrong, &["publish"]).expect(1).says("a binary for arm64, not a binary for x86_64");
+    let mode = Dist::new("mode");
+    mode.repack("x86_64", &elf("x86_64", b""), 0o644);
+    offline().run(&mode, &["publish"]).expect(1).says("not executable (mode 644)");
+    let huge = Dist::new("huge");
+    let file = fs::File::options().write(true).open(huge.zip("arm64")).unwrap();
+    file.set_len(250 * 1024 * 1024 + 1).unwrap();
+    offline().run(&huge, &["publish"]).expect(1).says("262144001 bytes").says("at most 262144000");
 }
 
 #[test]
@@ -141,10 +154,23 @@ fn names_that_lambda_would_not_take() {
 }
 
 #[test]
+fn a_prerelease_has_to_be_meant() {
+    let dist = Dist::new("prerelease");
+    dist.edit_build(|build| build["version"] = json!("1.3.0-rc.1"));
+    offline().run(&dist, &["publish"]).expect(2).says("1.3.0-rc.1 is a prerelease").says("--prerelease");
+    offline().run(&dist, &["publish", "--prerelease"]).expect(1).says("cannot reach AWS");
+}
+
+#[test]
 fn usage() {
     let dist = Dist::new("usage");
     offline().run(&dist, &["publish", "--frobnicate"]).expect(2).says("--frobnicate");
     offline().run(&dist, &["publish", "--regions", "eu-west-1,Mars"]).expect(2).says("Mars");
+    offline().run(&dist, &["publish", "--account", "12"]).expect(2).says("twelve digits");
+    offline().run(&dist, &["publish", "--private", "--account", "123456789012"]).expect(2);
+    offline().run(&dist, &["publish", "--organization", "org"]).expect(2).says("o- and 10 to 32");
+    offline().run(&dist, &["publish", "--version-style", "named", "--layer-name", "x"]).expect(2);
+    offline().run(&dist, &["prune"]).expect(2).says("--keep");
     offline().run(&dist, &["arn", "--arch", "riscv"]).expect(2).says("x86_64");
 }
 

@@ -28,7 +28,7 @@ fn a_region_that_refuses_leaves_the_others_done_and_is_filled_in_later() {
     let switch = Arc::clone(&broken);
     let proxy = Proxy::start(ministack().address(), move |seen| {
         let refuse = seen.region == "eu-north-1" && seen.service == "lambda" && switch.load(Ordering::SeqCst);
-        if refuse { Verdict::Answer(403, DENIED) } else { Verdict::Forward }
+        if refuse { Verdict::Answer(403, DENIED.to_owned()) } else { Verdict::Forward }
     });
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let args = ["publish", "--execute", "--regions", "eu-west-1,eu-north-1,us-east-1"];
@@ -58,7 +58,7 @@ fn an_optional_region_is_reported_and_decides_nothing() {
     let owner = Account::new(ministack());
     let dist = Dist::new("optional");
     let proxy = Proxy::start(ministack().address(), |seen| {
-        if seen.region == "me-south-1" { Verdict::Answer(403, UNKNOWN) } else { Verdict::Forward }
+        if seen.region == "me-south-1" { Verdict::Answer(403, UNKNOWN.to_owned()) } else { Verdict::Forward }
     });
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let args = ["publish", "--execute", "--regions", "eu-west-1", "--optional-regions", "me-south-1"];
@@ -92,10 +92,10 @@ fn no_region_is_asked_more_than_ten_times_a_second() {
     publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
     let seen = proxy.seen();
     let times: Vec<_> = seen.iter().filter(|seen| seen.service == "lambda").map(|seen| seen.at).collect();
-    assert_eq!(times.len(), 10, "list, publish, grant, read and its policy, for both");
+    assert_eq!(times.len(), 20, "look, look again, publish, look for others, grant, read back, for both");
     // They leave 100 ms apart; on the way some may catch up with the one before.
     let span = *times.last().unwrap() - times[0];
-    assert!(span >= std::time::Duration::from_millis(850), "{span:?}");
+    assert!(span >= std::time::Duration::from_millis(1850), "{span:?}");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_region_that_is_switched_off_is_called_so_and_not_asked() {
     let list = r#"{"Regions":[{"RegionName":"eu-west-1","RegionOptStatus":"ENABLED_BY_DEFAULT"},
         {"RegionName":"me-south-1","RegionOptStatus":"DISABLED"}]}"#;
     let proxy = Proxy::start(ministack().address(), move |seen| {
-        if seen.service == "account" { Verdict::Answer(200, list) } else { Verdict::Forward }
+        if seen.service == "account" { Verdict::Answer(200, list.to_owned()) } else { Verdict::Forward }
     });
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let run = publisher.run(&dist, &["publish", "--execute"]).expect(0);
@@ -120,9 +120,9 @@ fn a_region_that_is_switched_off_is_called_so_and_not_asked() {
 fn a_publish_whose_answer_is_lost_or_wrong_is_not_repeated() {
     for (name, verdict) in [
         ("lost", (|| Verdict::Lose) as fn() -> Verdict),
-        ("503", || Verdict::Falsify(503, "{}")),
-        ("nonsense", || Verdict::Falsify(201, "{\"Version\": 1, \"Lay")),
-        ("empty", || Verdict::Falsify(201, "")),
+        ("503", || Verdict::Falsify(503, "{}".to_owned())),
+        ("nonsense", || Verdict::Falsify(201, "{\"Version\": 1, \"Lay".to_owned())),
+        ("empty", || Verdict::Falsify(201, String::new())),
     ] {
         let owner = Account::new(ministack());
         let dist = Dist::new(name);
@@ -151,7 +151,7 @@ fn a_publish_that_never_arrived_is_repeated() {
     let proxy = Proxy::start(ministack().address(), move |seen| {
         if seen.publishes() && failures < 2 {
             failures += 1;
-            return Verdict::Answer(500, r#"{"__type":"ServiceException"}"#);
+            return Verdict::error(500, "ServiceException");
         }
         Verdict::Forward
     });
@@ -170,7 +170,11 @@ fn a_grant_that_is_refused_is_named_and_the_next_run_adds_it() {
     let switch = Arc::clone(&broken);
     let proxy = Proxy::start(ministack().address(), move |seen| {
         let grants = seen.line.starts_with("POST ") && seen.line.ends_with("/policy");
-        if grants && switch.load(Ordering::SeqCst) { Verdict::Answer(403, DENIED) } else { Verdict::Forward }
+        if grants && switch.load(Ordering::SeqCst) {
+            Verdict::Answer(403, DENIED.to_owned())
+        } else {
+            Verdict::Forward
+        }
     });
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let args = ["publish", "--execute", "--regions", "eu-west-1"];
@@ -182,7 +186,7 @@ fn a_grant_that_is_refused_is_named_and_the_next_run_adds_it() {
 }
 
 #[test]
-fn a_statement_of_the_same_name_that_says_something_else_is_no_success() {
+fn a_statement_of_the_same_name_that_says_something_else_is_evaded() {
     let owner = Account::new(ministack());
     let dist = Dist::new("statement");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
@@ -194,6 +198,10 @@ fn a_statement_of_the_same_name_that_says_something_else_is_no_success() {
     });
     let path = format!("layers/{}/versions/1/policy", layer("arm64"));
     assert_eq!(owner.lambda("eu-west-1", "POST", &path, &body).0, 201);
-    publisher.run(&dist, &args).expect(3).says("permission is another policy").says("999999999999");
-    publisher.run(&dist, &["verify"]).expect(1).says("permission is another policy");
+    publisher.run(&dist, &["verify"]).expect(1).says("permission is account 999999999999, expected public");
+    publisher.run(&dist, &args).expect(0).says("grant public");
+    publisher.run(&dist, &["verify"]).expect(0);
+    assert_eq!(owner.versions("eu-west-1", &layer("arm64")), [1]);
+    let (_, policy) = owner.get("eu-west-1", &path);
+    assert!(policy["Policy"].as_str().unwrap().contains("public-2"), "{policy}");
 }

@@ -29,10 +29,7 @@ fn a_lost_permission_is_named_and_publish_repairs_it() {
     let run = publisher.run(&dist, &["verify"]).expect(1);
     let line =
         run.stdout.lines().find(|line| line.starts_with("eu-west-1") && line.contains("arm64")).unwrap();
-    assert!(
-        line.contains("differs") && line.contains("permission is no permission, expected public"),
-        "{line}"
-    );
+    assert!(line.contains("differs") && line.contains("permission is private, expected public"), "{line}");
     assert_eq!(run.stdout.lines().filter(|line| line.contains("  ok")).count(), 3, "{}", run.stdout);
 
     let plan = publisher.run(&dist, &["publish", "--regions", REGION]).expect(0);

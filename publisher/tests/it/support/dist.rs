@@ -22,12 +22,29 @@ pub struct Dist {
 impl Dist {
     /// Zips that differ by architecture and by `seed`.
     pub fn new(seed: &str) -> Self {
+        Self::of(|arch| format!("{seed} for {arch}").into_bytes())
+    }
+
+    /// Zips of about so many bytes, which do not compress.
+    pub fn large(bytes: usize) -> Self {
+        Self::of(|arch| {
+            let mut state = bytes as u64 ^ arch.len() as u64;
+            let mut content = Vec::with_capacity(bytes);
+            while content.len() < bytes {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                content.extend_from_slice(&state.to_le_bytes());
+            }
+            content
+        })
+    }
+
+    fn of(content: impl Fn(&str) -> Vec<u8>) -> Self {
         let dist = Self { folder: tempfile::tempdir().unwrap() };
         let mut artifacts = Vec::new();
         let mut sums = Vec::new();
         for arch in ARCHES {
             let file = format!("sentry-lambda-extension-{arch}.zip");
-            let zip = zip(&format!("{seed} for {arch}"));
+            let zip = zip(&elf(arch, content(arch).as_slice()), 0o755);
             let sha256 = hex(&zip);
             fs::write(dist.path().join(&file), &zip).unwrap();
             writeln!(sums, "{sha256}  {file}").unwrap();
@@ -72,6 +89,35 @@ impl Dist {
         fs::write(path, build.to_string()).unwrap();
     }
 
+    /// Puts another binary into a zip, with everything else as if it had been built like this.
+    pub fn repack(&self, arch: &str, binary: &[u8], mode: u32) {
+        let zip = zip(binary, mode);
+        let before = hex(&fs::read(self.zip(arch)).unwrap());
+        fs::write(self.zip(arch), &zip).unwrap();
+        let sums = fs::read_to_string(self.path().join("SHA256SUMS")).unwrap();
+        fs::write(self.path().join("SHA256SUMS"), sums.replace(&before, &hex(&zip))).unwrap();
+        self.edit_build(|build| {
+            for artifact in build["artifacts"].as_array_mut().unwrap() {
+                if artifact["arch"] == arch {
+                    artifact["sha256"] = json!(hex(&zip));
+                    artifact["size"] = json!(zip.len());
+                }
+            }
+        });
+    }
+
+    /// What the journal says, line by line.
+    pub fn journal(&self) -> Vec<Value> {
+        let Some(path) = self.journal_file() else { return Vec::new() };
+        let text = fs::read_to_string(path).unwrap();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    pub fn journal_file(&self) -> Option<PathBuf> {
+        let name = self.files().into_iter().find(|name| name.ends_with(".journal"))?;
+        Some(self.path().join(name))
+    }
+
     /// The names of all files, sorted.
     pub fn files(&self) -> Vec<String> {
         let names = fs::read_dir(self.path()).unwrap();
@@ -82,11 +128,24 @@ impl Dist {
     }
 }
 
-fn zip(content: &str) -> Vec<u8> {
+/// The smallest header that says which machine a binary is for, and something behind it.
+pub fn elf(arch: &str, content: &[u8]) -> Vec<u8> {
+    let mut elf = vec![0; 64];
+    elf[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
+    elf[16] = 2;
+    elf[18] = if arch == "arm64" { 0xb7 } else { 0x3e };
+    elf[20] = 1;
+    elf.extend_from_slice(content);
+    elf
+}
+
+fn zip(binary: &[u8], mode: u32) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let options = SimpleFileOptions::default().unix_permissions(0o755);
+    // Stored: so a test says how large it is.
+    let method = zip::CompressionMethod::Stored;
+    let options = SimpleFileOptions::default().unix_permissions(mode).compression_method(method);
     zip.start_file("extensions/sentry-lambda-extension", options).unwrap();
-    zip.write_all(content.as_bytes()).unwrap();
+    zip.write_all(binary).unwrap();
     zip.finish().unwrap().into_inner()
 }
 

@@ -15,6 +15,12 @@ pub struct Message {
 impl Message {
     /// Reads a message with a `content-length`, a chunked one, or one that ends with the connection (answers).
     pub fn read(stream: &mut TcpStream, is_answer: bool) -> io::Result<Self> {
+        let mut message = Self::read_head(stream)?;
+        message.read_body(stream, is_answer)?;
+        Ok(message)
+    }
+
+    pub fn read_head(stream: &mut TcpStream) -> io::Result<Self> {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
@@ -24,14 +30,18 @@ impl Message {
             head.push(byte[0]);
         }
         let head = String::from_utf8_lossy(&head).into_owned();
-        let mut message = Self { head, body: Vec::new() };
-        if let Some(length) = message.header("content-length") {
-            message.body = vec![0; length.parse().map_err(|_| io::ErrorKind::InvalidData)?];
-            stream.read_exact(&mut message.body)?;
-        } else if is_answer {
-            stream.read_to_end(&mut message.body)?;
+        Ok(Self { head, body: Vec::new() })
+    }
+
+    pub fn read_body(&mut self, stream: &mut TcpStream, is_answer: bool) -> io::Result<()> {
+        if is_answer {
+            // One exchange a connection; and to a HEAD, a length is all that comes.
+            stream.read_to_end(&mut self.body)?;
+        } else if let Some(length) = self.header("content-length") {
+            self.body = vec![0; length.parse().map_err(|_| io::ErrorKind::InvalidData)?];
+            stream.read_exact(&mut self.body)?;
         }
-        Ok(message)
+        Ok(())
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

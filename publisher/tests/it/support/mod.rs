@@ -4,5 +4,6 @@ pub mod account;
 pub mod cli;
 pub mod dist;
 pub mod emulator;
+pub mod gate;
 pub mod http;
 pub mod proxy;

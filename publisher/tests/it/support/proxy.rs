@@ -1,12 +1,12 @@
 //! Somebody between the publisher and the emulator, who can answer in its place or spoil what passes.
 
-use super::http::Message;
+use super::{gate::Gate, http::Message};
 use std::{
-    io::Write,
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// One request, as far as a rule needs to know it.
@@ -14,8 +14,10 @@ use std::{
 pub struct Seen {
     /// From the signature's credential scope.
     pub region: String,
-    /// `lambda`, `sts`, `account`.
+    /// `lambda`, `sts`, `account`, `s3`.
     pub service: String,
+    /// The access key that it is signed with.
+    pub key: String,
     /// Method and path.
     pub line: String,
     /// When it had arrived.
@@ -27,20 +29,46 @@ impl Seen {
     pub fn publishes(&self) -> bool {
         self.line.starts_with("POST ") && self.line.ends_with("/versions")
     }
+
+    /// Whether this is `AddLayerVersionPermission`.
+    pub fn grants(&self) -> bool {
+        self.line.starts_with("POST ") && self.line.ends_with("/policy")
+    }
 }
 
 /// What becomes of a request.
 pub enum Verdict {
     /// It passes.
     Forward,
+    /// It passes, later.
+    Delay(Duration),
     /// It never arrives; this is the answer.
-    Answer(u16, &'static str),
+    Answer(u16, String),
     /// It never arrives, and the connection ends without an answer.
     Cut,
+    /// It never arrives, and nobody answers.
+    Hang,
+    /// Its head arrives; its body is never read.
+    Stall,
     /// It arrives, and this is the answer instead of the real one.
-    Falsify(u16, &'static str),
+    Falsify(u16, String),
     /// It arrives, and the connection ends without an answer.
     Lose,
+    /// It arrives, and half of the answer comes back.
+    Truncate,
+    /// It arrives, and nobody answers.
+    HangAfter,
+    /// It waits at a gate, before it is passed on.
+    Hold(Gate),
+    /// It is passed on, and its answer waits at a gate.
+    HoldAnswer(Gate),
+}
+
+impl Verdict {
+    /// An answer of AWS's: its code, and a message.
+    pub fn error(status: u16, code: &str) -> Self {
+        Self::Answer(status, format!(r#"{{"__type":"{code}","message":"said the test"}}"#))
+    }
 }
 
 /// Decides for each request.
@@ -73,6 +101,10 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// All requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
@@ -86,49 +118,91 @@ fn serve(
     log: &Mutex<Vec<Seen>>,
     rule: &Mutex<Rule>,
 ) -> std::io::Result<()> {
-    let request = Message::read(&mut client, false)?;
+    let mut request = Message::read_head(&mut client)?;
     let seen = look(&request);
     log.lock().unwrap().push(seen.clone());
     let verdict = (rule.lock().unwrap())(&seen);
-    match verdict {
-        Verdict::Answer(status, body) => return answer(&mut client, status, body.as_bytes()),
+    if matches!(verdict, Verdict::Stall) {
+        thread::sleep(FOREVER);
+        return Ok(());
+    }
+    if request.header("expect").is_some() {
+        client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    request.read_body(&mut client, false)?;
+    match &verdict {
+        Verdict::Answer(status, body) => return answer(&mut client, *status, body.as_bytes()),
         Verdict::Cut => return Ok(()),
-        Verdict::Forward | Verdict::Falsify(..) | Verdict::Lose => {}
+        Verdict::Hang => {
+            hang(&mut client);
+            return Ok(());
+        }
+        Verdict::Delay(time) => thread::sleep(*time),
+        Verdict::Hold(gate) if !gate.wait() => return Ok(()),
+        _ => {}
     }
     let (first, headers) = request.head.split_once("\r\n").unwrap();
+    let headers: String = headers
+        .lines()
+        .filter(|l| !l.starts_with("expect:"))
+        .fold(String::new(), |all, line| all + line + "\r\n");
+    // An absolute form is what a client sends to a proxy.
+    let first = first.replace(&format!("http://{}", request.header("host").unwrap_or_default()), "");
     let head = format!("{first}\r\nconnection: close\r\n{headers}");
     let reply = super::http::exchange(upstream, &head, &request.body)?;
     match verdict {
-        Verdict::Falsify(status, body) => answer(&mut client, status, body.as_bytes()),
-        Verdict::Lose => Ok(()),
-        Verdict::Forward | Verdict::Cut | Verdict::Answer(..) => {
-            let body = if reply.header("transfer-encoding").is_some() {
-                unchunk(&reply.body)
-            } else {
-                reply.body.clone()
-            };
-            let error = reply.header("x-amzn-errortype").map(|e| format!("x-amzn-errortype: {e}\r\n"));
-            reply_with(&mut client, reply.status(), &error.unwrap_or_default(), &body)
+        Verdict::Falsify(status, body) => return answer(&mut client, status, body.as_bytes()),
+        Verdict::Lose => return Ok(()),
+        Verdict::HangAfter => {
+            hang(&mut client);
+            return Ok(());
         }
+        Verdict::HoldAnswer(gate) if !gate.wait() => return Ok(()),
+        _ => {}
     }
+    let chunked = reply.header("transfer-encoding").is_some();
+    let body = if chunked { unchunk(&reply.body) } else { reply.body.clone() };
+    let keep = ["x-amzn-errortype", "etag", "x-amz-bucket-region", "last-modified"];
+    let more: String =
+        keep.iter().filter_map(|name| Some(format!("{name}: {}\r\n", reply.header(name)?))).collect();
+    // The length of what a HEAD did not bring.
+    let length = reply.header("content-length").and_then(|l| l.parse().ok()).filter(|_| !chunked);
+    let length = length.unwrap_or(body.len());
+    let body = if matches!(verdict, Verdict::Truncate) { &body[..body.len() / 2] } else { &body };
+    reply_with(&mut client, reply.status(), &more, length, body)
+}
+
+/// Longer than any time-out of any test.
+const FOREVER: Duration = Duration::from_mins(10);
+
+/// Until the other side has had enough.
+fn hang(client: &mut TcpStream) {
+    let _ = client.set_read_timeout(Some(FOREVER));
+    let _ = client.read(&mut [0]);
 }
 
 fn look(request: &Message) -> Seen {
     let scope =
         request.header("authorization").and_then(|a| a.split("Credential=").nth(1)).unwrap_or_default();
     let mut parts = scope.split(['/', ',']);
-    let (region, service) = (parts.nth(2).unwrap_or_default(), parts.next().unwrap_or_default());
+    let key = parts.next().unwrap_or_default().to_owned();
+    let (region, service) = (parts.nth(1).unwrap_or_default(), parts.next().unwrap_or_default());
     let line = request.head.lines().next().unwrap_or_default();
     let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-    Seen { region: region.to_owned(), service: service.to_owned(), line, at: Instant::now() }
+    Seen { region: region.to_owned(), service: service.to_owned(), key, line, at: Instant::now() }
 }
 
 fn answer(client: &mut TcpStream, status: u16, body: &[u8]) -> std::io::Result<()> {
-    reply_with(client, status, "", body)
+    reply_with(client, status, "", body.len(), body)
 }
 
-fn reply_with(client: &mut TcpStream, status: u16, more: &str, body: &[u8]) -> std::io::Result<()> {
-    let length = body.len();
+fn reply_with(
+    client: &mut TcpStream,
+    status: u16,
+    more: &str,
+    length: usize,
+    body: &[u8],
+) -> std::io::Result<()> {
     let head = format!(
         "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-type: application/json\r\n{more}content-length: {length}\r\n\r\n"
     );

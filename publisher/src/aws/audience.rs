@@ -1,0 +1,242 @@
+//! Whom a layer is for.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+/// Somebody who may use a layer version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// Whoever has an AWS account.
+    Everybody,
+    /// One account.
+    Account(AccountId),
+    /// All accounts of an organization.
+    Organization(OrganizationId),
+}
+
+/// An account's number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId(String);
+
+/// An organization's name, e.g. `o-a1b2c3d4e5`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrganizationId(String);
+
+/// Not the form that it should have.
+#[derive(Debug, thiserror::Error)]
+pub enum BadReader {
+    /// Of an account.
+    #[error("`{0}` is not an account: twelve digits")]
+    Account(String),
+    /// Of an organization.
+    #[error("`{0}` is not an organization: o- and 10 to 32 lower-case letters and digits")]
+    Organization(String),
+}
+
+impl AccountId {
+    /// The twelve digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl OrganizationId {
+    /// As AWS spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = BadReader;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let good = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if good { Ok(Self(text)) } else { Err(BadReader::Account(text)) }
+    }
+}
+
+impl TryFrom<String> for OrganizationId {
+    type Error = BadReader;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let good = text
+            .strip_prefix("o-")
+            .is_some_and(|rest| (10..=32).contains(&rest.len()) && rest.bytes().all(plain));
+        if good { Ok(Self(text)) } else { Err(BadReader::Organization(text)) }
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = BadReader;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.to_owned().try_into()
+    }
+}
+
+impl FromStr for OrganizationId {
+    type Err = BadReader;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(account: AccountId) -> Self {
+        account.0
+    }
+}
+
+impl From<OrganizationId> for String {
+    fn from(organization: OrganizationId) -> Self {
+        organization.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Reader {
+    /// The name of the statement that lets them.
+    pub fn statement_id(&self) -> String {
+        match self {
+            Self::Everybody => "public".to_owned(),
+            Self::Account(account) => format!("account-{account}"),
+            Self::Organization(organization) => format!("organization-{}", organization.0),
+        }
+    }
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everybody => f.write_str("public"),
+            Self::Account(account) => write!(f, "account {account}"),
+            Self::Organization(organization) => write!(f, "organization {}", organization.0),
+        }
+    }
+}
+
+/// Everybody who may use a layer version, beside its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Spelling", into = "Spelling")]
+pub struct Audience(BTreeSet<Reader>);
+
+impl Audience {
+    /// Everybody.
+    pub fn public() -> Self {
+        Self(BTreeSet::from([Reader::Everybody]))
+    }
+
+    /// These, and nobody where there are none.
+    pub fn of(readers: impl IntoIterator<Item = Reader>) -> Self {
+        Self(readers.into_iter().collect())
+    }
+
+    /// Each of them.
+    pub fn readers(&self) -> impl Iterator<Item = &Reader> {
+        self.0.iter()
+    }
+
+    /// Whether this is everybody.
+    pub fn is_public(&self) -> bool {
+        self.0.contains(&Reader::Everybody)
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("private");
+        }
+        let readers: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&readers.join(", "))
+    }
+}
+
+/// As it stands in `layers.json`: `"public"`, `"private"` or `{"accounts": […], "organizations": […]}`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Spelling {
+    Word(Word),
+    Named {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        accounts: Vec<AccountId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        organizations: Vec<OrganizationId>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Public,
+    Private,
+}
+
+impl From<Spelling> for Audience {
+    fn from(spelling: Spelling) -> Self {
+        match spelling {
+            Spelling::Word(Word::Public) => Self::public(),
+            Spelling::Word(Word::Private) => Self::of([]),
+            Spelling::Named { accounts, organizations } => {
+                let organizations = organizations.into_iter().map(Reader::Organization);
+                Self::of(accounts.into_iter().map(Reader::Account).chain(organizations))
+            }
+        }
+    }
+}
+
+impl From<Audience> for Spelling {
+    fn from(audience: Audience) -> Self {
+        if audience.is_public() {
+            return Self::Word(Word::Public);
+        }
+        if audience.0.is_empty() {
+            return Self::Word(Word::Private);
+        }
+        let (mut accounts, mut organizations) = (Vec::new(), Vec::new());
+        for reader in audience.0 {
+            match reader {
+                Reader::Account(account) => accounts.push(account),
+                Reader::Organization(organization) => organizations.push(organization),
+                Reader::Everybody => {}
+            }
+        }
+        Self::Named { accounts, organizations }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_audience_is_spelt_and_read_again() {
+        let account = Reader::Account("123456789012".parse().unwrap());
+        let organization = Reader::Organization("o-a1b2c3d4e5".parse().unwrap());
+        for (audience, spelling) in [
+            (Audience::public(), json!("public")),
+            (Audience::of([]), json!("private")),
+            (Audience::of([account.clone()]), json!({"accounts": ["123456789012"]})),
+            (
+                Audience::of([organization, account]),
+                json!({"accounts": ["123456789012"], "organizations": ["o-a1b2c3d4e5"]}),
+            ),
+        ] {
+            assert_eq!(serde_json::to_value(&audience).unwrap(), spelling);
+            assert_eq!(serde_json::from_value::<Audience>(spelling).unwrap(), audience);
+        }
+        assert!(serde_json::from_value::<Audience>(json!({"accounts": ["1"]})).is_err());
+        assert!(serde_json::from_value::<Audience>(json!("somebody")).is_err());
+    }
+}

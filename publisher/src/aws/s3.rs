@@ -1,0 +1,127 @@
+//! A bucket on the way to Lambda, for zips that are too large to come with the request.
+
+use super::{
+    error::{CallError, Kind},
+    partition::RegionName,
+    session::Session,
+};
+use aws_sdk_s3::{Client, config::Region, primitives::ByteStream};
+use bytes::Bytes;
+
+const HEAD_BUCKET: &str = "s3:HeadBucket";
+const PUT: &str = "s3:PutObject";
+const DELETE: &str = "s3:DeleteObject";
+
+/// A zip in a bucket.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    /// In the region of the layer.
+    pub bucket: String,
+    /// Named by the zip's hash.
+    pub key: String,
+}
+
+/// Why a bucket is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum BucketError {
+    /// There is none.
+    #[error("there is no bucket `{bucket}` in {region}")]
+    Missing {
+        /// Its name.
+        bucket: String,
+        /// Where it should be.
+        region: RegionName,
+    },
+    /// Lambda takes objects of its own region only.
+    #[error("the bucket `{bucket}` is in {found}, not in {region}")]
+    Elsewhere {
+        /// Its name.
+        bucket: String,
+        /// Where it is.
+        found: String,
+        /// Where it should be.
+        region: RegionName,
+    },
+    /// It is there, or not, and nobody tells us.
+    #[error("the bucket `{bucket}` cannot be used: {source}")]
+    Refused {
+        /// Its name.
+        bucket: String,
+        /// Why.
+        source: CallError,
+    },
+}
+
+/// One region's bucket.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    client: Client,
+    region: RegionName,
+    name: String,
+    session: std::sync::Arc<Session>,
+}
+
+impl Bucket {
+    /// The bucket that a template like `layers-{region}` names.
+    pub fn new(session: &std::sync::Arc<Session>, region: &RegionName, template: &str) -> Self {
+        let config = aws_sdk_s3::config::Builder::from(&session.config)
+            .region(Region::new(region.to_string()))
+            .force_path_style(session.config.endpoint_url().is_some())
+            .build();
+        let name = template.replace("{region}", region.as_str());
+        let session = std::sync::Arc::clone(session);
+        Self { client: Client::from_conf(config), region: region.clone(), name, session }
+    }
+
+    /// Whether it is there, and in the region.
+    pub async fn check(&self) -> Result<(), BucketError> {
+        let bucket = self.name.clone();
+        let answer = self.client.head_bucket().bucket(&bucket).send().await;
+        let found = match &answer {
+            Ok(answer) => answer.bucket_region().map(str::to_owned),
+            Err(error) => error
+                .raw_response()
+                .and_then(|raw| raw.headers().get("x-amz-bucket-region"))
+                .map(str::to_owned),
+        };
+        if let Some(found) = found.filter(|found| found != self.region.as_str()) {
+            return Err(BucketError::Elsewhere { bucket, found, region: self.region.clone() });
+        }
+        match answer.map_err(|error| CallError::new(HEAD_BUCKET, &error)) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind == Kind::NotFound => {
+                Err(BucketError::Missing { bucket, region: self.region.clone() })
+            }
+            Err(source) => Err(BucketError::Refused { bucket, source }),
+        }
+    }
+
+    /// Brings a zip there, unless it is there already.
+    pub async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
+        let head = self.client.head_object().bucket(&self.name).key(&key).send().await;
+        let size = i64::try_from(zip.len()).unwrap_or(i64::MAX);
+        // The key holds the hash: a whole object of that name is the zip.
+        let there = head.is_ok_and(|head| head.content_length() == Some(size));
+        if !there {
+            let config =
+                aws_sdk_s3::Config::builder().timeout_config(self.session.patience.upload(zip.len() as u64));
+            self.client
+                .put_object()
+                .bucket(&self.name)
+                .key(&key)
+                .body(ByteStream::from(zip.clone()))
+                .customize()
+                .config_override(config)
+                .send()
+                .await
+                .map_err(|error| CallError::new(PUT, &error))?;
+        }
+        Ok(Staged { bucket: self.name.clone(), key })
+    }
+
+    /// Removes it again.
+    pub async fn remove(&self, staged: &Staged) -> Result<(), CallError> {
+        let request = self.client.delete_object().bucket(&staged.bucket).key(&staged.key);
+        request.send().await.map(drop).map_err(|error| CallError::new(DELETE, &error))
+    }
+}

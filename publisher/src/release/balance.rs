@@ -1,0 +1,146 @@
+//! The same number everywhere: seeing where regions drift apart, and bringing them together again.
+//!
+//! Lambda assigns the numbers, one after the other, for each region on its own. So only those that are behind can
+//! be moved: the same bytes are published again until they have caught up with the newest.
+
+use super::{
+    fleet::{Berth, Cargo},
+    publishing::Publishing,
+    report::Row,
+    rollout::{Done, Job, RolloutError},
+};
+use crate::{arch::Arch, aws::partition::RegionName};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::task::JoinSet;
+
+/// How often those that are behind follow one that overshot.
+const ROUNDS: usize = 4;
+
+/// An architecture whose numbers differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// Which.
+    pub arch: Arch,
+    /// Who has which number.
+    pub numbers: BTreeMap<i64, Vec<RegionName>>,
+}
+
+impl Drift {
+    fn newest(&self) -> i64 {
+        self.numbers.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// How far the last one is behind.
+    pub fn width(&self) -> i64 {
+        self.newest() - self.numbers.keys().next().copied().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let group = |(number, regions): (&i64, &Vec<RegionName>)| {
+            let names: Vec<&str> = regions.iter().take(3).map(RegionName::as_str).collect();
+            let more =
+                if regions.len() > 3 { format!(" and {} more", regions.len() - 3) } else { String::new() };
+            format!("{number} in {}{more}", names.join(" "))
+        };
+        let groups: Vec<String> = self.numbers.iter().rev().map(group).collect();
+        write!(f, "{} has different version numbers: {}", self.arch, groups.join(", "))
+    }
+}
+
+/// Where the numbers of what is there, or will be, differ.
+pub fn drift(rows: &[Row]) -> Vec<Drift> {
+    let mut all: BTreeMap<Arch, BTreeMap<i64, Vec<RegionName>>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.error.is_none()) {
+        if let Some(number) = row.version {
+            all.entry(row.arch).or_default().entry(number).or_default().push(row.region.clone());
+        }
+    }
+    let drifts = all.into_iter().map(|(arch, numbers)| Drift { arch, numbers });
+    drifts.filter(|drift| drift.numbers.len() > 1).collect()
+}
+
+/// Brings those that are behind up to the newest, with at most `limit` more versions in each region. What could
+/// not be done is in the rows.
+pub async fn level(berths: &mut [Berth], cargo: &Cargo, limit: u16) {
+    // Numbers of deleted versions are not used again: a region can overshoot, and the others have to follow.
+    for _ in 0..ROUNDS {
+        let rows: Vec<Row> = berths.iter().filter(|b| b.row.done).map(|b| b.row.clone()).collect();
+        let drifts = drift(&rows);
+        let mut tasks = JoinSet::new();
+        for (index, berth) in berths.iter_mut().enumerate() {
+            let (Some(drift), Some(job), Some(number)) =
+                (drifts.iter().find(|drift| drift.arch == berth.row.arch), &berth.job, berth.row.version)
+            else {
+                continue;
+            };
+            let target = drift.newest();
+            if number == target || !berth.row.done {
+                continue;
+            }
+            if target - number > i64::from(limit) {
+                berth.row.error =
+                    Some(format!("{} versions behind, more than --balance allows", target - number));
+                continue;
+            }
+            let (job, cargo) = (job.clone(), cargo.clone());
+            tasks.spawn(async move { (index, catch_up(&job, &cargo, target, limit).await) });
+        }
+        if tasks.is_empty() {
+            return;
+        }
+        for (index, outcome) in tasks.join_all().await {
+            let Some(berth) = berths.get_mut(index) else { continue };
+            berth.row = match outcome {
+                Ok(done) => berth.row.clone().done(done.version, done.note),
+                Err(error) => berth.row.clone().failed(&crate::failure::chain(&error)),
+            };
+        }
+    }
+}
+
+async fn catch_up(job: &Job, cargo: &Cargo, target: i64, limit: u16) -> Result<Done, RolloutError> {
+    let means = cargo.means(job.wanted.arch).ok_or(RolloutError::Interrupted)?;
+    let mut number = 0;
+    for _ in 0..limit {
+        let (identical, _) = job.identical().await?;
+        let known: BTreeSet<i64> = identical.iter().map(|version| version.number).collect();
+        let published = Publishing::new(job, &means).once(&known).await?;
+        number = published.number;
+        if number >= target {
+            let repair = published.policy.repair(&job.wanted.audience);
+            let version = job.grant(&means, number, repair).await?;
+            job.note(&means, super::journal::State::Done, Some(number))?;
+            return Ok(Done { version, note: published.note });
+        }
+    }
+    Err(RolloutError::Behind { number, target, limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::regions::Target;
+
+    fn row(region: &str, arch: Arch, version: i64) -> Row {
+        let target = Target { region: region.parse().unwrap(), required: true, disabled: None };
+        Row { version: Some(version), ..Row::new(&target, arch) }
+    }
+
+    #[test]
+    fn only_numbers_of_one_architecture_are_compared() {
+        let rows = [
+            row("eu-west-1", Arch::Arm64, 3),
+            row("us-east-1", Arch::Arm64, 3),
+            row("eu-west-1", Arch::X86_64, 5),
+            row("us-east-1", Arch::X86_64, 2),
+            row("us-west-2", Arch::X86_64, 2).failed("x"),
+        ];
+        let drifts = drift(&rows);
+        assert_eq!(drifts.len(), 1);
+        assert_eq!((drifts[0].arch, drifts[0].width()), (Arch::X86_64, 3));
+        let text = "x86_64 has different version numbers: 5 in eu-west-1, 2 in us-east-1";
+        assert_eq!(drifts[0].to_string(), text);
+    }
+}

@@ -1,0 +1,101 @@
+//! How a run is watched: on a terminal one line a region and a bar for all, elsewhere a line for what ended, for
+//! machines an event for every step.
+
+use super::{journal::State, report::Row, rollout::Progress};
+use crate::{arch::Arch, aws::partition::RegionName, ui::Ui};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Shows a run.
+pub struct Board {
+    ui: Ui,
+    total: usize,
+    ended: usize,
+    bars: Option<Bars>,
+}
+
+struct Bars {
+    all: MultiProgress,
+    regions: BTreeMap<RegionName, (ProgressBar, BTreeMap<Arch, String>)>,
+    total: ProgressBar,
+}
+
+impl Board {
+    /// A board for so many regions and architectures.
+    pub fn new(ui: &Ui, total: usize) -> Self {
+        let bars = ui.bars().map(|all| {
+            let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} {elapsed}");
+            let bar = ProgressBar::new(total as u64)
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            Bars { all: all.clone(), regions: BTreeMap::new(), total: all.add(bar) }
+        });
+        Self { ui: ui.clone(), total, ended: 0, bars }
+    }
+
+    /// A region and architecture got further.
+    pub fn progress(&mut self, progress: &Progress) {
+        let (region, arch, version) = (&progress.region, progress.arch, progress.version);
+        self.ui.event(&json!({
+            "event": "state", "region": region, "arch": arch, "state": progress.state, "version": version
+        }));
+        self.show(region, arch, word(progress.state).to_owned());
+    }
+
+    /// It ended.
+    pub fn ended(&mut self, row: &Row) {
+        self.ended += 1;
+        self.ui.event(&json!({"event": "ended", "row": row, "ended": self.ended, "total": self.total}));
+        let version = row.version.map(|version| format!(", version {version}")).unwrap_or_default();
+        let what = match &row.error {
+            Some(error) => error.clone(),
+            None => format!("{}{version}", row.state()),
+        };
+        let verb = if row.error.is_some() { "Failed" } else { "Done" };
+        if let Some(bars) = &self.bars {
+            bars.total.inc(1);
+            let state = if row.error.is_some() { format!("failed: {what}") } else { what };
+            self.show(&row.region, row.arch, state);
+        } else if !self.ui.json() {
+            self.ui.status(verb, format!("{} {}: {what}", row.region, row.arch));
+        }
+    }
+
+    fn show(&mut self, region: &RegionName, arch: Arch, state: String) {
+        let Some(bars) = &mut self.bars else { return };
+        let (bar, states) = bars.regions.entry(region.clone()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("{msg}");
+            let bar =
+                ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            (bars.all.insert_before(&bars.total, bar), BTreeMap::new())
+        });
+        states.insert(arch, state);
+        let states: Vec<String> = states.iter().map(|(arch, state)| format!("{arch} {state:<24}")).collect();
+        bar.set_message(format!("{region:<16} {}", states.join("  ")));
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        if let Some(bars) = &self.bars {
+            // The table that follows says it all, and stays.
+            bars.regions.values().for_each(|(bar, _)| bar.finish_and_clear());
+            bars.total.finish_and_clear();
+        }
+    }
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Looking => "looking",
+        State::Waiting => "waiting",
+        State::Publishing => "publishing",
+        State::Checking => "looking again",
+        State::Refused => "refused",
+        State::Published => "published",
+        State::Granting => "granting",
+        State::Granted => "reading back",
+        State::Done => "done",
+        State::Failed => "failed",
+    }
+}
