@@ -119,6 +119,21 @@ fn sort(code: &str, status: u16) -> Kind {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_connection_that_is_refused_sent_nothing() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = aws_sdk_lambda::Config::builder()
+            .behavior_version(aws_sdk_lambda::config::BehaviorVersion::latest())
+            .region(aws_sdk_lambda::config::Region::new("eu-west-1"))
+            .credentials_provider(aws_credential_types::Credentials::new("a", "b", None, None, "test"))
+            .http_client(crate::aws::http::client())
+            .retry_config(aws_sdk_lambda::config::retry::RetryConfig::disabled())
+            .endpoint_url(format!("http://{closed}"))
+            .build();
+        let answer = aws_sdk_lambda::Client::from_conf(config).get_account_settings().send().await;
+        assert_eq!(CallError::new("x", &answer.unwrap_err()).kind, Kind::Unsent);
+    }
+
     #[test]
     fn only_what_may_have_been_carried_out_is_ambiguous() {
         assert_eq!(sort("ServiceException", 500), Kind::Ambiguous);

@@ -7,6 +7,8 @@ use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig, tls};
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// What the pauses between attempts may add: so that the last attempt's own error is what is reported.
+const PAUSES: Duration = Duration::from_secs(30);
 /// The slowest line that an upload is waited for.
 const UPLOAD_BYTES_PER_SECOND: u64 = 256 * 1024;
 
@@ -56,7 +58,7 @@ impl Patience {
             .connect_timeout(self.connect())
             .read_timeout(self.answer)
             .operation_attempt_timeout(self.answer + self.connect())
-            .operation_timeout(3 * self.answer)
+            .operation_timeout(3 * self.answer + PAUSES)
             .build()
     }
 

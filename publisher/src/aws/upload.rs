@@ -5,7 +5,7 @@
 //! once, and each request reads the shared zip in small pieces.
 
 use super::budget::Room;
-use crate::arch::Arch;
+use crate::{arch::Arch, release::digest::Digest as Hex};
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_lambda::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
@@ -67,7 +67,7 @@ impl Upload {
         while let Some(piece) = pieces.next_piece() {
             hash.update(&piece);
         }
-        upload.sha256 = format!("{:x}", hash.finalize());
+        upload.sha256 = Hex::from_bytes(hash.finalize().into()).to_string();
         Ok(upload)
     }
 
@@ -201,7 +201,7 @@ mod tests {
             let zip: Vec<u8> = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
             let (upload, body) = body(&zip);
             assert_eq!(body.len() as u64, upload.bytes());
-            assert_eq!(format!("{:x}", Sha256::digest(&body)), upload.sha256);
+            assert_eq!(Hex::of(&body).to_string(), upload.sha256);
             let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(STANDARD.decode(json["Content"]["ZipFile"].as_str().unwrap()).unwrap(), zip);
         }

@@ -28,7 +28,9 @@ impl Board {
             let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} {elapsed}");
             let bar = ProgressBar::new(total as u64)
                 .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            Bars { all: all.clone(), regions: BTreeMap::new(), total: all.add(bar) }
+            let total = all.add(bar);
+            total.tick();
+            Bars { all: all.clone(), regions: BTreeMap::new(), total }
         });
         Self { ui: ui.clone(), total, ended: 0, bars }
     }
@@ -63,11 +65,14 @@ impl Board {
 
     fn show(&mut self, region: &RegionName, arch: Arch, state: String) {
         let Some(bars) = &mut self.bars else { return };
+        // In order, however they come in.
+        let behind = bars.regions.range(region..).next().map(|(_, (bar, _))| bar);
+        let next = behind.unwrap_or(&bars.total).clone();
         let (bar, states) = bars.regions.entry(region.clone()).or_insert_with(|| {
             let style = ProgressStyle::with_template("{msg}");
             let bar =
                 ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            (bars.all.insert_before(&bars.total, bar), BTreeMap::new())
+            (bars.all.insert_before(&next, bar), BTreeMap::new())
         });
         states.insert(arch, state);
         let states: Vec<String> = states.iter().map(|(arch, state)| format!("{arch} {state:<24}")).collect();

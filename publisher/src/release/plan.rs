@@ -118,7 +118,7 @@ impl Wanted {
 
     /// Of versions with the same bytes that appeared while we published: which to keep, and which of the others
     /// nobody was given yet, so that they can go.
-    pub fn settle<'a>(appeared: &'a [Version]) -> (Option<&'a Version>, Vec<&'a Version>) {
+    pub fn settle(appeared: &[Version]) -> (Option<&Version>, Vec<&Version>) {
         let granted = |version: &&Version| !version.policy.is_empty();
         let oldest_granted = appeared.iter().filter(granted).min_by_key(|version| version.number);
         let kept = oldest_granted.or_else(|| appeared.iter().min_by_key(|version| version.number));

@@ -102,6 +102,15 @@ pub enum RolloutError {
     Interrupted,
 }
 
+/// What took effect too late to be removed, or could not be: the same bytes, newer, and nobody's.
+fn left_over(identical: &[Version], found: &Version) -> Option<String> {
+    let is_left = |version: &&Version| version.number > found.number && version.policy.is_empty();
+    let numbers: Vec<String> =
+        identical.iter().filter(is_left).map(|version| version.number.to_string()).collect();
+    let text = format!("the same bytes, given to nobody, are left over as version {}", numbers.join(" "));
+    (!numbers.is_empty()).then_some(text)
+}
+
 fn list(differences: &[Difference]) -> String {
     differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -176,7 +185,7 @@ impl Job {
         let (identical, newest) = self.identical().await.map_err(RolloutError::in_region)?;
         let found = self.wanted.choose(&identical).cloned();
         let action = self.wanted.action(found.as_ref());
-        let mut note = None;
+        let mut note = found.as_ref().and_then(|found| left_over(&identical, found));
         if action == Action::Publish {
             if self.named && newest > 0 {
                 let layer = self.wanted.layer.to_string();

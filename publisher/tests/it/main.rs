@@ -5,13 +5,23 @@
 mod support;
 
 mod arn;
+mod audience;
 mod bad_input;
 mod build;
 mod build_fixture;
 mod build_refused;
 mod build_reproducible;
 mod doctor;
+mod faults;
+mod interrupted;
+mod killed;
 mod moto;
+mod numbers;
+mod prune;
 mod publish;
+mod regions;
+mod s3;
+mod scale;
+mod together;
 mod trouble;
 mod verify;

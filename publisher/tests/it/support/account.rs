@@ -1,9 +1,11 @@
 //! Eyes of the tests' own: what is in an emulated account, asked without the publisher's code or the SDK.
 
 use super::{emulator::Emulator, http};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+#[derive(Clone)]
 /// An account. Emulators take a key of twelve digits for the account's number.
 pub struct Account {
     pub key: String,
@@ -45,6 +47,27 @@ impl Account {
         let mut numbers: Vec<i64> = all.iter().map(|version| version["Version"].as_i64().unwrap()).collect();
         numbers.sort_unstable();
         numbers
+    }
+
+    /// The numbers of a layer's versions with the bytes of a zip.
+    pub fn copies(&self, region: &str, layer: &str, code_sha256: &str) -> Vec<i64> {
+        let mut numbers = self.versions(region, layer);
+        numbers.retain(|number| {
+            let (_, version) = self.get(region, &format!("layers/{layer}/versions/{number}"));
+            version["Content"]["CodeSha256"] == code_sha256
+        });
+        numbers
+    }
+
+    /// Publishes past the publisher.
+    pub fn publish(&self, region: &str, layer: &str, arch: &str, zip: &[u8], description: &str) -> i64 {
+        let body = serde_json::json!({
+            "Content": {"ZipFile": STANDARD.encode(zip)}, "Description": description,
+            "CompatibleArchitectures": [arch], "LicenseInfo": "BSD-3-Clause"
+        });
+        let (status, answer) = self.lambda(region, "POST", &format!("layers/{layer}/versions"), &body);
+        assert_eq!(status, 201, "{answer}");
+        answer["Version"].as_i64().unwrap()
     }
 
     /// What an account sees of a layer version of which it knows the ARN.

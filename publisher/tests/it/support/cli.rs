@@ -3,7 +3,9 @@
 use super::dist::Dist;
 use serde_json::Value;
 use std::{
-    process::{Command, Stdio},
+    ffi::OsStr,
+    io::Read,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -87,20 +89,89 @@ impl Publisher {
 
     /// Runs a command.
     pub fn run_bare(&self, args: &[&str]) -> Run {
-        let started = Instant::now();
-        let output = Command::new(env!("CARGO_BIN_EXE_publisher"))
-            .args(args)
+        self.spawn_bare(args).wait()
+    }
+
+    /// Starts a command on a `dist/`.
+    pub fn spawn(&self, dist: &Dist, args: &[&str]) -> Running {
+        let (command, rest) = args.split_first().unwrap();
+        let mut all = vec![*command, "--dist", dist.path().to_str().unwrap()];
+        all.extend(rest);
+        self.spawn_bare(&all)
+    }
+
+    fn spawn_bare(&self, args: &[&str]) -> Running {
+        let child = self.command(OsStr::new(env!("CARGO_BIN_EXE_publisher"))).args(args).spawn().unwrap();
+        Running { child, started: Instant::now() }
+    }
+
+    /// Some program in this user's environment, its output caught.
+    pub fn command(&self, program: &OsStr) -> Command {
+        let mut command = Command::new(program);
+        command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home.path())
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .output()
-            .unwrap();
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+/// A command under way.
+pub struct Running {
+    child: Child,
+    started: Instant,
+}
+
+impl Running {
+    pub fn wait(self) -> Run {
+        let output = self.child.wait_with_output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
         assert!(!stdout.contains(SECRET) && !stderr.contains(SECRET), "the secret key was printed");
-        Run { code: output.status.code(), stdout, stderr, took: started.elapsed() }
+        Run { code: output.status.code(), stdout, stderr, took: self.started.elapsed() }
+    }
+
+    /// Waits until it has said this on stderr, and goes on reading behind it.
+    #[track_caller]
+    pub fn says(&mut self, text: &str) {
+        let stderr = self.child.stderr.as_mut().unwrap();
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while stderr.read(&mut byte).unwrap() == 1 {
+            line.push(byte[0]);
+            if line.ends_with(text.as_bytes()) {
+                return;
+            }
+        }
+        panic!("it ended without saying {text:?}: {}", String::from_utf8_lossy(&line));
+    }
+
+    /// Whether it has ended, without waiting.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// SIGKILL: no code of its own runs any more.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        let done = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// The most memory that it had so far, in bytes.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024)
     }
 }
 

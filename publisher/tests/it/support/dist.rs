@@ -75,6 +75,17 @@ impl Dist {
         STANDARD.encode(Sha256::digest(fs::read(self.zip(arch)).unwrap()))
     }
 
+    /// The same as hex digits.
+    pub fn hex_of_base64(code_sha256: &str) -> String {
+        STANDARD
+            .decode(code_sha256)
+            .unwrap()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .concat()
+    }
+
     /// `layers.json`, or null.
     pub fn layers(&self) -> Value {
         let text = fs::read(self.path().join("layers.json")).unwrap_or_default();
@@ -137,6 +148,11 @@ pub fn elf(arch: &str, content: &[u8]) -> Vec<u8> {
     elf[20] = 1;
     elf.extend_from_slice(content);
     elf
+}
+
+/// A zip that is nobody's layer.
+pub fn other_zip(content: &str) -> Vec<u8> {
+    zip(content.as_bytes(), 0o644)
 }
 
 fn zip(binary: &[u8], mode: u32) -> Vec<u8> {

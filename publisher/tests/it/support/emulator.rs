@@ -103,6 +103,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn tools() -> PathBuf {
+/// Where ci/test installs the emulators.
+pub fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(".tools/aws/bin")
 }

@@ -30,10 +30,31 @@ impl Gate {
     /// Waits until somebody stands at the gate.
     #[track_caller]
     pub fn reached(&self) {
+        self.reached_by(1);
+    }
+
+    /// Waits until so many stand at the gate.
+    #[track_caller]
+    pub fn reached_by(&self, count: usize) {
         let (state, change) = &*self.inner;
         let limit = Duration::from_mins(1);
-        let waited = change.wait_timeout_while(state.lock().unwrap(), limit, |state| state.arrived == 0);
+        let waited = change.wait_timeout_while(state.lock().unwrap(), limit, |state| state.arrived < count);
         assert!(!waited.unwrap().1.timed_out(), "nobody came to the gate within a minute");
+    }
+
+    /// The same, unless something else happens first: whether somebody came.
+    pub fn reached_or(&self, mut other: impl FnMut() -> bool) -> bool {
+        let (state, change) = &*self.inner;
+        loop {
+            let limit = Duration::from_millis(20);
+            let waited = change.wait_timeout_while(state.lock().unwrap(), limit, |state| state.arrived == 0);
+            if !waited.unwrap().1.timed_out() {
+                return true;
+            }
+            if other() {
+                return self.inner.0.lock().unwrap().arrived > 0;
+            }
+        }
     }
 
     /// Lets everybody pass, or sends them away.

@@ -7,3 +7,4 @@ pub mod emulator;
 pub mod gate;
 pub mod http;
 pub mod proxy;
+pub mod stand_in;

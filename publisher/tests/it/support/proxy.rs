@@ -40,10 +40,10 @@ impl Seen {
 pub enum Verdict {
     /// It passes.
     Forward,
-    /// It passes, later.
-    Delay(Duration),
     /// It never arrives; this is the answer.
     Answer(u16, String),
+    /// The same, however large it is: its body is read and forgotten.
+    Swallow(u16, String),
     /// It never arrives, and the connection ends without an answer.
     Cut,
     /// It never arrives, and nobody answers.
@@ -58,6 +58,8 @@ pub enum Verdict {
     Truncate,
     /// It arrives, and nobody answers.
     HangAfter,
+    /// The connection ends without an answer; only then, and once a gate is open, it arrives.
+    Late(Gate),
     /// It waits at a gate, before it is passed on.
     Hold(Gate),
     /// It is passed on, and its answer waits at a gate.
@@ -82,6 +84,15 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start(upstream: &str, rule: impl FnMut(&Seen) -> Verdict + Send + 'static) -> Self {
+        Self::far(upstream, Duration::ZERO, rule)
+    }
+
+    /// One to which each request takes that long.
+    pub fn far(
+        upstream: &str,
+        latency: Duration,
+        rule: impl FnMut(&Seen) -> Verdict + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -91,7 +102,7 @@ impl Proxy {
             for stream in listener.incoming().flatten() {
                 let (upstream, log, rule) = (upstream.clone(), Arc::clone(&log), Arc::clone(&rule));
                 // An end of either connection ends the exchange; the publisher's view of it is what is tested.
-                thread::spawn(move || drop(serve(stream, &upstream, &log, &rule)));
+                thread::spawn(move || drop(serve(stream, &upstream, latency, &log, &rule)));
             }
         });
         Self { address, seen }
@@ -99,10 +110,6 @@ impl Proxy {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    pub fn address(&self) -> &str {
-        &self.address
     }
 
     /// All requests so far.
@@ -115,16 +122,23 @@ impl Proxy {
 fn serve(
     mut client: TcpStream,
     upstream: &str,
+    latency: Duration,
     log: &Mutex<Vec<Seen>>,
     rule: &Mutex<Rule>,
 ) -> std::io::Result<()> {
     let mut request = Message::read_head(&mut client)?;
+    thread::sleep(latency);
     let seen = look(&request);
     log.lock().unwrap().push(seen.clone());
     let verdict = (rule.lock().unwrap())(&seen);
     if matches!(verdict, Verdict::Stall) {
         thread::sleep(FOREVER);
         return Ok(());
+    }
+    if let Verdict::Swallow(status, body) = &verdict {
+        let length = request.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
+        let read = std::io::copy(&mut (&mut client).take(length), &mut std::io::sink())?;
+        return if read == length { answer(&mut client, *status, body.as_bytes()) } else { Ok(()) };
     }
     if request.header("expect").is_some() {
         client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -137,8 +151,13 @@ fn serve(
             hang(&mut client);
             return Ok(());
         }
-        Verdict::Delay(time) => thread::sleep(*time),
         Verdict::Hold(gate) if !gate.wait() => return Ok(()),
+        Verdict::Late(gate) => {
+            client.shutdown(std::net::Shutdown::Both)?;
+            if !gate.wait() {
+                return Ok(());
+            }
+        }
         _ => {}
     }
     let (first, headers) = request.head.split_once("\r\n").unwrap();
