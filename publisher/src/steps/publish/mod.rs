@@ -1,114 +1,41 @@
 //! `publisher publish`: the plan, and with --execute the deed.
 
-use super::account::{self, AccountOptions, RegionOptions, command};
+mod options;
+mod watch;
+
+pub use options::Publish;
+
+use super::account::{self, command};
 use crate::{
     aws::{
-        audience::{AccountId, Audience, OrganizationId, Reader},
+        audience::Audience,
         budget::InFlight,
         identity::Identity,
         partition::RegionName,
-        regions::{Choice, RegionPattern, Selection},
+        regions::Selection,
         session::Session,
         upload::{Label, Upload},
     },
-    failure::{Code, Failure, chain},
+    failure::{Code, Failure},
     release::{
         balance,
         board::Board,
-        bundle::{self, Bundle, BundleError},
+        bundle,
         files::Aside,
-        fleet::{self, Berth, Cargo, Observer, Terms},
+        fleet::{self, Berth, Cargo, Terms},
         journal::{Journal, JournalError},
-        layer_name,
         layers::{self, LayersError, LayersManifest, Placement},
-        plan::{Action, LICENSE, Wanted},
+        plan::{Action, LICENSE},
         report::{self, Row},
-        rollout::Progress,
         stop::{Stop, Urgency},
         time,
     },
     ui::Ui,
 };
-use clap::ArgAction;
+use options::{Release, VersionStyle};
 use serde::Serialize;
-use serde_json::json;
-use std::{path::PathBuf, sync::Arc};
-
-/// Arguments of `publisher publish`.
-#[derive(clap::Args)]
-pub struct Publish {
-    /// The folder with build.json, SHA256SUMS and the zips
-    #[arg(long, value_name = "DIR", default_value = "dist")]
-    dist: PathBuf,
-
-    /// The layers' names; {arch} {version} {major} {minor} {patch} are filled in [default:
-    /// SentryLambdaExtension-{arch}]
-    #[arg(long, value_name = "TEMPLATE", conflicts_with = "version_style")]
-    layer_name: Option<String>,
-
-    /// Where the release's version is: in the layer's number, or in its name (then the number is 1 everywhere)
-    #[arg(long, value_enum, default_value = "numbered")]
-    version_style: VersionStyle,
-
-    #[command(flatten)]
-    regions: RegionOptions,
-
-    /// Try these regions too, without letting them decide the exit code; patterns too
-    #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
-    optional_regions: Vec<RegionPattern>,
-
-    /// Let only these accounts use the layers, instead of everybody
-    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
-    account: Vec<AccountId>,
-
-    /// Let only the accounts of this organization use the layers, instead of everybody
-    #[arg(long, value_name = "o-…", value_delimiter = ',')]
-    organization: Vec<OrganizationId>,
-
-    /// Let nobody else use the layers
-    #[arg(long, conflicts_with_all = ["account", "organization"])]
-    private: bool,
-
-    /// Publish a version like 1.2.0-rc.1
-    #[arg(long)]
-    prerelease: bool,
-
-    /// Where version numbers differ, publish again to those that are behind: at most N times each
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", require_equals = true)]
-    balance: Option<u16>,
-
-    /// Bring zips over 50 MB to Lambda through this bucket; {region} is filled in
-    #[arg(long, value_name = "TEMPLATE")]
-    s3_bucket: Option<String>,
-
-    /// Leave the zips in the bucket
-    #[arg(long, requires = "s3_bucket")]
-    keep_s3: bool,
-
-    /// How many uploads at once
-    #[arg(long, value_name = "N", default_value = "32")]
-    max_uploads: u16,
-
-    /// How many mebibytes of uploads at once
-    #[arg(long, value_name = "MIB", default_value = "512")]
-    max_in_flight: u16,
-
-    /// Do what the plan says; without this, nothing is written
-    #[arg(long, action = ArgAction::SetTrue)]
-    execute: bool,
-
-    #[command(flatten)]
-    account_options: AccountOptions,
-}
-
-/// Where the release's version is.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum VersionStyle {
-    /// One layer; its numbers are Lambda's
-    Numbered,
-    /// A layer for each release
-    Named,
-}
+use std::sync::Arc;
+use watch::{Watch, tell_drift};
 
 /// The result, for machines.
 #[derive(Serialize)]
@@ -123,12 +50,6 @@ struct Document<'a> {
     disabled: &'a [RegionName],
 }
 
-struct Release {
-    wanted: Vec<Wanted>,
-    bundle: Bundle,
-    audience: Audience,
-}
-
 impl Publish {
     /// Does it.
     pub fn run(&self, ui: &Ui) -> Result<(), Failure> {
@@ -136,57 +57,8 @@ impl Publish {
         account::runtime()?.block_on(self.publish(ui, &release))
     }
 
-    fn open(&self) -> Result<Release, Failure> {
-        let bundle = Bundle::open(&self.dist).map_err(not_fit)?;
-        if bundle.is_prerelease() && !self.prerelease {
-            let text = format!("{} is a prerelease", bundle.version);
-            return Err(Failure::message(Code::Usage, text).hint("if it is meant, say so with --prerelease"));
-        }
-        if let Some(zip) = bundle.zips.iter().find(|zip| zip.bytes.len() as u64 > bundle::DIRECT)
-            && self.s3_bucket.is_none()
-        {
-            let (arch, size) = (zip.arch, zip.bytes.len());
-            let text = format!(
-                "the {arch} zip has {size} bytes; Lambda takes at most {} with the request",
-                bundle::DIRECT
-            );
-            return Err(Failure::message(Code::Failed, text).hint(
-                "name a bucket that it can go through, in each region: --s3-bucket 'layers-{region}'",
-            ));
-        }
-        let audience = self.audience();
-        let of_release = layer_name::of_release(&bundle.version);
-        let template = match (&self.layer_name, self.version_style) {
-            (Some(template), _) => template,
-            (None, VersionStyle::Named) => &of_release,
-            (None, VersionStyle::Numbered) => "SentryLambdaExtension-{arch}",
-        };
-        let names = layer_name::names(template, &bundle.version)
-            .map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
-        let wanted = names.into_iter().filter_map(|(arch, layer)| {
-            let zip = bundle.zips.iter().find(|zip| zip.arch == arch)?;
-            let (digest, size) = (zip.digest, zip.bytes.len() as u64);
-            Some(Wanted { arch, layer, digest, size, audience: audience.clone() })
-        });
-        Ok(Release { wanted: wanted.collect(), audience, bundle })
-    }
-
-    fn audience(&self) -> Audience {
-        let accounts = self.account.iter().cloned().map(Reader::Account);
-        let named = accounts.chain(self.organization.iter().cloned().map(Reader::Organization));
-        if self.private || !self.account.is_empty() || !self.organization.is_empty() {
-            Audience::of(named)
-        } else {
-            Audience::public()
-        }
-    }
-
     async fn publish(&self, ui: &Ui, release: &Release) -> Result<(), Failure> {
-        let choice = Choice {
-            regions: self.regions.regions.clone(),
-            optional: self.optional_regions.clone(),
-            exclude: self.regions.exclude.clone(),
-        };
+        let choice = self.choice();
         let near = account::near(&choice);
         let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
         let selection = account::select(ui, &session, &identity, &choice).await?;
@@ -321,58 +193,6 @@ impl Publish {
     }
 }
 
-/// What is said while it goes on.
-struct Watch<'a> {
-    ui: &'a Ui,
-    board: Board,
-    execute: bool,
-    balance: Option<u16>,
-}
-
-impl Observer for Watch<'_> {
-    fn planned(&mut self, rows: &[Row]) -> Result<(), Failure> {
-        self.ui.event(&json!({"event": "plan", "regions": rows}));
-        let fatal: Vec<String> = rows
-            .iter()
-            .filter(|row| row.fatal && row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.arch, row.error.as_ref()?)))
-            .collect();
-        if !fatal.is_empty() {
-            let text = format!("nothing was written:\n  {}", fatal.join("\n  "));
-            return Err(Failure::message(Code::Failed, text)
-                .hint("make the buckets, or leave regions out with --exclude or --optional-regions"));
-        }
-        if self.execute {
-            self.ui.text(&report::table(rows));
-        }
-        if !self.execute {
-            tell_drift(self.ui, rows, self.balance);
-        }
-        Ok(())
-    }
-
-    fn progress(&mut self, progress: &Progress) {
-        self.board.progress(progress);
-    }
-
-    fn ended(&mut self, row: &Row) {
-        self.board.ended(row);
-    }
-}
-
-fn tell_drift(ui: &Ui, rows: &[Row], balance: Option<u16>) {
-    for drift in balance::drift(rows) {
-        let next = match balance {
-            None => format!("--balance={} publishes again until they agree", drift.width()),
-            Some(_) if rows.iter().all(|row| row.done) => {
-                "--balance could not bring them together".to_owned()
-            }
-            Some(limit) => format!("--balance publishes up to {limit} times more until they agree"),
-        };
-        ui.warning(format!("{drift}; {next}"));
-    }
-}
-
 fn note(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {
     let verified_at = time::now();
     for row in rows.iter().filter(|row| row.done) {
@@ -382,13 +202,4 @@ fn note(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {
             manifest.place(row.arch, row.region.clone(), placement);
         }
     }
-}
-
-fn not_fit(error: BundleError) -> Failure {
-    let next = match &error {
-        BundleError::NotBuilt(_) => "build first: ci/build; --dist names another folder to look in",
-        BundleError::TooLarge { .. } => "find out what made it grow; build again with ci/build",
-        _ => "build again: ci/build",
-    };
-    Failure::new(error).hint(next)
 }
