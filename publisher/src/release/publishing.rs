@@ -79,9 +79,13 @@ impl<'a> Publishing<'a> {
         staged: &mut Option<(&'a Bucket, Staged)>,
     ) -> Result<Published, RolloutError> {
         let mut attempt = 1;
-        let mut doubt = false;
+        let mut doubt: Option<CallError> = None;
         loop {
-            let room = self.room().await?;
+            let room = match (self.room().await, &doubt) {
+                // What is in doubt was not interrupted before anything was written.
+                (Err(RolloutError::Interrupted), Some(error)) => return Err(error.clone().into()),
+                (room, _) => room?,
+            };
             if let Some(version) = self.appeared(known).await? {
                 return self.taken_over(&version);
             }
@@ -98,7 +102,7 @@ impl<'a> Publishing<'a> {
                 Ok(number) => {
                     self.job.note(self.means, State::Published, Some(number))?;
                     let (number, policy, note) = self.settle(number, known).await;
-                    return Ok(Published { number, policy, doubt, note });
+                    return Ok(Published { number, policy, doubt: doubt.is_some(), note });
                 }
                 Err(error) => error,
             };
@@ -108,7 +112,7 @@ impl<'a> Publishing<'a> {
                     if let Some(version) = self.look_for(known).await? {
                         return self.taken_over(&version);
                     }
-                    doubt = true;
+                    doubt = Some(error.clone());
                 }
                 Kind::Throttled | Kind::Unsent | Kind::Expired if attempt < ATTEMPTS => {
                     self.job.note(self.means, State::Refused, None)?;

@@ -46,7 +46,10 @@ pub struct Look {
 pub enum RolloutError {
     /// AWS said no, or nothing.
     #[error(transparent)]
-    Call(#[from] CallError),
+    Call(CallError),
+    /// They were good when the run began.
+    #[error("the credentials have expired, renew them ({0})")]
+    Expired(CallError),
     /// The account has the credentials, but the region does not know them.
     #[error("the region is not enabled in this account, or not yet ({0})")]
     NotEnabled(CallError),
@@ -118,7 +121,13 @@ fn list(differences: &[Difference]) -> String {
 impl RolloutError {
     /// Whose credentials these are was asked before: here, a refusal is the region's, not the account's.
     pub fn in_region(error: CallError) -> Self {
-        if error.kind == Kind::Credentials { Self::NotEnabled(error) } else { Self::Call(error) }
+        if error.kind == Kind::Credentials { Self::NotEnabled(error) } else { error.into() }
+    }
+}
+
+impl From<CallError> for RolloutError {
+    fn from(error: CallError) -> Self {
+        if error.kind == Kind::Expired { Self::Expired(error) } else { Self::Call(error) }
     }
 }
 

@@ -112,7 +112,7 @@ fn cases() -> Vec<Case> {
         case("region not enabled", 3, "not enabled", {
             first(EVER, always, || Verdict::error(403, "UnrecognizedClientException"))
         }),
-        case("credentials expired", 3, "ExpiredToken", {
+        case("credentials expired", 3, "the credentials have expired, renew them", {
             let mut begun = false;
             Box::new(move |seen| {
                 begun |= seen.grants();

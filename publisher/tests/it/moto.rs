@@ -71,3 +71,21 @@ fn partitions_do_not_mix() {
     run.says("cn-north-1 is in the partition aws-cn, these credentials are of aws");
     assert!(owner.versions("eu-west-1", "SentryLambdaExtension-arm64").is_empty());
 }
+
+#[test]
+fn one_release_in_several_partitions_is_in_one_manifest() {
+    let owner = Account::new(moto());
+    let dist = Dist::new("several");
+    let at = |region: &str| Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", region);
+    for region in ["cn-north-1", "us-gov-west-1"] {
+        at(region).run(&dist, &["publish", "--execute", "--regions", region]).expect(0);
+    }
+    let layers = dist.layers();
+    let owners: Vec<&String> = layers["accounts"].as_object().unwrap().keys().collect();
+    assert_eq!(owners, ["aws-cn", "aws-us-gov"]);
+    assert_eq!(layers["layers"]["arm64"]["regions"].as_object().unwrap().len(), 2);
+    let run =
+        at("cn-north-1").run(&dist, &["verify"]).expect(0).says("2 layer versions are as layers.json says");
+    run.says("2 layer versions are in other partitions, and not checked");
+    at("us-east-1").run(&dist, &["verify"]).expect(1).says("the layers are of account");
+}

@@ -205,3 +205,23 @@ fn a_statement_of_the_same_name_that_says_something_else_is_evaded() {
     let (_, policy) = owner.get("eu-west-1", &path);
     assert!(policy["Policy"].as_str().unwrap().contains("public-2"), "{policy}");
 }
+
+#[test]
+fn an_upload_that_nobody_reads_is_given_up_long_before_its_time_and_begun_again() {
+    let owner = Account::new(ministack());
+    let dist = Dist::large(20_000_000);
+    let mut stalls = 2;
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        if seen.publishes() && stalls > 0 {
+            stalls -= 1;
+            return Verdict::Stall;
+        }
+        Verdict::Forward
+    });
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let run = publisher.run(&dist, &["publish", "--execute", "--timeout", "3", "--regions", "eu-west-1"]);
+    run.expect(0).within(std::time::Duration::from_secs(80));
+    for arch in ARCHES {
+        assert_eq!(owner.versions("eu-west-1", &layer(arch)), [1]);
+    }
+}

@@ -117,7 +117,13 @@ impl Publish {
         let targets = &selection.targets;
         let mut berths = fleet::run(session, targets, &release.wanted, &terms, cargo, &mut watch).await?;
         if let (Some(cargo), Some(limit)) = (cargo, self.balance) {
-            balance::level(&mut berths, cargo, limit).await;
+            tokio::select! {
+                () = balance::level(&mut berths, cargo, limit) => {}
+                () = cargo.stop.asked(Urgency::Now) => {
+                    return Err(Failure::message(Code::Incomplete, "interrupted while numbers were balanced")
+                        .hint(format!("run the same again to resume:\n  {}", command(""))));
+                }
+            }
         }
         drop(watch);
         if self.execute {
