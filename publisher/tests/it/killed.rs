@@ -104,7 +104,8 @@ fn at_every_request_and_resumed() {
     let worker =
         |when| thread::spawn(move || (1..).map_while(|nth| kill_at(nth, when)).collect::<Vec<Outcome>>());
     let workers = [When::Lost, When::Answered, When::Late].map(worker);
-    let mut outcomes: Vec<Outcome> = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
+    let outcomes = workers.into_iter().flat_map(|worker| worker.join().unwrap());
+    let mut outcomes: Vec<Outcome> = outcomes.collect();
     outcomes.retain(|outcome| !outcome.state.is_empty());
     println!("killed at request            journal said  duplicates");
     for o in &outcomes {
