@@ -31,7 +31,8 @@ fn copy() -> PathBuf {
             fs::write(to, from).unwrap();
         }
     }
-    for gone in files_below(&copy.join("extension")) {
+    // What an earlier run copied and is no longer there would make the copy dirty.
+    for gone in ["extension", "publisher"].iter().flat_map(|folder| files_below(&copy.join(folder))) {
         let name = gone.strip_prefix(&copy).unwrap();
         if !repository().join(name).is_file() {
             fs::remove_file(gone).unwrap();
