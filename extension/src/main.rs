@@ -4,7 +4,7 @@ use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Life, RuntimeApi};
-use sentry_lambda_extension::relay::Relay;
+use sentry_lambda_extension::relay::{Relay, child};
 use sentry_lambda_extension::{log, task, version};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
@@ -22,6 +22,9 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(done) = child::become_relay(std::env::args_os().skip(1)) {
+        return done;
+    }
     match cli::parse(std::env::args().skip(1)) {
         Ok(Mode::Help) => say(cli::HELP),
         Ok(Mode::Version) => say(&format!("sentry-lambda-extension {}", version())),
@@ -104,6 +107,7 @@ async fn standalone(config: Config) -> ExitCode {
     };
     let relay = Relay::start(&config);
     serve(bound, &unbound, &Arc::new(config), &relay);
+    relay.begin();
     let mut either = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
     either().await;
     log::info("shutting down", &[("reason", &"signal")]);

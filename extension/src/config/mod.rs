@@ -3,12 +3,14 @@
 mod dsn;
 mod hosts;
 mod proxy;
+mod relay;
 mod units;
 mod upstream;
 
 pub use dsn::{Dsn, ProjectId, PublicKey};
 pub use hosts::AllowedHosts;
 pub use proxy::{Exception, Proxies, Proxy};
+pub use relay::RelayMode;
 pub use upstream::{InvalidUrl, Scheme, Upstream};
 
 use crate::flush;
@@ -47,6 +49,12 @@ pub struct Config {
     pub proxies: Proxies,
     /// PEM files of further roots.
     pub ca_bundles: Vec<PathBuf>,
+    /// Who carries envelopes to upstream.
+    pub relay: RelayMode,
+    /// A `config.yml` for Sentry's own Relay, or the folder that has one; instead of the layer's.
+    pub relay_config: Option<PathBuf>,
+    /// The function's memory, bytes; a guess where nobody says.
+    pub memory: usize,
     /// When `/next` waits for deliveries.
     pub flush: flush::Mode,
     /// How much is logged.
@@ -129,6 +137,9 @@ impl Config {
                 .into_iter()
                 .filter_map(|name| var(name).map(PathBuf::from))
                 .collect(),
+            relay: reader.relay(),
+            relay_config: var("SENTRY_EXTENSION_RELAY_CONFIG").map(PathBuf::from),
+            memory,
             flush: reader.flush(),
             log: reader.level(),
             managed_instances: var("AWS_LAMBDA_INITIALIZATION_TYPE")
@@ -211,6 +222,14 @@ impl Reader<'_> {
         flush::Mode::parse(&text).unwrap_or_else(|| {
             self.warn("SENTRY_EXTENSION_FLUSH", "is none of auto, end, continuous", "auto is used");
             flush::Mode::default()
+        })
+    }
+
+    fn relay(&mut self) -> RelayMode {
+        let Some(text) = (self.var)("SENTRY_EXTENSION_RELAY") else { return RelayMode::default() };
+        RelayMode::parse(&text).unwrap_or_else(|| {
+            self.warn("SENTRY_EXTENSION_RELAY", "is none of auto, builtin, process", "auto is used");
+            RelayMode::default()
         })
     }
 
@@ -304,12 +323,13 @@ mod tests {
             ("SENTRY_EXTENSION_TIMEOUT", "soon"),
             ("SENTRY_EXTENSION_LOG", "loud"),
             ("SENTRY_EXTENSION_FLUSH", "never"),
+            ("SENTRY_EXTENSION_RELAY", "sometimes"),
             ("SENTRY_EXTENSION_PORTS", "9001,nine,0"),
             ("SENTRY_EXTENSION_ALLOWED_HOSTS", "*"),
         ]);
         let (default, _) = read(&[]);
         assert_eq!(config, default);
-        assert_eq!(warnings.len(), 9);
+        assert_eq!(warnings.len(), 10);
         assert!(warnings.iter().all(|w| !w.contains("a94ae32b")), "{warnings:?}");
     }
 

@@ -147,14 +147,15 @@ impl ExtensionsApi {
         Ok(if subscribed { Subscribed::Yes } else { Subscribed::NotSupported })
     }
 
-    /// Waits for the next event, however long that takes: the environment may be frozen for hours.
-    pub async fn next(&mut self, id: &ExtensionId) -> Result<Event, ApiError> {
+    /// Waits for the next event, however long that takes: the environment may be frozen for hours. `asked` is
+    /// called once the question is on its way.
+    pub async fn next(&mut self, id: &ExtensionId, asked: impl FnOnce()) -> Result<Event, ApiError> {
         let request = Request::get("/2020-01-01/extension/event/next")
             .header(HOST, &self.api.0)
             .header(IDENTIFIER, id.0.clone())
             .body(Full::default())
             .map_err(ApiError::Request)?;
-        let response = self.call(request).await?;
+        let response = self.call_and(request, asked).await?;
         let body = read(response).await?;
         Event::parse(&body).ok_or(ApiError::Malformed("event"))
     }
@@ -163,12 +164,24 @@ impl ExtensionsApi {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<hyper::body::Incoming>, ApiError> {
+        self.call_and(request, || ()).await
+    }
+
+    async fn call_and(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        asked: impl FnOnce(),
+    ) -> Result<Response<hyper::body::Incoming>, ApiError> {
         let mut connection = match self.connection.take().filter(|c| !c.is_closed()) {
             Some(connection) => connection,
             None => self.connect().await?,
         };
         connection.ready().await.map_err(ApiError::Http)?;
-        let response = connection.send_request(request).await.map_err(ApiError::Http)?;
+        let sending = connection.send_request(request);
+        // That has woken the connection's own task, which writes before this one is its turn again.
+        tokio::task::yield_now().await;
+        asked();
+        let response = sending.await.map_err(ApiError::Http)?;
         let status = response.status();
         if !status.is_success() {
             let text = read(response).await.unwrap_or_default();

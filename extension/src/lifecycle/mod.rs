@@ -57,7 +57,7 @@ impl Life {
         let (id, telemetry) = self.introduce(&mut api).await;
         let mut pauses = Pauses::default();
         loop {
-            let event = api.next(id).await;
+            let event = api.next(id, || relay.begin()).await;
             relay.awake();
             match event {
                 Ok(Event::Invoke { request, deadline }) => {

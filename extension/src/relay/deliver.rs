@@ -5,6 +5,7 @@
 use super::Shared;
 use super::client::Outcome;
 use super::ledger::Loss;
+use super::process::Way;
 use super::reports::Report;
 use super::state::{IN_FLIGHT_TO_ONE, Pending, State};
 use super::verdict::{Verdict, is_suspect, judge};
@@ -26,16 +27,19 @@ enum Load {
     Report(Report),
 }
 
+/// A load, the way it went, and what came of it.
+type Try = (Load, Way, Outcome);
+
 /// Delivers for as long as the process lives.
 pub(super) async fn run(shared: Arc<Shared>) {
     // Left over if an earlier pump came to grief: nobody else is waiting for them.
     shared.state().reclaim_in_flight();
-    let mut tries: JoinSet<(Load, Outcome)> = JoinSet::new();
+    let mut tries: JoinSet<Try> = JoinSet::new();
     loop {
         let pause = start(&shared, &mut tries);
         tokio::select! {
             Some(joined) = tries.join_next() => match joined {
-                Ok((load, outcome)) => settle(&shared, load, &outcome),
+                Ok((load, way, outcome)) => settle(&shared, load, &way, &outcome),
                 Err(error) => log::error("a delivery came to grief", &[("error", &error)]),
             },
             () = shared.wake.notified() => {}
@@ -49,8 +53,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// Starts what may be started now; gives back how long to wait before more may be.
-fn start(shared: &Arc<Shared>, tries: &mut JoinSet<(Load, Outcome)>) -> Option<Duration> {
+fn start(shared: &Arc<Shared>, tries: &mut JoinSet<Try>) -> Option<Duration> {
     let mut state = shared.state();
+    let Some(way) = shared.way() else {
+        shared.changed.notify_waiters();
+        return None;
+    };
     while tries.len() < IN_FLIGHT {
         let (clock, now) = (Instant::now(), SystemTime::now());
         let load = match state.check_out(clock, now) {
@@ -62,16 +70,23 @@ fn start(shared: &Arc<Shared>, tries: &mut JoinSet<(Load, Outcome)>) -> Option<D
         };
         #[cfg(test)]
         tests::trip(&load, tests::PUMP);
-        let shared = Arc::clone(shared);
+        let (shared, way) = (Arc::clone(shared), way.clone());
         tries.spawn(async move {
             #[cfg(test)]
             tests::trip(&load, tests::CARRIER);
+            let client = &shared.client;
             let outcome = match &load {
-                Load::Envelope(pending) => shared.client.send(&pending.envelope, &pending.unanswered).await,
+                Load::Envelope(pending) => {
+                    let envelope = &pending.envelope;
+                    client.send(envelope, way.to(&envelope.upstream), &pending.unanswered).await
+                }
                 // Of a report nobody keeps books.
-                Load::Report(report) => shared.client.send(&report.envelope(now), &AtomicU8::new(0)).await,
+                Load::Report(report) => {
+                    let envelope = report.envelope(now);
+                    client.send(&envelope, way.to(&envelope.upstream), &AtomicU8::new(0)).await
+                }
             };
-            (load, outcome)
+            (load, way, outcome)
         });
     }
     // What was dropped on the way out may have been the last.
@@ -79,14 +94,17 @@ fn start(shared: &Arc<Shared>, tries: &mut JoinSet<(Load, Outcome)>) -> Option<D
     state.pause(Instant::now())
 }
 
-fn settle(shared: &Shared, load: Load, outcome: &Outcome) {
+fn settle(shared: &Shared, load: Load, way: &Way, outcome: &Outcome) {
     let verdict = judge(outcome);
+    if outcome.is_err() && matches!(way, Way::Relay { .. }) {
+        shared.doubt.notify_one();
+    }
     let mut state = shared.state();
     match load {
         Load::Envelope(pending) => {
             tell(&pending, outcome, verdict);
             learn(&mut state, &pending, outcome);
-            settle_envelope(&mut state, pending, outcome, verdict);
+            settle_envelope(&mut state, pending, way, outcome, verdict);
         }
         Load::Report(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
@@ -107,13 +125,16 @@ fn learn(state: &mut State, pending: &Pending, outcome: &Outcome) {
     }
 }
 
-fn settle_envelope(state: &mut State, mut pending: Pending, outcome: &Outcome, verdict: Verdict) {
+fn settle_envelope(state: &mut State, mut pending: Pending, way: &Way, outcome: &Outcome, verdict: Verdict) {
     let upstream = Arc::clone(&pending.envelope.upstream);
     match verdict {
         Verdict::Delivered => {
             recovered(state, &upstream);
             state.reports.delivered(&pending.envelope);
-            state.check_in(&pending, |ledger| ledger.delivered += 1);
+            match way {
+                Way::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
+                Way::Relay { life, .. } => state.hand_over(&pending, *life, SystemTime::now()),
+            }
         }
         Verdict::Rejected => {
             recovered(state, &upstream);

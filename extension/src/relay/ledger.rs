@@ -17,11 +17,20 @@ pub enum Loss {
     Shutdown,
     /// A fault of the extension's own.
     Internal,
+    /// Sentry's own Relay took it and ended before it said that nothing is left.
+    Relay,
 }
 
 impl Loss {
-    const ALL: [Self; 6] =
-        [Self::QueueOverflow, Self::Network, Self::RateLimit, Self::Upstream, Self::Shutdown, Self::Internal];
+    const ALL: [Self; 7] = [
+        Self::QueueOverflow,
+        Self::Network,
+        Self::RateLimit,
+        Self::Upstream,
+        Self::Shutdown,
+        Self::Internal,
+        Self::Relay,
+    ];
 
     /// The name in logs: Sentry's own words for discarded events where it has them.
     pub fn name(self) -> &'static str {
@@ -32,6 +41,7 @@ impl Loss {
             Self::Upstream => "upstream_error",
             Self::Shutdown => "shutdown",
             Self::Internal => "internal_error",
+            Self::Relay => "relay_ended",
         }
     }
 
@@ -39,7 +49,7 @@ impl Loss {
     pub(super) fn report(self) -> &'static str {
         match self {
             Self::QueueOverflow => "queue_overflow",
-            Self::Network | Self::Shutdown => "network_error",
+            Self::Network | Self::Shutdown | Self::Relay => "network_error",
             Self::RateLimit => "ratelimit_backoff",
             Self::Upstream => "send_error",
             Self::Internal => "internal_sdk_error",
@@ -52,7 +62,8 @@ impl Loss {
 pub struct Ledger {
     /// Answered with 200.
     pub accepted: u64,
-    /// Upstream took them.
+    /// Upstream took them. Sentry's own Relay answers before it delivers: what it took counts once a flush
+    /// barrier behind it has passed.
     pub delivered: u64,
     /// Upstream said for good that it does not want them (4xx).
     pub rejected: u64,

@@ -8,6 +8,7 @@ mod ledger;
 mod limits;
 mod outages;
 mod patience;
+mod process;
 mod queue;
 mod reports;
 mod state;
@@ -16,17 +17,21 @@ mod verdict;
 pub(crate) use client::{Sender, handshake};
 pub use envelope::Envelope;
 pub use ledger::{Ledger, Loss, Reasons};
+pub use process::child;
 
 use crate::config::{Config, Upstream};
 use crate::{log, task};
 use bytes::Bytes;
 use client::{Client, SendError};
 use hyper::{Request, Response};
+use process::{Route, Stage, Way};
 use state::State;
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// The relay's handle: gateway and lifecycle hold clones of it.
 #[derive(Clone, Debug)]
@@ -89,6 +94,14 @@ struct Shared {
     wake: Notify,
     /// The fate of an envelope was decided, or upstream has failed.
     changed: Notify,
+    /// Which way envelopes go.
+    route: watch::Sender<Route>,
+    /// How far Sentry's own Relay is in its life.
+    stage: watch::Sender<Stage>,
+    /// Relay did not answer.
+    doubt: Notify,
+    /// How many wait for everything to be delivered.
+    waiting: AtomicUsize,
 }
 
 impl Shared {
@@ -96,20 +109,50 @@ impl Shared {
         // No section leaves the state half-changed where it could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The way for an envelope now; `None`: it has to wait.
+    fn way(&self) -> Option<Way> {
+        self.route.borrow().way()
+    }
 }
 
 impl Relay {
     /// Starts the pump. Neither network nor files are touched until the first envelope.
+    /// Where the layer has Sentry's own Relay, all waits until `begin`, and until that is ready.
     pub fn start(config: &Config) -> Self {
+        let supervised = process::is_wanted(config);
+        let (route, stage) = if supervised {
+            (Route::Held { troubled: false }, Stage::Waiting)
+        } else {
+            (Route::Direct, Stage::Ended)
+        };
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(config.buffer, config.max_body)),
             client: Client::new(config),
             wake: Notify::new(),
             changed: Notify::new(),
+            route: watch::Sender::new(route),
+            stage: watch::Sender::new(stage),
+            doubt: Notify::new(),
+            waiting: AtomicUsize::new(0),
         });
+        if supervised {
+            process::supervise(&shared, config);
+        }
         let pumped = Arc::clone(&shared);
         task::supervise("delivery", move || deliver::run(Arc::clone(&pumped)));
         Self { shared }
+    }
+
+    /// Lambda waits for nothing any more: time for what would have been cold start.
+    pub fn begin(&self) {
+        self.shared.stage.send_if_modified(|stage| {
+            let waits = *stage == Stage::Waiting;
+            if waits {
+                *stage = Stage::Begun;
+            }
+            waits
+        });
     }
 
     /// An event came from Lambda: the environment may have been frozen until now, and clocks with it.
@@ -120,13 +163,19 @@ impl Relay {
 
     /// What is still to be delivered; for the decision when to hold `/next`.
     pub fn backlog(&self) -> Backlog {
+        let troubled = matches!(*self.shared.route.borrow(), Route::Held { troubled: true });
         let state = self.shared.state();
-        Backlog { envelopes: state.pending(), oldest: state.oldest(), outage: state.is_troubled() }
+        Backlog {
+            envelopes: state.pending(),
+            oldest: state.oldest(),
+            outage: troubled || state.is_troubled(),
+        }
     }
 
     /// Waits until nothing is left to deliver, or until upstream has failed: then waiting is of no use.
     /// It does not bound the time.
     pub async fn settled(&self) {
+        let _waiting = process::Waiting::new(&self.shared);
         loop {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
@@ -168,13 +217,16 @@ impl Relay {
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, ForwardError> {
-        self.shared.client.forward(upstream, request).await.map_err(ForwardError)
+        let way = process::decided(&self.shared).await;
+        self.shared.client.forward(way.to(upstream), request).await.map_err(ForwardError)
     }
 
     /// Delivers what can be delivered in `within`, books the rest as lost, and closes.
     pub async fn drain(&self, within: Duration) {
+        let share = process::Share::of(within, Instant::now());
         self.shared.state().start_draining();
         self.shared.wake.notify_one();
+        process::decide(&self.shared, &share).await;
         let emptied = async {
             loop {
                 let changed = self.shared.changed.notified();
@@ -187,7 +239,8 @@ impl Relay {
                 changed.await;
             }
         };
-        let _ = tokio::time::timeout(within, emptied).await;
+        let _ = tokio::time::timeout_at(share.deliveries(&self.shared), emptied).await;
+        process::end(&self.shared, &share).await;
         self.shared.state().close();
     }
 

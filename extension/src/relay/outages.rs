@@ -48,6 +48,11 @@ impl Outages {
         self.0.retain(|outage| outage.upstream != *upstream);
     }
 
+    /// Forgets all: envelopes go another way from now on.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Whether the last that was heard of an upstream was a failure.
     pub(super) fn has(&self, upstream: &Arc<Upstream>) -> bool {
         self.0.iter().any(|outage| outage.upstream == *upstream)

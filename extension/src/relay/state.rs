@@ -4,6 +4,7 @@ use super::envelope::Envelope;
 use super::ledger::{Ledger, Loss};
 use super::limits::{Check, Limits};
 use super::outages::Outages;
+use super::process::Custody;
 use super::queue::Queue;
 use super::reports::{Report, Reports};
 use crate::config::Upstream;
@@ -46,6 +47,7 @@ pub(super) struct State {
     pub(super) outages: Outages,
     pub(super) limits: Limits,
     pub(super) reports: Reports,
+    pub(super) custody: Custody,
     queue: Queue,
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
@@ -62,6 +64,7 @@ impl State {
             outages: Outages::default(),
             limits: Limits::default(),
             reports: Reports::default(),
+            custody: Custody::default(),
             queue: Queue::new(buffer),
             in_flight: Vec::new(),
             reports_in_flight: 0,
@@ -147,6 +150,28 @@ impl State {
         }
     }
 
+    /// Relay has taken an envelope in flight, in the life of that number; not yet delivered.
+    pub(super) fn hand_over(&mut self, pending: &Pending, life: u32, now: SystemTime) {
+        if self.land(pending) {
+            self.queue.release(pending.envelope.size());
+            if !self.custody.take(life, now) {
+                self.ledger.lose(Loss::Relay, 1);
+            }
+        }
+    }
+
+    /// A barrier has passed behind so many envelopes.
+    pub(super) fn passed(&mut self, envelopes: u64, now: SystemTime) {
+        self.ledger.delivered += self.custody.release(envelopes, now);
+    }
+
+    /// Relay has ended, or will not be asked any more: what it has is lost, as far as anyone can tell.
+    pub(super) fn abandon_custody(&mut self) -> u64 {
+        let lost = self.custody.abandon();
+        self.ledger.lose(Loss::Relay, lost);
+        lost
+    }
+
     /// An envelope in flight is lost.
     pub(super) fn give_up(&mut self, pending: &Pending, loss: Loss) {
         if self.land(pending) {
@@ -222,6 +247,7 @@ impl State {
         for pending in in_flight.into_iter().chain(waiting) {
             self.ledger.lose(pending.loss, 1);
         }
+        self.abandon_custody();
     }
 
     pub(super) fn draining(&self) -> bool {
@@ -242,17 +268,21 @@ impl State {
     /// Whether each upstream that something waits for is in trouble; where nothing waits, any that is.
     pub(super) fn is_troubled(&self) -> bool {
         let mut waiting = self.in_flight.iter().chain(self.queue.iter());
+        if self.is_idle() && self.custody.held() > 0 {
+            return self.custody.failing();
+        }
         self.outages.any() && waiting.all(|pending| self.outages.has(&pending.envelope.upstream))
     }
 
-    /// How many are queued or in flight.
+    /// How many are queued, in flight or with Relay.
     pub(super) fn pending(&self) -> u64 {
-        (self.queue.len() + self.in_flight.len()) as u64
+        (self.queue.len() + self.in_flight.len()) as u64 + self.custody.held()
     }
 
     /// When the envelope that waits longest was accepted.
     pub(super) fn oldest(&self) -> Option<SystemTime> {
-        self.in_flight.iter().chain(self.queue.iter()).map(|pending| pending.since).min()
+        let waiting = self.in_flight.iter().chain(self.queue.iter()).map(|pending| pending.since);
+        waiting.chain(self.custody.since()).min()
     }
 
     /// How long until a pause ends that something waits for.

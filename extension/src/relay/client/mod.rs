@@ -106,11 +106,15 @@ impl Client {
         self.proxies.to(upstream).filter(|_| plain)?.authorization.as_ref()
     }
 
-    /// Delivers an envelope: one exchange, from connecting, if need be, to the head of the answer.
+    /// Delivers an envelope to this upstream, which may be a Relay before the envelope's own: one exchange, from connecting, if need be, to the head of the answer.
     /// `unanswered` counts requests that went out and have no answer: upstream may have taken each of them.
-    pub(super) async fn send(&self, envelope: &Envelope, unanswered: &AtomicU8) -> Outcome {
-        let upstream = &envelope.upstream;
-        let exchange = self.exchange(upstream, || self.request(envelope), unanswered);
+    pub(super) async fn send(
+        &self,
+        envelope: &Envelope,
+        upstream: &Arc<Upstream>,
+        unanswered: &AtomicU8,
+    ) -> Outcome {
+        let exchange = self.exchange(upstream, || self.request(envelope, upstream), unanswered);
         let exchanged = within(self.timeout, exchange).await;
         if exchanged.is_err() {
             // Idle connections may lead into the same nothing, and each would cost a time-out of its own.
@@ -142,8 +146,11 @@ impl Client {
         within(self.timeout, exchange).await.map_err(SendError::Late).flatten()
     }
 
-    fn request(&self, envelope: &Envelope) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-        let upstream = &envelope.upstream;
+    fn request(
+        &self,
+        envelope: &Envelope,
+        upstream: &Upstream,
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let request = Request::post(self.uri(upstream, &envelope.path));
         let headers = envelope.headers.iter().map(|(name, value)| (name, value));
         self.finish(request, upstream, headers, envelope.body.clone())

@@ -5,4 +5,5 @@ mod freeze;
 mod limits;
 mod memory;
 mod outage;
+mod process;
 mod proxies;

@@ -9,6 +9,7 @@ pub mod function;
 pub mod hostile;
 pub mod http;
 pub mod lambda_api;
+pub mod layer;
 pub mod log;
 pub mod memory;
 pub mod netns;

@@ -1,0 +1,195 @@
+//! Sentry's own Relay as a supervised child: between the queue and upstream, from the first `/next` to SHUTDOWN.
+//!
+//! Whatever it does, the function does not notice: it is restarted after a pause, and after some failures in a row the
+//! built-in relay takes over.
+
+mod barrier;
+pub mod child;
+mod custody;
+mod fall;
+mod health;
+mod output;
+mod plan;
+mod route;
+mod shutdown;
+
+pub(super) use barrier::Waiting;
+pub(super) use custody::Custody;
+pub(super) use route::{Route, Way};
+pub(super) use shutdown::{Share, decide, decided, end};
+
+use super::Shared;
+use crate::config::{Config, RelayMode, Upstream};
+use crate::{log, task};
+use child::Child;
+use fall::Fall;
+use plan::{BINARY, CONFIG, Plan};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// In a row; then the built-in relay takes over.
+const FAILURES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// A Relay that was ready for so long starts a new row.
+const STABLE: Duration = Duration::from_mins(1);
+/// It takes 57 MB idle; more than this, and no small function has room for it and for its own work.
+const LEAST_MEMORY: usize = 96 << 20;
+
+/// How far Relay is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// For the first `/next`.
+    Waiting,
+    /// It is being run.
+    Begun,
+    /// It has to have ended by then.
+    Ending(Instant),
+    /// It is not run any more, or never was.
+    Ended,
+}
+
+/// Whether Relay is to do the work, as far as a look at one file can tell.
+pub(super) fn is_wanted(config: &Config) -> bool {
+    let present = config.relay != RelayMode::Builtin && Path::new(BINARY).exists();
+    if config.relay == RelayMode::Process && !present {
+        log::warn("there is no Relay in the layer: the built-in relay takes over", &[("file", &BINARY)]);
+    }
+    present
+}
+
+/// Runs Relay from `Stage::Begun` on.
+pub(super) fn supervise(shared: &Arc<Shared>, config: &Config) {
+    let supervisor = Arc::new(Supervisor {
+        shared: Arc::clone(shared),
+        config: config.clone(),
+        lives: AtomicU32::new(0),
+        failures: AtomicU32::new(0),
+    });
+    task::supervise("relay", move || Arc::clone(&supervisor).run());
+}
+
+/// What outlives a panic of the supervision.
+struct Supervisor {
+    shared: Arc<Shared>,
+    config: Config,
+    /// So far.
+    lives: AtomicU32,
+    /// In a row, the present life counted as one until it has proved itself.
+    failures: AtomicU32,
+}
+
+impl Supervisor {
+    async fn run(self: Arc<Self>) {
+        let mut stage = self.shared.stage.subscribe();
+        // The sender ends with the process.
+        let _ = stage.wait_for(|stage| *stage != Stage::Waiting).await;
+        loop {
+            let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+            if failures > 0 {
+                self.enter(Route::Held { troubled: true });
+                let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(8));
+                let ending = stage.wait_for(|stage| *stage != Stage::Begun);
+                let _ = tokio::time::timeout(pause, ending).await;
+            }
+            if *stage.borrow() != Stage::Begun {
+                break;
+            }
+            let fall = self.live().await;
+            let Some(fall) = fall else {
+                // SHUTDOWN: what is left by now goes nowhere.
+                return self.over();
+            };
+            let lost = self.shared.state().abandon_custody();
+            let draining = self.shared.state().draining();
+            let failures = self.failures.load(Ordering::Relaxed);
+            if draining || fall.is_final() || failures >= FAILURES {
+                let fields: [log::Field<'_>; 3] = [("why", &fall), ("failures", &failures), ("lost", &lost)];
+                log::warn("Relay has failed: the built-in relay takes over", &fields);
+                break;
+            }
+            log::info("Relay has failed and is started again", &[("why", &fall), ("lost", &lost)]);
+        }
+        self.enter(Route::Direct);
+        self.over();
+    }
+
+    /// Relay is not run any more.
+    fn over(&self) {
+        self.shared.stage.send_replace(Stage::Ended);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// One life of Relay; `None`: it was ended.
+    async fn live(&self) -> Option<Fall> {
+        let (mut child, relay) = match self.start() {
+            Ok(started) => started,
+            Err(fall) => return Some(fall),
+        };
+        let begun = Instant::now();
+        let shared = &*self.shared;
+        let process = child.id();
+        let most = LEAST_MEMORY.max(self.config.memory / 2);
+        let mut stage = shared.stage.subscribe();
+        let serving = async {
+            if !health::ready(shared, &relay).await {
+                return Fall::NeverReady;
+            }
+            log::debug("Relay is ready", &[("ms", &begun.elapsed().as_millis())]);
+            let life = self.lives.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            shared.state().custody.begin(life);
+            self.enter(Route::Relay { upstream: Arc::clone(&relay), life });
+            let proving = async {
+                tokio::time::sleep(STABLE).await;
+                self.failures.store(1, Ordering::Relaxed);
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = health::lost(shared, &relay) => {}
+                () = barrier::keep(shared, &relay) => {}
+                () = proving => {}
+            }
+            Fall::Hangs
+        };
+        let by = tokio::select! {
+            fall = serving => return Some(fall),
+            status = child.ended() => return Some(Fall::of(status)),
+            taken = health::bloated(process, most) => return Some(Fall::Memory(taken)),
+            ending = stage.wait_for(|stage| matches!(stage, Stage::Ending(_))) => match ending.as_deref() {
+                Ok(Stage::Ending(by)) => *by,
+                _ => Instant::now(),
+            },
+        };
+        child.end(by).await;
+        None
+    }
+
+    fn start(&self) -> Result<(Child, Arc<Upstream>), Fall> {
+        let port = free_port().map_err(Fall::Start)?;
+        let layers = Some(Path::new(CONFIG)).filter(|file| file.exists());
+        let file = self.config.relay_config.as_deref().or(layers);
+        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let plan = Plan::new(&self.config, file, port, var).map_err(Fall::Unfit)?;
+        let relay = Upstream::parse(&format!("http://127.0.0.1:{port}"));
+        let relay = relay.map_err(|why| Fall::Start(io::Error::other(why)))?;
+        Ok((Child::start(&plan).map_err(Fall::Start)?, Arc::new(relay)))
+    }
+
+    /// Sends envelopes another way from now on.
+    fn enter(&self, route: Route) {
+        self.shared.state().outages.clear();
+        self.shared.route.send_replace(route);
+        self.shared.wake.notify_one();
+        self.shared.changed.notify_waiters();
+    }
+}
+
+/// A port that nobody has. Relay would share one that somebody has, and get half of its requests; so each life
+/// looks for another.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
