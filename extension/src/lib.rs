@@ -4,7 +4,8 @@
 //!
 //! - `main` reads arguments and environment (`cli`, `config`) and wires up the rest;
 //! - an SDK posts to the `gateway`, which checks who sends what to where, and answers at once;
-//! - the `relay` holds the envelope in a queue bounded in bytes, delivers it and keeps the books;
+//! - the `relay` holds the envelope in a queue bounded in bytes, delivers it, by way of Sentry's own Relay where the
+//!   layer has that, and keeps the books;
 //! - `flush` decides after each invocation whether the environment is kept awake for it;
 //! - the `lifecycle` talks to Lambda: registers, takes events, and drains the relay at SHUTDOWN;
 //! - `wire` knows the formats: content encodings, envelopes, items;

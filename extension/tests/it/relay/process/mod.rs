@@ -1,5 +1,6 @@
 //! Sentry's own Relay as a child: a stand-in in `/opt`, behind the extension and before Sentry.
 
+mod cold_start;
 mod ends;
 mod faults;
 mod real;
