@@ -2,7 +2,7 @@
 
 use super::{SECOND, logs, start, start_with};
 use crate::flush::{report, says};
-use crate::support::netns::isolated;
+use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 fn since_epoch(instant: Instant) -> f64 {
@@ -12,23 +12,32 @@ fn since_epoch(instant: Instant) -> f64 {
 #[test]
 fn relay_starts_behind_the_first_next_with_what_it_needs_and_nothing_else() {
     isolated(|| async {
-        let settings = [("AWS_SECRET_ACCESS_KEY", "secret"), ("HTTPS_PROXY", "http://proxy.corp:3128")];
-        let (environment, layer) = start_with("end", &["ok"], Duration::ZERO, &settings).await;
-        let asked = environment.api.asked(1).await;
+        let layer = Layer::stand_in(&["ok"], Duration::ZERO);
+        let api = LambdaApi::start().await;
+        // Long enough to see a Relay that does not wait.
+        api.refuse(&[500, 500, 500]);
+        let settings = [
+            ("SENTRY_DSN", "http://5b0ff8a1e2c94d7fb7a3c1d2e4f60718@sentry.example.com/42"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("HTTPS_PROXY", "http://proxy.corp:3128"),
+        ];
+        let extension = Extension::in_lambda(&api, &settings);
+        let asked = api.asked(1).await;
         let started = layer.event("started", 1).await;
         assert!(started["at"].as_f64().unwrap() > since_epoch(asked), "{started}");
         let words: Vec<_> =
             started["arguments"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-        let upstream = format!("--upstream={}/", environment.sentry.url());
-        assert_eq!(words[..4], ["run", "--mode=proxy", &*upstream, "--host=127.0.0.1"]);
+        let upstream = "--upstream=http://sentry.example.com/";
+        assert_eq!(words[..4], ["run", "--mode=proxy", upstream, "--host=127.0.0.1"]);
         assert_eq!(words[5..], ["--shutdown-timeout=1", "--config=/opt/relay"]);
         assert_eq!(started["environment"]["HTTPS_PROXY"], "http://proxy.corp:3128");
         assert!(started["environment"].get("AWS_SECRET_ACCESS_KEY").is_none(), "{started}");
         assert_eq!(started["group"], started["pid"]);
 
-        let line = logs(&environment.extension, "relay: stand-in starts").await;
+        let line = logs(&extension, "relay: stand-in starts").await;
         assert!(line.len() < 1200 && line.contains("for 5b0ff8a1… xxx"), "{line}");
-        environment.finish([0; 4]).await;
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(extension.books(3 * SECOND).await, [0; 4]);
     });
 }
 
@@ -41,8 +50,11 @@ fn next_waits_for_the_barrier_behind_the_last_envelope() {
         for marker in ["one", "two"] {
             report(marker).await;
         }
+        let done = Instant::now();
         environment.api.done(&request).await;
-        environment.released().await;
+        let held = environment.released().await - done;
+        // And for nothing else: it is not the bound that ends this hold.
+        assert!(held < 3 * SECOND / 2, "{held:?}");
         assert_eq!(environment.sentry.received().len(), 2, "{:?}", layer.story());
         assert!(environment.sentry.received().iter().any(|one| says("two")(one)));
         assert!(environment.sentry.violations().is_empty(), "{:?}", environment.sentry.violations());
