@@ -3,6 +3,10 @@
 use super::{SECOND, logs, start, start_with};
 use crate::flush::{report, says};
 use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 fn since_epoch(instant: Instant) -> f64 {
@@ -99,5 +103,25 @@ fn the_built_in_relay_on_request() {
         environment.released().await;
         environment.finish([1, 1, 0, 0]).await;
         assert_eq!(layer.story(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_freeze_is_no_failure() {
+    isolated(|| async {
+        let (mut environment, layer) = start("continuous", &["ok"], SECOND).await;
+        environment.run().await;
+        report("one").await;
+        let relay = &layer.event("barrier", 1).await["pid"];
+        let relay = Pid::from_raw(i32::try_from(relay.as_i64().unwrap()).unwrap());
+        kill(relay, Signal::SIGSTOP).unwrap();
+        environment.extension.freeze();
+        tokio::time::sleep(4 * SECOND).await;
+        kill(relay, Signal::SIGCONT).unwrap();
+        environment.extension.thaw();
+        layer.event("passed", 1).await;
+        let log = environment.extension.log.clone();
+        environment.finish([1, 1, 0, 0]).await;
+        assert!(!log.contains("started again") && !log.contains("\"warn\""), "{}", log.text());
     });
 }
