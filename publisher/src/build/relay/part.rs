@@ -49,10 +49,14 @@ impl Part {
             ));
         }
         let source_sha256 = Digest::of(&relay.binary).to_string();
-        let binary = if keep_debug { relay.binary } else { stripped(relay.binary, &relay.origin, ui) };
+        let smaller = if keep_debug { None } else { stripped(&relay.binary, &relay.origin, ui) };
+        let sha256 = smaller.as_ref().map_or_else(|| source_sha256.clone(), |it| Digest::of(it).to_string());
+        let binary = smaller.unwrap_or(relay.binary);
+        // Known now, rather than after the extension has been compiled for minutes.
+        refuse_too_large(binary.len() as u64)?;
         let about = RelayPart {
             version: relay.version,
-            sha256: Digest::of(&binary).to_string(),
+            sha256,
             size: binary.len() as u64,
             source_sha256,
             glibc: needs.glibc.map(|glibc| glibc.to_string()),
@@ -68,13 +72,7 @@ impl Part {
             Entry { name: "relay/relay", mode: 0o755, content: &self.binary },
             Entry { name: "relay/config.yml", mode: 0o644, content: CONFIG.as_bytes() },
         ];
-        let size: u64 = entries.iter().map(|entry| entry.content.len() as u64).sum();
-        if size > LARGEST_UNPACKED {
-            let text = format!("the layer would have {size} bytes unpacked; Lambda takes {LARGEST_UNPACKED}");
-            return Err(
-                Failure::message(Code::Failed, text).hint("nothing was written; take a smaller Relay")
-            );
-        }
+        refuse_too_large(entries.iter().map(|entry| entry.content.len() as u64).sum())?;
         Ok(entries)
     }
 }
@@ -88,19 +86,26 @@ pub fn warn_of_size(file: &str, size: u64, ui: &Ui) {
     }
 }
 
-fn stripped(binary: Vec<u8>, origin: &str, ui: &Ui) -> Vec<u8> {
-    match strip::strip(&binary) {
-        Ok(None) => binary,
+fn refuse_too_large(size: u64) -> Result<(), Failure> {
+    if size <= LARGEST_UNPACKED {
+        return Ok(());
+    }
+    let text = format!("the layer would have {size} bytes unpacked; Lambda takes {LARGEST_UNPACKED}");
+    Err(Failure::message(Code::Failed, text).hint("nothing was written; take a smaller Relay"))
+}
+
+/// The smaller binary, if there is one.
+fn stripped(binary: &[u8], origin: &str, ui: &Ui) -> Option<Vec<u8>> {
+    match strip::strip(binary) {
+        Ok(None) => None,
         Ok(Some(smaller)) => {
-            ui.status(
-                "Stripped",
-                format_args!("{origin}: {} of {} bytes are left", smaller.len(), binary.len()),
-            );
-            smaller
+            let (left, all) = (smaller.len(), binary.len());
+            ui.status("Stripped", format_args!("{origin}: {left} of {all} bytes are left"));
+            Some(smaller)
         }
         Err(error) => {
             ui.warning(format_args!("the debug sections of {origin} stay in: {}", chain(&error)));
-            binary
+            None
         }
     }
 }

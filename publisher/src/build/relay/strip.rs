@@ -17,10 +17,13 @@ pub fn strip(binary: &[u8]) -> Result<Option<Vec<u8>>, StripError> {
     let header = Header::parse(binary)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, binary)?;
+    let loaded = |section: &Section| section.sh_flags(endian).contains(elf::SHF_ALLOC);
+    // Rust's `.debug_gdb_scripts` is loaded, whatever its name says.
     let is_debug = |section: &Section| {
-        sections.section_name(endian, section).is_ok_and(|name| {
+        let named = sections.section_name(endian, section).is_ok_and(|name| {
             name.starts_with(b".debug_") || name.starts_with(b".zdebug_") || name == b".gdb_index"
-        })
+        });
+        named && !loaded(section)
     };
     if !sections.iter().any(is_debug) {
         return Ok(None);
@@ -30,7 +33,7 @@ pub fn strip(binary: &[u8]) -> Result<Option<Vec<u8>>, StripError> {
     for segment in header.program_headers(endian, binary)? {
         front = front.max(segment.p_offset(endian) + segment.p_filesz(endian));
     }
-    for section in sections.iter().filter(|section| section.sh_flags(endian).contains(elf::SHF_ALLOC)) {
+    for section in sections.iter().filter(|section| loaded(section)) {
         front = front.max(section.file_range(endian).map_or(0, |(offset, size)| offset + size));
     }
 
