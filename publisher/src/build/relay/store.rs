@@ -11,7 +11,8 @@ use super::{
 use crate::{arch::Arch, build::workspace::Workspace, failure::Failure, ui::Ui};
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 use ureq::Agent;
@@ -126,7 +127,7 @@ impl<'a> Store<'a> {
         let not_pinned = |arch| StoreError::NotPinned { version: version.to_owned(), arch };
         let pin = |&arch| Ok((arch, lock.get(version, arch).ok_or_else(|| not_pinned(arch))?));
         let pins: Vec<(Arch, Pin)> = archs.iter().map(pin).collect::<Result<_, StoreError>>()?;
-        let folder = self.folder(version)?;
+        let (folder, _lock) = self.folder(version)?;
         let mut release = None;
         let mut binaries = Vec::new();
         for (arch, pin) in pins {
@@ -149,7 +150,7 @@ impl<'a> Store<'a> {
     /// Downloads a version anew, for every architecture that it was released for, and records what came.
     pub fn pin(&self, version: &str) -> Result<BTreeMap<Arch, Pin>, StoreError> {
         let mut lock = Lock::open(&self.workspace.root)?;
-        let folder = self.folder(version)?;
+        let (folder, _lock) = self.folder(version)?;
         let release = Release::ask(&self.agent, self.registry, version)?;
         let mut found = BTreeMap::new();
         for arch in Arch::ALL.into_iter().filter(|&arch| release.url(file_name(arch)).is_some()) {
@@ -211,9 +212,16 @@ impl<'a> Store<'a> {
         Ok(binary)
     }
 
-    fn folder(&self, version: &str) -> Result<PathBuf, StoreError> {
+    /// The folder of a version's files. Until the lock is dropped, no other run writes to it.
+    fn folder(&self, version: &str) -> Result<(PathBuf, File), StoreError> {
         let path = self.workspace.root.join(".tools/relay").join(version);
-        fs::create_dir_all(&path).map_err(|source| StoreError::Disk { path: path.clone(), source })?;
-        Ok(path)
+        let lock = || {
+            fs::create_dir_all(&path)?;
+            let file = File::create(path.join("lock"))?;
+            file.lock()?;
+            Ok(file)
+        };
+        let lock = lock().map_err(|source| StoreError::Disk { path: path.clone(), source })?;
+        Ok((path, lock))
     }
 }
