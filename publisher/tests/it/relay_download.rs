@@ -17,7 +17,11 @@ fn arm64() -> Vec<u8> {
 
 /// Large enough to be cut in pieces, and different everywhere.
 fn x86_64() -> Vec<u8> {
-    let mut binary = static_elf(X86_64.1, 7);
+    x86_64_salted(7)
+}
+
+fn x86_64_salted(salt: u8) -> Vec<u8> {
+    let mut binary = static_elf(X86_64.1, salt);
     binary.extend((0..100_000u32).flat_map(u32::to_le_bytes));
     binary
 }
@@ -110,30 +114,30 @@ fn a_cut_connection_is_resumed_where_it_broke() {
 #[test]
 fn the_next_run_goes_on_and_starts_over_if_the_file_is_another() {
     let workspace = pretended();
-    let file = |tag: &'static str, broken: bool| {
+    let file = |tag: &'static str, salt: u8, broken: bool| {
         move |request: &crate::support::registry::Request| {
             if request.path.ends_with("aarch64") {
                 return whole(&arm64());
             }
             match (broken, request.nth) {
-                (true, 0) => cut(&ranged(request, &x86_64(), tag), 50_000),
+                (true, 0) => cut(&ranged(request, &x86_64_salted(salt), tag), 50_000),
                 (true, _) => answer("503 Service Unavailable", "", b""),
-                (false, _) => ranged(request, &x86_64(), tag),
+                (false, _) => ranged(request, &x86_64_salted(salt), tag),
             }
         }
     };
-    let registry = Registry::new(file("\"one\"", true));
+    let registry = Registry::new(file("\"one\"", 7, true));
     let said = run(&workspace, &registry, &PIN, 1);
     assert!(said.contains("503"), "{said}");
     assert_eq!(lock(&workspace), Value::Null);
 
-    registry.change(file("\"two\"", false));
+    registry.change(file("\"two\"", 8, false));
     run(&workspace, &registry, &PIN, 0);
     let last = registry.requests(X86_64_FILE).pop().unwrap();
     assert_eq!(last.start(), x86_64().len() - 50_000, "it went on");
     assert_eq!(
         lock(&workspace)[VERSION]["x86_64"]["sha256"],
-        sha256(&x86_64()),
+        sha256(&x86_64_salted(8)),
         "and took the whole new file"
     );
 }
