@@ -28,6 +28,8 @@ pub enum Command {
     Arn(steps::arn::Arn),
     /// Delete old layer versions that nothing names any more; prints the plan, acts only on --execute
     Prune(steps::prune::Prune),
+    /// Record which binaries of Sentry's own Relay may go into a layer
+    Relay(steps::relay::Relay),
     /// Say what is installed, what is missing, and the command that mends it
     Doctor(steps::doctor::Doctor),
 }
@@ -41,6 +43,7 @@ impl Command {
             Self::Verify(step) => step.run(ui),
             Self::Arn(step) => step.run(ui),
             Self::Prune(step) => step.run(ui),
+            Self::Relay(step) => step.run(ui),
             Self::Doctor(step) => step.run(ui),
         }
     }

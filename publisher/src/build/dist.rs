@@ -14,9 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The name of an architecture's zip.
-pub fn zip_name(arch: Arch) -> String {
-    format!("sentry-lambda-extension-{arch}.zip")
+/// The name of an architecture's zip, without and with Relay.
+pub fn zip_name(arch: Arch, relay: bool) -> String {
+    let relay = if relay { "relay-" } else { "" };
+    format!("sentry-lambda-extension-{relay}{arch}.zip")
 }
 
 /// The output folder.
@@ -88,8 +89,8 @@ impl Dist {
     }
 }
 
-/// The artifacts of `previous` that may stand beside those of `new`: of other architectures, made from
-/// exactly the same commit by exactly the same tools, and unchanged since (`hash` tells).
+/// The artifacts of `previous` that may stand beside those of `new`: of other architectures, or with Relay where
+/// `new` is without, made from exactly the same commit by exactly the same tools, and unchanged since (`hash` tells).
 pub fn kept(
     previous: &BuildManifest,
     new: &BuildManifest,
@@ -101,12 +102,21 @@ pub fn kept(
         && previous.version == new.version
         && previous.commit == new.commit
         && previous.toolchain == new.toolchain;
-    let is_new = |arch: Arch| new.artifacts.iter().any(|artifact| artifact.arch == arch);
-    let intact = |artifact: &Artifact| {
-        artifact.file == zip_name(artifact.arch) && hash(&artifact.file).as_ref() == Some(&artifact.sha256)
+    let is_new = |old: &Artifact| new.artifacts.iter().any(|artifact| artifact.variant() == old.variant());
+    // One release has one extension for an architecture and one version of Relay.
+    let fits = |old: &Artifact| {
+        new.artifacts.iter().all(|artifact| {
+            let relay = match (&artifact.relay, &old.relay) {
+                (Some(new), Some(old)) => new.version == old.version,
+                _ => true,
+            };
+            relay && (artifact.arch != old.arch || artifact.binary_sha256 == old.binary_sha256)
+        })
     };
-    let others =
-        previous.artifacts.iter().filter(|artifact| same && !is_new(artifact.arch) && intact(artifact));
+    let intact = |old: &Artifact| {
+        old.file == zip_name(old.arch, old.relay.is_some()) && hash(&old.file).as_ref() == Some(&old.sha256)
+    };
+    let others = previous.artifacts.iter().filter(|old| same && !is_new(old) && fits(old) && intact(old));
     others.cloned().collect()
 }
 

@@ -6,11 +6,12 @@ use crate::release::build_manifest::Toolchain;
 fn manifest(arch: Arch) -> BuildManifest {
     let artifact = Artifact {
         arch,
-        file: zip_name(arch),
+        file: zip_name(arch, false),
         sha256: "aa".to_owned(),
         size: 1,
         binary_sha256: "bb".to_owned(),
         binary_size: 2,
+        relay: None,
     };
     let text = |text: &str| text.to_owned();
     BuildManifest {

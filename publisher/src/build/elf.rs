@@ -23,7 +23,7 @@ pub enum ElfError {
         /// What the header says.
         found: String,
         /// What was asked for.
-        wanted: Arch,
+        wanted: &'static str,
     },
     /// An object file, a library, a core dump.
     #[error("it is not an executable")]
@@ -45,25 +45,45 @@ impl From<object::read::Error> for ElfError {
     }
 }
 
-/// Whether `binary` is a static executable for `wanted`.
-pub fn check(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
-    if !binary.starts_with(&elf::ELFMAG) {
-        return Err(ElfError::NotElf);
-    }
-    if binary.get(4) != Some(&elf::ELFCLASS64.0) {
-        return Err(ElfError::Not64Bit);
-    }
-    let header = Header::parse(binary)?;
+/// Whether `binary` is an executable for `wanted`.
+pub fn executable(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
+    let header = parse(binary)?;
     let endian = header.endian()?;
     let machine = header.e_machine(endian);
     if machine != machine_of(wanted) {
-        return Err(ElfError::Machine { found: machine_name(machine), wanted });
+        return Err(ElfError::Machine { found: machine_name(machine), wanted: wanted.name() });
     }
     // A static executable may be position-independent; a library has no entry point.
     let kind = header.e_type(endian);
     if (kind != elf::ET_EXEC && kind != elf::ET_DYN) || header.e_entry(endian) == 0 {
         return Err(ElfError::NotExecutable);
     }
+    Ok(())
+}
+
+/// Which of Lambda's architectures a binary is for.
+pub fn arch_of(binary: &[u8]) -> Result<Arch, ElfError> {
+    let header = parse(binary)?;
+    let machine = header.e_machine(header.endian()?);
+    let known = Arch::ALL.into_iter().find(|&arch| machine_of(arch) == machine);
+    known.ok_or_else(|| ElfError::Machine { found: machine_name(machine), wanted: "Lambda" })
+}
+
+fn parse(binary: &[u8]) -> Result<&Header, ElfError> {
+    if !binary.starts_with(&elf::ELFMAG) {
+        return Err(ElfError::NotElf);
+    }
+    if binary.get(4) != Some(&elf::ELFCLASS64.0) {
+        return Err(ElfError::Not64Bit);
+    }
+    Ok(Header::parse(binary)?)
+}
+
+/// Whether `binary` is a static executable for `wanted`.
+pub fn check(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
+    executable(binary, wanted)?;
+    let header = parse(binary)?;
+    let endian = header.endian()?;
     let segments = header.program_headers(endian, binary)?;
     for segment in segments {
         if let Some(interpreter) = segment.interpreter(endian, binary)? {

@@ -5,10 +5,17 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 /// Where Lambda looks for extensions, and the one file in it. There are no entries for folders:
 /// Lambda makes them, and each would be one more thing that a host could get wrong.
-pub const ENTRY: &str = "extensions/sentry-lambda-extension";
+pub const EXTENSION: &str = "extensions/sentry-lambda-extension";
 
-/// `r-x` for everybody: extensions do not run as the user who unpacked them.
-const MODE: u32 = 0o755;
+/// A file of the layer.
+pub struct Entry<'a> {
+    /// Its path below `/opt`.
+    pub name: &'a str,
+    /// Its permissions, for everybody: extensions do not run as the user who unpacked them.
+    pub mode: u32,
+    /// Its bytes.
+    pub content: &'a [u8],
+}
 
 /// Why there is no zip.
 #[derive(Debug, thiserror::Error)]
@@ -24,16 +31,22 @@ pub enum ZipError {
     SourceDateEpoch(String),
 }
 
-/// Packs the extension's binary. All entries bear the time `mtime`.
+/// Packs the extension's binary and nothing else.
 pub fn assemble(binary: &[u8], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
+    assemble_all(&[Entry { name: EXTENSION, mode: 0o755, content: binary }], mtime)
+}
+
+/// Packs files in the order given. All entries bear the time `mtime`.
+pub fn assemble_all(entries: &[Entry<'_>], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(9))
-        .last_modified_time(mtime)
-        .unix_permissions(MODE);
+        .last_modified_time(mtime);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file(ENTRY, options)?;
-    zip.write_all(binary)?;
+    for entry in entries {
+        zip.start_file(entry.name, options.unix_permissions(entry.mode))?;
+        zip.write_all(entry.content)?;
+    }
     Ok(zip.finish()?.into_inner())
 }
 
@@ -72,7 +85,7 @@ mod tests {
         let mut zip = zip::ZipArchive::new(Cursor::new(default_zip())).unwrap();
         assert_eq!(zip.len(), 1);
         let mut entry = zip.by_index(0).unwrap();
-        assert_eq!(entry.name().unwrap(), ENTRY);
+        assert_eq!(entry.name().unwrap(), EXTENSION);
         assert_eq!(entry.unix_mode(), Some(0o100_755));
         assert_eq!(entry.compression(), CompressionMethod::Deflated);
         assert_eq!(entry.last_modified().unwrap().to_string(), "1980-01-01 00:00:00");

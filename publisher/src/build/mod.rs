@@ -2,7 +2,7 @@
 //!
 //! `workspace` and `commit` say what is built; `tools`, `rust` and `musl_std` with what;
 //! `flags` and `compile` turn it into a binary; `elf` refuses a wrong one; `layer_zip` packs it and
-//! `dist` puts it where `publish` finds it. `inventory` is what `publisher doctor` looks at.
+//! `dist` puts it where `publish` finds it. `relay` brings Sentry's own Relay. `inventory` is what `publisher doctor` looks at.
 
 pub mod commit;
 pub mod compile;
@@ -13,6 +13,7 @@ pub mod flags;
 pub mod inventory;
 pub mod layer_zip;
 pub mod musl_std;
+pub mod relay;
 pub mod rust;
 pub mod tools;
 pub mod venv;

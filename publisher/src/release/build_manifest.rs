@@ -17,7 +17,7 @@ pub struct BuildManifest {
     pub commit: String,
     /// The tools that made the bytes.
     pub toolchain: Toolchain,
-    /// One for each zip, in the order of `Arch::ALL`.
+    /// One for each zip, in the order of `Arch::ALL`, each plain one before the one with Relay.
     pub artifacts: Vec<Artifact>,
 }
 
@@ -49,4 +49,31 @@ pub struct Artifact {
     pub binary_sha256: String,
     /// The binary's size in bytes.
     pub binary_size: u64,
+    /// Sentry's own Relay, where the layer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelayPart>,
+}
+
+impl Artifact {
+    /// What tells the zips of a build apart: the architecture, and whether Relay is in it.
+    pub fn variant(&self) -> (Arch, bool) {
+        (self.arch, self.relay.is_some())
+    }
+}
+
+/// Sentry's own Relay in a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RelayPart {
+    /// The released version, or `local` for a file of the user's own.
+    pub version: String,
+    /// Lower-case hex sha256 of the binary as it is in the layer.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The same of the binary as it came, which is what is pinned: before its debug sections were taken off.
+    pub source_sha256: String,
+    /// The glibc that it needs; none for a static binary.
+    pub glibc: Option<String>,
+    /// Lambda's identifiers of the runtimes that have that glibc.
+    pub runtimes: Vec<String>,
 }

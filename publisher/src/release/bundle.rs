@@ -140,7 +140,8 @@ impl Bundle {
             fs::read_to_string(&sums_path).map_err(|source| BundleError::Read { path: sums_path, source })?;
         let mut zips = Vec::new();
         for arch in Arch::ALL {
-            let mut of_arch = manifest.artifacts.iter().filter(|artifact| artifact.arch == arch);
+            let mut of_arch =
+                manifest.artifacts.iter().filter(|artifact| artifact.variant() == (arch, false));
             let artifact = of_arch.next().ok_or_else(|| BundleError::Missing { path: path.clone(), arch })?;
             let unsound = |what: String| BundleError::Unsound { path: path.clone(), what };
             if of_arch.next().is_some() {

@@ -8,18 +8,27 @@ use crate::{
         dist::{self, Dist},
         elf, layer_zip,
         musl_std::{self, StdMode},
+        relay::{
+            part::{self, Part},
+            registry, source,
+            store::Store,
+        },
         tools::Tools,
         workspace::Workspace,
     },
     failure::{Code, Failure},
     release::{
-        build_manifest::{self, Artifact, BuildManifest, Toolchain},
+        build_manifest::{self, Artifact, BuildManifest, RelayPart, Toolchain},
         bundle,
         digest::Digest,
     },
     ui::{self, Ui},
 };
-use std::{collections::BTreeSet, env, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    path::PathBuf,
+};
 
 /// Arguments of `publisher build`.
 #[derive(clap::Args)]
@@ -35,6 +44,19 @@ pub struct Build {
     /// Where Rust's std for musl comes from
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     std: StdMode,
+
+    /// Also make layers with Sentry's own Relay: a file, a folder with relay-Linux-x86_64 and
+    /// relay-Linux-aarch64, or a version
+    #[arg(long, value_name = "PATH|VERSION")]
+    relay: Option<String>,
+
+    /// The release registry that knows Relay's versions
+    #[arg(long, value_name = "URL", default_value = registry::DEFAULT, requires = "relay")]
+    relay_registry: String,
+
+    /// Leave Relay's debug sections in
+    #[arg(long, requires = "relay")]
+    keep_debug: bool,
 }
 
 /// A zip on its way to the output folder.
@@ -53,6 +75,7 @@ impl Build {
         })?;
         let dist = Dist::open(&self.out.clone().unwrap_or_else(|| workspace.root.join("dist")))?;
         let archs = self.archs();
+        let mut parts = self.relays(&archs, &workspace, ui)?;
         let tools = Tools::find(&workspace, ui)?;
         let std = musl_std::provide(self.std, &archs, &tools.rust, &workspace, ui)?;
         let commit = Commit::of(&workspace.root).unwrap_or_else(|error| {
@@ -64,7 +87,11 @@ impl Build {
         let mut packed = Vec::new();
         for arch in archs {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
-            packed.push(pack(arch, &compile.run(arch)?, mtime)?);
+            let binary = compile.run(arch)?;
+            packed.push(pack(arch, &binary, mtime)?);
+            if let Some(part) = parts.remove(&arch) {
+                packed.push(pack_with_relay(arch, &binary, part, mtime, ui)?);
+            }
         }
         let manifest = BuildManifest {
             schema: 1,
@@ -82,6 +109,21 @@ impl Build {
         report(&manifest, ui)
     }
 
+    /// Everything about Relay is found out before the compiler runs for minutes.
+    fn relays(
+        &self,
+        archs: &[Arch],
+        workspace: &Workspace,
+        ui: &Ui,
+    ) -> Result<BTreeMap<Arch, Part>, Failure> {
+        let Some(relay) = &self.relay else { return Ok(BTreeMap::new()) };
+        let asked = if self.archs.is_empty() { &[] } else { archs };
+        let store = Store::new(workspace, &self.relay_registry, ui);
+        let relays = source::load(relay, asked, archs, &store)?;
+        let parts = relays.into_iter().map(|relay| Ok((relay.arch, Part::make(relay, self.keep_debug, ui)?)));
+        parts.collect()
+    }
+
     /// In their usual order and each once, however they were asked for.
     fn archs(&self) -> Vec<Arch> {
         if self.archs.is_empty() {
@@ -97,15 +139,33 @@ fn pack(arch: Arch, binary: &[u8], mtime: zip::DateTime) -> Result<Packed, Failu
             .hint("nothing was written; publisher doctor shows the tools that made it")
     })?;
     let zip = layer_zip::assemble(binary, mtime).map_err(Failure::new)?;
-    let artifact = Artifact {
+    Ok(Packed { artifact: artifact(arch, binary, &zip, None), zip })
+}
+
+/// The extension was checked when it was packed alone.
+fn pack_with_relay(
+    arch: Arch,
+    binary: &[u8],
+    part: Part,
+    mtime: zip::DateTime,
+    ui: &Ui,
+) -> Result<Packed, Failure> {
+    let zip = layer_zip::assemble_all(&part.entries(binary)?, mtime).map_err(Failure::new)?;
+    let artifact = artifact(arch, binary, &zip, Some(part.about));
+    part::warn_of_size(&artifact.file, artifact.size, ui);
+    Ok(Packed { artifact, zip })
+}
+
+fn artifact(arch: Arch, binary: &[u8], zip: &[u8], relay: Option<RelayPart>) -> Artifact {
+    Artifact {
         arch,
-        file: dist::zip_name(arch),
-        sha256: Digest::of(&zip).to_string(),
+        file: dist::zip_name(arch, relay.is_some()),
+        sha256: Digest::of(zip).to_string(),
         size: zip.len() as u64,
         binary_sha256: Digest::of(binary).to_string(),
         binary_size: binary.len() as u64,
-    };
-    Ok(Packed { artifact, zip })
+        relay,
+    }
 }
 
 /// Writes the zips, then the lists that name them; returns the manifest as written.
@@ -126,12 +186,13 @@ fn write(
             ui.status("Keeping", format_args!("{}, of the same commit and tools", artifact.file));
         }
         manifest.artifacts.extend(kept);
-        manifest.artifacts.sort_by_key(|artifact| artifact.arch);
+        manifest.artifacts.sort_by_key(Artifact::variant);
     }
-    for arch in Arch::ALL {
-        let listed = manifest.artifacts.iter().any(|artifact| artifact.arch == arch);
-        if !listed && dist.remove(&dist::zip_name(arch))? {
-            ui.status("Removed", format_args!("{}, of another build", dist::zip_name(arch)));
+    for (arch, relay) in Arch::ALL.into_iter().flat_map(|arch| [(arch, false), (arch, true)]) {
+        let listed = manifest.artifacts.iter().any(|artifact| artifact.variant() == (arch, relay));
+        let name = dist::zip_name(arch, relay);
+        if !listed && dist.remove(&name)? {
+            ui.status("Removed", format_args!("{name}, of another build"));
         }
     }
     dist.write(bundle::SUMS, dist::sums(&manifest.artifacts).as_bytes())?;

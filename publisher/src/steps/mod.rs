@@ -6,4 +6,5 @@ pub mod build;
 pub mod doctor;
 pub mod prune;
 pub mod publish;
+pub mod relay;
 pub mod verify;

@@ -7,4 +7,5 @@ pub mod emulator;
 pub mod gate;
 pub mod http;
 pub mod proxy;
+pub mod registry;
 pub mod stand_in;

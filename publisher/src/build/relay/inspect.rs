@@ -1,0 +1,175 @@
+//! What a Relay binary asks of the system that it runs on.
+
+use crate::{arch::Arch, build::elf as static_elf};
+use object::{
+    Endianness, elf,
+    read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader},
+};
+
+type Header = elf::FileHeader64<Endianness>;
+
+/// A version of the GNU C library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Glibc {
+    /// 2.
+    pub major: u32,
+    /// The number that counts.
+    pub minor: u32,
+}
+
+impl std::fmt::Display for Glibc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// What it asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The newest symbol version of the C library; none for a static binary.
+    pub glibc: Option<Glibc>,
+    /// Libraries that are not part of every runtime.
+    pub libraries: Vec<String>,
+}
+
+/// Why it cannot run on Lambda.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InspectError {
+    /// No executable for this machine.
+    #[error(transparent)]
+    Elf(#[from] static_elf::ElfError),
+    /// Part of it is missing.
+    #[error("it is cut off: it has {size} bytes, its tables reach to {end}")]
+    CutOff {
+        /// What is there.
+        size: u64,
+        /// What should be.
+        end: u64,
+    },
+    /// Linked against another C library.
+    #[error("it asks for the interpreter {0}; Lambda has only that of glibc")]
+    Interpreter(String),
+    /// Stripped of too much.
+    #[error("its section headers are gone, so nothing tells which glibc it needs")]
+    NoSections,
+}
+
+impl From<object::read::Error> for InspectError {
+    fn from(error: object::read::Error) -> Self {
+        Self::Elf(error.into())
+    }
+}
+
+/// Part of glibc, or of the base image of every runtime.
+const EVERYWHERE: [&str; 10] = [
+    "libc.so.6",
+    "libm.so.6",
+    "libpthread.so.0",
+    "libdl.so.2",
+    "librt.so.1",
+    "libresolv.so.2",
+    "libutil.so.1",
+    "libgcc_s.so.1",
+    "ld-linux-x86-64.so.2",
+    "ld-linux-aarch64.so.1",
+];
+
+/// Reads it all from the headers.
+pub fn inspect(binary: &[u8], wanted: Arch) -> Result<Needs, InspectError> {
+    static_elf::executable(binary, wanted)?;
+    whole(binary)?;
+    let header = Header::parse(binary)?;
+    let endian = header.endian()?;
+    let segments = header.program_headers(endian, binary)?;
+    for segment in segments {
+        if let Some(interpreter) = segment.interpreter(endian, binary)? {
+            let interpreter = String::from_utf8_lossy(interpreter).into_owned();
+            if interpreter != loader(wanted) {
+                return Err(InspectError::Interpreter(interpreter));
+            }
+        }
+    }
+    let mut dynamic = false;
+    for segment in segments {
+        let entries = segment.dynamic(endian, binary)?.unwrap_or_default();
+        dynamic |= entries.iter().any(|entry| entry.d_tag(endian) == elf::DT_NEEDED);
+    }
+    if !dynamic {
+        return Ok(Needs { glibc: None, libraries: Vec::new() });
+    }
+    let sections = header.sections(endian, binary)?;
+    let Some((entries, strings)) = sections.dynamic(endian, binary)? else {
+        return Err(InspectError::NoSections);
+    };
+    let strings = sections.strings(endian, binary, strings)?;
+    let mut libraries = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.d_tag(endian) == elf::DT_NEEDED) {
+        let name = entry.string(endian, strings)?;
+        libraries.push(String::from_utf8_lossy(name).into_owned());
+    }
+    libraries.retain(|library| !EVERYWHERE.contains(&library.as_str()));
+    let mut glibc = None;
+    if let Some((mut needs, strings)) = sections.gnu_verneed(endian, binary)? {
+        let strings = sections.strings(endian, binary, strings)?;
+        while let Some((_, mut versions)) = needs.next()? {
+            while let Some(version) = versions.next()? {
+                glibc = glibc.max(glibc_version(version.name(endian, strings)?));
+            }
+        }
+    }
+    Ok(Needs { glibc, libraries })
+}
+
+/// `GLIBC_2.34`; versions of other libraries, and of glibc's inner parts, say nothing.
+fn glibc_version(name: &[u8]) -> Option<Glibc> {
+    // The mark of relative relocations in packed form, which older loaders do not know.
+    if name == b"GLIBC_ABI_DT_RELR" {
+        return Some(Glibc { major: 2, minor: 36 });
+    }
+    let mut numbers = std::str::from_utf8(name).ok()?.strip_prefix("GLIBC_")?.split('.');
+    Some(Glibc { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
+}
+
+fn loader(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Arm64 => "/lib/ld-linux-aarch64.so.1",
+        Arch::X86_64 => "/lib64/ld-linux-x86-64.so.2",
+    }
+}
+
+/// A download that was cut off still begins like an ELF file; its tables tell.
+fn whole(binary: &[u8]) -> Result<(), InspectError> {
+    let header = Header::parse(binary)?;
+    let endian = header.endian()?;
+    let size = binary.len() as u64;
+    let reach = |end: u64| if end > size { Err(InspectError::CutOff { size, end }) } else { Ok(()) };
+    let table = u64::from(header.e_shnum.get(endian)) * u64::from(header.e_shentsize.get(endian));
+    if header.e_shoff.get(endian) != 0 {
+        reach(header.e_shoff.get(endian).saturating_add(table))?;
+    }
+    for segment in header.program_headers(endian, binary)? {
+        reach(segment.p_offset(endian).saturating_add(segment.p_filesz(endian)))?;
+    }
+    for section in header.section_headers(endian, binary)? {
+        if let Some((offset, length)) = section.file_range(endian) {
+            reach(offset.saturating_add(length))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_numbers_not_texts() {
+        let version = |text: &str| glibc_version(text.as_bytes()).map(|version| version.to_string());
+        assert!(glibc_version(b"GLIBC_2.4") < glibc_version(b"GLIBC_2.34"));
+        assert_eq!(version("GLIBC_2.2.5").as_deref(), Some("2.2"));
+        assert_eq!(version("GLIBC_ABI_DT_RELR").as_deref(), Some("2.36"));
+        for other in ["GLIBC_PRIVATE", "GCC_4.2.0", "GLIBCXX_3.4.30"] {
+            assert_eq!(version(other), None, "{other}");
+        }
+    }
+}

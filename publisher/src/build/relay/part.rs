@@ -1,0 +1,111 @@
+//! Relay's part of a layer: checked, stripped, and described.
+
+use super::{
+    inspect, runtime,
+    source::{self, Relay},
+    strip,
+};
+use crate::{
+    build::layer_zip::{EXTENSION, Entry},
+    failure::{Code, Failure, chain},
+    release::{build_manifest::RelayPart, digest::Digest},
+    ui::Ui,
+};
+
+/// What goes into the layer as `relay/config.yml`.
+const CONFIG: &str = include_str!("../../../relay-config.yml");
+/// Lambda's limit for a function's code and layers together, unpacked.
+const LARGEST_UNPACKED: u64 = 250 * 1024 * 1024;
+/// Lambda's limit for a zip that comes with the request.
+const LARGEST_DIRECT: u64 = 50 * 1024 * 1024;
+
+/// A checked binary.
+pub struct Part {
+    /// What is said of it in `build.json`.
+    pub about: RelayPart,
+    binary: Vec<u8>,
+}
+
+impl Part {
+    /// Checks the binary, and takes its debug sections off unless they are to stay.
+    pub fn make(relay: Relay, keep_debug: bool, ui: &Ui) -> Result<Self, Failure> {
+        let needs =
+            inspect::inspect(&relay.binary, relay.arch).map_err(|error| source::refused(&relay, &error))?;
+        let runtimes = runtime::compatible(needs.glibc);
+        if let (true, Some(glibc)) = (runtimes.is_empty(), needs.glibc) {
+            let text = format!(
+                "{} needs glibc {glibc}; the newest on Lambda is {} (Amazon Linux 2023)",
+                relay.origin,
+                runtime::NEWEST
+            );
+            return Err(Failure::message(Code::Failed, text)
+                .hint("take one of Sentry's releases, or build Relay on an older system"));
+        }
+        if !needs.libraries.is_empty() {
+            let list = needs.libraries.join(", ");
+            ui.warning(format_args!(
+                "{} needs {list}, which not every runtime has; without it the extension's own relay takes over",
+                relay.origin
+            ));
+        }
+        let source_sha256 = Digest::of(&relay.binary).to_string();
+        let smaller = if keep_debug { None } else { stripped(&relay.binary, &relay.origin, ui) };
+        let sha256 = smaller.as_ref().map_or_else(|| source_sha256.clone(), |it| Digest::of(it).to_string());
+        let binary = smaller.unwrap_or(relay.binary);
+        // Known now, rather than after the extension has been compiled for minutes.
+        refuse_too_large(binary.len() as u64)?;
+        let about = RelayPart {
+            version: relay.version,
+            sha256,
+            size: binary.len() as u64,
+            source_sha256,
+            glibc: needs.glibc.map(|glibc| glibc.to_string()),
+            runtimes: runtimes.into_iter().map(str::to_owned).collect(),
+        };
+        Ok(Self { about, binary })
+    }
+
+    /// All that the layer holds, beside the extension.
+    pub fn entries<'a>(&'a self, extension: &'a [u8]) -> Result<[Entry<'a>; 3], Failure> {
+        let entries = [
+            Entry { name: EXTENSION, mode: 0o755, content: extension },
+            Entry { name: "relay/relay", mode: 0o755, content: &self.binary },
+            Entry { name: "relay/config.yml", mode: 0o644, content: CONFIG.as_bytes() },
+        ];
+        refuse_too_large(entries.iter().map(|entry| entry.content.len() as u64).sum())?;
+        Ok(entries)
+    }
+}
+
+/// Says so where a zip cannot be sent with the request.
+pub fn warn_of_size(file: &str, size: u64, ui: &Ui) {
+    if size > LARGEST_DIRECT {
+        ui.warning(format_args!(
+            "{file} has {size} bytes; above {LARGEST_DIRECT} Lambda takes a layer only through S3"
+        ));
+    }
+}
+
+fn refuse_too_large(size: u64) -> Result<(), Failure> {
+    if size <= LARGEST_UNPACKED {
+        return Ok(());
+    }
+    let text = format!("the layer would have {size} bytes unpacked; Lambda takes {LARGEST_UNPACKED}");
+    Err(Failure::message(Code::Failed, text).hint("nothing was written; take a smaller Relay"))
+}
+
+/// The smaller binary, if there is one.
+fn stripped(binary: &[u8], origin: &str, ui: &Ui) -> Option<Vec<u8>> {
+    match strip::strip(binary) {
+        Ok(None) => None,
+        Ok(Some(smaller)) => {
+            let (left, all) = (smaller.len(), binary.len());
+            ui.status("Stripped", format_args!("{origin}: {left} of {all} bytes are left"));
+            Some(smaller)
+        }
+        Err(error) => {
+            ui.warning(format_args!("the debug sections of {origin} stay in: {}", chain(&error)));
+            None
+        }
+    }
+}

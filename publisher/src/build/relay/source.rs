@@ -1,0 +1,175 @@
+//! What `--relay` names: a file, a folder like one of Sentry's releases, or a version.
+
+use super::{
+    inspect::InspectError,
+    store::{Store, StoreError},
+};
+use crate::{
+    arch::Arch,
+    build::elf::{self, ElfError},
+    failure::{Code, Failure},
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// The name of an architecture's binary in a release of Relay.
+pub fn file_name(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Arm64 => "relay-Linux-aarch64",
+        Arch::X86_64 => "relay-Linux-x86_64",
+    }
+}
+
+/// A version, fit to be part of a URL and of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(String);
+
+impl Version {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Not a version.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a version such as 26.9.0")]
+pub struct BadVersion(String);
+
+impl FromStr for Version {
+    type Err = BadVersion;
+
+    fn from_str(text: &str) -> Result<Self, BadVersion> {
+        let fits = text.starts_with(|first: char| first.is_ascii_digit())
+            && text.contains('.')
+            && !text.contains("..")
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte));
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadVersion(text.to_owned())) }
+    }
+}
+
+/// A binary to pack.
+#[derive(Debug)]
+pub struct Relay {
+    /// For which architecture.
+    pub arch: Arch,
+    /// `26.9.0`, or `local`.
+    pub version: String,
+    /// The file, to name it.
+    pub origin: String,
+    /// Its bytes.
+    pub binary: Vec<u8>,
+}
+
+/// `--relay` names nothing that could be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Neither of both.
+    #[error("--relay {0}: there is no such file or folder, and it is not a version such as 26.9.0")]
+    Neither(String),
+    /// One file, two architectures.
+    #[error("--relay {} is one file; --arch asks for two architectures", .0.display())]
+    OneFile(PathBuf),
+    /// Not readable, or one of the two is not there.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not for Lambda.
+    #[error("{} cannot go into a layer", path.display())]
+    Machine {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: ElfError,
+    },
+    /// A version that is not there.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Store(error) => error.into(),
+            SourceError::Neither(_) | SourceError::OneFile(_) => {
+                Self::message(Code::Usage, error.to_string()).hint(format!(
+                    "give a file (and its --arch), a folder with {} and {}, or a version",
+                    file_name(Arch::Arm64),
+                    file_name(Arch::X86_64)
+                ))
+            }
+            other => Self::new(other),
+        }
+    }
+}
+
+/// Reads or downloads what is named. `asked` are the architectures that the user named, `archs` those to build.
+pub fn load(
+    text: &str,
+    asked: &[Arch],
+    archs: &[Arch],
+    store: &Store<'_>,
+) -> Result<Vec<Relay>, SourceError> {
+    let path = Path::new(text);
+    if path.is_dir() {
+        return archs.iter().map(|&arch| local(arch, &path.join(file_name(arch)))).collect();
+    }
+    if path.exists() {
+        if asked.len() > 1 {
+            return Err(SourceError::OneFile(path.to_owned()));
+        }
+        let binary = read(path)?;
+        let damaged = |source| SourceError::Machine { path: path.to_owned(), source };
+        let arch = match asked.first() {
+            Some(&arch) => arch,
+            None => elf::arch_of(&binary).map_err(damaged)?,
+        };
+        return Ok(vec![Relay { arch, version: "local".to_owned(), origin: text.to_owned(), binary }]);
+    }
+    let version: Version = text.parse().map_err(|_| SourceError::Neither(text.to_owned()))?;
+    let binaries = store.pinned(version.as_str(), archs)?;
+    let relay = |(arch, binary)| Relay {
+        arch,
+        version: version.as_str().to_owned(),
+        origin: format!("Relay {}", version.as_str()),
+        binary,
+    };
+    Ok(binaries.into_iter().map(relay).collect())
+}
+
+fn local(arch: Arch, path: &Path) -> Result<Relay, SourceError> {
+    let binary = read(path)?;
+    Ok(Relay { arch, version: "local".to_owned(), origin: path.display().to_string(), binary })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
+    fs::read(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })
+}
+
+/// Why a binary is not packed, naming it.
+pub fn refused(relay: &Relay, error: &InspectError) -> Failure {
+    let text = format!("{} cannot be packed for {}: {error}", relay.origin, relay.arch);
+    Failure::message(Code::Failed, text).hint("nothing was written; Lambda needs a Linux build of Relay")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_cannot_lead_elsewhere() {
+        for good in ["26.9.0", "26.9.0-rc.1"] {
+            assert!(good.parse::<Version>().is_ok(), "{good}");
+        }
+        for bad in ["", "latest", "26", "../26.9.0", "26.9.0/../..", "26..9", "26.9.0?x", "relay"] {
+            assert!(bad.parse::<Version>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `publisher build --relay PATH`: what is in the zips, what is said of them, and that plain ones stay as they were.
+
+use crate::build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use zip::ZipArchive;
+
+/// A committed workspace in which both architectures "build".
+pub fn pretended() -> Workspace {
+    let workspace = Workspace::bare();
+    workspace.commit("first");
+    fs::create_dir(workspace.path().join("publisher")).unwrap();
+    workspace.deliver(ARM64.0, &static_elf(ARM64.1, 0));
+    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
+    workspace
+}
+
+/// A folder with both binaries, as Sentry's releases name them.
+fn release(workspace: &Workspace) -> PathBuf {
+    let folder = workspace.path().join("release");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("relay-Linux-aarch64"), static_elf(ARM64.1, 7)).unwrap();
+    fs::write(folder.join("relay-Linux-x86_64"), static_elf(X86_64.1, 7)).unwrap();
+    folder
+}
+
+/// Runs a build that has to succeed; returns what it said.
+#[track_caller]
+pub fn build(workspace: &Workspace, arguments: &[&str]) -> String {
+    let output = workspace.pretending().arg("build").args(arguments).output().unwrap();
+    assert_code(&output, 0);
+    stderr(&output)
+}
+
+pub fn manifest(workspace: &Workspace) -> Value {
+    serde_json::from_slice(&fs::read(workspace.path().join("dist/build.json")).unwrap()).unwrap()
+}
+
+fn files(workspace: &Workspace) -> Vec<String> {
+    let artifacts = manifest(workspace)["artifacts"].as_array().unwrap().clone();
+    artifacts.iter().map(|artifact| artifact["file"].as_str().unwrap().to_owned()).collect()
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+/// A zip's entries: name, mode, content.
+pub fn entries(zip: &Path) -> Vec<(String, u32, Vec<u8>)> {
+    let mut zip = ZipArchive::new(File::open(zip).unwrap()).unwrap();
+    let count = zip.len();
+    let entry = |index| {
+        let mut entry = zip.by_index(index).unwrap();
+        assert_eq!(entry.last_modified().unwrap().to_string(), "1980-01-01 00:00:00");
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        (entry.name().unwrap().to_string(), entry.unix_mode().unwrap(), content)
+    };
+    (0..count).map(entry).collect()
+}
+
+const ALL: [&str; 4] = [
+    "sentry-lambda-extension-arm64.zip",
+    "sentry-lambda-extension-relay-arm64.zip",
+    "sentry-lambda-extension-x86_64.zip",
+    "sentry-lambda-extension-relay-x86_64.zip",
+];
+
+#[test]
+fn a_folder_gives_both_layers_beside_the_plain_ones() {
+    let workspace = pretended();
+    build(&workspace, &[]);
+    let plain = fs::read(workspace.path().join("dist").join(ALL[0])).unwrap();
+    build(&workspace, &["--relay", release(&workspace).to_str().unwrap()]);
+    let dist = workspace.path().join("dist");
+    assert_eq!(files(&workspace), ALL);
+    assert_eq!(fs::read(dist.join(ALL[0])).unwrap(), plain, "the plain zip is what it was");
+    assert_code(
+        &Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(&dist).output().unwrap(),
+        0,
+    );
+
+    for (index, machine) in [(1, ARM64.1), (3, X86_64.1)] {
+        let relay = static_elf(machine, 7);
+        let entries = entries(&dist.join(ALL[index]));
+        let list: Vec<_> = entries.iter().map(|(name, mode, _)| (name.as_str(), *mode)).collect();
+        assert_eq!(
+            list,
+            [
+                ("extensions/sentry-lambda-extension", 0o100_755),
+                ("relay/relay", 0o100_755),
+                ("relay/config.yml", 0o100_644)
+            ]
+        );
+        assert_eq!(entries[0].2, static_elf(machine, 0));
+        assert_eq!(entries[1].2, relay);
+        let config = String::from_utf8(entries[2].2.clone()).unwrap();
+        for line in ["mode: proxy", "max_concurrent_requests: 1", "outage_grace_period: 3600"] {
+            assert!(config.contains(line), "no {line:?} in\n{config}");
+        }
+
+        let artifact = &manifest(&workspace)["artifacts"][index];
+        assert_eq!(artifact["relay"]["version"], "local");
+        assert_eq!(artifact["relay"]["sha256"], sha256(&relay));
+        assert_eq!(artifact["relay"]["glibc"], Value::Null);
+        assert_eq!(artifact["relay"]["runtimes"].as_array().unwrap().len(), 21);
+        assert_eq!(artifact["binary_sha256"], sha256(&static_elf(machine, 0)));
+    }
+    assert!(manifest(&workspace)["artifacts"][0].get("relay").is_none());
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let (one, two) = (pretended(), pretended());
+    for workspace in [&one, &two] {
+        build(workspace, &["--relay", release(workspace).to_str().unwrap()]);
+    }
+    for name in ALL {
+        let read = |workspace: &Workspace| fs::read(workspace.path().join("dist").join(name)).unwrap();
+        assert_eq!(read(&one), read(&two), "{name}");
+    }
+}
+
+#[test]
+fn a_file_is_for_the_architecture_that_it_says() {
+    let workspace = pretended();
+    let file = release(&workspace).join("relay-Linux-aarch64");
+    build(&workspace, &["--relay", file.to_str().unwrap()]);
+    assert_eq!(files(&workspace), [ALL[0], ALL[1], ALL[2]]);
+
+    let mut command = workspace.pretending();
+    let both = ["build", "--arch", "arm64", "--arch", "x86_64", "--relay", file.to_str().unwrap()];
+    let output = command.args(both).output().unwrap();
+    assert_code(&output, 2);
+    assert!(stderr(&output).contains("--arch asks for two"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_build_without_relay_keeps_the_layers_of_the_same_build_and_no_others() {
+    let workspace = pretended();
+    build(&workspace, &["--relay", release(&workspace).to_str().unwrap()]);
+    let said = build(&workspace, &[]);
+    assert!(said.contains("Keeping sentry-lambda-extension-relay-arm64.zip"), "{said}");
+    assert_eq!(files(&workspace), ALL);
+    // The same commit with another extension is no release of one piece.
+    workspace.deliver(ARM64.0, &static_elf(ARM64.1, 1));
+    let said = build(&workspace, &[]);
+    assert!(said.contains("Removed sentry-lambda-extension-relay-arm64.zip"), "{said}");
+    assert_eq!(files(&workspace), [ALL[0], ALL[2], ALL[3]]);
+    workspace.commit("second");
+    build(&workspace, &[]);
+    assert_eq!(files(&workspace), [ALL[0], ALL[2]]);
+    assert!(!workspace.path().join("dist").join(ALL[3]).exists());
+}
+
+#[test]
+fn what_is_neither_a_path_nor_a_version_is_named_before_anything_is_compiled() {
+    let workspace = pretended();
+    for (relay, code, words) in [
+        ("no-such-file", 2, "no such file or folder"),
+        ("latest", 2, "not a version"),
+        ("extension", 1, "relay-Linux-aarch64"),
+        ("Cargo.toml", 1, "not an ELF file"),
+    ] {
+        let output = workspace.pretending().args(["build", "--relay", relay]).output().unwrap();
+        assert_code(&output, code);
+        let said = stderr(&output);
+        assert!(said.contains(words), "{said}");
+        assert!(!said.contains("Building"), "{said}");
+    }
+    assert!(!workspace.path().join("dist/build.json").exists());
+}
+
+#[test]
+fn publish_takes_the_plain_zips() {
+    let workspace = pretended();
+    build(&workspace, &["--relay", release(&workspace).to_str().unwrap()]);
+    // Without an account it comes as far as asking for one: the bundle was read and is sound.
+    let mut command = workspace.publisher();
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", workspace.path());
+    let output = command.args(["publish", "--regions", "eu-central-1"]).output().unwrap();
+    let said = stderr(&output);
+    assert!(said.contains("credentials") && !said.contains("build.json"), "{said}");
+}

@@ -1,0 +1,156 @@
+//! A release registry with Relay's binaries, on loopback: each answer is bytes that the test makes.
+
+use super::http::Message;
+use serde_json::json;
+use std::{
+    io::Write,
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// One request as it came in.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// How many came before it for this path.
+    pub nth: usize,
+    pub path: String,
+    pub range: Option<String>,
+    pub if_range: Option<String>,
+}
+
+impl Request {
+    /// Where the wanted range starts.
+    pub fn start(&self) -> usize {
+        let range = self.range.as_deref().unwrap_or("bytes=0-");
+        range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap()
+    }
+}
+
+type Handler = Box<dyn Fn(&Request) -> Vec<u8> + Send + Sync>;
+
+/// The server; ends when dropped.
+pub struct Registry {
+    url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+    handler: Arc<Mutex<Handler>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Registry {
+    /// Lists version 26.9.0 with both binaries at `/files/NAME`; `file` answers for these.
+    pub fn new(file: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::<Mutex<Vec<Request>>>::default();
+        let handler = Arc::new(Mutex::new(Box::new(file) as Handler));
+        let stop = Arc::<AtomicBool>::default();
+        let thread = thread::spawn({
+            let (url, requests, handler, stop) =
+                (url.clone(), Arc::clone(&requests), Arc::clone(&handler), Arc::clone(&stop));
+            move || {
+                for stream in listener.incoming() {
+                    if stop.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    serve(stream.unwrap(), &url, &requests, &handler.lock().unwrap());
+                }
+            }
+        });
+        Self { url, requests, handler, stop, thread: Some(thread) }
+    }
+
+    /// Both files as they are, without ranges.
+    pub fn of(arm64: Vec<u8>, x86_64: Vec<u8>) -> Self {
+        Self::new(move |request| whole(if request.path.ends_with("aarch64") { &arm64 } else { &x86_64 }))
+    }
+
+    /// From now on the files are answered otherwise.
+    pub fn change(&self, file: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) {
+        *self.handler.lock().unwrap() = Box::new(file);
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// All requests for paths with this in them.
+    pub fn requests(&self, path: &str) -> Vec<Request> {
+        self.requests.lock().unwrap().iter().filter(|request| request.path.contains(path)).cloned().collect()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(self.url.trim_start_matches("http://")));
+        let _ = self.thread.take().unwrap().join();
+    }
+}
+
+fn serve(mut stream: TcpStream, url: &str, requests: &Mutex<Vec<Request>>, file: &Handler) {
+    let Ok(message) = Message::read(&mut stream, false) else { return };
+    let path = message.head.split(' ').nth(1).unwrap().to_owned();
+    let mut requests = requests.lock().unwrap();
+    let request = Request {
+        nth: requests.iter().filter(|request| request.path == path).count(),
+        range: message.header("range").map(str::to_owned),
+        if_range: message.header("if-range").map(str::to_owned),
+        path,
+    };
+    requests.push(request.clone());
+    drop(requests);
+    let answer = match request.path.as_str() {
+        "/apps/relay/26.9.0" => answer("200 OK", "", release(url).to_string().as_bytes()),
+        path if path.starts_with("/files/") => file(&request),
+        _ => answer("404 Not Found", "", b"{}"),
+    };
+    // A client that has seen enough hangs up.
+    let _ = stream.write_all(&answer);
+}
+
+fn release(url: &str) -> serde_json::Value {
+    let file = |name: &str| json!({ "url": format!("{url}/files/{name}") });
+    json!({
+        "name": "Relay",
+        "canonical": "app:relay",
+        "version": "26.9.0",
+        "file_urls": { "relay-Linux-x86_64": format!("{url}/files/relay-Linux-x86_64") },
+        "files": {
+            "relay-Linux-aarch64": file("relay-Linux-aarch64"),
+            "relay-Linux-x86_64": file("relay-Linux-x86_64"),
+        }
+    })
+}
+
+/// An answer; `headers` are lines that end with CR LF.
+pub fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+/// The whole file.
+pub fn whole(body: &[u8]) -> Vec<u8> {
+    answer("200 OK", "content-type: application/octet-stream\r\n", body)
+}
+
+/// The rest of the file from where the request wants it, with an entity tag.
+pub fn ranged(request: &Request, body: &[u8], tag: &str) -> Vec<u8> {
+    let start = request.start();
+    if start == 0 || request.if_range.as_deref().is_some_and(|wanted| wanted != tag) {
+        return answer("200 OK", &format!("etag: {tag}\r\n"), body);
+    }
+    let headers =
+        format!("etag: {tag}\r\ncontent-range: bytes {start}-{}/{}\r\n", body.len() - 1, body.len());
+    answer("206 Partial Content", &headers, &body[start..])
+}
+
+/// The same answer, but the connection ends before the last `missing` bytes.
+pub fn cut(answer: &[u8], missing: usize) -> Vec<u8> {
+    answer[..answer.len() - missing].to_vec()
+}
