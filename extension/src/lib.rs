@@ -2,7 +2,8 @@
 //!
 //! What flows where:
 //!
-//! - `main` reads arguments and environment (`cli`, `config`) and wires up the rest;
+//! - `main` reads arguments and environment (`cli`, `config`) and wires up the rest; under another name it is the
+//!   `wrapper`, which points an SDK at the extension and becomes the function's runtime;
 //! - an SDK posts to the `gateway`, which checks who sends what to where, and answers at once;
 //! - the `relay` holds the envelope in a queue bounded in bytes, delivers it, by way of Sentry's own Relay where the
 //!   layer has that, and keeps the books;
@@ -20,6 +21,7 @@ pub mod log;
 pub mod relay;
 pub mod task;
 pub mod wire;
+pub mod wrapper;
 
 /// The version and, where the build knows it, the commit: `0.1.0 (0123456789ab)`.
 pub fn version() -> String {

@@ -5,7 +5,7 @@ use sentry_lambda_extension::config::{Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Life, RuntimeApi};
 use sentry_lambda_extension::relay::{Relay, child};
-use sentry_lambda_extension::{log, task, version};
+use sentry_lambda_extension::{log, task, version, wrapper};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::panic::{self, AssertUnwindSafe};
@@ -22,7 +22,12 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    if let Some(done) = child::become_relay(std::env::args_os().skip(1)) {
+    let mut args = std::env::args_os();
+    if args.next().is_some_and(|program| wrapper::is_called(&program)) {
+        let error = wrapper::become_runtime(args);
+        return complain_as(wrapper::NAME, error.code(), &error.to_string());
+    }
+    if let Some(done) = child::become_relay(args) {
         return done;
     }
     match cli::parse(std::env::args().skip(1)) {
@@ -148,6 +153,10 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn complain(code: u8, text: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "sentry-lambda-extension: {text}");
+    complain_as("sentry-lambda-extension", code, text)
+}
+
+fn complain_as(name: &str, code: u8, text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{name}: {text}");
     ExitCode::from(code)
 }

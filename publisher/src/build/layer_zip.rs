@@ -7,14 +7,53 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 /// Lambda makes them, and each would be one more thing that a host could get wrong.
 pub const EXTENSION: &str = "extensions/sentry-lambda-extension";
 
+/// What Lambda can start the runtime through: a link to the extension, which knows by its name what to do.
+pub const WRAPPER: &str = "sentry-exec-wrapper";
+
 /// A file of the layer.
 pub struct Entry<'a> {
     /// Its path below `/opt`.
     pub name: &'a str,
-    /// Its permissions, for everybody: extensions do not run as the user who unpacked them.
-    pub mode: u32,
-    /// Its bytes.
-    pub content: &'a [u8],
+    /// What is there.
+    pub kind: Kind<'a>,
+}
+
+/// What an entry is.
+pub enum Kind<'a> {
+    /// A file.
+    File {
+        /// Its permissions, for everybody: extensions do not run as the user who unpacked them.
+        mode: u32,
+        /// Its bytes.
+        content: &'a [u8],
+    },
+    /// A symbolic link to this path, as seen from its own folder.
+    Link(&'a str),
+}
+
+impl<'a> Entry<'a> {
+    /// A file.
+    pub fn file(name: &'a str, mode: u32, content: &'a [u8]) -> Self {
+        Self { name, kind: Kind::File { mode, content } }
+    }
+
+    /// The extension itself.
+    pub fn extension(binary: &'a [u8]) -> Self {
+        Self::file(EXTENSION, 0o755, binary)
+    }
+
+    /// The wrapper.
+    pub fn wrapper() -> Self {
+        Self { name: WRAPPER, kind: Kind::Link(EXTENSION) }
+    }
+
+    /// What it takes unpacked.
+    pub fn size(&self) -> u64 {
+        match self.kind {
+            Kind::File { content, .. } => content.len() as u64,
+            Kind::Link(target) => target.len() as u64,
+        }
+    }
 }
 
 /// Why there is no zip.
@@ -31,9 +70,9 @@ pub enum ZipError {
     SourceDateEpoch(String),
 }
 
-/// Packs the extension's binary and nothing else.
+/// Packs the extension's binary with its second name, and nothing else.
 pub fn assemble(binary: &[u8], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
-    assemble_all(&[Entry { name: EXTENSION, mode: 0o755, content: binary }], mtime)
+    assemble_all(&[Entry::extension(binary), Entry::wrapper()], mtime)
 }
 
 /// Packs files in the order given. All entries bear the time `mtime`.
@@ -44,8 +83,13 @@ pub fn assemble_all(entries: &[Entry<'_>], mtime: DateTime) -> Result<Vec<u8>, Z
         .last_modified_time(mtime);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for entry in entries {
-        zip.start_file(entry.name, options.unix_permissions(entry.mode))?;
-        zip.write_all(entry.content)?;
+        match entry.kind {
+            Kind::File { mode, content } => {
+                zip.start_file(entry.name, options.unix_permissions(mode))?;
+                zip.write_all(content)?;
+            }
+            Kind::Link(target) => zip.add_symlink(entry.name, target, options.unix_permissions(0o777))?,
+        }
     }
     Ok(zip.finish()?.into_inner())
 }
@@ -81,9 +125,9 @@ mod tests {
     }
 
     #[test]
-    fn holds_one_executable_entry_and_nothing_else() {
+    fn holds_one_executable_a_link_to_it_and_nothing_else() {
         let mut zip = zip::ZipArchive::new(Cursor::new(default_zip())).unwrap();
-        assert_eq!(zip.len(), 1);
+        assert_eq!(zip.len(), 2);
         let mut entry = zip.by_index(0).unwrap();
         assert_eq!(entry.name().unwrap(), EXTENSION);
         assert_eq!(entry.unix_mode(), Some(0o100_755));
@@ -92,6 +136,14 @@ mod tests {
         let mut content = String::new();
         entry.read_to_string(&mut content).unwrap();
         assert_eq!(content, "binary");
+        drop(entry);
+        let mut link = zip.by_index(1).unwrap();
+        assert_eq!(link.name().unwrap(), "sentry-exec-wrapper");
+        assert_eq!(link.unix_mode(), Some(0o120_777));
+        assert_eq!(link.last_modified().unwrap().to_string(), "1980-01-01 00:00:00");
+        let mut target = String::new();
+        link.read_to_string(&mut target).unwrap();
+        assert_eq!(target, "extensions/sentry-lambda-extension");
     }
 
     #[test]

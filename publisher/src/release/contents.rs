@@ -1,9 +1,12 @@
 //! What is inside a layer zip: whether Lambda would take it, and start what is in it.
 
-use crate::arch::Arch;
+use crate::{
+    arch::Arch,
+    build::layer_zip::{EXTENSION, WRAPPER},
+};
 use object::{LittleEndian, elf};
 use std::io::{Cursor, Read};
-use zip::ZipArchive;
+use zip::{ZipArchive, read::ZipFile};
 
 /// Where Lambda looks for extensions.
 const FOLDER: &str = "extensions/";
@@ -30,6 +33,9 @@ pub enum ContentsError {
     /// Nothing for Lambda to start.
     #[error("it has no file in extensions/, so Lambda would start nothing")]
     NoExtension,
+    /// Functions that start their runtime through it would not start.
+    #[error("`{WRAPPER}` in it has to be a link to `{EXTENSION}`, but {0}")]
+    Wrapper(String),
     /// Lambda could not start it.
     #[error("`{entry}` in it is not executable (mode {mode:o})")]
     Mode {
@@ -55,10 +61,15 @@ pub fn check(zip: &[u8], arch: Arch) -> Result<(), ContentsError> {
     let mut archive = ZipArchive::new(Cursor::new(zip))?;
     let mut unpacked = 0_u64;
     let mut extensions = 0;
+    let mut wrapper = Err("there is none".to_owned());
     for index in 0..archive.len() {
         let mut file = archive.by_index(index)?;
         unpacked = unpacked.saturating_add(file.size());
         let entry = file.name()?.into_owned();
+        if entry == WRAPPER {
+            wrapper = link(&mut file).map_err(|source| ContentsError::Read { entry, source })?;
+            continue;
+        }
         if !entry.starts_with(FOLDER) || file.is_dir() {
             continue;
         }
@@ -79,7 +90,23 @@ pub fn check(zip: &[u8], arch: Arch) -> Result<(), ContentsError> {
     if unpacked > LARGEST {
         return Err(ContentsError::TooLarge(unpacked));
     }
-    if extensions == 0 { Err(ContentsError::NoExtension) } else { Ok(()) }
+    if extensions == 0 {
+        return Err(ContentsError::NoExtension);
+    }
+    wrapper.map_err(ContentsError::Wrapper)
+}
+
+/// Whether an entry is a link to the extension, or what is wrong with it.
+fn link(file: &mut ZipFile<'_, impl Read>) -> std::io::Result<Result<(), String>> {
+    if !file.is_symlink() {
+        return Ok(Err(format!("it is a file (mode {:o})", file.unix_mode().unwrap_or_default())));
+    }
+    // One byte more than it should have tells a longer one.
+    let mut target = [0; EXTENSION.len() + 1];
+    let length = read_up_to(file, &mut target)?;
+    let target = target.get(..length).unwrap_or_default();
+    let right = target == EXTENSION.as_bytes();
+    Ok(if right { Ok(()) } else { Err(format!("it links to `{}`", String::from_utf8_lossy(target))) })
 }
 
 fn read_up_to(from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -6,7 +6,7 @@ use super::{
     strip,
 };
 use crate::{
-    build::layer_zip::{EXTENSION, Entry},
+    build::layer_zip::Entry,
     failure::{Code, Failure, chain},
     release::{build_manifest::RelayPart, digest::Digest},
     ui::Ui,
@@ -65,14 +65,15 @@ impl Part {
         Ok(Self { about, binary })
     }
 
-    /// All that the layer holds, beside the extension.
-    pub fn entries<'a>(&'a self, extension: &'a [u8]) -> Result<[Entry<'a>; 3], Failure> {
+    /// All that the layer holds.
+    pub fn entries<'a>(&'a self, extension: &'a [u8]) -> Result<[Entry<'a>; 4], Failure> {
         let entries = [
-            Entry { name: EXTENSION, mode: 0o755, content: extension },
-            Entry { name: "relay/relay", mode: 0o755, content: &self.binary },
-            Entry { name: "relay/config.yml", mode: 0o644, content: CONFIG.as_bytes() },
+            Entry::extension(extension),
+            Entry::file("relay/relay", 0o755, &self.binary),
+            Entry::file("relay/config.yml", 0o644, CONFIG.as_bytes()),
+            Entry::wrapper(),
         ];
-        refuse_too_large(entries.iter().map(|entry| entry.content.len() as u64).sum())?;
+        refuse_too_large(entries.iter().map(Entry::size).sum())?;
         Ok(entries)
     }
 }

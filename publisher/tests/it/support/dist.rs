@@ -162,6 +162,7 @@ fn zip(binary: &[u8], mode: u32) -> Vec<u8> {
     let options = SimpleFileOptions::default().unix_permissions(mode).compression_method(method);
     zip.start_file("extensions/sentry-lambda-extension", options).unwrap();
     zip.write_all(binary).unwrap();
+    zip.add_symlink("sentry-exec-wrapper", "extensions/sentry-lambda-extension", options).unwrap();
     zip.finish().unwrap().into_inner()
 }
 

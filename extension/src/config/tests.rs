@@ -1,0 +1,83 @@
+use super::*;
+
+fn read(vars: &[(&str, &str)]) -> (Config, Vec<String>) {
+    Config::read(
+        |name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
+        Overrides::default(),
+    )
+}
+
+const DSN: &str = "https://a94ae32be2584e0bbd7a4cbb95971fee@o1.ingest.sentry.io/42";
+
+#[test]
+fn nothing_set() {
+    let (config, warnings) = read(&[]);
+    assert!(warnings.is_empty());
+    assert_eq!(config.upstream, None);
+    assert_eq!(config.listen.len(), 4);
+    assert_eq!(config.buffer, 64 * MIB);
+    assert_eq!(config.max_body, 20 * MIB);
+    assert_eq!(config.timeout, Duration::from_secs(2));
+}
+
+#[test]
+fn the_buffer_follows_the_functions_memory() {
+    let (config, _) = read(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")]);
+    assert_eq!((config.buffer, config.max_body), (8 * MIB, 8 * MIB));
+    let (config, _) = read(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "10240")]);
+    assert_eq!((config.buffer, config.max_body), (640 * MIB, 20 * MIB));
+}
+
+#[test]
+fn upstreams_in_their_order() {
+    let real = ("SENTRY_DSN", DSN);
+    let (config, _) = read(&[real]);
+    assert_eq!(config.upstream.unwrap().host(), "o1.ingest.sentry.io");
+    let own = ("SENTRY_EXTENSION_DSN", "https://k@sentry.example.com/1");
+    let (config, _) = read(&[real, own]);
+    assert_eq!(config.upstream.unwrap().host(), "sentry.example.com");
+    let explicit = ("SENTRY_EXTENSION_UPSTREAM", "http://relay.example.com:3000");
+    let (config, _) = read(&[real, own, explicit]);
+    assert_eq!(config.upstream.unwrap().host(), "relay.example.com");
+    assert!(config.allowed_hosts.contains("sentry.example.com"));
+}
+
+#[test]
+fn an_upstream_that_is_ourselves_is_named_as_the_mistake_it_is() {
+    let local = ("SENTRY_DSN", "http://a94ae32be2584e0bbd7a4cbb95971fee@localhost:9000/42");
+    let (config, warnings) = read(&[local]);
+    assert_eq!(config.upstream, None);
+    assert!(config.upstream_mistake.unwrap().contains("SENTRY_EXTENSION_DSN"));
+    assert_eq!(warnings.len(), 1);
+    let (config, warnings) = read(&[local, ("SENTRY_EXTENSION_DSN", DSN)]);
+    assert_eq!(config.upstream.unwrap().host(), "o1.ingest.sentry.io");
+    assert!(warnings.is_empty());
+    assert!(!config.allowed_hosts.contains("localhost"));
+}
+
+#[test]
+fn bad_settings_fall_back_with_a_warning_that_holds_no_secret() {
+    let (config, warnings) = read(&[
+        ("SENTRY_DSN", "a94ae32be2584e0bbd7a4cbb95971fee"),
+        ("SENTRY_EXTENSION_BUFFER", "lots"),
+        ("SENTRY_EXTENSION_TIMEOUT", "soon"),
+        ("SENTRY_EXTENSION_LOG", "loud"),
+        ("SENTRY_EXTENSION_FLUSH", "never"),
+        ("SENTRY_EXTENSION_RELAY", "sometimes"),
+        ("SENTRY_EXTENSION_PORTS", "9001,nine,0"),
+        ("SENTRY_EXTENSION_ALLOWED_HOSTS", "*"),
+    ]);
+    let (default, _) = read(&[]);
+    assert_eq!(config, default);
+    assert_eq!(warnings.len(), 10);
+    assert!(warnings.iter().all(|w| !w.contains("a94ae32b")), "{warnings:?}");
+}
+
+#[test]
+fn ports_on_request() {
+    let (config, _) = read(&[("SENTRY_EXTENSION_PORTS", "3000, 9000,3000")]);
+    let ports: Vec<u16> = config.listen.iter().map(SocketAddr::port).collect();
+    assert_eq!(ports, [3000, 9000, 3000, 9000]);
+    assert!(config.is_loop(&Upstream::parse("http://[::1]:3000").unwrap()));
+    assert!(!config.is_loop(&Upstream::parse("http://127.0.0.1:5333").unwrap()));
+}

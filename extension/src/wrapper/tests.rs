@@ -1,0 +1,97 @@
+use super::*;
+use std::os::unix::ffi::OsStringExt as _;
+
+const KEY: &str = "a94ae32be2584e0bbd7a4cbb95971fee";
+
+fn pointed(dsn: &str, ports: &[u16]) -> Result<String, Left> {
+    local(&dsn.replace("KEY", KEY), ports).map(|dsn| dsn.replace(KEY, "KEY"))
+}
+
+#[test]
+fn every_form_of_a_dsn() {
+    for (dsn, told) in [
+        ("https://KEY@o1.ingest.sentry.io/42", "http://KEY@127.0.0.1:5333/42"),
+        ("https://KEY@o1.ingest.de.sentry.io/42", "http://KEY@127.0.0.1:5333/42"),
+        ("https://KEY@o1.ingest.us.sentry.io:443/42/", "http://KEY@127.0.0.1:5333/42"),
+        (" https://KEY:secret@sentry.example.com:8443/a/b/42 ", "http://KEY:secret@127.0.0.1:5333/42"),
+        ("https://KEY.no-cache@sentry.io/42", "http://KEY.no-cache@127.0.0.1:5333/42"),
+        ("http://KEY:@[2001:db8::1]:9000/42", "http://KEY:@127.0.0.1:5333/42"),
+        ("https://KEY@sentry.io/42?x=https://a@b/1", "http://KEY@127.0.0.1:5333/42"),
+        ("http://KEY@localhost:3000/42", "http://KEY@127.0.0.1:5333/42"),
+    ] {
+        assert_eq!(pointed(dsn, &[9000, 5333]), Ok(told.to_owned()), "{dsn}");
+    }
+}
+
+#[test]
+fn what_is_left_alone() {
+    for (dsn, why) in [
+        ("https://KEY@sentry.io:nine/42", Left::Invalid(InvalidUrl::Port)),
+        ("https://KEY@sentry.io:0/42", Left::Invalid(InvalidUrl::Port)),
+        ("ftp://KEY@sentry.io/42", Left::Invalid(InvalidUrl::Scheme)),
+        ("KEY", Left::Invalid(InvalidUrl::Malformed)),
+        ("https://public@sentry.io/42", Left::Key),
+        ("https://sentry.io/42", Left::Key),
+        ("https://KEY@sentry.io/", Left::Project),
+        ("https://KEY@sentry.io/my-project", Left::Project),
+        ("http://KEY@localhost:9000/42", Left::Local),
+        ("http://KEY@127.0.0.1:5333/42", Left::Local),
+        ("http://KEY@[::1]:9000/42", Left::Local),
+    ] {
+        assert_eq!(pointed(dsn, &[9000, 5333]), Err(why), "{dsn}");
+    }
+}
+
+#[test]
+fn the_port_is_one_that_the_extension_has() {
+    for (ports, port) in [(&[9000, 5333][..], 5333), (&[3000, 9000], 3000), (&[4000], 4000)] {
+        let told = format!("http://KEY@127.0.0.1:{port}/42");
+        assert_eq!(pointed("https://KEY@sentry.io/42", ports), Ok(told));
+    }
+}
+
+#[test]
+fn lists_of_exceptions() {
+    for (list, longer) in [
+        ("", "localhost,127.0.0.1"),
+        ("corp.example", "corp.example,localhost,127.0.0.1"),
+        ("corp.example,", "corp.example,localhost,127.0.0.1"),
+        ("a b", "a b,localhost,127.0.0.1"),
+        ("localhost", "localhost,127.0.0.1"),
+        ("127.0.0.1, localhost", "127.0.0.1, localhost"),
+        ("mylocalhost,127.0.0.1", "mylocalhost,127.0.0.1,localhost"),
+        ("*", "*"),
+    ] {
+        assert_eq!(direct(OsStr::new(list)), longer, "{list}");
+    }
+    let odd = OsString::from_vec(b"\xff,a".to_vec());
+    assert_eq!(direct(&odd).into_vec(), b"\xff,a,localhost,127.0.0.1");
+}
+
+#[test]
+fn an_exception_in_one_spelling_is_kept_in_the_other() {
+    for (set, other) in [("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY")] {
+        let var = |name: &str| match name {
+            "SENTRY_DSN" => Some(format!("https://{KEY}@sentry.io/42").into()),
+            name => (name == set).then(|| "corp.example".into()),
+        };
+        let changes = changes(var, &[9000]).unwrap();
+        for name in [set, other] {
+            let value = changes.iter().find(|(changed, _)| *changed == name).map(|(_, value)| value);
+            assert_eq!(value.unwrap(), "corp.example,localhost,127.0.0.1", "{name}");
+        }
+    }
+}
+
+#[test]
+fn only_its_name_makes_it_the_wrapper() {
+    for (program, is) in [
+        ("/opt/sentry-exec-wrapper", true),
+        ("sentry-exec-wrapper", true),
+        ("/opt/extensions/sentry-lambda-extension", false),
+        ("/opt/sentry-exec-wrapper/x", false),
+        ("", false),
+    ] {
+        assert_eq!(is_called(OsStr::new(program)), is, "{program}");
+    }
+}
