@@ -37,7 +37,9 @@ pub fn become_runtime(mut args: impl Iterator<Item = OsString>) -> WrapperError 
     match changes(|name| std::env::var_os(name), &config::ports(text)) {
         Ok(changes) => drop(runtime.envs(changes)),
         Err(Left::Local) => {}
-        Err(why) => log::warn("SENTRY_DSN is left as it is: the SDK sends without the extension", &[("why", &why)]),
+        Err(why) => {
+            log::warn("SENTRY_DSN is left as it is: the SDK sends without the extension", &[("why", &why)])
+        }
     }
     // Std's `exec` also gives the runtime the SIGPIPE back that std has taken from this process.
     let error = runtime.exec();
@@ -73,7 +75,10 @@ impl fmt::Display for WrapperError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoProgram => {
-                write!(f, "nothing to start: call it as `{NAME} PROGRAM [ARGUMENT]...`, as Lambda does with AWS_LAMBDA_EXEC_WRAPPER")
+                write!(
+                    f,
+                    "nothing to start: call it as `{NAME} PROGRAM [ARGUMENT]...`, as Lambda does with AWS_LAMBDA_EXEC_WRAPPER"
+                )
             }
             Self::Exec { program, error } => write!(f, "cannot start {}: {error}", program.display()),
         }

@@ -18,3 +18,4 @@ mod lifecycle_odd;
 mod recorded;
 mod relay;
 mod support;
+mod wrapper;

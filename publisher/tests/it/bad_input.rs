@@ -133,6 +133,20 @@ fn a_zip_that_lambda_would_not_take() {
     let mode = Dist::new("mode");
     mode.repack("x86_64", &elf("x86_64", b""), 0o644);
     offline().run(&mode, &["publish"]).expect(1).says("not executable (mode 644)");
+    let right = Some("extensions/sentry-lambda-extension");
+    for (name, target, says) in [
+        (
+            "sentry-exec-wrappe",
+            right,
+            "has to be a link to `extensions/sentry-lambda-extension`, but there is none",
+        ),
+        ("sentry-exec-wrapper", Some("extensions/sentry-lambda-extension2"), "but it links to"),
+        ("sentry-exec-wrapper", None, "but it is a file (mode 100755)"),
+    ] {
+        let wrapper = Dist::new("wrapper");
+        wrapper.rewrap("arm64", name, target);
+        offline().run(&wrapper, &["publish"]).expect(1).says(says);
+    }
     let huge = Dist::new("huge");
     let file = fs::File::options().write(true).open(huge.zip("arm64")).unwrap();
     file.set_len(250 * 1024 * 1024 + 1).unwrap();

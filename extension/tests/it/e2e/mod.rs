@@ -4,3 +4,4 @@ mod node;
 mod python;
 mod shutdown;
 mod store;
+mod zero_code;

@@ -42,6 +42,14 @@ impl Case {
         assert_eq!(answer, json!({ "marker": self.marker }), "{}", self.rie.log.text());
     }
 
+    /// Invokes the function; it has to fail with an error that says the marker.
+    pub async fn fails(&mut self, mut event: Value) {
+        event["marker"] = json!(self.marker);
+        let answer = self.rie.invoke(&event).await;
+        let said = answer["errorMessage"].as_str().is_some_and(|text| text.contains(&self.marker));
+        assert!(said, "{answer}:\n{}", self.rie.log.text());
+    }
+
     /// Waits for an item of this type in whose payload the marker stands where the JSON pointer says.
     pub async fn arrives(&self, kind: &str, pointer: &str) -> Arc<Received> {
         let wanted = |one: &Received| {

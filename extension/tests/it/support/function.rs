@@ -20,9 +20,11 @@ impl Function {
             .env("PYTHONDONTWRITEBYTECODE", "1")
     }
 
-    /// Node with the packages of `ci/package.json`; the function brings its runtime client along.
+    /// Node with the packages of `ci/package.json`.
     pub fn node(name: &str) -> Self {
-        Self::new(name, &["/mnt/bin/node", "/mnt/task/bootstrap.mjs"])
+        Self::new(name, &["/mnt/bin/node", "/mnt/runtime/bootstrap.mjs"])
+            .env("_HANDLER", "index.handler")
+            .mount(tools::function("node-runtime"), "runtime")
             .mount(tools::program("node"), "bin/node")
             .mount(tools::node_modules(), "node_modules")
     }
@@ -51,6 +53,13 @@ impl Function {
         self.env("SENTRY_DSN", sentry.dsn(key, project))
             .env("SENTRY_EXTENSION_CA_BUNDLE", "/mnt/ca.pem")
             .mount(sentry.ca_file().to_owned(), "ca.pem")
+    }
+
+    /// Starts the runtime through the layer's wrapper, as Lambda does where this variable is set; RIE does not look at it.
+    pub fn wrapped(mut self) -> Self {
+        let wrapper = "/opt/sentry-exec-wrapper";
+        self.command.insert(0, wrapper.to_owned());
+        self.env("AWS_LAMBDA_EXEC_WRAPPER", wrapper)
     }
 
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -138,7 +138,7 @@ impl Rie {
 }
 
 /// As Lambda unpacks layers: modes and links as in the zip, folders that it does not list open to everyone.
-fn unpack(zip: &Path, folder: &Path) {
+pub fn unpack(zip: &Path, folder: &Path) {
     let script = r#"umask 022; exec "$0" -q "$1" -d "$2""#;
     let mut unzip = std::process::Command::new("sh");
     unzip.args(["-c", script]).arg(tools::program("unzip")).arg(zip).arg(folder);

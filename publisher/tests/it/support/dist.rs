@@ -102,15 +102,23 @@ impl Dist {
 
     /// Puts another binary into a zip, with everything else as if it had been built like this.
     pub fn repack(&self, arch: &str, binary: &[u8], mode: u32) {
-        let zip = zip(binary, mode);
+        self.replace(arch, &zip(binary, mode));
+    }
+
+    /// The same with a zip whose wrapper has this name and links to this, or is a file of its own.
+    pub fn rewrap(&self, arch: &str, name: &str, target: Option<&str>) {
+        self.replace(arch, &layer(&elf(arch, b""), 0o755, (name, target)));
+    }
+
+    fn replace(&self, arch: &str, zip: &[u8]) {
         let before = hex(&fs::read(self.zip(arch)).unwrap());
-        fs::write(self.zip(arch), &zip).unwrap();
+        fs::write(self.zip(arch), zip).unwrap();
         let sums = fs::read_to_string(self.path().join("SHA256SUMS")).unwrap();
-        fs::write(self.path().join("SHA256SUMS"), sums.replace(&before, &hex(&zip))).unwrap();
+        fs::write(self.path().join("SHA256SUMS"), sums.replace(&before, &hex(zip))).unwrap();
         self.edit_build(|build| {
             for artifact in build["artifacts"].as_array_mut().unwrap() {
                 if artifact["arch"] == arch {
-                    artifact["sha256"] = json!(hex(&zip));
+                    artifact["sha256"] = json!(hex(zip));
                     artifact["size"] = json!(zip.len());
                 }
             }
@@ -156,13 +164,20 @@ pub fn other_zip(content: &str) -> Vec<u8> {
 }
 
 fn zip(binary: &[u8], mode: u32) -> Vec<u8> {
+    layer(binary, mode, ("sentry-exec-wrapper", Some("extensions/sentry-lambda-extension")))
+}
+
+fn layer(binary: &[u8], mode: u32, wrapper: (&str, Option<&str>)) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     // Stored: so a test says how large it is.
     let method = zip::CompressionMethod::Stored;
     let options = SimpleFileOptions::default().unix_permissions(mode).compression_method(method);
     zip.start_file("extensions/sentry-lambda-extension", options).unwrap();
     zip.write_all(binary).unwrap();
-    zip.add_symlink("sentry-exec-wrapper", "extensions/sentry-lambda-extension", options).unwrap();
+    match wrapper {
+        (name, Some(target)) => zip.add_symlink(name, target, options).unwrap(),
+        (name, None) => zip.start_file(name, options).unwrap(),
+    }
     zip.finish().unwrap().into_inner()
 }
 

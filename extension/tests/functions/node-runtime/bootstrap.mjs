@@ -1,13 +1,14 @@
 // A runtime client as small as they come: AWS's own (aws-lambda-ric) has to be compiled.
 
 import http from "node:http";
+import path from "node:path";
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 const agent = new http.Agent({ keepAlive: true });
 
-function call(method, path, body) {
+function call(method, route, body) {
   return new Promise((resolve, reject) => {
-    const request = http.request({ host, port, agent, method, path: `/2018-06-01/runtime/${path}` }, (response) => {
+    const request = http.request({ host, port, agent, method, path: `/2018-06-01/runtime/${route}` }, (response) => {
       const chunks = [];
       response.on("data", (chunk) => chunks.push(chunk));
       response.on("end", () => resolve({ headers: response.headers, body: Buffer.concat(chunks).toString() }));
@@ -18,7 +19,9 @@ function call(method, path, body) {
   });
 }
 
-const { handler } = await import("./index.mjs");
+// As AWS's does: a module below the task's folder, or the absolute path that a tracer has put there instead.
+const [, module, name] = /^(.+)\.([^.]+)$/.exec(process.env._HANDLER);
+const { [name]: handler } = await import(path.resolve(process.env.LAMBDA_TASK_ROOT, `${module}.mjs`));
 for (;;) {
   const { headers, body } = await call("GET", "invocation/next");
   const id = headers["lambda-runtime-aws-request-id"];
