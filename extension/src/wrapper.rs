@@ -38,7 +38,7 @@ pub fn become_runtime(mut args: impl Iterator<Item = OsString>) -> WrapperError 
         Ok(changes) => drop(runtime.envs(changes)),
         Err(Left::Local) => {}
         Err(why) => {
-            log::warn("SENTRY_DSN is left as it is: the SDK sends without the extension", &[("why", &why)])
+            log::warn("SENTRY_DSN is left as it is: the SDK sends without the extension", &[("why", &why)]);
         }
     }
     // Std's `exec` also gives the runtime the SIGPIPE back that std has taken from this process.
