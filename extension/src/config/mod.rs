@@ -233,7 +233,7 @@ impl Reader<'_> {
     fn relay(&mut self) -> RelayMode {
         let Some(text) = (self.var)("SENTRY_EXTENSION_RELAY") else { return RelayMode::default() };
         RelayMode::parse(&text).unwrap_or_else(|| {
-            self.warn("SENTRY_EXTENSION_RELAY", "is none of auto, builtin, process", "auto is used");
+            self.warn("SENTRY_EXTENSION_RELAY", "is none of auto, builtin, process, only", "auto is used");
             RelayMode::default()
         })
     }

@@ -10,6 +10,8 @@ pub enum RelayMode {
     Builtin,
     /// Sentry's own Relay. Where that fails, the built-in one.
     Process,
+    /// Sentry's own Relay and nobody else: what it does not take is not sent at all.
+    Only,
 }
 
 impl RelayMode {
@@ -19,6 +21,7 @@ impl RelayMode {
             "auto" => Self::Auto,
             "builtin" => Self::Builtin,
             "process" => Self::Process,
+            "only" => Self::Only,
             _ => return None,
         })
     }

@@ -19,10 +19,12 @@ pub enum Loss {
     Internal,
     /// Sentry's own Relay took it and ended before it said that nothing is left.
     Relay,
+    /// Sentry's own Relay did not run, and nothing may be sent without it.
+    RelayUnavailable,
 }
 
 impl Loss {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::QueueOverflow,
         Self::Network,
         Self::RateLimit,
@@ -30,6 +32,7 @@ impl Loss {
         Self::Shutdown,
         Self::Internal,
         Self::Relay,
+        Self::RelayUnavailable,
     ];
 
     /// The name in logs: Sentry's own words for discarded events where it has them.
@@ -42,6 +45,7 @@ impl Loss {
             Self::Shutdown => "shutdown",
             Self::Internal => "internal_error",
             Self::Relay => "relay_ended",
+            Self::RelayUnavailable => "relay_unavailable",
         }
     }
 
@@ -49,7 +53,7 @@ impl Loss {
     pub(super) fn report(self) -> &'static str {
         match self {
             Self::QueueOverflow => "queue_overflow",
-            Self::Network | Self::Shutdown | Self::Relay => "network_error",
+            Self::Network | Self::Shutdown | Self::Relay | Self::RelayUnavailable => "network_error",
             Self::RateLimit => "ratelimit_backoff",
             Self::Upstream => "send_error",
             Self::Internal => "internal_sdk_error",

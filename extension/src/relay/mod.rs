@@ -19,7 +19,7 @@ pub use envelope::Envelope;
 pub use ledger::{Ledger, Loss, Reasons};
 pub use process::child;
 
-use crate::config::{Config, Upstream};
+use crate::config::{Config, RelayMode, Upstream};
 use crate::{log, task};
 use bytes::Bytes;
 use client::{Client, SendError};
@@ -56,20 +56,23 @@ pub enum Acceptance {
     },
 }
 
-/// Upstream did not answer a forwarded request.
+/// Upstream did not answer a forwarded request; without more to say, because Relay, which it has to go through, does not run.
 #[derive(Debug)]
-pub struct ForwardError(SendError);
+pub struct ForwardError(Option<SendError>);
 
 impl ForwardError {
     /// Whether upstream may be well and only did not answer in time.
     pub fn is_late(&self) -> bool {
-        matches!(self.0, SendError::Late(_))
+        matches!(self.0, Some(SendError::Late(_)))
     }
 }
 
 impl fmt::Display for ForwardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match &self.0 {
+            Some(error) => error.fmt(f),
+            None => f.write_str("Relay does not run, and nothing goes past it"),
+        }
     }
 }
 
@@ -102,6 +105,8 @@ struct Shared {
     doubt: Notify,
     /// How many wait for everything to be delivered.
     waiting: AtomicUsize,
+    /// Nothing may be sent but by way of Sentry's own Relay.
+    only_relay: bool,
 }
 
 impl Shared {
@@ -112,7 +117,13 @@ impl Shared {
 
     /// The way for an envelope now; `None`: it has to wait.
     fn way(&self) -> Option<Way> {
-        self.route.borrow().way()
+        // The one place that lets anything out.
+        self.route.borrow().way().filter(|way| !self.only_relay || *way != Way::Direct)
+    }
+
+    /// Nothing can go out, as far as anyone can tell for good.
+    fn is_barred(&self) -> bool {
+        self.only_relay && *self.route.borrow() == Route::Direct
     }
 }
 
@@ -135,6 +146,7 @@ impl Relay {
             stage: watch::Sender::new(stage),
             doubt: Notify::new(),
             waiting: AtomicUsize::new(0),
+            only_relay: config.relay == RelayMode::Only,
         });
         if supervised {
             process::supervise(&shared, config);
@@ -168,7 +180,7 @@ impl Relay {
         Backlog {
             envelopes: state.pending(),
             oldest: state.oldest(),
-            outage: troubled || state.is_troubled(),
+            outage: troubled || self.shared.is_barred() || state.is_troubled(),
         }
     }
 
@@ -217,8 +229,9 @@ impl Relay {
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, ForwardError> {
-        let way = process::decided(&self.shared).await;
-        self.shared.client.forward(way.to(upstream), request).await.map_err(ForwardError)
+        let way = process::decided(&self.shared).await.ok_or(ForwardError(None))?;
+        let answer = self.shared.client.forward(way.to(upstream), request).await;
+        answer.map_err(|error| ForwardError(Some(error)))
     }
 
     /// Delivers what can be delivered in `within`, books the rest as lost, and closes.
@@ -233,7 +246,7 @@ impl Relay {
                 tokio::pin!(changed);
                 // From here on no notification is missed.
                 changed.as_mut().enable();
-                if self.shared.state().is_drained() {
+                if self.shared.is_barred() || self.shared.state().is_drained() {
                     return;
                 }
                 changed.await;
@@ -241,7 +254,9 @@ impl Relay {
         };
         let _ = tokio::time::timeout_at(share.deliveries(&self.shared), emptied).await;
         process::end(&self.shared, &share).await;
-        self.shared.state().close();
+        // What Relay should have taken, and was not there to take.
+        let unavailable = self.shared.is_barred().then_some(Loss::RelayUnavailable);
+        self.shared.state().close(unavailable);
     }
 
     /// The counts as they are now.

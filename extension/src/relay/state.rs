@@ -232,8 +232,8 @@ impl State {
         self.outages.end_pauses();
     }
 
-    /// Books what is left as lost, and takes nothing more.
-    pub(super) fn close(&mut self) {
+    /// Books what is left as lost, and takes nothing more. `why` counts for more than what is known of each.
+    pub(super) fn close(&mut self, why: Option<Loss>) {
         self.closed = true;
         let mut in_flight = std::mem::take(&mut self.in_flight);
         for pending in &mut in_flight {
@@ -245,7 +245,7 @@ impl State {
         }
         let waiting = std::iter::from_fn(|| self.queue.pop_where(|_| true));
         for pending in in_flight.into_iter().chain(waiting) {
-            self.ledger.lose(pending.loss, 1);
+            self.ledger.lose(why.unwrap_or(pending.loss), 1);
         }
         self.abandon_custody();
     }

@@ -11,6 +11,7 @@ mod health;
 mod output;
 mod plan;
 mod route;
+mod settings;
 mod shutdown;
 
 pub(super) use barrier::Waiting;
@@ -55,6 +56,10 @@ pub(super) enum Stage {
 
 /// Whether Relay is to do the work, as far as a look at one file can tell.
 pub(super) fn is_wanted(config: &Config) -> bool {
+    // Without a way past it, a Relay that is missing is one that fails.
+    if config.relay == RelayMode::Only {
+        return true;
+    }
     let present = config.relay != RelayMode::Builtin && Path::new(BINARY).exists();
     if config.relay == RelayMode::Process && !present {
         log::warn("there is no Relay in the layer: the built-in relay takes over", &[("file", &BINARY)]);
@@ -88,6 +93,7 @@ impl Supervisor {
         let mut stage = self.shared.stage.subscribe();
         // The sender ends with the process.
         let _ = stage.wait_for(|stage| *stage != Stage::Waiting).await;
+        self.look_at_settings();
         loop {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed);
             if failures > 0 {
@@ -107,9 +113,14 @@ impl Supervisor {
             let lost = self.shared.state().abandon_custody();
             let draining = self.shared.state().draining();
             let failures = self.failures.load(Ordering::Relaxed);
-            if draining || fall.is_final() || failures >= FAILURES {
+            let only = self.shared.only_relay;
+            let over = draining || fall.is_final();
+            if over || failures == FAILURES {
                 let fields: [log::Field<'_>; 3] = [("why", &fall), ("failures", &failures), ("lost", &lost)];
-                log::warn("Relay has failed: the built-in relay takes over", &fields);
+                let instead = if only { "nothing is sent past it" } else { "the built-in relay takes over" };
+                log::warn(&format!("Relay has failed: {instead}"), &fields);
+            }
+            if over || failures >= FAILURES && !only {
                 break;
             }
             log::info("Relay has failed and is started again", &[("why", &fall), ("lost", &lost)]);
@@ -173,10 +184,27 @@ impl Supervisor {
         let layers = Some(Path::new(CONFIG)).filter(|file| file.exists());
         let file = self.config.relay_config.as_deref().or(layers);
         let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let plan = Plan::new(&self.config, file, port, var).map_err(Fall::Unfit)?;
+        let own_mode = self.own().is_some_and(|text| settings::value(&text, "mode").is_some());
+        let plan = Plan::new(&self.config, file, own_mode, port, var).map_err(Fall::Unfit)?;
         let relay = Upstream::parse(&format!("http://127.0.0.1:{port}"));
         let relay = relay.map_err(|why| Fall::Start(io::Error::other(why)))?;
         Ok((Child::start(&plan).map_err(Fall::Start)?, Arc::new(relay)))
+    }
+
+    /// The configuration of the user's own. One that cannot be read is Relay's to complain about.
+    fn own(&self) -> Option<String> {
+        std::fs::read_to_string(plan::file(self.config.relay_config.as_deref()?)).ok()
+    }
+
+    /// Warns of a configuration with which the extension cannot know when Relay has delivered.
+    fn look_at_settings(&self) {
+        let Some(text) = self.own() else { return };
+        if settings::value(&text, "max_concurrent_requests") != Some("1") {
+            log::warn(
+                "SENTRY_EXTENSION_RELAY_CONFIG has no `max_concurrent_requests: 1`: what Relay has not delivered yet may count as delivered",
+                &[],
+            );
+        }
     }
 
     /// Sends envelopes another way from now on.

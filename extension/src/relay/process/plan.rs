@@ -9,8 +9,8 @@ pub(super) const BINARY: &str = "/opt/relay/relay";
 /// The layer's own configuration.
 pub(super) const CONFIG: &str = "/opt/relay/config.yml";
 
-/// What of the function's environment is Relay's business. Its credentials are not.
-const HANDED_ON: [&str; 16] = [
+/// What of the function's environment is Relay's business. The function's credentials are not.
+const HANDED_ON: [&str; 19] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "NO_PROXY",
@@ -27,6 +27,10 @@ const HANDED_ON: [&str; 16] = [
     "TMPDIR",
     "RELAY_LOG_LEVEL",
     "RELAY_LOG_FORMAT",
+    // A Relay that is registered with Sentry.
+    "RELAY_ID",
+    "RELAY_PUBLIC_KEY",
+    "RELAY_SECRET_KEY",
 ];
 
 /// Why Relay cannot do the work.
@@ -57,10 +61,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// `file` is the configuration, if there is one: `config.yml` or its folder. `var` is the function's environment.
+    /// `file` is the configuration, if there is one: `config.yml` or its folder; `own_mode` that it is the user's, and
+    /// says in which mode Relay is to run. `var` is the function's environment.
     pub(super) fn new(
         config: &Config,
         file: Option<&Path>,
+        own_mode: bool,
         port: u16,
         var: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Unfit> {
@@ -68,14 +74,16 @@ impl Plan {
         if !upstream.path("").is_empty() {
             return Err(Unfit::Path);
         }
-        let mut arguments = vec![
-            "run".to_owned(),
-            "--mode=proxy".to_owned(),
+        let mut arguments = vec!["run".to_owned()];
+        if !own_mode {
+            arguments.push("--mode=proxy".to_owned());
+        }
+        arguments.extend([
             format!("--upstream={upstream}/"),
             "--host=127.0.0.1".to_owned(),
             format!("--port={port}"),
             "--shutdown-timeout=1".to_owned(),
-        ];
+        ]);
         arguments.extend(file.map(|file| format!("--config={}", folder(file).display())));
         let handed_on = HANDED_ON.into_iter().filter_map(|name| var(name).map(|value| (name, value)));
         let mut environment: Vec<_> = handed_on.collect();
@@ -87,9 +95,17 @@ impl Plan {
 }
 
 /// Relay wants the folder that holds `config.yml`.
-fn folder(file: &Path) -> PathBuf {
-    let is_file = file.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-    file.parent().filter(|_| is_file).unwrap_or(file).to_owned()
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|_| is_file(file)).unwrap_or(file)
+}
+
+/// The file itself.
+pub(super) fn file(configured: &Path) -> PathBuf {
+    if is_file(configured) { configured.to_owned() } else { configured.join("config.yml") }
+}
+
+fn is_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml")
 }
 
 #[cfg(test)]
@@ -99,7 +115,7 @@ mod tests {
 
     fn plan(vars: &[(&str, &str)], file: Option<&str>) -> Result<Plan, Unfit> {
         let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        Plan::new(&Config::read(var, Overrides::default()).0, file.map(Path::new), 4321, var)
+        Plan::new(&Config::read(var, Overrides::default()).0, file.map(Path::new), false, 4321, var)
     }
 
     #[test]
@@ -119,9 +135,21 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_of_the_users_own_wins() {
+        let var = |name: &str| (name == "SENTRY_DSN").then(|| "https://key@sentry.io/42".to_owned());
+        let config = Config::read(var, Overrides::default()).0;
+        let own = Plan::new(&config, Some(Path::new("/var/task/relay")), true, 4321, var).unwrap();
+        let words = "run --upstream=https://sentry.io/ --host=127.0.0.1 --port=4321 --shutdown-timeout=1 --config=/var/task/relay";
+        assert_eq!(own.arguments.join(" "), words);
+    }
+
+    #[test]
     fn a_folder_or_a_file() {
         assert_eq!(folder(Path::new("/var/task/relay")), Path::new("/var/task/relay"));
         assert_eq!(folder(Path::new("/var/task/relay/config.yml")), Path::new("/var/task/relay"));
+        for path in ["/var/task/relay", "/var/task/relay/config.yml"] {
+            assert_eq!(file(Path::new(path)), Path::new("/var/task/relay/config.yml"));
+        }
     }
 
     #[test]

@@ -45,19 +45,18 @@ impl Share {
     }
 }
 
-/// The way of a request that cannot be queued.
-pub(in crate::relay) async fn decided(shared: &Shared) -> Way {
-    let way = || shared.way();
-    if let Some(way) = way() {
-        return way;
+/// The way of a request that cannot be queued, if there is one.
+pub(in crate::relay) async fn decided(shared: &Shared) -> Option<Way> {
+    if let Some(way) = shared.way() {
+        return Some(way);
     }
     let mut route = shared.route.subscribe();
     // The sender ends with the process.
     let _ = timeout(DECISION, route.wait_for(|route| route.way().is_some())).await;
-    way().unwrap_or(Way::Direct)
+    shared.way().or((!shared.only_relay).then_some(Way::Direct))
 }
 
-/// What is queued goes through Relay if that is ready soon, else past it: there is no later.
+/// What is queued goes through Relay if that is ready soon, else past it where it may: there is no later.
 pub(in crate::relay) async fn decide(shared: &Shared, share: &Share) {
     let mut route = shared.route.subscribe();
     let _ = timeout_at(share.decision(), route.wait_for(|route| route.way().is_some())).await;

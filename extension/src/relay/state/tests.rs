@@ -29,7 +29,7 @@ fn the_books_balance_at_every_step() {
     state.put_back(second, Loss::Network);
     assert!(state.ledger.balances(state.pending()));
     let late = check_out(&mut state).unwrap();
-    state.close();
+    state.close(None);
     assert!(state.ledger.balances(0));
     assert_eq!(state.ledger.dropped_for(Loss::Network), 2, "one came back, one had no answer in time");
     assert_eq!(state.ledger.dropped_for(Loss::Shutdown), 1);

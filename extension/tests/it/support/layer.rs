@@ -53,6 +53,11 @@ impl Layer {
         fs::write(self.path("relay/config.yml"), text).unwrap();
     }
 
+    /// What `relay/config.yml` says.
+    pub fn configuration(&self) -> String {
+        fs::read_to_string(self.path("relay/config.yml")).unwrap()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -3,6 +3,8 @@
 mod cold_start;
 mod ends;
 mod faults;
+mod only;
+mod own;
 mod real;
 mod work;
 
