@@ -31,8 +31,9 @@ async fn keeps_all(mut environment: Environment, why: &str) {
     report("two").await;
     environment.api.done(&request).await;
     environment.released().await;
-    let (status, _) = http::request(TUNNEL, Method::GET, "/api/0/anything/", &[], "").await.unwrap();
+    let (status, said) = http::request(TUNNEL, Method::GET, "/api/0/anything/", &[], "").await.unwrap();
     assert_eq!(status, StatusCode::BAD_GATEWAY);
+    assert!(said.contains("nothing goes past it"), "{said}");
     let log = nothing_left(environment, 2).await;
     assert_eq!(log.text().matches(FAILED).count(), 1, "{}", log.text());
 }
