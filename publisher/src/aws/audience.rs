@@ -164,7 +164,7 @@ impl fmt::Display for Audience {
 
 /// As it stands in `layers.json`: `"public"`, `"private"` or `{"accounts": […], "organizations": […]}`.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 enum Spelling {
     Word(Word),
     Named {
@@ -238,5 +238,6 @@ mod tests {
         }
         assert!(serde_json::from_value::<Audience>(json!({"accounts": ["1"]})).is_err());
         assert!(serde_json::from_value::<Audience>(json!("somebody")).is_err());
+        assert!(serde_json::from_value::<Audience>(json!({"account": "123456789012"})).is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use aws_sdk_lambda::{
     Client,
     config::{Region, retry::RetryConfig},
-    types::{Architecture, LayerVersionContentInput, S3ObjectStorageMode},
+    types::{Architecture, LayerVersionContentInput, Runtime, S3ObjectStorageMode},
 };
 use std::{future::Future, sync::Arc};
 use tokio::time::Instant;
@@ -69,6 +69,11 @@ pub enum Way<'a> {
     Direct,
     /// From a bucket in the same region.
     Bucket(&'a Staged),
+}
+
+/// None at all is not the same as an empty list.
+fn runtimes(names: &[String]) -> Option<Vec<Runtime>> {
+    (!names.is_empty()).then(|| names.iter().map(|name| Runtime::from(name.as_str())).collect())
 }
 
 /// One region's layers.
@@ -217,6 +222,7 @@ impl RegionLayers {
                     .description(&upload.label.description)
                     .license_info(upload.label.license)
                     .compatible_architectures(Architecture::from(upload.label.arch.name()))
+                    .set_compatible_runtimes(runtimes(&upload.label.runtimes))
                     .customize()
                     .config_override(once)
                     .send()

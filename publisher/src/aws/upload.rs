@@ -36,6 +36,8 @@ pub struct Label {
     pub license: &'static str,
     /// The architecture that it is compatible with.
     pub arch: Arch,
+    /// The runtimes that it is compatible with; none: all.
+    pub runtimes: Vec<String>,
 }
 
 /// What a `PublishLayerVersion` request consists of.
@@ -51,11 +53,18 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Prepares it. No runtimes are named: an extension works with all of them.
+    /// Prepares it.
     pub fn new(zip: Bytes, label: Label) -> Result<Self, serde_json::Error> {
         let text = |value: &str| serde_json::to_string(value);
-        let head =
-            format!(r#"{{"CompatibleArchitectures":[{}],"Content":{{"ZipFile":""#, text(label.arch.name())?);
+        let runtimes = if label.runtimes.is_empty() {
+            String::new()
+        } else {
+            format!(r#""CompatibleRuntimes":{},"#, serde_json::to_string(&label.runtimes)?)
+        };
+        let head = format!(
+            r#"{{"CompatibleArchitectures":[{}],{runtimes}"Content":{{"ZipFile":""#,
+            text(label.arch.name())?
+        );
         let tail = format!(
             r#""}},"Description":{},"LicenseInfo":{}}}"#,
             text(&label.description)?,
@@ -175,8 +184,13 @@ impl Intercept for Fill {
 mod tests {
     use super::*;
 
-    fn body(zip: &[u8]) -> (Upload, Vec<u8>) {
-        let label = Label { description: "a \"b\"".to_owned(), license: "BSD-3-Clause", arch: Arch::Arm64 };
+    fn body(zip: &[u8], runtimes: &[&str]) -> (Upload, Vec<u8>) {
+        let label = Label {
+            description: "a \"b\"".to_owned(),
+            license: "BSD-3-Clause",
+            arch: Arch::Arm64,
+            runtimes: runtimes.iter().map(|name| (*name).to_owned()).collect(),
+        };
         let upload = Upload::new(Bytes::copy_from_slice(zip), label).unwrap();
         let mut pieces = upload.pieces();
         let body = std::iter::from_fn(|| pieces.next_piece()).flatten().collect();
@@ -185,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_body_is_the_apis() {
-        let json: serde_json::Value = serde_json::from_slice(&body(b"zip").1).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&body(b"zip", &[]).1).unwrap();
         assert_eq!(
             json,
             serde_json::json!({
@@ -199,10 +213,11 @@ mod tests {
     fn whatever_the_length_the_pieces_make_up_what_was_announced_and_signed() {
         for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
             let zip: Vec<u8> = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
-            let (upload, body) = body(&zip);
+            let (upload, body) = body(&zip, &["python3.14", "nodejs24.x"]);
             assert_eq!(body.len() as u64, upload.bytes());
             assert_eq!(Hex::of(&body).to_string(), upload.sha256);
             let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(json["CompatibleRuntimes"], serde_json::json!(["python3.14", "nodejs24.x"]));
             assert_eq!(STANDARD.decode(json["Content"]["ZipFile"].as_str().unwrap()).unwrap(), zip);
         }
     }

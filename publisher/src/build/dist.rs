@@ -1,12 +1,12 @@
 //! The output folder: every file is written aside and renamed, and its lists name what is really there.
 
 use crate::{
-    arch::Arch,
     failure::Failure,
     release::{
         build_manifest::{self, Artifact, BuildManifest},
         digest::Digest,
         files::{Aside, WriteError},
+        kind::{LayerKind, Variant},
     },
 };
 use std::{
@@ -14,9 +14,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The name of an architecture's zip, without and with Relay.
-pub fn zip_name(arch: Arch, relay: bool) -> String {
-    let relay = if relay { "relay-" } else { "" };
+/// The name of a zip.
+pub fn zip_name(Variant { arch, kind }: Variant) -> String {
+    let relay = match kind {
+        LayerKind::Plain => "",
+        LayerKind::Relay => "relay-",
+    };
     format!("sentry-lambda-extension-{relay}{arch}.zip")
 }
 
@@ -113,9 +116,8 @@ pub fn kept(
             relay && (artifact.arch != old.arch || artifact.binary_sha256 == old.binary_sha256)
         })
     };
-    let intact = |old: &Artifact| {
-        old.file == zip_name(old.arch, old.relay.is_some()) && hash(&old.file).as_ref() == Some(&old.sha256)
-    };
+    let intact =
+        |old: &Artifact| old.file == zip_name(old.variant()) && hash(&old.file).as_ref() == Some(&old.sha256);
     let others = previous.artifacts.iter().filter(|old| same && !is_new(old) && fits(old) && intact(old));
     others.cloned().collect()
 }

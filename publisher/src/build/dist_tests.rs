@@ -1,12 +1,12 @@
 //! Which of an earlier build's zips may stay.
 
 use super::*;
-use crate::release::build_manifest::Toolchain;
+use crate::{arch::Arch, release::build_manifest::Toolchain};
 
 fn manifest(arch: Arch) -> BuildManifest {
     let artifact = Artifact {
         arch,
-        file: zip_name(arch, false),
+        file: zip_name(Variant::new(arch, LayerKind::Plain)),
         sha256: "aa".to_owned(),
         size: 1,
         binary_sha256: "bb".to_owned(),

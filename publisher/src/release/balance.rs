@@ -5,22 +5,23 @@
 
 use super::{
     fleet::{Berth, Cargo},
+    kind::Variant,
     publishing::Publishing,
     report::Row,
     rollout::{Done, Job, RolloutError},
 };
-use crate::{arch::Arch, aws::partition::RegionName};
+use crate::aws::partition::RegionName;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinSet;
 
 /// How often those that are behind follow one that overshot.
 const ROUNDS: usize = 4;
 
-/// An architecture whose numbers differ.
+/// A layer whose numbers differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
     /// Which.
-    pub arch: Arch,
+    pub variant: Variant,
     /// Who has which number.
     pub numbers: BTreeMap<i64, Vec<RegionName>>,
 }
@@ -45,19 +46,19 @@ impl std::fmt::Display for Drift {
             format!("{number} in {}{more}", names.join(" "))
         };
         let groups: Vec<String> = self.numbers.iter().rev().map(group).collect();
-        write!(f, "{} has different version numbers: {}", self.arch, groups.join(", "))
+        write!(f, "{} has different version numbers: {}", self.variant, groups.join(", "))
     }
 }
 
 /// Where the numbers of what is there, or will be, differ.
 pub fn drift(rows: &[Row]) -> Vec<Drift> {
-    let mut all: BTreeMap<Arch, BTreeMap<i64, Vec<RegionName>>> = BTreeMap::new();
+    let mut all: BTreeMap<Variant, BTreeMap<i64, Vec<RegionName>>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.error.is_none()) {
         if let Some(number) = row.version {
-            all.entry(row.arch).or_default().entry(number).or_default().push(row.region.clone());
+            all.entry(row.variant).or_default().entry(number).or_default().push(row.region.clone());
         }
     }
-    let drifts = all.into_iter().map(|(arch, numbers)| Drift { arch, numbers });
+    let drifts = all.into_iter().map(|(variant, numbers)| Drift { variant, numbers });
     drifts.filter(|drift| drift.numbers.len() > 1).collect()
 }
 
@@ -70,9 +71,11 @@ pub async fn level(berths: &mut [Berth], cargo: &Cargo, limit: u16) {
         let drifts = drift(&rows);
         let mut tasks = JoinSet::new();
         for (index, berth) in berths.iter_mut().enumerate() {
-            let (Some(drift), Some(job), Some(number)) =
-                (drifts.iter().find(|drift| drift.arch == berth.row.arch), &berth.job, berth.row.version)
-            else {
+            let (Some(drift), Some(job), Some(number)) = (
+                drifts.iter().find(|drift| drift.variant == berth.row.variant),
+                &berth.job,
+                berth.row.version,
+            ) else {
                 continue;
             };
             let target = drift.newest();
@@ -101,7 +104,7 @@ pub async fn level(berths: &mut [Berth], cargo: &Cargo, limit: u16) {
 }
 
 async fn catch_up(job: &Job, cargo: &Cargo, target: i64, limit: u16) -> Result<Done, RolloutError> {
-    let means = cargo.means(job.wanted.arch).ok_or(RolloutError::Interrupted)?;
+    let means = cargo.means(job.wanted.variant).ok_or(RolloutError::Interrupted)?;
     let mut number = 0;
     for _ in 0..limit {
         let (identical, _) = job.identical().await?;
@@ -121,25 +124,30 @@ async fn catch_up(job: &Job, cargo: &Cargo, target: i64, limit: u16) -> Result<D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::regions::Target;
+    use crate::{arch::Arch, aws::regions::Target, release::kind::LayerKind};
 
-    fn row(region: &str, arch: Arch, version: i64) -> Row {
+    const ARM64: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Plain };
+    const X86_64: Variant = Variant { arch: Arch::X86_64, kind: LayerKind::Plain };
+    const RELAY: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Relay };
+
+    fn row(region: &str, variant: Variant, version: i64) -> Row {
         let target = Target { region: region.parse().unwrap(), required: true, disabled: None };
-        Row { version: Some(version), ..Row::new(&target, arch) }
+        Row { version: Some(version), ..Row::new(&target, variant) }
     }
 
     #[test]
-    fn only_numbers_of_one_architecture_are_compared() {
+    fn only_numbers_of_one_layer_are_compared() {
         let rows = [
-            row("eu-west-1", Arch::Arm64, 3),
-            row("us-east-1", Arch::Arm64, 3),
-            row("eu-west-1", Arch::X86_64, 5),
-            row("us-east-1", Arch::X86_64, 2),
-            row("us-west-2", Arch::X86_64, 2).failed("x"),
+            row("eu-west-1", ARM64, 3),
+            row("us-east-1", ARM64, 3),
+            row("eu-west-1", X86_64, 5),
+            row("us-east-1", X86_64, 2),
+            row("us-west-2", X86_64, 2).failed("x"),
+            row("us-east-1", RELAY, 1),
         ];
         let drifts = drift(&rows);
         assert_eq!(drifts.len(), 1);
-        assert_eq!((drifts[0].arch, drifts[0].width()), (Arch::X86_64, 3));
+        assert_eq!((drifts[0].variant, drifts[0].width()), (X86_64, 3));
         let text = "x86_64 has different version numbers: 5 in eu-west-1, 2 in us-east-1";
         assert_eq!(drifts[0].to_string(), text);
     }

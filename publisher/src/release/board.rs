@@ -1,8 +1,8 @@
 //! How a run is watched: on a terminal one line a region and a bar for all, elsewhere a line for what ended, for
 //! machines an event for every step.
 
-use super::{journal::State, report::Row, rollout::Progress};
-use crate::{arch::Arch, aws::partition::RegionName, ui::Ui};
+use super::{journal::State, kind::Variant, report::Row, rollout::Progress};
+use crate::{aws::partition::RegionName, ui::Ui};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -17,12 +17,12 @@ pub struct Board {
 
 struct Bars {
     all: MultiProgress,
-    regions: BTreeMap<RegionName, (ProgressBar, BTreeMap<Arch, String>)>,
+    regions: BTreeMap<RegionName, (ProgressBar, BTreeMap<Variant, String>)>,
     total: ProgressBar,
 }
 
 impl Board {
-    /// A board for so many regions and architectures.
+    /// A board for so many layers in all regions together.
     pub fn new(ui: &Ui, total: usize) -> Self {
         let bars = ui.bars().map(|all| {
             let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} {elapsed}");
@@ -35,13 +35,14 @@ impl Board {
         Self { ui: ui.clone(), total, ended: 0, bars }
     }
 
-    /// A region and architecture got further.
+    /// A layer got further in a region.
     pub fn progress(&mut self, progress: &Progress) {
-        let (region, arch, version) = (&progress.region, progress.arch, progress.version);
+        let (region, variant, version) = (&progress.region, progress.variant, progress.version);
         self.ui.event(&json!({
-            "event": "state", "region": region, "arch": arch, "state": progress.state, "version": version
+            "event": "state", "region": region, "arch": variant.arch, "kind": variant.kind,
+            "state": progress.state, "version": version
         }));
-        self.show(region, arch, word(progress.state).to_owned());
+        self.show(region, variant, word(progress.state).to_owned());
     }
 
     /// It ended.
@@ -57,13 +58,13 @@ impl Board {
         if let Some(bars) = &self.bars {
             bars.total.inc(1);
             let state = if row.error.is_some() { format!("failed: {what}") } else { what };
-            self.show(&row.region, row.arch, state);
+            self.show(&row.region, row.variant, state);
         } else if !self.ui.json() {
-            self.ui.status(verb, format!("{} {}: {what}", row.region, row.arch));
+            self.ui.status(verb, format!("{} {}: {what}", row.region, row.variant));
         }
     }
 
-    fn show(&mut self, region: &RegionName, arch: Arch, state: String) {
+    fn show(&mut self, region: &RegionName, variant: Variant, state: String) {
         let Some(bars) = &mut self.bars else { return };
         // In order, however they come in.
         let behind = bars.regions.range(region..).next().map(|(_, (bar, _))| bar);
@@ -74,8 +75,9 @@ impl Board {
                 ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             (bars.all.insert_before(&next, bar), BTreeMap::new())
         });
-        states.insert(arch, state);
-        let states: Vec<String> = states.iter().map(|(arch, state)| format!("{arch} {state:<24}")).collect();
+        states.insert(variant, state);
+        let states: Vec<String> =
+            states.iter().map(|(variant, state)| format!("{variant} {state:<24}")).collect();
         bar.set_message(format!("{region:<16} {}", states.join("  ")));
     }
 }

@@ -1,5 +1,6 @@
 //! `dist/build.json`: what `publisher build` made, from what and with what. `publish` reads it.
 
+use super::kind::{LayerKind, Variant};
 use crate::arch::Arch;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ pub struct BuildManifest {
 
 /// The tools that made the bytes, each as it states its own version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Toolchain {
     /// `rustc --version`.
     pub rustc: String,
@@ -55,9 +57,9 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// What tells the zips of a build apart: the architecture, and whether Relay is in it.
-    pub fn variant(&self) -> (Arch, bool) {
-        (self.arch, self.relay.is_some())
+    /// What tells the zips of a build apart.
+    pub fn variant(&self) -> Variant {
+        Variant::new(self.arch, if self.relay.is_some() { LayerKind::Relay } else { LayerKind::Plain })
     }
 }
 

@@ -1,13 +1,17 @@
 //! What was built, read from `dist/` and checked against itself before anybody is asked anything.
 
 use super::{
-    build_manifest::{self, Artifact, BuildManifest},
+    build_manifest::{self, Artifact, BuildManifest, Toolchain},
     contents::{self, ContentsError},
-    digest::Digest,
+    digest::{BadDigest, Digest},
+    kind::{LayerKind, Variant},
+    layers::RelayInside,
+    runtimes,
 };
 use crate::arch::Arch;
 use bytes::Bytes;
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -26,17 +30,25 @@ pub struct Bundle {
     pub version: String,
     /// The commit built.
     pub commit: String,
-    /// One zip for each architecture, in the order of `Arch::ALL`.
+    /// The tools that made the bytes.
+    pub toolchain: Toolchain,
+    /// The zips that were asked for: of each architecture the plain one, then the one with Relay if there is one.
     pub zips: Vec<Zip>,
+    /// All zips of the build, as `build.json` has them.
+    pub built: BTreeMap<Variant, Digest>,
 }
 
 /// A layer zip whose bytes are what `build.json` and the sums say.
 #[derive(Clone, Debug)]
 pub struct Zip {
-    /// The architecture of the binary inside.
-    pub arch: Arch,
+    /// What is inside.
+    pub variant: Variant,
     /// Of the whole file.
     pub digest: Digest,
+    /// The Relay in it.
+    pub relay: Option<RelayInside>,
+    /// What Lambda is told of the runtimes that it is for; nothing: all.
+    pub runtimes: Vec<String>,
     /// The file. Shared: it is as large as it gets here.
     pub bytes: Bytes,
 }
@@ -79,6 +91,9 @@ pub enum BundleError {
         /// What it lacks.
         arch: Arch,
     },
+    /// Layers with Relay were asked for.
+    #[error("{} lists no zip with Relay", .0.display())]
+    NoRelay(PathBuf),
     /// The same architecture twice, or a file outside `dist/`.
     #[error("{} is not sound: {what}", path.display())]
     Unsound {
@@ -122,8 +137,8 @@ pub enum BundleError {
 }
 
 impl Bundle {
-    /// Reads `dist/build.json`, `dist/SHA256SUMS` and the zips.
-    pub fn open(dist: &Path) -> Result<Self, BundleError> {
+    /// Reads `dist/build.json`, `dist/SHA256SUMS` and the zips, or those of one kind.
+    pub fn open(dist: &Path, only: Option<LayerKind>) -> Result<Self, BundleError> {
         let path = dist.join(build_manifest::FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -138,21 +153,27 @@ impl Bundle {
         let sums_path = dist.join(SUMS);
         let sums =
             fs::read_to_string(&sums_path).map_err(|source| BundleError::Read { path: sums_path, source })?;
+        let artifacts = by_variant(&manifest.artifacts, &path)?;
         let mut zips = Vec::new();
-        for arch in Arch::ALL {
-            let mut of_arch =
-                manifest.artifacts.iter().filter(|artifact| artifact.variant() == (arch, false));
-            let artifact = of_arch.next().ok_or_else(|| BundleError::Missing { path: path.clone(), arch })?;
-            let unsound = |what: String| BundleError::Unsound { path: path.clone(), what };
-            if of_arch.next().is_some() {
-                return Err(unsound(format!("it lists {arch} twice")));
+        for artifact in artifacts.values() {
+            if only.is_none_or(|kind| kind == artifact.variant().kind) {
+                zips.push(open_zip(dist, artifact, &sums)?);
             }
-            if Path::new(&artifact.file).file_name() != Some(artifact.file.as_ref()) {
-                return Err(unsound(format!("`{}` is not a file's name", artifact.file)));
-            }
-            zips.push(open_zip(dist, artifact, &sums)?);
         }
-        Ok(Self { version: manifest.version, commit: manifest.commit, zips })
+        if zips.is_empty() {
+            return Err(BundleError::NoRelay(path));
+        }
+        let digest = |artifact: &&Artifact| artifact.sha256.parse::<Digest>();
+        let built = artifacts.iter().map(|(variant, artifact)| Ok((*variant, digest(artifact)?)));
+        let built = built.collect::<Result<_, BadDigest>>();
+        let built = built.map_err(|error| BundleError::Unsound { path, what: error.to_string() })?;
+        let BuildManifest { version, commit, toolchain, .. } = manifest;
+        Ok(Self { version, commit, toolchain, zips, built })
+    }
+
+    /// One of the zips that were asked for.
+    pub fn zip(&self, variant: Variant) -> Option<&Zip> {
+        self.zips.iter().find(|zip| zip.variant == variant)
     }
 
     /// Whether this is a version before the real one, like `1.2.0-rc.1`.
@@ -162,7 +183,30 @@ impl Bundle {
 
     /// The description of a zip's layer version: what it is, and the digits that it is found by.
     pub fn description(&self, zip: &Zip) -> String {
-        description(&self.version, &self.commit, &zip.digest)
+        description(&self.version, &self.commit, zip.relay.as_ref(), &zip.digest)
+    }
+}
+
+/// The artifacts of a build, each once, and the plain one of every architecture among them.
+fn by_variant<'a>(
+    artifacts: &'a [Artifact],
+    path: &Path,
+) -> Result<BTreeMap<Variant, &'a Artifact>, BundleError> {
+    let unsound = |what: String| BundleError::Unsound { path: path.to_owned(), what };
+    let mut all = BTreeMap::new();
+    for artifact in artifacts {
+        let variant = artifact.variant();
+        if all.insert(variant, artifact).is_some() {
+            return Err(unsound(format!("it lists {variant} twice")));
+        }
+        if Path::new(&artifact.file).file_name() != Some(artifact.file.as_ref()) {
+            return Err(unsound(format!("`{}` is not a file's name", artifact.file)));
+        }
+    }
+    let lacks = |arch: &Arch| !all.contains_key(&Variant::new(*arch, LayerKind::Plain));
+    match Arch::ALL.into_iter().find(lacks) {
+        Some(arch) => Err(BundleError::Missing { path: path.to_owned(), arch }),
+        None => Ok(all),
     }
 }
 
@@ -195,7 +239,16 @@ fn open_zip(dist: &Path, artifact: &Artifact, sums: &str) -> Result<Zip, BundleE
     }
     let arch = artifact.arch;
     contents::check(&bytes, arch).map_err(|source| BundleError::Contents { path, arch, source })?;
-    Ok(Zip { arch, digest, bytes: bytes.into() })
+    let relay = artifact.relay.as_ref().map(|relay| {
+        let sha256 = relay.sha256.parse()?;
+        Ok(RelayInside { version: relay.version.clone(), sha256, glibc: relay.glibc.clone() })
+    });
+    let relay = relay.transpose().map_err(|error: BadDigest| BundleError::Unsound {
+        path: dist.join(build_manifest::FILE),
+        what: error.to_string(),
+    })?;
+    let runtimes = artifact.relay.as_ref().map(|relay| runtimes::told(&relay.runtimes)).unwrap_or_default();
+    Ok(Zip { variant: artifact.variant(), digest, relay, runtimes, bytes: bytes.into() })
 }
 
 /// The line of a file in the output of `sha256sum`, text or binary mode.
@@ -206,13 +259,15 @@ fn sum_of<'a>(sums: &'a str, file: &str) -> Option<&'a str> {
     })
 }
 
-fn description(version: &str, commit: &str, digest: &Digest) -> String {
+fn description(version: &str, commit: &str, relay: Option<&RelayInside>, digest: &Digest) -> String {
     let (hex, rest) = commit.split_once('-').map_or((commit, None), |(hex, rest)| (hex, Some(rest)));
     let mut commit: String = hex.chars().take(12).collect();
     if let Some(rest) = rest {
         commit = format!("{commit}-{rest}");
     }
-    let text = format!("Sentry Lambda extension {version}, commit {commit}, sha256 {}", digest.short());
+    let relay = relay.map(|relay| format!(" with Relay {}", relay.version)).unwrap_or_default();
+    let text =
+        format!("Sentry Lambda extension {version}{relay}, commit {commit}, sha256 {}", digest.short());
     if text.len() <= 256 { text } else { format!("sha256 {}", digest.short()) }
 }
 
@@ -223,15 +278,16 @@ mod tests {
     #[test]
     fn the_description_names_version_commit_and_hash_and_fits() {
         let digest = Digest::of(b"");
+        let relay = RelayInside { version: "26.9.0".to_owned(), sha256: digest, glibc: None };
         assert_eq!(
-            description("0.1.0", "44f633d0123456789abcdef0123456789abcdef0-dirty", &digest),
+            description("0.1.0", "44f633d0123456789abcdef0123456789abcdef0-dirty", None, &digest),
             "Sentry Lambda extension 0.1.0, commit 44f633d01234-dirty, sha256 e3b0c44298fc1c14"
         );
         assert_eq!(
-            description("0.1.0", "unknown", &digest),
-            "Sentry Lambda extension 0.1.0, commit unknown, sha256 e3b0c44298fc1c14"
+            description("0.1.0", "unknown", Some(&relay), &digest),
+            "Sentry Lambda extension 0.1.0 with Relay 26.9.0, commit unknown, sha256 e3b0c44298fc1c14"
         );
-        let long = description(&"1".repeat(300), "unknown", &digest);
+        let long = description(&"1".repeat(300), "unknown", None, &digest);
         assert!(long.len() <= 256 && long.contains(&digest.short()), "{long}");
     }
 

@@ -1,16 +1,14 @@
-//! All regions and architectures at once: none waits for another, none stops another.
+//! All regions and layers at once: none waits for another, none stops another.
 
 use super::{
+    kind::Variant,
     plan::{Action, Wanted},
     report::Row,
     rollout::{Done, Job, Look, Means, Progress, RolloutError},
     stop::{Stop, Urgency},
 };
-use crate::{
-    arch::Arch,
-    aws::{
-        budget::InFlight, layers::RegionLayers, regions::Target, s3::Bucket, session::Session, upload::Upload,
-    },
+use crate::aws::{
+    budget::InFlight, layers::RegionLayers, regions::Target, s3::Bucket, session::Session, upload::Upload,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,8 +28,8 @@ const PLANNED: Duration = Duration::from_secs(15);
 /// What to write, and how. Without it, there is only a plan.
 #[derive(Clone, Debug)]
 pub struct Cargo {
-    /// One for each architecture.
-    pub uploads: BTreeMap<Arch, Upload>,
+    /// One for each layer.
+    pub uploads: BTreeMap<Variant, Upload>,
     /// The bound on what is on its way.
     pub in_flight: InFlight,
     /// Where it is noted.
@@ -55,13 +53,13 @@ pub struct Terms {
 pub trait Observer {
     /// Everything has been looked at, or as much as answered in time. An error keeps all of it from being begun.
     fn planned(&mut self, rows: &[Row]) -> Result<(), crate::failure::Failure>;
-    /// A region and architecture got further.
+    /// A layer got further in a region.
     fn progress(&mut self, progress: &Progress);
     /// It ended, one way or the other.
     fn ended(&mut self, row: &Row);
 }
 
-/// A region and architecture, with its result.
+/// A layer in a region, with its result.
 #[derive(Debug)]
 pub struct Berth {
     /// What became of it.
@@ -72,8 +70,8 @@ pub struct Berth {
 
 impl Cargo {
     /// What one job needs of it.
-    pub fn means(&self, arch: Arch) -> Option<Means> {
-        let upload = self.uploads.get(&arch)?.clone();
+    pub fn means(&self, variant: Variant) -> Option<Means> {
+        let upload = self.uploads.get(&variant)?.clone();
         let (in_flight, journal) = (self.in_flight.clone(), self.journal.clone());
         Some(Means { upload, in_flight, journal, stop: self.stop.clone(), keep_s3: self.keep_s3 })
     }
@@ -142,7 +140,7 @@ pub async fn run(
     if !planned {
         run.begin(observer)?;
     }
-    run.berths.sort_by(|a, b| (&a.row.region, a.row.arch).cmp(&(&b.row.region, b.row.arch)));
+    run.berths.sort_by(|a, b| (&a.row.region, a.row.variant).cmp(&(&b.row.region, b.row.variant)));
     Ok(run.berths)
 }
 
@@ -167,7 +165,7 @@ impl Run {
         let layers = RegionLayers::new(session, &target.region);
         let needed = wanted.iter().map(|wanted| wanted.size).sum();
         for wanted in wanted {
-            let row = Row::new(target, wanted.arch);
+            let row = Row::new(target, wanted.variant);
             if let Some(status) = &target.disabled {
                 let row = row.failed(&format!("the region is {status} in this account"));
                 observer.ended(&row);
@@ -185,7 +183,7 @@ impl Run {
                 named: terms.named,
                 steps: steps.clone(),
             };
-            let means = cargo.and_then(|cargo| cargo.means(wanted.arch));
+            let means = cargo.and_then(|cargo| cargo.means(wanted.variant));
             let task = self.tasks.spawn(one(job.clone(), means, self.go.subscribe()));
             self.of_task.insert(task.id(), self.berths.len());
             self.unplanned += 1;
@@ -195,7 +193,7 @@ impl Run {
 
     fn begin(&mut self, observer: &mut impl Observer) -> Result<(), crate::failure::Failure> {
         let mut rows: Vec<Row> = self.berths.iter().map(|berth| berth.row.clone()).collect();
-        rows.sort_by(|a, b| (&a.region, a.arch).cmp(&(&b.region, b.arch)));
+        rows.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
         // Dropping the run ends the tasks; none of them has written anything yet.
         observer.planned(&rows)?;
         self.go.send_replace(true);

@@ -4,8 +4,8 @@
 //! and never answered may still take effect after a look that did not find it: whoever resumes has to know of it.
 //! It also keeps two runs on the same `dist/` apart, and tells a person afterwards what happened when.
 
-use super::{digest::Digest, layer_name::LayerName, time};
-use crate::{arch::Arch, aws::partition::RegionName};
+use super::{digest::Digest, kind::Variant, layer_name::LayerName, time};
+use crate::aws::partition::RegionName;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// How far a region and architecture is.
+/// How far a layer is in a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -52,8 +52,9 @@ pub struct Entry {
     pub region: RegionName,
     /// Which layer.
     pub layer: LayerName,
-    /// Of the binary inside.
-    pub arch: Arch,
+    /// What is inside.
+    #[serde(flatten)]
+    pub variant: Variant,
     /// Of the zip.
     pub sha256: Digest,
     /// How far it is.
@@ -133,7 +134,7 @@ impl Journal {
     /// Adds a line, and returns once it is on the disk.
     pub fn note(
         &self,
-        (region, layer, arch, sha256): (&RegionName, &LayerName, Arch, Digest),
+        (region, layer, variant, sha256): (&RegionName, &LayerName, Variant, Digest),
         state: State,
         version: Option<i64>,
         error: Option<&str>,
@@ -143,7 +144,7 @@ impl Journal {
             account: self.inner.account.clone(),
             region: region.clone(),
             layer: layer.clone(),
-            arch,
+            variant,
             sha256,
             state,
             version,
@@ -161,7 +162,7 @@ impl Journal {
     }
 }
 
-/// How each region and architecture of an account ended. A line that makes no sense was torn, and says nothing
+/// How each layer in each region of an account ended. A line that makes no sense was torn, and says nothing
 /// that the line before it did not: each is written before what it announces.
 fn last_states(text: &[u8], account: &str) -> HashMap<(RegionName, LayerName, String), State> {
     let mut states = HashMap::new();
@@ -180,6 +181,7 @@ fn last_states(text: &[u8], account: &str) -> HashMap<(RegionName, LayerName, St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{arch::Arch, release::kind::LayerKind};
 
     fn subject() -> (RegionName, LayerName, Digest) {
         ("eu-west-1".parse().unwrap(), LayerName::try_from("x".to_owned()).unwrap(), Digest::of(b"zip"))
@@ -190,9 +192,10 @@ mod tests {
         let dist = tempfile::tempdir().unwrap();
         let path = Journal::path(dist.path(), "1.0.0+é", &[Digest::of(b"zip")]);
         let (region, layer, digest) = subject();
+        let variant = Variant::new(Arch::Arm64, LayerKind::Relay);
         let open = || Journal::open(path.clone(), "123456789012").unwrap();
         let note = |journal: &Journal, state| {
-            journal.note((&region, &layer, Arch::Arm64, digest), state, None, None).unwrap();
+            journal.note((&region, &layer, variant, digest), state, None, None).unwrap();
         };
         let journal = open();
         assert!(matches!(Journal::open(path.clone(), "123456789012"), Err(JournalError::Busy(_))));

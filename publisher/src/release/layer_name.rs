@@ -1,8 +1,9 @@
 //! The names of the layers: a template, and what Lambda allows.
 
+use super::kind::{LayerKind, Variant};
 use crate::arch::Arch;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// Lambda's limit.
 const LONGEST: usize = 140;
@@ -17,11 +18,11 @@ pub struct LayerName(String);
 pub enum NameError {
     /// Something in braces that stands for nothing.
     #[error(
-        "--layer-name has `{0}`, which stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}"
+        "the layers' name has `{0}`, which stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}"
     )]
     Placeholder(String),
     /// A brace without its partner.
-    #[error("--layer-name `{0}` has a brace without its partner")]
+    #[error("the layers' name `{0}` has a brace without its partner")]
     Brace(String),
     /// Lambda would refuse it.
     #[error(
@@ -33,8 +34,13 @@ pub enum NameError {
     #[error("the layer name `{0}` is longer than 140 characters")]
     TooLong(String),
     /// One name would mean two different binaries.
-    #[error("`{0}` would be the name of both architectures' layers; put {{arch}} into --layer-name")]
+    #[error("`{0}` would be the name of both architectures' layers; put {{arch}} into it")]
     Same(String),
+    /// One name would mean a layer with Relay and one without.
+    #[error(
+        "`{0}` would be the name of a layer with Relay and of one without; choose another --relay-layer-name"
+    )]
+    SameKinds(String),
 }
 
 impl LayerName {
@@ -71,10 +77,18 @@ impl TryFrom<String> for LayerName {
     }
 }
 
+/// The template of the layers' usual names.
+pub fn usual(kind: LayerKind) -> &'static str {
+    match kind {
+        LayerKind::Plain => "SentryLambdaExtension-{arch}",
+        LayerKind::Relay => "SentryLambdaExtensionRelay-{arch}",
+    }
+}
+
 /// The template of the style in which each release is a layer of its own, with version 1 everywhere.
-pub fn of_release(version: &str) -> String {
+pub fn of_release(kind: LayerKind, version: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    format!("SentryLambdaExtension-{{arch}}-{}", version.chars().map(plain).collect::<String>())
+    format!("{}-{}", usual(kind), version.chars().map(plain).collect::<String>())
 }
 
 /// Whether the names that a template makes differ from release to release.
@@ -82,7 +96,7 @@ pub fn names_the_release(template: &str) -> bool {
     ["{version}", "{major}", "{minor}", "{patch}"].iter().any(|key| template.contains(key))
 }
 
-/// The names of both layers.
+/// The names of both architectures' layers.
 pub fn names(template: &str, version: &str) -> Result<[(Arch, LayerName); 2], NameError> {
     let [first, second] = Arch::ALL;
     let one = name(template, version, first)?;
@@ -91,6 +105,16 @@ pub fn names(template: &str, version: &str) -> Result<[(Arch, LayerName); 2], Na
         return Err(NameError::Same(one.0));
     }
     Ok([(first, one), (second, other)])
+}
+
+/// The names of all four.
+pub fn of_kinds(plain: &str, relay: &str, version: &str) -> Result<BTreeMap<Variant, LayerName>, NameError> {
+    let (plain, relay) = (names(plain, version)?, names(relay, version)?);
+    if let Some((_, name)) = relay.iter().find(|(_, name)| plain.iter().any(|(_, other)| other == name)) {
+        return Err(NameError::SameKinds(name.to_string()));
+    }
+    let of_kind = |names: [(Arch, LayerName); 2], kind| names.map(|(arch, n)| (Variant::new(arch, kind), n));
+    Ok(of_kind(plain, LayerKind::Plain).into_iter().chain(of_kind(relay, LayerKind::Relay)).collect())
 }
 
 fn name(template: &str, version: &str, arch: Arch) -> Result<LayerName, NameError> {
@@ -140,12 +164,24 @@ mod tests {
 
     #[test]
     fn a_release_in_the_name_is_unmistakable() {
-        let pair = |version: &str| names(&of_release(version), version).unwrap().map(|(_, n)| n.to_string());
+        let pair = |version: &str| {
+            names(&of_release(LayerKind::Plain, version), version).unwrap().map(|(_, n)| n.to_string())
+        };
         assert_eq!(
             pair("1.2.3"),
             ["SentryLambdaExtension-arm64-1_2_3", "SentryLambdaExtension-x86_64-1_2_3"]
         );
         assert_eq!(pair("1.2.3-rc.1+b.5")[0], "SentryLambdaExtension-arm64-1_2_3-rc_1_b_5");
+        assert_eq!(of_release(LayerKind::Relay, "1.2.3"), "SentryLambdaExtensionRelay-{arch}-1_2_3");
+    }
+
+    #[test]
+    fn with_and_without_relay_are_never_the_same_layer() {
+        let all = |relay| of_kinds("x-{arch}", relay, "1.2.3");
+        let names: Vec<String> = all("x-{arch}-relay").unwrap().values().map(ToString::to_string).collect();
+        assert_eq!(names, ["x-arm64", "x-arm64-relay", "x-x86_64", "x-x86_64-relay"]);
+        assert_eq!(all("x-{arch}"), Err(NameError::SameKinds("x-arm64".to_owned())));
+        assert_eq!(all("y"), Err(NameError::Same("y".to_owned())));
     }
 
     #[test]

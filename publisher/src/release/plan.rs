@@ -1,10 +1,7 @@
 //! What is wanted against what is there: pure decisions, for one region and architecture.
 
-use super::{digest::Digest, layer_name::LayerName};
-use crate::{
-    arch::Arch,
-    aws::{audience::Audience, layers::Version, policy::Repair},
-};
+use super::{digest::Digest, kind::Variant, layer_name::LayerName};
+use crate::aws::{audience::Audience, layers::Version, policy::Repair};
 use serde::Serialize;
 use std::cmp::Reverse;
 
@@ -14,14 +11,16 @@ pub const LICENSE: &str = "BSD-3-Clause";
 /// A layer version as it should be.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Of the binary inside.
-    pub arch: Arch,
+    /// What is inside.
+    pub variant: Variant,
     /// The layer.
     pub layer: LayerName,
     /// Of the zip.
     pub digest: Digest,
     /// Of the zip.
     pub size: u64,
+    /// The runtimes that it is for; none: all.
+    pub runtimes: Vec<String>,
     /// Who may use it.
     pub audience: Audience,
 }
@@ -73,8 +72,12 @@ impl Wanted {
         };
         compare("CodeSha256", self.digest.base64(), found.code_sha256.clone());
         compare("CodeSize", self.size.to_string(), found.size.to_string());
-        compare("CompatibleArchitectures", self.arch.name().to_owned(), found.architectures.join(" "));
-        compare("CompatibleRuntimes", String::new(), found.runtimes.join(" "));
+        compare(
+            "CompatibleArchitectures",
+            self.variant.arch.name().to_owned(),
+            found.architectures.join(" "),
+        );
+        compare("CompatibleRuntimes", sorted(&self.runtimes), sorted(&found.runtimes));
         compare("LicenseInfo", LICENSE.to_owned(), found.license.clone());
         if !self.may_be(&found.description) {
             let expected = format!("one with {}", self.digest.short());
@@ -131,15 +134,23 @@ impl Wanted {
     }
 }
 
+/// Their order means nothing.
+fn sorted(names: &[String]) -> String {
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::policy::Policy;
+    use crate::{arch::Arch, aws::policy::Policy, release::kind::LayerKind};
 
     fn wanted() -> Wanted {
         let layer = LayerName::try_from("x".to_owned()).unwrap();
         let audience = Audience::public();
-        Wanted { arch: Arch::Arm64, layer, digest: Digest::of(b"zip"), size: 3, audience }
+        let variant = Variant::new(Arch::Arm64, LayerKind::Plain);
+        Wanted { variant, layer, digest: Digest::of(b"zip"), size: 3, runtimes: Vec::new(), audience }
     }
 
     fn policy(principal: &str) -> Policy {
@@ -190,6 +201,11 @@ mod tests {
         for version in wrong {
             assert_eq!(wanted().fixed_differences(&version).len(), 1, "{version:?}");
         }
+        let runtimes = ["python3.14", "nodejs24.x"].map(str::to_owned).to_vec();
+        let of_some = Wanted { runtimes: runtimes.clone(), ..wanted() };
+        assert_eq!(of_some.fixed_differences(&version()).len(), 1);
+        let turned = runtimes.into_iter().rev().collect();
+        assert_eq!(of_some.fixed_differences(&Version { runtimes: turned, ..version() }), []);
     }
 
     #[test]

@@ -90,8 +90,8 @@ impl<'a> Publishing<'a> {
                 return self.taken_over(&version);
             }
             if let (None, Some(bucket)) = (&staged, &self.job.bucket) {
-                let (_, _, arch, sha256) = self.job.subject();
-                let key = format!("sentry-lambda-extension/{arch}-{sha256}.zip");
+                let (_, _, variant, sha256) = self.job.subject();
+                let key = format!("sentry-lambda-extension/{}-{sha256}.zip", variant.arch);
                 *staged = Some((bucket, bucket.put(key, &self.means.upload.zip).await?));
             }
             if self.means.stop.is_asked() {

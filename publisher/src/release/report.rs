@@ -1,19 +1,17 @@
-//! What a person or a machine reads about every region and architecture.
+//! What a person or a machine reads about every layer in every region.
 
-use super::{plan::Action, rollout::Look};
-use crate::{
-    arch::Arch,
-    aws::{layers::Version, partition::RegionName, regions::Target},
-};
+use super::{kind::Variant, plan::Action, rollout::Look};
+use crate::aws::{layers::Version, partition::RegionName, regions::Target};
 use serde::Serialize;
 
-/// One region and architecture.
+/// One layer in one region.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// Where.
     pub region: RegionName,
     /// Which layer.
-    pub arch: Arch,
+    #[serde(flatten)]
+    pub variant: Variant,
     /// Whether the release is incomplete without it.
     pub required: bool,
     /// What it needs or needed; unknown where looking failed.
@@ -37,10 +35,10 @@ pub struct Row {
 
 impl Row {
     /// Nothing known yet.
-    pub fn new(target: &Target, arch: Arch) -> Self {
+    pub fn new(target: &Target, variant: Variant) -> Self {
         Self {
             region: target.region.clone(),
-            arch,
+            variant,
             required: target.required,
             action: None,
             done: false,
@@ -106,7 +104,7 @@ impl Row {
         let note: Vec<&str> = note.into_iter().filter(|part| !part.is_empty()).collect();
         vec![
             self.region.to_string(),
-            self.arch.to_string(),
+            self.variant.to_string(),
             self.state().to_owned(),
             version,
             note.join(": "),
@@ -116,7 +114,7 @@ impl Row {
 
 /// The rows as a table.
 pub fn table(rows: &[Row]) -> String {
-    let head = ["region", "arch", "state", "version", ""].map(str::to_owned).to_vec();
+    let head = ["region", "layer", "state", "version", ""].map(str::to_owned).to_vec();
     columns(std::iter::once(head).chain(rows.iter().map(Row::cells)))
 }
 
@@ -157,6 +155,7 @@ pub fn columns(lines: impl IntoIterator<Item = Vec<String>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{arch::Arch, release::kind::LayerKind};
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
@@ -167,8 +166,9 @@ mod tests {
     #[test]
     fn a_failure_is_one_line_and_says_failed() {
         let target = Target { region: "eu-west-1".parse().unwrap(), required: true, disabled: None };
-        let row = Row::new(&target, Arch::Arm64).failed("HTTP 403:\n  <html>");
-        assert_eq!(row.cells().join("|"), "eu-west-1|arm64|failed||HTTP 403: <html>");
+        let row =
+            Row::new(&target, Variant::new(Arch::Arm64, LayerKind::Relay)).failed("HTTP 403:\n  <html>");
+        assert_eq!(row.cells().join("|"), "eu-west-1|arm64 with Relay|failed||HTTP 403: <html>");
         assert_eq!(summary(&[row]), "1 failed");
     }
 }

@@ -1,11 +1,14 @@
-//! One region and architecture, from whatever is there to done: find by hash → publish → grant → read back.
+//! One layer in one region, from whatever is there to done: find by hash → publish → grant → read back.
 //!
 //! Every state can be found again by looking, so whoever is interrupted runs it again. `publishing` has the one
 //! step that must not be done twice.
 
 use super::{
+    digest::Digest,
     fleet::Step,
     journal::{Journal, JournalError, State},
+    kind::Variant,
+    layer_name::LayerName,
     plan::{Action, Difference, Wanted},
     publishing::Publishing,
     stop::Stop,
@@ -41,7 +44,7 @@ pub struct Look {
     pub note: Option<String>,
 }
 
-/// Why a region and architecture is not done.
+/// Why a layer is not done in a region.
 #[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
     /// AWS said no, or nothing.
@@ -131,7 +134,7 @@ impl From<CallError> for RolloutError {
     }
 }
 
-/// A region and architecture on its way.
+/// A layer on its way to a region.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Where.
@@ -150,13 +153,13 @@ pub struct Job {
     pub steps: UnboundedSender<Step>,
 }
 
-/// How far a region and architecture is.
+/// How far a layer is in a region.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// Where.
     pub region: RegionName,
     /// Which.
-    pub arch: crate::arch::Arch,
+    pub variant: Variant,
     /// How far.
     pub state: State,
     /// The version, once it has a number.
@@ -307,15 +310,13 @@ impl Job {
     }
 
     /// What the journal knows it by.
-    pub fn subject(
-        &self,
-    ) -> (&RegionName, &super::layer_name::LayerName, crate::arch::Arch, super::digest::Digest) {
-        (&self.region, &self.wanted.layer, self.wanted.arch, self.wanted.digest)
+    pub fn subject(&self) -> (&RegionName, &LayerName, Variant, Digest) {
+        (&self.region, &self.wanted.layer, self.wanted.variant, self.wanted.digest)
     }
 
     fn tell(&self, state: State, version: Option<i64>) {
-        let (region, arch) = (self.region.clone(), self.wanted.arch);
+        let (region, variant) = (self.region.clone(), self.wanted.variant);
         // Nobody listening any more is no reason to stop.
-        let _ = self.steps.send(Step::Progress(Progress { region, arch, state, version }));
+        let _ = self.steps.send(Step::Progress(Progress { region, variant, state, version }));
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         build_manifest::{self, Artifact, BuildManifest, RelayPart, Toolchain},
         bundle,
         digest::Digest,
+        kind::{LayerKind, Variant},
     },
     ui::{self, Ui},
 };
@@ -157,9 +158,10 @@ fn pack_with_relay(
 }
 
 fn artifact(arch: Arch, binary: &[u8], zip: &[u8], relay: Option<RelayPart>) -> Artifact {
+    let kind = if relay.is_some() { LayerKind::Relay } else { LayerKind::Plain };
     Artifact {
         arch,
-        file: dist::zip_name(arch, relay.is_some()),
+        file: dist::zip_name(Variant::new(arch, kind)),
         sha256: Digest::of(zip).to_string(),
         size: zip.len() as u64,
         binary_sha256: Digest::of(binary).to_string(),
@@ -188,9 +190,9 @@ fn write(
         manifest.artifacts.extend(kept);
         manifest.artifacts.sort_by_key(Artifact::variant);
     }
-    for (arch, relay) in Arch::ALL.into_iter().flat_map(|arch| [(arch, false), (arch, true)]) {
-        let listed = manifest.artifacts.iter().any(|artifact| artifact.variant() == (arch, relay));
-        let name = dist::zip_name(arch, relay);
+    for variant in Variant::all() {
+        let listed = manifest.artifacts.iter().any(|artifact| artifact.variant() == variant);
+        let name = dist::zip_name(variant);
         if !listed && dist.remove(&name)? {
             ui.status("Removed", format_args!("{name}, of another build"));
         }

@@ -5,10 +5,10 @@ use super::{
     arn::open_manifest,
 };
 use crate::{
-    arch::Arch,
     aws::{layers::RegionLayers, partition::RegionName, regions::Choice, regions::Target},
     failure::{Code, Failure, chain},
     release::{
+        kind::{LayerKind, Variant},
         layer_name::{self, LayerName},
         layers::LayersManifest,
         report, retention,
@@ -39,6 +39,10 @@ pub struct Prune {
     #[arg(long, value_name = "TEMPLATE")]
     layer_name: Option<String>,
 
+    /// The same of the layers with Relay
+    #[arg(long, value_name = "TEMPLATE")]
+    relay_layer_name: Option<String>,
+
     #[command(flatten)]
     regions: RegionOptions,
 
@@ -54,7 +58,8 @@ pub struct Prune {
 #[derive(Serialize)]
 struct Outcome {
     region: RegionName,
-    arch: Arch,
+    #[serde(flatten)]
+    variant: Variant,
     layer: LayerName,
     versions: usize,
     kept_by_manifest: Vec<i64>,
@@ -76,29 +81,23 @@ impl Prune {
         account::runtime()?.block_on(self.prune(ui, &manifests, &names))
     }
 
-    fn names(&self, manifests: &[LayersManifest]) -> Result<Vec<(Arch, LayerName)>, Failure> {
-        let Some(template) = &self.layer_name else {
-            let layers = manifests.iter().flat_map(|manifest| &manifest.layers);
-            let names: BTreeSet<_> = layers.map(|(arch, layer)| (*arch, layer.name.to_string())).collect();
-            let names = names.into_iter().map(|(arch, name)| Ok((arch, LayerName::try_from(name)?)));
-            return names
-                .collect::<Result<_, _>>()
-                .map_err(|error: layer_name::NameError| Failure::new(error));
-        };
-        if layer_name::names_the_release(template) {
-            let text = "where the release is in the name, each layer has the versions of one release only";
-            return Err(Failure::message(Code::Usage, text)
-                .hint("delete such layers one by one: --layer-name with the whole name, and --keep 0"));
+    fn names(&self, manifests: &[LayersManifest]) -> Result<Vec<(Variant, LayerName)>, Failure> {
+        let templates = [(LayerKind::Plain, &self.layer_name), (LayerKind::Relay, &self.relay_layer_name)];
+        let mut names = Vec::new();
+        for (kind, template) in templates {
+            match template {
+                Some(template) => names.extend(of_template(kind, template)?),
+                None => names.extend(of_manifests(kind, manifests)),
+            }
         }
-        let names = layer_name::names(template, "0.0.0");
-        Ok(names.map_err(|error| Failure::message(Code::Usage, chain(&error)))?.to_vec())
+        Ok(names)
     }
 
     async fn prune(
         &self,
         ui: &Ui,
         manifests: &[LayersManifest],
-        names: &[(Arch, LayerName)],
+        names: &[(Variant, LayerName)],
     ) -> Result<(), Failure> {
         let (regions, exclude) = (self.regions.regions.clone(), self.regions.exclude.clone());
         let choice = Choice { regions, optional: Vec::new(), exclude };
@@ -116,11 +115,13 @@ impl Prune {
         let mut tasks = JoinSet::new();
         for target in &selection.targets {
             let layers = RegionLayers::new(&session, &target.region);
-            for (arch, layer) in names {
+            for (variant, layer) in names {
                 let (layers, target) = (layers.clone(), target.clone());
-                let (arch, layer, keep, execute) = (*arch, layer.clone(), self.keep, self.execute);
+                let (variant, layer, keep, execute) = (*variant, layer.clone(), self.keep, self.execute);
                 let spared = named(manifests, &target.region, &layer);
-                tasks.spawn(async move { one(&layers, &target, arch, layer, &spared, keep, execute).await });
+                tasks.spawn(
+                    async move { one(&layers, &target, variant, layer, &spared, keep, execute).await },
+                );
             }
         }
         let mut outcomes = Vec::new();
@@ -133,7 +134,7 @@ impl Prune {
             outcomes.push((outcome, required));
         }
         outcomes.sort_by(|(a, _), (b, _)| {
-            (&a.region, a.arch, a.layer.as_str()).cmp(&(&b.region, b.arch, b.layer.as_str()))
+            (&a.region, a.variant, a.layer.as_str()).cmp(&(&b.region, b.variant, b.layer.as_str()))
         });
         self.show(ui, &outcomes)
     }
@@ -188,8 +189,29 @@ impl Prune {
     }
 }
 
+/// All names that the layers of a kind have in any of the manifests.
+fn of_manifests(kind: LayerKind, manifests: &[LayersManifest]) -> Vec<(Variant, LayerName)> {
+    let layers = manifests.iter().flat_map(|manifest| manifest.layers(kind));
+    let mut names: Vec<_> =
+        layers.map(|(arch, layer)| (Variant::new(*arch, kind), layer.name.clone())).collect();
+    names.sort_by(|(a, one), (b, other)| (a, one.as_str()).cmp(&(b, other.as_str())));
+    names.dedup();
+    names
+}
+
+fn of_template(kind: LayerKind, template: &str) -> Result<Vec<(Variant, LayerName)>, Failure> {
+    if layer_name::names_the_release(template) {
+        let text = "where the release is in the name, each layer has the versions of one release only";
+        return Err(Failure::message(Code::Usage, text)
+            .hint("delete such layers one by one: --layer-name with the whole name, and --keep 0"));
+    }
+    let names =
+        layer_name::names(template, "0.0.0").map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
+    Ok(names.map(|(arch, name)| (Variant::new(arch, kind), name)).to_vec())
+}
+
 fn named(manifests: &[LayersManifest], region: &RegionName, layer: &LayerName) -> BTreeSet<i64> {
-    let layers = manifests.iter().flat_map(|manifest| manifest.layers.values());
+    let layers = manifests.iter().flat_map(LayersManifest::all).map(|(_, layer)| layer);
     layers
         .filter(|l| l.name == *layer)
         .filter_map(|l| l.regions.get(region))
@@ -200,7 +222,7 @@ fn named(manifests: &[LayersManifest], region: &RegionName, layer: &LayerName) -
 async fn one(
     layers: &RegionLayers,
     target: &Target,
-    arch: Arch,
+    variant: Variant,
     layer: LayerName,
     named: &BTreeSet<i64>,
     keep: usize,
@@ -229,7 +251,7 @@ async fn one(
     let region = target.region.clone();
     let outcome = Outcome {
         region,
-        arch,
+        variant,
         layer,
         versions: versions.len(),
         kept_by_manifest,

@@ -5,12 +5,13 @@ use super::{
     arn::open_manifest,
 };
 use crate::{
-    arch::Arch,
     aws::{download, layers::RegionLayers, partition::RegionName, session::Session},
     failure::{Code, Failure, chain},
     release::{
         bundle::{Bundle, BundleError},
         digest::Digest,
+        github::Job,
+        kind::Variant,
         layers::{LayersManifest, Placement},
         plan::{Difference, Wanted},
         report,
@@ -44,11 +45,12 @@ pub struct Verify {
     account_options: AccountOptions,
 }
 
-/// One region and architecture.
+/// One layer in one region.
 #[derive(Serialize)]
 struct Check {
     region: RegionName,
-    arch: Arch,
+    #[serde(flatten)]
+    variant: Variant,
     arn: String,
     ok: bool,
     differences: Vec<Difference>,
@@ -73,7 +75,7 @@ impl Verify {
 
     /// The zips beside the manifest have to be those that it lists, unless they are of another release.
     fn compare_zips(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
-        let bundle = match Bundle::open(&self.dist) {
+        let bundle = match Bundle::open(&self.dist, None) {
             Ok(bundle) => bundle,
             Err(BundleError::NotBuilt(_)) => {
                 ui.status("Zips", "none here to compare with; comparing with layers.json alone");
@@ -90,10 +92,10 @@ impl Verify {
             return Ok(());
         }
         for zip in &bundle.zips {
-            if let Some(layer) = manifest.layers.get(&zip.arch).filter(|layer| layer.sha256 != zip.digest) {
+            if let Some(layer) = manifest.layer(zip.variant).filter(|layer| layer.sha256 != zip.digest) {
                 let text = format!(
                     "the {} zip here has sha256 {}, layers.json says {} of the same version and commit",
-                    zip.arch, zip.digest, layer.sha256
+                    zip.variant, zip.digest, layer.sha256
                 );
                 return Err(Failure::message(Code::Failed, text)
                     .hint("the build was not reproducible, or one of the two was changed: find out which"));
@@ -103,8 +105,7 @@ impl Verify {
     }
 
     async fn verify(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
-        let regions: Vec<&RegionName> =
-            manifest.layers.values().flat_map(|layer| layer.regions.keys()).collect();
+        let regions: Vec<&RegionName> = manifest.all().flat_map(|(_, layer)| layer.regions.keys()).collect();
         let one_partition = regions
             .windows(2)
             .all(|pair| pair.first().map(|r| r.partition()) == pair.last().map(|r| r.partition()));
@@ -150,15 +151,22 @@ impl Verify {
             }
         }
         let mut checks = tasks.join_all().await;
-        checks.sort_by(|a, b| (&a.region, a.arch).cmp(&(&b.region, b.arch)));
-        show(ui, &checks)
+        checks.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
+        let told = tell_github(manifest, &checks);
+        match (show(ui, &checks), told) {
+            (Ok(()), told) => told,
+            (failed, told) => {
+                told.unwrap_or_else(|error| ui.warning(error.text()));
+                failed
+            }
+        }
     }
 }
 
 fn subjects(manifest: &LayersManifest, session: &Arc<Session>, other: Option<&Arc<Session>>) -> Vec<Subject> {
     let mut clients = BTreeMap::new();
     let mut all = Vec::new();
-    for (arch, layer) in &manifest.layers {
+    for (variant, layer) in manifest.all() {
         for (region, place) in &layer.regions {
             let (layers, other) = clients
                 .entry(region)
@@ -168,10 +176,11 @@ fn subjects(manifest: &LayersManifest, session: &Arc<Session>, other: Option<&Ar
                 })
                 .clone();
             let wanted = Wanted {
-                arch: *arch,
+                variant,
                 layer: layer.name.clone(),
                 digest: layer.sha256,
                 size: layer.size,
+                runtimes: layer.runtimes.clone().unwrap_or_default(),
                 audience: place.grant.clone(),
             };
             all.push(Subject { wanted, region: region.clone(), place: place.clone(), layers, other });
@@ -186,8 +195,8 @@ async fn check(subject: &Subject, session: &Session, downloads: Option<&Semaphor
         Err(error) => (Vec::new(), Some(error)),
     };
     let ok = differences.is_empty() && error.is_none();
-    let (region, arch, arn) = (subject.region.clone(), subject.wanted.arch, subject.place.arn.clone());
-    Check { region, arch, arn, ok, differences, error }
+    let (region, variant, arn) = (subject.region.clone(), subject.wanted.variant, subject.place.arn.clone());
+    Check { region, variant, arn, ok, differences, error }
 }
 
 async fn look(
@@ -232,19 +241,38 @@ async fn look(
     Ok(differences)
 }
 
+/// What GitHub Actions wants to know, where it runs us.
+fn tell_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
+    let (job, version) = (Job::from_env(), &manifest.version);
+    let bad: Vec<&Check> = checks.iter().filter(|check| !check.ok).collect();
+    job.summary(&if bad.is_empty() {
+        format!("### {} layer versions of {version} are as layers.json says", checks.len())
+    } else {
+        let count = format!("{} of {} layer versions of {version}", bad.len(), checks.len());
+        format!("### {count} are not as layers.json says\n\n`````text\n{}\n`````", table(bad))
+    })?;
+    job.output("version", version)?;
+    job.output("layers", &serde_json::to_string(manifest).map_err(Failure::new)?)?;
+    Ok(())
+}
+
+fn table<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
+    let line = |check: &Check| {
+        let state = if check.ok { "ok" } else { "differs" };
+        let state = if check.error.is_some() { "not read" } else { state };
+        let mut notes: Vec<String> = check.differences.iter().map(ToString::to_string).collect();
+        notes.extend(check.error.clone());
+        vec![check.region.to_string(), check.variant.to_string(), state.to_owned(), notes.join("; ")]
+    };
+    let head = ["region", "layer", "state", ""].map(str::to_owned).to_vec();
+    report::columns(std::iter::once(head).chain(checks.into_iter().map(line)))
+}
+
 fn show(ui: &Ui, checks: &[Check]) -> Result<(), Failure> {
     if ui.json() {
         ui.result(serde_json::to_string_pretty(checks).map_err(Failure::new)?);
     } else {
-        let line = |check: &Check| {
-            let state = if check.ok { "ok" } else { "differs" };
-            let state = if check.error.is_some() { "not read" } else { state };
-            let mut notes: Vec<String> = check.differences.iter().map(ToString::to_string).collect();
-            notes.extend(check.error.clone());
-            vec![check.region.to_string(), check.arch.to_string(), state.to_owned(), notes.join("; ")]
-        };
-        let head = ["region", "arch", "state", ""].map(str::to_owned).to_vec();
-        ui.result(report::columns(std::iter::once(head).chain(checks.iter().map(line))));
+        ui.result(table(checks));
     }
     let bad = checks.iter().filter(|check| !check.ok).count();
     if checks.is_empty() {

@@ -16,7 +16,8 @@ fn dist() -> Dist {
         })
     };
     let layers = json!({
-        "schema": 1, "version": "1.2.3", "commit": "unknown", "accounts": {"aws": "123456789012"},
+        "schema": 1, "version": "1.2.3", "commit": "unknown",
+        "toolchain": {"rustc": "rustc", "cargo_lambda": "cl", "zig": "z", "std": "prebuilt"}, "accounts": {"aws": "123456789012"},
         "layers": {"arm64": layer("arm64"), "x86_64": layer("x86_64")}
     });
     std::fs::write(dist.path().join("layers.json"), layers.to_string()).unwrap();

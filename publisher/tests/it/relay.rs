@@ -180,7 +180,7 @@ fn what_is_neither_a_path_nor_a_version_is_named_before_anything_is_compiled() {
 }
 
 #[test]
-fn publish_takes_the_plain_zips() {
+fn publish_takes_what_was_built() {
     let workspace = pretended();
     build(&workspace, &["--relay", release(&workspace).to_str().unwrap()]);
     // Without an account it comes as far as asking for one: the bundle was read and is sound.

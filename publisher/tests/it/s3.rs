@@ -28,6 +28,40 @@ fn s3(owner: &Account, method: &str, path: &str) -> http::Message {
 }
 
 #[test]
+fn only_the_layers_with_relay_take_the_way_that_only_they_need() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("relay over 50 MB").with_relay(54_000_000, &["python3.14"]);
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let args = ["publish", "--execute", "--regions", REGION];
+    let run = publisher.run(&dist, &args).expect(1);
+    run.says("the arm64 with Relay zip has 54").says("--s3-bucket 'layers-{region}'").says("--kind plain");
+    assert!(proxy.seen().is_empty(), "it was refused before anybody was asked");
+
+    let bucket = format!("layers-{}-{REGION}", owner.key);
+    assert_eq!(s3(&owner, "PUT", &bucket).status(), 200);
+    let template = format!("layers-{}-{{region}}", owner.key);
+    let with = [args.as_slice(), &["--kind", "relay", "--s3-bucket", &template]].concat();
+    publisher.run(&dist, &with).expect(0).says("2 published");
+    let puts = || proxy.seen().iter().filter(|s| s.service == "s3" && s.line.starts_with("PUT ")).count();
+    assert_eq!(puts(), 2);
+    for arch in ARCHES {
+        let layer = format!("SentryLambdaExtensionRelay-{arch}");
+        assert_eq!(owner.copies(REGION, &layer, &dist.relay_code_sha256(arch)), [1], "{arch}");
+        // What comes from a bucket says what the request would have said.
+        let (_, version) = owner.get(REGION, &format!("layers/{layer}/versions/1"));
+        assert_eq!(version["CompatibleRuntimes"], serde_json::json!(["python3.14"]), "{version}");
+        assert!(owner.versions(REGION, &format!("SentryLambdaExtension-{arch}")).is_empty());
+    }
+    publisher
+        .run(&dist, &[args.as_slice(), &["--s3-bucket", &template]].concat())
+        .expect(0)
+        .says("2 published");
+    assert_eq!(puts(), 2, "the plain ones come with the request");
+    publisher.run(&dist, &["verify", "--download"]).expect(0).says("4 layer versions");
+}
+
+#[test]
 fn a_zip_of_120_megabytes_goes_through_a_bucket_or_not_at_all() {
     let owner = Account::new(ministack());
     let dist = Dist::large(120_000_000);

@@ -1,6 +1,7 @@
 //! `publisher publish`: the plan, and with --execute the deed.
 
 mod options;
+mod summary;
 mod watch;
 
 pub use options::Publish;
@@ -23,6 +24,7 @@ use crate::{
         bundle,
         files::Aside,
         fleet::{self, Berth, Cargo, Terms},
+        github::Job,
         journal::{Journal, JournalError},
         layers::{self, LayersError, LayersManifest, Placement},
         plan::{Action, LICENSE},
@@ -64,7 +66,8 @@ impl Publish {
         let selection = account::select(ui, &session, &identity, &choice).await?;
         let mut manifest = LayersManifest::of(&release.bundle, &identity, &release.wanted);
         // What could keep the result from being written down is found out before there is one.
-        let earlier = manifest.earlier(&self.dist).map_err(|error| self.cannot_note(error))?;
+        let earlier =
+            manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
         let (aside, cargo) = if self.execute {
             let aside = Aside::of(&self.dist.join(layers::FILE)).map_err(Failure::new)?;
             (Some(aside), Some(self.load(ui, release, &identity)?))
@@ -73,14 +76,16 @@ impl Publish {
         };
         let berths = self.sail(ui, &session, &selection, release, cargo.as_ref()).await?;
         let rows: Vec<Row> = berths.into_iter().map(|berth| berth.row).collect();
+        let mut written = None;
         if let Some(aside) = aside {
             note(&mut manifest, &rows, &release.audience);
             if let Some(earlier) = earlier {
-                manifest.keep(earlier);
+                manifest.keep(&earlier, &release.bundle.built);
             }
-            if manifest.layers.values().any(|layer| !layer.regions.is_empty()) {
+            if manifest.all().any(|(_, layer)| !layer.regions.is_empty()) {
                 manifest.write(aside).map_err(|error| self.cannot_note(error))?;
                 ui.status("Wrote", self.dist.join(layers::FILE).display());
+                written = Some(manifest);
             }
         }
         if ui.json() {
@@ -98,7 +103,31 @@ impl Publish {
         } else {
             ui.result(report::table(&rows));
         }
-        self.conclude(ui, &rows)
+        // A release that is incomplete is told as well, and its failure is the one that counts.
+        let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
+        match (self.conclude(ui, &rows), told) {
+            (Ok(()), told) => told,
+            (failed, told) => {
+                told.unwrap_or_else(|error| ui.warning(error.text()));
+                failed
+            }
+        }
+    }
+
+    /// What GitHub Actions wants to know, where it runs us.
+    fn tell_github(
+        &self,
+        version: &str,
+        layers: Option<&LayersManifest>,
+        rows: &[Row],
+    ) -> Result<(), Failure> {
+        let job = Job::from_env();
+        job.summary(&summary::markdown(version, self.execute, layers, rows))?;
+        job.output("version", version)?;
+        if let Some(layers) = layers {
+            job.output("layers", &serde_json::to_string(layers).map_err(Failure::new)?)?;
+        }
+        Ok(())
     }
 
     async fn sail(
@@ -136,8 +165,9 @@ impl Publish {
     fn load(&self, ui: &Ui, release: &Release, identity: &Identity) -> Result<Cargo, Failure> {
         let bundle = &release.bundle;
         let upload = |zip: &bundle::Zip| {
-            let label = Label { description: bundle.description(zip), license: LICENSE, arch: zip.arch };
-            Upload::new(zip.bytes.clone(), label).map(|upload| (zip.arch, upload))
+            let (description, arch) = (bundle.description(zip), zip.variant.arch);
+            let label = Label { description, license: LICENSE, arch, runtimes: zip.runtimes.clone() };
+            Upload::new(zip.bytes.clone(), label).map(|upload| (zip.variant, upload))
         };
         let uploads = bundle.zips.iter().map(upload).collect::<Result<_, _>>().map_err(Failure::new)?;
         let digests: Vec<_> = bundle.zips.iter().map(|zip| zip.digest).collect();
@@ -164,7 +194,7 @@ impl Publish {
         let missing: Vec<String> = rows
             .iter()
             .filter(|row| row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.arch, row.error.as_ref()?)))
+            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
             .collect();
         let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
         let summary =
@@ -205,7 +235,7 @@ fn note(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {
         if let (Some(arn), Some(version)) = (row.arn.clone(), row.version) {
             let placement =
                 Placement { arn, version, grant: audience.clone(), verified_at: verified_at.clone() };
-            manifest.place(row.arch, row.region.clone(), placement);
+            manifest.place(row.variant, row.region.clone(), placement);
         }
     }
 }

@@ -8,13 +8,14 @@ use crate::{
     failure::{Code, Failure, chain},
     release::{
         bundle::{self, Bundle, BundleError},
-        layer_name,
+        kind::{LayerKind, Variant},
+        layer_name::{self, LayerName},
         plan::Wanted,
     },
     steps::account::{AccountOptions, RegionOptions},
 };
 use clap::ArgAction;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Arguments of `publisher publish`.
 #[derive(clap::Args)]
@@ -23,10 +24,18 @@ pub struct Publish {
     #[arg(long, value_name = "DIR", default_value = "dist")]
     pub(super) dist: PathBuf,
 
+    /// Only the layers with the extension alone, or only those with Relay; all that were built unless told
+    #[arg(long, value_enum)]
+    pub(super) kind: Option<LayerKind>,
+
     /// The layers' names; {arch} {version} {major} {minor} {patch} are filled in [default:
     /// SentryLambdaExtension-{arch}]
     #[arg(long, value_name = "TEMPLATE", conflicts_with = "version_style")]
     pub(super) layer_name: Option<String>,
+
+    /// The names of the layers with Relay [default: SentryLambdaExtensionRelay-{arch}]
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "version_style")]
+    pub(super) relay_layer_name: Option<String>,
 
     /// Where the release's version is: in the layer's number, or in its name (then the number is 1 everywhere)
     #[arg(long, value_enum, default_value = "numbered")]
@@ -102,7 +111,7 @@ pub(super) struct Release {
 impl Publish {
     /// Checks all that can be checked without asking anybody.
     pub(super) fn open(&self) -> Result<Release, Failure> {
-        let bundle = Bundle::open(&self.dist).map_err(not_fit)?;
+        let bundle = Bundle::open(&self.dist, self.kind).map_err(not_fit)?;
         if bundle.is_prerelease() && !self.prerelease {
             let text = format!("{} is a prerelease", bundle.version);
             return Err(Failure::message(Code::Usage, text).hint("if it is meant, say so with --prerelease"));
@@ -110,30 +119,46 @@ impl Publish {
         if let Some(zip) = bundle.zips.iter().find(|zip| zip.bytes.len() as u64 > bundle::DIRECT)
             && self.s3_bucket.is_none()
         {
-            let (arch, size) = (zip.arch, zip.bytes.len());
+            let (variant, size) = (zip.variant, zip.bytes.len());
             let text = format!(
-                "the {arch} zip has {size} bytes; Lambda takes at most {} with the request",
+                "the {variant} zip has {size} bytes; Lambda takes at most {} with the request",
                 bundle::DIRECT
             );
-            return Err(Failure::message(Code::Failed, text).hint(
-                "name a bucket that it can go through, in each region: --s3-bucket 'layers-{region}'",
-            ));
+            let next = "name a bucket that it can go through, in each region: --s3-bucket 'layers-{region}'";
+            let without = match variant.kind {
+                LayerKind::Plain => "",
+                LayerKind::Relay => ", or leave the layers with Relay out: --kind plain",
+            };
+            return Err(Failure::message(Code::Failed, text).hint(format!("{next}{without}")));
         }
         let audience = self.audience();
-        let of_release = layer_name::of_release(&bundle.version);
-        let template = match (&self.layer_name, self.version_style) {
-            (Some(template), _) => template,
-            (None, VersionStyle::Named) => &of_release,
-            (None, VersionStyle::Numbered) => "SentryLambdaExtension-{arch}",
-        };
-        let names = layer_name::names(template, &bundle.version)
-            .map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
-        let wanted = names.into_iter().filter_map(|(arch, layer)| {
-            let zip = bundle.zips.iter().find(|zip| zip.arch == arch)?;
+        let mut names = self.names(&bundle)?;
+        let wanted = bundle.zips.iter().filter_map(|zip| {
+            let (variant, layer) = names.remove_entry(&zip.variant)?;
             let (digest, size) = (zip.digest, zip.bytes.len() as u64);
-            Some(Wanted { arch, layer, digest, size, audience: audience.clone() })
+            let (runtimes, audience) = (zip.runtimes.clone(), audience.clone());
+            Some(Wanted { variant, layer, digest, size, runtimes, audience })
         });
         Ok(Release { wanted: wanted.collect(), audience, bundle })
+    }
+
+    fn names(&self, bundle: &Bundle) -> Result<BTreeMap<Variant, LayerName>, Failure> {
+        let with_relay = bundle.zips.iter().any(|zip| zip.variant.kind == LayerKind::Relay);
+        if let (Some(template), None, true) = (&self.layer_name, &self.relay_layer_name, with_relay) {
+            let text = "--layer-name names the plain layers only, and there are layers with Relay to publish";
+            return Err(Failure::message(Code::Usage, text).hint(format!(
+                "name those as well: --relay-layer-name '{template}-relay', or leave them out: --kind plain"
+            )));
+        }
+        let template = |given: &Option<String>, kind| match (given, self.version_style) {
+            (Some(template), _) => template.clone(),
+            (None, VersionStyle::Named) => layer_name::of_release(kind, &bundle.version),
+            (None, VersionStyle::Numbered) => layer_name::usual(kind).to_owned(),
+        };
+        let plain = template(&self.layer_name, LayerKind::Plain);
+        let relay = template(&self.relay_layer_name, LayerKind::Relay);
+        layer_name::of_kinds(&plain, &relay, &bundle.version)
+            .map_err(|error| Failure::message(Code::Usage, chain(&error)))
     }
 
     fn audience(&self) -> Audience {
@@ -159,6 +184,7 @@ impl Publish {
 fn not_fit(error: BundleError) -> Failure {
     let next = match &error {
         BundleError::NotBuilt(_) => "build first: ci/build; --dist names another folder to look in",
+        BundleError::NoRelay(_) => "build them: publisher build --relay PATH|VERSION",
         BundleError::TooLarge { .. } => "find out what made it grow; build again with ci/build",
         _ => "build again: ci/build",
     };

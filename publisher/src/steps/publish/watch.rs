@@ -27,7 +27,7 @@ impl Observer for Watch<'_> {
         let fatal: Vec<String> = rows
             .iter()
             .filter(|row| row.fatal && row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.arch, row.error.as_ref()?)))
+            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
             .collect();
         if !fatal.is_empty() {
             let text = format!("nothing was written:\n  {}", fatal.join("\n  "));

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
 pub const ARCHES: [&str; 2] = ["arm64", "x86_64"];
+/// The version of Relay that layers with Relay carry.
+pub const RELAY: &str = "26.9.0";
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A folder with two zips, gone when dropped.
@@ -28,12 +30,8 @@ impl Dist {
     /// Zips of about so many bytes, which do not compress.
     pub fn large(bytes: usize) -> Self {
         Self::of(|arch| {
-            let mut state = bytes as u64 ^ arch.len() as u64;
-            let mut content = Vec::with_capacity(bytes);
-            while content.len() < bytes {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                content.extend_from_slice(&state.to_le_bytes());
-            }
+            let mut content = noise(bytes);
+            content.extend_from_slice(arch.as_bytes());
             content
         })
     }
@@ -60,6 +58,50 @@ impl Dist {
         fs::write(dist.path().join("build.json"), build.to_string()).unwrap();
         fs::write(dist.path().join("SHA256SUMS"), sums).unwrap();
         dist
+    }
+
+    /// Adds layers with a Relay of about so many bytes, which do not compress, for these runtimes.
+    #[must_use]
+    pub fn with_relay(self, bytes: usize, runtimes: &[&str]) -> Self {
+        let relay = noise(bytes);
+        let mut sums = fs::read(self.path().join("SHA256SUMS")).unwrap();
+        for arch in ARCHES {
+            let plain = fs::read(self.zip(arch)).unwrap();
+            // What tells the releases of the tests apart is in the plain zip.
+            let zip = zip_of(&[
+                ("extensions/sentry-lambda-extension", 0o755, &elf(arch, &plain)),
+                ("relay/relay", 0o755, &elf(arch, &relay)),
+                ("relay/config.yml", 0o644, b"relay:\n  mode: proxy\n"),
+            ]);
+            let file = format!("sentry-lambda-extension-relay-{arch}.zip");
+            fs::write(self.path().join(&file), &zip).unwrap();
+            writeln!(sums, "{}  {file}", hex(&zip)).unwrap();
+            self.edit_build(|build| {
+                let artifacts = build["artifacts"].as_array_mut().unwrap();
+                let plain = artifacts.iter().position(|artifact| artifact["arch"] == arch).unwrap();
+                let mut artifact = artifacts[plain].clone();
+                artifact["file"] = json!(file);
+                artifact["sha256"] = json!(hex(&zip));
+                artifact["size"] = json!(zip.len());
+                artifact["relay"] = json!({
+                    "version": RELAY, "sha256": hex(&relay), "size": relay.len(),
+                    "source_sha256": hex(&relay), "glibc": "2.28", "runtimes": runtimes
+                });
+                artifacts.insert(plain + 1, artifact);
+            });
+        }
+        fs::write(self.path().join("SHA256SUMS"), sums).unwrap();
+        self
+    }
+
+    /// The zip with Relay.
+    pub fn relay_zip(&self, arch: &str) -> PathBuf {
+        self.path().join(format!("sentry-lambda-extension-relay-{arch}.zip"))
+    }
+
+    /// `CodeSha256` of the zip with Relay.
+    pub fn relay_code_sha256(&self, arch: &str) -> String {
+        STANDARD.encode(Sha256::digest(fs::read(self.relay_zip(arch)).unwrap()))
     }
 
     pub fn path(&self) -> &Path {
@@ -107,7 +149,10 @@ impl Dist {
 
     /// The same with a zip whose wrapper has this name and links to this, or is a file of its own.
     pub fn rewrap(&self, arch: &str, name: &str, target: Option<&str>) {
-        self.replace(arch, &layer(&elf(arch, b""), 0o755, (name, target)));
+        self.replace(
+            arch,
+            &layer(&[("extensions/sentry-lambda-extension", 0o755, &elf(arch, b""))], (name, target)),
+        );
     }
 
     fn replace(&self, arch: &str, zip: &[u8]) {
@@ -164,21 +209,37 @@ pub fn other_zip(content: &str) -> Vec<u8> {
 }
 
 fn zip(binary: &[u8], mode: u32) -> Vec<u8> {
-    layer(binary, mode, ("sentry-exec-wrapper", Some("extensions/sentry-lambda-extension")))
+    zip_of(&[("extensions/sentry-lambda-extension", mode, binary)])
 }
 
-fn layer(binary: &[u8], mode: u32, wrapper: (&str, Option<&str>)) -> Vec<u8> {
+fn zip_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
+    layer(files, ("sentry-exec-wrapper", Some("extensions/sentry-lambda-extension")))
+}
+
+fn layer(files: &[(&str, u32, &[u8])], wrapper: (&str, Option<&str>)) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     // Stored: so a test says how large it is.
-    let method = zip::CompressionMethod::Stored;
-    let options = SimpleFileOptions::default().unix_permissions(mode).compression_method(method);
-    zip.start_file("extensions/sentry-lambda-extension", options).unwrap();
-    zip.write_all(binary).unwrap();
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, mode, content) in files {
+        zip.start_file(*name, options.unix_permissions(*mode)).unwrap();
+        zip.write_all(content).unwrap();
+    }
     match wrapper {
         (name, Some(target)) => zip.add_symlink(name, target, options).unwrap(),
-        (name, None) => zip.start_file(name, options).unwrap(),
+        (name, None) => zip.start_file(name, options.unix_permissions(0o755)).unwrap(),
     }
     zip.finish().unwrap().into_inner()
+}
+
+/// Bytes that do not compress.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = bytes as u64;
+    let mut content = Vec::with_capacity(bytes);
+    while content.len() < bytes {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        content.extend_from_slice(&state.to_le_bytes());
+    }
+    content
 }
 
 fn hex(bytes: &[u8]) -> String {

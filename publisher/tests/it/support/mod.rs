@@ -8,4 +8,5 @@ pub mod gate;
 pub mod http;
 pub mod proxy;
 pub mod registry;
+pub mod schema;
 pub mod stand_in;

@@ -1,0 +1,186 @@
+//! `dist/layers.json`: what was published, where. `arn` prints from it, `verify` checks it, a release commits it.
+//!
+//! Its shape is for others to read too: `publisher/layers.schema.json` is the same in JSON Schema. Both are strict,
+//! since a field that is not known here would be lost when the file is written again.
+
+mod error;
+mod merge;
+#[cfg(test)]
+pub mod sample;
+#[cfg(test)]
+mod schema_tests;
+
+pub use error::LayersError;
+
+use super::{
+    build_manifest::Toolchain,
+    digest::Digest,
+    files::Aside,
+    kind::{LayerKind, Variant},
+    layer_name::LayerName,
+};
+use crate::{
+    arch::Arch,
+    aws::{
+        audience::Audience,
+        partition::{Partition, RegionName},
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The file's name inside `dist/`.
+pub const FILE: &str = "layers.json";
+/// The version of the shape that this version reads and writes.
+const SCHEMA: u32 = 1;
+
+/// The shape of `layers.json`. Maps are sorted, so the same content is the same text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayersManifest {
+    /// Version of this shape: 1.
+    pub schema: u32,
+    /// The release's version.
+    pub version: String,
+    /// The commit built.
+    pub commit: String,
+    /// The tools that made the bytes.
+    pub toolchain: Toolchain,
+    /// The accounts that own the layers: one in each partition.
+    pub accounts: BTreeMap<Partition, String>,
+    /// Those with the extension alone.
+    pub layers: BTreeMap<Arch, Layer>,
+    /// Those with Relay as well; none where none were published.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub relay_layers: BTreeMap<Arch, Layer>,
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Its name, the same in all regions.
+    #[serde(rename = "layer_name")]
+    pub name: LayerName,
+    /// Of the zip, in hex.
+    pub sha256: Digest,
+    /// The same in base64, as Lambda has it.
+    pub code_sha256: String,
+    /// Of the zip.
+    pub size: u64,
+    /// Sentry's own Relay, where the layer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelayInside>,
+    /// The runtimes that it is for (Lambda's `CompatibleRuntimes`), of a layer with Relay; an empty list: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtimes: Option<Vec<String>>,
+    /// Where it is.
+    pub regions: BTreeMap<RegionName, Placement>,
+}
+
+/// Which Relay a layer carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayInside {
+    /// The released version, or `local` for a file of the builder's own.
+    pub version: String,
+    /// Of the binary as it is in the layer.
+    pub sha256: Digest,
+    /// The glibc that it needs; none for a static binary.
+    pub glibc: Option<String>,
+}
+
+/// One region's version of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// With the version at its end: what a function attaches.
+    pub arn: String,
+    /// The version's number.
+    pub version: i64,
+    /// Who may use it.
+    pub grant: Audience,
+    /// When it was first read back as it is here, RFC 3339 in UTC: a run that changes nothing does not change it.
+    pub verified_at: String,
+}
+
+impl LayersManifest {
+    /// Reads `dist/layers.json`.
+    pub fn open(dist: &Path) -> Result<Self, LayersError> {
+        Self::read(&dist.join(FILE))
+    }
+
+    /// Reads a manifest under whatever name.
+    pub fn read(path: &Path) -> Result<Self, LayersError> {
+        let path = path.to_owned();
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(LayersError::NotPublished(path));
+            }
+            Err(source) => return Err(LayersError::Read { path, source }),
+        };
+        // Whoever meets a later shape should hear of that, and not of its first strange field.
+        let Shape { schema } = parse(&text, &path)?;
+        if schema != SCHEMA {
+            return Err(LayersError::Schema { path, found: schema });
+        }
+        parse(&text, &path)
+    }
+
+    /// The layers of a kind.
+    pub fn layers(&self, kind: LayerKind) -> &BTreeMap<Arch, Layer> {
+        match kind {
+            LayerKind::Plain => &self.layers,
+            LayerKind::Relay => &self.relay_layers,
+        }
+    }
+
+    fn layers_mut(&mut self, kind: LayerKind) -> &mut BTreeMap<Arch, Layer> {
+        match kind {
+            LayerKind::Plain => &mut self.layers,
+            LayerKind::Relay => &mut self.relay_layers,
+        }
+    }
+
+    /// One of them.
+    pub fn layer(&self, variant: Variant) -> Option<&Layer> {
+        self.layers(variant.kind).get(&variant.arch)
+    }
+
+    /// All layers.
+    pub fn all(&self) -> impl Iterator<Item = (Variant, &Layer)> {
+        let of_kind =
+            |kind| self.layers(kind).iter().map(move |(arch, layer)| (Variant::new(*arch, kind), layer));
+        LayerKind::ALL.into_iter().flat_map(of_kind)
+    }
+
+    /// Notes where a layer is.
+    pub fn place(&mut self, variant: Variant, region: RegionName, placement: Placement) {
+        if let Some(layer) = self.layers_mut(variant.kind).get_mut(&variant.arch) {
+            layer.regions.insert(region, placement);
+        }
+    }
+
+    /// Puts the manifest in place of the file.
+    pub fn write(&self, aside: Aside) -> Result<(), LayersError> {
+        let path = PathBuf::from(FILE);
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|source| LayersError::Parse { path, source })?;
+        text.push(b'\n');
+        Ok(aside.replace(&text)?)
+    }
+}
+
+#[derive(Deserialize)]
+struct Shape {
+    schema: u32,
+}
+
+fn parse<T: serde::de::DeserializeOwned>(text: &[u8], path: &Path) -> Result<T, LayersError> {
+    serde_json::from_slice(text).map_err(|source| LayersError::Parse { path: path.to_owned(), source })
+}

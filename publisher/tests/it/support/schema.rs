@@ -1,0 +1,36 @@
+//! `publisher/layers.schema.json`, held against a document by a validator of its own: Python's jsonschema, which the
+//! emulators bring along.
+
+use super::emulator::tools;
+use serde_json::Value;
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+const VALIDATE: &str = r"
+import json, sys
+from jsonschema import Draft202012Validator as Validator
+
+schema = json.load(open(sys.argv[1]))
+Validator.check_schema(schema)
+for error in Validator(schema).iter_errors(json.load(sys.stdin)):
+    print(f'{error.json_path}: {error.message}')
+";
+
+/// What the validator finds fault with.
+pub fn faults(document: &Value) -> Vec<String> {
+    let python = tools().join("python");
+    assert!(python.exists(), "{} is missing: run ci/test, which sets it up", python.display());
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("layers.schema.json");
+    let mut command = Command::new(python);
+    command.args(["-c", VALIDATE]).arg(schema);
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(document.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "the validator does not work; ci/test sets it up\n{said}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
