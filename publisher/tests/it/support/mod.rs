@@ -6,6 +6,8 @@ pub mod dist;
 pub mod emulator;
 pub mod gate;
 pub mod http;
+pub mod iam;
 pub mod proxy;
 pub mod registry;
+pub mod source;
 pub mod stand_in;
