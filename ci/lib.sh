@@ -51,3 +51,34 @@ debian() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
+
+# publisher ARGUMENT…: the one that PUBLISHER names, else that of this repository.
+publisher() {
+  if [ -n "${PUBLISHER:-}" ]; then "$PUBLISHER" "$@"; else cargo run --quiet --locked -p publisher -- "$@"; fi
+}
+
+# cargo_tool NAME: keeps a tool in .tools/NAME, in the version that ci/cargo-tools.txt pins.
+cargo_tool() {
+  local name=$1 version
+  version=$(sed -n "s/^$name //p" ci/cargo-tools.txt)
+  [ -n "$version" ] || fail "ci/cargo-tools.txt does not pin $name" "add a line: $name VERSION"
+  keep ".tools/$name" "$version" cargo_install "$name" "$version"
+}
+
+# Unoptimised: they build in a fifth of the time, and are quick enough all the same.
+cargo_install() {
+  CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root ".tools/$1" \
+    --target-dir ".tools/$1/target" "$1@$2"
+  rm -r ".tools/$1/target"
+}
+
+# need PROGRAM…: stops where one is missing.
+need() {
+  local program
+  for program in "$@"; do
+    command -v "$program" >/dev/null || fail "$program is not installed" "apt-get install $program"
+  done
+}
+
+# summary TEXT: for the page of a run on GitHub, and nowhere else.
+summary() { if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then printf '%s\n' "$1" >>"$GITHUB_STEP_SUMMARY"; fi; }

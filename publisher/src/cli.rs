@@ -32,6 +32,12 @@ pub enum Command {
     Relay(steps::relay::Relay),
     /// Say what is installed, what is missing, and the command that mends it
     Doctor(steps::doctor::Doctor),
+    /// Print the least IAM policy for a step, or the trust policy for GitHub Actions
+    IamPolicy(steps::iam_policy::IamPolicy),
+    /// Print completions for a shell
+    Completions(steps::completions::Completions),
+    /// Print the manual page, or write one for each command
+    Man(steps::man::Man),
 }
 
 impl Command {
@@ -45,6 +51,9 @@ impl Command {
             Self::Prune(step) => step.run(ui),
             Self::Relay(step) => step.run(ui),
             Self::Doctor(step) => step.run(ui),
+            Self::IamPolicy(step) => step.run(ui),
+            Self::Completions(step) => step.run(ui),
+            Self::Man(step) => step.run(ui),
         }
     }
 }

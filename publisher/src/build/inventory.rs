@@ -72,14 +72,54 @@ pub fn take(workspace: Option<&Workspace>) -> Vec<Finding> {
     findings.push(program("node", Purpose::Test, "apt-get install nodejs"));
     findings.push(program("npm", Purpose::Test, "apt-get install npm"));
     findings.push(program("qemu-aarch64-static", Purpose::Test, "apt-get install qemu-user-static"));
-    findings.push(program("cargo-deny", Purpose::Test, "cargo install --locked cargo-deny"));
+    findings.push(program("shellcheck", Purpose::Test, "apt-get install shellcheck"));
+    findings.extend(KEPT.iter().map(|kept| kept.look(&folder)));
     findings.push(credentials());
     findings
 }
 
+/// A tool that `ci/test` keeps in a folder of the repository.
+struct Kept {
+    tool: &'static str,
+    place: &'static str,
+    /// Whether it tells its version; emulators would start instead.
+    asked: bool,
+}
+
+const KEPT: [Kept; 6] = [
+    Kept { tool: "cargo-deny", place: ".tools/cargo-deny/bin", asked: true },
+    Kept { tool: "actionlint", place: ".tools/lint/bin", asked: true },
+    Kept { tool: "zizmor", place: ".tools/lint/bin", asked: true },
+    Kept { tool: "ministack", place: ".tools/aws/bin", asked: false },
+    Kept { tool: "moto_server", place: ".tools/aws/bin", asked: false },
+    Kept { tool: "aws-lambda-rie-x86_64", place: ".tools/rie", asked: false },
+];
+
+impl Kept {
+    /// There, or, where any version will do, on PATH. (The emulators are pinned: those on PATH are not used.)
+    fn look(&self, root: &Path) -> Finding {
+        let finding = Finding::new(self.tool, Purpose::Test);
+        let kept = Some(root.join(self.place).join(self.tool)).filter(|path| exec::is_executable(path));
+        let found = kept.or_else(|| exec::find(self.tool).filter(|_| self.asked));
+        let mend = format!("ci/test installs it into {}", self.place);
+        match found {
+            Some(path) if self.asked => told(finding, path, &mend),
+            Some(path) => finding.found("installed", path),
+            None => finding.missing(mend),
+        }
+    }
+}
+
 fn program(name: &str, purpose: Purpose, mend: &str) -> Finding {
     let finding = Finding::new(name, purpose);
-    let Some(path) = exec::find(name) else { return finding.missing(mend) };
+    match exec::find(name) {
+        Some(path) => told(finding, path, mend),
+        None => finding.missing(mend),
+    }
+}
+
+/// What the program says of itself.
+fn told(finding: Finding, path: PathBuf, mend: &str) -> Finding {
     match exec::ask(Command::new(&path).arg("--version")) {
         Ok(answer) => finding.found(rust::version_in(&answer).unwrap_or(&answer).to_owned(), path),
         Err(error) => Finding { version: Some(error.to_string()), path: Some(path), ..finding.missing(mend) },

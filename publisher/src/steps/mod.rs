@@ -3,7 +3,10 @@
 pub mod account;
 pub mod arn;
 pub mod build;
+pub mod completions;
 pub mod doctor;
+pub mod iam_policy;
+pub mod man;
 pub mod prune;
 pub mod publish;
 pub mod relay;

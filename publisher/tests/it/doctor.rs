@@ -41,6 +41,26 @@ fn what_a_build_lacks_is_named_with_its_remedy() {
 }
 
 #[test]
+fn what_ci_test_keeps_is_found_where_it_keeps_it() {
+    let workspace = Workspace::bare();
+    let script = "#!/bin/sh\necho cargo-deny 9.8.7\n";
+    let deny = workspace.script(".tools/cargo-deny/bin/cargo-deny", script);
+    let ministack = workspace.script(".tools/aws/bin/ministack", "#!/bin/sh\nexit 1\n");
+    let path = workspace.path_of(&["cargo", "rustc"]);
+    let output = workspace.publisher().env("PATH", path).args(["doctor", "--json"]).output().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (found, started) = (finding(&json, "cargo-deny"), finding(&json, "ministack"));
+    assert_eq!((&found["ok"], found["path"].as_str()), (&true.into(), deny.to_str()), "{found}");
+    assert_eq!(found["version"], "9.8.7");
+    assert_eq!((&started["ok"], started["path"].as_str()), (&true.into(), ministack.to_str()), "{started}");
+    let lint = finding(&json, "zizmor");
+    assert_eq!(
+        (&lint["ok"], &lint["mend"]),
+        (&false.into(), &"ci/test installs it into .tools/lint/bin".into())
+    );
+}
+
+#[test]
 fn a_compiler_that_is_too_old_is_not_enough() {
     let workspace = Workspace::bare();
     let manifest = "[package]\nname = \"sentry-lambda-extension\"\nversion = \"9.8.7\"\nedition = \"2024\"\n";

@@ -11,7 +11,7 @@ use crate::support::{
 
 const REGION: &str = "eu-west-1";
 
-fn s3(owner: &Account, method: &str, path: &str) -> http::Message {
+pub fn s3(owner: &Account, method: &str, path: &str) -> http::Message {
     let address = ministack().address();
     let body = format!(
         "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"

@@ -1,0 +1,175 @@
+//! Names from the command line as they stand in a policy: never wider than what was said.
+
+use crate::arch::Arch;
+use std::str::FromStr;
+
+/// What cannot stand in a policy.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// A template with something else in braces.
+    #[error(
+        "`{0}` has a placeholder that stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, and {{region}} in a bucket"
+    )]
+    Placeholder(String),
+    /// A character that these names do not have; a * would allow more than was meant.
+    #[error("`{0}` has characters that such a name does not have")]
+    Characters(String),
+    /// Not owner and name.
+    #[error("`{0}` is not of the form OWNER/NAME")]
+    Pair(String),
+}
+
+/// The names that a layer may have: one for each architecture, the release left open.
+pub fn patterns(template: &str) -> Result<Vec<String>, NameError> {
+    let open = ["{version}", "{major}", "{minor}", "{patch}"];
+    let of = |arch: Arch| {
+        fill(template, &[("{arch}", arch.name())], &open, |c| c.is_ascii_alphanumeric() || "-_".contains(c))
+    };
+    let mut patterns = Arch::ALL.into_iter().map(of).collect::<Result<Vec<_>, _>>()?;
+    patterns.dedup();
+    Ok(patterns)
+}
+
+/// The names that a bucket may have, its region left open.
+pub fn bucket(template: &str) -> Result<String, NameError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    fill(template, &[], &["{region}"], plain)
+}
+
+fn fill(
+    template: &str,
+    fixed: &[(&str, &str)],
+    open: &[&str],
+    plain: impl Fn(char) -> bool,
+) -> Result<String, NameError> {
+    let mut rest = template.to_owned();
+    for placeholder in fixed.iter().map(|(placeholder, _)| placeholder).chain(open) {
+        rest = rest.replace(placeholder, "");
+    }
+    if rest.contains(['{', '}']) {
+        return Err(NameError::Placeholder(template.to_owned()));
+    }
+    if template.is_empty() || !rest.chars().all(plain) {
+        return Err(NameError::Characters(template.to_owned()));
+    }
+    let mut name = template.to_owned();
+    for (placeholder, value) in fixed {
+        name = name.replace(placeholder, value);
+    }
+    for placeholder in open {
+        name = name.replace(placeholder, "*");
+    }
+    Ok(name)
+}
+
+/// A repository on GitHub.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    owner: String,
+    name: String,
+}
+
+/// The numbers of a repository and its owner, which outlive their names.
+#[derive(Clone, Debug)]
+pub struct RepositoryIds {
+    owner: u64,
+    name: u64,
+}
+
+/// An environment of a repository.
+#[derive(Clone, Debug)]
+pub struct Environment(String);
+
+impl Repository {
+    /// What GitHub's tokens say of a job in the environment, in full: a role that trusts a pattern trusts forks and branches.
+    pub fn subject(&self, ids: Option<&RepositoryIds>, environment: &Environment) -> String {
+        let (owner, name) = match ids {
+            Some(ids) => (format!("{}@{}", self.owner, ids.owner), format!("{}@{}", self.name, ids.name)),
+            None => (self.owner.clone(), self.name.clone()),
+        };
+        format!("repo:{owner}/{name}:environment:{}", environment.0)
+    }
+}
+
+/// A pattern of functions' names.
+pub fn function(text: &str) -> Result<String, NameError> {
+    plain(&text.replace('*', "x")).map(|_| text.to_owned())
+}
+
+/// A name that matches nothing but itself.
+pub fn plain(text: &str) -> Result<String, NameError> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if text.is_empty() || !text.chars().all(good) {
+        return Err(NameError::Characters(text.to_owned()));
+    }
+    Ok(text.to_owned())
+}
+
+fn pair(text: &str) -> Result<(&str, &str), NameError> {
+    text.split_once('/').ok_or_else(|| NameError::Pair(text.to_owned()))
+}
+
+impl FromStr for Repository {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (owner, name) = pair(text)?;
+        Ok(Self { owner: plain(owner)?, name: plain(name)? })
+    }
+}
+
+impl FromStr for RepositoryIds {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (owner, name) = pair(text)?;
+        let number = |part: &str| part.parse().map_err(|_| NameError::Characters(part.to_owned()));
+        Ok(Self { owner: number(owner)?, name: number(name)? })
+    }
+}
+
+impl FromStr for Environment {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        plain(text).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_left_open_only_where_it_has_a_placeholder() {
+        assert_eq!(patterns("X-{arch}").unwrap(), ["X-arm64", "X-x86_64"]);
+        assert_eq!(patterns("X-{arch}-{major}_{minor}").unwrap(), ["X-arm64-*_*", "X-x86_64-*_*"]);
+        assert_eq!(patterns("X").unwrap(), ["X"]);
+        assert_eq!(bucket("layers-{region}").unwrap(), "layers-*");
+        for bad in ["*", "X-{arch}*", "X:{arch}", "", "X-{architecture}", "X-{arch"] {
+            assert!(patterns(bad).is_err(), "{bad}");
+        }
+        for bad in ["layers-*", "layers/{region}", "Layers", "", "{arch}"] {
+            assert!(bucket(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_one_job_of_one_repository() {
+        let production: Environment = "production".parse().unwrap();
+        let repository: Repository = "octo/lambda".parse().unwrap();
+        assert_eq!(repository.subject(None, &production), "repo:octo/lambda:environment:production");
+        let ids: RepositoryIds = "12/345".parse().unwrap();
+        assert_eq!(
+            repository.subject(Some(&ids), &production),
+            "repo:octo@12/lambda@345:environment:production"
+        );
+        for bad in ["octo", "octo/*", "*/lambda", "octo/", "/lambda", "octo/a/b", "octo/a:b"] {
+            assert!(bad.parse::<Repository>().is_err(), "{bad}");
+        }
+        for bad in ["12", "12/", "a/b", "12/*"] {
+            assert!(bad.parse::<RepositoryIds>().is_err(), "{bad}");
+        }
+        assert!("pro*".parse::<Environment>().is_err() && "".parse::<Environment>().is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! The policies that `iam-policy` prints, held to what the steps really ask of AWS.
+
+use crate::support::{
+    account::Account,
+    cli::Publisher,
+    dist::{Dist, other_zip},
+    emulator::ministack,
+    iam::{self, Asked},
+    proxy::{Proxy, Verdict},
+    source,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const REGIONS: [&str; 2] = ["--regions", "eu-west-1,us-east-1"];
+
+fn policy(args: &[&str]) -> Value {
+    let run = Publisher::new().run_bare(&[&["iam-policy"], args].concat()).expect(0);
+    assert_eq!(run.stderr, "");
+    let size = run.json().to_string().len();
+    assert!(size < 6_144, "{size} characters: {args:?}");
+    run.json()
+}
+
+/// Everything that was asked is allowed; whatever is allowed was asked for, but for what is named.
+#[track_caller]
+fn exact(policy: &Value, asked: &BTreeSet<Asked>, unasked: &[&str]) {
+    for ask in asked {
+        assert!(iam::allows(policy, ask), "not allowed: {ask:?} by\n{policy:#}");
+    }
+    let used: BTreeSet<&str> = asked.iter().map(|ask| ask.action).collect();
+    let idle: Vec<String> =
+        iam::actions(policy).into_iter().filter(|action| !used.contains(action.as_str())).collect();
+    assert_eq!(idle, unasked, "allowed, and never asked for");
+}
+
+#[test]
+fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
+    let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let keys = format!("[stranger]\naws_access_key_id = {}\naws_secret_access_key = x\n", stranger.key);
+    publisher.home_file(".aws/credentials", &keys);
+    let dist = Dist::new("rights");
+    let account = ["--account", owner.key.as_str()];
+    let mut before = 0;
+    let mut asked_since = || {
+        let seen = proxy.seen();
+        let new = iam::asked(&seen[before..], &owner.key);
+        before = seen.len();
+        new
+    };
+
+    publisher.run(&dist, &["publish"]).expect(0);
+    publisher.run(&dist, &[["publish", "--execute"].as_slice(), &REGIONS].concat()).expect(0);
+    exact(&policy(&[["publish"].as_slice(), &account].concat()), &asked_since(), &[]);
+
+    publisher.run(&dist, &["verify", "--download", "--as", "stranger"]).expect(0);
+    exact(&policy(&[["verify"].as_slice(), &account].concat()), &asked_since(), &[]);
+
+    publisher.run(&dist, &[["publish", "--execute", "--private"].as_slice(), &REGIONS].concat()).expect(0);
+    let asked = asked_since();
+    let taken = |ask: &&Asked| ask.action == "lambda:RemoveLayerVersionPermission";
+    let publish = policy(&[["publish"].as_slice(), &account].concat());
+    assert!(asked.iter().filter(taken).all(|ask| !iam::allows(&publish, ask)));
+    assert!(asked.iter().any(|ask| taken(&ask)), "{asked:?}");
+    let narrow = policy(&[["publish", "--narrow"].as_slice(), &account].concat());
+    assert!(asked.iter().all(|ask| iam::allows(&narrow, ask)), "{asked:?}");
+
+    owner.publish("eu-west-1", "SentryLambdaExtension-arm64", "arm64", &other_zip("newer"), "newer");
+    owner.publish("eu-west-1", "SentryLambdaExtension-arm64", "arm64", &other_zip("newest"), "newest");
+    asked_since();
+    publisher.run(&dist, &["prune", "--keep", "1", "--execute"]).expect(0);
+    exact(&policy(&[["prune"].as_slice(), &account].concat()), &asked_since(), &[]);
+}
+
+#[test]
+fn a_bucket_adds_what_staging_takes() {
+    let owner = Account::new(ministack());
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let dist = Dist::large(53_000_000);
+    let bucket = format!("rights-{}", owner.key);
+    assert_eq!(crate::s3::s3(&owner, "PUT", &format!("{bucket}-eu-west-1")).status(), 200);
+    let template = format!("{bucket}-{{region}}");
+    let args = ["publish", "--execute", "--regions", "eu-west-1", "--s3-bucket", &template];
+    Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(0);
+    let asked: BTreeSet<Asked> = iam::asked(&proxy.seen(), &owner.key)
+        .into_iter()
+        .filter(|ask| ask.action.starts_with("s3:"))
+        .collect();
+    assert!(!asked.is_empty(), "the zips did not go through the bucket");
+    let account = ["--account", owner.key.as_str()];
+    let with = policy(&[["publish", "--s3-bucket", &template].as_slice(), &account].concat());
+    let without = policy(&[["publish"].as_slice(), &account].concat());
+    for ask in &asked {
+        assert!(iam::allows(&with, ask) && !iam::allows(&without, ask), "{ask:?}");
+    }
+    let used: BTreeSet<&str> = asked.iter().map(|ask| ask.action).collect();
+    assert_eq!(used.len(), 4, "{used:?}");
+    let elsewhere =
+        Asked { action: "s3:PutObject", resource: format!("arn:aws:s3:::{bucket}-eu-west-1/other.zip") };
+    assert!(!iam::allows(&with, &elsewhere));
+}
+
+#[test]
+fn other_accounts_layers_and_partitions_are_left_alone() {
+    let policy = policy(&["prune", "--account", "123456789012", "--partition", "aws-cn"]);
+    let may = |resource: &str| {
+        iam::allows(&policy, &Asked { action: "lambda:DeleteLayerVersion", resource: resource.to_owned() })
+    };
+    assert!(may("arn:aws-cn:lambda:cn-north-1:123456789012:layer:SentryLambdaExtension-arm64:7"));
+    for other in [
+        "arn:aws:lambda:us-east-1:123456789012:layer:SentryLambdaExtension-arm64:7",
+        "arn:aws-cn:lambda:cn-north-1:210987654321:layer:SentryLambdaExtension-arm64:7",
+        "arn:aws-cn:lambda:cn-north-1:123456789012:layer:SentryLambdaExtension-arm64-mine:7",
+        "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Other:7",
+    ] {
+        assert!(!may(other), "{other}");
+    }
+    assert!(!policy.to_string().contains("account:"), "China has no account:ListRegions");
+    let bad = |args: &[&str]| Publisher::new().run_bare(&[&["iam-policy"], args].concat()).expect(2);
+    bad(&["prune", "--account", "123"]);
+    bad(&["prune", "--account", "123456789012", "--layer-name", "*"]).says("characters that such a name");
+    bad(&["prune", "--account", "123456789012", "--partition", "aws-mars"]).says("aws-eusc");
+    bad(&["publish", "--account", "123456789012", "--s3-bucket", "*"]);
+    bad(&["attach", "--account", "123456789012", "--function", "a\"b"]);
+}
+
+#[test]
+fn a_role_trusts_one_environment_of_one_repository() {
+    let trust = |more: &[&str]| {
+        policy(
+            &[["trust", "--account", "123456789012", "--repository", "octo/lambda"].as_slice(), more]
+                .concat(),
+        )
+    };
+    let statement = trust(&["--environment", "staging"])["Statement"][0].clone();
+    let provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
+    assert_eq!(statement["Principal"], json!({"Federated": provider}));
+    assert_eq!(statement["Action"], "sts:AssumeRoleWithWebIdentity");
+    let condition = |subject: &str, audience: &str| {
+        json!({"StringEquals": {
+            "token.actions.githubusercontent.com:aud": audience,
+            "token.actions.githubusercontent.com:sub": subject
+        }})
+    };
+    assert_eq!(
+        statement["Condition"],
+        condition("repo:octo/lambda:environment:staging", "sts.amazonaws.com")
+    );
+    let ids = trust(&["--repository-ids", "12/345", "--partition", "aws-cn"])["Statement"][0].clone();
+    let subject = "repo:octo@12/lambda@345:environment:production";
+    assert_eq!(ids["Condition"], condition(subject, "sts.amazonaws.com.cn"));
+    let run = Publisher::new().run_bare(&[
+        "iam-policy",
+        "trust",
+        "--account",
+        "123456789012",
+        "--repository",
+        "octo/*",
+    ]);
+    run.expect(2).says("octo/*");
+}
+
+/// Whatever the code calls, driven by a test or not, is in some policy: a new call needs a new right.
+#[test]
+fn every_call_in_the_sources_is_in_a_policy() {
+    let account = ["--account", "123456789012"];
+    let mut allowed = BTreeSet::new();
+    for step in [
+        ["publish", "--narrow", "--s3-bucket", "x-{region}"].as_slice(),
+        &["verify"],
+        &["prune"],
+        &["attach"],
+    ] {
+        allowed.extend(iam::actions(&policy(&[step, &account].concat())));
+    }
+    let calls = source::aws_calls();
+    assert!(calls.contains("publish_layer_version") && calls.contains("head_bucket"), "{calls:?}");
+    for call in calls.iter().filter(|call| !iam::FREE.contains(&call.as_str())) {
+        let Some(action) = iam::action_of(call) else {
+            panic!("the sources call {call}, and nobody knows what that needs: tests/it/support/iam.rs");
+        };
+        assert!(allowed.contains(action), "{call} needs {action}: steps/iam_policy/rights.rs");
+    }
+}

@@ -1,0 +1,124 @@
+//! What AWS would check before it answers: which action a request is, on what, and whether a policy allows it.
+
+use super::proxy::Seen;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// An action on a resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    pub action: &'static str,
+    pub resource: String,
+}
+
+/// What everybody may do.
+pub const FREE: [&str; 1] = ["get_caller_identity"];
+
+/// The SDK's other calls, and the action that each needs.
+const CALLS: [(&str, &str); 16] = [
+    ("list_regions", "account:ListRegions"),
+    ("get_account_settings", "lambda:GetAccountSettings"),
+    ("list_layer_versions", "lambda:ListLayerVersions"),
+    ("publish_layer_version", "lambda:PublishLayerVersion"),
+    ("get_layer_version", "lambda:GetLayerVersion"),
+    ("get_layer_version_by_arn", "lambda:GetLayerVersion"),
+    ("get_layer_version_policy", "lambda:GetLayerVersionPolicy"),
+    ("add_layer_version_permission", "lambda:AddLayerVersionPermission"),
+    ("remove_layer_version_permission", "lambda:RemoveLayerVersionPermission"),
+    ("delete_layer_version", "lambda:DeleteLayerVersion"),
+    ("head_bucket", "s3:ListBucket"),
+    ("head_object", "s3:GetObject"),
+    ("put_object", "s3:PutObject"),
+    ("delete_object", "s3:DeleteObject"),
+    ("get_function_configuration", "lambda:GetFunctionConfiguration"),
+    ("update_function_configuration", "lambda:UpdateFunctionConfiguration"),
+];
+
+/// What a call of the SDK needs; none for a call that is not known here.
+pub fn action_of(call: &str) -> Option<&'static str> {
+    CALLS.iter().find(|(name, _)| *name == call).map(|(_, action)| *action)
+}
+
+/// What an account asked for in these requests. One that is not known here fails the test.
+pub fn asked(seen: &[Seen], account: &str) -> BTreeSet<Asked> {
+    // A download link carries its own signature, and other accounts have policies of their own.
+    seen.iter().filter(|seen| seen.key == account).filter_map(|seen| read(seen, account)).collect()
+}
+
+fn read(seen: &Seen, account: &str) -> Option<Asked> {
+    let (method, rest) = seen.line.split_once(' ').unwrap();
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let arn = |resource: String| format!("arn:aws:lambda:{}:{account}:{resource}", seen.region);
+    let (action, resource) = match (seen.service.as_str(), method, parts.as_slice()) {
+        ("sts", ..) => return None,
+        ("account", "POST", ["listRegions"]) => ("account:ListRegions", "*".to_owned()),
+        ("lambda", "GET", [_, "account-settings"]) => ("lambda:GetAccountSettings", "*".to_owned()),
+        ("lambda", "GET", [_, "layers"]) if query.contains("find=LayerVersion") => {
+            let of = query.split('&').find_map(|pair| pair.strip_prefix("Arn=")).unwrap();
+            ("lambda:GetLayerVersion", of.replace("%3A", ":"))
+        }
+        ("lambda", _, [_, "layers", layer, "versions"]) => {
+            let action =
+                if method == "GET" { "lambda:ListLayerVersions" } else { "lambda:PublishLayerVersion" };
+            (action, arn(format!("layer:{layer}")))
+        }
+        ("lambda", _, [_, "layers", layer, "versions", number]) => {
+            let action = if method == "GET" { "lambda:GetLayerVersion" } else { "lambda:DeleteLayerVersion" };
+            (action, arn(format!("layer:{layer}:{number}")))
+        }
+        ("lambda", _, [_, "layers", layer, "versions", number, "policy", ..]) => {
+            let action = match method {
+                "GET" => "lambda:GetLayerVersionPolicy",
+                "POST" => "lambda:AddLayerVersionPermission",
+                _ => "lambda:RemoveLayerVersionPermission",
+            };
+            (action, arn(format!("layer:{layer}:{number}")))
+        }
+        ("lambda", "POST", [_, "functions"]) => {
+            // The name is in the body, which nobody keeps: those of ci/smoke.
+            ("lambda:CreateFunction", arn("function:sentry-lambda-extension-smoke-x".to_owned()))
+        }
+        ("lambda", _, [_, "functions", function, tail @ ..]) => {
+            let action = match (method, tail) {
+                ("GET", ["configuration"]) => "lambda:GetFunctionConfiguration",
+                ("PUT", ["configuration"]) => "lambda:UpdateFunctionConfiguration",
+                ("POST", ["invocations"]) => "lambda:InvokeFunction",
+                ("DELETE", []) => "lambda:DeleteFunction",
+                _ => panic!("nobody knows what this needs: {seen:?}"),
+            };
+            (action, arn(format!("function:{function}")))
+        }
+        ("s3", "HEAD", [bucket]) => ("s3:ListBucket", format!("arn:aws:s3:::{bucket}")),
+        ("s3", _, [bucket, key @ ..]) if !key.is_empty() => {
+            let action = match method {
+                "HEAD" | "GET" => "s3:GetObject",
+                "PUT" => "s3:PutObject",
+                "DELETE" => "s3:DeleteObject",
+                _ => panic!("nobody knows what this needs: {seen:?}"),
+            };
+            (action, format!("arn:aws:s3:::{bucket}/{}", key.join("/")))
+        }
+        _ => panic!("nobody knows what this needs: {seen:?}"),
+    };
+    Some(Asked { action, resource })
+}
+
+/// All actions of a policy.
+pub fn actions(policy: &Value) -> BTreeSet<String> {
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+    actions.map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
+/// Whether a statement names the action, and a pattern that the resource matches.
+pub fn allows(policy: &Value, asked: &Asked) -> bool {
+    policy["Statement"].as_array().unwrap().iter().any(|statement| {
+        assert_eq!(statement["Effect"], "Allow");
+        let has = |key: &str, fits: &dyn Fn(&str) -> bool| {
+            statement[key].as_array().unwrap().iter().any(|item| fits(item.as_str().unwrap()))
+        };
+        has("Action", &|action| action == asked.action)
+            && has("Resource", &|pattern| wildmatch::WildMatch::new(pattern).matches(&asked.resource))
+    })
+}
