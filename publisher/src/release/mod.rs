@@ -3,6 +3,7 @@
 //! `bundle` (what was built, checked) → `plan` (wanted against found: a pure decision) → `rollout` (one region
 //! and architecture, from whatever is there to done) → `layers` (what was published, for everybody to read).
 
+pub mod attachment;
 pub mod balance;
 pub mod board;
 pub mod build_manifest;
@@ -19,5 +20,6 @@ pub mod publishing;
 pub mod report;
 pub mod retention;
 pub mod rollout;
+pub mod snippets;
 pub mod stop;
 pub mod time;

@@ -2,8 +2,10 @@
 
 pub mod account;
 pub mod arn;
+pub mod attach;
 pub mod build;
 pub mod doctor;
+pub mod latest;
 pub mod prune;
 pub mod publish;
 pub mod relay;
