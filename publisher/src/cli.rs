@@ -24,8 +24,10 @@ pub enum Command {
     Publish(steps::publish::Publish),
     /// Read every published layer back and compare it with dist/layers.json
     Verify(steps::verify::Verify),
-    /// Print the ARN to attach to a function
+    /// Print the ARN to attach to a function, or a snippet with it for a template, a module or an app
     Arn(steps::arn::Arn),
+    /// Add the layer to a function, or replace an older version of it
+    Attach(steps::attach::Attach),
     /// Delete old layer versions that nothing names any more; prints the plan, acts only on --execute
     Prune(steps::prune::Prune),
     /// Record which binaries of Sentry's own Relay may go into a layer
@@ -48,6 +50,7 @@ impl Command {
             Self::Publish(step) => step.run(ui),
             Self::Verify(step) => step.run(ui),
             Self::Arn(step) => step.run(ui),
+            Self::Attach(step) => step.run(ui),
             Self::Prune(step) => step.run(ui),
             Self::Relay(step) => step.run(ui),
             Self::Doctor(step) => step.run(ui),

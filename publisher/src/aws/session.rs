@@ -152,15 +152,18 @@ impl Session {
     }
 }
 
-async fn home_region(options: &AwsOptions, near: Option<&RegionName>) -> Region {
+/// The region that the environment or the profile names.
+pub async fn configured_region(options: &AwsOptions) -> Option<Region> {
     let mut profile = ProfileFileRegionProvider::builder();
     if let Some(name) = &options.profile {
         profile = profile.profile_name(name);
     }
-    let set = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(profile.build())
-        .region()
-        .await;
+    let environment = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+    environment.or_else(profile.build()).region().await
+}
+
+async fn home_region(options: &AwsOptions, near: Option<&RegionName>) -> Region {
+    let set = configured_region(options).await;
     let partition = |region: &Region| region.as_ref().parse::<RegionName>().ok().map(|name| name.partition());
     let home = near.map_or(Partition::Aws, RegionName::partition).home();
     match set {

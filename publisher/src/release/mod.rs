@@ -4,6 +4,7 @@
 //! in one region, from whatever is there to done) → `layers` (what was published, for everybody to read).
 
 pub mod arn_table;
+pub mod attachment;
 pub mod balance;
 pub mod board;
 pub mod build_manifest;
@@ -23,6 +24,7 @@ pub mod report;
 pub mod retention;
 pub mod rollout;
 pub mod runtimes;
+pub mod snippets;
 pub mod stop;
 pub mod time;
 

@@ -1,15 +1,28 @@
-//! `publisher arn`: what a user attaches, from `dist/layers.json` alone.
+//! `publisher arn`: what a user attaches, from `dist/layers.json` alone or, with `--latest`, from AWS.
 
+use super::{
+    account,
+    latest::{self, Subject},
+};
 use crate::{
     arch::Arch,
-    aws::partition::RegionName,
-    failure::{Code, Failure},
-    release::layers::{LayersError, LayersManifest},
+    aws::{
+        audience::AccountId,
+        layer_arn::{BadLayerArn, LayerArn},
+        partition::RegionName,
+        regions::{Choice, RegionPattern},
+        session::AwsOptions,
+    },
+    failure::{Code, Failure, chain},
+    release::{
+        layer_name,
+        layers::{Layer, LayersError, LayersManifest},
+        snippets::{Format, Row, Table},
+    },
     ui::Ui,
 };
-use serde::Serialize;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -24,6 +37,10 @@ pub struct Arn {
     #[arg(long, value_enum)]
     arch: Option<Arch>,
 
+    /// The layers that carry Sentry's own Relay as well
+    #[arg(long)]
+    relay: bool,
+
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -31,68 +48,171 @@ pub struct Arn {
     /// The folder with layers.json
     #[arg(long, value_name = "DIR", default_value = "dist")]
     dist: PathBuf,
-}
 
-/// What there is to choose from.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// One ARN a line
-    Text,
-    /// Region, architecture, version and ARN
-    Json,
-}
+    /// Ask AWS for the newest versions instead of reading them from layers.json; only the layers' owner may
+    #[arg(long)]
+    latest: bool,
 
-#[derive(Serialize)]
-struct Entry<'a> {
-    region: &'a RegionName,
-    arch: Arch,
-    version: i64,
-    arn: &'a str,
+    /// Whose layers, where it is not the account in layers.json
+    #[arg(long, value_name = "ID", requires = "latest")]
+    account: Option<AccountId>,
+
+    /// The layers' names, where they are not those of layers.json; {arch} is filled in
+    #[arg(long, value_name = "TEMPLATE", requires = "latest")]
+    layer_name: Option<String>,
+
+    #[command(flatten)]
+    aws: AwsOptions,
 }
 
 impl Arn {
     /// Does it.
     pub fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let manifest = open_manifest(&self.dist)?;
-        let mut entries: Vec<Entry<'_>> = manifest
-            .layers
-            .iter()
-            .filter(|(arch, _)| self.arch.is_none_or(|wanted| wanted == **arch))
-            .flat_map(|(arch, layer)| layer.regions.iter().map(|(region, place)| (*arch, region, place)))
-            .filter(|(_, region, _)| self.region.as_ref().is_none_or(|wanted| wanted == *region))
-            .map(|(arch, region, place)| Entry { region, arch, version: place.version, arn: &place.arn })
-            .collect();
-        if entries.is_empty() {
-            return Err(self.nothing(&manifest));
-        }
-        entries.sort_by_key(|entry| (entry.region, entry.arch));
-        if ui.json() || self.format == Format::Json {
-            ui.result(serde_json::to_string_pretty(&entries).map_err(Failure::new)?);
+        let table = if self.latest {
+            account::runtime()?.block_on(self.newest(ui))?
         } else {
-            for entry in &entries {
-                ui.result(entry.arn);
+            let manifest = open_manifest(&self.dist)?;
+            let table = table(&manifest, self.relay, self.region.as_ref(), self.arch)?;
+            if table.is_empty() {
+                return Err(absent(&manifest, self.relay, self.region.as_ref(), self.arch));
             }
+            table
+        };
+        let format = if ui.json() { Format::Json } else { self.format };
+        let snippet = format.render(&table).map_err(Failure::new)?;
+        ui.result(snippet.text);
+        for note in snippet.notes {
+            ui.status("Note", note);
         }
         Ok(())
     }
 
-    fn nothing(&self, manifest: &LayersManifest) -> Failure {
-        let regions: BTreeSet<&str> = manifest
-            .layers
-            .iter()
-            .filter(|(arch, _)| self.arch.is_none_or(|wanted| wanted == **arch))
-            .flat_map(|(_, layer)| layer.regions.keys().map(RegionName::as_str))
-            .collect();
-        let what = self.arch.map_or_else(|| "the layer".to_owned(), |arch| format!("the {arch} layer"));
-        let version = &manifest.version;
-        if regions.is_empty() {
-            return Failure::message(Code::Failed, format!("{what} of {version} is in no region"))
-                .hint("publish it with `publisher publish --execute`");
+    async fn newest(&self, ui: &Ui) -> Result<Table, Failure> {
+        let manifest = match LayersManifest::open(&self.dist) {
+            Err(LayersError::NotPublished(_)) => None,
+            _ => Some(open_manifest(&self.dist)?),
+        };
+        let names: Vec<_> = match (&self.layer_name, &manifest) {
+            (None, Some(manifest)) => layers_of(manifest, self.relay)
+                .iter()
+                .map(|(arch, layer)| (*arch, layer.name.clone()))
+                .collect(),
+            (template, _) => {
+                let template = template.as_deref().unwrap_or(default_name(self.relay));
+                let names = layer_name::names(template, "0.0.0");
+                names.map_err(|error| Failure::message(Code::Usage, chain(&error)))?.to_vec()
+            }
+        };
+        let (session, identity) = account::enter_as(ui, &self.aws, self.region.as_ref()).await?;
+        let owner =
+            manifest.as_ref().and_then(|manifest| manifest.accounts.get(&identity.partition)).cloned();
+        let owner =
+            AccountId::try_from(owner.unwrap_or_else(|| identity.account.clone())).map_err(Failure::new)?;
+        let owner = self.account.clone().unwrap_or(owner);
+        let regions = if let Some(region) = &self.region {
+            vec![region.clone()]
+        } else {
+            let known = manifest.iter().flat_map(|manifest| layers_of(manifest, self.relay).values());
+            let known: BTreeSet<_> = known.flat_map(|layer| layer.regions.keys()).collect();
+            let ours = known.into_iter().filter(|region| region.partition() == identity.partition);
+            let regions = ours.map(|region| RegionPattern::Exact(region.clone())).collect();
+            let choice = Choice { regions, optional: Vec::new(), exclude: Vec::new() };
+            let selection = account::select(ui, &session, &identity, &choice).await?;
+            let on = selection.targets.into_iter().filter(|target| target.disabled.is_none());
+            on.map(|target| target.region).collect()
+        };
+        let subject = |region: &RegionName, (arch, name): &(Arch, layer_name::LayerName)| Subject {
+            region: region.clone(),
+            arch: *arch,
+            account: owner.clone(),
+            name: name.clone(),
+        };
+        let wanted = names.iter().filter(|(arch, _)| self.arch.is_none_or(|only| only == *arch));
+        let subjects = wanted.flat_map(|name| regions.iter().map(|region| subject(region, name))).collect();
+        let mut rows: BTreeMap<RegionName, Row> = BTreeMap::new();
+        for (arch, arn) in latest::newest(&session, &identity, subjects).await? {
+            rows.entry(arn.region.clone()).or_default().insert(arch, arn);
         }
-        let region = self.region.as_ref().map_or_else(|| "any region".to_owned(), ToString::to_string);
-        Failure::message(Code::Failed, format!("{what} of {version} is not in {region}"))
-            .hint(format!("it is in: {}", regions.into_iter().collect::<Vec<_>>().join(" ")))
+        if rows.is_empty() {
+            let names: Vec<_> = names.iter().map(|(_, name)| name.as_str()).collect();
+            let text = format!("the account {} has no version of {}", owner.as_str(), names.join(" or "));
+            return Err(Failure::message(Code::Failed, text)
+                .hint("name it with --account and --layer-name, or leave out --region and --arch"));
+        }
+        let title = "Sentry Lambda extension, the newest versions that AWS lists".to_owned();
+        Ok(Table { title, version: None, relay: self.relay, rows })
     }
+}
+
+/// Says where it is instead.
+pub fn absent(
+    manifest: &LayersManifest,
+    relay: bool,
+    region: Option<&RegionName>,
+    arch: Option<Arch>,
+) -> Failure {
+    let regions: BTreeSet<&str> = layers_of(manifest, relay)
+        .iter()
+        .filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it))
+        .flat_map(|(_, layer)| layer.regions.keys().map(RegionName::as_str))
+        .collect();
+    let relay = if relay { " with Relay" } else { "" };
+    let what = arch.map_or_else(|| "the layer".to_owned(), |arch| format!("the {arch} layer"));
+    let version = &manifest.version;
+    if regions.is_empty() {
+        return Failure::message(Code::Failed, format!("{what}{relay} of {version} is in no region"))
+            .hint("publish it with `publisher publish --execute`");
+    }
+    let region = region.map_or_else(|| "any region".to_owned(), ToString::to_string);
+    Failure::message(Code::Failed, format!("{what}{relay} of {version} is not in {region}"))
+        .hint(format!("it is in: {}", regions.into_iter().collect::<Vec<_>>().join(" ")))
+}
+
+/// What all layers of a manifest are called.
+pub fn names(manifest: &LayersManifest) -> BTreeSet<String> {
+    let layers = [false, true].map(|relay| layers_of(manifest, relay).values());
+    layers.into_iter().flatten().map(|layer| layer.name.to_string()).collect()
+}
+
+/// The layer whose newest version AWS is to be asked for.
+pub fn subject(
+    manifest: &LayersManifest,
+    relay: bool,
+    region: &RegionName,
+    arch: Arch,
+) -> Result<Subject, Failure> {
+    let layer = layers_of(manifest, relay).get(&arch);
+    let owner = manifest.accounts.get(&region.partition());
+    let (Some(layer), Some(owner)) = (layer, owner) else {
+        return Err(absent(manifest, relay, Some(region), Some(arch)));
+    };
+    let account = AccountId::try_from(owner.clone()).map_err(Failure::new)?;
+    Ok(Subject { region: region.clone(), arch, account, name: layer.name.clone() })
+}
+
+/// What a manifest says, as far as it is wanted.
+pub fn table(
+    manifest: &LayersManifest,
+    relay: bool,
+    region: Option<&RegionName>,
+    arch: Option<Arch>,
+) -> Result<Table, Failure> {
+    let mut rows: BTreeMap<RegionName, Row> = BTreeMap::new();
+    let layers = layers_of(manifest, relay).iter().filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it));
+    for (arch, layer) in layers {
+        for (place, placement) in &layer.regions {
+            if region.is_none_or(|wanted| wanted == place) {
+                let arn: LayerArn = placement.arn.parse().map_err(damaged)?;
+                rows.entry(place.clone()).or_default().insert(*arch, arn);
+            }
+        }
+    }
+    let title = format!("Sentry Lambda extension {}", manifest.version);
+    Ok(Table { title, version: Some(manifest.version.clone()), relay, rows })
+}
+
+fn damaged(error: BadLayerArn) -> Failure {
+    Failure::new(error).hint("layers.json was changed by hand: restore it from the history")
 }
 
 /// Reads `dist/layers.json`, for every step that needs one.
@@ -106,4 +226,15 @@ pub fn open_manifest(dist: &Path) -> Result<LayersManifest, Failure> {
         };
         Failure::new(error).hint(next)
     })
+}
+
+/// The layers of a kind.
+fn layers_of(manifest: &LayersManifest, relay: bool) -> &BTreeMap<Arch, Layer> {
+    static NONE: BTreeMap<Arch, Layer> = BTreeMap::new();
+    if relay { &NONE } else { &manifest.layers }
+}
+
+/// How the layers of a kind are called unless somebody wants it otherwise.
+fn default_name(relay: bool) -> &'static str {
+    if relay { "SentryLambdaExtensionRelay-{arch}" } else { "SentryLambdaExtension-{arch}" }
 }

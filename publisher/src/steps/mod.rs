@@ -2,10 +2,12 @@
 
 pub mod account;
 pub mod arn;
+pub mod attach;
 pub mod build;
 pub mod completions;
 pub mod doctor;
 pub mod iam_policy;
+pub mod latest;
 pub mod man;
 pub mod prune;
 pub mod publish;

@@ -1,0 +1,71 @@
+//! Sentry's release registry: a file for each layer under `aws-lambda-layers/`, in the shape that is there.
+//!
+//! Its readers know one account and put ARNs together from the account, the layer's name and a region's version,
+//! in the partition `aws`; so layers of other partitions have no place in it.
+
+use super::{Snippet, SnippetError, Table};
+use crate::aws::partition::{Partition, RegionName};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The fields and their order are the registry's.
+#[derive(Serialize)]
+struct File<'a> {
+    name: String,
+    repo_url: Option<String>,
+    main_docs_url: Option<String>,
+    created_at: Option<String>,
+    canonical: String,
+    sdk_version: &'a str,
+    account_number: &'a str,
+    layer_name: &'a str,
+    regions: Vec<Place<'a>>,
+    compatible_runtimes: [String; 0],
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    region: &'a RegionName,
+    version: String,
+}
+
+pub fn render(table: &Table) -> Result<Snippet, SnippetError> {
+    let release = table.version.as_deref().ok_or(SnippetError::NoRelease)?;
+    let mut files: BTreeMap<String, File<'_>> = BTreeMap::new();
+    let mut left_out = Vec::new();
+    for (region, arch, arn) in table.arns() {
+        if arn.partition() != Partition::Aws {
+            left_out.push(arn.to_string());
+            continue;
+        }
+        let layer = format!("{}-{arch}", if table.relay { "extension-relay" } else { "extension" });
+        let file = files.entry(format!("aws-lambda-layers/{layer}/{release}.json")).or_insert_with(|| File {
+            name: format!("AWS Lambda Extension Layer ({arch})"),
+            repo_url: None,
+            main_docs_url: None,
+            created_at: None,
+            canonical: format!("aws-layer:{layer}"),
+            sdk_version: release,
+            account_number: arn.account.as_str(),
+            layer_name: arn.name.as_str(),
+            regions: Vec::new(),
+            compatible_runtimes: [],
+        });
+        file.regions.push(Place { region, version: arn.version.to_string() });
+    }
+    if files.is_empty() {
+        return Err(SnippetError::NoCommercialRegion);
+    }
+    let mut notes = vec![
+        "repo_url, main_docs_url and created_at are null: layers.json does not know them. compatible_runtimes \
+         is empty: the layer names no runtimes, since it works with all of them"
+            .to_owned(),
+    ];
+    if !left_out.is_empty() {
+        notes.push(format!(
+            "left out, since the registry knows the partition aws only: {}",
+            left_out.join(" ")
+        ));
+    }
+    Ok(Snippet { text: serde_json::to_string_pretty(&files)?, notes })
+}

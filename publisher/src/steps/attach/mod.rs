@@ -1,0 +1,205 @@
+//! `publisher attach`: a function gets the layer, or a newer version of it, or is rid of it.
+
+mod change;
+mod explain;
+mod image;
+mod name;
+mod show;
+mod wrapper;
+
+use super::{
+    account::{self, AccountOptions},
+    arn::{self, open_manifest},
+    latest,
+};
+use crate::{
+    aws::{
+        audience::AccountId,
+        functions::{Function, RegionFunctions},
+        identity::Identity,
+        layer_arn::LayerArn,
+        partition::RegionName,
+        session::{Session, configured_region},
+    },
+    failure::{Code, Failure},
+    release::{attachment::Family, layers::LayersManifest},
+    ui::Ui,
+};
+use change::{Goal, Subject};
+use name::FunctionName;
+use show::Report;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// Arguments of `publisher attach`.
+#[derive(clap::Args)]
+pub struct Attach {
+    /// The function's name or ARN
+    #[arg(value_name = "FUNCTION")]
+    function: FunctionName,
+
+    /// Where the function is; else the region of its ARN, of `AWS_REGION` or of the profile
+    #[arg(long)]
+    region: Option<RegionName>,
+
+    /// The layer that carries Sentry's own Relay as well
+    #[arg(long)]
+    relay: bool,
+
+    /// Ask AWS for the newest version instead of reading it from layers.json; only the layer's owner may
+    #[arg(long)]
+    latest: bool,
+
+    /// This very layer version, whatever layers.json says
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["latest", "relay"])]
+    layer_arn: Option<LayerArn>,
+
+    /// Take the layer away instead, in whatever version and variant it is there, and leave all others
+    #[arg(long, conflicts_with_all = ["latest", "relay", "exec_wrapper"])]
+    detach: bool,
+
+    /// Start the runtime through the layer's wrapper too, so that code needs no change
+    #[arg(long)]
+    exec_wrapper: bool,
+
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// How long to wait for updates of the function, this one and others'
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    wait: u64,
+
+    /// The folder with layers.json
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    dist: PathBuf,
+
+    #[command(flatten)]
+    account_options: AccountOptions,
+}
+
+impl Attach {
+    /// Does it.
+    pub fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let manifest = if self.layer_arn.is_some() { None } else { Some(open_manifest(&self.dist)?) };
+        account::runtime()?.block_on(self.attach(ui, manifest.as_ref()))
+    }
+
+    async fn attach(&self, ui: &Ui, manifest: Option<&LayersManifest>) -> Result<(), Failure> {
+        let region = self.region().await?;
+        let (session, identity) = account::enter(ui, &self.account_options, Some(&region)).await?;
+        let functions = RegionFunctions::new(&session, &region);
+        let subject = Subject {
+            functions: &functions,
+            name: &self.function,
+            region: &region,
+            account: &identity.account,
+            wait: Duration::from_secs(self.wait),
+        };
+        let function = subject.read().await?;
+        if function.image {
+            return Err(image::refused(&function, self.relay));
+        }
+        let family = self.family(manifest, &region)?;
+        let goal = if self.detach {
+            Goal::Detached
+        } else {
+            let layer = self.layer(manifest, &region, &function, &session, &identity).await?;
+            Goal::Attached { layer, wrapper: self.exec_wrapper }
+        };
+        let outcome = if self.dry_run {
+            change::preview(&function, &goal, &family)?
+        } else {
+            subject.reach(ui, &goal, &family).await?
+        };
+        let layer = match &goal {
+            Goal::Attached { layer, .. } => Some(layer.to_string()),
+            Goal::Detached => None,
+        };
+        let (changed, after) = (outcome.changed, outcome.after.layers.clone());
+        let report = Report {
+            function: function.arn.clone(),
+            arch: function.arch,
+            runtime: function.runtime.clone(),
+            layer,
+            action: outcome.action,
+            changed: changed && !self.dry_run,
+            dry_run: self.dry_run,
+            before: outcome.before,
+            after: outcome.after,
+        };
+        show::report(ui, &report)?;
+        match (changed, self.dry_run) {
+            (false, _) => ui.status("Finished", "it is as it should be: nothing to do"),
+            (true, true) => ui.status("Planned", "nothing was changed; leave out --dry-run to act"),
+            (true, false) => ui.status("Finished", "the change is in effect"),
+        }
+        if !self.detach {
+            show::advise(ui, &function, &after, &family);
+        }
+        Ok(())
+    }
+
+    async fn region(&self) -> Result<RegionName, Failure> {
+        if let (Some(asked), Some(named)) = (&self.region, &self.function.region)
+            && asked != named
+        {
+            let text = format!("--region is {asked}, and the function's ARN says {named}");
+            return Err(Failure::message(Code::Usage, text).hint("leave out --region"));
+        }
+        if let Some(region) = self.function.region.as_ref().or(self.region.as_ref()) {
+            return Ok(region.clone());
+        }
+        let set = configured_region(&self.account_options.aws).await;
+        let set = set.ok_or_else(|| {
+            Failure::message(Code::Usage, "it is not clear in which region the function is")
+                .hint("name it with --region, AWS_REGION or the profile, or give the function's ARN")
+        })?;
+        set.as_ref().parse().map_err(Failure::new)
+    }
+
+    fn family(&self, manifest: Option<&LayersManifest>, region: &RegionName) -> Result<Family, Failure> {
+        let Some(manifest) = manifest else {
+            let arn = self.layer_arn.as_ref();
+            let names = arn.map(|arn| arn.name.to_string()).into_iter().collect();
+            return Ok(Family { account: arn.map(|arn| arn.account.clone()), names });
+        };
+        let owner = manifest.accounts.get(&region.partition()).cloned();
+        let account = owner.map(AccountId::try_from).transpose().map_err(Failure::new)?;
+        Ok(Family { account, names: arn::names(manifest) })
+    }
+
+    /// Which layer version.
+    async fn layer(
+        &self,
+        manifest: Option<&LayersManifest>,
+        region: &RegionName,
+        function: &Function,
+        session: &Arc<Session>,
+        identity: &Identity,
+    ) -> Result<LayerArn, Failure> {
+        let arch = function.arch;
+        if let Some(arn) = &self.layer_arn {
+            if arn.region != *region {
+                let text = format!("{arn} is in {}, and the function in {region}", arn.region);
+                return Err(Failure::message(Code::Failed, text)
+                    .hint("layers are attached in their own region only; nothing was changed"));
+            }
+            return Ok(arn.clone());
+        }
+        let Some(manifest) = manifest else {
+            return Err(Failure::message(Code::Usage, "there is no layer to attach"));
+        };
+        if !self.latest {
+            let table = arn::table(manifest, self.relay, Some(region), Some(arch))?;
+            let found = table.arns().next().map(|(_, _, arn)| arn.clone());
+            return found.ok_or_else(|| arn::absent(manifest, self.relay, Some(region), Some(arch)));
+        }
+        let subject = arn::subject(manifest, self.relay, region, arch)?;
+        let found = latest::newest(session, identity, vec![subject]).await?;
+        let found = found.into_iter().next().map(|(_, arn)| arn);
+        found.ok_or_else(|| {
+            let text = format!("AWS lists no version of the {arch} layer in {region}");
+            Failure::message(Code::Failed, text).hint("publish it there with `publisher publish --execute`")
+        })
+    }
+}
