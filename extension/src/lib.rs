@@ -9,13 +9,14 @@
 //!   layer has that, and keeps the books;
 //! - `flush` decides after each invocation whether the environment is kept awake for it;
 //! - the `lifecycle` talks to Lambda: registers, takes events, and drains the relay at SHUTDOWN;
-//! - `wire` knows the formats: content encodings, envelopes, items;
+//! - `wire` knows the formats: content encodings, envelopes, items; `http` is either end of a connection;
 //! - `task` keeps panics from ending the process, and `log` is the only voice.
 
 pub mod cli;
 pub mod config;
 pub mod flush;
 pub mod gateway;
+mod http;
 pub mod lifecycle;
 pub mod log;
 pub mod relay;

@@ -93,10 +93,11 @@ fn write(level: Level, message: &str, fields: &[Field<'_>]) {
 }
 
 fn line(level: Level, now: SystemTime, message: &str, fields: &[Field<'_>]) -> String {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, milliseconds) = (now.as_secs(), now.subsec_millis());
     let mut line = String::with_capacity(160);
     // Writing to a String cannot fail.
-    let _ = write!(line, r#"{{"ts":{seconds:.3},"level":"{}","message":"#, level.name());
+    let _ = write!(line, r#"{{"ts":{seconds}.{milliseconds:03},"level":"{}","message":"#, level.name());
     push_string(&mut line, message);
     for (name, value) in fields {
         line.push(',');

@@ -30,28 +30,21 @@ mod watch;
 pub use listeners::{Unbound, bind, report};
 
 use crate::config::Config;
-use crate::log;
 use crate::relay::Relay;
+use crate::{http, log};
 use answer::Answer;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use refusal::Refusal;
 use room::Room;
 use routes::{Ingest, Route};
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use visit::Visit;
 use watch::{Turn, Watched};
-
-/// Request heads larger than this are refused (431).
-const MAX_HEAD: usize = 64 * 1024;
 
 /// Takes connections for as long as the process lives.
 pub async fn serve(listener: TcpListener, config: Arc<Config>, relay: Relay) {
@@ -82,25 +75,17 @@ async fn converse_at_length(stream: TcpStream, peer: IpAddr, config: Arc<Config>
     let _ = stream.set_nodelay(true);
     let turn = Turn::default();
     let stream = Watched::new(stream, turn.clone());
-    let service = service_fn(move |request| {
+    let answer = move |request| -> http::Answering {
         let (config, relay, turn) = (Arc::clone(&config), relay.clone(), turn.clone());
-        async move {
+        Box::pin(async move {
             turn.pass();
-            // Boxed, since the connection keeps room for it also while it is idle.
-            let answer = Box::pin(answer(request, peer, &config, &relay)).await;
+            let answer = answer(request, peer, &config, &relay).await;
             turn.pass();
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    // No time-out on idle connections: an SDK's pooled connection has to survive the freeze between
-    // two invocations, and a close that crosses its next request would lose that event. What a client
-    // has begun has to come to an end, though: see `watch` and `body`.
-    let served = http1::Builder::new()
-        .half_close(true)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
+            answer
+        })
+    };
+    // Idle connections stay. What a client has begun has to come to an end, though: see `watch` and `body`.
+    if let Err(error) = http::serve(Box::new(stream), Box::new(answer)).await {
         log::debug("a client's connection ended early", &[("error", &error)]);
     }
 }

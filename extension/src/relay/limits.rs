@@ -5,7 +5,7 @@
 //! a clock behind the moment a limit was set ends it.
 
 use crate::config::PublicKey;
-use crate::wire::{Category, Item, ItemKind};
+use crate::wire::{Category, Item, ItemKind, decimal};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -73,7 +73,7 @@ impl Limits {
     pub(super) fn update(&mut self, key: &PublicKey, header: &str, now: SystemTime) {
         for limit in header.split(',') {
             let mut fields = limit.trim().splitn(2, ':');
-            let seconds = fields.next().and_then(|s| s.trim().parse::<f64>().ok());
+            let seconds = fields.next().and_then(|s| decimal::parse(s.trim()));
             let (Some(seconds), Some(rest)) = (seconds, fields.next()) else { continue };
             let names = rest.split(':').next().unwrap_or_default();
             let names = || names.split(';').map(str::trim).filter(|name| !name.is_empty());

@@ -14,7 +14,6 @@ mod reports;
 mod state;
 mod verdict;
 
-pub(crate) use client::{Sender, handshake};
 pub use envelope::Envelope;
 pub use ledger::{Ledger, Loss, Reasons};
 pub use process::child;

@@ -1,6 +1,7 @@
 //! Sentry's formats as they come over the wire: content encodings, envelopes, and what can be in them.
 
 mod category;
+pub(crate) mod decimal;
 mod decode;
 mod item;
 mod limits;

@@ -4,7 +4,7 @@ use super::{
     commit::Commit,
     exec::{self, ExecError},
     flags::{self, Folders},
-    musl_std::StdKind,
+    musl_std::{self, StdKind},
     tools::Tools,
     workspace::{PACKAGE, Workspace},
 };
@@ -108,7 +108,7 @@ impl Compile<'_> {
         };
         if self.std == StdKind::Source {
             // The switch for unstable options on a stable compiler, such as a distribution's.
-            command.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_unwind"]);
+            command.env("RUSTC_BOOTSTRAP", "1").args(musl_std::FROM_SOURCE);
         }
         Ok(command)
     }

@@ -156,14 +156,14 @@ fn rust_and_std(folder: &Path, needed: Option<&str>) -> Vec<Finding> {
 
 fn std_for(arch: Arch, rust: &Rust) -> Finding {
     let finding = Finding::new(format!("std for {}", arch.target()), Purpose::Build);
+    if rust.has_sources() {
+        return finding.found("compiled along", rust.sources());
+    }
     if rust.has_std(arch) {
         return finding.found("prebuilt", rust.sysroot.join("lib/rustlib").join(arch.target()));
     }
     if rust.is_rustup() {
-        return finding.missing(format!("rustup target add {}", arch.target()));
-    }
-    if rust.has_sources() {
-        return finding.found("compiled along", rust.sources());
+        return finding.missing("rustup component add rust-src");
     }
     finding.missing("apt-get install rust-src (rust-web-src for rustc-web, rust-1.95-src for rustc-1.95)")
 }

@@ -1,4 +1,7 @@
-//! Where std for the musl targets comes from: installed, added by rustup, or compiled along.
+//! Where std for the musl targets comes from: compiled along, installed, or added by rustup.
+//!
+//! Compiled along it is a tenth of the binary smaller: without the printing of back-traces, which nobody reads in
+//! a stripped binary, and with the rest made for size and for what the extension calls.
 
 use super::{
     exec::{self, ExecError},
@@ -12,7 +15,7 @@ use std::process::Command;
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum StdMode {
-    /// What is installed, else what rustup can add, else compile it
+    /// Compile it where its sources are or rustup can add them, else what is installed or rustup can add
     #[default]
     Auto,
     /// Installed with the compiler, or added by rustup
@@ -40,6 +43,10 @@ impl StdKind {
     }
 }
 
+/// What cargo is told so that it compiles std. Without the feature `backtrace`, which is on by default.
+pub const FROM_SOURCE: [&str; 4] =
+    ["-Z", "build-std=std,panic_unwind", "-Z", "build-std-features=panic-unwind,optimize_for_size"];
+
 /// Why there is no std.
 #[derive(Debug, thiserror::Error)]
 pub enum StdError {
@@ -55,8 +62,8 @@ pub enum StdError {
     )]
     Neither(&'static str),
     /// rustup could not.
-    #[error("rustup cannot add the target")]
-    Rustup(#[source] ExecError),
+    #[error("rustup cannot add {0}")]
+    Rustup(&'static str, #[source] ExecError),
 }
 
 /// The packages that distributions put std's sources into.
@@ -74,7 +81,7 @@ impl From<StdError> for Failure {
             StdError::Neither(target) => {
                 format!("{SOURCE_PACKAGES}\nor, with rustup: rustup target add {target}")
             }
-            StdError::Rustup(_) => {
+            StdError::Rustup(..) => {
                 format!("without the network, compile it: --std source\nwhich needs: {SOURCE_PACKAGES}")
             }
         };
@@ -95,20 +102,27 @@ struct Offer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plan {
     Use(StdKind, &'static str),
+    /// std's sources if rustup can, else as if there were none to be had.
+    AddSources,
     AddTargets,
 }
 
 fn plan(mode: StdMode, offer: Offer, sysroot: &str) -> Result<Plan, StdError> {
-    match (mode, offer.missing) {
-        (StdMode::Source, _) if offer.sources => Ok(Plan::Use(StdKind::Source, "as asked")),
-        (StdMode::Source, _) => Err(StdError::NoSources(sysroot.to_owned())),
-        (_, None) => Ok(Plan::Use(StdKind::Prebuilt, "it is installed")),
-        (_, Some(_)) if offer.rustup => Ok(Plan::AddTargets),
-        (StdMode::Prebuilt, Some(arch)) => Err(StdError::NoPrebuilt(arch.target())),
-        (StdMode::Auto, Some(_)) if offer.sources => {
-            Ok(Plan::Use(StdKind::Source, "it is not installed, and this compiler is not one of rustup's"))
-        }
-        (StdMode::Auto, Some(arch)) => Err(StdError::Neither(arch.target())),
+    match mode {
+        StdMode::Source if offer.sources => Ok(Plan::Use(StdKind::Source, "as asked")),
+        StdMode::Source => Err(StdError::NoSources(sysroot.to_owned())),
+        StdMode::Prebuilt => plan_prebuilt(offer).map_err(StdError::NoPrebuilt),
+        StdMode::Auto if offer.sources => Ok(Plan::Use(StdKind::Source, "its sources are installed")),
+        StdMode::Auto if offer.rustup => Ok(Plan::AddSources),
+        StdMode::Auto => plan_prebuilt(offer).map_err(StdError::Neither),
+    }
+}
+
+fn plan_prebuilt(offer: Offer) -> Result<Plan, &'static str> {
+    match offer.missing {
+        None => Ok(Plan::Use(StdKind::Prebuilt, "it is installed")),
+        Some(_) if offer.rustup => Ok(Plan::AddTargets),
+        Some(arch) => Err(arch.target()),
     }
 }
 
@@ -122,25 +136,34 @@ pub fn provide(
 ) -> Result<StdKind, StdError> {
     let missing = || archs.iter().copied().find(|&arch| !rust.has_std(arch));
     let offer = Offer { missing: missing(), rustup: rust.is_rustup(), sources: rust.has_sources() };
-    let (kind, why) = match plan(mode, offer, &rust.sysroot.display().to_string())? {
-        Plan::Use(kind, why) => (kind, why),
-        Plan::AddTargets => match add_targets(archs, workspace) {
-            Ok(()) => (StdKind::Prebuilt, "rustup added it"),
-            Err(error) if mode == StdMode::Auto && offer.sources => {
-                ui.warning(crate::failure::chain(&StdError::Rustup(error)));
-                (StdKind::Source, "rustup could not add it")
+    let mut plan = plan(mode, offer, &rust.sysroot.display().to_string())?;
+    let (kind, why) = loop {
+        plan = match plan {
+            Plan::Use(kind, why) => break (kind, why),
+            Plan::AddSources => match rustup(workspace, &["component", "add", "rust-src"]) {
+                Ok(()) => Plan::Use(StdKind::Source, "rustup added its sources"),
+                Err(error) => {
+                    ui.warning(crate::failure::chain(&StdError::Rustup("std's sources", error)));
+                    plan_prebuilt(offer).map_err(StdError::Neither)?
+                }
+            },
+            Plan::AddTargets => {
+                let targets = archs.iter().map(|arch| arch.target());
+                let arguments: Vec<_> = ["target", "add"].into_iter().chain(targets).collect();
+                rustup(workspace, &arguments).map_err(|error| StdError::Rustup("the target", error))?;
+                Plan::Use(StdKind::Prebuilt, "rustup added it")
             }
-            Err(error) => return Err(StdError::Rustup(error)),
-        },
+        };
     };
     ui.status("Using", format_args!("{} std for musl: {why}", kind.name()));
+    if kind == StdKind::Prebuilt && mode == StdMode::Auto {
+        ui.warning("with std's sources the binary would be a tenth smaller: rustup component add rust-src");
+    }
     Ok(kind)
 }
 
-fn add_targets(archs: &[Arch], workspace: &Workspace) -> Result<(), ExecError> {
-    let mut command = Command::new("rustup");
-    command.args(["target", "add"]).args(archs.iter().map(|arch| arch.target()));
-    exec::show(command.current_dir(&workspace.root))
+fn rustup(workspace: &Workspace, arguments: &[&str]) -> Result<(), ExecError> {
+    exec::show(Command::new("rustup").args(arguments).current_dir(&workspace.root))
 }
 
 #[cfg(test)]
@@ -154,19 +177,25 @@ mod tests {
     }
 
     #[test]
-    fn auto_prefers_installed_then_rustup_then_sources() {
+    fn auto_prefers_sources_then_rustup_then_installed() {
         let all = Offer { missing: None, rustup: true, sources: true };
-        assert!(matches!(decide(StdMode::Auto, all), Ok(Plan::Use(StdKind::Prebuilt, _))));
-        let not_installed = Offer { missing: Some(Arch::X86_64), ..all };
-        assert_eq!(decide(StdMode::Auto, not_installed), Ok(Plan::AddTargets));
-        let only_sources = Offer { sources: true, ..NOTHING };
-        assert!(matches!(decide(StdMode::Auto, only_sources), Ok(Plan::Use(StdKind::Source, _))));
+        assert!(matches!(decide(StdMode::Auto, all), Ok(Plan::Use(StdKind::Source, _))));
+        let no_sources = Offer { sources: false, ..all };
+        assert_eq!(decide(StdMode::Auto, no_sources), Ok(Plan::AddSources));
+        assert!(matches!(plan_prebuilt(no_sources), Ok(Plan::Use(StdKind::Prebuilt, _))));
+        let only_rustup = Offer { rustup: true, ..NOTHING };
+        assert_eq!(plan_prebuilt(only_rustup), Ok(Plan::AddTargets), "where rustup has no sources");
+        let only_installed = Offer { missing: None, ..NOTHING };
+        assert!(matches!(decide(StdMode::Auto, only_installed), Ok(Plan::Use(StdKind::Prebuilt, _))));
     }
 
     #[test]
-    fn source_is_taken_even_where_prebuilt_is_installed() {
+    fn what_is_asked_for_is_taken_whatever_else_there_is() {
         let all = Offer { missing: None, rustup: true, sources: true };
         assert!(matches!(decide(StdMode::Source, all), Ok(Plan::Use(StdKind::Source, _))));
+        assert!(matches!(decide(StdMode::Prebuilt, all), Ok(Plan::Use(StdKind::Prebuilt, _))));
+        let not_installed = Offer { missing: Some(Arch::X86_64), ..all };
+        assert_eq!(decide(StdMode::Prebuilt, not_installed), Ok(Plan::AddTargets));
     }
 
     #[test]

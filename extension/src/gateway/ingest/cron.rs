@@ -6,6 +6,7 @@ use crate::gateway::event_id::EventId;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::visit::Visit;
 use crate::gateway::{compose, media_type, query};
+use crate::wire::decimal;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -61,7 +62,7 @@ impl CheckIn {
 
     fn of_query(query: &str) -> Result<Self, Refusal> {
         let value = |name| query::value(query, name);
-        let duration = value("duration").map(|text| text.parse().map_err(|_| invalid("duration")));
+        let duration = value("duration").map(|text| decimal::parse(&text).ok_or_else(|| invalid("duration")));
         Self {
             id: value("check_in_id"),
             status: value("status").ok_or_else(|| invalid("status"))?,

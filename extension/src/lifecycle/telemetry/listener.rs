@@ -4,13 +4,11 @@
 //! from outside gets into an environment. Elsewhere the socket closes as soon as telemetry turns out to be absent.
 
 use super::record::Record;
+use crate::http;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -46,22 +44,17 @@ pub(super) async fn serve(
         };
         let sink = sink.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| take(request, &sink));
-            let connection =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let answer = move |request| -> http::Answering { Box::pin(take(request, sink.clone())) };
             // How it ends is the sender's affair.
-            let _ = connection.await;
+            let _ = http::serve(Box::new(stream), Box::new(answer)).await;
             drop(slot);
         });
     }
 }
 
-async fn take(
-    request: Request<Incoming>,
-    sink: &(impl Fn(Vec<Record>) + Sync),
-) -> Result<Response<Empty<Bytes>>, Infallible> {
+async fn take(request: Request<Incoming>, sink: impl Fn(Vec<Record>)) -> Response<Full<Bytes>> {
     if let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await {
         sink(Record::batch(&body.to_bytes()));
     }
-    Ok(Response::new(Empty::new()))
+    Response::new(Full::default())
 }

@@ -2,21 +2,16 @@
 
 use super::tls::Tls;
 use crate::config::{Proxy, Scheme, Upstream};
-use bytes::Bytes;
+use crate::http::{Sender, Stream, handshake};
 use http_body_util::Full;
-use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-
-/// The sending half of an HTTP/1.1 connection.
-pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
 /// How long an address has for itself before the next is tried beside it (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -44,10 +39,6 @@ impl fmt::Display for ConnectError {
     }
 }
 
-/// Either kind of stream behind one type, so that the HTTP client is compiled once.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
 /// Connects to an upstream, through a proxy where there is one. The caller bounds the time.
 pub(super) async fn connect(
     upstream: &Upstream,
@@ -68,17 +59,6 @@ pub(super) async fn connect(
         }
     };
     handshake(secured(stream, upstream, tls).await?).await.map_err(ConnectError::Http)
-}
-
-/// Speaks HTTP/1.1 over a stream.
-pub(crate) async fn handshake(stream: Box<dyn Stream>) -> hyper::Result<Sender> {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with its sender, or when upstream closes; failures reach whoever waits for an answer. With
-    // upgrades, for what a proxy gives back is the stream itself.
-    tokio::spawn(async move {
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(sender)
 }
 
 /// TLS where the scheme wants it.

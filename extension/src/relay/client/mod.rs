@@ -7,11 +7,10 @@ mod connect;
 mod pool;
 mod tls;
 
-pub(crate) use connect::{Sender, handshake};
-
 use super::envelope::Envelope;
 use super::patience::{Late, within};
 use crate::config::{Config, Proxies, Scheme, Upstream};
+use crate::http::Sender;
 use bytes::Bytes;
 use connect::ConnectError;
 use http_body_util::{BodyExt as _, Full, Limited};

@@ -1,7 +1,7 @@
 //! Connections between two uses.
 
-use super::connect::Sender;
 use crate::config::Upstream;
+use crate::http::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 

@@ -1,8 +1,10 @@
 //! TLS with compiled-in roots and the user's own, put together when the first connection needs it.
 
 use crate::log;
+use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,13 +50,23 @@ impl Tls {
                 Err(error) => log::warn("cannot read the CA bundle", &[("file", &path), ("error", &error)]),
             }
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(config)
+    }
+}
+
+/// Shows no certificate of its own, so it needs none of the code that loads private keys and signs with them.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("client certificates are not supported".to_owned()))
     }
 }
 
