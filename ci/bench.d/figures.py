@@ -1,0 +1,82 @@
+"""A figure, and what is to be said of it."""
+
+from dataclasses import dataclass, field
+
+from budgets import DRIFTS, LIMITS
+
+OK = "ok"
+BROKEN = "BROKEN"
+RECORDED = "recorded"
+CHEAPER = "cheaper"
+NOT_COMPARABLE = "NOT COMPARABLE"
+NOT_MEASURED = "NOT MEASURED"
+
+
+@dataclass
+class Figure:
+    """One line of the table."""
+
+    id: str
+    label: str
+    value: float | None
+    unit: str
+    comparison: str = ""
+    detail: dict = field(default_factory=dict)
+    budget: str = ""
+    verdict: str = RECORDED
+
+    def judge(self, baseline):
+        """Compares with the limit, or with the baseline (None: there is none for this toolchain)."""
+        if self.value is None:
+            self.verdict = NOT_MEASURED
+        elif self.id in LIMITS:
+            limit = LIMITS[self.id]
+            self.budget = f"≤ {limit:g} {self.unit}"
+            self.verdict = OK if self.value <= limit else BROKEN
+        elif self.id in DRIFTS:
+            self.judge_drift(baseline, DRIFTS[self.id])
+        return self
+
+    def judge_drift(self, baseline, most):
+        self.budget = f"baseline ± {most:.0%}"
+        before = None if baseline is None else baseline.get(self.id)
+        if before is None:
+            self.verdict = NOT_COMPARABLE
+            return
+        drift = self.value / before - 1
+        self.comparison = f"baseline {number(before)}: {drift:+.2%}"
+        self.verdict = BROKEN if drift > most else CHEAPER if drift < -most else OK
+
+    def as_json(self):
+        return {
+            "id": self.id,
+            "label": self.label,
+            "value": self.value,
+            "unit": self.unit,
+            "comparison": self.comparison,
+            "budget": LIMITS.get(self.id, DRIFTS.get(self.id)),
+            "verdict": self.verdict,
+            "detail": self.detail,
+        }
+
+
+def number(value):
+    if value is None:
+        return "–"
+    if value == int(value) and abs(value) >= 1000:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def table(figures):
+    """The figures as text."""
+    heads = ["figure", "value", "comparison", "budget", "verdict"]
+    rows = [[f.label, f"{number(f.value)} {f.unit}".strip(), f.comparison, f.budget, f.verdict] for f in figures]
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    line = lambda cells: "  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip()
+    return "\n".join([line(heads), line(["-" * width for width in widths]), *map(line, rows)])
+
+
+def median(values):
+    values = sorted(values)
+    return values[len(values) // 2]

@@ -1,0 +1,106 @@
+//! A scripted Lambda: the Extensions API as an extension sees it. It never freezes anything.
+
+use crate::http::{Connection, answer};
+use crate::outcome::{Outcome, fail};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const ID: &str = "d7a1f0de-6b2f-4a05-8f5e-3c1f5f1f8f10";
+/// For an extension under valgrind on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The API. It lasts as long as the process.
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    asked: Receiver<Instant>,
+    events: Sender<String>,
+    telemetry: Arc<Mutex<Option<String>>>,
+}
+
+struct Shared {
+    asked: Sender<Instant>,
+    events: Mutex<Receiver<String>>,
+    telemetry: Arc<Mutex<Option<String>>>,
+}
+
+impl Api {
+    pub(crate) fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let (asked, asked_receiver) = mpsc::channel();
+        let (events, event_receiver) = mpsc::channel();
+        let telemetry = Arc::new(Mutex::new(None));
+        let shared =
+            Arc::new(Shared { asked, events: Mutex::new(event_receiver), telemetry: Arc::clone(&telemetry) });
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                // How a connection ends is the extension's affair.
+                std::thread::spawn(move || serve(stream, &shared));
+            }
+        });
+        Ok(Self { address, asked: asked_receiver, events, telemetry })
+    }
+
+    /// Waits until `/event/next` is asked, and says when that was.
+    pub(crate) fn asked(&self) -> Outcome<Instant> {
+        self.asked.recv_timeout(PATIENCE).map_err(|_| fail(format!("no /event/next within {PATIENCE:?}")))
+    }
+
+    /// Answers the pending `/event/next` with an invocation that has 10 seconds.
+    pub(crate) fn invoke(&self, request: &str) -> Outcome<()> {
+        let deadline = SystemTime::now().duration_since(UNIX_EPOCH)? + Duration::from_secs(10);
+        let event = format!(
+            r#"{{"eventType":"INVOKE","deadlineMs":{},"requestId":"{request}","invokedFunctionArn":"arn:aws:lambda:eu-central-1:123456789012:function:f","tracing":{{"type":"X-Amzn-Trace-Id","value":"Root=1"}}}}"#,
+            deadline.as_millis()
+        );
+        Ok(self.events.send(event)?)
+    }
+
+    /// Posts telemetry of a request to whoever has subscribed, and waits for the answer.
+    pub(crate) fn tell(&self, kind: &str, request: &str) -> Outcome<()> {
+        let subscribed = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let subscribed = subscribed.ok_or_else(|| fail("nobody has subscribed to telemetry"))?;
+        let port = subscribed
+            .rsplit_once("localdomain:")
+            .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
+            .ok_or_else(|| fail(format!("no port in the subscription {subscribed}")))?;
+        let body = format!(
+            r#"[{{"time":"2026-01-01T00:00:00.000Z","type":"platform.{kind}","record":{{"requestId":"{request}","status":"success"}}}}]"#
+        );
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: sandbox.localdomain\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut connection = Connection::new(TcpStream::connect(format!("127.0.0.1:{port}"))?);
+        connection.exchange(request.as_bytes())?;
+        Ok(())
+    }
+}
+
+fn serve(stream: TcpStream, shared: &Shared) -> Outcome<()> {
+    stream.set_nodelay(true)?;
+    let mut connection = Connection::new(stream);
+    while let Some(request) = connection.receive()? {
+        let path = request.head.split(' ').nth(1).unwrap_or_default();
+        let reply = if path.ends_with("/extension/register") {
+            let id = format!("lambda-extension-identifier: {ID}\r\n");
+            answer("200 OK", &id, r#"{"functionName":"f","functionVersion":"$LATEST","handler":"h"}"#)
+        } else if path.ends_with("/event/next") {
+            shared.asked.send(Instant::now())?;
+            let events = shared.events.lock().unwrap_or_else(PoisonError::into_inner);
+            answer("200 OK", "", &events.recv()?)
+        } else if path.ends_with("/telemetry") {
+            let body = String::from_utf8_lossy(&request.body).into_owned();
+            *shared.telemetry.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+            answer("200 OK", "", "\"OK\"")
+        } else {
+            answer("404 Not Found", "", "{}")
+        };
+        connection.send(&reply)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! A process that is measured: started with nothing in its environment but what is said here, killed when it is dropped.
+
+use crate::outcome::{Outcome, fail};
+use nix::sys::signal::{Signal, kill};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running process.
+pub(crate) struct Process {
+    child: Child,
+    pid: Pid,
+    pub(crate) started: Instant,
+}
+
+/// Bytes of memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) most: u64,
+}
+
+impl Process {
+    /// Starts a command. Its output goes nowhere: what it costs to write is measured, what it says is not.
+    pub(crate) fn start(command: &[String], env: &BTreeMap<String, String>) -> Outcome<Self> {
+        let (program, arguments) = command.split_first().ok_or_else(|| fail("an empty command"))?;
+        let started = Instant::now();
+        let child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| fail(format!("{program}: {error}")))?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?);
+        Ok(Self { child, pid, started })
+    }
+
+    /// Starts an extension as Lambda does.
+    pub(crate) fn extension(
+        command: &[String],
+        env: &BTreeMap<String, String>,
+        api: SocketAddr,
+    ) -> Outcome<Self> {
+        let mut env = env.clone();
+        env.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), api.to_string());
+        Self::start(command, &env)
+    }
+
+    /// User and system time of all its threads.
+    pub(crate) fn cpu(&self) -> Outcome<Duration> {
+        Ok(Duration::from(clock_getcpuclockid(self.pid)?.now()?))
+    }
+
+    pub(crate) fn memory(&self) -> Outcome<Memory> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+            kib.map(|kib| kib * 1024).ok_or_else(|| fail(format!("no {name} in the status of {}", self.pid)))
+        };
+        Ok(Memory { now: field("VmRSS:")?, most: field("VmHWM:")? })
+    }
+
+    /// Ends it, gently so that tools write what they have found.
+    pub(crate) fn end(mut self) -> Outcome<()> {
+        kill(self.pid, Signal::SIGTERM)?;
+        let asked = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if asked.elapsed() > Duration::from_secs(5) {
+                self.child.kill()?;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

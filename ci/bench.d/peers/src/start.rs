@@ -1,0 +1,54 @@
+//! From a program's start to its first `/next`, and to the first envelope that it takes.
+
+use crate::api::Api;
+use crate::envelope::{self, GATEWAY, Kind};
+use crate::micros;
+use crate::outcome::Outcome;
+use crate::process::Process;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+#[derive(Deserialize)]
+pub(crate) struct Specification {
+    /// Commands by name; they take turns.
+    programs: BTreeMap<String, Vec<String>>,
+    runs: usize,
+    env: BTreeMap<String, String>,
+    /// What they may take to fall asleep behind the first `/next`.
+    settle_ms: u64,
+    /// Whether to send an envelope then.
+    post: bool,
+}
+
+pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
+    let mut all: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for _ in 0..specification.runs {
+        for (name, command) in &specification.programs {
+            all.entry(name).or_default().push(once(specification, command)?);
+        }
+    }
+    Ok(json!(all))
+}
+
+fn once(specification: &Specification, command: &[String]) -> Outcome<Value> {
+    let api = Api::start()?;
+    let process = Process::extension(command, &specification.env, api.address)?;
+    let wall = api.asked()?.duration_since(process.started);
+    std::thread::sleep(Duration::from_millis(specification.settle_ms));
+    let (cpu, memory) = (process.cpu()?, process.memory()?);
+    let mut seen = Map::from_iter([
+        ("wall_us".to_owned(), micros(wall)),
+        ("cpu_us".to_owned(), micros(cpu)),
+        ("rss".to_owned(), memory.now.into()),
+    ]);
+    if specification.post {
+        let request = envelope::request(Kind::Identity5k)?;
+        let begun = Instant::now();
+        envelope::post(&mut envelope::connect(GATEWAY.parse()?)?, &request)?;
+        seen.insert("first_accept_us".to_owned(), micros(begun.elapsed()));
+    }
+    process.end()?;
+    Ok(Value::Object(seen))
+}

@@ -1,0 +1,80 @@
+//! A stand-in for Sentry: answers every request with 200, after a delay if it is told to, and counts.
+
+use crate::http::{Connection, answer};
+use crate::outcome::{Outcome, fail};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The stand-in. It lasts as long as the process.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    answered: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Upstream {
+    /// Listens on this address, with TLS where there is a configuration for it.
+    pub(crate) fn start(listen: &str, tls: Option<Arc<ServerConfig>>, delay: Duration) -> Outcome<Self> {
+        let listener = TcpListener::bind(listen)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let counting = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (shared, tls) = (Arc::clone(&counting), tls.clone());
+                // How a connection ends is the client's affair.
+                std::thread::spawn(move || accept(stream, tls, &shared, delay));
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// How many requests were answered.
+    pub(crate) fn answered(&self) -> u64 {
+        *self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until so many requests were answered.
+    pub(crate) fn wait_for(&self, count: u64) -> Outcome<()> {
+        let answered = self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let (answered, waited) = self
+            .shared
+            .changed
+            .wait_timeout_while(answered, PATIENCE, |answered| *answered < count)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(fail(format!("only {answered} of {count} envelopes arrived")));
+        }
+        Ok(())
+    }
+}
+
+fn accept(stream: TcpStream, tls: Option<Arc<ServerConfig>>, shared: &Shared, delay: Duration) -> Outcome<()> {
+    stream.set_nodelay(true)?;
+    match tls {
+        Some(tls) => serve(StreamOwned::new(ServerConnection::new(tls)?, stream), shared, delay),
+        None => serve(stream, shared, delay),
+    }
+}
+
+fn serve(stream: impl Read + Write, shared: &Shared, delay: Duration) -> Outcome<()> {
+    let mut connection = Connection::new(stream);
+    let reply = answer("200 OK", "", r#"{"id":"9ec79c33ec9942ab8353589fcb2e04dc"}"#);
+    while connection.receive()?.is_some() {
+        std::thread::sleep(delay);
+        connection.send(&reply)?;
+        *shared.answered.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        shared.changed.notify_all();
+    }
+    Ok(())
+}

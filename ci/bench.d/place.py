@@ -1,0 +1,80 @@
+"""Where everything is, and how the measuring programs are run."""
+
+import http.client
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DIST = ROOT / "dist"
+# ci/bench fills it.
+MADE = ROOT / ".tools/bench"
+PEERS = ROOT / "target/release/bench-peers"
+EXTENSION = MADE / "layer/extensions/sentry-lambda-extension"
+BUILD = json.loads((DIST / "build.json").read_text())
+# Nothing is ever sent there.
+DSN = "https://5b0ff8a1e2c94d7fb7a3c1d2e4f60718@o1.ingest.sentry.io/42"
+PATH = os.environ["PATH"]
+
+# For what an experiment leaves behind; gone at the end.
+_SCRATCH = tempfile.TemporaryDirectory(prefix="bench-")
+SCRATCH = pathlib.Path(_SCRATCH.name)
+
+
+def peers(experiment, **specification):
+    """Runs one experiment and gives back what it saw."""
+    command = [PEERS, experiment, json.dumps(specification)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode != 0:
+        raise RuntimeError(f"{experiment}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def counted(command):
+    """The command under callgrind, and a function that tells how many instructions it took."""
+    out = pathlib.Path(tempfile.mktemp(dir=SCRATCH, prefix="callgrind-"))
+    prefix = ["/usr/bin/valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}"]
+
+    def total():
+        lines = out.read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("totals:")).split()[1])
+
+    return [*prefix, *map(str, command)], total
+
+
+def background(command, **more):
+    """A program that runs until `close`, or to the end of all this: whatever is left over dies with ci/bench's process namespace."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen([str(word) for word in command], **{**quiet, **more})
+
+
+def close(*processes):
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def answers(port, path="/", method="GET", body=None, timeout=60):
+    """One request to loopback: status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def wait_for(port, path="/", patience=60):
+    """Waits until somebody answers there."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return answers(port, path)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"nobody answers on port {port}") from None
+            time.sleep(0.02)

@@ -1,0 +1,49 @@
+"""How long Sentry's Python SDK waits in `flush()` for an error and a transaction: with the extension, whose upstream takes 100 ms, and
+with a local server that answers at once."""
+
+import json
+import subprocess
+import tempfile
+
+from budgets import ATTEMPTS, LIMITS
+from figures import Figure, median
+from place import EXTENSION, MADE, PEERS, ROOT, SCRATCH, background, close, wait_for
+
+KEY = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718"
+WAYS = {
+    "extension": f"http://{KEY}@127.0.0.1:9000/42",
+    "server": f"http://{KEY}@127.0.0.1:9100/42",
+    "without": f"http://{KEY}@127.0.0.1:9101/42",
+}
+
+
+def samples(rounds):
+    """Milliseconds of each flush, the ways in turns."""
+    python = ROOT / ".tools/test/bin/python"
+    command = [python, ROOT / "ci/bench.d/sdk.py", json.dumps(WAYS), str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise RuntimeError(f"the SDK: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def measure(quick):
+    upstream = background([PEERS, "serve", json.dumps({"listen": "127.0.0.1:9101", "delay_ms": 100})])
+    server = background([PEERS, "answer"])
+    environment = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024"}
+    standalone = ["--standalone", "--listen", "127.0.0.1:9000", "--upstream", "http://127.0.0.1:9101"]
+    extension = background([EXTENSION, *standalone], env=environment)
+    for port in 9000, 9100, 9101:
+        wait_for(port)
+    all = {way: [] for way in WAYS}
+    for _ in range(ATTEMPTS):
+        for way, times in samples(15 if quick else 40).items():
+            all[way] += times
+        ratio = min(all["extension"]) / min(all["server"])
+        if ratio <= LIMITS["flush.sdk"]:
+            break
+    close(upstream, server, extension)
+    least = {way: min(times) for way, times in all.items()}
+    comparison = f"{least['extension']:.2f} ms, server that answers at once {least['server']:.2f} ms, without either {least['without']:.0f} ms"
+    detail = {"least_ms": least, "median_ms": {way: median(times) for way, times in all.items()}}
+    yield Figure("flush.sdk", "Python SDK, flush of error + transaction", ratio, "x", comparison, detail)

@@ -1,0 +1,89 @@
+"""What the extension adds to an init under AWS's emulator, beside an extension that does nothing (the floor).
+
+Three emulators side by side take turns: without an extension, with the floor, with the extension. The function ends itself, which
+forces another init. Minima are compared: noise only ever adds.
+"""
+
+import os
+import re
+import shutil
+import time
+
+from budgets import ATTEMPTS, LIMITS
+from figures import Figure, median
+from place import DSN, MADE, ROOT, SCRATCH, EXTENSION, answers, background, close, wait_for
+
+REPORT = re.compile(r"INIT REPORT\(Init Duration: ([\d.]+) ms, Phase: (\w+)(.*)\)")
+ENTER = 'mount --bind "$1" /opt; mount -o remount,bind,ro /opt; shift; exec "$@"'
+
+
+class Emulator:
+    """The emulator with a layer that has this one extension, or none."""
+
+    def __init__(self, name, extension, port):
+        self.port = port
+        layer = SCRATCH / f"layer-{name}"
+        (layer / "extensions").mkdir(parents=True)
+        if extension:
+            shutil.copy2(extension, layer / "extensions" / extension.name)
+        self.log = SCRATCH / f"rie-{name}.log"
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+            "SENTRY_DSN": DSN,
+        }
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", ENTER, "sh", layer]
+        command += [ROOT / ".tools/rie/aws-lambda-rie-x86_64", "--log-level", "info"]
+        command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+        command += ["--runtime-api-address", f"127.0.0.1:{port + 1}", MADE / "bootstrap"]
+        with open(self.log, "w") as log:
+            self.process = background(command, env=environment, stdout=log, stderr=log)
+        wait_for(port + 1, "/2018-06-01/ping")
+
+    def inits(self):
+        """Durations of all good inits so far."""
+        found = REPORT.findall(self.log.read_text(errors="replace"))
+        return [float(duration) for duration, _, rest in found if "error" not in rest.lower()]
+
+    def init(self):
+        """Makes the function end, and start again. Gives back what that init took."""
+        before = len(self.inits())
+        self.invoke('"exit"')
+        status = self.invoke('"go"')
+        deadline = time.monotonic() + 5
+        while len(self.inits()) <= before:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"no init after status {status}; see the log:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.002)
+        return self.inits()[-1]
+
+    def invoke(self, event):
+        status, _ = answers(self.port, "/2015-03-31/functions/function/invocations", "POST", event)
+        return status
+
+
+def measure(quick):
+    if os.uname().machine != "x86_64":
+        yield Figure("init.over_floor", "init overhead beyond the floor", None, "ms", "x86_64 only")
+        return
+    programs = [("none", None), ("floor", MADE / "floor"), ("extension", EXTENSION)]
+    emulators = {name: Emulator(name, program, 8200 + 10 * n) for n, (name, program) in enumerate(programs)}
+    samples = {name: [] for name in emulators}
+    # The first inits read files in.
+    for emulator in emulators.values():
+        emulator.invoke('"go"')
+    for _ in range(ATTEMPTS):
+        for _ in range(20 if quick else 60):
+            for name, emulator in emulators.items():
+                samples[name].append(emulator.init())
+        least = {name: min(all) for name, all in samples.items()}
+        over = least["extension"] - least["floor"]
+        if over <= LIMITS["init.over_floor"]:
+            break
+    close(*(emulator.process for emulator in emulators.values()))
+    detail = {"least": least, "median": {name: median(all) for name, all in samples.items()}, "samples": len(samples["none"])}
+    floor = least["floor"] - least["none"]
+    overhead = least["extension"] - least["none"]
+    yield Figure("init.floor", "init overhead of the floor", floor, "ms", f"no extension: {least['none']:.2f} ms", detail)
+    yield Figure("init.extension", "init overhead of the extension", overhead, "ms", f"{least['extension']:.2f} ms in all", detail)
+    yield Figure("init.over_floor", "init overhead beyond the floor", over, "ms", f"minima of {detail['samples']} inits each")

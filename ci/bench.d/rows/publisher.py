@@ -1,0 +1,117 @@
+"""The publisher where there is nothing to do: a build of what is built, a publish of what is published (which may only read)."""
+
+import collections
+import http.client
+import http.server
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+from figures import Figure
+from place import DIST, ROOT, background, close, wait_for
+
+PUBLISHER = ROOT / "target/debug/publisher"
+EMULATOR, COUNTER = 9200, 9201
+REGIONS = ["eu-central-1", "us-east-1", "ap-southeast-2"]
+# What is asked by POST and changes nothing.
+READS = re.compile(r"^(GET|HEAD) |^POST /(listRegions|getRegionOptStatus)$|^POST .*Action=(GetCallerIdentity|DescribeRegions)\b")
+
+
+def owner():
+    """Arguments and environment for a program that writes into the repository: it is the user's, also where measuring took sudo."""
+    if "SUDO_UID" not in os.environ:
+        return {}, {}
+    user = pwd.getpwuid(int(os.environ["SUDO_UID"]))
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}, {"HOME": user.pw_dir, "USER": user.pw_name}
+
+
+class Counter(http.server.BaseHTTPRequestHandler):
+    """Passes everything on to the emulator, and notes what it was."""
+
+    protocol_version = "HTTP/1.1"
+    seen = collections.Counter()
+
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        form = body.decode(errors="replace") if "x-www-form-urlencoded" in self.headers.get("content-type", "") else ""
+        self.seen[f"{self.command} {self.path.split('?')[0]}{'?' + form if form else ''}"] += 1
+        emulator = http.client.HTTPConnection("127.0.0.1", EMULATOR, timeout=60)
+        emulator.request(self.command, self.path, body, dict(self.headers))
+        answer = emulator.getresponse()
+        content = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "content-length", "connection", "date", "server"):
+                self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+        emulator.close()
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = pass_on
+
+    def log_message(self, *_):
+        pass
+
+
+def publish(dist):
+    """`publisher publish --execute`, in a home of its own. Gives back what it asked, and how long it took."""
+    Counter.seen.clear()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(dist),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{COUNTER}",
+        "AWS_ACCESS_KEY_ID": "123456789012",
+        "AWS_SECRET_ACCESS_KEY": "unused",
+    }
+    command = [PUBLISHER, "publish", "--dist", dist, "--regions", ",".join(REGIONS), "--execute"]
+    began = time.monotonic()
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        raise RuntimeError(f"publisher publish: {done.stderr.strip()[-2000:]}")
+    return dict(Counter.seen), time.monotonic() - began
+
+
+def unchanged():
+    """Seconds of `publisher build` where nothing has changed: the best of five."""
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        done = subprocess.run([PUBLISHER, "build"], cwd=ROOT, env=os.environ | owner()[1], capture_output=True, text=True, **owner()[0])
+        times.append(time.monotonic() - began)
+        if done.returncode != 0:
+            raise RuntimeError(f"publisher build: {done.stderr.strip()[-2000:]}")
+    return min(times)
+
+
+def measure(_quick):
+    yield Figure("publisher.unchanged", "publisher build, nothing changed", unchanged(), "s")
+    environment = {**os.environ, "GATEWAY_PORT": str(EMULATOR), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1"}
+    emulator = background([ROOT / ".tools/aws/bin/ministack"], env=environment, cwd=tempfile.mkdtemp(prefix="bench-ministack-"))
+    wait_for(EMULATOR, "/_ministack/health")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", COUNTER), Counter)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="bench-dist-") as folder:
+        dist = pathlib.Path(folder)
+        for file in DIST.iterdir():
+            if file.suffix in (".zip", ".json") or file.name == "SHA256SUMS":
+                shutil.copy2(file, dist)
+        (dist / "layers.json").unlink(missing_ok=True)
+        first, _ = publish(dist)
+        writes = lambda seen: sum(count for request, count in seen.items() if not READS.search(request))
+        if not writes(first):
+            raise RuntimeError(f"the first publish wrote nothing, so the second proves nothing: {first}")
+        again, took = publish(dist)
+    close(emulator)
+    server.shutdown()
+    reads = sum(again.values()) - writes(again)
+    comparison = f"{reads} reads in {took:.1f} s, {len(REGIONS)} regions; the first run wrote {writes(first)} times"
+    yield Figure("publisher.writes", "publish with nothing to do: writes", writes(again), "", comparison, {"requests": again})
