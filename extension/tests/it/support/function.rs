@@ -8,6 +8,7 @@ pub struct Function {
     pub(super) command: Vec<String>,
     pub(super) mounts: Vec<(PathBuf, &'static str)>,
     pub(super) environment: Vec<(String, String)>,
+    pub(super) layered: Vec<(&'static str, u32, Vec<u8>)>,
 }
 
 impl Function {
@@ -45,7 +46,19 @@ impl Function {
             command: command.iter().map(|&word| word.to_owned()).collect(),
             mounts: vec![(tools::function(name), "task")],
             environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            layered: Vec::new(),
         }
+    }
+
+    /// A program of this machine's own processor, without an interpreter: `cargo test` builds it as an example.
+    pub fn native() -> Self {
+        Self::new("native", &["/mnt/bin/runtime"]).mount(tools::example("native-runtime"), "bin/runtime")
+    }
+
+    /// A file of this mode that the layer has too.
+    pub fn layered(mut self, name: &'static str, mode: u32, content: impl Into<Vec<u8>>) -> Self {
+        self.layered.push((name, mode, content.into()));
+        self
     }
 
     /// Points the extension at the stand-in, as an operator points it at Sentry.

@@ -5,18 +5,24 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use std::{
     fs,
+    ops::Deref,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
-const STAND_IN: &str = include_str!("../../fixtures/relay/stand-in.py");
+/// A scripted Relay.
+pub const STAND_IN: &str = include_str!("../../fixtures/relay/stand-in.py");
 
 /// A layer with something called Relay.
 pub struct Layer {
     folder: tempfile::TempDir,
+    story: Story,
 }
+
+/// What a stand-in tells of itself.
+pub struct Story(PathBuf);
 
 impl Layer {
     /// With these bytes as Relay, in this mode. It has to be called on the thread of an `isolated` test.
@@ -31,10 +37,7 @@ impl Layer {
     /// With the stand-in, which behaves like this, life after life, and takes so long for a delivery.
     pub fn stand_in(lives: &[&str], delay: Duration) -> Self {
         let layer = Self::with(STAND_IN.as_bytes(), 0o755);
-        let events = layer.path("events");
-        layer.configure(
-            &json!({ "events": events, "lives": lives, "delay": delay.as_secs_f64() }).to_string(),
-        );
+        layer.configure(&layer.story.configuration(lives, delay));
         layer
     }
 
@@ -45,7 +48,8 @@ impl Layer {
         unshare(CloneFlags::CLONE_NEWNS).expect("no mount namespace (CAP_SYS_ADMIN is missing)");
         mount(&["--make-rprivate", "/"]);
         mount(&["--bind", folder.path().to_str().unwrap(), "/opt"]);
-        Self { folder }
+        let story = Story(folder.path().join("events"));
+        Self { folder, story }
     }
 
     /// Writes `relay/config.yml`.
@@ -62,9 +66,36 @@ impl Layer {
         self.folder.path().join(name)
     }
 
+    /// Whether a process of this event's still runs.
+    pub fn runs(event: &Value) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", event["pid"])).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+    }
+}
+
+impl Deref for Layer {
+    type Target = Story;
+
+    fn deref(&self) -> &Story {
+        &self.story
+    }
+}
+
+impl Story {
+    /// In a folder that everybody may write to.
+    pub fn within(folder: &Path) -> Self {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+        Self(folder.join("events"))
+    }
+
+    /// The configuration of a stand-in that behaves like this, life after life.
+    pub fn configuration(&self, lives: &[&str], delay: Duration) -> String {
+        json!({ "events": self.0, "lives": lives, "delay": delay.as_secs_f64() }).to_string()
+    }
+
     /// What the stand-in has told so far.
     pub fn events(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.path("events")).unwrap_or_default();
+        let text = fs::read_to_string(&self.0).unwrap_or_default();
         // The last line may be half-written.
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
@@ -85,12 +116,6 @@ impl Layer {
             assert!(Instant::now() < deadline, "{name} did not come {nth} times: {:?}", self.story());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
-
-    /// Whether a process of this event's still runs.
-    pub fn runs(event: &Value) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", event["pid"])).unwrap_or_default();
-        stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
     }
 }
 

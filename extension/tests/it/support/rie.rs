@@ -9,12 +9,16 @@ use super::{
     tools::{self, Arch},
 };
 use hyper::{Method, StatusCode};
-use nix::{sys::signal, unistd::Pid};
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
 use serde_json::Value;
 use std::{
     ffi::OsString,
     fs,
     net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::Stdio,
     time::{Duration, Instant},
@@ -30,7 +34,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running RIE. Dropping it kills everything that it started.
 pub struct Rie {
-    /// `unshare`, whose death takes the sandbox along.
+    /// `unshare`, which waits for RIE.
     sandbox: Child,
     /// Output of RIE, the runtime and the extension.
     pub log: Log,
@@ -44,6 +48,12 @@ impl Rie {
         let folder = tempfile::Builder::new().prefix("rie-").tempdir().unwrap();
         let layer = folder.path().join("layer");
         unpack(&arch.layer_zip(), &layer);
+        for (name, mode, content) in &function.layered {
+            let file = layer.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, content).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(*mode)).unwrap();
+        }
         let stage = folder.path().join("stage");
         fs::create_dir(&stage).unwrap();
 
@@ -115,12 +125,24 @@ impl Rie {
 
     /// Asks RIE to end, as spin-down does: SHUTDOWN goes to the extension.
     pub fn terminate(&self) {
-        let unshare = self.sandbox.id().expect("already ended");
-        // `unshare` waits for the one process that it made: RIE, first in its process namespace.
-        let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).unwrap();
-        let rie: i32 =
-            children.trim().parse().unwrap_or_else(|_| panic!("children of unshare: {children:?}"));
-        signal::kill(Pid::from_raw(rie), signal::SIGTERM).unwrap();
+        signal::kill(self.rie().expect("already ended"), Signal::SIGTERM).unwrap();
+    }
+
+    /// The process of RIE itself, first in its process namespace: its death is that of all in it.
+    fn rie(&self) -> Option<Pid> {
+        let unshare = self.sandbox.id()?;
+        // `unshare` waits for the one process that it made.
+        let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).ok()?;
+        children.trim().parse().ok().map(Pid::from_raw)
+    }
+
+    /// Kills it. When this returns, nothing of it is left: whatever runs still holds the log open.
+    pub async fn kill(mut self) {
+        signal::kill(self.rie().unwrap(), Signal::SIGKILL).unwrap();
+        self.sandbox.wait().await.unwrap();
+        for reader in &mut self.readers {
+            reader.await.unwrap();
+        }
     }
 
     /// Waits for the end after `terminate`, and returns the whole log.
@@ -148,6 +170,10 @@ pub fn unpack(zip: &Path, folder: &Path) {
 
 impl Drop for Rie {
     fn drop(&mut self) {
+        // That of `unshare` would not do: the kernel forgets whom to kill with it when `setpriv` changes the user.
+        if let Some(rie) = self.rie() {
+            let _ = signal::kill(rie, Signal::SIGKILL);
+        }
         // Whatever failed, the reason is in here.
         if std::thread::panicking() {
             eprintln!("---- log of the environment:\n{}\n----", self.log.text());
