@@ -27,7 +27,7 @@ fn call(connection: &mut BufReader<TcpStream>, request: &str, body: &str) -> io:
         let (name, value) = line.split_once(':').unwrap_or((line.trim_end(), ""));
         match name.to_ascii_lowercase().as_str() {
             "" => break,
-            "lambda-runtime-aws-request-id" => id = value.trim().to_owned(),
+            "lambda-runtime-aws-request-id" => value.trim().clone_into(&mut id),
             "content-length" => length = value.trim().parse().map_err(io::Error::other)?,
             _ => {}
         }
