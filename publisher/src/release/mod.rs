@@ -9,6 +9,7 @@ pub mod balance;
 pub mod board;
 pub mod build_manifest;
 pub mod bundle;
+pub mod changelog;
 pub mod contents;
 pub mod digest;
 pub mod files;
