@@ -18,6 +18,7 @@ pub mod github;
 pub mod journal;
 pub mod kind;
 pub mod layer_name;
+pub mod layer_shape;
 pub mod layers;
 pub mod plan;
 pub mod publishing;

@@ -286,6 +286,7 @@ fn over_tls_nothing_comes_from_anybody_else() {
         assert!(said.contains("is not trusted here") && said.contains("SSL_CERT_FILE"), "{said}");
     }
     assert!(registry.requests("/").is_empty(), "it is not even asked");
+    assert_eq!(registry.connections(), 2, "what is not trusted once is not trusted a moment later");
     assert_eq!(lock(&workspace), Value::Null);
 
     // Who names certificates trusts these, or nobody.

@@ -7,7 +7,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
 };
@@ -36,6 +36,7 @@ type Handler = Box<dyn Fn(&Request) -> Vec<u8> + Send + Sync>;
 pub struct Registry {
     url: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
     handler: Arc<Mutex<Handler>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -62,14 +63,17 @@ impl Registry {
         let requests = Arc::<Mutex<Vec<Request>>>::default();
         let handler = Arc::new(Mutex::new(Box::new(file) as Handler));
         let stop = Arc::<AtomicBool>::default();
+        let connections = Arc::<AtomicUsize>::default();
         let thread = thread::spawn({
             let (url, requests, handler, stop) =
                 (url.clone(), Arc::clone(&requests), Arc::clone(&handler), Arc::clone(&stop));
+            let connections = Arc::clone(&connections);
             move || {
                 for stream in listener.incoming() {
                     if stop.load(Ordering::SeqCst) {
                         return;
                     }
+                    connections.fetch_add(1, Ordering::SeqCst);
                     let (stream, handler) = (stream.unwrap(), handler.lock().unwrap());
                     match &tls {
                         None => serve(stream, &url, &requests, &handler),
@@ -82,7 +86,7 @@ impl Registry {
                 }
             }
         });
-        Self { url, requests, handler, stop, thread: Some(thread) }
+        Self { url, requests, connections, handler, stop, thread: Some(thread) }
     }
 
     /// Both files as they are, without ranges.
@@ -97,6 +101,11 @@ impl Registry {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// How often somebody connected.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// All requests for paths with this in them.
