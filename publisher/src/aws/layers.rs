@@ -18,6 +18,7 @@ use aws_sdk_lambda::{
 use std::{future::Future, sync::Arc};
 use tokio::time::Instant;
 
+const LAYERS: &str = "ListLayers";
 const LIST: &str = "ListLayerVersions";
 const GET: &str = "GetLayerVersion";
 const POLICY: &str = "GetLayerVersionPolicy";
@@ -107,6 +108,20 @@ impl RegionLayers {
             }
             answer => answer,
         }
+    }
+
+    /// The names of all layers that the account has here.
+    pub async fn names(&self) -> Result<Vec<String>, CallError> {
+        self.call(|| async {
+            let mut pages = self.client.list_layers().into_paginator().send();
+            let mut names = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| CallError::new(LAYERS, &error))?;
+                names.extend(page.layers().iter().filter_map(|layer| layer.layer_name()).map(str::to_owned));
+            }
+            Ok(names)
+        })
+        .await
     }
 
     /// All versions of a layer, newest first; none where there is no such layer.

@@ -13,6 +13,7 @@ use crate::{
             registry, source,
             store::Store,
         },
+        release,
         tools::Tools,
         workspace::Workspace,
     },
@@ -21,6 +22,7 @@ use crate::{
         build_manifest::{self, Artifact, BuildManifest, RelayPart, Toolchain},
         bundle,
         digest::Digest,
+        github::Job,
         kind::{LayerKind, Variant},
     },
     ui::{self, Ui},
@@ -55,6 +57,11 @@ pub struct Build {
     #[arg(long, value_name = "URL", default_value = registry::DEFAULT, requires = "relay")]
     relay_registry: String,
 
+    /// Refuse what is no release: a version that CHANGELOG.md does not name as released, changes that are in no
+    /// commit, a tag of another version
+    #[arg(long)]
+    release: bool,
+
     /// Leave Relay's debug sections in
     #[arg(long, requires = "relay")]
     keep_debug: bool,
@@ -74,15 +81,18 @@ impl Build {
         let mtime = layer_zip::mtime(epoch.as_deref()).map_err(|error| {
             Failure::message(Code::Usage, error.to_string()).hint("unset it, or use: git log -1 --format=%ct")
         })?;
+        let commit = Commit::of(&workspace.root).unwrap_or_else(|error| {
+            ui.warning(format_args!("the commit is not recorded: {}", crate::failure::chain(&error)));
+            Commit::Unknown
+        });
+        if self.release {
+            release::check(&workspace, &commit)?;
+        }
         let dist = Dist::open(&self.out.clone().unwrap_or_else(|| workspace.root.join("dist")))?;
         let archs = self.archs();
         let mut parts = self.relays(&archs, &workspace, ui)?;
         let tools = Tools::find(&workspace, ui)?;
         let std = musl_std::provide(self.std, &archs, &tools.rust, &workspace, ui)?;
-        let commit = Commit::of(&workspace.root).unwrap_or_else(|error| {
-            ui.warning(format_args!("the commit is not recorded: {}", crate::failure::chain(&error)));
-            Commit::Unknown
-        });
 
         let compile = Compile { workspace: &workspace, commit: &commit, tools: &tools, std };
         let mut packed = Vec::new();
@@ -107,7 +117,8 @@ impl Build {
             artifacts: packed.iter().map(|packed| packed.artifact.clone()).collect(),
         };
         let manifest = write(&dist, &packed, manifest, commit.is_exact(), ui)?;
-        report(&manifest, ui)
+        report(&manifest, ui)?;
+        tell_github(&manifest)
     }
 
     /// Everything about Relay is found out before the compiler runs for minutes.
@@ -119,7 +130,7 @@ impl Build {
     ) -> Result<BTreeMap<Arch, Part>, Failure> {
         let Some(relay) = &self.relay else { return Ok(BTreeMap::new()) };
         let asked = if self.archs.is_empty() { &[] } else { archs };
-        let store = Store::new(workspace, &self.relay_registry, ui);
+        let store = Store::new(workspace, &self.relay_registry, ui)?;
         let relays = source::load(relay, asked, archs, &store)?;
         let parts = relays.into_iter().map(|relay| Ok((relay.arch, Part::make(relay, self.keep_debug, ui)?)));
         parts.collect()
@@ -212,6 +223,20 @@ fn report(manifest: &BuildManifest, ui: &Ui) -> Result<(), Failure> {
         [artifact.file.clone(), size(artifact.binary_size), size(artifact.size), artifact.sha256.clone()]
     });
     ui.result(ui::table(["zip", "binary, bytes", "zip, bytes", "sha256"], rows));
+    Ok(())
+}
+
+/// What GitHub Actions wants to know, where it runs us.
+fn tell_github(manifest: &BuildManifest) -> Result<(), Failure> {
+    let row =
+        |artifact: &Artifact| format!("| `{}` | {} | `{}` |", artifact.file, artifact.size, artifact.sha256);
+    let rows: Vec<String> = manifest.artifacts.iter().map(row).collect();
+    let (version, commit) = (&manifest.version, &manifest.commit);
+    let head =
+        format!("### Built: {version}, commit `{commit}`\n\n| Zip | Bytes | sha256 |\n| --- | ---: | --- |");
+    let job = Job::from_env();
+    job.summary(&format!("{head}\n{}", rows.join("\n")))?;
+    job.output("version", version)?;
     Ok(())
 }
 

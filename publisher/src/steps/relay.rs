@@ -46,7 +46,7 @@ impl Relay {
 impl PinArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let workspace = Workspace::find()?;
-        let store = Store::new(&workspace, &self.relay_registry, ui);
+        let store = Store::new(&workspace, &self.relay_registry, ui)?;
         let pins = store.pin(self.version.as_str())?;
         for arch in Arch::ALL {
             if !pins.contains_key(&arch) {

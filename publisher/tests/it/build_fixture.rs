@@ -26,7 +26,10 @@ pub fn publisher(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_publisher"));
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO") && text != "CARGO_HOME" || text.starts_with("AWS_") {
+        if text.starts_with("CARGO") && text != "CARGO_HOME"
+            || text.starts_with("AWS_")
+            || text.starts_with("GITHUB_")
+        {
             command.env_remove(&name);
         }
     }

@@ -10,6 +10,7 @@ mod bad_input;
 mod build;
 mod build_fixture;
 mod build_refused;
+mod build_release;
 mod build_reproducible;
 mod completions;
 mod doctor;

@@ -65,6 +65,95 @@ fn without_a_manifest_or_the_right_to_it_nothing_goes() {
     let run = publisher.run(&dist, &args).expect(3);
     run.says("DeleteLayerVersion: AccessDeniedException").says("lambda:DeleteLayerVersion");
     assert_eq!(owner.versions(REGION, &layer("arm64")), [1, 2, 3]);
-    let named = [args.as_slice(), &["--layer-name", "x-{arch}-{major}"]].concat();
-    publisher.run(&dist, &named).expect(2).says("versions of one release only");
+}
+
+/// A release under names of its own.
+fn named(version: &str) -> Dist {
+    let dist = Dist::new(&format!("named {version}")).with_relay(1000, &["python3.14"]);
+    dist.edit_build(|build| build["version"] = serde_json::json!(version));
+    dist
+}
+
+#[test]
+fn of_layers_that_are_a_release_each_the_old_ones_go_whole() {
+    let owner = Account::new(ministack());
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    let releases = ["0.9.0", "0.10.0", "1.0.0-rc.1", "1.0.0"].map(named);
+    let publish = ["publish", "--execute", "--version-style", "named", "--prerelease", "--regions", REGION];
+    for dist in &releases {
+        publisher.run(dist, &publish).expect(0).says("4 published");
+    }
+    // Names of others, and one more version of an old release.
+    let theirs = ["SentryLambdaExtension-arm64", "SentryLambdaExtension-arm64-1_x_0", "X-arm64-0_1_0"];
+    for layer in theirs.iter().chain(&["SentryLambdaExtension-arm64-0_10_0"]) {
+        owner.publish(REGION, layer, "arm64", &other_zip("theirs"), "theirs");
+    }
+    let of =
+        |kind: &str, release: &str| owner.versions(REGION, &format!("SentryLambda{kind}-arm64-{release}"));
+    let first = releases[0].path().join("layers.json");
+    let args = ["prune", "--keep", "2", "--regions", REGION, "--manifest", first.to_str().unwrap()];
+    let plan =
+        publisher.run(&releases[3], &args).expect(0).says("5 superfluous versions, nothing was deleted");
+    let lines = plan.stdout.lines().filter_map(|line| line.split_once("Extension-arm64-"));
+    let lines: Vec<Vec<&str>> = lines.map(|(_, line)| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        lines,
+        [
+            ["0_9_0", "1", "1"].as_slice(),
+            &["0_10_0", "2", "2", "1"],
+            &["1_0_0-rc_1", "1"],
+            &["1_0_0", "1", "1"]
+        ]
+    );
+    assert_eq!(of("Extension", "0_10_0"), [1, 2]);
+
+    publisher
+        .run(&releases[3], &[&args, ["--execute"].as_slice()].concat())
+        .expect(0)
+        .says("5 of 5 superfluous");
+    for kind in ["Extension", "ExtensionRelay"] {
+        assert_eq!(of(kind, "0_9_0"), [1], "named by a manifest");
+        assert!(of(kind, "0_10_0").is_empty());
+        assert_eq!((of(kind, "1_0_0-rc_1"), of(kind, "1_0_0")), (vec![1], vec![1]));
+    }
+    for layer in theirs {
+        assert_eq!(owner.versions(REGION, layer), [1], "{layer}");
+    }
+    publisher.run(&releases[3], &["verify"]).expect(0);
+    publisher.run(&releases[0], &["verify"]).expect(0);
+    // Without the old manifest it is as old as any; the current one stays even if nothing is to be kept.
+    let all = ["prune", "--keep", "0", "--regions", REGION, "--execute"];
+    publisher.run(&releases[3], &all).expect(0).says("8 of 8 superfluous");
+    assert!(of("Extension", "0_9_0").is_empty() && of("Extension", "1_0_0-rc_1").is_empty());
+    assert_eq!(of("Extension", "1_0_0"), [1]);
+}
+
+#[test]
+fn a_template_with_the_release_in_it_stands_for_all_releases() {
+    let owner = Account::new(ministack());
+    let proxy = Proxy::start(ministack().address(), |seen| {
+        let path = seen.line.split([' ', '?']).nth(1).unwrap_or_default();
+        if path.trim_end_matches('/').ends_with("/layers") && seen.region == "us-east-1" {
+            Verdict::error(403, "AccessDeniedException")
+        } else {
+            Verdict::Forward
+        }
+    });
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let template = "Team-{arch}-{major}_{minor}";
+    let regions = "eu-west-1,us-east-1";
+    let releases = ["1.2.0", "1.10.0"].map(named);
+    for dist in &releases {
+        let args =
+            ["publish", "--execute", "--kind", "plain", "--layer-name", template, "--regions", regions];
+        publisher.run(dist, &args).expect(0);
+    }
+    let args = ["prune", "--keep", "1", "--execute", "--layer-name", template, "--regions", regions];
+    let run = publisher.run(&releases[1], &args).expect(3);
+    run.says("2 of 2 superfluous").says("us-east-1 Team-arm64-*_*: ListLayers: AccessDeniedException");
+    for arch in ARCHES {
+        assert!(owner.versions(REGION, &format!("Team-{arch}-1_2")).is_empty());
+        assert_eq!(owner.versions(REGION, &format!("Team-{arch}-1_10")), [1]);
+        assert_eq!(owner.versions("us-east-1", &format!("Team-{arch}-1_2")), [1]);
+    }
 }

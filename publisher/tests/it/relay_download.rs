@@ -3,10 +3,13 @@
 use crate::{
     build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr},
     relay::{entries, manifest, pretended, sha256},
-    support::registry::{Registry, answer, cut, ranged, whole},
+    support::{
+        registry::{Registry, answer, cut, ranged, whole},
+        tls::TestTls,
+    },
 };
 use serde_json::Value;
-use std::fs;
+use std::{fs, path::Path};
 
 const VERSION: &str = "26.9.0";
 const X86_64_FILE: &str = "/files/relay-Linux-x86_64";
@@ -28,10 +31,24 @@ fn x86_64_salted(salt: u8) -> Vec<u8> {
 
 #[track_caller]
 fn run(workspace: &Workspace, registry: &Registry, arguments: &[&str], code: i32) -> String {
+    run_trusting(None, workspace, registry, arguments, code)
+}
+
+/// The same, with these certificates in place of the system's.
+#[track_caller]
+fn run_trusting(
+    roots: Option<&Path>,
+    workspace: &Workspace,
+    registry: &Registry,
+    arguments: &[&str],
+    code: i32,
+) -> String {
     let mut command = workspace.pretending();
-    for proxy in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+    for proxy in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env_remove(proxy);
     }
+    command.env_remove("SSL_CERT_DIR").env_remove("SSL_CERT_FILE");
+    command.envs(roots.map(|roots| ("SSL_CERT_FILE", roots)));
     let output = command.args(arguments).args(["--relay-registry", registry.url()]).output().unwrap();
     assert_code(&output, code);
     stderr(&output)
@@ -238,4 +255,57 @@ fn a_pin_that_was_changed_by_hand_is_held_against_cache_and_download() {
     workspace.file("publisher/relay.lock", "<<<<<<< HEAD\n");
     let said = run(&workspace, &registry, &BUILD, 1);
     assert!(said.contains("relay.lock does not hold pins") && said.contains("git diff"), "{said}");
+}
+
+#[test]
+fn over_tls_it_comes_from_whom_the_user_trusts() {
+    let workspace = pretended();
+    let tls = TestTls::new();
+    let registry = Registry::secure(&tls, |request| {
+        if request.path.ends_with("aarch64") {
+            return whole(&arm64());
+        }
+        let answer = ranged(request, &x86_64(), "\"one\"");
+        if request.nth == 0 { cut(&answer, 100_000) } else { answer }
+    });
+    assert!(registry.url().starts_with("https://"));
+    run_trusting(Some(tls.authority()), &workspace, &registry, &PIN, 0);
+    assert_eq!(lock(&workspace)[VERSION]["x86_64"]["sha256"], sha256(&x86_64()));
+    assert_eq!(registry.requests(X86_64_FILE)[1].start(), x86_64().len() - 100_000, "and is resumed");
+    run_trusting(Some(tls.authority()), &workspace, &registry, &BUILD, 0);
+}
+
+#[test]
+fn over_tls_nothing_comes_from_anybody_else() {
+    let workspace = pretended();
+    let (tls, other) = (TestTls::new(), TestTls::new());
+    let registry = Registry::secure(&tls, |_| whole(&arm64()));
+    for roots in [None, Some(other.authority())] {
+        let said = run_trusting(roots, &workspace, &registry, &PIN, 1);
+        assert!(said.contains("cannot ask https://") && said.contains("certificate"), "{said}");
+        assert!(said.contains("is not trusted here") && said.contains("SSL_CERT_FILE"), "{said}");
+    }
+    assert!(registry.requests("/").is_empty(), "it is not even asked");
+    assert_eq!(registry.connections(), 2, "what is not trusted once is not trusted a moment later");
+    assert_eq!(lock(&workspace), Value::Null);
+
+    // Who names certificates trusts these, or nobody.
+    let missing = workspace.path().join("missing.pem");
+    let empty = workspace.file("empty.pem", "no certificate\n");
+    for roots in [missing.as_path(), &empty] {
+        let said = run_trusting(Some(roots), &workspace, &registry, &PIN, 1);
+        assert!(said.contains("SSL_CERT_FILE names no certificate") && said.contains("unset it"), "{said}");
+    }
+}
+
+#[test]
+fn a_redirect_does_not_leave_tls() {
+    let workspace = pretended();
+    let tls = TestTls::new();
+    let plain = Registry::of(arm64(), x86_64());
+    let elsewhere = format!("location: {}/files/relay-Linux-aarch64\r\n", plain.url());
+    let registry = Registry::secure(&tls, move |_| answer("302 Found", &elsewhere, b""));
+    run_trusting(Some(tls.authority()), &workspace, &registry, &PIN, 1);
+    assert!(plain.requests("/").is_empty());
+    assert_eq!(lock(&workspace), Value::Null);
 }

@@ -1,6 +1,10 @@
 //! The HTTP client for downloads: rustls on ring, proxies from the environment, redirects and waits bounded.
+//!
+//! Trusted are the system's certificates; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others in their place, and the list
+//! compiled in is for systems that have none.
 
-use std::time::Duration;
+use rustls_native_certs::CertificateResult;
+use std::{env, time::Duration};
 use ureq::{
     Agent,
     tls::{Certificate, RootCerts, TlsConfig},
@@ -12,15 +16,28 @@ const ANSWER: Duration = Duration::from_secs(30);
 const BODY: Duration = Duration::from_mins(5);
 const REDIRECTS: u32 = 5;
 
+/// Where others than the system's certificates are named.
+const NAMED: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Certificates were named, and there are none.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} names no certificate that can be read{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+pub struct NoRoots {
+    variable: &'static str,
+    why: Option<rustls_native_certs::Error>,
+}
+
 /// Makes the client. Where the registry is asked over TLS, no redirect may leave it.
-pub fn agent(registry: &str) -> Agent {
-    let system = rustls_native_certs::load_native_certs().certs;
-    let roots = if system.is_empty() {
-        RootCerts::WebPki
-    } else {
-        system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).into()
+pub fn agent(registry: &str) -> Result<Agent, NoRoots> {
+    let CertificateResult { certs, errors, .. } = rustls_native_certs::load_native_certs();
+    let named = NAMED.into_iter().find(|name| env::var_os(name).is_some());
+    let roots = match (certs.is_empty(), named) {
+        // Whoever names certificates does not want to trust others instead.
+        (true, Some(variable)) => return Err(NoRoots { variable, why: errors.into_iter().next() }),
+        (true, None) => RootCerts::WebPki,
+        (false, _) => certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).into(),
     };
-    Agent::config_builder()
+    Ok(Agent::config_builder()
         .http_status_as_error(false)
         .https_only(registry.starts_with("https:"))
         .max_redirects(REDIRECTS)
@@ -30,13 +47,25 @@ pub fn agent(registry: &str) -> Agent {
         .user_agent(concat!("sentry-lambda-extension-publisher/", env!("CARGO_PKG_VERSION")))
         .tls_config(TlsConfig::builder().root_certs(roots).build())
         .build()
-        .into()
+        .into())
 }
 
 /// Whether the same request may well succeed a moment later.
 pub fn is_passing(error: &ureq::Error) -> bool {
     use ureq::Error as E;
-    matches!(error, E::Io(_) | E::Timeout(_) | E::HostNotFound | E::ConnectionFailed | E::Protocol(_))
+    let passing =
+        matches!(error, E::Io(_) | E::Timeout(_) | E::HostNotFound | E::ConnectionFailed | E::Protocol(_));
+    passing && !is_refused_certificate(error)
+}
+
+/// Whether the other side is not trusted to be who it says.
+pub fn is_refused_certificate(error: &ureq::Error) -> bool {
+    let tls = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// The same, of an answer.

@@ -1,7 +1,7 @@
 //! Released versions: downloaded once, kept in an ignored folder, and held against the pins every time.
 
 use super::{
-    client,
+    client::{self, NoRoots},
     download::{Download, DownloadError},
     inspect::{self, InspectError},
     lock::{self, Lock, LockError, Pin},
@@ -65,6 +65,9 @@ pub enum StoreError {
         /// Why.
         source: InspectError,
     },
+    /// Nobody could be trusted.
+    #[error(transparent)]
+    NoRoots(#[from] NoRoots),
     /// The registry did not tell.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -102,6 +105,15 @@ impl From<StoreError> for Failure {
                 "versions are listed on https://github.com/getsentry/relay/releases; --relay takes a path as well"
                     .to_owned()
             }
+            StoreError::NoRoots(_) => "name a PEM file of certificates, or unset it".to_owned(),
+            StoreError::Registry(RegistryError::Unreachable { source, .. })
+            | StoreError::Download(DownloadError::Http { source, .. })
+                if client::is_refused_certificate(source) =>
+            {
+                "its certificate is not trusted here; if it should be, SSL_CERT_FILE names a PEM file with the \
+                 authorities to trust instead of the system's"
+                    .to_owned()
+            }
             StoreError::Lock(_) => match error {
                 StoreError::Lock(error) => return error.into(),
                 other => return Self::new(other),
@@ -117,8 +129,8 @@ impl From<StoreError> for Failure {
 
 impl<'a> Store<'a> {
     /// With a registry at this URL.
-    pub fn new(workspace: &'a Workspace, registry: &'a str, ui: &'a Ui) -> Self {
-        Self { workspace, registry, agent: client::agent(registry), ui }
+    pub fn new(workspace: &'a Workspace, registry: &'a str, ui: &'a Ui) -> Result<Self, StoreError> {
+        Ok(Self { workspace, registry, agent: client::agent(registry)?, ui })
     }
 
     /// The binaries of a pinned version. What is there already is not asked for again.

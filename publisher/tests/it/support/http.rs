@@ -14,13 +14,13 @@ pub struct Message {
 
 impl Message {
     /// Reads a message with a `content-length`, a chunked one, or one that ends with the connection (answers).
-    pub fn read(stream: &mut TcpStream, is_answer: bool) -> io::Result<Self> {
+    pub fn read(stream: &mut impl Read, is_answer: bool) -> io::Result<Self> {
         let mut message = Self::read_head(stream)?;
         message.read_body(stream, is_answer)?;
         Ok(message)
     }
 
-    pub fn read_head(stream: &mut TcpStream) -> io::Result<Self> {
+    pub fn read_head(stream: &mut impl Read) -> io::Result<Self> {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
@@ -33,7 +33,7 @@ impl Message {
         Ok(Self { head, body: Vec::new() })
     }
 
-    pub fn read_body(&mut self, stream: &mut TcpStream, is_answer: bool) -> io::Result<()> {
+    pub fn read_body(&mut self, stream: &mut impl Read, is_answer: bool) -> io::Result<()> {
         if is_answer {
             // One exchange a connection; and to a HEAD, a length is all that comes.
             stream.read_to_end(&mut self.body)?;

@@ -12,3 +12,4 @@ pub mod registry;
 pub mod schema;
 pub mod source;
 pub mod stand_in;
+pub mod tls;

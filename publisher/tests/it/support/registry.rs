@@ -1,13 +1,13 @@
 //! A release registry with Relay's binaries, on loopback: each answer is bytes that the test makes.
 
-use super::http::Message;
+use super::{http::Message, tls::TestTls};
 use serde_json::json;
 use std::{
-    io::Write,
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
 };
@@ -36,6 +36,7 @@ type Handler = Box<dyn Fn(&Request) -> Vec<u8> + Send + Sync>;
 pub struct Registry {
     url: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
     handler: Arc<Mutex<Handler>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -44,24 +45,48 @@ pub struct Registry {
 impl Registry {
     /// Lists version 26.9.0 with both binaries at `/files/NAME`; `file` answers for these.
     pub fn new(file: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start(file, None)
+    }
+
+    /// The same over TLS.
+    pub fn secure(tls: &TestTls, file: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start(file, Some(Arc::clone(&tls.server)))
+    }
+
+    fn start(
+        file: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let requests = Arc::<Mutex<Vec<Request>>>::default();
         let handler = Arc::new(Mutex::new(Box::new(file) as Handler));
         let stop = Arc::<AtomicBool>::default();
+        let connections = Arc::<AtomicUsize>::default();
         let thread = thread::spawn({
             let (url, requests, handler, stop) =
                 (url.clone(), Arc::clone(&requests), Arc::clone(&handler), Arc::clone(&stop));
+            let connections = Arc::clone(&connections);
             move || {
                 for stream in listener.incoming() {
                     if stop.load(Ordering::SeqCst) {
                         return;
                     }
-                    serve(stream.unwrap(), &url, &requests, &handler.lock().unwrap());
+                    connections.fetch_add(1, Ordering::SeqCst);
+                    let (stream, handler) = (stream.unwrap(), handler.lock().unwrap());
+                    match &tls {
+                        None => serve(stream, &url, &requests, &handler),
+                        Some(tls) => {
+                            let connection = rustls::ServerConnection::new(Arc::clone(tls)).unwrap();
+                            let stream = rustls::StreamOwned::new(connection, stream);
+                            serve(stream, &url, &requests, &handler);
+                        }
+                    }
                 }
             }
         });
-        Self { url, requests, handler, stop, thread: Some(thread) }
+        Self { url, requests, connections, handler, stop, thread: Some(thread) }
     }
 
     /// Both files as they are, without ranges.
@@ -78,6 +103,11 @@ impl Registry {
         &self.url
     }
 
+    /// How often somebody connected.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     /// All requests for paths with this in them.
     pub fn requests(&self, path: &str) -> Vec<Request> {
         self.requests.lock().unwrap().iter().filter(|request| request.path.contains(path)).cloned().collect()
@@ -87,12 +117,12 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.url.trim_start_matches("http://")));
+        drop(TcpStream::connect(self.url.split("://").nth(1).unwrap()));
         let _ = self.thread.take().unwrap().join();
     }
 }
 
-fn serve(mut stream: TcpStream, url: &str, requests: &Mutex<Vec<Request>>, file: &Handler) {
+fn serve(mut stream: impl Read + Write, url: &str, requests: &Mutex<Vec<Request>>, file: &Handler) {
     let Ok(message) = Message::read(&mut stream, false) else { return };
     let path = message.head.split(' ').nth(1).unwrap().to_owned();
     let mut requests = requests.lock().unwrap();
