@@ -25,14 +25,24 @@ fn publish(publisher: &Publisher, seed: &str) -> Dist {
 fn whole_life(emulator: &Emulator, runtime: &str) {
     let owner = Account::new(emulator);
     let publisher = Publisher::at(&emulator.url(), &owner.key);
-    let (first, second) = (publish(&publisher, "first"), publish(&publisher, "second"));
+    let number = owner.number();
+    // moto has one account for all tests.
+    let name = |arch| format!("Life-{}-{arch}", owner.key);
+    let layer = |arch, version| format!("arn:aws:lambda:{REGION}:{number}:layer:{}:{version}", name(arch));
+    let [first, second] = ["first", "second"].map(|seed| {
+        let (dist, template) = (Dist::new(seed), name("{arch}"));
+        let args = ["publish", "--execute", "--regions", REGION, "--layer-name", &template];
+        publisher.run(&dist, &args).expect(0);
+        dist
+    });
     for arch in ARCHES {
         let (a, b) = (owner.other_layer(REGION, "a"), owner.other_layer(REGION, "b"));
-        let more = json!({"Architectures": [arch], "Runtime": runtime, "Layers": [a]});
-        let function = Function::new(&owner, REGION, arch, &more);
+        let function = format!("function-{}-{arch}", owner.key);
         let attach = |dist: &Dist, more: &[&str]| {
-            publisher.run(dist, &[&["attach", arch, "--region", REGION], more].concat()).expect(0)
+            publisher.run(dist, &[&["attach", &function, "--region", REGION], more].concat()).expect(0)
         };
+        let more = json!({"Architectures": [arch], "Runtime": runtime, "Layers": [a]});
+        let function = Function::new(&owner, REGION, &function, &more);
         let dry = attach(&first, &["--dry-run", "--json"]).json();
         assert_eq!(
             (&dry["action"], &dry["changed"], &dry["dry_run"]),
@@ -41,12 +51,12 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
         assert_eq!(function.layers(), std::slice::from_ref(&a));
 
         let run = attach(&first, &["--json"]);
-        assert_eq!(function.layers(), [a.clone(), layer(&owner, arch, 1)]);
+        assert_eq!(function.layers(), [a.clone(), layer(arch, 1)]);
         let expected = json!({
-            "function": function.arn(), "arch": arch, "runtime": runtime, "layer": layer(&owner, arch, 1),
+            "function": function.arn(), "arch": arch, "runtime": runtime, "layer": layer(arch, 1),
             "action": "append", "changed": true, "dry_run": false,
             "before": {"layers": [a], "exec_wrapper": null},
-            "after": {"layers": [a, layer(&owner, arch, 1)], "exec_wrapper": null}
+            "after": {"layers": [a, layer(arch, 1)], "exec_wrapper": null}
         });
         assert_eq!(run.json(), expected);
         let before = function.configuration()["RevisionId"].clone();
@@ -55,19 +65,16 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
 
         // Somebody adds another one behind, and takes the variant of the other architecture for ours.
         let other = ARCHES.into_iter().find(|other| *other != arch).unwrap();
-        function.configure(&json!({"Layers": [layer(&owner, arch, 1), b, layer(&owner, other, 1), a]}));
+        function.configure(&json!({"Layers": [layer(arch, 1), b, layer(other, 1), a]}));
         let run = attach(&second, &[]);
-        assert_eq!(function.layers(), [layer(&owner, arch, 2), b.clone(), a.clone()]);
-        assert!(
-            run.stdout.starts_with(&format!("before  1. {}\n        2. {b}\n", layer(&owner, arch, 1))),
-            "{}",
-            run.stdout
-        );
-        assert!(run.stdout.contains(&format!("\nafter   1. {}\n", layer(&owner, arch, 2))), "{}", run.stdout);
+        assert_eq!(function.layers(), [layer(arch, 2), b.clone(), a.clone()]);
+        let before = format!("before  1. {}\n        2. {b}\n", layer(arch, 1));
+        assert!(run.stdout.starts_with(&before), "{}", run.stdout);
+        assert!(run.stdout.contains(&format!("\nafter   1. {}\n", layer(arch, 2))), "{}", run.stdout);
 
         // An older release is attached as willingly.
         attach(&first, &[]);
-        assert_eq!(function.layers(), [layer(&owner, arch, 1), b.clone(), a.clone()]);
+        assert_eq!(function.layers(), [layer(arch, 1), b.clone(), a.clone()]);
         attach(&first, &["--detach", "--dry-run"]).says("nothing was changed");
         attach(&first, &["--detach"]).says("the change is in effect");
         assert_eq!(function.layers(), [b, a]);
@@ -162,4 +169,31 @@ fn a_release_that_is_not_in_the_function_s_region_says_where_it_is() {
     let function = Function::new(&owner, "sa-east-1", "far", &json!({}));
     publisher.run(&dist, &["attach", "far", "--region", "sa-east-1"]).expect(1).says("it is in: eu-west-1");
     assert!(function.layers().is_empty());
+}
+
+#[test]
+fn with_relay_and_without_are_variants_of_one_layer() {
+    let owner = Account::new(ministack());
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    let dist = Dist::new("variants").with_relay(1000, &["nodejs24.x", "provided.al2023"]);
+    publisher.run(&dist, &["publish", "--execute", "--regions", REGION]).expect(0);
+    let relay = layer(&owner, "x86_64", 1).replace("Extension-", "ExtensionRelay-");
+    let function = Function::new(&owner, REGION, "variants", &json!({}));
+    let args = ["attach", "variants", "--region", REGION];
+    publisher.run(&dist, &args).expect(0);
+    assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
+    let run = publisher.run(&dist, &[&args[..], &["--relay"]].concat()).expect(0);
+    run.says("the Relay in this layer is not for python3.13, but for nodejs24.x provided.al2023");
+    assert_eq!(function.layers(), std::slice::from_ref(&relay));
+    let newest = publisher.run(&dist, &[&args[..], &["--relay", "--latest", "--json"]].concat()).expect(0);
+    assert_eq!(newest.json()["layer"], relay);
+    publisher.run(&dist, &args).expect(0);
+    assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
+    publisher.run(&dist, &["arn", "--relay", "--arch", "x86_64"]).expect(0).says(&relay);
+    publisher.run(&dist, &["arn", "--relay", "--latest", "--arch", "x86_64"]).expect(0).says(&relay);
+    // What has none says so.
+    let plain = Dist::new("plain");
+    publisher.run(&plain, &["publish", "--execute", "--regions", REGION]).expect(0);
+    let refused = publisher.run(&plain, &[&args[..], &["--relay"]].concat()).expect(1);
+    refused.says("the x86_64 layer with Relay of 1.2.3 is in no region");
 }

@@ -7,39 +7,41 @@ use crate::support::{
 use serde_json::{Value, json};
 use std::{fs, process::Command};
 
-fn cfn_lint(template: &str) -> (bool, String) {
+/// Findings of any kind, warnings and hints too, of templates by name: in one run, since each takes seconds.
+fn cfn_lint(templates: &[(String, String)]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("template.yaml");
-    fs::write(&path, template).unwrap();
-    // Any finding counts, warnings and hints too.
-    run(Command::new(tool(".tools/snippets/bin/cfn-lint"))
-        .arg("--include-checks")
-        .arg("I")
-        .arg("--")
-        .arg(path))
+    let mut command = Command::new(tool(".tools/snippets/bin/cfn-lint"));
+    command.current_dir(folder.path()).args(["--format", "parseable", "--include-checks", "I", "--"]);
+    for (name, template) in templates {
+        fs::write(folder.path().join(name), template).unwrap();
+        command.arg(name);
+    }
+    run(&mut command).1
 }
 
 #[test]
 fn cloudformation_and_sam_templates_pass_cfn_lint() {
     let dist = published();
+    let (mut right, mut wrong) = (Vec::new(), Vec::new());
     for format in ["cloudformation", "sam"] {
         for (cut, options) in CUTS {
-            let template = snippet(&dist, format, options);
-            let (ok, findings) = cfn_lint(&template);
-            assert!(ok && findings.trim().is_empty(), "{format}, {cut}: {findings}\n{template}");
-            // It would have noticed, whatever is wrong.
-            for (right, wrong) in
-                [("arm64: arn", "arm_64: arn"), ("x8664: arn", "x86_64: arn"), ("Runtime:", "Runtme:")]
-            {
-                let broken = template.replace(right, wrong);
-                assert!(
-                    broken == template || !cfn_lint(&broken).0,
-                    "{format}, {cut}: {wrong} went unnoticed"
-                );
-            }
+            right.push((format!("{format} of {cut}.yaml"), snippet(&dist, format, options)));
         }
-        println!("{format}: {}, no finding", version(&tool(".tools/snippets/bin/cfn-lint")));
+        let template = snippet(&dist, format, &[]);
+        for (good, bad) in [("x8664: arn", "x86_64: arn"), ("Runtime:", "Runtme:"), ("IsArm64\n", "IsArm\n")]
+        {
+            let broken = template.replacen(good, bad, 9);
+            assert_ne!(broken, template);
+            wrong.push((format!("{format} with {}.yaml", wrong.len()), broken));
+        }
     }
+    let findings = cfn_lint(&right);
+    assert!(findings.trim().is_empty(), "{findings}");
+    let findings = cfn_lint(&wrong);
+    for (name, template) in &wrong {
+        assert!(findings.contains(name), "what is wrong with {name} went unnoticed: {findings}\n{template}");
+    }
+    println!("cloudformation, sam: {}, no finding", version(&tool(".tools/snippets/bin/cfn-lint")));
 }
 
 /// Runs Python with what the tests check snippets with, on a snippet that it reads from the file `argv[1]`.
@@ -133,14 +135,17 @@ fn the_serverless_framework_s_types_take_it() {
     };
     for (cut, options) in CUTS {
         let config = python(to_json, &snippet(&dist, "serverless", options));
-        let (ok, errors) = check(&config);
+        // As the framework does it, before it looks at the schema.
+        let region = config["provider"]["region"].as_str().unwrap().split('\'').nth(1).unwrap();
+        let mut resolved = config.clone();
+        resolved["provider"]["region"] = json!(region);
+        let (ok, errors) = check(&resolved);
         assert!(ok, "{cut}: {errors}\n{config}");
         let layer = "${self:custom.sentryLambdaExtension.${aws:region}.${self:provider.architecture}}";
         assert_eq!(config["functions"]["example"]["layers"], json!([layer]));
         let arch = config["provider"]["architecture"].as_str().unwrap();
-        let region = config["provider"]["region"].as_str().unwrap().split('\'').nth(1).unwrap();
         assert_eq!(config["custom"]["sentryLambdaExtension"][region][arch], arn(region, arch));
-        let mut wrong = config.clone();
+        let mut wrong = resolved.clone();
         wrong["functions"]["example"]["layers"] = json!("one");
         assert!(!check(&wrong).0, "{cut}: the types take anything");
     }
@@ -169,6 +174,11 @@ fn the_registry_has_a_file_for_each_layer_of_the_partition_that_it_knows() {
     run.says("created_at are null").says("left out").says(&arn("cn-north-1", "arm64"));
     let china = ["arn", "--format", "registry", "--region", "cn-north-1"];
     Publisher::new().run(&published(), &china).expect(1).says("the partition aws only");
+    let relay =
+        Publisher::new().run(&published(), &["arn", "--format", "registry", "--relay"]).expect(0).json();
+    let relay = &relay["aws-lambda-layers/extension-relay-arm64/1.2.3.json"];
+    assert_eq!(relay["canonical"], "aws-layer:extension-relay-arm64");
+    assert_eq!(relay["compatible_runtimes"], json!(["python3.13"]));
     println!("registry: compared with the shape of the registry's own files");
 }
 

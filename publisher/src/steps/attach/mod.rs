@@ -22,7 +22,7 @@ use crate::{
         session::{Session, configured_region},
     },
     failure::{Code, Failure},
-    release::{attachment::Family, layers::LayersManifest},
+    release::{attachment::Family, kind::LayerKind, layers::LayersManifest},
     ui::Ui,
 };
 use change::{Goal, Subject};
@@ -97,13 +97,17 @@ impl Attach {
         };
         let function = subject.read().await?;
         if function.image {
-            return Err(image::refused(&function, self.relay));
+            return Err(image::refused(&function, self.kind()));
         }
         let family = self.family(manifest, &region)?;
         let goal = if self.detach {
             Goal::Detached
         } else {
             let layer = self.layer(manifest, &region, &function, &session, &identity).await?;
+            let meant = manifest.and_then(|manifest| manifest.layers(self.kind()).get(&function.arch));
+            if let Some(runtimes) = meant.and_then(|layer| layer.runtimes.as_ref()) {
+                show::compare_runtimes(ui, &function, runtimes);
+            }
             Goal::Attached { layer, wrapper: self.exec_wrapper }
         };
         let outcome = if self.dry_run {
@@ -137,6 +141,10 @@ impl Attach {
             show::advise(ui, &function, &after, &family);
         }
         Ok(())
+    }
+
+    fn kind(&self) -> LayerKind {
+        if self.relay { LayerKind::Relay } else { LayerKind::Plain }
     }
 
     async fn region(&self) -> Result<RegionName, Failure> {
@@ -190,11 +198,11 @@ impl Attach {
             return Err(Failure::message(Code::Usage, "there is no layer to attach"));
         };
         if !self.latest {
-            let table = arn::table(manifest, self.relay, Some(region), Some(arch))?;
+            let table = arn::table(manifest, self.kind(), Some(region), Some(arch))?;
             let found = table.arns().next().map(|(_, _, arn)| arn.clone());
-            return found.ok_or_else(|| arn::absent(manifest, self.relay, Some(region), Some(arch)));
+            return found.ok_or_else(|| arn::absent(manifest, self.kind(), Some(region), Some(arch)));
         }
-        let subject = arn::subject(manifest, self.relay, region, arch)?;
+        let subject = arn::subject(manifest, self.kind(), region, arch)?;
         let found = latest::newest(session, identity, vec![subject]).await?;
         let found = found.into_iter().next().map(|(_, arn)| arn);
         found.ok_or_else(|| {

@@ -14,10 +14,10 @@ pub struct Function<'a> {
 impl<'a> Function<'a> {
     /// A zip function; `more` is what else its configuration has.
     pub fn new(account: &'a Account, region: &'a str, name: &'a str, more: &Value) -> Self {
-        account.role();
+        let role = account.role(region);
         let mut body = json!({
             "FunctionName": name, "Runtime": "python3.13", "Handler": "index.handler",
-            "Role": format!("arn:aws:iam::{}:role/function", account.key),
+            "Role": role,
             "Code": {"ZipFile": STANDARD.encode(dist::other_zip("code"))}
         });
         for (key, value) in more.as_object().into_iter().flatten() {
@@ -67,14 +67,23 @@ impl<'a> Function<'a> {
 
 impl Account {
     /// The role that functions have; that it is there already is no error.
-    fn role(&self) {
-        let policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
-        let policy = form_encoded(policy);
+    fn role(&self, region: &str) -> String {
+        let policy = form_encoded(r#"{"Version":"2012-10-17","Statement":[]}"#);
         let form = format!(
             "Action=CreateRole&Version=2010-05-08&RoleName=function&AssumeRolePolicyDocument={policy}"
         );
-        let answer = self.form("iam", "us-east-1", &form);
+        let answer = self.form("iam", region, &form);
         assert!([200, 409].contains(&answer.status()), "{answer:?}");
+        let partition = if region.starts_with("cn-") { "aws-cn" } else { "aws" };
+        format!("arn:{partition}:iam::{}:role/function", self.number())
+    }
+
+    /// The account's number: moto has one for all keys.
+    pub fn number(&self) -> String {
+        let answer = self.form("sts", "us-east-1", "Action=GetCallerIdentity&Version=2011-06-15");
+        let text = String::from_utf8(answer.body).unwrap();
+        let number = text.split("<Account>").nth(1).and_then(|rest| rest.split('<').next());
+        number.unwrap_or_else(|| panic!("{text}")).to_owned()
     }
 
     /// A request in the older style of AWS's services.
@@ -85,7 +94,7 @@ impl Account {
     /// Somebody's layer with nothing of ours in it: its ARN.
     pub fn other_layer(&self, region: &str, name: &str) -> String {
         let version = self.publish(region, name, "arm64", &dist::other_zip(name), name);
-        format!("arn:aws:lambda:{region}:{}:layer:{name}:{version}", self.key)
+        format!("arn:aws:lambda:{region}:{}:layer:{name}:{version}", self.number())
     }
 }
 

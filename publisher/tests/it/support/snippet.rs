@@ -28,11 +28,16 @@ pub fn published() -> Dist {
         ("eu-west-1", "aws", "123456789012"),
         ("cn-north-1", "aws-cn", "210987654321"),
     ];
-    let layers = json!({
+    let mut layers = json!({
         "schema": 1, "version": "1.2.3", "commit": "unknown",
+        "toolchain": {"rustc": "rustc", "cargo_lambda": "cl", "zig": "z", "std": "prebuilt"},
         "accounts": {"aws": "123456789012", "aws-cn": "210987654321"},
         "layers": {"arm64": layer("arm64", &all), "x86_64": layer("x86_64", &all[..2])}
     });
+    let mut relay = layer("arm64", &all[..1]);
+    relay["relay"] = json!({"version": "26.9.0", "sha256": "0".repeat(64), "glibc": "2.28"});
+    relay["runtimes"] = json!(["python3.13"]);
+    layers["relay_layers"] = json!({"arm64": relay});
     std::fs::write(dist.path().join("layers.json"), layers.to_string()).unwrap();
     dist
 }
