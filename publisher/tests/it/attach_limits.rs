@@ -52,7 +52,9 @@ fn a_container_image_is_told_what_to_write_into_its_dockerfile() {
         run(Command::new("cp").current_dir(dist.path()).args(["-a", "sentry-lambda-extension/.", "opt"]));
     assert!(ok, "{output}");
     let binary = dist.path().join("opt/extensions/sentry-lambda-extension");
-    assert_eq!(fs::metadata(binary).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(fs::metadata(&binary).unwrap().permissions().mode() & 0o777, 0o755);
+    let wrapper = dist.path().join("opt/sentry-exec-wrapper");
+    assert_eq!(fs::canonicalize(wrapper).unwrap(), fs::canonicalize(binary).unwrap());
     publisher
         .run(&dist, &["attach", "image", "--region", REGION, "--relay"])
         .expect(1)
