@@ -155,6 +155,10 @@ fn a_version_can_be_named_or_asked_for() {
     let run = publisher.run(&empty, &["attach", "named", "--region", REGION, "--layer-arn", &elsewhere]);
     run.expect(1).says("is in us-east-1");
     publisher.run(&empty, &["attach", "named", "--region", REGION, "--layer-arn", "latest"]).expect(2);
+    let other = layer(&owner, "arm64", 1);
+    let run = publisher.run(&empty, &["attach", "named", "--region", REGION, "--layer-arn", &other]);
+    run.expect(1).says("is for arm64, and the function is x86_64");
+    assert_eq!(function.layers(), std::slice::from_ref(&arn));
     publisher
         .run(&empty, &["attach", "named", "--region", REGION, "--detach", "--layer-arn", &arn])
         .expect(0);

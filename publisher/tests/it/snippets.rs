@@ -2,7 +2,7 @@
 
 use crate::support::{
     cli::Publisher,
-    snippet::{CUTS, arn, published, run, snippet, tool, version},
+    snippet::{CUTS, arn, node_folder, published, run, snippet, tool, version},
 };
 use serde_json::{Value, json};
 use std::{fs, process::Command};
@@ -125,8 +125,7 @@ fn the_serverless_framework_s_types_take_it() {
     let dist = published();
     let to_json = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
     let check = |config: &Value| {
-        // Beside the types, where the compiler looks for them.
-        let folder = tempfile::tempdir_in(tool("ci/snippets")).unwrap();
+        let folder = node_folder();
         let text = format!(
             "import type {{ AWS }} from \"@serverless/typescript\";\nexport const config: AWS = {config};\n"
         );

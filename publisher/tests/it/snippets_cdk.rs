@@ -1,6 +1,6 @@
 //! The CDK's snippets in apps of the tests': compiled, run, and the templates that they make compared.
 
-use crate::support::snippet::{CUTS, arn, published, run, snippet, tool, version};
+use crate::support::snippet::{CUTS, arn, node_folder, published, run, snippet, tool, version};
 use serde_json::Value;
 use std::{fs, path::Path, process::Command};
 
@@ -78,8 +78,7 @@ fn check(folder: &Path) {
 #[test]
 fn typescript_is_compiled_and_makes_the_right_templates() {
     let dist = published();
-    // Beside the packages, where compiler and Node look for them.
-    let folder = tempfile::tempdir_in(tool("ci/snippets")).unwrap();
+    let folder = node_folder();
     let folder = folder.path();
     for (cut, options) in CUTS.into_iter().rev() {
         fs::write(folder.join("snippet.ts"), snippet(&dist, "cdk", options)).unwrap();

@@ -13,11 +13,14 @@ use super::{
     latest,
 };
 use crate::{
+    arch::Arch,
     aws::{
         audience::AccountId,
+        error::CallError,
         functions::{Function, RegionFunctions},
         identity::Identity,
         layer_arn::LayerArn,
+        layers::RegionLayers,
         partition::RegionName,
         session::{Session, configured_region},
     },
@@ -103,7 +106,7 @@ impl Attach {
         let goal = if self.detach {
             Goal::Detached
         } else {
-            let layer = self.layer(manifest, &region, &function, &session, &identity).await?;
+            let layer = self.layer(ui, manifest, &region, &function, &session, &identity).await?;
             let meant = manifest.and_then(|manifest| manifest.layers(self.kind()).get(&function.arch));
             if let Some(runtimes) = meant.and_then(|layer| layer.runtimes.as_ref()) {
                 show::compare_runtimes(ui, &function, runtimes);
@@ -179,6 +182,7 @@ impl Attach {
     /// Which layer version.
     async fn layer(
         &self,
+        ui: &Ui,
         manifest: Option<&LayersManifest>,
         region: &RegionName,
         function: &Function,
@@ -192,6 +196,8 @@ impl Attach {
                 return Err(Failure::message(Code::Failed, text)
                     .hint("layers are attached in their own region only; nothing was changed"));
             }
+            let layers = RegionLayers::new(session, region);
+            compare_arch(ui, arn, arch, &layers.architectures_by_arn(&arn.to_string()).await)?;
             return Ok(arn.clone());
         }
         let Some(manifest) = manifest else {
@@ -209,5 +215,28 @@ impl Attach {
             let text = format!("AWS lists no version of the {arch} layer in {region}");
             Failure::message(Code::Failed, text).hint("publish it there with `publisher publish --execute`")
         })
+    }
+}
+
+/// A binary of the other architecture would keep the function from starting.
+fn compare_arch(
+    ui: &Ui,
+    arn: &LayerArn,
+    arch: Arch,
+    said: &Result<Vec<String>, CallError>,
+) -> Result<(), Failure> {
+    match said {
+        Ok(arches) if arches.is_empty() || arches.iter().any(|said| said == arch.name()) => Ok(()),
+        Ok(arches) => {
+            let text = format!("{arn} is for {}, and the function is {arch}", arches.join(" and "));
+            Err(Failure::message(Code::Failed, text)
+                .hint("name the layer of that architecture; nothing was changed"))
+        }
+        Err(error) => {
+            ui.warning(format!(
+                "which architecture {arn} is for is not known ({error}); the function is {arch}"
+            ));
+            Ok(())
+        }
     }
 }

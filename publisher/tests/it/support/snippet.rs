@@ -82,3 +82,11 @@ pub fn version(tool: &Path) -> String {
     assert!(ok, "{text}");
     text.lines().next().unwrap_or_default().to_owned()
 }
+
+/// A folder in which Node and the compiler find the packages that ci/setup-test installs.
+pub fn node_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(tool("ci/snippets/node_modules"), folder.path().join("node_modules")).unwrap();
+    std::fs::write(folder.path().join("package.json"), r#"{"type": "module"}"#).unwrap();
+    folder
+}
