@@ -107,7 +107,7 @@ fn more_than_250_mb_are_refused_with_what_takes_the_room() {
     zip.start_file("zeros", zip::write::SimpleFileOptions::default()).unwrap();
     let megabyte = vec![0; 1_048_576];
     (0..250).for_each(|_| zip.write_all(&megabyte).unwrap());
-    owner.publish(REGION, "huge", "arm64", &zip.finish().unwrap().into_inner(), "huge");
+    owner.publish(REGION, "huge", "x86_64", &zip.finish().unwrap().into_inner(), "huge");
     let huge = format!("arn:aws:lambda:{REGION}:{}:layer:huge:1", owner.key);
     let refused = publisher.run(&dist, &[&args[..], &["--layer-arn", &huge]].concat()).expect(1);
     refused.says("Unzipped size must be smaller").says("250 MB (262144000 bytes) together, unpacked");
