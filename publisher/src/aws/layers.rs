@@ -195,6 +195,15 @@ impl RegionLayers {
         Ok(sha256.ok_or_else(|| CallError::incomplete(BY_ARN, "CodeSha256"))?.to_owned())
     }
 
+    /// The architectures that somebody's version says it is for; none: it does not say.
+    pub async fn architectures_by_arn(&self, arn: &str) -> Result<Vec<String>, CallError> {
+        let request = || self.client.get_layer_version_by_arn().arn(arn);
+        let answer = self
+            .call(|| async { request().send().await.map_err(|error| CallError::new(BY_ARN, &error)) })
+            .await?;
+        Ok(answer.compatible_architectures().iter().map(|arch| arch.as_str().to_owned()).collect())
+    }
+
     /// Bytes of code that the region still has room for.
     pub async fn code_storage_left(&self) -> Result<i64, CallError> {
         let request = || self.client.get_account_settings();

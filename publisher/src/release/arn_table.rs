@@ -4,7 +4,7 @@ use super::{
     kind::LayerKind,
     layers::{Layer, LayersManifest},
 };
-use crate::arch::Arch;
+use crate::{arch::Arch, aws::partition::RegionName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A row for each region and a column for each architecture; layers with Relay in a table of their own.
@@ -30,22 +30,28 @@ fn heading(layers: &BTreeMap<Arch, Layer>) -> String {
 }
 
 fn rows(layers: &BTreeMap<Arch, Layer>) -> Option<String> {
-    let regions: BTreeSet<_> = layers.values().flat_map(|layer| layer.regions.keys()).collect();
-    if regions.is_empty() {
-        return None;
+    let mut rows: BTreeMap<&RegionName, BTreeMap<Arch, String>> = BTreeMap::new();
+    for (arch, layer) in layers {
+        for (region, place) in &layer.regions {
+            rows.entry(region).or_default().insert(*arch, place.arn.clone());
+        }
     }
+    (!rows.is_empty()).then(|| table(&rows))
+}
+
+/// ARNs by region and architecture.
+pub fn table(rows: &BTreeMap<&RegionName, BTreeMap<Arch, String>>) -> String {
+    let columns: BTreeSet<Arch> = rows.values().flat_map(|row| row.keys().copied()).collect();
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let columns = || layers.keys().map(ToString::to_string);
-    let head = line(std::iter::once("Region".to_owned()).chain(columns()).collect());
-    let rule = line(vec!["---".to_owned(); layers.len() + 1]);
-    let row = |region| {
-        let cell = |layer: &Layer| {
-            layer.regions.get(region).map_or_else(|| "–".to_owned(), |place| format!("`{}`", place.arn))
-        };
-        line(std::iter::once(format!("`{region}`")).chain(layers.values().map(cell)).collect())
+    let head = std::iter::once("Region".to_owned()).chain(columns.iter().map(ToString::to_string));
+    let rule = vec!["---".to_owned(); columns.len() + 1];
+    let row = |(region, row): (&&RegionName, &BTreeMap<Arch, String>)| {
+        let cell = |arch| row.get(arch).map_or_else(|| "–".to_owned(), |arn| format!("`{arn}`"));
+        line(std::iter::once(format!("`{region}`")).chain(columns.iter().map(cell)).collect())
     };
-    let all: Vec<String> = [head, rule].into_iter().chain(regions.into_iter().map(row)).collect();
-    Some(all.join("\n"))
+    let all: Vec<String> =
+        [line(head.collect()), line(rule)].into_iter().chain(rows.iter().map(row)).collect();
+    all.join("\n")
 }
 
 #[cfg(test)]

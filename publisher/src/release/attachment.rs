@@ -159,7 +159,8 @@ mod tests {
         let (a, b) = (arn(2, "a", 1), arn(2, "b", 2));
         let before = [a.clone(), ours("Ext-arm64", 6), b.clone(), ours("Ext-x86_64", 1)];
         let decision = detach(&before, &family());
-        assert_eq!((decision.action, decision.layers), (Action::Remove, vec![a.clone(), b.clone()]));
-        assert_eq!(detach(&[a.clone()], &family()), Decision { action: Action::None, layers: vec![a] });
+        assert_eq!((decision.action, decision.layers), (Action::Remove, vec![a.clone(), b]));
+        let without = vec![a];
+        assert_eq!(detach(&without, &family()), Decision { action: Action::None, layers: without });
     }
 }

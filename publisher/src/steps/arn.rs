@@ -15,8 +15,9 @@ use crate::{
     },
     failure::{Code, Failure, chain},
     release::{
+        kind::LayerKind,
         layer_name,
-        layers::{Layer, LayersError, LayersManifest},
+        layers::{LayersError, LayersManifest},
         snippets::{Format, Row, Table},
     },
     ui::Ui,
@@ -66,15 +67,19 @@ pub struct Arn {
 }
 
 impl Arn {
+    fn kind(&self) -> LayerKind {
+        if self.relay { LayerKind::Relay } else { LayerKind::Plain }
+    }
+
     /// Does it.
     pub fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let table = if self.latest {
             account::runtime()?.block_on(self.newest(ui))?
         } else {
             let manifest = open_manifest(&self.dist)?;
-            let table = table(&manifest, self.relay, self.region.as_ref(), self.arch)?;
+            let table = table(&manifest, self.kind(), self.region.as_ref(), self.arch)?;
             if table.is_empty() {
-                return Err(absent(&manifest, self.relay, self.region.as_ref(), self.arch));
+                return Err(absent(&manifest, self.kind(), self.region.as_ref(), self.arch));
             }
             table
         };
@@ -93,12 +98,11 @@ impl Arn {
             _ => Some(open_manifest(&self.dist)?),
         };
         let names: Vec<_> = match (&self.layer_name, &manifest) {
-            (None, Some(manifest)) => layers_of(manifest, self.relay)
-                .iter()
-                .map(|(arch, layer)| (*arch, layer.name.clone()))
-                .collect(),
+            (None, Some(manifest)) => {
+                manifest.layers(self.kind()).iter().map(|(arch, layer)| (*arch, layer.name.clone())).collect()
+            }
             (template, _) => {
-                let template = template.as_deref().unwrap_or(default_name(self.relay));
+                let template = template.as_deref().unwrap_or(layer_name::usual(self.kind()));
                 let names = layer_name::names(template, "0.0.0");
                 names.map_err(|error| Failure::message(Code::Usage, chain(&error)))?.to_vec()
             }
@@ -112,7 +116,7 @@ impl Arn {
         let regions = if let Some(region) = &self.region {
             vec![region.clone()]
         } else {
-            let known = manifest.iter().flat_map(|manifest| layers_of(manifest, self.relay).values());
+            let known = manifest.iter().flat_map(|manifest| manifest.layers(self.kind()).values());
             let known: BTreeSet<_> = known.flat_map(|layer| layer.regions.keys()).collect();
             let ours = known.into_iter().filter(|region| region.partition() == identity.partition);
             let regions = ours.map(|region| RegionPattern::Exact(region.clone())).collect();
@@ -140,23 +144,24 @@ impl Arn {
                 .hint("name it with --account and --layer-name, or leave out --region and --arch"));
         }
         let title = "Sentry Lambda extension, the newest versions that AWS lists".to_owned();
-        Ok(Table { title, version: None, relay: self.relay, rows })
+        Ok(Table { title, version: None, kind: self.kind(), rows, runtimes: BTreeMap::new() })
     }
 }
 
 /// Says where it is instead.
 pub fn absent(
     manifest: &LayersManifest,
-    relay: bool,
+    kind: LayerKind,
     region: Option<&RegionName>,
     arch: Option<Arch>,
 ) -> Failure {
-    let regions: BTreeSet<&str> = layers_of(manifest, relay)
+    let regions: BTreeSet<&str> = manifest
+        .layers(kind)
         .iter()
         .filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it))
         .flat_map(|(_, layer)| layer.regions.keys().map(RegionName::as_str))
         .collect();
-    let relay = if relay { " with Relay" } else { "" };
+    let relay = if kind == LayerKind::Relay { " with Relay" } else { "" };
     let what = arch.map_or_else(|| "the layer".to_owned(), |arch| format!("the {arch} layer"));
     let version = &manifest.version;
     if regions.is_empty() {
@@ -170,21 +175,21 @@ pub fn absent(
 
 /// What all layers of a manifest are called.
 pub fn names(manifest: &LayersManifest) -> BTreeSet<String> {
-    let layers = [false, true].map(|relay| layers_of(manifest, relay).values());
-    layers.into_iter().flatten().map(|layer| layer.name.to_string()).collect()
+    let layers = LayerKind::ALL.into_iter().flat_map(|kind| manifest.layers(kind).values());
+    layers.map(|layer| layer.name.to_string()).collect()
 }
 
 /// The layer whose newest version AWS is to be asked for.
 pub fn subject(
     manifest: &LayersManifest,
-    relay: bool,
+    kind: LayerKind,
     region: &RegionName,
     arch: Arch,
 ) -> Result<Subject, Failure> {
-    let layer = layers_of(manifest, relay).get(&arch);
+    let layer = manifest.layers(kind).get(&arch);
     let owner = manifest.accounts.get(&region.partition());
     let (Some(layer), Some(owner)) = (layer, owner) else {
-        return Err(absent(manifest, relay, Some(region), Some(arch)));
+        return Err(absent(manifest, kind, Some(region), Some(arch)));
     };
     let account = AccountId::try_from(owner.clone()).map_err(Failure::new)?;
     Ok(Subject { region: region.clone(), arch, account, name: layer.name.clone() })
@@ -193,13 +198,15 @@ pub fn subject(
 /// What a manifest says, as far as it is wanted.
 pub fn table(
     manifest: &LayersManifest,
-    relay: bool,
+    kind: LayerKind,
     region: Option<&RegionName>,
     arch: Option<Arch>,
 ) -> Result<Table, Failure> {
     let mut rows: BTreeMap<RegionName, Row> = BTreeMap::new();
-    let layers = layers_of(manifest, relay).iter().filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it));
+    let mut runtimes = BTreeMap::new();
+    let layers = manifest.layers(kind).iter().filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it));
     for (arch, layer) in layers {
+        runtimes.insert(*arch, layer.runtimes.clone().unwrap_or_default());
         for (place, placement) in &layer.regions {
             if region.is_none_or(|wanted| wanted == place) {
                 let arn: LayerArn = placement.arn.parse().map_err(damaged)?;
@@ -207,8 +214,9 @@ pub fn table(
             }
         }
     }
-    let title = format!("Sentry Lambda extension {}", manifest.version);
-    Ok(Table { title, version: Some(manifest.version.clone()), relay, rows })
+    let with = if kind == LayerKind::Relay { " with Relay" } else { "" };
+    let title = format!("Sentry Lambda extension {}{with}", manifest.version);
+    Ok(Table { title, version: Some(manifest.version.clone()), kind, rows, runtimes })
 }
 
 fn damaged(error: BadLayerArn) -> Failure {
@@ -226,15 +234,4 @@ pub fn open_manifest(dist: &Path) -> Result<LayersManifest, Failure> {
         };
         Failure::new(error).hint(next)
     })
-}
-
-/// The layers of a kind.
-fn layers_of(manifest: &LayersManifest, relay: bool) -> &BTreeMap<Arch, Layer> {
-    static NONE: BTreeMap<Arch, Layer> = BTreeMap::new();
-    if relay { &NONE } else { &manifest.layers }
-}
-
-/// How the layers of a kind are called unless somebody wants it otherwise.
-fn default_name(relay: bool) -> &'static str {
-    if relay { "SentryLambdaExtensionRelay-{arch}" } else { "SentryLambdaExtension-{arch}" }
 }

@@ -68,5 +68,5 @@ fn a_missing_or_broken_file_says_where_it_comes_from() {
     Publisher::new().run(&empty, &["arn"]).expect(1).says("not a manifest of published layers");
     std::fs::write(empty.path().join("layers.json"), json!({"schema": 2}).to_string()).unwrap();
     Publisher::new().run(&empty, &["arn"]).expect(1);
-    Publisher::new().run(&dist(), &["arn", "--format", "terraform"]).expect(2);
+    Publisher::new().run(&dist(), &["arn", "--format", "yaml"]).expect(2);
 }

@@ -5,6 +5,11 @@
 mod support;
 
 mod arn;
+mod arn_latest;
+mod attach;
+mod attach_limits;
+mod attach_trouble;
+mod attach_wrapper;
 mod audience;
 mod bad_input;
 mod build;
@@ -31,6 +36,9 @@ mod relay_download;
 mod relay_elf;
 mod s3;
 mod scale;
+mod snippets;
+mod snippets_cdk;
+mod snippets_deployed;
 mod together;
 mod trouble;
 mod verify;

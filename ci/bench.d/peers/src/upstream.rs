@@ -59,7 +59,12 @@ impl Upstream {
     }
 }
 
-fn accept(stream: TcpStream, tls: Option<Arc<ServerConfig>>, shared: &Shared, delay: Duration) -> Outcome<()> {
+fn accept(
+    stream: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+    shared: &Shared,
+    delay: Duration,
+) -> Outcome<()> {
     stream.set_nodelay(true)?;
     match tls {
         Some(tls) => serve(StreamOwned::new(ServerConnection::new(tls)?, stream), shared, delay),

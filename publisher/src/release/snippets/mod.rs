@@ -4,7 +4,6 @@
 
 mod cdk;
 mod cloudformation;
-mod markdown;
 mod registry;
 mod serverless;
 mod terraform;
@@ -12,6 +11,7 @@ mod terraform;
 use crate::{
     arch::Arch,
     aws::{layer_arn::LayerArn, partition::RegionName},
+    release::{arn_table, kind::LayerKind},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,10 +48,12 @@ pub struct Table {
     pub title: String,
     /// The release, where it is known.
     pub version: Option<String>,
-    /// Whether they carry Sentry's own Relay.
-    pub relay: bool,
+    /// What they carry.
+    pub kind: LayerKind,
     /// What to attach.
     pub rows: BTreeMap<RegionName, Row>,
+    /// The runtimes that each is for; none named: all.
+    pub runtimes: BTreeMap<Arch, Vec<String>>,
 }
 
 /// One region's layer versions.
@@ -138,7 +140,7 @@ impl Format {
         let text = match self {
             Self::Text => table.arns().map(|(_, _, arn)| arn.to_string()).collect::<Vec<_>>().join("\n"),
             Self::Json => json(table)?,
-            Self::Markdown => markdown::render(table),
+            Self::Markdown => markdown(table),
             Self::Sam => cloudformation::sam(table),
             Self::Cloudformation => cloudformation::plain(table),
             Self::Cdk => cdk::typescript(table),
@@ -157,4 +159,9 @@ fn json(table: &Table) -> Result<String, SnippetError> {
         .map(|(region, arch, arn)| Entry { region, arch, version: arn.version, arn: arn.to_string() })
         .collect();
     Ok(serde_json::to_string_pretty(&entries)?)
+}
+
+fn markdown(table: &Table) -> String {
+    let cells = |row: &Row| row.iter().map(|(arch, arn)| (*arch, arn.to_string())).collect();
+    arn_table::table(&table.rows.iter().map(|(region, row)| (region, cells(row))).collect())
 }

@@ -4,7 +4,10 @@
 //! in the partition `aws`; so layers of other partitions have no place in it.
 
 use super::{Snippet, SnippetError, Table};
-use crate::aws::partition::{Partition, RegionName};
+use crate::{
+    aws::partition::{Partition, RegionName},
+    release::kind::LayerKind,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -20,7 +23,7 @@ struct File<'a> {
     account_number: &'a str,
     layer_name: &'a str,
     regions: Vec<Place<'a>>,
-    compatible_runtimes: [String; 0],
+    compatible_runtimes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -38,7 +41,10 @@ pub fn render(table: &Table) -> Result<Snippet, SnippetError> {
             left_out.push(arn.to_string());
             continue;
         }
-        let layer = format!("{}-{arch}", if table.relay { "extension-relay" } else { "extension" });
+        let layer = format!(
+            "{}-{arch}",
+            if table.kind == LayerKind::Relay { "extension-relay" } else { "extension" }
+        );
         let file = files.entry(format!("aws-lambda-layers/{layer}/{release}.json")).or_insert_with(|| File {
             name: format!("AWS Lambda Extension Layer ({arch})"),
             repo_url: None,
@@ -49,7 +55,7 @@ pub fn render(table: &Table) -> Result<Snippet, SnippetError> {
             account_number: arn.account.as_str(),
             layer_name: arn.name.as_str(),
             regions: Vec::new(),
-            compatible_runtimes: [],
+            compatible_runtimes: table.runtimes.get(&arch).map_or(&[], Vec::as_slice),
         });
         file.regions.push(Place { region, version: arn.version.to_string() });
     }
@@ -57,8 +63,8 @@ pub fn render(table: &Table) -> Result<Snippet, SnippetError> {
         return Err(SnippetError::NoCommercialRegion);
     }
     let mut notes = vec![
-        "repo_url, main_docs_url and created_at are null: layers.json does not know them. compatible_runtimes \
-         is empty: the layer names no runtimes, since it works with all of them"
+        "repo_url, main_docs_url and created_at are null: layers.json does not know them; an empty \
+         compatible_runtimes means all of them"
             .to_owned(),
     ];
     if !left_out.is_empty() {

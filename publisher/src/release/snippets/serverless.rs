@@ -4,14 +4,16 @@ use super::Table;
 
 pub fn render(table: &Table) -> String {
     let arch = table.example_arch();
-    let region = table.rows.keys().next().map_or("us-east-1", |region| region.as_str());
+    let usual = "us-east-1";
+    let first = table.rows.keys().next().map_or(usual, |region| region.as_str());
+    let region = if table.rows.keys().any(|region| region.as_str() == usual) { usual } else { first };
     let head = format!(
         r"# {}
 service: example
 
 provider:
   name: aws
-  runtime: python3.13
+  runtime: python3.11
   architecture: {arch}
   region: ${{opt:region, '{region}'}}
   environment:

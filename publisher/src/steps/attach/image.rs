@@ -3,11 +3,12 @@
 use crate::{
     aws::functions::Function,
     failure::{Code, Failure},
+    release::kind::LayerKind,
 };
 
 /// What to do instead.
-pub fn refused(function: &Function, relay: bool) -> Failure {
-    let relay = if relay { "-relay" } else { "" };
+pub fn refused(function: &Function, kind: LayerKind) -> Failure {
+    let relay = if kind == LayerKind::Relay { "-relay" } else { "" };
     let zip = format!("sentry-lambda-extension{relay}-{}.zip", function.arch);
     let text = format!("{} is a container image, and those take no layers", function.arn);
     Failure::message(Code::Failed, text).hint(format!(

@@ -1,6 +1,7 @@
 //! `publisher attach`: a function gets the layer, or a newer version of it, or is rid of it.
 
 mod change;
+mod choice;
 mod explain;
 mod image;
 mod name;
@@ -9,26 +10,20 @@ mod wrapper;
 
 use super::{
     account::{self, AccountOptions},
-    arn::{self, open_manifest},
-    latest,
+    arn::open_manifest,
 };
 use crate::{
     aws::{
-        audience::AccountId,
-        functions::{Function, RegionFunctions},
-        identity::Identity,
-        layer_arn::LayerArn,
-        partition::RegionName,
-        session::{Session, configured_region},
+        functions::RegionFunctions, layer_arn::LayerArn, partition::RegionName, session::configured_region,
     },
     failure::{Code, Failure},
-    release::{attachment::Family, layers::LayersManifest},
+    release::{kind::LayerKind, layers::LayersManifest},
     ui::Ui,
 };
 use change::{Goal, Subject};
 use name::FunctionName;
 use show::Report;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 /// Arguments of `publisher attach`.
 #[derive(clap::Args)]
@@ -97,13 +92,17 @@ impl Attach {
         };
         let function = subject.read().await?;
         if function.image {
-            return Err(image::refused(&function, self.relay));
+            return Err(image::refused(&function, self.kind()));
         }
         let family = self.family(manifest, &region)?;
         let goal = if self.detach {
             Goal::Detached
         } else {
-            let layer = self.layer(manifest, &region, &function, &session, &identity).await?;
+            let layer = self.layer(ui, manifest, &region, &function, &session, &identity).await?;
+            let meant = manifest.and_then(|manifest| manifest.layers(self.kind()).get(&function.arch));
+            if let Some(runtimes) = meant.and_then(|layer| layer.runtimes.as_ref()) {
+                show::compare_runtimes(ui, &function, runtimes);
+            }
             Goal::Attached { layer, wrapper: self.exec_wrapper }
         };
         let outcome = if self.dry_run {
@@ -139,6 +138,10 @@ impl Attach {
         Ok(())
     }
 
+    fn kind(&self) -> LayerKind {
+        if self.relay { LayerKind::Relay } else { LayerKind::Plain }
+    }
+
     async fn region(&self) -> Result<RegionName, Failure> {
         if let (Some(asked), Some(named)) = (&self.region, &self.function.region)
             && asked != named
@@ -155,51 +158,5 @@ impl Attach {
                 .hint("name it with --region, AWS_REGION or the profile, or give the function's ARN")
         })?;
         set.as_ref().parse().map_err(Failure::new)
-    }
-
-    fn family(&self, manifest: Option<&LayersManifest>, region: &RegionName) -> Result<Family, Failure> {
-        let Some(manifest) = manifest else {
-            let arn = self.layer_arn.as_ref();
-            let names = arn.map(|arn| arn.name.to_string()).into_iter().collect();
-            return Ok(Family { account: arn.map(|arn| arn.account.clone()), names });
-        };
-        let owner = manifest.accounts.get(&region.partition()).cloned();
-        let account = owner.map(AccountId::try_from).transpose().map_err(Failure::new)?;
-        Ok(Family { account, names: arn::names(manifest) })
-    }
-
-    /// Which layer version.
-    async fn layer(
-        &self,
-        manifest: Option<&LayersManifest>,
-        region: &RegionName,
-        function: &Function,
-        session: &Arc<Session>,
-        identity: &Identity,
-    ) -> Result<LayerArn, Failure> {
-        let arch = function.arch;
-        if let Some(arn) = &self.layer_arn {
-            if arn.region != *region {
-                let text = format!("{arn} is in {}, and the function in {region}", arn.region);
-                return Err(Failure::message(Code::Failed, text)
-                    .hint("layers are attached in their own region only; nothing was changed"));
-            }
-            return Ok(arn.clone());
-        }
-        let Some(manifest) = manifest else {
-            return Err(Failure::message(Code::Usage, "there is no layer to attach"));
-        };
-        if !self.latest {
-            let table = arn::table(manifest, self.relay, Some(region), Some(arch))?;
-            let found = table.arns().next().map(|(_, _, arn)| arn.clone());
-            return found.ok_or_else(|| arn::absent(manifest, self.relay, Some(region), Some(arch)));
-        }
-        let subject = arn::subject(manifest, self.relay, region, arch)?;
-        let found = latest::newest(session, identity, vec![subject]).await?;
-        let found = found.into_iter().next().map(|(_, arn)| arn);
-        found.ok_or_else(|| {
-            let text = format!("AWS lists no version of the {arch} layer in {region}");
-            Failure::message(Code::Failed, text).hint("publish it there with `publisher publish --execute`")
-        })
     }
 }

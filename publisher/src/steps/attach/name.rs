@@ -76,10 +76,10 @@ mod tests {
     fn names_and_arns() {
         let arn = "arn:aws-cn:lambda:cn-north-1:123456789012:function:my_function-1";
         let parsed: FunctionName = arn.parse().unwrap();
-        assert_eq!((parsed.as_str(), parsed.region.unwrap().as_str()), (arn, "cn-north-1"));
+        assert_eq!((parsed.as_str(), parsed.region.as_ref().unwrap().as_str()), (arn, "cn-north-1"));
         for name in ["my-function", "123456789012:function:my-function"] {
             let parsed: FunctionName = name.parse().unwrap();
-            assert_eq!((parsed.as_str(), parsed.region), (name, None));
+            assert_eq!((parsed.as_str(), &parsed.region), (name, &None));
         }
         assert_eq!("f:$LATEST".parse::<FunctionName>().unwrap().as_str(), "f");
     }

@@ -72,6 +72,17 @@ pub fn report(ui: &Ui, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says where the Relay in a layer cannot run: the extension then does without it.
+pub fn compare_runtimes(ui: &Ui, function: &Function, runtimes: &[String]) {
+    if !runtimes.is_empty() && !runtimes.contains(&function.runtime) {
+        ui.warning(format!(
+            "the Relay in this layer is not for {}, but for {}: where it cannot run, the extension does its work",
+            function.runtime,
+            runtimes.join(" ")
+        ));
+    }
+}
+
 /// What a person should know about a function that gets the layer.
 pub fn advise(ui: &Ui, function: &Function, layers: &[String], family: &Family) {
     for arn in layers {

@@ -25,7 +25,7 @@ pub fn added(function: &Function) -> Result<Option<BTreeMap<String, String>>, Fa
     if function.runtime.starts_with("provided") {
         let text = format!("the runtime {} knows no wrapper scripts", function.runtime);
         return Err(Failure::message(Code::Failed, text)
-            .hint("leave out --exec-wrapper, and point the SDK at the extension in code: see README.md"));
+            .hint("leave out --exec-wrapper, and let `bootstrap` be a script that ends in\n`exec /opt/sentry-exec-wrapper ./program`"));
     }
     match variables.get(VARIABLE).map(String::as_str) {
         Some(PATH) => Ok(None),

@@ -23,16 +23,30 @@ impl Account {
     /// A request to Lambda in a region: status and JSON.
     pub fn lambda(&self, region: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body).unwrap() };
+        let path = format!("/2018-10-31/{path}");
+        let answer = self.call("lambda", region, method, &path, "application/json", &body);
+        (answer.status(), answer.json())
+    }
+
+    /// A request to any service.
+    pub fn call(
+        &self,
+        service: &str,
+        region: &str,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> http::Message {
         let head = format!(
-            "{method} /2018-10-31/{path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\
-             content-type: application/json\r\nauthorization: AWS4-HMAC-SHA256 \
-             Credential={}/20260101/{region}/lambda/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\
+             content-type: {content_type}\r\nauthorization: AWS4-HMAC-SHA256 \
+             Credential={}/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n",
             self.address,
             body.len(),
             self.key
         );
-        let answer = http::exchange(&self.address, &head, &body).unwrap();
-        (answer.status(), answer.json())
+        http::exchange(&self.address, &head, body).unwrap()
     }
 
     pub fn get(&self, region: &str, path: &str) -> (u16, Value) {

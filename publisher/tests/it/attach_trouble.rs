@@ -1,0 +1,179 @@
+//! Functions that somebody else is changing as well, and answers that are none.
+
+use crate::support::{
+    account::Account,
+    cli::Publisher,
+    dist::Dist,
+    emulator::ministack,
+    function::Function,
+    proxy::{Proxy, Rule, Verdict},
+};
+use serde_json::{Value, json};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+const REGION: &str = "eu-west-1";
+
+struct Case {
+    owner: Account,
+    dist: Dist,
+    wanted: String,
+}
+
+impl Case {
+    fn new(seed: &str) -> Self {
+        let owner = Account::new(ministack());
+        let dist = Dist::new(seed);
+        let args = ["publish", "--execute", "--regions", REGION];
+        Publisher::at(&ministack().url(), &owner.key).run(&dist, &args).expect(0);
+        let wanted = format!("arn:aws:lambda:{REGION}:{}:layer:SentryLambdaExtension-x86_64:1", owner.key);
+        Self { owner, dist, wanted }
+    }
+
+    fn function(&self, more: &Value) -> Function<'_> {
+        Function::new(&self.owner, REGION, "f", more)
+    }
+
+    /// Attaches through a proxy with a rule.
+    fn attach(&self, rule: Rule, more: &[&str]) -> crate::support::cli::Run {
+        let proxy = Proxy::start(ministack().address(), rule);
+        let args = [&["attach", "f", "--region", REGION], more].concat();
+        Publisher::at(&proxy.url(), &self.owner.key).run(&self.dist, &args)
+    }
+}
+
+/// Applies a verdict to the first so many updates.
+fn updates(many: usize, verdict: impl Fn() -> Verdict + Send + 'static) -> Rule {
+    let seen = AtomicUsize::new(0);
+    Box::new(move |request| {
+        let update = request.line.starts_with("PUT ") && request.line.ends_with("/configuration");
+        if update && seen.fetch_add(1, Ordering::SeqCst) < many { verdict() } else { Verdict::Forward }
+    })
+}
+
+#[test]
+fn what_somebody_changes_in_the_meantime_is_kept() {
+    let case = Case::new("meantime");
+    let theirs = case.owner.other_layer(REGION, "theirs");
+    let function = case.function(&json!({}));
+    // Between our reading and our update.
+    let (account, layer) = (case.owner.clone(), theirs.clone());
+    let rule = updates(1, move || {
+        Function { account: &account, region: REGION, name: "f" }.configure(&json!({"Layers": [layer]}));
+        Verdict::Forward
+    });
+    let run = case.attach(rule, &["--json"]).expect(0).says("somebody changed the function in the meantime");
+    assert_eq!(function.layers(), [theirs, case.wanted.clone()]);
+    assert_eq!(run.json()["changed"], true);
+}
+
+#[test]
+fn somebody_who_does_not_stop_changing_it_is_reported_and_nothing_overwritten() {
+    let case = Case::new("busy");
+    let function = case.function(&json!({}));
+    let account = case.owner.clone();
+    let count = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&count);
+    let rule = updates(9, move || {
+        let n = seen.fetch_add(1, Ordering::SeqCst);
+        Function { account: &account, region: REGION, name: "f" }
+            .configure(&json!({"Description": n.to_string()}));
+        Verdict::Forward
+    });
+    case.attach(rule, &[]).expect(1).says("PreconditionFailedException").says("somebody else keeps changing");
+    assert_eq!(count.load(Ordering::SeqCst), 2, "one retry");
+    assert!(function.layers().is_empty());
+}
+
+#[test]
+fn an_update_in_progress_is_waited_for() {
+    let case = Case::new("progress");
+    let function = case.function(&json!({}));
+    let rule = updates(2, || Verdict::error(409, "ResourceConflictException"));
+    case.attach(rule, &[]).expect(0).says("another update of the function is in progress");
+    assert_eq!(function.layers(), std::slice::from_ref(&case.wanted));
+
+    let rule = updates(usize::MAX, || Verdict::error(409, "ResourceConflictException"));
+    let run = case.attach(rule, &["--detach", "--wait", "1"]).expect(3);
+    run.says("still being updated after 1 seconds").says("--wait");
+    assert_eq!(function.layers(), std::slice::from_ref(&case.wanted));
+}
+
+/// The function as it is read, with something else in it.
+fn reading(case: &Case, more: Value, from: usize) -> Rule {
+    let configuration = case.function_now();
+    let seen = AtomicUsize::new(0);
+    Box::new(move |request| {
+        let read = request.line.starts_with("GET ") && request.line.ends_with("/configuration");
+        if !read || seen.fetch_add(1, Ordering::SeqCst) < from {
+            return Verdict::Forward;
+        }
+        let mut configuration = configuration.clone();
+        for (key, value) in more.as_object().unwrap() {
+            configuration[key] = value.clone();
+        }
+        Verdict::Falsify(200, configuration.to_string())
+    })
+}
+
+impl Case {
+    fn function_now(&self) -> Value {
+        Function { account: &self.owner, region: REGION, name: "f" }.configuration()
+    }
+}
+
+#[test]
+fn an_update_that_does_not_end_or_does_not_come_into_effect_is_no_success() {
+    let case = Case::new("effect");
+    case.function(&json!({}));
+    let endless = reading(&case, json!({"LastUpdateStatus": "InProgress"}), 2);
+    case.attach(endless, &["--wait", "1"]).expect(3).says("still being updated after 1 seconds");
+    let case = Case::new("failed");
+    case.function(&json!({}));
+    let failed = json!({
+        "LastUpdateStatus": "Failed", "LastUpdateStatusReasonCode": "EniLimitExceeded",
+        "LastUpdateStatusReason": "no interfaces left"
+    });
+    let run = case.attach(reading(&case, failed, 2), &[]).expect(1);
+    run.says("did not come into effect: EniLimitExceeded: no interfaces left").says("goes on as it was");
+    let case = Case::new("other");
+    case.function(&json!({}));
+    let other = json!({"LastUpdateStatus": "Successful", "State": "Active", "Layers": []});
+    case.attach(reading(&case, other, 2), &[]).expect(1).says("it has other layers now");
+}
+
+#[test]
+fn a_lost_answer_is_found_to_be_done() {
+    let case = Case::new("lost");
+    let function = case.function(&json!({}));
+    let run = case.attach(updates(1, || Verdict::Lose), &["--json"]).expect(0);
+    assert_eq!(function.layers(), std::slice::from_ref(&case.wanted));
+    assert_eq!((&run.json()["action"], &run.json()["changed"]), (&json!("append"), &json!(true)));
+}
+
+#[test]
+fn missing_rights_are_named() {
+    let case = Case::new("rights");
+    let function = case.function(&json!({}));
+    let denied = |what: &str| {
+        format!(
+            r#"{{"__type":"AccessDeniedException","message":"User is not authorized to perform: {what}"}}"#
+        )
+    };
+    let body = denied("lambda:GetFunctionConfiguration");
+    let rule: Rule = Box::new(move |seen| {
+        if seen.service == "lambda" { Verdict::Answer(403, body.clone()) } else { Verdict::Forward }
+    });
+    case.attach(rule, &[]).expect(1).says("reading it needs lambda:GetFunctionConfiguration");
+    for (right, hint) in [
+        ("lambda:UpdateFunctionConfiguration", "it needs lambda:UpdateFunctionConfiguration on arn:"),
+        ("lambda:GetLayerVersion", "these need lambda:GetLayerVersion on it"),
+    ] {
+        let body = denied(right);
+        let rule = updates(usize::MAX, move || Verdict::Answer(403, body.clone()));
+        case.attach(rule, &[]).expect(1).says(hint);
+    }
+    assert!(function.layers().is_empty());
+}

@@ -1,0 +1,122 @@
+//! The CDK's snippets in apps of the tests': compiled, run, and the templates that they make compared.
+
+use crate::support::snippet::{CUTS, arn, node_folder, published, run, snippet, tool, version};
+use serde_json::Value;
+use std::{fs, path::Path, process::Command};
+
+/// Compiles TypeScript strictly into the folder that it is in.
+pub fn tsc(folder: &Path, files: &[&str]) -> (bool, String) {
+    let settings = serde_json::json!({
+        "compilerOptions": {
+            "strict": true, "noUnusedLocals": true, "module": "nodenext", "moduleResolution": "nodenext",
+            "target": "es2022", "types": [], "skipLibCheck": true
+        },
+        "files": files
+    });
+    fs::write(folder.join("tsconfig.json"), settings.to_string()).unwrap();
+    run(Command::new(tool("ci/snippets/node_modules/.bin/tsc")).arg("-p").arg(folder))
+}
+
+const TYPESCRIPT: &str = r#"
+import { App, Stack } from "aws-cdk-lib";
+import { Architecture, Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
+import { sentryLambdaExtension } from "./snippet.js";
+
+const app = new App({ outdir: "out" });
+for (const env of [undefined, { account: "123456789012", region: "eu-west-1" }]) {
+  const stack = new Stack(app, env ? "somewhere" : "anywhere", { env });
+  const fn = new Function(stack, "Function", {
+    runtime: Runtime.PYTHON_3_13,
+    handler: "index.handler",
+    architecture: Architecture.X86_64,
+    code: Code.fromInline("def handler(event, context): pass"),
+  });
+  fn.addLayers(sentryLambdaExtension(stack, "Sentry", fn.architecture));
+}
+app.synth();
+"#;
+
+const PYTHON: &str = r#"
+from aws_cdk import App, Environment, Stack
+from aws_cdk.aws_lambda import Architecture, Code, Function, Runtime
+from snippet import sentry_lambda_extension
+
+app = App(outdir="out")
+for env in (None, Environment(account="123456789012", region="eu-west-1")):
+    stack = Stack(app, "somewhere" if env else "anywhere", env=env)
+    function = Function(
+        stack,
+        "Function",
+        runtime=Runtime.PYTHON_3_13,
+        handler="index.handler",
+        architecture=Architecture.X86_64,
+        code=Code.from_inline("def handler(event, context): pass"),
+    )
+    function.add_layers(sentry_lambda_extension(stack, "Sentry", function.architecture))
+app.synth()
+"#;
+
+/// The layer of the function in a stack's template, looked up in its mapping where it has to be.
+fn layer(folder: &Path, stack: &str, region: &str) -> String {
+    let path = folder.join(format!("out/{stack}.template.json"));
+    let template: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let resources = template["Resources"].as_object().unwrap();
+    let function = resources.values().find(|resource| resource["Type"] == "AWS::Lambda::Function").unwrap();
+    let layer = &function["Properties"]["Layers"][0];
+    let Some(find) = layer["Fn::FindInMap"].as_array() else { return layer.as_str().unwrap().to_owned() };
+    assert_eq!(find[1]["Ref"], "AWS::Region");
+    let (map, attribute) = (find[0].as_str().unwrap(), find[2].as_str().unwrap());
+    template["Mappings"][map][region][attribute].as_str().unwrap().to_owned()
+}
+
+fn check(folder: &Path) {
+    assert_eq!(layer(folder, "anywhere", "us-east-1"), arn("us-east-1", "x86_64"));
+    assert_eq!(layer(folder, "anywhere", "eu-west-1"), arn("eu-west-1", "x86_64"));
+    assert_eq!(layer(folder, "somewhere", ""), arn("eu-west-1", "x86_64"));
+}
+
+#[test]
+fn typescript_is_compiled_and_makes_the_right_templates() {
+    let dist = published();
+    let folder = node_folder();
+    let folder = folder.path();
+    for (cut, options) in CUTS.into_iter().rev() {
+        fs::write(folder.join("snippet.ts"), snippet(&dist, "cdk", options)).unwrap();
+        let (ok, errors) = tsc(folder, &["snippet.ts"]);
+        assert!(ok, "{cut}: {errors}");
+    }
+    fs::write(folder.join("app.ts"), TYPESCRIPT).unwrap();
+    let (ok, errors) = tsc(folder, &["app.ts"]);
+    assert!(ok, "{errors}");
+    let (ok, says) = run(Command::new("node").arg("app.js").current_dir(folder));
+    assert!(ok, "{says}");
+    check(folder);
+    fs::write(folder.join("app.ts"), TYPESCRIPT.replace("fn.architecture", "\"arm64\"")).unwrap();
+    assert!(!tsc(folder, &["app.ts"]).0, "the compiler takes anything");
+    println!(
+        "cdk: {} with aws-cdk-lib, and synthesised",
+        version(&tool("ci/snippets/node_modules/.bin/tsc"))
+    );
+}
+
+#[test]
+fn python_is_run_and_makes_the_right_templates() {
+    let dist = published();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("snippet.py"), snippet(&dist, "cdk-python", &[])).unwrap();
+    fs::write(folder.join("app.py"), PYTHON).unwrap();
+    let mut command = Command::new(tool(".tools/snippets/bin/python"));
+    command
+        .arg("app.py")
+        .current_dir(folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
+        .env("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
+        // It unpacks 200 MB: not into somebody's home folder.
+        .env("JSII_RUNTIME_PACKAGE_CACHE_ROOT", concat!(env!("CARGO_TARGET_TMPDIR"), "/jsii"));
+    let (ok, says) = run(&mut command);
+    assert!(ok, "{says}");
+    check(folder);
+    println!("cdk-python: run and synthesised with aws-cdk-lib from PyPI");
+}

@@ -1,0 +1,92 @@
+//! Snippets, and the tools that they are for.
+
+use super::{cli::Publisher, dist::Dist};
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// Layers in three regions of two partitions; one of them lacks an architecture.
+pub fn published() -> Dist {
+    let dist = Dist::new("snippets");
+    let layer = |arch: &str, regions: &[(&str, &str, &str)]| {
+        let place = |(region, partition, account): &(&str, &str, &str)| {
+            let arn = format!("arn:{partition}:lambda:{region}:{account}:layer:X-{arch}:7");
+            let place =
+                json!({"arn": arn, "version": 7, "grant": "public", "verified_at": "2026-01-01T00:00:00Z"});
+            ((*region).to_owned(), place)
+        };
+        let places: serde_json::Map<String, Value> = regions.iter().map(place).collect();
+        json!({
+            "layer_name": format!("X-{arch}"), "sha256": "0".repeat(64), "code_sha256": "", "size": 1,
+            "regions": places
+        })
+    };
+    let all = [
+        ("us-east-1", "aws", "123456789012"),
+        ("eu-west-1", "aws", "123456789012"),
+        ("cn-north-1", "aws-cn", "210987654321"),
+    ];
+    let mut layers = json!({
+        "schema": 1, "version": "1.2.3", "commit": "unknown",
+        "toolchain": {"rustc": "rustc", "cargo_lambda": "cl", "zig": "z", "std": "prebuilt"},
+        "accounts": {"aws": "123456789012", "aws-cn": "210987654321"},
+        "layers": {"arm64": layer("arm64", &all), "x86_64": layer("x86_64", &all[..2])}
+    });
+    let mut relay = layer("arm64", &all[..1]);
+    relay["relay"] = json!({"version": "26.9.0", "sha256": "0".repeat(64), "glibc": "2.28"});
+    relay["runtimes"] = json!(["python3.13"]);
+    layers["relay_layers"] = json!({"arm64": relay});
+    std::fs::write(dist.path().join("layers.json"), layers.to_string()).unwrap();
+    dist
+}
+
+/// An ARN of `published()`.
+pub fn arn(region: &str, arch: &str) -> String {
+    let (partition, account) =
+        if region.starts_with("cn-") { ("aws-cn", "210987654321") } else { ("aws", "123456789012") };
+    format!("arn:{partition}:lambda:{region}:{account}:layer:X-{arch}:7")
+}
+
+/// All of it, or what a few options leave of it: their names are for messages.
+pub const CUTS: [(&str, &[&str]); 3] = [
+    ("everything", &[]),
+    ("one region", &["--region", "us-east-1"]),
+    ("one architecture in one region", &["--region", "eu-west-1", "--arch", "x86_64"]),
+];
+
+/// What `publisher arn` prints.
+pub fn snippet(dist: &Dist, format: &str, options: &[&str]) -> String {
+    let args = [&["arn", "--format", format], options].concat();
+    Publisher::new().run(dist, &args).expect(0).stdout
+}
+
+/// Something that ci/setup-test installs, below the repository.
+pub fn tool(path: &str) -> PathBuf {
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path);
+    assert!(tool.exists(), "{} is missing: run ci/test, which sets it up", tool.display());
+    tool
+}
+
+/// Runs a tool: whether it is content, and what it says.
+pub fn run(command: &mut Command) -> (bool, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (status.success(), text)
+}
+
+/// The first line of what a tool says to `--version`.
+pub fn version(tool: &Path) -> String {
+    let (ok, text) = run(Command::new(tool).arg("--version"));
+    assert!(ok, "{text}");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// A folder in which Node and the compiler find the packages that ci/setup-test installs.
+pub fn node_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(tool("ci/snippets/node_modules"), folder.path().join("node_modules")).unwrap();
+    std::fs::write(folder.path().join("package.json"), r#"{"type": "module"}"#).unwrap();
+    folder
+}
