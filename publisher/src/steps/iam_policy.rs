@@ -10,7 +10,7 @@ use crate::{
     failure::{Code, Failure, chain},
     ui::Ui,
 };
-use names::{Environment, Repository, RepositoryIds};
+use names::{Environment, Repository};
 use rights::{On, Right};
 use serde_json::{Value, json};
 
@@ -107,13 +107,13 @@ struct Trust {
     partition: Partition,
 
     /// The repository whose workflow may take the role
-    #[arg(long, value_name = "OWNER/NAME")]
-    repository: Repository,
+    #[arg(long, value_name = "OWNER/NAME", value_parser = Repository::named, required_unless_present = "subject_prefix")]
+    repository: Option<Repository>,
 
-    /// The numbers of owner and repository, where the repository's tokens carry them:
-    /// gh api repos/OWNER/NAME --jq '"\(.owner.id)/\(.id)"'
-    #[arg(long, value_name = "OWNER/NAME")]
-    repository_ids: Option<RepositoryIds>,
+    /// The repository as GitHub writes it in tokens, with numbers for those made since July 2026:
+    /// `gh api repos/OWNER/NAME/actions/oidc/customization/sub --jq .sub_claim_prefix`
+    #[arg(long, value_name = "PREFIX", value_parser = Repository::prefixed, conflicts_with = "repository")]
+    subject_prefix: Option<Repository>,
 
     /// The environment that the workflow's job has to be in
     #[arg(long, value_name = "NAME", default_value = "production")]
@@ -239,7 +239,9 @@ impl Trust {
             _ => "sts.amazonaws.com",
         };
         let provider = format!("arn:{}:iam::{}:oidc-provider/{GITHUB}", self.partition, self.account);
-        let subject = self.repository.subject(self.repository_ids.as_ref(), &self.environment);
+        // clap insists on one of the two.
+        let repository = self.subject_prefix.as_ref().or(self.repository.as_ref());
+        let subject = repository.map(|repository| repository.subject(&self.environment)).unwrap_or_default();
         policy(&[json!({
             "Sid": "GitHubActions", "Effect": "Allow",
             "Principal": {"Federated": provider},
