@@ -133,7 +133,7 @@ fn a_role_trusts_one_environment_of_one_repository() {
         trust(&["--repository", "octo/lambda", "--environment", "staging"])["Statement"][0].clone();
     let provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
     assert_eq!(statement["Principal"], json!({"Federated": provider}));
-    assert_eq!(statement["Action"], "sts:AssumeRoleWithWebIdentity");
+    assert_eq!(statement["Action"], json!(["sts:AssumeRoleWithWebIdentity"]));
     let condition = |subject: &str, audience: &str| {
         json!({"StringEquals": {
             "token.actions.githubusercontent.com:aud": audience,
