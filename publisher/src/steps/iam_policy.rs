@@ -2,6 +2,7 @@
 //!
 //! Nothing is asked of AWS: what is printed goes to `aws iam create-role` and `put-role-policy` (docs/releasing.md).
 
+mod document;
 mod names;
 mod rights;
 
@@ -10,9 +11,10 @@ use crate::{
     failure::{Code, Failure, chain},
     ui::Ui,
 };
-use names::{Environment, Repository, RepositoryIds};
+use document::{Document, Statement};
+use names::{Environment, Repository};
 use rights::{On, Right};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What a managed policy may have at most, white space not counted.
 const LARGEST: usize = 6_144;
@@ -107,13 +109,13 @@ struct Trust {
     partition: Partition,
 
     /// The repository whose workflow may take the role
-    #[arg(long, value_name = "OWNER/NAME")]
-    repository: Repository,
+    #[arg(long, value_name = "OWNER/NAME", value_parser = Repository::named, required_unless_present = "subject_prefix")]
+    repository: Option<Repository>,
 
-    /// The numbers of owner and repository, where the repository's tokens carry them:
-    /// gh api repos/OWNER/NAME --jq '"\(.owner.id)/\(.id)"'
-    #[arg(long, value_name = "OWNER/NAME")]
-    repository_ids: Option<RepositoryIds>,
+    /// The repository as GitHub writes it in tokens, with numbers for those made since July 2026:
+    /// `gh api repos/OWNER/NAME/actions/oidc/customization/sub --jq .sub_claim_prefix`
+    #[arg(long, value_name = "PREFIX", value_parser = Repository::prefixed, conflicts_with = "repository")]
+    subject_prefix: Option<Repository>,
 
     /// The environment that the workflow's job has to be in
     #[arg(long, value_name = "NAME", default_value = "production")]
@@ -135,7 +137,7 @@ impl IamPolicy {
             Policy::Smoke(smoke) => smoke.document(),
             Policy::Trust(trust) => Ok(trust.document()),
         }?;
-        let size = document.to_string().len();
+        let size = serde_json::to_string(&document).map_err(Failure::new)?.len();
         if size > LARGEST {
             let text = format!("the policy has {size} characters, and IAM takes at most {LARGEST}");
             return Err(Failure::message(Code::Failed, text).hint("choose shorter names"));
@@ -146,12 +148,12 @@ impl IamPolicy {
 }
 
 impl Layers {
-    fn document(&self, rights: &[Right]) -> Result<Value, Failure> {
-        Ok(policy(&self.statements(rights)?))
+    fn document(&self, rights: &[Right]) -> Result<Document, Failure> {
+        Ok(Document::new(self.statements(rights)?))
     }
 
     /// A statement for each kind of resource that an account's own layers are about.
-    fn statements(&self, rights: &[Right]) -> Result<Vec<Value>, Failure> {
+    fn statements(&self, rights: &[Right]) -> Result<Vec<Statement>, Failure> {
         let mut patterns = Vec::new();
         for template in &self.layer_name {
             let of_template = names::patterns(template);
@@ -166,7 +168,7 @@ impl Layers {
             [(On::Layer, arns("")), (On::Version, arns(":*")), (On::Account, vec!["*".to_owned()])]
         {
             let on_this = |right: &&Right| right.on == on && right.is_in(self.partition);
-            statements.extend(statement(on, rights.iter().filter(on_this), &resources));
+            statements.extend(Statement::of(on, rights.iter().filter(on_this), &resources));
         }
         Ok(statements)
     }
@@ -177,7 +179,7 @@ impl Layers {
 }
 
 impl Publish {
-    fn document(&self) -> Result<Value, Failure> {
+    fn document(&self) -> Result<Document, Failure> {
         let mut rights = rights::PUBLISH.to_vec();
         if self.narrow {
             rights.extend(rights::NARROW);
@@ -190,75 +192,56 @@ impl Publish {
             let objects = format!("{bucket}/{}/*", rights::S3_FOLDER);
             for (on, resource) in [(On::Bucket, bucket), (On::Object, objects)] {
                 let on_this = rights::STAGE.iter().filter(|right| right.on == on);
-                statements.extend(statement(on, on_this, &[resource]).map(|mut statement| {
-                    // Buckets' names are everybody's: a pattern may match one of somebody else.
-                    let own = json!({"StringEquals": {"aws:ResourceAccount": self.layers.account}});
-                    if let Some(fields) = statement.as_object_mut() {
-                        fields.insert("Condition".to_owned(), own);
-                    }
-                    statement
-                }));
+                // Buckets' names are everybody's: a pattern may match one of somebody else.
+                let own = json!({"StringEquals": {"aws:ResourceAccount": self.layers.account}});
+                statements.extend(Statement::of(on, on_this, &[resource]).map(|s| s.only_if(own)));
             }
         }
-        Ok(policy(&statements))
+        Ok(Document::new(statements))
     }
 }
 
 impl Attach {
-    fn document(&self) -> Result<Value, Failure> {
+    fn document(&self) -> Result<Document, Failure> {
         let function = self.layers.arn("lambda", "*", &format!("function:{}", self.function));
         let owner = self.layers_of.as_ref().unwrap_or(&self.layers.account).clone();
         let (partition, layer_name) = (self.layers.partition, self.layers.layer_name.clone());
         let layers = Layers { account: owner, partition, layer_name };
         let mut statements = layers.statements(rights::ATTACH)?;
         let on_this = rights::ATTACH.iter().filter(|right| right.on == On::Function);
-        statements.extend(statement(On::Function, on_this, &[function]));
-        Ok(policy(&statements))
+        statements.extend(Statement::of(On::Function, on_this, &[function]));
+        Ok(Document::new(statements))
     }
 }
 
 impl Smoke {
-    fn document(&self) -> Result<Value, Failure> {
+    fn document(&self) -> Result<Document, Failure> {
         let function = self.layers.arn("lambda", "*", &format!("function:{}-*", rights::SMOKE_FUNCTION));
         let mut statements = self.layers.statements(rights::SMOKE)?;
         let on_this = rights::SMOKE.iter().filter(|right| right.on == On::Function);
-        statements.extend(statement(On::Function, on_this, &[function]));
-        statements.push(json!({
-            "Sid": "FunctionRole", "Effect": "Allow", "Action": ["iam:PassRole"],
-            "Resource": [self.layers.arn("iam", "", &format!("role/{}", self.function_role))],
-            "Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
-        }));
-        Ok(policy(&statements))
+        statements.extend(Statement::of(On::Function, on_this, &[function]));
+        let role = self.layers.arn("iam", "", &format!("role/{}", self.function_role));
+        let on_this = rights::SMOKE.iter().filter(|right| right.on == On::Role);
+        let to_lambda = json!({"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}});
+        statements.extend(Statement::of(On::Role, on_this, &[role]).map(|s| s.only_if(to_lambda)));
+        Ok(Document::new(statements))
     }
 }
 
 impl Trust {
-    fn document(&self) -> Value {
+    fn document(&self) -> Document {
         let audience = match self.partition {
             Partition::China => "sts.amazonaws.com.cn",
             _ => "sts.amazonaws.com",
         };
         let provider = format!("arn:{}:iam::{}:oidc-provider/{GITHUB}", self.partition, self.account);
-        let subject = self.repository.subject(self.repository_ids.as_ref(), &self.environment);
-        policy(&[json!({
-            "Sid": "GitHubActions", "Effect": "Allow",
-            "Principal": {"Federated": provider},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {"StringEquals": {
-                format!("{GITHUB}:aud"): audience,
-                format!("{GITHUB}:sub"): subject,
-            }}
-        })])
+        // clap insists on one of the two.
+        let repository = self.subject_prefix.as_ref().or(self.repository.as_ref());
+        let subject = repository.map(|repository| repository.subject(&self.environment)).unwrap_or_default();
+        let who = json!({"StringEquals": {
+            format!("{GITHUB}:aud"): audience,
+            format!("{GITHUB}:sub"): subject,
+        }});
+        Document::new(vec![Statement::trust(json!({"Federated": provider})).only_if(who)])
     }
-}
-
-fn policy(statements: &[Value]) -> Value {
-    json!({"Version": "2012-10-17", "Statement": statements})
-}
-
-/// None where nothing has to be allowed.
-fn statement<'a>(on: On, rights: impl Iterator<Item = &'a Right>, resources: &[String]) -> Option<Value> {
-    let actions: Vec<&str> = rights.map(|right| right.action).collect();
-    let statement = || json!({"Sid": on.sid(), "Effect": "Allow", "Action": actions, "Resource": resources});
-    (!actions.is_empty()).then(statement)
 }

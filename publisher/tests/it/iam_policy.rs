@@ -128,16 +128,12 @@ fn other_accounts_layers_and_partitions_are_left_alone() {
 
 #[test]
 fn a_role_trusts_one_environment_of_one_repository() {
-    let trust = |more: &[&str]| {
-        policy(
-            &[["trust", "--account", "123456789012", "--repository", "octo/lambda"].as_slice(), more]
-                .concat(),
-        )
-    };
-    let statement = trust(&["--environment", "staging"])["Statement"][0].clone();
+    let trust = |more: &[&str]| policy(&[&["trust", "--account", "123456789012"], more].concat());
+    let statement =
+        trust(&["--repository", "octo/lambda", "--environment", "staging"])["Statement"][0].clone();
     let provider = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com";
     assert_eq!(statement["Principal"], json!({"Federated": provider}));
-    assert_eq!(statement["Action"], "sts:AssumeRoleWithWebIdentity");
+    assert_eq!(statement["Action"], json!(["sts:AssumeRoleWithWebIdentity"]));
     let condition = |subject: &str, audience: &str| {
         json!({"StringEquals": {
             "token.actions.githubusercontent.com:aud": audience,
@@ -148,18 +144,18 @@ fn a_role_trusts_one_environment_of_one_repository() {
         statement["Condition"],
         condition("repo:octo/lambda:environment:staging", "sts.amazonaws.com")
     );
-    let ids = trust(&["--repository-ids", "12/345", "--partition", "aws-cn"])["Statement"][0].clone();
+    let ids = trust(&["--subject-prefix", "repo:octo@12/lambda@345", "--partition", "aws-cn"])["Statement"]
+        [0]
+    .clone();
     let subject = "repo:octo@12/lambda@345:environment:production";
     assert_eq!(ids["Condition"], condition(subject, "sts.amazonaws.com.cn"));
-    let run = Publisher::new().run_bare(&[
-        "iam-policy",
-        "trust",
-        "--account",
-        "123456789012",
-        "--repository",
-        "octo/*",
-    ]);
-    run.expect(2).says("octo/*");
+    let bad = |more: &[&str]| {
+        Publisher::new()
+            .run_bare(&[&["iam-policy", "trust", "--account", "123456789012"], more].concat())
+            .expect(2)
+    };
+    bad(&["--repository", "octo/*"]).says("octo/*");
+    bad(&[]).says("--repository");
 }
 
 /// Whatever the code calls, driven by a test or not, is in some policy: a new call needs a new right.
@@ -183,4 +179,26 @@ fn every_call_in_the_sources_is_in_a_policy() {
         };
         assert!(allowed.contains(action), "{call} needs {action}: steps/iam_policy/rights.rs");
     }
+}
+
+/// ci/smoke goes its own way to AWS: by curl.
+#[test]
+fn the_smoke_test_is_allowed_what_it_asks_for() {
+    let owner = Account::new(ministack());
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let dist = Dist::new("smoke rights");
+    let publisher = Publisher::at(&proxy.url(), &owner.key).env("PUBLISHER", env!("CARGO_BIN_EXE_publisher"));
+    publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
+    let before = proxy.seen().len();
+    let smoke = crate::build_fixture::repository().join("ci/smoke");
+    let output = publisher
+        .command(smoke.as_os_str())
+        .args([dist.path().as_os_str(), "eu-west-1".as_ref(), "--emulated".as_ref()])
+        .output()
+        .unwrap();
+    crate::build_fixture::assert_code(&output, 0);
+    let asked = iam::asked(&proxy.seen()[before..], &owner.key);
+    // What Lambda itself looks at in the caller's name: the role that is handed over, and the layer.
+    let by_lambda = ["iam:PassRole", "lambda:GetLayerVersion"];
+    exact(&policy(&["smoke", "--account", &owner.key]), &asked, &by_lambda);
 }

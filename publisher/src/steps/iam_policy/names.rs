@@ -62,32 +62,33 @@ fn fill(
     Ok(name)
 }
 
-/// A repository on GitHub.
+/// What GitHub's tokens say of a repository: `repo:OWNER/NAME`, and in newer ones numbers beside both.
 #[derive(Clone, Debug)]
-pub struct Repository {
-    owner: String,
-    name: String,
-}
-
-/// The numbers of a repository and its owner, which outlive their names.
-#[derive(Clone, Debug)]
-pub struct RepositoryIds {
-    owner: u64,
-    name: u64,
-}
+pub struct Repository(String);
 
 /// An environment of a repository.
 #[derive(Clone, Debug)]
 pub struct Environment(String);
 
 impl Repository {
-    /// What GitHub's tokens say of a job in the environment, in full: a role that trusts a pattern trusts forks and branches.
-    pub fn subject(&self, ids: Option<&RepositoryIds>, environment: &Environment) -> String {
-        let (owner, name) = match ids {
-            Some(ids) => (format!("{}@{}", self.owner, ids.owner), format!("{}@{}", self.name, ids.name)),
-            None => (self.owner.clone(), self.name.clone()),
-        };
-        format!("repo:{owner}/{name}:environment:{}", environment.0)
+    /// A repository by its name alone.
+    pub fn named(text: &str) -> Result<Self, NameError> {
+        let (owner, name) = pair(text)?;
+        Ok(Self(format!("repo:{}/{}", plain(owner)?, plain(name)?)))
+    }
+
+    /// A repository as GitHub itself writes it in tokens.
+    pub fn prefixed(text: &str) -> Result<Self, NameError> {
+        let (owner, name) = pair(text.strip_prefix("repo:").unwrap_or_default())?;
+        for part in [owner, name] {
+            plain(&part.replacen('@', "-", 1))?;
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// What the tokens say of a job in the environment, in full: a role that trusts a pattern trusts other branches too.
+    pub fn subject(&self, environment: &Environment) -> String {
+        format!("{}:environment:{}", self.0, environment.0)
     }
 }
 
@@ -107,25 +108,6 @@ pub fn plain(text: &str) -> Result<String, NameError> {
 
 fn pair(text: &str) -> Result<(&str, &str), NameError> {
     text.split_once('/').ok_or_else(|| NameError::Pair(text.to_owned()))
-}
-
-impl FromStr for Repository {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let (owner, name) = pair(text)?;
-        Ok(Self { owner: plain(owner)?, name: plain(name)? })
-    }
-}
-
-impl FromStr for RepositoryIds {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let (owner, name) = pair(text)?;
-        let number = |part: &str| part.parse().map_err(|_| NameError::Characters(part.to_owned()));
-        Ok(Self { owner: number(owner)?, name: number(name)? })
-    }
 }
 
 impl FromStr for Environment {
@@ -157,18 +139,18 @@ mod tests {
     #[test]
     fn a_subject_is_one_job_of_one_repository() {
         let production: Environment = "production".parse().unwrap();
-        let repository: Repository = "octo/lambda".parse().unwrap();
-        assert_eq!(repository.subject(None, &production), "repo:octo/lambda:environment:production");
-        let ids: RepositoryIds = "12/345".parse().unwrap();
-        assert_eq!(
-            repository.subject(Some(&ids), &production),
-            "repo:octo@12/lambda@345:environment:production"
-        );
-        for bad in ["octo", "octo/*", "*/lambda", "octo/", "/lambda", "octo/a/b", "octo/a:b"] {
-            assert!(bad.parse::<Repository>().is_err(), "{bad}");
+        let named = Repository::named("octo/lambda").unwrap();
+        assert_eq!(named.subject(&production), "repo:octo/lambda:environment:production");
+        let prefixed = Repository::prefixed("repo:octo@12/lambda@345").unwrap();
+        assert_eq!(prefixed.subject(&production), "repo:octo@12/lambda@345:environment:production");
+        assert!(Repository::prefixed("repo:octo/lambda").is_ok());
+        for bad in ["octo", "octo/*", "*/lambda", "octo/", "/lambda", "octo/a/b", "octo/a:b", "octo@1/a"] {
+            assert!(Repository::named(bad).is_err(), "{bad}");
         }
-        for bad in ["12", "12/", "a/b", "12/*"] {
-            assert!(bad.parse::<RepositoryIds>().is_err(), "{bad}");
+        for bad in
+            ["octo/lambda", "repo:octo", "repo:octo/*", "repo:*/x", "repo:octo@1/", "repo:a/b:ref:c", ""]
+        {
+            assert!(Repository::prefixed(bad).is_err(), "{bad}");
         }
         assert!("pro*".parse::<Environment>().is_err() && "".parse::<Environment>().is_err());
     }

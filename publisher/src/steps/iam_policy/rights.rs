@@ -22,6 +22,8 @@ pub enum On {
     Object,
     /// A function.
     Function,
+    /// A role that is handed to a function.
+    Role,
 }
 
 impl On {
@@ -34,6 +36,7 @@ impl On {
             Self::Bucket => "Buckets",
             Self::Object => "StagedZips",
             Self::Function => "Functions",
+            Self::Role => "FunctionRole",
         }
     }
 }
@@ -106,4 +109,5 @@ pub const SMOKE: &[Right] = &[
     right("lambda:GetFunctionConfiguration", On::Function),
     right("lambda:InvokeFunction", On::Function),
     right("lambda:DeleteFunction", On::Function),
+    right("iam:PassRole", On::Role),
 ];
