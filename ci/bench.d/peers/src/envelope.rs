@@ -60,7 +60,8 @@ fn padded(bytes: usize) -> String {
 
 /// An event with as many stack frames as make this many bytes when compressed.
 fn frames(compressed: usize) -> Outcome<String> {
-    let mut event = String::from("{\"exception\":{\"values\":[{\"type\":\"ValueError\",\"stacktrace\":{\"frames\":[");
+    let mut event =
+        String::from("{\"exception\":{\"values\":[{\"type\":\"ValueError\",\"stacktrace\":{\"frames\":[");
     let mut seed: u32 = 1;
     while gzip(&envelope("event", &event))?.len() < compressed {
         // The numbers of a linear congruential generator: names and lines that do not repeat.
