@@ -68,13 +68,14 @@ def answers(port, path="/", method="GET", body=None, timeout=60):
         connection.close()
 
 
-def wait_for(port, path="/", patience=60):
-    """Waits until somebody answers there."""
-    deadline = time.monotonic() + patience
+def wait_for(port, path="/", log=None):
+    """Waits until somebody answers there; the log says why nobody does."""
+    deadline = time.monotonic() + 60
     while True:
         try:
-            return answers(port, path)
-        except OSError:
+            return answers(port, path, timeout=2)
+        except (OSError, http.client.HTTPException) as error:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"nobody answers on port {port}") from None
+                said = log.read_text(errors="replace")[-2000:] if log else ""
+                raise RuntimeError(f"nobody answers on port {port}: {error}\n{said}") from None
             time.sleep(0.02)

@@ -35,6 +35,8 @@ def measure(quick):
     extension = background([EXTENSION, *standalone], env=environment)
     for port in 9000, 9100, 9101:
         wait_for(port)
+    if extension.poll() is not None:
+        raise RuntimeError("the extension did not start; who answers on port 9000 is another")
     all = {way: [] for way in WAYS}
     for _ in range(ATTEMPTS):
         for way, times in samples(15 if quick else 40).items():

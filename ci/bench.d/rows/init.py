@@ -13,7 +13,7 @@ from budgets import ATTEMPTS, LIMITS
 from figures import Figure, median
 from place import DSN, MADE, ROOT, SCRATCH, EXTENSION, answers, background, close, wait_for
 
-REPORT = re.compile(r"INIT REPORT\(Init Duration: ([\d.]+) ms, Phase: (\w+)(.*)\)")
+REPORT = re.compile(r"INIT RTDONE\(status: success\)\n.*INIT REPORT\(durationMs: ([\d.]+)\)")
 ENTER = 'mount --bind "$1" /opt; mount -o remount,bind,ro /opt; shift; exec "$@"'
 
 
@@ -32,18 +32,19 @@ class Emulator:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "SENTRY_DSN": DSN,
         }
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", ENTER, "sh", layer]
+        # In a process namespace of its own: a killed emulator leaves nothing behind that has the extension's ports.
+        command = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        command += ["sh", "-ec", ENTER, "sh", layer]
         command += [ROOT / ".tools/rie/aws-lambda-rie-x86_64", "--log-level", "info"]
         command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{port + 1}", MADE / "bootstrap"]
         with open(self.log, "w") as log:
             self.process = background(command, env=environment, stdout=log, stderr=log)
-        wait_for(port + 1, "/2018-06-01/ping")
+        wait_for(port + 1, "/2018-06-01/ping", self.log)
 
     def inits(self):
         """Durations of all good inits so far."""
-        found = REPORT.findall(self.log.read_text(errors="replace"))
-        return [float(duration) for duration, _, rest in found if "error" not in rest.lower()]
+        return [float(duration) for duration in REPORT.findall(self.log.read_text(errors="replace"))]
 
     def init(self):
         """Makes the function end, and start again. Gives back what that init took."""

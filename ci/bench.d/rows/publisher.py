@@ -14,7 +14,7 @@ import threading
 import time
 
 from figures import Figure
-from place import DIST, ROOT, background, close, wait_for
+from place import DIST, ROOT, SCRATCH, background, close, wait_for
 
 PUBLISHER = ROOT / "target/debug/publisher"
 EMULATOR, COUNTER = 9200, 9201
@@ -95,8 +95,10 @@ def unchanged():
 def measure(_quick):
     yield Figure("publisher.unchanged", "publisher build, nothing changed", unchanged(), "s")
     environment = {**os.environ, "GATEWAY_PORT": str(EMULATOR), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1"}
-    emulator = background([ROOT / ".tools/aws/bin/ministack"], env=environment, cwd=tempfile.mkdtemp(prefix="bench-ministack-"))
-    wait_for(EMULATOR, "/_ministack/health")
+    log = SCRATCH / "ministack.log"
+    with open(log, "w") as output:
+        emulator = background([ROOT / ".tools/aws/bin/ministack"], env=environment, cwd=SCRATCH, stdout=output, stderr=output)
+    wait_for(EMULATOR, "/_ministack/health", log)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", COUNTER), Counter)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="bench-dist-") as folder:

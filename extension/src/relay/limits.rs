@@ -47,30 +47,32 @@ impl Limit {
 
 /// What a look at the limits says of an envelope's items.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Check {
+pub struct Check {
     /// For each item, whether it may go.
-    pub(super) keep: Vec<bool>,
+    pub keep: Vec<bool>,
     /// Seconds until the last of the limits that removed something ends; 0 where none did.
-    pub(super) retry_after: u64,
+    pub retry_after: u64,
 }
 
 impl Check {
-    pub(super) fn keeps_all(&self) -> bool {
+    /// Nothing was removed.
+    pub fn keeps_all(&self) -> bool {
         self.keep.iter().all(|keep| *keep)
     }
 
-    pub(super) fn keeps_none(&self) -> bool {
+    /// Nothing is left.
+    pub fn keeps_none(&self) -> bool {
         !self.keep.iter().any(|keep| *keep)
     }
 }
 
 /// The limits in force.
 #[derive(Debug, Default)]
-pub(super) struct Limits(Vec<Limit>);
+pub struct Limits(Vec<Limit>);
 
 impl Limits {
     /// Takes in `X-Sentry-Rate-Limits` for a key.
-    pub(super) fn update(&mut self, key: &PublicKey, header: &str, now: SystemTime) {
+    pub fn update(&mut self, key: &PublicKey, header: &str, now: SystemTime) {
         for limit in header.split(',') {
             let mut fields = limit.trim().splitn(2, ':');
             let seconds = fields.next().and_then(|s| decimal::parse(s.trim()));
@@ -88,7 +90,7 @@ impl Limits {
     }
 
     /// Takes in a 429 without `X-Sentry-Rate-Limits`: everything of the key is limited.
-    pub(super) fn update_all(&mut self, key: &PublicKey, retry_after: Option<Duration>, now: SystemTime) {
+    pub fn update_all(&mut self, key: &PublicKey, retry_after: Option<Duration>, now: SystemTime) {
         self.set(key, Vec::new(), ":key", retry_after.unwrap_or(UNSAID), now);
     }
 
@@ -111,7 +113,7 @@ impl Limits {
     }
 
     /// Looks at the items of an envelope. An event that is removed takes its attachments and profile along.
-    pub(super) fn check(&self, key: &PublicKey, items: &[Item], now: SystemTime) -> Check {
+    pub fn check(&self, key: &PublicKey, items: &[Item], now: SystemTime) -> Check {
         let active = || self.0.iter().filter(|limit| limit.key == *key && limit.holds(now));
         let mut check = Check { keep: vec![true; items.len()], retry_after: 0 };
         let mut event_removed = false;
@@ -131,7 +133,7 @@ impl Limits {
     }
 
     /// The header that tells an SDK of the limits on its key; `None` where there are none.
-    pub(super) fn header(&self, key: &PublicKey, now: SystemTime) -> Option<String> {
+    pub fn header(&self, key: &PublicKey, now: SystemTime) -> Option<String> {
         let mut header = String::new();
         for limit in self.0.iter().filter(|limit| limit.key == *key && limit.holds(now)) {
             let comma = if header.is_empty() { "" } else { ", " };

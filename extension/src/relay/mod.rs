@@ -16,6 +16,7 @@ mod verdict;
 
 pub use envelope::Envelope;
 pub use ledger::{Ledger, Loss, Reasons};
+pub use limits::{Check, Limits};
 pub use process::child;
 
 use crate::config::{Config, RelayMode, Upstream};

@@ -14,4 +14,5 @@ pub(crate) use decode::{DecodeError, Encoding, decode};
 pub use item::{Item, ItemKind, Value};
 pub(crate) use percent::percent_decoded;
 pub(crate) use rewrite::without;
-pub(crate) use scan::{ScanError, Scanned, Scanner, lone_item};
+pub(crate) use scan::lone_item;
+pub use scan::{Header, ScanError, Scanned, Scanner};

@@ -16,11 +16,11 @@ const MAX_ITEMS: usize = 500;
 
 /// What the first line says; other fields are read over.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
-pub(crate) struct Header {
+pub struct Header {
     /// The event's id, if the envelope has an event.
-    pub(crate) event_id: Option<String>,
+    pub event_id: Option<String>,
     /// Sent by JavaScript SDKs in tunnel mode; optional elsewhere.
-    pub(crate) dsn: Option<String>,
+    pub dsn: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,23 +57,31 @@ fn belongs_to_event(name: &str) -> bool {
 
 /// An envelope that was read to its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Scanned {
-    pub(crate) header: Header,
+pub struct Scanned {
+    /// Its first line.
+    pub header: Header,
     /// One for each item, in order.
-    pub(crate) items: Vec<Item>,
+    pub items: Vec<Item>,
     /// Something in it belongs to an event.
-    pub(crate) needs_event_id: bool,
+    pub needs_event_id: bool,
 }
 
 /// Why bytes are no envelope.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ScanError {
+pub enum ScanError {
+    /// There are none.
     Empty,
+    /// The first line is not what it has to be.
     Header(String),
+    /// Nor is an item's.
     ItemHeader(String),
+    /// A header is too long.
     Line,
+    /// Something stands where a line has to end.
     MissingNewline,
+    /// It ends in the midst of an item.
     Truncated,
+    /// There are more than Relay takes.
     TooManyItems,
     /// Too many items of this type or too many bytes in them.
     TooLarge(&'static str),
@@ -97,7 +105,7 @@ impl fmt::Display for ScanError {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum At {
     Header,
     ItemHeader,
@@ -110,7 +118,8 @@ enum At {
 }
 
 /// Takes an envelope in blocks of any size.
-pub(crate) struct Scanner {
+#[derive(Debug)]
+pub struct Scanner {
     at: At,
     /// The part of a header line that earlier blocks brought.
     line: Vec<u8>,
@@ -120,8 +129,15 @@ pub(crate) struct Scanner {
     needs_event_id: bool,
 }
 
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Scanner {
-    pub(crate) fn new() -> Self {
+    /// At the beginning of an envelope.
+    pub fn new() -> Self {
         Self {
             at: At::Header,
             line: Vec::new(),
@@ -133,7 +149,7 @@ impl Scanner {
     }
 
     /// Reads the next block.
-    pub(crate) fn feed(&mut self, mut block: &[u8]) -> Result<(), ScanError> {
+    pub fn feed(&mut self, mut block: &[u8]) -> Result<(), ScanError> {
         while !block.is_empty() {
             block = self.step(block)?;
         }
@@ -141,7 +157,7 @@ impl Scanner {
     }
 
     /// The body ends here.
-    pub(crate) fn finish(mut self) -> Result<Scanned, ScanError> {
+    pub fn finish(mut self) -> Result<Scanned, ScanError> {
         match self.at {
             At::Header if self.line.is_empty() => return Err(ScanError::Empty),
             At::ItemHeader if self.line.is_empty() => {}

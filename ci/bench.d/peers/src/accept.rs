@@ -1,17 +1,19 @@
 //! How long an SDK waits for its answer: the extension, and a minimal server that does nothing but answer.
 //!
-//! They take turns, block by block; a turn begins when the extension has delivered everything, so that nobody pays for what
-//! the other has left to do.
+//! They take turns, request by request, so that both see the same machine. A turn begins when the extension has delivered
+//! what it took: nobody pays for what the other has left to do.
 
 use crate::api::Api;
 use crate::envelope::{self, GATEWAY, KEY, Kind};
+use crate::http::Connection;
+use crate::micros;
 use crate::outcome::{Outcome, fail};
 use crate::process::Process;
 use crate::upstream::Upstream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 #[derive(Deserialize)]
@@ -21,11 +23,39 @@ pub(crate) struct Specification {
     server: Vec<String>,
     server_address: SocketAddr,
     env: BTreeMap<String, String>,
-    rounds: usize,
-    /// Requests in each round, to each of the two, over each kind of connection.
+    /// To each of the two, over each kind of connection.
     requests: usize,
     /// Between two requests.
     pause_us: u64,
+}
+
+/// Requests before it counts.
+const WARM_UP: usize = 20;
+
+/// One of the two, and what was seen of it.
+struct Target {
+    name: &'static str,
+    address: SocketAddr,
+    kept: Connection<TcpStream>,
+    times: [Vec<Value>; 2],
+}
+
+impl Target {
+    fn new(name: &'static str, address: SocketAddr) -> Outcome<Self> {
+        Ok(Self { name, address, kept: envelope::connect(address)?, times: [Vec::new(), Vec::new()] })
+    }
+
+    fn post_kept(&mut self, request: &[u8]) -> Outcome<Duration> {
+        let begun = Instant::now();
+        envelope::post(&mut self.kept, request)?;
+        Ok(begun.elapsed())
+    }
+
+    fn post_fresh(&self, request: &[u8]) -> Outcome<Duration> {
+        let begun = Instant::now();
+        envelope::post(&mut envelope::connect(self.address)?, request)?;
+        Ok(begun.elapsed())
+    }
 }
 
 pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
@@ -39,70 +69,43 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     wait_for(specification.server_address)?;
 
     let request = envelope::request(Kind::Identity5k)?;
-    let mut sent = upstream.answered();
-    let mut rounds = Vec::new();
-    for round in 0..=specification.rounds {
-        let mut seen: BTreeMap<&str, Value> = BTreeMap::new();
-        for (name, to) in [("extension", GATEWAY.parse()?), ("server", specification.server_address)] {
-            let kept = kept(to, &request, specification)?;
-            let fresh = fresh(to, &request, specification)?;
-            seen.insert(name, json!({ "kept": quantiles(kept), "fresh": quantiles(fresh) }));
-            if name == "extension" {
-                sent += 2 * u64::try_from(specification.requests)?;
-                upstream.wait_for(sent)?;
+    let mut targets =
+        [Target::new("extension", GATEWAY.parse()?)?, Target::new("server", specification.server_address)?];
+    let mut sent = 0;
+    for n in 0..WARM_UP + specification.requests {
+        for kind in 0..2 {
+            for target in &mut targets {
+                quiet(&upstream, sent, Duration::from_micros(specification.pause_us))?;
+                let took =
+                    if kind == 0 { target.post_kept(&request)? } else { target.post_fresh(&request)? };
+                sent += u64::from(target.name == "extension");
+                if let Some(times) = target.times.get_mut(kind).filter(|_| n >= WARM_UP) {
+                    times.push(micros(took));
+                }
             }
-        }
-        // The first one warms up.
-        if round > 0 {
-            rounds.push(seen);
         }
     }
     extension.end()?;
     server.end()?;
-    Ok(json!(rounds))
+    Ok(targets.map(|target| (target.name.to_owned(), json!(target.times))).into_iter().collect())
 }
 
-fn kept(to: SocketAddr, request: &[u8], specification: &Specification) -> Outcome<Vec<Duration>> {
-    let mut connection = envelope::connect(to)?;
-    let mut times = Vec::with_capacity(specification.requests);
-    for _ in 0..specification.requests {
-        let begun = Instant::now();
-        envelope::post(&mut connection, request)?;
-        times.push(begun.elapsed());
-        pause(specification);
+/// Waits until everything is delivered and whoever has work to do has done it; and then as long as it takes an SDK to come
+/// back.
+fn quiet(upstream: &Upstream, sent: u64, pause: Duration) -> Outcome<()> {
+    upstream.wait_for(sent)?;
+    for _ in 0..20 {
+        std::thread::yield_now();
     }
-    Ok(times)
-}
-
-fn fresh(to: SocketAddr, request: &[u8], specification: &Specification) -> Outcome<Vec<Duration>> {
-    let mut times = Vec::with_capacity(specification.requests);
-    for _ in 0..specification.requests {
-        let begun = Instant::now();
-        let mut connection = envelope::connect(to)?;
-        envelope::post(&mut connection, request)?;
-        times.push(begun.elapsed());
-        drop(connection);
-        pause(specification);
+    if !pause.is_zero() {
+        std::thread::sleep(pause);
     }
-    Ok(times)
-}
-
-/// As an SDK comes back: the server has gone to sleep, and has done what it does behind an answer.
-fn pause(specification: &Specification) {
-    if specification.pause_us > 0 {
-        std::thread::sleep(Duration::from_micros(specification.pause_us));
-    }
-}
-
-fn quantiles(mut times: Vec<Duration>) -> Value {
-    times.sort_unstable();
-    let at = |per_cent: usize| times.get(times.len() * per_cent / 100).copied().map(crate::micros);
-    json!({ "p50": at(50), "p99": at(99) })
+    Ok(())
 }
 
 fn wait_for(address: SocketAddr) -> Outcome<()> {
     let begun = Instant::now();
-    while std::net::TcpStream::connect(address).is_err() {
+    while TcpStream::connect(address).is_err() {
         if begun.elapsed() > Duration::from_secs(10) {
             return Err(fail(format!("nobody listens on {address}")));
         }

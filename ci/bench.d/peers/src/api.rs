@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const ID: &str = "d7a1f0de-6b2f-4a05-8f5e-3c1f5f1f8f10";
 /// For an extension under valgrind on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The API. It lasts as long as the process.
 pub(crate) struct Api {

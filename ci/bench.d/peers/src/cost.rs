@@ -48,7 +48,7 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
         0 => one_by_one(&upstream, &request, specification.envelopes)?,
         senders => at_once(&upstream, &request, specification.envelopes / senders, senders)?,
     }
-    let (wall, cpu) = (begun.elapsed(), process.cpu()? - before);
+    let (wall, cpu) = (begun.elapsed(), process.cpu()?.saturating_sub(before));
     process.end()?;
     Ok(json!({ "cpu_us": micros(cpu), "wall_us": micros(wall), "bytes": request.len() }))
 }

@@ -5,7 +5,7 @@
 
 use crate::api::Api;
 use crate::envelope::{self, GATEWAY, KEY, Kind};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, fail};
 use crate::process::Process;
 use crate::upstream::Upstream;
 use crate::{micros, tls};
@@ -52,7 +52,11 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
         let process = Process::extension(&specification.extension, &env, api.address)?;
         api.asked()?;
         for invocation in 0..specification.invocations {
+            let before = upstream.answered();
             let took = micros(invoke(&api, &format!("request-{invocation}"))?);
+            if upstream.answered() != before + 1 {
+                return Err(fail("the next event was asked for before the envelope was delivered"));
+            }
             if invocation == 0 { first.push(took) } else { warm.push(took) }
         }
         process.end()?;

@@ -77,7 +77,7 @@ impl<S: Read + Write> Connection<S> {
     }
 
     fn more(&mut self) -> io::Result<usize> {
-        let mut block = [0; 64 * 1024];
+        let mut block = [0; 16 * 1024];
         let read = self.stream.read(&mut block)?;
         self.read.extend_from_slice(block.get(..read).unwrap_or_default());
         Ok(read)

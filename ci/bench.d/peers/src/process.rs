@@ -1,11 +1,12 @@
 //! A process that is measured: started with nothing in its environment but what is said here, killed when it is dropped.
 
+use crate::envelope::GATEWAY;
 use crate::outcome::{Outcome, fail};
 use nix::sys::signal::{Signal, kill};
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,12 +42,13 @@ impl Process {
         Ok(Self { child, pid, started })
     }
 
-    /// Starts an extension as Lambda does.
+    /// Starts an extension as Lambda does. Where another one has its port, what is measured would be that one.
     pub(crate) fn extension(
         command: &[String],
         env: &BTreeMap<String, String>,
         api: SocketAddr,
     ) -> Outcome<Self> {
+        TcpListener::bind(GATEWAY).map_err(|error| fail(format!("{GATEWAY}: {error}")))?;
         let mut env = env.clone();
         env.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), api.to_string());
         Self::start(command, &env)

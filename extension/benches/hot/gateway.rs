@@ -1,0 +1,90 @@
+//! A request from its head to the queue: over a kept connection, through the gateway as it is, to the answer.
+//!
+//! Upstream refuses connections, so nothing is delivered meanwhile; the queue is full after a moment, and what is accepted
+//! takes an older one's place.
+
+use crate::KEY;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use sentry_lambda_extension::config::{Config, Overrides};
+use sentry_lambda_extension::gateway;
+use sentry_lambda_extension::relay::Relay;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+pub(crate) fn request_to_queue(criterion: &mut Criterion) {
+    let mut stream = match serve().and_then(TcpStream::connect) {
+        Ok(stream) => stream,
+        Err(error) => return complain(&error),
+    };
+    let mut group = criterion.benchmark_group("request to queue");
+    for bytes in [500, 5000, 50_000] {
+        let request = request(bytes);
+        group.throughput(Throughput::Bytes(request.len() as u64));
+        group.bench_with_input(BenchmarkId::new("bytes", bytes), &request, |bench, request| {
+            bench.iter(|| {
+                if let Err(error) = exchange(&mut stream, request) {
+                    complain(&error);
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The gateway, on a thread of its own for as long as the process lives.
+fn serve() -> io::Result<SocketAddr> {
+    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let settings = move |name: &str| match name {
+        "SENTRY_DSN" => Some(format!("http://{KEY}@{nobody}/42")),
+        "SENTRY_EXTENSION_LOG" => Some("off".to_owned()),
+        _ => None,
+    };
+    let config = Arc::new(Config::read(settings, Overrides::default()).0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let relay = Relay::start(&config);
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => gateway::serve(listener, config, relay).await,
+                Err(error) => complain(&error),
+            }
+        });
+    });
+    Ok(address)
+}
+
+fn request(bytes: usize) -> Vec<u8> {
+    let payload = format!("{{\"message\":\"{}\"}}", "x".repeat(bytes));
+    let length = payload.len();
+    let body = format!(
+        "{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{{\"type\":\"event\",\"length\":{length}}}\n{payload}\n"
+    );
+    format!(
+        "POST /api/42/envelope/ HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\
+         x-sentry-auth: Sentry sentry_key={KEY}, sentry_version=7, sentry_client=bench/1\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
+    stream.write_all(request)?;
+    let mut answer = [0; 1024];
+    // The answer is small, and comes in one piece.
+    let read = stream.read(&mut answer)?;
+    if answer.starts_with(b"HTTP/1.1 200") {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(answer.get(..read).unwrap_or_default()).into_owned()))
+}
+
+/// A bench that cannot measure must not look as if it had.
+#[expect(clippy::print_stderr, clippy::exit, reason = "a bench has no caller who could be told")]
+fn complain(error: &io::Error) {
+    eprintln!("the gateway's bench: {error}");
+    std::process::exit(1);
+}

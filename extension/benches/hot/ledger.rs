@@ -1,0 +1,19 @@
+//! The books: what is written for each envelope.
+
+use criterion::{Criterion, Throughput};
+use sentry_lambda_extension::relay::{Ledger, Loss};
+use std::hint::black_box;
+
+pub(crate) fn booking(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("ledger");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("accept, lose, balance", |bench| {
+        let mut ledger = Ledger::default();
+        bench.iter(|| {
+            ledger.accepted += 1;
+            ledger.lose(black_box(Loss::QueueOverflow), 1);
+            ledger.balances(black_box(0))
+        });
+    });
+    group.finish();
+}

@@ -1,0 +1,27 @@
+//! The look at upstream's rate limits that each envelope takes.
+
+use crate::KEY;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use sentry_lambda_extension::config::PublicKey;
+use sentry_lambda_extension::relay::Limits;
+use sentry_lambda_extension::wire::{Item, ItemKind};
+use std::hint::black_box;
+use std::time::SystemTime;
+
+pub(crate) fn lookup(criterion: &mut Criterion) {
+    let Some(key) = PublicKey::parse(KEY) else { return };
+    let now = SystemTime::now();
+    let items = [ItemKind::Event, ItemKind::Attachment].map(|kind| Item { kind, count: 1, bytes: 5000 });
+    let mut group = criterion.benchmark_group("rate-limit lookup");
+    group.throughput(Throughput::Elements(1));
+    for count in [0, 1, 64] {
+        let mut limits = Limits::default();
+        for n in 0..count {
+            limits.update(&key, &format!("60:transaction;span:key:reason{n}"), now);
+        }
+        group.bench_with_input(BenchmarkId::new("limits in force", count), &limits, |bench, limits| {
+            bench.iter(|| limits.check(black_box(&key), black_box(&items), now));
+        });
+    }
+    group.finish();
+}
