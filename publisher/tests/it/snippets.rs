@@ -130,7 +130,7 @@ fn the_serverless_framework_s_types_take_it() {
             "import type {{ AWS }} from \"@serverless/typescript\";\nexport const config: AWS = {config};\n"
         );
         fs::write(folder.path().join("serverless.ts"), text).unwrap();
-        crate::snippets_cdk::tsc(folder.path(), &["serverless.ts"])
+        crate::snippets_cdk::tsc(folder.path(), &["serverless.ts".to_owned()])
     };
     for (cut, options) in CUTS {
         let config = python(to_json, &snippet(&dist, "serverless", options));
@@ -149,7 +149,7 @@ fn the_serverless_framework_s_types_take_it() {
         assert!(!check(&wrong).0, "{cut}: the types take anything");
     }
     println!(
-        "serverless: {} with @serverless/typescript",
+        "serverless: tsc {} with @serverless/typescript",
         version(&tool("ci/snippets/node_modules/.bin/tsc"))
     );
 }

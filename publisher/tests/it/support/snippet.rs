@@ -80,7 +80,7 @@ pub fn run(command: &mut Command) -> (bool, String) {
 pub fn version(tool: &Path) -> String {
     let (ok, text) = run(Command::new(tool).arg("--version"));
     assert!(ok, "{text}");
-    text.lines().next().unwrap_or_default().to_owned()
+    text.lines().next().unwrap_or_default().trim_start_matches("Version ").to_owned()
 }
 
 /// A folder in which Node and the compiler find the packages that ci/setup-test installs.
