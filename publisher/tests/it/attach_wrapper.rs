@@ -50,7 +50,11 @@ fn it_comes_and_goes_with_the_layer_and_no_value_is_shown() {
     assert!(function.layers().is_empty());
     // Both at once, on a function without any variables.
     let bare = Function::new(&owner, REGION, "bare", &json!({}));
-    publisher.run(&dist, &["attach", "bare", "--region", REGION, "--exec-wrapper"]).expect(0);
+    let hint = |more: &[&str]| {
+        let run = publisher.run(&dist, &[&["attach", "bare", "--region", REGION], more].concat()).expect(0);
+        run.says("set the function's SENTRY_DSN").stderr.contains("(--exec-wrapper)")
+    };
+    assert!(hint(&["--dry-run"]) && !hint(&["--exec-wrapper"]) && !hint(&[]));
     assert_eq!(bare.variables(), json!({"AWS_LAMBDA_EXEC_WRAPPER": WRAPPER}));
     assert_eq!(bare.layers().len(), 1);
 }

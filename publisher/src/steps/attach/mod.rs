@@ -114,7 +114,7 @@ impl Attach {
             Goal::Attached { layer, .. } => Some(layer.to_string()),
             Goal::Detached => None,
         };
-        let (changed, after) = (outcome.changed, outcome.after.layers.clone());
+        let (changed, after) = (outcome.changed, outcome.after.clone());
         let report = Report {
             function: function.arn.clone(),
             arch: function.arch,

@@ -84,8 +84,8 @@ pub fn compare_runtimes(ui: &Ui, function: &Function, runtimes: &[String]) {
 }
 
 /// What a person should know about a function that gets the layer.
-pub fn advise(ui: &Ui, function: &Function, layers: &[String], family: &Family) {
-    for arn in layers {
+pub fn advise(ui: &Ui, function: &Function, after: &Side, family: &Family) {
+    for arn in &after.layers {
         if is_sentrys_sdk(arn) {
             ui.warning(format!(
                 "{arn} may bring Sentry's older extension along: only one of the two can have port 9000, and which \
@@ -101,7 +101,7 @@ pub fn advise(ui: &Ui, function: &Function, layers: &[String], family: &Family) 
     if let Environment::Known(variables) = &function.environment
         && !variables.contains_key("SENTRY_DSN")
     {
-        let wrapper = if variables.contains_key(wrapper::VARIABLE) {
+        let wrapper = if after.exec_wrapper.is_some() || !wrapper::is_known_to(function) {
             String::new()
         } else {
             format!(

@@ -19,10 +19,15 @@ pub fn of(function: &Function) -> Option<&str> {
     }
 }
 
+/// Whether Lambda starts the function's runtime through a wrapper.
+pub fn is_known_to(function: &Function) -> bool {
+    !function.runtime.starts_with("provided")
+}
+
 /// The variables with the wrapper, where it is not there yet.
 pub fn added(function: &Function) -> Result<Option<BTreeMap<String, String>>, Failure> {
     let variables = readable(function, "an update replaces all of them, and would lose what cannot be read")?;
-    if function.runtime.starts_with("provided") {
+    if !is_known_to(function) {
         let text = format!("the runtime {} knows no wrapper scripts", function.runtime);
         return Err(Failure::message(Code::Failed, text)
             .hint("leave out --exec-wrapper, and let `bootstrap` be a script that ends in\n`exec /opt/sentry-exec-wrapper ./program`"));
