@@ -12,7 +12,11 @@ use crate::{
         time,
     },
 };
-use std::{env, fs, io, path::PathBuf, process::Command};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Why this is no release.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +81,8 @@ impl From<NoRelease> for Failure {
     }
 }
 
-/// Refuses what is no release.
-pub fn check(workspace: &Workspace, commit: &Commit) -> Result<(), NoRelease> {
+/// Refuses what is no release. Whatever lies in `dist/` or in the folder to build into is of other builds.
+pub fn check(workspace: &Workspace, commit: &Commit, out: &Path) -> Result<(), NoRelease> {
     let version = &workspace.version;
     let path = workspace.root.join("CHANGELOG.md");
     let text = fs::read_to_string(&path).map_err(|source| NoRelease::Changelog { path, source })?;
@@ -92,7 +96,14 @@ pub fn check(workspace: &Workspace, commit: &Commit) -> Result<(), NoRelease> {
     if *commit == Commit::Unknown {
         return Err(NoRelease::NoCommit);
     }
-    let changes = git(workspace, &["status", "--porcelain", "--", ".", ":(exclude)dist"])?;
+    let mut question = vec!["status", "--porcelain", "--", ".", ":(exclude)dist"];
+    let out = std::path::absolute(out).ok().and_then(|out| {
+        let out = out.strip_prefix(&workspace.root).ok()?.to_str()?.to_owned();
+        // The workspace itself would be all of it.
+        (!out.is_empty()).then(|| format!(":(exclude,literal){out}"))
+    });
+    question.extend(out.as_deref());
+    let changes = git(workspace, &question)?;
     if !changes.is_empty() {
         return Err(NoRelease::Dirty(some_of(&changes)));
     }

@@ -1,12 +1,23 @@
 //! What is wanted against what is there: pure decisions, for one region and architecture.
 
-use super::{digest::Digest, kind::Variant, layer_name::LayerName};
+use super::{
+    digest::Digest,
+    kind::{LayerKind, Variant},
+    layer_name::LayerName,
+};
 use crate::aws::{audience::Audience, layers::Version, policy::Repair};
 use serde::Serialize;
 use std::cmp::Reverse;
 
-/// The licence of every layer, as SPDX spells it.
-pub const LICENSE: &str = "BSD-3-Clause";
+/// What a layer's users are told of its licence. Relay has one of its own, which wants to be named with every copy.
+pub fn license(kind: LayerKind) -> &'static str {
+    match kind {
+        LayerKind::Plain => "BSD-3-Clause",
+        LayerKind::Relay => {
+            "BSD-3-Clause; Sentry Relay under the licence in https://github.com/getsentry/relay"
+        }
+    }
+}
 
 /// A layer version as it should be.
 #[derive(Clone, Debug)]
@@ -78,7 +89,7 @@ impl Wanted {
             found.architectures.join(" "),
         );
         compare("CompatibleRuntimes", sorted(&self.runtimes), sorted(&found.runtimes));
-        compare("LicenseInfo", LICENSE.to_owned(), found.license.clone());
+        compare("LicenseInfo", license(self.variant.kind).to_owned(), found.license.clone());
         if !self.may_be(&found.description) {
             let expected = format!("one with {}", self.digest.short());
             compare("Description", expected, found.description.clone());
@@ -144,7 +155,7 @@ fn sorted(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{arch::Arch, aws::policy::Policy, release::kind::LayerKind};
+    use crate::{arch::Arch, aws::policy::Policy};
 
     fn wanted() -> Wanted {
         let layer = LayerName::try_from("x".to_owned()).unwrap();
@@ -167,7 +178,7 @@ mod tests {
             size: 3,
             architectures: vec!["arm64".to_owned()],
             runtimes: Vec::new(),
-            license: LICENSE.to_owned(),
+            license: license(LayerKind::Plain).to_owned(),
             description: format!("sha256 {}", Digest::of(b"zip").short()),
             location: None,
             policy: policy("*"),

@@ -85,10 +85,11 @@ impl Build {
             ui.warning(format_args!("the commit is not recorded: {}", crate::failure::chain(&error)));
             Commit::Unknown
         });
+        let out = self.out.clone().unwrap_or_else(|| workspace.root.join("dist"));
         if self.release {
-            release::check(&workspace, &commit)?;
+            release::check(&workspace, &commit, &out)?;
         }
-        let dist = Dist::open(&self.out.clone().unwrap_or_else(|| workspace.root.join("dist")))?;
+        let dist = Dist::open(&out)?;
         let archs = self.archs();
         let mut parts = self.relays(&archs, &workspace, ui)?;
         let tools = Tools::find(&workspace, ui)?;

@@ -55,7 +55,8 @@ struct Layers {
     partition: Partition,
 
     /// The layers' names, as `publisher publish` is given them; may be repeated
-    #[arg(long, value_name = "TEMPLATE", default_value = "SentryLambdaExtension-{arch}")]
+    #[arg(long, value_name = "TEMPLATE",
+        default_values = ["SentryLambdaExtension-{arch}", "SentryLambdaExtensionRelay-{arch}"])]
     layer_name: Vec<String>,
 }
 
@@ -132,6 +133,14 @@ impl IamPolicy {
         let document = match &self.policy {
             Policy::Publish(publish) => publish.document(),
             Policy::Verify(layers) => layers.document(rights::VERIFY),
+            Policy::Prune(layers)
+                if layers
+                    .layer_name
+                    .iter()
+                    .any(|name| crate::release::layer_name::names_the_release(name)) =>
+            {
+                layers.document(rights::PRUNE_NAMED)
+            }
             Policy::Prune(layers) => layers.document(rights::PRUNE),
             Policy::Attach(attach) => attach.document(),
             Policy::Smoke(smoke) => smoke.document(),

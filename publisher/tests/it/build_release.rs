@@ -44,6 +44,11 @@ fn a_release_is_built_with_and_without_its_tag() {
     fs::write(workspace.path().join("dist/layers.json"), "{}").unwrap();
     git(&workspace, &["tag", "v9.8.7"]);
     git(&workspace, &["tag", "nightly"]);
+    for _ in 0..2 {
+        let mut command = workspace.pretending();
+        assert_code(&command.args(["build", "--release", "--out", "built"]).output().unwrap(), 0);
+    }
+    fs::remove_dir_all(workspace.path().join("built")).unwrap();
     build(&workspace, &[("GITHUB_REF_NAME", "v9.8.7"), ("GITHUB_REF_TYPE", "tag")], 0);
     build(&workspace, &[("GITHUB_REF_NAME", "main"), ("GITHUB_REF_TYPE", "branch")], 0);
 }

@@ -75,6 +75,36 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
 }
 
 #[test]
+fn layers_with_relay_are_allowed_as_well_and_a_layer_for_each_release_has_to_be_found() {
+    let owner = Account::new(ministack());
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let account = ["--account", owner.key.as_str()];
+    let asked = |args: &[&str], dist: &Dist| {
+        let before = proxy.seen().len();
+        publisher.run(dist, &[args, &REGIONS].concat()).expect(0);
+        iam::asked(&proxy.seen()[before..], &owner.key)
+    };
+    let releases = ["1.2.3", "1.2.4"].map(|version| {
+        let dist = Dist::new(version).with_relay(1000, &["python3.14"]);
+        dist.edit_build(|build| build["version"] = json!(version));
+        dist
+    });
+    let usual = asked(&["publish", "--execute"], &releases[0]);
+    exact(&policy(&[["publish"].as_slice(), &account].concat()), &usual, &[]);
+
+    let names = ["", "Relay"]
+        .map(|kind| format!("SentryLambdaExtension{kind}-{{arch}}-{{major}}_{{minor}}_{{patch}}"));
+    let of_releases = ["--layer-name", names[0].as_str(), "--layer-name", names[1].as_str()];
+    for dist in &releases {
+        let asked = asked(&["publish", "--execute", "--version-style", "named"], dist);
+        exact(&policy(&[["publish"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
+    }
+    let asked = asked(&["prune", "--keep", "1", "--execute"], &releases[1]);
+    exact(&policy(&[["prune"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
+}
+
+#[test]
 fn a_bucket_adds_what_staging_takes() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
@@ -167,6 +197,7 @@ fn every_call_in_the_sources_is_in_a_policy() {
         ["publish", "--narrow", "--s3-bucket", "x-{region}"].as_slice(),
         &["verify"],
         &["prune"],
+        &["prune", "--layer-name", "x-{arch}-{major}"],
         &["attach"],
     ] {
         allowed.extend(iam::actions(&policy(&[step, &account].concat())));

@@ -84,6 +84,8 @@ fn both_are_published_adopted_and_verified() {
         assert_eq!(other["Content"]["CodeSha256"], dist.relay_code_sha256(arch));
         assert_eq!(other["CompatibleArchitectures"], json!([arch]));
         assert_eq!(other["CompatibleRuntimes"], json!(NEW));
+        assert_eq!(one["LicenseInfo"], "BSD-3-Clause");
+        assert!(other["LicenseInfo"].as_str().unwrap().contains("https://github.com/getsentry/relay"));
         assert!(one.get("CompatibleRuntimes").is_none_or(|none| *none == json!([])), "{one}");
         let texts = [&one, &other].map(|version| version["Description"].as_str().unwrap());
         assert!(!texts[0].contains("Relay"), "{texts:?}");

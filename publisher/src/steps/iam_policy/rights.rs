@@ -64,6 +64,7 @@ const fn right(action: &'static str, on: On) -> Right {
 const LIST: Right = right("lambda:ListLayerVersions", On::Layer);
 // GetLayerVersionByArn is this action as well.
 const GET: Right = right("lambda:GetLayerVersion", On::Version);
+const DELETE: Right = right("lambda:DeleteLayerVersion", On::Version);
 const GET_POLICY: Right = right("lambda:GetLayerVersionPolicy", On::Version);
 const REGIONS: Right = right("account:ListRegions", On::Account);
 
@@ -93,7 +94,10 @@ pub const STAGE: &[Right] = &[
 pub const VERIFY: &[Right] = &[GET, GET_POLICY];
 
 /// `publisher prune`.
-pub const PRUNE: &[Right] = &[LIST, right("lambda:DeleteLayerVersion", On::Version), REGIONS];
+pub const PRUNE: &[Right] = &[LIST, DELETE, REGIONS];
+
+/// `publisher prune` where each release is a layer of its own: they have to be found first.
+pub const PRUNE_NAMED: &[Right] = &[LIST, DELETE, REGIONS, right("lambda:ListLayers", On::Account)];
 
 /// `publisher attach`.
 pub const ATTACH: &[Right] = &[

@@ -27,7 +27,7 @@ use crate::{
         github::Job,
         journal::{Journal, JournalError},
         layers::{self, LayersError, LayersManifest, Placement},
-        plan::{Action, LICENSE},
+        plan::{self, Action},
         report::{self, Row},
         stop::{Stop, Urgency},
         time,
@@ -165,8 +165,9 @@ impl Publish {
     fn load(&self, ui: &Ui, release: &Release, identity: &Identity) -> Result<Cargo, Failure> {
         let bundle = &release.bundle;
         let upload = |zip: &bundle::Zip| {
-            let (description, arch) = (bundle.description(zip), zip.variant.arch);
-            let label = Label { description, license: LICENSE, arch, runtimes: zip.runtimes.clone() };
+            let (description, license) = (bundle.description(zip), plan::license(zip.variant.kind));
+            let (arch, runtimes) = (zip.variant.arch, zip.runtimes.clone());
+            let label = Label { description, license, arch, runtimes };
             Upload::new(zip.bytes.clone(), label).map(|upload| (zip.variant, upload))
         };
         let uploads = bundle.zips.iter().map(upload).collect::<Result<_, _>>().map_err(Failure::new)?;

@@ -15,12 +15,18 @@ from jsonschema import Draft202012Validator as Validator
 
 schema = json.load(open(sys.argv[1]))
 Validator.check_schema(schema)
-for error in Validator(schema).iter_errors(json.load(sys.stdin)):
-    print(f'{error.json_path}: {error.message}')
+validator = Validator(schema)
+found = [[f'{error.json_path}: {error.message}' for error in validator.iter_errors(it)] for it in json.load(sys.stdin)]
+json.dump(found, sys.stdout)
 ";
 
 /// What the validator finds fault with.
 pub fn faults(document: &Value) -> Vec<String> {
+    faults_of(std::slice::from_ref(document)).remove(0)
+}
+
+/// The same of many documents.
+pub fn faults_of(documents: &[Value]) -> Vec<Vec<String>> {
     let python = tools().join("python");
     assert!(python.exists(), "{} is missing: run ci/test, which sets it up", python.display());
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("layers.schema.json");
@@ -28,9 +34,9 @@ pub fn faults(document: &Value) -> Vec<String> {
     command.args(["-c", VALIDATE]).arg(schema);
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = pipes.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(document.to_string().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(Value::from(documents).to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "the validator does not work; ci/test sets it up\n{said}");
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    serde_json::from_slice(&output.stdout).unwrap()
 }
