@@ -77,6 +77,27 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
 }
 
 #[test]
+fn pruning_layers_that_are_a_release_each_has_to_find_them() {
+    let owner = Account::new(ministack());
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let names = ["--layer-name", "Team-{arch}-{major}_{minor}"];
+    let [old, new] = ["1.2.0", "1.3.0"].map(|version| {
+        let dist = Dist::new(version);
+        dist.edit_build(|build| build["version"] = json!(version));
+        let args = ["publish", "--execute", "--regions", "eu-west-1"];
+        publisher.run(&dist, &[args.as_slice(), &names].concat()).expect(0);
+        dist
+    });
+    drop(old);
+    let before = proxy.seen().len();
+    let run = publisher.run(&new, &[["prune", "--keep", "1", "--execute"].as_slice(), &names].concat());
+    run.expect(0).says("2 of 2 superfluous");
+    let policy = policy(&[["prune", "--account", &owner.key].as_slice(), &names].concat());
+    exact(&policy, &iam::asked(&proxy.seen()[before..], &owner.key), &[]);
+}
+
+#[test]
 fn a_bucket_adds_what_staging_takes() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
@@ -168,7 +189,7 @@ fn every_call_in_the_sources_is_in_a_policy() {
     for step in [
         ["publish", "--narrow", "--s3-bucket", "x-{region}"].as_slice(),
         &["verify"],
-        &["prune"],
+        &["prune", "--layer-name", "X-{arch}-{major}"],
         &["attach"],
     ] {
         allowed.extend(iam::actions(&policy(&[step, &account].concat())));

@@ -95,6 +95,9 @@ pub const VERIFY: &[Right] = &[GET, GET_POLICY];
 /// `publisher prune`.
 pub const PRUNE: &[Right] = &[LIST, right("lambda:DeleteLayerVersion", On::Version), REGIONS];
 
+/// `publisher prune` where each release is a layer of its own: IAM cannot narrow it.
+pub const FIND: &[Right] = &[right("lambda:ListLayers", On::Account)];
+
 /// `publisher attach`.
 pub const ATTACH: &[Right] = &[
     GET,

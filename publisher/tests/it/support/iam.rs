@@ -15,9 +15,10 @@ pub struct Asked {
 pub const FREE: [&str; 1] = ["get_caller_identity"];
 
 /// The SDK's other calls, and the action that each needs.
-const CALLS: [(&str, &str); 16] = [
+const CALLS: [(&str, &str); 17] = [
     ("list_regions", "account:ListRegions"),
     ("get_account_settings", "lambda:GetAccountSettings"),
+    ("list_layers", "lambda:ListLayers"),
     ("list_layer_versions", "lambda:ListLayerVersions"),
     ("publish_layer_version", "lambda:PublishLayerVersion"),
     ("get_layer_version", "lambda:GetLayerVersion"),
@@ -58,6 +59,7 @@ fn read(seen: &Seen, account: &str) -> Option<Asked> {
             let of = query.split('&').find_map(|pair| pair.strip_prefix("Arn=")).unwrap();
             ("lambda:GetLayerVersion", of.replace("%3A", ":"))
         }
+        ("lambda", "GET", [_, "layers"]) => ("lambda:ListLayers", "*".to_owned()),
         ("lambda", _, [_, "layers", layer, "versions"]) => {
             let action =
                 if method == "GET" { "lambda:ListLayerVersions" } else { "lambda:PublishLayerVersion" };
