@@ -9,6 +9,7 @@ mod rights;
 use crate::{
     aws::{audience::AccountId, partition::Partition},
     failure::{Code, Failure, chain},
+    release::layer_name,
     ui::Ui,
 };
 use document::{Document, Statement};
@@ -133,15 +134,12 @@ impl IamPolicy {
         let document = match &self.policy {
             Policy::Publish(publish) => publish.document(),
             Policy::Verify(layers) => layers.document(rights::VERIFY),
-            Policy::Prune(layers)
-                if layers
-                    .layer_name
-                    .iter()
-                    .any(|name| crate::release::layer_name::names_the_release(name)) =>
-            {
-                layers.document(rights::PRUNE_NAMED)
+            Policy::Prune(layers) => {
+                let releases =
+                    layers.layer_name.iter().any(|template| layer_name::names_the_release(template));
+                let find = if releases { rights::FIND } else { &[] };
+                layers.document(&[rights::PRUNE, find].concat())
             }
-            Policy::Prune(layers) => layers.document(rights::PRUNE),
             Policy::Attach(attach) => attach.document(),
             Policy::Smoke(smoke) => smoke.document(),
             Policy::Trust(trust) => Ok(trust.document()),

@@ -5,10 +5,12 @@ use crate::support::{
     cli::Publisher,
     dist::{Dist, other_zip},
     emulator::ministack,
+    http,
     iam::{self, Asked},
     proxy::{Proxy, Verdict},
     source,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -105,6 +107,27 @@ fn layers_with_relay_are_allowed_as_well_and_a_layer_for_each_release_has_to_be_
 }
 
 #[test]
+fn pruning_layers_that_are_a_release_each_has_to_find_them() {
+    let owner = Account::new(ministack());
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let names = ["--layer-name", "Team-{arch}-{major}_{minor}"];
+    let [old, new] = ["1.2.0", "1.3.0"].map(|version| {
+        let dist = Dist::new(version);
+        dist.edit_build(|build| build["version"] = json!(version));
+        let args = ["publish", "--execute", "--regions", "eu-west-1"];
+        publisher.run(&dist, &[args.as_slice(), &names].concat()).expect(0);
+        dist
+    });
+    drop(old);
+    let before = proxy.seen().len();
+    let run = publisher.run(&new, &[["prune", "--keep", "1", "--execute"].as_slice(), &names].concat());
+    run.expect(0).says("2 of 2 superfluous");
+    let policy = policy(&[["prune", "--account", &owner.key].as_slice(), &names].concat());
+    exact(&policy, &iam::asked(&proxy.seen()[before..], &owner.key), &[]);
+}
+
+#[test]
 fn a_bucket_adds_what_staging_takes() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
@@ -196,8 +219,7 @@ fn every_call_in_the_sources_is_in_a_policy() {
     for step in [
         ["publish", "--narrow", "--s3-bucket", "x-{region}"].as_slice(),
         &["verify"],
-        &["prune"],
-        &["prune", "--layer-name", "x-{arch}-{major}"],
+        &["prune", "--layer-name", "X-{arch}-{major}"],
         &["attach"],
     ] {
         allowed.extend(iam::actions(&policy(&[step, &account].concat())));
@@ -232,4 +254,42 @@ fn the_smoke_test_is_allowed_what_it_asks_for() {
     // What Lambda itself looks at in the caller's name: the role that is handed over, and the layer.
     let by_lambda = ["iam:PassRole", "lambda:GetLayerVersion"];
     exact(&policy(&["smoke", "--account", &owner.key]), &asked, &by_lambda);
+}
+
+#[test]
+fn attaching_is_allowed_what_it_asks_for() {
+    let (owner, user) = (Account::new(ministack()), Account::new(ministack()));
+    let dist = Dist::new("attach rights");
+    let url = ministack().url();
+    Publisher::at(&url, &owner.key).run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
+    let code = STANDARD.encode(other_zip("a function"));
+    let role = format!("arn:aws:iam::{}:role/any", user.key);
+    let body = json!({
+        "FunctionName": "mine", "Role": role, "Runtime": "python3.13", "Handler": "app.handler",
+        "Architectures": ["arm64"], "Code": {"ZipFile": code}
+    });
+    let body = serde_json::to_vec(&body).unwrap();
+    let head = format!(
+        "POST /2015-03-31/functions HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\
+         content-type: application/json\r\nauthorization: AWS4-HMAC-SHA256 \
+         Credential={}/20260101/eu-west-1/lambda/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n",
+        ministack().address(),
+        body.len(),
+        user.key
+    );
+    assert_eq!(http::exchange(ministack().address(), &head, &body).unwrap().status(), 201);
+
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let publisher = Publisher::at(&proxy.url(), &user.key);
+    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1"]).expect(0);
+    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--detach"]).expect(0);
+    let args = ["attach", "--account", &user.key, "--layers-of", &owner.key, "--function", "mine"];
+    // Lambda itself reads the layer, in the caller's name.
+    exact(&policy(&args), &iam::asked(&proxy.seen(), &user.key), &["lambda:GetLayerVersion"]);
+    let arn = |account: &Account| {
+        let resource =
+            format!("arn:aws:lambda:eu-west-1:{}:layer:SentryLambdaExtension-arm64:1", account.key);
+        Asked { action: "lambda:GetLayerVersion", resource }
+    };
+    assert!(iam::allows(&policy(&args), &arn(&owner)) && !iam::allows(&policy(&args), &arn(&user)));
 }

@@ -96,8 +96,8 @@ pub const VERIFY: &[Right] = &[GET, GET_POLICY];
 /// `publisher prune`.
 pub const PRUNE: &[Right] = &[LIST, DELETE, REGIONS];
 
-/// `publisher prune` where each release is a layer of its own: they have to be found first.
-pub const PRUNE_NAMED: &[Right] = &[LIST, DELETE, REGIONS, right("lambda:ListLayers", On::Account)];
+/// `publisher prune` where each release is a layer of its own: IAM cannot narrow it.
+pub const FIND: &[Right] = &[right("lambda:ListLayers", On::Account)];
 
 /// `publisher attach`.
 pub const ATTACH: &[Right] = &[
