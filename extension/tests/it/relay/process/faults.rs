@@ -101,7 +101,7 @@ fn never_listening() {
 
 #[test]
 fn hanging() {
-    isolated(|| recovers("hang", &[("SENTRY_EXTENSION_TIMEOUT", "500ms")], "did not answer any more"));
+    isolated(|| recovers("hang", &[("SENTRY_EXTENSION_TIMEOUT", "1500ms")], "did not answer any more"));
 }
 
 #[test]
