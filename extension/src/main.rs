@@ -94,6 +94,8 @@ async fn lambda(api: RuntimeApi, config: Config) {
         let relay = relay.clone();
         move || Arc::clone(&life).run(relay.clone())
     });
+    // Its first question is on its way before anything is logged.
+    tokio::task::yield_now().await;
     serve(bound, &unbound, &config, &relay);
     living.await;
 }
@@ -125,17 +127,15 @@ async fn standalone(config: Config) -> ExitCode {
 fn serve(bound: Vec<TcpListener>, unbound: &[Unbound], config: &Arc<Config>, relay: &Relay) {
     gateway::report(&bound, unbound);
     for listener in bound {
-        let (config, relay) = (Arc::clone(config), relay.clone());
-        task::supervise("listener", move || {
-            let listener = listener.try_clone().and_then(tokio::net::TcpListener::from_std);
-            let (config, relay) = (Arc::clone(&config), relay.clone());
-            async move {
-                match listener {
-                    Ok(listener) => gateway::serve(listener, config, relay).await,
-                    Err(error) => log::error("cannot serve a listener", &[("error", &error)]),
-                }
+        match tokio::net::TcpListener::from_std(listener).map(Arc::new) {
+            Ok(listener) => {
+                let (config, relay) = (Arc::clone(config), relay.clone());
+                task::supervise("listener", move || {
+                    gateway::serve(Arc::clone(&listener), Arc::clone(&config), relay.clone())
+                });
             }
-        });
+            Err(error) => log::error("cannot serve a listener", &[("error", &error)]),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ use visit::Visit;
 use watch::{Turn, Watched};
 
 /// Takes connections for as long as the process lives.
-pub async fn serve(listener: TcpListener, config: Arc<Config>, relay: Relay) {
+pub async fn serve(listener: Arc<TcpListener>, config: Arc<Config>, relay: Relay) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {

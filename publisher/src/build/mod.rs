@@ -1,7 +1,8 @@
 //! How a layer zip comes into being.
 //!
 //! `workspace` and `commit` say what is built; `tools`, `rust` and `musl_std` with what;
-//! `release` refuses what may not be one; `flags` and `compile` turn it into a binary; `elf` refuses a wrong one; `layer_zip` packs it and
+//! `release` refuses what may not be one; `flags` and `compile` turn it into a binary; `elf` refuses a wrong one;
+//! `layer_zip` packs it, once (`zip_cache`), and
 //! `dist` puts it where `publish` finds it. `relay` brings Sentry's own Relay. `inventory` is what `publisher doctor` looks at.
 
 pub mod commit;
@@ -19,3 +20,4 @@ pub mod rust;
 pub mod tools;
 pub mod venv;
 pub mod workspace;
+pub mod zip_cache;

@@ -6,7 +6,8 @@ use crate::{
         commit::Commit,
         compile::Compile,
         dist::{self, Dist},
-        elf, layer_zip,
+        elf,
+        layer_zip::{self, Entry, Kind},
         musl_std::{self, StdMode},
         relay::{
             part::{self, Part},
@@ -16,6 +17,7 @@ use crate::{
         release,
         tools::Tools,
         workspace::Workspace,
+        zip_cache::ZipCache,
     },
     failure::{Code, Failure},
     release::{
@@ -95,14 +97,15 @@ impl Build {
         let tools = Tools::find(&workspace, ui)?;
         let std = musl_std::provide(self.std, &archs, &tools.rust, &workspace, ui)?;
 
+        let zips = Packer { cache: ZipCache::of(&workspace), mtime, ui };
         let compile = Compile { workspace: &workspace, commit: &commit, tools: &tools, std };
         let mut packed = Vec::new();
         for arch in archs {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
             let binary = compile.run(arch)?;
-            packed.push(pack(arch, &binary, mtime)?);
+            packed.push(zips.pack(arch, &binary)?);
             if let Some(part) = parts.remove(&arch) {
-                packed.push(pack_with_relay(arch, &binary, part, mtime, ui)?);
+                packed.push(zips.pack_with_relay(arch, &binary, part)?);
             }
         }
         let manifest = BuildManifest {
@@ -146,27 +149,61 @@ impl Build {
     }
 }
 
-fn pack(arch: Arch, binary: &[u8], mtime: zip::DateTime) -> Result<Packed, Failure> {
-    elf::check(binary, arch).map_err(|error| {
-        Failure::message(Code::Failed, format!("the binary built for {arch} cannot go into a layer: {error}"))
-            .hint("nothing was written; publisher doctor shows the tools that made it")
-    })?;
-    let zip = layer_zip::assemble(binary, mtime).map_err(Failure::new)?;
-    Ok(Packed { artifact: artifact(arch, binary, &zip, None), zip })
+/// What makes zips of binaries.
+struct Packer<'a> {
+    cache: ZipCache,
+    mtime: zip::DateTime,
+    ui: &'a Ui,
 }
 
-/// The extension was checked when it was packed alone.
-fn pack_with_relay(
-    arch: Arch,
-    binary: &[u8],
-    part: Part,
-    mtime: zip::DateTime,
-    ui: &Ui,
-) -> Result<Packed, Failure> {
-    let zip = layer_zip::assemble_all(&part.entries(binary)?, mtime).map_err(Failure::new)?;
-    let artifact = artifact(arch, binary, &zip, Some(part.about));
-    part::warn_of_size(&artifact.file, artifact.size, ui);
-    Ok(Packed { artifact, zip })
+impl Packer<'_> {
+    fn pack(&self, arch: Arch, binary: &[u8]) -> Result<Packed, Failure> {
+        elf::check(binary, arch).map_err(|error| {
+            Failure::message(
+                Code::Failed,
+                format!("the binary built for {arch} cannot go into a layer: {error}"),
+            )
+            .hint("nothing was written; publisher doctor shows the tools that made it")
+        })?;
+        let zip = self.zip(&[binary], || layer_zip::assemble(binary, self.mtime))?;
+        Ok(Packed { artifact: artifact(arch, binary, &zip, None), zip })
+    }
+
+    /// The extension was checked when it was packed alone.
+    fn pack_with_relay(&self, arch: Arch, binary: &[u8], part: Part) -> Result<Packed, Failure> {
+        let entries = part.entries(binary)?;
+        let names: Vec<String> = entries.iter().map(identity).collect();
+        let input = names.iter().zip(&entries).flat_map(|(name, entry)| [name.as_bytes(), content(entry)]);
+        let zip = self.zip(&input.collect::<Vec<_>>(), || layer_zip::assemble_all(&entries, self.mtime))?;
+        let artifact = artifact(arch, binary, &zip, Some(part.about));
+        part::warn_of_size(&artifact.file, artifact.size, self.ui);
+        Ok(Packed { artifact, zip })
+    }
+
+    fn zip(
+        &self,
+        input: &[&[u8]],
+        make: impl FnOnce() -> Result<Vec<u8>, layer_zip::ZipError>,
+    ) -> Result<Vec<u8>, Failure> {
+        let time = self.mtime.to_string();
+        let input = [&[time.as_bytes()], input].concat();
+        self.cache.zip(&input, self.ui, make).map_err(Failure::new)
+    }
+}
+
+/// What decides over an entry's bytes beside its content.
+fn identity(entry: &Entry<'_>) -> String {
+    match entry.kind {
+        Kind::File { mode, .. } => format!("{} {mode:o}", entry.name),
+        Kind::Link(target) => format!("{} -> {target}", entry.name),
+    }
+}
+
+fn content<'a>(entry: &Entry<'a>) -> &'a [u8] {
+    match entry.kind {
+        Kind::File { content, .. } => content,
+        Kind::Link(_) => &[],
+    }
 }
 
 fn artifact(arch: Arch, binary: &[u8], zip: &[u8], relay: Option<RelayPart>) -> Artifact {

@@ -31,7 +31,7 @@ pub(super) fn bind() -> io::Result<TcpListener> {
 
 /// Hands every known record to `sink`, for as long as the process lives.
 pub(super) async fn serve(
-    listener: tokio::net::TcpListener,
+    listener: Arc<tokio::net::TcpListener>,
     sink: impl Fn(Vec<Record>) + Clone + Send + Sync + 'static,
 ) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -9,8 +9,7 @@ use super::event::RequestId;
 use crate::{log, task};
 use heard::{Heard, Sign};
 use record::Record;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -63,16 +62,13 @@ impl Telemetry {
             }
         };
         let (sender, heard) = watch::channel(Heard::default());
-        task::supervise("telemetry", move || {
-            let listener = socket.try_clone().and_then(tokio::net::TcpListener::from_std);
-            let sender = sender.clone();
-            async move {
-                match listener {
-                    Ok(listener) => listener::serve(listener, move |records| take(&sender, &records)).await,
-                    Err(error) => log::warn("cannot listen for telemetry", &[("error", &error)]),
-                }
-            }
-        });
+        match tokio::net::TcpListener::from_std(socket).map(Arc::new) {
+            Ok(listener) => task::supervise("telemetry", move || {
+                let sender = sender.clone();
+                listener::serve(Arc::clone(&listener), move |records| take(&sender, &records))
+            }),
+            Err(error) => log::warn("cannot listen for telemetry", &[("error", &error)]),
+        }
         Some(Self { heard, missed: Mutex::new(missed) })
     }
 
