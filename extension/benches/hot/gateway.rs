@@ -49,7 +49,7 @@ fn serve() -> io::Result<SocketAddr> {
         runtime.block_on(async {
             let relay = Relay::start(&config);
             match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => gateway::serve(listener, config, relay).await,
+                Ok(listener) => gateway::serve(Arc::new(listener), config, relay).await,
                 Err(error) => complain(&error),
             }
         });
