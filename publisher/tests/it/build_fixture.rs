@@ -182,7 +182,8 @@ version = "9.8.7"
 
 const MAIN: &str = r#"fn main() {
     let unwound = std::panic::catch_unwind(|| panic!("on purpose")).is_err();
-    println!("{} {:?} {unwound}", env!("CARGO_PKG_VERSION"), option_env!("SENTRY_EXTENSION_COMMIT"));
+    let commit = option_env!("SENTRY_EXTENSION_COMMIT").unwrap_or("unknown");
+    println!("{} {commit} {unwound}", env!("CARGO_PKG_VERSION"));
 }
 "#;
 
