@@ -56,7 +56,7 @@ def main():
     aside = DIST / "bench.json.new"
     aside.write_text(text)
     aside.replace(DIST / "bench.json")
-    print(text if wanted.json else figures.table(all))
+    print(text if wanted.json else figures.markdown(all) if wanted.markdown else figures.table(all))
     say = lambda words: print(words, file=sys.stderr)
     if document["left_out"]:
         say(f"left out: {', '.join(document['left_out'])}")

@@ -15,6 +15,7 @@ def parse():
     parser.add_argument("--record", action="store_true", help="write the instruction counts to ci/bench-baseline.json")
     parser.add_argument("--only", metavar="ROW", action="append", choices=ROWS, help=f"this row, repeatable: {', '.join(ROWS)}")
     parser.add_argument("--json", action="store_true", help="print dist/bench.json instead of the table")
+    parser.add_argument("--markdown", action="store_true", help="print the table as docs/performance.md has it")
     return parser.parse_args()
 
 

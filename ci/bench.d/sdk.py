@@ -27,10 +27,13 @@ def main():
     ways, rounds = json.loads(sys.argv[1]), int(sys.argv[2])
     times = {way: [] for way in ways}
     for round in range(rounds):
-        for way, dsn in ways.items():
+        # As long as upstream takes for two: nobody is still busy with what came before.
+        time.sleep(0.1)
+        # Whoever comes second finds warm caches, so they take turns in that too.
+        for way in sorted(ways, reverse=round % 2 == 1):
             # The one that upstream answers by itself is the slow one, and there to be seen, not compared.
-            if way != "without" or round < 5:
-                times[way].append(flush(dsn))
+            if way != "without" or round < 3:
+                times[way].append(flush(ways[way]))
     print(json.dumps(times))
 
 

@@ -2,6 +2,8 @@
 
 Both are asked in turns, request by request, each time a millisecond after everything is delivered, as an SDK comes back: whoever
 answers was asleep. The same without the millisecond is recorded: caches are warm then, and nobody has to wake up.
+
+With --quick, p99 is recorded only: on a machine that does other things it is theirs.
 """
 
 from budgets import ATTEMPTS, LIMITS
@@ -46,11 +48,16 @@ class Times:
                 yield kind, name, extension, server, extension / server
 
 
+def judged_by(quick):
+    return ["p50"] if quick else ["p50", "p99"]
+
+
 def measure(quick):
     paced = Times(pause_us=1000)
     for _ in range(ATTEMPTS):
         paced.add(requests=300 if quick else 1500)
-        if all(ratio <= LIMITS[f"accept.{kind}.{quantile}"] for kind, quantile, _, _, ratio in paced.ratios()):
+        judged = [(LIMITS[f"accept.{kind}.{name}"], ratio) for kind, name, _, _, ratio in paced.ratios() if name in judged_by(quick)]
+        if all(ratio <= limit for limit, ratio in judged):
             break
     hot = Times(pause_us=0)
     hot.add(requests=500 if quick else 2000)
@@ -58,4 +65,6 @@ def measure(quick):
         for kind, quantile, extension, server, ratio in times.ratios():
             comparison = f"{extension:.0f} µs, minimal server {server:.0f} µs"
             detail = {"extension_us": extension, "server_us": server, "requests": len(times.all["server", kind])}
-            yield Figure(f"accept.{kind}.{quantile}{suffix}", f"{words}, {KINDS[kind]}, {quantile}", ratio, "x", comparison, detail)
+            label = f"{words}, {KINDS[kind]}, {quantile}"
+            judged = quantile in judged_by(quick)
+            yield Figure(f"accept.{kind}.{quantile}{suffix}", label, ratio, "x", comparison, detail, judged=judged)

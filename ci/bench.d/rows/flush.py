@@ -2,12 +2,12 @@
 with a local server that answers at once."""
 
 import json
+import re
 import subprocess
-import tempfile
 
 from budgets import ATTEMPTS, LIMITS
 from figures import Figure, median
-from place import EXTENSION, MADE, PEERS, ROOT, SCRATCH, background, close, wait_for
+from place import EXTENSION, PEERS, ROOT, SCRATCH, background, close, wait_for
 
 KEY = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718"
 WAYS = {
@@ -32,19 +32,27 @@ def measure(quick):
     server = background([PEERS, "answer"])
     environment = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024"}
     standalone = ["--standalone", "--listen", "127.0.0.1:9000", "--upstream", "http://127.0.0.1:9101"]
-    extension = background([EXTENSION, *standalone], env=environment)
+    log = SCRATCH / "standalone.log"
+    with open(log, "w") as output:
+        extension = background([EXTENSION, *standalone], env=environment, stdout=output)
     for port in 9000, 9100, 9101:
         wait_for(port)
     if extension.poll() is not None:
         raise RuntimeError("the extension did not start; who answers on port 9000 is another")
     all = {way: [] for way in WAYS}
     for _ in range(ATTEMPTS):
-        for way, times in samples(15 if quick else 40).items():
+        for way, times in samples(20 if quick else 100).items():
             all[way] += times
         ratio = min(all["extension"]) / min(all["server"])
         if ratio <= LIMITS["flush.sdk"]:
             break
-    close(upstream, server, extension)
+    # It says what it has taken. What upstream can take in a second is less, so some of it may still wait by then.
+    extension.terminate()
+    extension.wait(timeout=20)
+    close(upstream, server)
+    taken = re.search(r'"accepted":"(\d+)","delivered":"[1-9]', log.read_text())
+    if not taken or int(taken[1]) != 2 * len(all["extension"]):
+        raise RuntimeError(f"{2 * len(all['extension'])} envelopes were sent, but: {log.read_text()[-500:]}")
     least = {way: min(times) for way, times in all.items()}
     comparison = f"{least['extension']:.2f} ms, server that answers at once {least['server']:.2f} ms, without either {least['without']:.0f} ms"
     detail = {"least_ms": least, "median_ms": {way: median(times) for way, times in all.items()}}

@@ -16,7 +16,7 @@ import time
 from figures import Figure
 from place import DIST, ROOT, SCRATCH, background, close, wait_for
 
-PUBLISHER = ROOT / "target/debug/publisher"
+PUBLISHER = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug/publisher")
 EMULATOR, COUNTER = 9200, 9201
 REGIONS = ["eu-central-1", "us-east-1", "ap-southeast-2"]
 # What is asked by POST and changes nothing.

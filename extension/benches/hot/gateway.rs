@@ -1,7 +1,7 @@
 //! A request from its head to the queue: over a kept connection, through the gateway as it is, to the answer.
 //!
 //! Upstream refuses connections, so nothing is delivered meanwhile; the queue is full after a moment, and what is accepted
-//! takes an older one's place.
+//! takes an older one's place. A small queue shows the way into it, a large one what an outage adds.
 
 use crate::KEY;
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -13,15 +13,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 pub(crate) fn request_to_queue(criterion: &mut Criterion) {
-    let mut stream = match serve().and_then(TcpStream::connect) {
-        Ok(stream) => stream,
-        Err(error) => return complain(&error),
-    };
     let mut group = criterion.benchmark_group("request to queue");
-    for bytes in [500, 5000, 50_000] {
+    for (buffer, bytes) in [("256KiB", 500), ("256KiB", 5000), ("256KiB", 50_000), ("64MiB", 5000)] {
+        let mut stream = match serve(buffer).and_then(TcpStream::connect) {
+            Ok(stream) => stream,
+            Err(error) => return complain(&error),
+        };
         let request = request(bytes);
         group.throughput(Throughput::Bytes(request.len() as u64));
-        group.bench_with_input(BenchmarkId::new("bytes", bytes), &request, |bench, request| {
+        let name = format!("buffer {buffer}, bytes");
+        group.bench_with_input(BenchmarkId::new(name, bytes), &request, |bench, request| {
             bench.iter(|| {
                 if let Err(error) = exchange(&mut stream, request) {
                     complain(&error);
@@ -33,13 +34,14 @@ pub(crate) fn request_to_queue(criterion: &mut Criterion) {
 }
 
 /// The gateway, on a thread of its own for as long as the process lives.
-fn serve() -> io::Result<SocketAddr> {
+fn serve(buffer: &'static str) -> io::Result<SocketAddr> {
     let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let settings = move |name: &str| match name {
         "SENTRY_DSN" => Some(format!("http://{KEY}@{nobody}/42")),
+        "SENTRY_EXTENSION_BUFFER" => Some(buffer.to_owned()),
         "SENTRY_EXTENSION_LOG" => Some("off".to_owned()),
         _ => None,
     };

@@ -18,6 +18,9 @@ use tokio::task::JoinSet;
 
 /// Twice what one upstream may have in flight, so that one that hangs leaves room for another.
 const IN_FLIGHT: usize = 2 * IN_FLIGHT_TO_ONE;
+/// How long the first delivery after a rest leaves the CPU to the function, which has its answer by then. Where both share
+/// one, answer and delivery in one go would cost the function the time of both.
+const BREATH: Duration = Duration::from_millis(1);
 /// Between tries while draining: there is no later.
 const DRAIN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -42,7 +45,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 Ok((load, way, outcome)) => settle(&shared, load, &way, &outcome),
                 Err(error) => log::error("a delivery came to grief", &[("error", &error)]),
             },
-            () = shared.wake.notified() => {}
+            () = shared.wake.notified() => {
+                if tries.is_empty() && !shared.hurries() {
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
         }
         if tries.is_empty() {

@@ -27,7 +27,7 @@ use hyper::{Request, Response};
 use process::{Route, Stage, Way};
 use state::State;
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
@@ -121,6 +121,11 @@ impl Shared {
         self.route.borrow().way().filter(|way| !self.only_relay || *way != Way::Direct)
     }
 
+    /// Somebody waits for deliveries: the function is done, or this is the end.
+    fn hurries(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0 || self.state().draining()
+    }
+
     /// Nothing can go out, as far as anyone can tell for good.
     fn is_barred(&self) -> bool {
         self.only_relay && *self.route.borrow() == Route::Direct
@@ -207,6 +212,7 @@ impl Relay {
         let now = SystemTime::now();
         let key = envelope.key.clone();
         let mut state = self.shared.state();
+        let waits = state.waits_out_a_pause(&envelope.upstream, Instant::now().into());
         let (admitted, retry_after) = state.admit(envelope, now);
         let evicted = admitted.map_or(0, |envelope| state.accept(envelope, now));
         let limits = state.limits.header(&key, now);
@@ -214,7 +220,9 @@ impl Relay {
         if evicted > 0 {
             log::debug("the buffer is full", &[("evicted", &evicted)]);
         }
-        self.shared.wake.notify_one();
+        if !waits {
+            self.shared.wake.notify_one();
+        }
         match retry_after {
             Some(retry_after) => Acceptance::Limited { limits: limits.unwrap_or_default(), retry_after },
             None => Acceptance::Taken { limits },

@@ -285,6 +285,12 @@ impl State {
         waiting.chain(self.custody.since()).min()
     }
 
+    /// Whether an envelope to this upstream changes nothing for the pump, which has to look through all that wait: it
+    /// is up to the end of a pause, and the pump, since something waits, knows when that is.
+    pub(super) fn waits_out_a_pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> bool {
+        !self.queue.is_empty() && self.outages.pause(upstream, clock).is_some()
+    }
+
     /// How long until a pause ends that something waits for.
     pub(super) fn pause(&self, clock: Instant) -> Option<Duration> {
         if self.queue.is_empty() { None } else { self.outages.shortest_pause(clock) }

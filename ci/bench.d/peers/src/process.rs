@@ -48,7 +48,14 @@ impl Process {
         env: &BTreeMap<String, String>,
         api: SocketAddr,
     ) -> Outcome<Self> {
-        TcpListener::bind(GATEWAY).map_err(|error| fail(format!("{GATEWAY}: {error}")))?;
+        let asked = Instant::now();
+        while let Err(error) = TcpListener::bind(GATEWAY) {
+            // Whoever was killed for this one may still be on its way out.
+            if asked.elapsed() > Duration::from_secs(5) {
+                return Err(fail(format!("{GATEWAY}: {error}")));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let mut env = env.clone();
         env.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), api.to_string());
         Self::start(command, &env)
