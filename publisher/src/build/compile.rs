@@ -5,6 +5,7 @@ use super::{
     exec::{self, ExecError},
     flags::{self, Folders},
     musl_std::{self, StdKind},
+    smaller::Smaller,
     tools::Tools,
     workspace::{PACKAGE, Workspace},
 };
@@ -27,6 +28,8 @@ pub struct Compile<'a> {
     pub tools: &'a Tools,
     /// And with which std.
     pub std: StdKind,
+    /// And with what this Rust has to make it smaller.
+    pub smaller: &'a Smaller,
 }
 
 /// Why there is no binary.
@@ -108,7 +111,7 @@ impl Compile<'_> {
         };
         if self.std == StdKind::Source {
             // The switch for unstable options on a stable compiler, such as a distribution's.
-            command.env("RUSTC_BOOTSTRAP", "1").args(musl_std::FROM_SOURCE);
+            command.env("RUSTC_BOOTSTRAP", "1").args(musl_std::from_source(self.smaller.std_for_size));
         }
         Ok(command)
     }
@@ -125,7 +128,7 @@ impl Compile<'_> {
             rust_sources: &self.tools.rust.sources(),
             rust_commit: &self.tools.rust.commit,
         };
-        Ok(flags::rustflags(&folders, self.std))
+        Ok(flags::rustflags(&folders, self.std, self.smaller))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The flags that rustc gets, so that the same commit gives the same bytes wherever it is built, and few of them.
 
-use super::musl_std::StdKind;
+use super::{musl_std::StdKind, smaller::Smaller};
 use std::path::Path;
 
 /// The folders whose names would otherwise end up in panic messages, each differing from host to host.
@@ -25,18 +25,8 @@ const SMALL: [&str; 2] = [
     "-Crelocation-model=static",
 ];
 
-/// The same, of options that only a compiler which also compiles std may be given.
-const SMALLER: [&str; 3] = [
-    // A panic in a destructor ends the process, so that no drop needs a landing pad. No destructor of ours can panic.
-    "-Zpanic-in-drop=abort",
-    // Nothing but panics unwinds, and they do so from calls.
-    "-Zuse-sync-unwind=yes",
-    // `{:?}` of a variant in an error's text is its name, without what is in it.
-    "-Zfmt-debug=shallow",
-];
-
 /// The flags for one build.
-pub fn rustflags(folders: &Folders<'_>, std: StdKind) -> Vec<String> {
+pub fn rustflags(folders: &Folders<'_>, std: StdKind, smaller: &Smaller) -> Vec<String> {
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     // The last that matches wins, so the narrowest comes last.
     let mut flags = vec![
@@ -45,9 +35,8 @@ pub fn rustflags(folders: &Folders<'_>, std: StdKind) -> Vec<String> {
         remap(folders.workspace, "/build"),
         remap(folders.target_dir, "/build/target"),
     ];
-    flags.extend(SMALL.map(str::to_owned));
+    flags.extend(SMALL.iter().chain(&smaller.flags).map(|&flag| flag.to_owned()));
     if std == StdKind::Source {
-        flags.extend(SMALLER.map(str::to_owned));
         // A distribution's Rust has no musl start files and no libunwind of its own to link; zig has both.
         flags.push("-Clink-self-contained=no".to_owned());
     }
@@ -74,8 +63,8 @@ mod tests {
     }
 
     #[test]
-    fn the_narrowest_folder_comes_last_and_unstable_flags_are_for_source() {
-        let flags = rustflags(&folders(), StdKind::Prebuilt);
+    fn the_narrowest_folder_comes_last() {
+        let flags = rustflags(&folders(), StdKind::Prebuilt, &Smaller::default());
         let remapped = flags.iter().rfind(|flag| flag.starts_with("--remap")).unwrap();
         assert_eq!(remapped, "--remap-path-prefix=/home/me/my work/target=/build/target");
         assert!(!flags.iter().any(|flag| flag.starts_with("-Z")));
@@ -84,7 +73,9 @@ mod tests {
 
     #[test]
     fn a_space_in_a_path_does_not_split_a_flag() {
-        let flags = rustflags(&folders(), StdKind::Source);
+        let smaller = Smaller { flags: vec!["-Zsmaller=yes"], std_for_size: true };
+        let flags = rustflags(&folders(), StdKind::Source, &smaller);
+        assert!(flags.contains(&"-Zsmaller=yes".to_owned()));
         assert_eq!(encode(&flags).split('\x1f').count(), flags.len());
         assert!(encode(&flags).ends_with("\x1f-Clink-self-contained=no"));
     }

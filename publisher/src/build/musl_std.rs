@@ -44,8 +44,14 @@ impl StdKind {
 }
 
 /// What cargo is told so that it compiles std. Without the feature `backtrace`, which is on by default.
-pub const FROM_SOURCE: [&str; 4] =
-    ["-Z", "build-std=std,panic_unwind", "-Z", "build-std-features=panic-unwind,optimize_for_size"];
+pub fn from_source(for_size: bool) -> [&'static str; 4] {
+    let features = if for_size {
+        "build-std-features=panic-unwind,optimize_for_size"
+    } else {
+        "build-std-features=panic-unwind"
+    };
+    ["-Z", "build-std=std,panic_unwind", "-Z", features]
+}
 
 /// Why there is no std.
 #[derive(Debug, thiserror::Error)]

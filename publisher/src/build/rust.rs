@@ -23,8 +23,7 @@ pub struct Rust {
 impl Rust {
     /// Asks the rustc that cargo would call in `folder`.
     pub fn ask(folder: &Path) -> Result<Self, ExecError> {
-        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let ask = |arguments: &[&str]| exec::ask(Command::new(&rustc).args(arguments).current_dir(folder));
+        let ask = |arguments: &[&str]| exec::ask(rustc().args(arguments).current_dir(folder));
         let verbose = ask(&["-vV"])?;
         let sysroot = ask(&["--print", "sysroot"])?.into();
         let commit = field(&verbose, "commit-hash").unwrap_or("unknown").to_owned();
@@ -37,6 +36,14 @@ impl Rust {
         libs.read_dir().is_ok_and(|files| {
             files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
         })
+    }
+
+    /// Whether the rustc that cargo would call in `folder` takes these flags, unstable ones too. It is tried and not looked up
+    /// in `rustc -Z help`, which lists neither the values of an option nor, apart, those that were removed.
+    pub fn accepts(flags: &[&str], folder: &Path) -> bool {
+        let mut question = rustc();
+        question.args(flags).args(["--print", "sysroot"]).env("RUSTC_BOOTSTRAP", "1").current_dir(folder);
+        exec::ask(&mut question).is_ok()
     }
 
     /// Where cargo looks for std's sources, installed or not.
@@ -57,6 +64,10 @@ impl Rust {
         home.is_some_and(|home| self.sysroot.starts_with(home.join("toolchains")))
             && exec::find("rustup").is_some()
     }
+}
+
+fn rustc() -> Command {
+    Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
 }
 
 fn field<'a>(verbose: &'a str, name: &str) -> Option<&'a str> {

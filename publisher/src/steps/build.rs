@@ -15,6 +15,7 @@ use crate::{
             store::Store,
         },
         release,
+        smaller::Smaller,
         tools::Tools,
         workspace::Workspace,
         zip_cache::ZipCache,
@@ -96,9 +97,11 @@ impl Build {
         let mut parts = self.relays(&archs, &workspace, ui)?;
         let tools = Tools::find(&workspace, ui)?;
         let std = musl_std::provide(self.std, &archs, &tools.rust, &workspace, ui)?;
+        let smaller = Smaller::of(std, &tools.rust, &workspace.root, ui);
 
         let zips = Packer { cache: ZipCache::of(&workspace), mtime, ui };
-        let compile = Compile { workspace: &workspace, commit: &commit, tools: &tools, std };
+        let compile =
+            Compile { workspace: &workspace, commit: &commit, tools: &tools, std, smaller: &smaller };
         let mut packed = Vec::new();
         for arch in archs {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));

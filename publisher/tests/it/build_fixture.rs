@@ -1,7 +1,8 @@
 //! A workspace of one tiny extension, tools that pretend, and a way to run the publisher in them.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -52,31 +53,51 @@ pub fn assert_code(output: &Output, code: i32) {
 
 /// A workspace with an extension that prints its version and commit, and the repository's pins.
 pub struct Workspace {
-    folder: TempDir,
+    folder: PathBuf,
+    // What removes the folder, or keeps it for this test alone.
+    _temporary: Option<TempDir>,
+    _lock: Option<File>,
 }
 
 impl Workspace {
     /// Without tools.
     pub fn bare() -> Self {
-        let this = Self { folder: TempDir::new().unwrap() };
-        this.file("Cargo.toml", MANIFEST);
-        this.file("Cargo.lock", LOCK);
-        this.file("extension/Cargo.toml", PACKAGE);
-        this.file("extension/src/main.rs", MAIN);
-        fs::create_dir(this.path().join("ci")).unwrap();
-        fs::copy(repository().join("ci/requirements.txt"), this.path().join("ci/requirements.txt")).unwrap();
-        this
+        let temporary = TempDir::new().unwrap();
+        let folder = temporary.path().to_owned();
+        Self { folder, _temporary: Some(temporary), _lock: None }.filled()
     }
 
-    /// With the repository's cargo-lambda and zig.
+    /// With the repository's cargo-lambda and zig. They compile std along, which is most of their work and names the
+    /// folder: so it is always the same one, and its `target` is kept for the next test and the next run.
     pub fn with_tools() -> Self {
-        let this = Self::bare();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real-tools");
+        fs::create_dir_all(&folder).unwrap();
+        let lock = File::create(folder.with_extension("lock")).unwrap();
+        lock.lock().unwrap();
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() && entry.file_name() != "target" {
+                fs::remove_dir_all(entry.path()).unwrap();
+            } else if entry.file_name() != "target" {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        let this = Self { folder, _temporary: None, _lock: Some(lock) }.filled();
         symlink(tools(), this.path().join(".tools")).unwrap();
         this
     }
 
+    fn filled(self) -> Self {
+        self.file("Cargo.toml", MANIFEST);
+        self.file("Cargo.lock", LOCK);
+        self.file("extension/Cargo.toml", PACKAGE);
+        self.file("extension/src/main.rs", MAIN);
+        fs::create_dir(self.path().join("ci")).unwrap();
+        fs::copy(repository().join("ci/requirements.txt"), self.path().join("ci/requirements.txt")).unwrap();
+        self
+    }
+
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     pub fn file(&self, name: &str, content: &str) -> PathBuf {
@@ -109,7 +130,8 @@ impl Workspace {
     }
 
     /// The publisher with a cargo-lambda and a zig on PATH that only pretend: the former "builds" by
-    /// copying `fake/<target>`, or fails where there is none.
+    /// copying `fake/<target>`, or fails where there is none; it leaves what it was given in `fake/arguments` and
+    /// `fake/flags`.
     pub fn pretending(&self) -> Command {
         self.script("fake/cargo-lambda", FAKE_CARGO_LAMBDA);
         self.script("fake/zig", "#!/bin/sh\necho 0.0.0\n");
@@ -162,9 +184,14 @@ const MANIFEST: &str = r#"[workspace]
 members = ["extension"]
 resolver = "3"
 
+# As in the repository.
 [profile.layer]
 inherits = "release"
+opt-level = "z"
+lto = "fat"
+codegen-units = 1
 strip = "symbols"
+panic = "unwind"
 "#;
 
 const PACKAGE: &str = r#"[package]
@@ -180,15 +207,45 @@ name = "sentry-lambda-extension"
 version = "9.8.7"
 "#;
 
-const MAIN: &str = r#"fn main() {
-    let unwound = std::panic::catch_unwind(|| panic!("on purpose")).is_err();
+/// Says version and commit, and what became of a worker that falls twice: how often it lived, how many of its locals were
+/// dropped, five in each life, and whether the lock that it held says so.
+const MAIN: &str = r#"use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+struct Local<'a>(&'a AtomicU32);
+
+impl Drop for Local<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[inline(never)]
+fn work(dropped: &AtomicU32, lives: &Mutex<u32>, deeper: u32) {
+    let _local = Local(dropped);
+    if deeper > 0 {
+        return work(dropped, lives, deeper - 1);
+    }
+    let mut lives = lives.lock().unwrap_or_else(PoisonError::into_inner);
+    *lives += 1;
+    assert!(*lives > 2, "on purpose");
+}
+
+fn main() {
+    let (dropped, lives) = (AtomicU32::new(0), Mutex::new(0));
+    while thread::scope(|scope| scope.spawn(|| work(&dropped, &lives, 4)).join()).is_err() {}
     let commit = option_env!("SENTRY_EXTENSION_COMMIT").unwrap_or("unknown");
-    println!("{} {commit} {unwound}", env!("CARGO_PKG_VERSION"));
+    let (poisoned, dropped) = (lives.is_poisoned(), dropped.into_inner());
+    let lives = lives.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("{} {commit} lives={lives} dropped={dropped} poisoned={poisoned}", env!("CARGO_PKG_VERSION"));
 }
 "#;
 
 const FAKE_CARGO_LAMBDA: &str = r#"#!/bin/sh
 case "$*" in *--version*) echo 'cargo-lambda 0.0.0 (fake)'; exit ;; esac
+printf '%s\n' "$*" >"$FAKE/arguments"
+printf '%s' "$CARGO_ENCODED_RUSTFLAGS" >"$FAKE/flags"
 while [ $# -gt 0 ]; do
   case $1 in --lambda-dir) out=$2 ;; --target) target=$2 ;; esac
   shift

@@ -17,6 +17,7 @@ mod build_fixture;
 mod build_refused;
 mod build_release;
 mod build_reproducible;
+mod build_smaller;
 mod completions;
 mod doctor;
 mod faults;
