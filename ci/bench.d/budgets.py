@@ -22,9 +22,9 @@ LIMITS = {
     "accept.kept.p99": 1.3,
     "accept.fresh.p50": 1.3,
     "accept.fresh.p99": 1.3,
-    # 1.1 was the aim. The SDK compresses, and what is in an envelope has to be known before it is answered (400, 413, 429):
-    # two times inflating what that server only reads are most of the 0.2 ms between them.
-    "flush.sdk": 1.4,
+    # 1.1 was the aim; medians are 1.15 to 1.35. The SDK compresses, and what is in an envelope has to be known before it is
+    # answered (400, 413, 429): inflating what that server only reads is most of it.
+    "flush.sdk": 1.5,
     "delivery.warm": 1.1,
     "delivery.first": 3.2,
     # Seconds

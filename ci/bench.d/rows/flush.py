@@ -43,7 +43,9 @@ def measure(quick):
     for _ in range(ATTEMPTS):
         for way, times in samples(20 if quick else 100).items():
             all[way] += times
-        ratio = min(all["extension"]) / min(all["server"])
+        # The SDK's threads and two servers on a few cores: what is least is luck.
+        usual = {way: median(times) for way, times in all.items()}
+        ratio = usual["extension"] / usual["server"]
         if ratio <= LIMITS["flush.sdk"]:
             break
     # It says what it has taken. What upstream can take in a second is less, so some of it may still wait by then.
@@ -53,7 +55,6 @@ def measure(quick):
     taken = re.search(r'"accepted":"(\d+)","delivered":"[1-9]', log.read_text())
     if not taken or int(taken[1]) != 2 * len(all["extension"]):
         raise RuntimeError(f"{2 * len(all['extension'])} envelopes were sent, but: {log.read_text()[-500:]}")
-    least = {way: min(times) for way, times in all.items()}
-    comparison = f"{least['extension']:.2f} ms, server that answers at once {least['server']:.2f} ms, without either {least['without']:.0f} ms"
-    detail = {"least_ms": least, "median_ms": {way: median(times) for way, times in all.items()}}
+    comparison = f"{usual['extension']:.2f} ms, server that answers at once {usual['server']:.2f} ms, without either {usual['without']:.0f} ms"
+    detail = {"median_ms": usual, "least_ms": {way: min(times) for way, times in all.items()}}
     yield Figure("flush.sdk", "Python SDK, flush of error + transaction", ratio, "x", comparison, detail)
