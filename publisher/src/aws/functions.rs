@@ -1,7 +1,6 @@
 //! The function calls of one region: read a function's configuration, change its layers and variables.
 
 use super::{
-    budget,
     error::{CallError, Kind},
     partition::RegionName,
     session::Session,
@@ -9,7 +8,6 @@ use super::{
 use crate::arch::Arch;
 use aws_sdk_lambda::{
     Client,
-    config::Region,
     operation::get_function_configuration::GetFunctionConfigurationOutput,
     types::{self, LastUpdateStatus, PackageType, State},
 };
@@ -104,11 +102,7 @@ pub struct RegionFunctions {
 impl RegionFunctions {
     /// A client of its own for a region.
     pub fn new(session: &Arc<Session>, region: &RegionName) -> Self {
-        let config = aws_sdk_lambda::config::Builder::from(&session.config)
-            .region(Region::new(region.to_string()))
-            .http_client(budget::paced(session.http.clone()))
-            .build();
-        Self { client: Client::from_conf(config), session: Arc::clone(session) }
+        Self { client: session.lambda(region), session: Arc::clone(session) }
     }
 
     /// Reads a function's configuration.

@@ -2,7 +2,7 @@
 
 use super::{
     audience::Reader,
-    budget::{self, Room},
+    budget::Room,
     error::{CallError, Kind},
     partition::RegionName,
     policy::{self, Policy},
@@ -12,7 +12,7 @@ use super::{
 };
 use aws_sdk_lambda::{
     Client,
-    config::{Region, retry::RetryConfig},
+    config::retry::RetryConfig,
     types::{Architecture, LayerVersionContentInput, Runtime, S3ObjectStorageMode},
 };
 use std::{future::Future, sync::Arc};
@@ -87,11 +87,7 @@ pub struct RegionLayers {
 impl RegionLayers {
     /// A client of its own for a region, with its own share of requests per second.
     pub fn new(session: &Arc<Session>, region: &RegionName) -> Self {
-        let config = aws_sdk_lambda::config::Builder::from(&session.config)
-            .region(Region::new(region.to_string()))
-            .http_client(budget::paced(session.http.clone()))
-            .build();
-        Self { client: Client::from_conf(config), session: Arc::clone(session) }
+        Self { client: session.lambda(region), session: Arc::clone(session) }
     }
 
     /// Makes a call, and once more where the credentials had expired: nothing was carried out then.

@@ -3,6 +3,7 @@
 //! The usual AWS variables and files apply. Metadata services are asked, but never waited for.
 
 use super::{
+    budget,
     credentials::Renewable,
     error::CallError,
     http::{self, Patience},
@@ -126,6 +127,15 @@ pub struct Session {
 }
 
 impl Session {
+    /// Lambda's client for a region, with a share of requests per second of its own.
+    pub fn lambda(&self, region: &RegionName) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::config::Builder::from(&self.config)
+            .region(Region::new(region.to_string()))
+            .http_client(budget::paced(self.http.clone()))
+            .build();
+        aws_sdk_lambda::Client::from_conf(config)
+    }
+
     /// Finds region and credentials. `near` is where the work will be: its partition decides where the
     /// environment names no region, or one in another partition, which could not know these credentials.
     pub async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
