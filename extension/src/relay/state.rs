@@ -129,8 +129,12 @@ impl State {
             match self.strip(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
                     let envelope = Arc::new(rest.fitted());
-                    // Without its compression it may be larger by far.
-                    for victim in self.queue.hold(envelope.size()) {
+                    // Without its compression it may be larger by far, and then not fit any more.
+                    let Some(evicted) = self.queue.hold(envelope.size(), envelope.value()) else {
+                        self.lose(&envelope, Loss::QueueOverflow);
+                        continue;
+                    };
+                    for victim in evicted {
                         self.lose(&victim.envelope, Loss::QueueOverflow);
                     }
                     let pending = Pending { envelope, attempts, since, loss, unanswered };

@@ -7,3 +7,4 @@ mod memory;
 mod outage;
 mod process;
 mod proxies;
+mod queue;
