@@ -1,6 +1,6 @@
 //! What waits for upstream, bounded in bytes. When it is full, the least valuable and then the oldest goes.
 
-use super::state::Pending;
+use super::pending::Pending;
 use crate::protocol::Priority;
 use std::collections::VecDeque;
 

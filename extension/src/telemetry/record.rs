@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html>
 
-use crate::lifecycle::event::RequestId;
+use super::request_id::RequestId;
 use serde_json::Value;
 
 /// A platform event that means something to the extension.
