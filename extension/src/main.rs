@@ -1,7 +1,7 @@
 //! Wiring: arguments → config → listeners → lifecycle.
 
 use sentry_lambda_extension::cli::{self, Mode};
-use sentry_lambda_extension::config::{Config, Overrides};
+use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Life, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(Mode::Version) => say(&format!("sentry-lambda-extension {}", version())),
         Ok(Mode::Standalone(overrides)) => run(standalone(configure(overrides)))
             .unwrap_or_else(|error| complain(FAILED, &format!("cannot start: {error}"))),
-        Ok(Mode::Lambda) => match var("AWS_LAMBDA_RUNTIME_API") {
+        Ok(Mode::Lambda) => match config::variable("AWS_LAMBDA_RUNTIME_API") {
             Some(api) => in_lambda(&RuntimeApi(api)),
             None => complain(
                 USAGE,
@@ -46,13 +46,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Set and not empty: Lambda's console makes empty variables easily.
-fn var(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 fn configure(overrides: Overrides) -> Config {
-    let (config, warnings) = Config::read(var, overrides);
+    let (config, warnings) = Config::read(config::variable, overrides);
     log::set_level(config.log);
     task::log_panics();
     for warning in warnings {

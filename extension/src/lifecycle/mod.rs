@@ -45,8 +45,14 @@ impl Life {
         // Managed Instances refuse INVOKE, and never freeze.
         let events = if config.managed_instances { Events::ShutdownOnly } else { Events::InvokeAndShutdown };
         let policy = Policy::new(config.flush, Tuning::default(), config.timeout);
-        let (id, telemetry) = (OnceLock::new(), OnceLock::new());
-        Self { api, name, events, id, telemetry, policy: Mutex::new(policy) }
+        Self {
+            api,
+            name,
+            events,
+            id: OnceLock::new(),
+            telemetry: OnceLock::new(),
+            policy: Mutex::new(policy),
+        }
     }
 
     /// Registers, takes events until SHUTDOWN, and leaves the queue drained or accounted for.

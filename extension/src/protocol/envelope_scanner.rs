@@ -251,7 +251,8 @@ impl Scanner {
             return Err(ScanError::TooLarge(bounded.name));
         }
         self.needs_event_id |= belongs_to_event(&item.r#type);
-        let (kind, count) = (ItemKind::of(&item.r#type), item.item_count.unwrap_or(1));
+        let kind = ItemKind::of(&item.r#type);
+        let count = item.item_count.unwrap_or(1);
         self.items.push(Item { kind, count, bytes: length });
         self.at = match item.length {
             Some(0) => At::Newline,

@@ -47,6 +47,14 @@ struct Account {
     last: Option<SystemTime>,
 }
 
+impl Account {
+    fn is_due(&self, now: SystemTime, last_chance: bool) -> bool {
+        // After a jump back nothing is known of the interval.
+        let is_rested = |last| now.duration_since(last).map_or(true, |passed| passed >= INTERVAL);
+        !self.losses.is_empty() && (last_chance || self.ripe && self.last.is_none_or(is_rested))
+    }
+}
+
 /// A report on its way; if it does not arrive, it is given back.
 #[derive(Debug)]
 pub(super) struct ClientReport {
@@ -87,15 +95,9 @@ impl ClientReports {
         last_chance: bool,
         well: impl Fn(&Arc<Upstream>) -> bool,
     ) -> Option<ClientReport> {
-        let due = |account: &Account| {
-            // After a jump back nothing is known of the interval.
-            let rested =
-                account.last.is_none_or(|last| now.duration_since(last).map_or(true, |d| d >= INTERVAL));
-            !account.losses.is_empty()
-                && well(&account.target.upstream)
-                && (last_chance || account.ripe && rested)
-        };
-        let account = self.0.iter_mut().find(|account| due(account))?;
+        let is_due =
+            |account: &&mut Account| account.is_due(now, last_chance) && well(&account.target.upstream);
+        let account = self.0.iter_mut().find(is_due)?;
         account.ripe = false;
         account.last = Some(now);
         Some(ClientReport { target: account.target.clone(), losses: std::mem::take(&mut account.losses) })

@@ -200,7 +200,8 @@ fn tell(pending: &Pending, outcome: &SendResult, verdict: Verdict) {
         Verdict::RetryNow => "a freeze interrupted a delivery",
         Verdict::RetryLater { .. } => "upstream could not take an envelope",
     };
-    let (envelope, answer) = (&pending.envelope, describe(outcome));
+    let envelope = &pending.envelope;
+    let answer = describe(outcome);
     log::debug(
         what,
         &[("upstream", &envelope.upstream), ("project", &envelope.project), ("answer", &answer)],

@@ -89,13 +89,11 @@ impl State {
     /// time is enough for it, after each pause.
     pub(super) fn check_out(&mut self, clock: Instant, now: SystemTime) -> Option<Pending> {
         loop {
-            let (outages, in_flight, draining) = (&self.outages, &self.in_flight, self.draining);
             let pending = self.queue.pop_where(|pending| {
                 let upstream = &pending.envelope.upstream;
-                let others = in_flight.iter().filter(|p| p.envelope.upstream == *upstream).count();
-                let paused = || outages.pause(upstream, clock).is_some();
-                let most = if draining || !outages.has(upstream) { IN_FLIGHT_TO_ONE } else { 1 };
-                others < most && !paused()
+                let others = self.in_flight.iter().filter(|p| p.envelope.upstream == *upstream).count();
+                let most = if self.draining || !self.outages.has(upstream) { IN_FLIGHT_TO_ONE } else { 1 };
+                others < most && self.outages.pause(upstream, clock).is_none()
             })?;
             let check = self.rate_limits.check(&pending.envelope.key, &pending.envelope.items, now);
             if check.keeps_all() {

@@ -13,7 +13,7 @@ mod log_pipe;
 
 pub use child::become_sentry_relay;
 
-use crate::config::{Config, RelayMode, Upstream};
+use crate::config::{self, Config, RelayMode, Upstream};
 use crate::relay::Relay;
 use crate::relay::core::Core;
 use crate::relay::route::{DeliveryRoute, Stage};
@@ -120,35 +120,15 @@ impl Supervisor {
 
     /// One life of Relay; `None`: it was ended.
     async fn live(&self) -> Option<RelayFailure> {
-        let (mut child, relay) = match self.start() {
+        let (mut child, sentry_relay) = match self.start() {
             Ok(started) => started,
             Err(failure) => return Some(failure),
         };
-        let begun = Instant::now();
         let core = &*self.core;
         let process = child.id();
         let most = LEAST_MEMORY.max(self.config.memory / 2);
-        let serving = async {
-            if !health::ready(core, &relay).await {
-                return RelayFailure::NeverReady;
-            }
-            log::debug("Sentry's Relay is ready", &[("ms", &begun.elapsed().as_millis())]);
-            let life = self.lives.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-            core.enter_sentry_relay(Arc::clone(&relay), life);
-            let proving = async {
-                tokio::time::sleep(STABLE).await;
-                self.failures.store(1, Ordering::Relaxed);
-                std::future::pending::<()>().await;
-            };
-            tokio::select! {
-                () = health::lost(core, &relay) => {}
-                () = flush_barrier::keep(core, &relay) => {}
-                () = proving => {}
-            }
-            RelayFailure::Hangs
-        };
         let by = tokio::select! {
-            failure = serving => return Some(failure),
+            failure = self.serve(&sentry_relay) => return Some(failure),
             status = child.ended() => return Some(RelayFailure::of(status)),
             taken = health::over_memory(process, most) => return Some(RelayFailure::Memory(taken)),
             () = core.routing().wait_for_stage(|stage| matches!(stage, Stage::Ending(_))) => {
@@ -162,17 +142,40 @@ impl Supervisor {
         None
     }
 
+    /// Lets envelopes through once Sentry's Relay is ready, and returns once it has failed.
+    async fn serve(&self, sentry_relay: &Arc<Upstream>) -> RelayFailure {
+        let begun = Instant::now();
+        if !health::ready(&self.core, sentry_relay).await {
+            return RelayFailure::NeverReady;
+        }
+        log::debug("Sentry's Relay is ready", &[("ms", &begun.elapsed().as_millis())]);
+        let life = self.lives.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.core.enter_sentry_relay(Arc::clone(sentry_relay), life);
+        tokio::select! {
+            () = health::lost(&self.core, sentry_relay) => {}
+            () = flush_barrier::keep(&self.core, sentry_relay) => {}
+            () = self.forgive_failures() => {}
+        }
+        RelayFailure::Hangs
+    }
+
+    /// Forgets the failures before this life once it has lasted long enough, and never returns.
+    async fn forgive_failures(&self) {
+        tokio::time::sleep(STABLE).await;
+        self.failures.store(1, Ordering::Relaxed);
+        std::future::pending::<()>().await;
+    }
+
     fn start(&self) -> Result<(Child, Arc<Upstream>), RelayFailure> {
         let port = free_port().map_err(RelayFailure::Start)?;
         let layers = Some(Path::new(CONFIG)).filter(|file| file.exists());
         let file = self.config.relay_config.as_deref().or(layers);
-        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let own_mode = self.own().is_some_and(|text| config_probe::value(&text, "mode").is_some());
-        let plan = SentryRelayCommand::new(&self.config, file, own_mode, port, var)
+        let command = SentryRelayCommand::new(&self.config, file, own_mode, port, config::variable)
             .map_err(RelayFailure::CommandError)?;
-        let relay = Upstream::parse(&format!("http://127.0.0.1:{port}"));
-        let relay = relay.map_err(|why| RelayFailure::Start(io::Error::other(why)))?;
-        Ok((Child::start(&plan).map_err(RelayFailure::Start)?, Arc::new(relay)))
+        let sentry_relay = Upstream::parse(&format!("http://127.0.0.1:{port}"));
+        let sentry_relay = sentry_relay.map_err(|why| RelayFailure::Start(io::Error::other(why)))?;
+        Ok((Child::start(&command).map_err(RelayFailure::Start)?, Arc::new(sentry_relay)))
     }
 
     /// The configuration of the user's own. One that cannot be read is Relay's to complain about.

@@ -47,24 +47,21 @@ impl Telemetry {
     pub(crate) async fn subscribe<E: Display>(
         ask: impl AsyncFnOnce(u16) -> Result<Subscribed, E>,
     ) -> Option<Self> {
-        let absent = |why: &dyn Display| {
-            log::debug("no telemetry: /next does not wait for the function's end", &[("reason", why)]);
-        };
         let socket = listener::bind().and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
-        let (port, socket) = socket.inspect_err(|error| absent(error)).ok()?;
+        let (port, socket) = socket.inspect_err(|error| log_absence(error)).ok()?;
         let missed = match timeout(SUBSCRIBING, ask(port)).await {
             Ok(Ok(Subscribed::Yes)) => None,
             Ok(Ok(Subscribed::NotSupported)) => {
-                absent(&"not supported here");
+                log_absence(&"not supported here");
                 return None;
             }
             Ok(Err(error)) => {
-                absent(&error);
+                log_absence(&error);
                 return None;
             }
             // The request may have arrived, so listen; but nothing is waited for until something was heard.
             Err(_) => {
-                absent(&"no answer in time");
+                log_absence(&"no answer in time");
                 Some(0)
             }
         };
@@ -107,6 +104,10 @@ impl Telemetry {
         log::debug("the function's end was not heard of", &[("request", request)]);
         FunctionEnd::Unknown
     }
+}
+
+fn log_absence(why: &dyn Display) {
+    log::debug("no telemetry: /next does not wait for the function's end", &[("reason", why)]);
 }
 
 fn take(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
