@@ -51,7 +51,7 @@ pub struct Config {
     /// Who carries envelopes to upstream.
     pub relay: RelayMode,
     /// A `config.yml` for Sentry's own Relay, or the folder that has one; instead of the layer's.
-    pub relay_config: Option<PathBuf>,
+    pub sentry_relay_config: Option<PathBuf>,
     /// The function's memory, bytes; a guess where nobody says.
     pub memory: usize,
     /// When `/next` waits for deliveries.
@@ -137,7 +137,7 @@ impl Config {
                 .filter_map(|name| var(name).map(PathBuf::from))
                 .collect(),
             relay: reader.relay(),
-            relay_config: var("SENTRY_EXTENSION_RELAY_CONFIG").map(PathBuf::from),
+            sentry_relay_config: var("SENTRY_EXTENSION_RELAY_CONFIG").map(PathBuf::from),
             memory,
             flush: reader.flush(),
             log: reader.level(),

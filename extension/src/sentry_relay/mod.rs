@@ -169,7 +169,7 @@ impl Supervisor {
     fn start(&self) -> Result<(Child, Arc<Upstream>), RelayFailure> {
         let port = free_port().map_err(RelayFailure::Start)?;
         let layers = Some(Path::new(CONFIG)).filter(|file| file.exists());
-        let file = self.config.relay_config.as_deref().or(layers);
+        let file = self.config.sentry_relay_config.as_deref().or(layers);
         let own_mode = self.own().is_some_and(|text| config_probe::value(&text, "mode").is_some());
         let command = SentryRelayCommand::new(&self.config, file, own_mode, port, config::variable)
             .map_err(RelayFailure::CommandError)?;
@@ -180,7 +180,7 @@ impl Supervisor {
 
     /// The configuration of the user's own. One that cannot be read is Relay's to complain about.
     fn own(&self) -> Option<String> {
-        std::fs::read_to_string(command::file(self.config.relay_config.as_deref()?)).ok()
+        std::fs::read_to_string(command::file(self.config.sentry_relay_config.as_deref()?)).ok()
     }
 
     /// Warns of a configuration with which the extension cannot know when Relay has delivered.

@@ -1,5 +1,5 @@
-//! A client's connection, with patience for what it has begun: a request's head, or taking an response. A client
-//! that is silent between two requests is left alone for as long as it likes.
+//! A client's connection, which ends where the client stalls in sending a request's head or in taking a response. A
+//! client that is silent between two requests is left alone for as long as it likes.
 
 use super::active_timer::ActiveTimer;
 use std::io::{self, IoSlice};
@@ -35,7 +35,7 @@ impl RequestPhase {
 pub(in crate::gateway) struct GuardedStream {
     stream: TcpStream,
     phase: RequestPhase,
-    /// The turn in which a head has begun, and the patience for it.
+    /// The phase in which a head has begun, and the timer for it.
     head: Option<(u64, ActiveTimer)>,
     response: Option<ActiveTimer>,
 }
