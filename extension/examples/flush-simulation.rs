@@ -1,4 +1,4 @@
-//! What each flush policy costs and what it brings, on traffic of many shapes: the policy is the real one of `flush.rs`,
+//! What each flush policy costs and what it brings, on traffic of many shapes: the policy is the real one,
 //! Lambda and Sentry are models. Prints Markdown tables; the same ones at every run.
 //!
 //! A short freeze is a pause: an answer that comes meanwhile is read after the thaw. A longer one undoes every exchange that

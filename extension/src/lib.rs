@@ -1,17 +1,22 @@
 //! A Lambda extension that takes Sentry envelopes from any SDK on localhost and gets them to Sentry.
 //!
-//! What flows where:
+//! What each room is for:
 //!
-//! - `main` reads arguments and environment (`cli`, `config`) and wires up the rest; under another name it is the
-//!   `wrapper`, which points an SDK at the extension and becomes the function's runtime;
-//! - an SDK posts to the `gateway`, which checks who sends what to where, and answers at once;
-//! - the `relay` holds the envelope in a queue bounded in bytes, delivers it, by way of Sentry's own Relay where the
-//!   layer has that, and keeps the books;
-//! - the `lifecycle` talks to Lambda: it registers, takes events, decides after each invocation whether the environment
-//!   is kept awake for deliveries, and drains the relay at SHUTDOWN;
-//! - `telemetry` is what Lambda tells the extension about invocations;
-//! - `protocol` knows the formats: content encodings, envelopes, items; `http` is either end of a connection;
-//! - `task` keeps panics from ending the process, and `log` is the only voice.
+//! - `main` reads arguments and environment (`cli`, `config`), decides whether Sentry's Relay is wanted, and starts the
+//!   rest. Called by another name it is the `wrapper`, which points an SDK at the extension and becomes the function's
+//!   runtime.
+//! - `gateway` listens on localhost. It checks who sends what to where, and answers an SDK as soon as the envelope is
+//!   queued.
+//! - `relay` holds envelopes in a queue that is bounded in bytes, delivers them to upstream, and keeps the books.
+//! - `sentry_relay` runs Sentry's Relay as a child process where the layer holds it, and puts it before upstream.
+//! - `lifecycle` talks to Lambda: it registers, takes events, decides after each invocation whether the environment is
+//!   kept awake for deliveries, and drains the relay at SHUTDOWN.
+//! - `telemetry` hears from Lambda when the function is done.
+//! - `config` turns the environment into settings, and `protocol` knows Sentry's formats; both are pure.
+//! - `http` is either end of a connection, `task` keeps panics from ending the process, and `log` is the only voice.
+//!
+//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `telemetry`, `relay` → `config` → `protocol`.
+//! The rooms of the last line are for all of them.
 
 pub mod cli;
 pub mod config;

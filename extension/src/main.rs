@@ -1,12 +1,11 @@
 //! Wiring: arguments → config → listeners → lifecycle.
 
 use sentry_lambda_extension::cli::{self, Mode};
-use sentry_lambda_extension::config::{Config, Overrides};
+use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Life, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
-use sentry_lambda_extension::sentry_relay::child;
-use sentry_lambda_extension::{log, task, version, wrapper};
+use sentry_lambda_extension::{log, sentry_relay, task, version, wrapper};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::panic::{self, AssertUnwindSafe};
@@ -28,7 +27,7 @@ fn main() -> ExitCode {
         let error = wrapper::become_runtime(args);
         return complain_as(wrapper::NAME, error.code(), &error.to_string());
     }
-    if let Some(done) = child::become_sentry_relay(args) {
+    if let Some(done) = sentry_relay::become_sentry_relay(args) {
         return done;
     }
     match cli::parse(std::env::args().skip(1)) {
@@ -36,7 +35,7 @@ fn main() -> ExitCode {
         Ok(Mode::Version) => say(&format!("sentry-lambda-extension {}", version())),
         Ok(Mode::Standalone(overrides)) => run(standalone(configure(overrides)))
             .unwrap_or_else(|error| complain(FAILED, &format!("cannot start: {error}"))),
-        Ok(Mode::Lambda) => match var("AWS_LAMBDA_RUNTIME_API") {
+        Ok(Mode::Lambda) => match config::variable("AWS_LAMBDA_RUNTIME_API") {
             Some(api) => in_lambda(&RuntimeApi(api)),
             None => complain(
                 USAGE,
@@ -47,13 +46,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Set and not empty: Lambda's console makes empty variables easily.
-fn var(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 fn configure(overrides: Overrides) -> Config {
-    let (config, warnings) = Config::read(var, overrides);
+    let (config, warnings) = Config::read(config::variable, overrides);
     log::set_level(config.log);
     task::log_panics();
     for warning in warnings {
@@ -87,7 +81,7 @@ fn in_lambda(api: &RuntimeApi) -> ExitCode {
 async fn lambda(api: RuntimeApi, config: Config) {
     let (bound, unbound) = gateway::bind(&config);
     let config = Arc::new(config);
-    let relay = Relay::start(&config);
+    let relay = start_relay(&config);
     let life = Arc::new(Life::new(api, name(), &config));
     // First in line: what comes before `/register` is cold start. In a task of its own, so that a panic ends the
     // task and not the process.
@@ -113,7 +107,7 @@ async fn standalone(config: Config) -> ExitCode {
     else {
         return complain(FAILED, "cannot listen for signals");
     };
-    let relay = Relay::start(&config);
+    let relay = start_relay(&config);
     serve(bound, &unbound, &Arc::new(config), &relay);
     relay.begin();
     let mut either = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
@@ -123,6 +117,16 @@ async fn standalone(config: Config) -> ExitCode {
     tokio::select! { () = relay.drain(STANDALONE_DRAIN) => {}, () = either() => {} }
     relay.log_ledger();
     ExitCode::SUCCESS
+}
+
+/// The relay, with Sentry's Relay before it where the layer holds that and the settings want it.
+fn start_relay(config: &Config) -> Relay {
+    if !sentry_relay::is_wanted(config) {
+        return Relay::start(config);
+    }
+    let relay = Relay::start_behind_sentry_relay(config);
+    sentry_relay::supervise(&relay, config);
+    relay
 }
 
 fn serve(bound: Vec<TcpListener>, unbound: &[Unbound], config: &Arc<Config>, relay: &Relay) {

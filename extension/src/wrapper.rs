@@ -28,13 +28,12 @@ pub fn is_called(program: &OsStr) -> bool {
 /// Becomes the program that the arguments name. Returns only where that fails.
 pub fn become_runtime(mut args: impl Iterator<Item = OsString>) -> WrapperError {
     let Some(program) = args.next() else { return WrapperError::NoProgram };
-    let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(level) = text("SENTRY_EXTENSION_LOG").and_then(|level| Level::parse(&level)) {
+    if let Some(level) = config::variable("SENTRY_EXTENSION_LOG").and_then(|level| Level::parse(&level)) {
         log::set_level(level);
     }
     let mut runtime = Command::new(&program);
     runtime.args(args);
-    match changes(|name| std::env::var_os(name), &config::ports(text)) {
+    match changes(|name| std::env::var_os(name), &config::ports(config::variable)) {
         Ok(changes) => drop(runtime.envs(changes)),
         Err(Left::Local) => {}
         Err(why) => {

@@ -51,7 +51,7 @@ pub struct Config {
     /// Who carries envelopes to upstream.
     pub relay: RelayMode,
     /// A `config.yml` for Sentry's own Relay, or the folder that has one; instead of the layer's.
-    pub relay_config: Option<PathBuf>,
+    pub sentry_relay_config: Option<PathBuf>,
     /// The function's memory, bytes; a guess where nobody says.
     pub memory: usize,
     /// When `/next` waits for deliveries.
@@ -137,7 +137,7 @@ impl Config {
                 .filter_map(|name| var(name).map(PathBuf::from))
                 .collect(),
             relay: reader.relay(),
-            relay_config: var("SENTRY_EXTENSION_RELAY_CONFIG").map(PathBuf::from),
+            sentry_relay_config: var("SENTRY_EXTENSION_RELAY_CONFIG").map(PathBuf::from),
             memory,
             flush: reader.flush(),
             log: reader.level(),
@@ -151,6 +151,11 @@ impl Config {
     pub fn is_loop(&self, upstream: &Upstream) -> bool {
         is_loop(&self.listen, upstream)
     }
+}
+
+/// A variable of this process, where it is set and not empty: Lambda's console makes empty variables easily.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The ports of `SENTRY_EXTENSION_PORTS`, or the default ones: never none.
@@ -190,14 +195,16 @@ impl EnvironmentReader<'_> {
     }
 
     fn proxies(&mut self) -> Proxies {
-        let mut proxy = |upper: &str| {
-            // curl's order: the lower case is the older custom.
-            let lower = self.parsed(&upper.to_ascii_lowercase(), Proxy::parse);
-            lower.or_else(|| self.parsed(upper, Proxy::parse))
-        };
-        let (https, http) = (proxy("HTTPS_PROXY"), proxy("HTTP_PROXY"));
+        let https = self.proxy("HTTPS_PROXY");
+        let http = self.proxy("HTTP_PROXY");
         let exceptions = (self.var)("no_proxy").or_else(|| (self.var)("NO_PROXY")).unwrap_or_default();
         Proxies { https, http, exceptions: Exception::list(&exceptions) }
+    }
+
+    /// The lower case counts for more, as it does for curl: it is the older custom.
+    fn proxy(&mut self, upper: &str) -> Option<Proxy> {
+        let lower = self.parsed(&upper.to_ascii_lowercase(), Proxy::parse);
+        lower.or_else(|| self.parsed(upper, Proxy::parse))
     }
 
     fn list(&self, name: &str) -> Vec<String> {

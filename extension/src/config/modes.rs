@@ -1,6 +1,6 @@
-//! Who carries envelopes to upstream.
+//! What the user chooses by name: who carries envelopes to upstream, and when `/next` waits for deliveries.
 
-/// As `SENTRY_EXTENSION_RELAY` spells it.
+/// Who carries envelopes to upstream, as `SENTRY_EXTENSION_RELAY` spells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RelayMode {
     /// Sentry's own Relay where the layer has it, else the built-in one.
@@ -27,7 +27,7 @@ impl RelayMode {
     }
 }
 
-/// What the user wants, as `SENTRY_EXTENSION_FLUSH` spells it.
+/// When `/next` waits for deliveries, as `SENTRY_EXTENSION_FLUSH` spells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlushMode {
     /// As `End` while invocations are rare, else as `Continuous`, with a bound on the age of what waits.

@@ -114,16 +114,17 @@ impl Exception {
 }
 
 fn in_network(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let equal = |a: u128, b: u128, width: u32| {
-        let shift = width.saturating_sub(u32::from(bits));
-        // A shift by the whole width is `/0`: everything.
-        a.checked_shr(shift).unwrap_or_default() == b.checked_shr(shift).unwrap_or_default()
-    };
     match (ip, network) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => equal(a.to_bits().into(), b.to_bits().into(), 32),
-        (IpAddr::V6(a), IpAddr::V6(b)) => equal(a.to_bits(), b.to_bits(), 128),
+        (IpAddr::V4(a), IpAddr::V4(b)) => share_prefix(a.to_bits().into(), b.to_bits().into(), 32, bits),
+        (IpAddr::V6(a), IpAddr::V6(b)) => share_prefix(a.to_bits(), b.to_bits(), 128, bits),
         _ => false,
     }
+}
+
+fn share_prefix(a: u128, b: u128, width: u32, bits: u8) -> bool {
+    let shift = width.saturating_sub(u32::from(bits));
+    // A shift by the whole width is `/0`: everything.
+    a.checked_shr(shift).unwrap_or_default() == b.checked_shr(shift).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use super::event::Event;
 use crate::http::{RequestSender, handshake};
+use crate::telemetry::Subscribed;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
@@ -70,15 +71,6 @@ pub enum Events {
     InvokeAndShutdown,
     /// The end alone: Lambda Managed Instances refuse INVOKE.
     ShutdownOnly,
-}
-
-/// What became of a subscription to telemetry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subscribed {
-    /// Records will come.
-    Yes,
-    /// An emulator took the request and will do nothing.
-    NotSupported,
 }
 
 /// A client of the Extensions API.

@@ -1,29 +1,8 @@
 //! What `/event/next` answers, read leniently: RIE and Lambda differ, and unknown kinds will come.
 
+use crate::telemetry::RequestId;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// Lambda's name for one invocation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
-
-impl RequestId {
-    /// Lambda's are UUIDs; anything longer is cut.
-    pub fn new(text: &str) -> Self {
-        Self(text.chars().take(64).collect())
-    }
-
-    /// Whether an event had none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl std::fmt::Display for RequestId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// An event of the lifecycle.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,17 +13,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Registers for SHUTDOWN alone, and returns when it comes.
 pub fn fallback(api: &RuntimeApi, name: &ExtensionName) {
-    let register = || {
-        let body = r#"{"events":["SHUTDOWN"]}"#;
-        let head = format!(
-            "POST /2020-01-01/extension/register HTTP/1.1\r\nLambda-Extension-Name: {}\r\nContent-Length: {}\r\n",
-            name.0,
-            body.len()
-        );
-        call(api, &head, body).map(|(head, _)| identifier(&head))
-    };
     let id = loop {
-        match register() {
+        match register(api, name) {
             Ok(Some(id)) => break id,
             Ok(None) => log::debug("cannot register with Lambda", &[]),
             Err(error) => log::debug("cannot register with Lambda", &[("error", &error)]),
@@ -41,6 +32,18 @@ pub fn fallback(api: &RuntimeApi, name: &ExtensionName) {
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Registers for SHUTDOWN alone; `None` means that the answer names no identifier.
+fn register(api: &RuntimeApi, name: &ExtensionName) -> io::Result<Option<String>> {
+    let body = r#"{"events":["SHUTDOWN"]}"#;
+    let head = format!(
+        "POST /2020-01-01/extension/register HTTP/1.1\r\nLambda-Extension-Name: {}\r\nContent-Length: {}\r\n",
+        name.0,
+        body.len()
+    );
+    let (head, _) = call(api, &head, body)?;
+    Ok(identifier(&head))
 }
 
 /// One exchange on a connection of its own: the answer's head, and what looks like JSON in its body, chunked or not.

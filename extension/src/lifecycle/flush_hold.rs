@@ -1,10 +1,9 @@
 //! Keeps the environment awake: `/next` is not called before what the policy decided on has come, or time is up.
 
-use super::event::RequestId;
 use super::flush_policy;
 use crate::log;
 use crate::relay::Relay;
-use crate::telemetry::{FunctionEnd, Telemetry};
+use crate::telemetry::{FunctionEnd, RequestId, Telemetry};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 

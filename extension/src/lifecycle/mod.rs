@@ -1,21 +1,21 @@
 //! The life of an extension: register, then `/event/next` until SHUTDOWN. It never ends before that.
 
-pub(crate) mod api;
+mod api;
 mod budget;
-pub(crate) mod event;
+mod event;
 mod fallback;
 mod flush_hold;
 pub mod flush_policy;
 mod retry;
 
-pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi, Subscribed};
-pub use event::{Event, RequestId};
+pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi};
+pub use event::Event;
 pub use fallback::fallback;
 
 use crate::config::Config;
 use crate::log;
 use crate::relay::Relay;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{RequestId, Telemetry};
 use flush_hold::FlushHold;
 use flush_policy::{Moment, Policy, Tuning};
 use retry::Retry;
@@ -45,8 +45,14 @@ impl Life {
         // Managed Instances refuse INVOKE, and never freeze.
         let events = if config.managed_instances { Events::ShutdownOnly } else { Events::InvokeAndShutdown };
         let policy = Policy::new(config.flush, Tuning::default(), config.timeout);
-        let (id, telemetry) = (OnceLock::new(), OnceLock::new());
-        Self { api, name, events, id, telemetry, policy: Mutex::new(policy) }
+        Self {
+            api,
+            name,
+            events,
+            id: OnceLock::new(),
+            telemetry: OnceLock::new(),
+            policy: Mutex::new(policy),
+        }
     }
 
     /// Registers, takes events until SHUTDOWN, and leaves the queue drained or accounted for.
@@ -92,7 +98,7 @@ impl Life {
         let telemetry = if let Some(known) = self.telemetry.get() {
             known
         } else {
-            let subscribed = Telemetry::subscribe(api, id, *events).await;
+            let subscribed = Telemetry::subscribe(async |port| api.subscribe(id, *events, port).await).await;
             self.telemetry.get_or_init(|| subscribed)
         };
         (id, telemetry.as_ref())

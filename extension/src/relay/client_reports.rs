@@ -47,20 +47,28 @@ struct Account {
     last: Option<SystemTime>,
 }
 
+impl Account {
+    fn is_due(&self, now: SystemTime, last_chance: bool) -> bool {
+        // After a jump back nothing is known of the interval.
+        let is_rested = |last| now.duration_since(last).map_or(true, |passed| passed >= INTERVAL);
+        !self.losses.is_empty() && (last_chance || self.ripe && self.last.is_none_or(is_rested))
+    }
+}
+
 /// A report on its way; if it does not arrive, it is given back.
 #[derive(Debug)]
-pub(crate) struct ClientReport {
+pub(super) struct ClientReport {
     target: ReportTarget,
     losses: Losses,
 }
 
 /// What was lost and not reported yet.
 #[derive(Debug, Default)]
-pub(crate) struct ClientReports(Vec<Account>);
+pub(super) struct ClientReports(Vec<Account>);
 
 impl ClientReports {
     /// Items of an envelope are lost.
-    pub(crate) fn lose<'a>(
+    pub(super) fn lose<'a>(
         &mut self,
         envelope: &Envelope,
         items: impl IntoIterator<Item = &'a Item>,
@@ -73,7 +81,7 @@ impl ClientReports {
     }
 
     /// Upstream took an envelope of this sender.
-    pub(crate) fn delivered(&mut self, envelope: &Envelope) {
+    pub(super) fn delivered(&mut self, envelope: &Envelope) {
         let target = ReportTarget::of(envelope);
         if let Some(account) = self.0.iter_mut().find(|account| account.target == target) {
             account.ripe = true;
@@ -81,33 +89,27 @@ impl ClientReports {
     }
 
     /// The next report that may go, to an upstream that is `well`. At SHUTDOWN (`last_chance`) all may.
-    pub(crate) fn take(
+    pub(super) fn take(
         &mut self,
         now: SystemTime,
         last_chance: bool,
         well: impl Fn(&Arc<Upstream>) -> bool,
     ) -> Option<ClientReport> {
-        let due = |account: &Account| {
-            // After a jump back nothing is known of the interval.
-            let rested =
-                account.last.is_none_or(|last| now.duration_since(last).map_or(true, |d| d >= INTERVAL));
-            !account.losses.is_empty()
-                && well(&account.target.upstream)
-                && (last_chance || account.ripe && rested)
-        };
-        let account = self.0.iter_mut().find(|account| due(account))?;
+        let is_due =
+            |account: &&mut Account| account.is_due(now, last_chance) && well(&account.target.upstream);
+        let account = self.0.iter_mut().find(is_due)?;
         account.ripe = false;
         account.last = Some(now);
         Some(ClientReport { target: account.target.clone(), losses: std::mem::take(&mut account.losses) })
     }
 
     /// Whether there is anything to report to an upstream that is `well`.
-    pub(crate) fn any(&self, well: impl Fn(&Arc<Upstream>) -> bool) -> bool {
+    pub(super) fn any(&self, well: impl Fn(&Arc<Upstream>) -> bool) -> bool {
         self.0.iter().any(|account| !account.losses.is_empty() && well(&account.target.upstream))
     }
 
     /// A report did not arrive.
-    pub(crate) fn give_back(&mut self, report: ClientReport) {
+    pub(super) fn give_back(&mut self, report: ClientReport) {
         let Some(account) = self.account(report.target) else { return };
         for (what, quantity) in report.losses {
             *account.losses.entry(what).or_default() += quantity;
@@ -131,7 +133,7 @@ impl ClientReports {
 
 impl ClientReport {
     /// The envelope that tells it.
-    pub(crate) fn envelope(&self, now: SystemTime) -> Envelope {
+    pub(super) fn envelope(&self, now: SystemTime) -> Envelope {
         let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let discarded: Vec<String> = self
             .losses

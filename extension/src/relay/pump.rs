@@ -2,13 +2,14 @@
 //!
 //! It runs by its own timer: a lone envelope that failed is tried again without waiting for another to come.
 
-use super::Shared;
 use super::client::SendResult;
 use super::client_reports::ClientReport;
+use super::core::Core;
 use super::ledger::DropReason;
+use super::pending::Pending;
 use super::route::Destination;
-use super::state::{IN_FLIGHT_TO_ONE, Pending, State};
-use super::verdict::{Verdict, is_suspect, judge};
+use super::state::{IN_FLIGHT_TO_ONE, State};
+use super::verdict::{Verdict, describe, is_suspect, judge};
 use crate::config::Upstream;
 use crate::log;
 use std::sync::Arc;
@@ -30,23 +31,23 @@ enum Outgoing {
     ClientReport(ClientReport),
 }
 
-/// A load, the way it went, and what came of it.
+/// What was sent, where to, and what came of it.
 type Try = (Outgoing, Destination, SendResult);
 
 /// Delivers for as long as the process lives.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub(super) async fn run(core: Arc<Core>) {
     // Left over if an earlier pump panicked: nobody else is waiting for them.
-    shared.state().reclaim_in_flight();
+    core.state().reclaim_in_flight();
     let mut tries: JoinSet<Try> = JoinSet::new();
     loop {
-        let pause = start(&shared, &mut tries);
+        let pause = start(&core, &mut tries);
         tokio::select! {
             Some(joined) = tries.join_next() => match joined {
-                Ok((outgoing, destination, outcome)) => settle(&shared, outgoing, &destination, &outcome),
+                Ok((outgoing, destination, outcome)) => settle(&core, outgoing, &destination, &outcome),
                 Err(error) => log::error("delivery task panicked", &[("error", &error)]),
             },
-            () = shared.wake.notified() => {
-                if tries.is_empty() && !shared.hurries() {
+            () = core.pump_woken() => {
+                if tries.is_empty() && !core.is_hurried() {
                     tokio::time::sleep(FIRST_SEND_DELAY).await;
                 }
             }
@@ -54,16 +55,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         if tries.is_empty() {
             // What is in flight and carried by nobody has lost its carrier.
-            shared.state().reclaim_in_flight();
+            core.state().reclaim_in_flight();
         }
     }
 }
 
 /// Starts what may be started now; gives back how long to wait before more may be.
-fn start(shared: &Arc<Shared>, tries: &mut JoinSet<Try>) -> Option<Duration> {
-    let mut state = shared.state();
-    let Some(destination) = shared.destination() else {
-        shared.changed.notify_waiters();
+fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
+    let mut state = core.state();
+    let Some(destination) = core.routing().destination() else {
+        core.announce_change();
         return None;
     };
     while tries.len() < IN_FLIGHT {
@@ -77,11 +78,11 @@ fn start(shared: &Arc<Shared>, tries: &mut JoinSet<Try>) -> Option<Duration> {
         };
         #[cfg(test)]
         tests::trip(&outgoing, tests::PUMP);
-        let (shared, destination) = (Arc::clone(shared), destination.clone());
+        let (core, destination) = (Arc::clone(core), destination.clone());
         tries.spawn(async move {
             #[cfg(test)]
             tests::trip(&outgoing, tests::CARRIER);
-            let client = &shared.client;
+            let client = core.client();
             let outcome = match &outgoing {
                 Outgoing::Envelope(pending) => {
                     let envelope = &pending.envelope;
@@ -97,16 +98,16 @@ fn start(shared: &Arc<Shared>, tries: &mut JoinSet<Try>) -> Option<Duration> {
         });
     }
     // What was dropped on the way out may have been the last.
-    shared.changed.notify_waiters();
+    core.announce_change();
     state.pause(Instant::now())
 }
 
-fn settle(shared: &Shared, outgoing: Outgoing, destination: &Destination, outcome: &SendResult) {
+fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &SendResult) {
     let verdict = judge(outcome);
     if outcome.is_err() && matches!(destination, Destination::SentryRelay { .. }) {
-        shared.doubt.notify_one();
+        core.request_health_check();
     }
-    let mut state = shared.state();
+    let mut state = core.state();
     match outgoing {
         Outgoing::Envelope(pending) => {
             tell(&pending, outcome, verdict);
@@ -116,7 +117,7 @@ fn settle(shared: &Shared, outgoing: Outgoing, destination: &Destination, outcom
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
     drop(state);
-    shared.changed.notify_waiters();
+    core.announce_change();
 }
 
 /// What an answer says beside its verdict.
@@ -124,9 +125,9 @@ fn learn(state: &mut State, pending: &Pending, outcome: &SendResult) {
     let Ok(reply) = outcome else { return };
     let key = &pending.envelope.key;
     match &reply.rate_limits {
-        Some(header) => state.rate_limits.update(key, header, SystemTime::now()),
+        Some(header) => state.limit(key, header, SystemTime::now()),
         None if reply.status == 429 && reply.retry_after.is_some() => {
-            state.rate_limits.update_all(key, reply.retry_after, SystemTime::now());
+            state.limit_all(key, reply.retry_after, SystemTime::now());
         }
         None => {}
     }
@@ -143,7 +144,7 @@ fn settle_envelope(
     match verdict {
         Verdict::Delivered => {
             recovered(state, &upstream);
-            state.client_reports.delivered(&pending.envelope);
+            state.allow_report(&pending.envelope);
             match destination {
                 Destination::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
                 Destination::SentryRelay { life, .. } => state.hand_over(&pending, *life, SystemTime::now()),
@@ -155,21 +156,21 @@ fn settle_envelope(
         }
         Verdict::RetryNow => state.put_back(pending, DropReason::Network),
         Verdict::RetryLater { reason, after } => {
-            if !state.outages.has(&upstream) {
-                let why = answer(outcome);
-                log::warn(
-                    "upstream is in trouble: envelopes wait",
-                    &[("upstream", &upstream), ("answer", &why)],
-                );
-            }
             let (clock, draining) = (Instant::now(), state.draining());
-            state.outages.failed(&upstream, SystemTime::now(), |backoff| {
+            let is_first = state.upstream_failed(&upstream, SystemTime::now(), |backoff| {
                 if draining {
                     backoff.failed_for(clock, DRAIN_PAUSE);
                 } else {
                     backoff.failed(clock, jitter(), after);
                 }
             });
+            if is_first {
+                let why = describe(outcome);
+                log::warn(
+                    "upstream is in trouble: envelopes wait",
+                    &[("upstream", &upstream), ("answer", &why)],
+                );
+            }
             // At the end the deadline decides: upstream may recover a moment before it.
             let suspect = is_suspect(outcome);
             if suspect && pending.is_hopeless() && !draining {
@@ -184,8 +185,7 @@ fn settle_envelope(
 
 /// One line for the end of an outage, as there was one for its beginning.
 fn recovered(state: &mut State, upstream: &Arc<Upstream>) {
-    if state.outages.has(upstream) {
-        state.outages.succeeded(upstream);
+    if state.upstream_responded(upstream) {
         log::info("upstream recovered", &[("upstream", upstream)]);
     }
 }
@@ -200,19 +200,12 @@ fn tell(pending: &Pending, outcome: &SendResult, verdict: Verdict) {
         Verdict::RetryNow => "a freeze interrupted a delivery",
         Verdict::RetryLater { .. } => "upstream could not take an envelope",
     };
-    let (envelope, answer) = (&pending.envelope, answer(outcome));
+    let envelope = &pending.envelope;
+    let answer = describe(outcome);
     log::debug(
         what,
         &[("upstream", &envelope.upstream), ("project", &envelope.project), ("answer", &answer)],
     );
-}
-
-/// The status, or why there is none.
-fn answer(outcome: &SendResult) -> String {
-    match outcome {
-        Ok(reply) => reply.status.to_string(),
-        Err(error) => error.to_string(),
-    }
 }
 
 /// Between 0 and 1, so that many environments do not come back in step.

@@ -1,7 +1,7 @@
 //! What waits for upstream, bounded in bytes. When it is full, what is worth less goes for what is worth more: the least
 //! valuable and then the oldest first. What would not fit even then is refused, and evicts nothing.
 
-use super::state::Pending;
+use super::pending::Pending;
 use crate::protocol::Priority;
 use std::collections::VecDeque;
 

@@ -1,6 +1,6 @@
 //! Upstream's rate limits, by key and category: what they take out of an envelope, and what SDKs are told.
 //!
-//! `X-Sentry-Rate-RateLimits: 60:error;transaction:key:reason, 2700::organization`. No category means all.
+//! `X-Sentry-Rate-Limits: 60:error;transaction:key:reason, 2700::organization`. No category means all.
 //! They expire by the wall clock, which goes on while the environment is frozen, and which may jump:
 //! a clock behind the moment a limit was set ends it.
 
@@ -71,7 +71,7 @@ impl RateLimitCheck {
 pub struct RateLimits(Vec<RateLimit>);
 
 impl RateLimits {
-    /// Takes in `X-Sentry-Rate-RateLimits` for a key.
+    /// Takes in `X-Sentry-Rate-Limits` for a key.
     pub fn update(&mut self, key: &PublicKey, header: &str, now: SystemTime) {
         for limit in header.split(',') {
             let mut fields = limit.trim().splitn(2, ':');
@@ -89,7 +89,7 @@ impl RateLimits {
         }
     }
 
-    /// Takes in a 429 without `X-Sentry-Rate-RateLimits`: everything of the key is limited.
+    /// Takes in a 429 without `X-Sentry-Rate-Limits`: everything of the key is limited.
     pub fn update_all(&mut self, key: &PublicKey, retry_after: Option<Duration>, now: SystemTime) {
         self.set(key, Vec::new(), ":key", retry_after.unwrap_or(UNSAID), now);
     }

@@ -14,7 +14,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The envelopes in Relay's hands.
 #[derive(Debug, Default)]
-pub(crate) struct Unconfirmed {
+pub(super) struct Unconfirmed {
     life: u32,
     held: u64,
     /// When the oldest was handed over.
@@ -26,12 +26,12 @@ pub(crate) struct Unconfirmed {
 
 impl Unconfirmed {
     /// Another life of Relay has begun.
-    pub(crate) fn begin(&mut self, life: u32) {
+    pub(super) fn begin(&mut self, life: u32) {
         *self = Self { life, ..Self::default() };
     }
 
     /// Relay has taken another. `false`: that Relay has ended since.
-    pub(crate) fn take(&mut self, life: u32, now: SystemTime) -> bool {
+    pub(super) fn take(&mut self, life: u32, now: SystemTime) -> bool {
         if life != self.life {
             return false;
         }
@@ -41,7 +41,7 @@ impl Unconfirmed {
     }
 
     /// A barrier has passed behind so many; gives back how many of them were here.
-    pub(crate) fn release(&mut self, envelopes: u64, now: SystemTime) -> u64 {
+    pub(super) fn release(&mut self, envelopes: u64, now: SystemTime) -> u64 {
         let released = envelopes.min(self.held);
         self.held -= released;
         self.since = (self.held > 0).then_some(now);
@@ -50,21 +50,21 @@ impl Unconfirmed {
     }
 
     /// Nothing more will be heard of what is here; gives back how many.
-    pub(crate) fn abandon(&mut self) -> u64 {
+    pub(super) fn abandon(&mut self) -> u64 {
         let held = self.held;
         *self = Self::default();
         held
     }
 
     /// A barrier has not passed.
-    pub(crate) fn failed(&mut self, clock: Instant) {
+    pub(super) fn failed(&mut self, clock: Instant) {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
         self.paused = clock.checked_add(pause);
     }
 
     /// Until the next barrier; `None`: there is no need of one.
-    pub(crate) fn due(&self, wanted: bool, clock: Instant, now: SystemTime) -> Option<Duration> {
+    pub(super) fn due(&self, wanted: bool, clock: Instant, now: SystemTime) -> Option<Duration> {
         let since = self.since?;
         if let Some(paused) = self.paused {
             return Some(paused.saturating_duration_since(clock));
@@ -74,16 +74,16 @@ impl Unconfirmed {
         Some(if wanted { Duration::ZERO } else { LAZY.saturating_sub(age) })
     }
 
-    pub(crate) fn held(&self) -> u64 {
+    pub(super) fn held(&self) -> u64 {
         self.held
     }
 
-    pub(crate) fn since(&self) -> Option<SystemTime> {
+    pub(super) fn since(&self) -> Option<SystemTime> {
         self.since
     }
 
     /// Whether the last barrier did not pass.
-    pub(crate) fn failing(&self) -> bool {
+    pub(super) fn failing(&self) -> bool {
         self.failures > 0
     }
 }

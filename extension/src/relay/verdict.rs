@@ -46,6 +46,14 @@ pub(super) fn is_suspect(reply: &Result<Reply, SendError>) -> bool {
     reply.as_ref().is_ok_and(|reply| reply.status == 500)
 }
 
+/// The status, or why there is none, for the log.
+pub(super) fn describe(reply: &Result<Reply, SendError>) -> String {
+    match reply {
+        Ok(reply) => reply.status.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

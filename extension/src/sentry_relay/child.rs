@@ -73,14 +73,14 @@ pub(super) struct Child {
 }
 
 impl Child {
-    pub(super) fn start(plan: &SentryRelayCommand) -> io::Result<Self> {
+    pub(super) fn start(command: &SentryRelayCommand) -> io::Result<Self> {
         // Before the child, or its end could be missed.
         let ends = signal(SignalKind::child())?;
         let mut process = Command::new("/proc/self/exe")
             .args([FLAG, &std::process::id().to_string()])
-            .args(&plan.arguments)
+            .args(&command.arguments)
             .env_clear()
-            .envs(plan.environment.iter().map(|(name, value)| (name, value)))
+            .envs(command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

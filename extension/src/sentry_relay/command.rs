@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::config::Overrides;
 
-    fn plan(vars: &[(&str, &str)], file: Option<&str>) -> Result<SentryRelayCommand, CommandError> {
+    fn command(vars: &[(&str, &str)], file: Option<&str>) -> Result<SentryRelayCommand, CommandError> {
         let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         SentryRelayCommand::new(
             &Config::read(var, Overrides::default()).0,
@@ -133,11 +133,11 @@ mod tests {
             ("SENTRY_EXTENSION_CA_BUNDLE", "/var/task/ours.pem"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
         ];
-        let plan = plan(&vars, Some("/opt/relay/config.yml")).unwrap();
+        let command = command(&vars, Some("/opt/relay/config.yml")).unwrap();
         let words = "run --mode=proxy --upstream=https://o1.ingest.sentry.io/ --host=127.0.0.1 --port=4321 --shutdown-timeout=1 --config=/opt/relay";
-        assert_eq!(plan.arguments.join(" "), words);
+        assert_eq!(command.arguments.join(" "), words);
         let told = [("https_proxy", "http://proxy.corp:3128"), ("SSL_CERT_FILE", "/var/task/ours.pem")];
-        assert_eq!(plan.environment, told.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(command.environment, told.map(|(name, value)| (name, value.to_owned())));
     }
 
     #[test]
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn what_relay_cannot_do() {
-        assert_eq!(plan(&[], None), Err(CommandError::NoUpstream));
+        assert_eq!(command(&[], None), Err(CommandError::NoUpstream));
         let path = [("SENTRY_EXTENSION_UPSTREAM", "https://sentry.example.com/prefix")];
-        assert_eq!(plan(&path, None), Err(CommandError::Path));
+        assert_eq!(command(&path, None), Err(CommandError::Path));
     }
 }

@@ -1,8 +1,8 @@
 //! Is Relay ready, and is it still there?
 
 use crate::config::Upstream;
-use crate::relay::Shared;
 use crate::relay::client::active_timeout::{TimeoutKind, timeout_awake};
+use crate::relay::core::Core;
 use bytes::Bytes;
 use hyper::{Request, StatusCode};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ const BETWEEN: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Waits until Relay is ready; `false`: it took too long.
-pub(super) async fn ready(shared: &Shared, relay: &Arc<Upstream>) -> bool {
+pub(super) async fn ready(core: &Core, sentry_relay: &Arc<Upstream>) -> bool {
     loop {
         let polling = async {
-            while !asks(shared, relay, "/api/relay/healthcheck/ready/").await {
+            while !is_ok(core, sentry_relay, "/api/relay/healthcheck/ready/").await {
                 tokio::time::sleep(BETWEEN).await;
             }
         };
@@ -34,10 +34,10 @@ pub(super) async fn ready(shared: &Shared, relay: &Arc<Upstream>) -> bool {
 }
 
 /// Returns once a Relay that is in doubt does not answer.
-pub(super) async fn lost(shared: &Shared, relay: &Arc<Upstream>) {
+pub(super) async fn lost(core: &Core, sentry_relay: &Arc<Upstream>) {
     loop {
-        shared.doubt.notified().await;
-        let answer = timeout_awake(LIVE, asks(shared, relay, "/api/relay/healthcheck/live/")).await;
+        core.health_check_requested().await;
+        let answer = timeout_awake(LIVE, is_ok(core, sentry_relay, "/api/relay/healthcheck/live/")).await;
         if matches!(answer, Ok(false) | Err(TimeoutKind::TimedOut)) {
             return;
         }
@@ -54,9 +54,9 @@ pub(super) async fn over_memory(process: u32, most: usize) -> usize {
     }
 }
 
-async fn asks(shared: &Shared, relay: &Arc<Upstream>, path: &str) -> bool {
+async fn is_ok(core: &Core, sentry_relay: &Arc<Upstream>, path: &str) -> bool {
     let Ok(request) = Request::get(path).body(Bytes::new()) else { return false };
-    let answer = shared.client.forward(relay, request).await;
+    let answer = core.request(sentry_relay, request).await;
     answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
 }
 

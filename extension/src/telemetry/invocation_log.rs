@@ -1,7 +1,7 @@
 //! What was heard of the running invocations, and whether it is worth waiting for more. Pure.
 
 use super::record::Record;
-use crate::lifecycle::event::RequestId;
+use super::request_id::RequestId;
 use std::collections::VecDeque;
 
 /// There is one invocation at a time; records may come late and in one batch.

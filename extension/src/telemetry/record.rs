@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html>
 
-use crate::lifecycle::event::RequestId;
+use super::request_id::RequestId;
 use serde_json::Value;
 
 /// A platform event that means something to the extension.
@@ -43,20 +43,10 @@ impl Record {
 
     fn read(value: &Value) -> Option<Self> {
         let kind = value.get("type")?.as_str()?.strip_prefix("platform.")?;
-        let text = |name: &str| value.pointer(name).and_then(Value::as_str);
-        let request = || text("/record/requestId").map(RequestId::new);
-        let end = || {
-            let status = short(text("/record/status").unwrap_or("unknown"));
-            Some(InvocationEnd {
-                request: request()?,
-                status,
-                error_type: text("/record/errorType").map(short),
-            })
-        };
         Some(match kind {
-            "start" => Self::Start(request()?),
-            "runtimeDone" => Self::RuntimeDone(end()?),
-            "report" => Self::Report(end()?),
+            "start" => Self::Start(request(value)?),
+            "runtimeDone" => Self::RuntimeDone(InvocationEnd::read(value)?),
+            "report" => Self::Report(InvocationEnd::read(value)?),
             "logsDropped" => Self::Dropped,
             _ => match (kind.strip_prefix("init"), kind.strip_prefix("restore")) {
                 (Some(phase), _) => Self::Init(short(phase)),
@@ -65,6 +55,24 @@ impl Record {
             },
         })
     }
+}
+
+impl InvocationEnd {
+    fn read(value: &Value) -> Option<Self> {
+        Some(Self {
+            request: request(value)?,
+            status: short(text(value, "/record/status").unwrap_or("unknown")),
+            error_type: text(value, "/record/errorType").map(short),
+        })
+    }
+}
+
+fn request(value: &Value) -> Option<RequestId> {
+    text(value, "/record/requestId").map(RequestId::new)
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
 }
 
 fn short(text: &str) -> String {

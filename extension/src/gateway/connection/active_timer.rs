@@ -1,5 +1,5 @@
 //! Time-outs for clients, counted in ticks that this process lived through: a freeze of the environment, in
-//! which client and gateway stand still together, must not use a client's patience up.
+//! which client and gateway stand still together, must not count against a client.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ pub(in crate::gateway) struct ActiveTimer {
 }
 
 impl ActiveTimer {
-    /// Patience for so many seconds from now.
+    /// A timer that runs out after so many seconds.
     pub(in crate::gateway) fn new(seconds: u64) -> Self {
         Self { tick: Box::pin(sleep(TICK)), left: seconds }
     }
@@ -39,7 +39,7 @@ impl ActiveTimer {
         Poll::Pending
     }
 
-    /// The outcome of a future, or nothing if patience runs out first.
+    /// Waits for a future. `None` means that the timer ran out first.
     pub(in crate::gateway) async fn wait<F: Future>(&mut self, future: F) -> Option<F::Output> {
         tokio::select! {
             biased;

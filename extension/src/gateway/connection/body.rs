@@ -1,4 +1,4 @@
-//! Taking a request's body in: once, bounded in bytes and in patience.
+//! Takes a request's body in once, bounded in bytes and in time.
 
 use super::active_timer::ActiveTimer;
 use super::memory_budget::{MemoryBudget, Reservation, SMALL};

@@ -26,7 +26,8 @@ pub(crate) async fn timeout_awake<T>(
     work: impl Future<Output = T>,
 ) -> Result<T, TimeoutKind> {
     tokio::pin!(work);
-    let (mut left, mut late) = (limit, TimeoutKind::TimedOut);
+    let mut left = limit;
+    let mut kind = TimeoutKind::TimedOut;
     while !left.is_zero() {
         let slice = left.min(SLICE);
         let (begun, wall) = (Instant::now(), SystemTime::now());
@@ -38,10 +39,11 @@ pub(crate) async fn timeout_awake<T>(
         if passed < slice + FROZEN {
             left -= slice;
         } else {
-            (left, late) = (left.min(AFTER_FREEZE), TimeoutKind::Frozen);
+            left = left.min(AFTER_FREEZE);
+            kind = TimeoutKind::Frozen;
         }
     }
-    Err(late)
+    Err(kind)
 }
 
 #[cfg(test)]

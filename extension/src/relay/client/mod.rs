@@ -32,16 +32,16 @@ const MAX_REPLY: usize = 64 * 1024;
 const MAX_FORWARDED: usize = 20 << 20;
 
 /// What came of a try.
-pub(crate) type SendResult = Result<Reply, SendError>;
+pub(super) type SendResult = Result<Reply, SendError>;
 
 /// What upstream said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
+pub(super) struct Reply {
+    pub(super) status: u16,
     /// `Retry-After` in seconds, where it is a number.
-    pub(crate) retry_after: Option<Duration>,
-    /// `X-Sentry-Rate-RateLimits`, several headers joined.
-    pub(crate) rate_limits: Option<String>,
+    pub(super) retry_after: Option<Duration>,
+    /// `X-Sentry-Rate-Limits`, several headers joined.
+    pub(super) rate_limits: Option<String>,
 }
 
 /// Why upstream said nothing.
@@ -74,7 +74,7 @@ impl fmt::Display for SendError {
 
 /// Sends envelopes and keeps the connections.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub(super) struct Client {
     pool: Pool,
     tls: Tls,
     proxies: Proxies,
@@ -83,7 +83,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Touches no file and no network until the first envelope: that would be cold start.
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
             pool: Pool::default(),
             tls: Tls::new(config.ca_bundles.clone()),
@@ -108,7 +108,7 @@ impl Client {
 
     /// Delivers an envelope to this upstream, which may be a Relay before the envelope's own: one exchange, from connecting, if need be, to the head of the answer.
     /// `unanswered` counts requests that went out and have no answer: upstream may have taken each of them.
-    pub(crate) async fn send(
+    pub(super) async fn send(
         &self,
         envelope: &Envelope,
         upstream: &Arc<Upstream>,
@@ -130,7 +130,7 @@ impl Client {
     }
 
     /// Sends any other request, and reads the whole answer.
-    pub(crate) async fn forward(
+    pub(super) async fn forward(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
