@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::PublicKey;
-use crate::protocol::{Item, ItemKind};
+use crate::protocol::{Encoding, Item, ItemKind};
 use crate::relay::envelope::sample;
 use proptest::prelude::*;
 use std::collections::HashSet;
