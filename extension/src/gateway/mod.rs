@@ -1,8 +1,8 @@
 //! localhost: takes what SDKs send and answers at once. An envelope that was answered with 200 is in the queue.
 //!
-//! A request's way: `watch` (the connection) → `routes` → `ingest` or `forward`. What handlers share is a
-//! `context`; `body` and `memory` bound what it holds; `auth` and `project_auth` say who sends to which project; `headers`
-//! go upstream; `answer`, `rejection` and `cors` make what the client is told. The rest are formats.
+//! A request comes over a `connection`, which bounds its time and its memory. `routes` sends it to `ingest` or to
+//! `forward`, whose handlers share a `request` context. `auth` and `project_auth` say who sends to which project,
+//! `headers` go upstream, and `response` is what the client is told. The rest reads queries and media types.
 
 mod auth;
 mod connection;
@@ -73,7 +73,7 @@ async fn converse_at_length(stream: TcpStream, peer: IpAddr, config: Arc<Config>
             response
         })
     };
-    // Idle connections stay. What a client has begun has to come to an end, though: see `watch` and `body`.
+    // Idle connections stay. What a client has begun has to come to an end, though: see `stall_guard` and `body`.
     if let Err(error) = http::serve(Box::new(stream), Box::new(answer)).await {
         log::debug("a client's connection ended early", &[("error", &error)]);
     }

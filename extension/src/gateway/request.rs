@@ -88,8 +88,8 @@ impl<'a> RequestContext<'a> {
     }
 
     /// Hands what was sent to the relay.
-    pub(super) fn submit(&self, sent: Submission<'_>) -> Result<Acceptance, Rejection> {
-        let Submission { project_auth, dsn, encoding, as_envelope, items, mut body } = sent;
+    pub(super) fn submit(&self, submission: Submission<'_>) -> Result<Acceptance, Rejection> {
+        let Submission { project_auth, dsn, encoding, as_envelope, items, mut body } = submission;
         // It may wait for long.
         body.shrink_to_fit();
         let upstream = project_auth::upstream(self.config, dsn)?;

@@ -13,7 +13,8 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
         return None;
     }
     // Each digit of the fraction, and each that an integer has no room for, moves the point.
-    let (mut digits, mut point) = (0_u64, exponent.clamp(-400, 400));
+    let mut digits = 0_u64;
+    let mut point = exponent.clamp(-400, 400);
     for (digit, is_fraction) in whole.bytes().map(|b| (b, false)).chain(fraction.bytes().map(|b| (b, true))) {
         let digit = char::from(digit).to_digit(10)?;
         match digits.checked_mul(10).and_then(|more| more.checked_add(u64::from(digit))) {

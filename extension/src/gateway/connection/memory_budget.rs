@@ -52,8 +52,8 @@ impl UnitPool {
 impl MemoryBudget {
     /// The room of this process, which all listeners share; made at the first call.
     pub(in crate::gateway) fn shared(bytes: usize) -> &'static Self {
-        static ROOM: OnceLock<MemoryBudget> = OnceLock::new();
-        ROOM.get_or_init(|| Self::new(bytes))
+        static BUDGET: OnceLock<MemoryBudget> = OnceLock::new();
+        BUDGET.get_or_init(|| Self::new(bytes))
     }
 
     fn new(bytes: usize) -> Self {

@@ -1,4 +1,4 @@
-//! A client's connection, with patience for what it has begun: a request's head, or taking an answer. A client
+//! A client's connection, with patience for what it has begun: a request's head, or taking an response. A client
 //! that is silent between two requests is left alone for as long as it likes.
 
 use super::active_timer::ActiveTimer;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 /// How long a head may take from its first byte, seconds.
 const HEAD: u64 = 10;
 /// How long a client may leave an answer where it is, seconds.
-const ANSWER: u64 = 30;
+const RESPONSE: u64 = 30;
 
 /// Counts up when a request's head is complete and again when it is answered: odd while one is served.
 #[derive(Clone, Debug, Default)]
@@ -37,20 +37,20 @@ pub(in crate::gateway) struct GuardedStream {
     phase: RequestPhase,
     /// The turn in which a head has begun, and the patience for it.
     head: Option<(u64, ActiveTimer)>,
-    answer: Option<ActiveTimer>,
+    response: Option<ActiveTimer>,
 }
 
 impl GuardedStream {
     pub(in crate::gateway) fn new(stream: TcpStream, phase: RequestPhase) -> Self {
-        Self { stream, phase, head: None, answer: None }
+        Self { stream, phase, head: None, response: None }
     }
 
     fn written<T>(&mut self, outcome: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.answer = None;
+            self.response = None;
             return outcome;
         }
-        let timer = self.answer.get_or_insert_with(|| ActiveTimer::new(ANSWER));
+        let timer = self.response.get_or_insert_with(|| ActiveTimer::new(RESPONSE));
         timer.poll_end(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -39,9 +39,10 @@ pub(super) async fn take(
         }
         event_id => (encoding, taken.bytes, event_id),
     };
-    let (dsn, items) = (dsn.as_ref(), scanned.items);
-    let sent = Submission { project_auth, dsn, encoding, as_envelope: true, items, body };
-    Ok(response::of(context.submit(sent)?, response::id(event_id.as_ref())))
+    let dsn = dsn.as_ref();
+    let items = scanned.items;
+    let submission = Submission { project_auth, dsn, encoding, as_envelope: true, items, body };
+    Ok(response::of(context.submit(submission)?, response::id(event_id.as_ref())))
 }
 
 /// Without a header there is also nobody who sends.

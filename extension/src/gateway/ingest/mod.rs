@@ -1,4 +1,4 @@
-//! The routes that take data in. All but `pass` end as envelopes.
+//! The routes that take data in. All but `passthrough` end as envelopes.
 
 mod crash;
 mod cron;

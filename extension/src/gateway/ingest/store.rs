@@ -84,17 +84,19 @@ fn plain(body: Vec<u8>) -> Result<Vec<u8>, Rejection> {
     if body.first().is_none_or(|b| *b == b'{' || b.is_ascii_whitespace()) {
         return Ok(body);
     }
-    let invalid =
-        |cause: &dyn std::fmt::Display| Rejection::bad("invalid request body").because(cause.to_string());
-    let binary = STANDARD.decode(body.trim_ascii()).map_err(|why| invalid(&why))?;
+    let binary = STANDARD.decode(body.trim_ascii()).map_err(invalid_body)?;
     if binary.starts_with(b"{") {
         return Ok(binary);
     }
     let mut event = Vec::new();
     let limit = MAX_EVENT as u64 + 1;
     let mut inflated = flate2::bufread::ZlibDecoder::new(binary.as_slice()).take(limit);
-    inflated.read_to_end(&mut event).map_err(|why| invalid(&why))?;
+    inflated.read_to_end(&mut event).map_err(invalid_body)?;
     if event.len() > MAX_EVENT { Err(Rejection::too_large()) } else { Ok(event) }
+}
+
+fn invalid_body(cause: impl std::fmt::Display) -> Rejection {
+    Rejection::bad("invalid request body").because(cause.to_string())
 }
 
 #[cfg(test)]

@@ -8,24 +8,19 @@ use crate::protocol::event_id::EventId;
 use hyper::HeaderMap;
 
 /// Splits a request's form into its fields.
-pub(in crate::gateway) fn parse<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Part<'a>>, Rejection> {
+pub(super) fn parse<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Part<'a>>, Rejection> {
     let is_form = media_type::essence(headers).as_deref() == Some("multipart/form-data");
     let boundary = parameter(media_type::text(headers), "boundary").filter(|_| is_form);
     let boundary = boundary.ok_or_else(|| malformed("no boundary"))?;
     multipart::parse(body, &boundary).map_err(|_| malformed("incomplete multipart data"))
 }
 
-pub(in crate::gateway) fn malformed(cause: &str) -> Rejection {
+pub(super) fn malformed(cause: &str) -> Rejection {
     Rejection::bad("invalid multipart data").because(cause)
 }
 
 /// Adds a file to an envelope.
-pub(in crate::gateway) fn attach(
-    envelope: &mut Vec<u8>,
-    part: &Part<'_>,
-    attachment_type: &str,
-    data: &[u8],
-) {
+pub(super) fn attach(envelope: &mut Vec<u8>, part: &Part<'_>, attachment_type: &str, data: &[u8]) {
     let file_name = part.file_name.as_deref().unwrap_or_default();
     let content_type = part.content_type.as_deref().unwrap_or("application/octet-stream");
     let fields =
@@ -34,7 +29,7 @@ pub(in crate::gateway) fn attach(
 }
 
 /// Adds the fields that are no files to an envelope: names and values, each behind its length.
-pub(in crate::gateway) fn fields(envelope: &mut Vec<u8>, parts: &[Part<'_>]) {
+pub(super) fn fields(envelope: &mut Vec<u8>, parts: &[Part<'_>]) {
     let mut data = Vec::new();
     for (name, value) in plain(parts) {
         for text in [name, &*value] {
@@ -49,7 +44,7 @@ pub(in crate::gateway) fn fields(envelope: &mut Vec<u8>, parts: &[Part<'_>]) {
 }
 
 /// The event's id, if a field says it. A field that makes no sense says nothing.
-pub(in crate::gateway) fn event_id(parts: &[Part<'_>]) -> Option<EventId> {
+pub(super) fn event_id(parts: &[Part<'_>]) -> Option<EventId> {
     plain(parts).find_map(|(name, value)| match name {
         "sentry" => {
             let event: serde_json::Value = serde_json::from_str(&value).ok()?;

@@ -2,16 +2,13 @@
 
 /// The bytes are no `MessagePack`.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::gateway) struct MalformedMsgpack;
+pub(super) struct MalformedMsgpack;
 
 /// Deeper nesting than this is nobody's event.
 const DEPTH: u8 = 64;
 
 /// The text under a key of a map.
-pub(in crate::gateway) fn text_in_map<'a>(
-    bytes: &'a [u8],
-    key: &str,
-) -> Result<Option<&'a str>, MalformedMsgpack> {
+pub(super) fn text_in_map<'a>(bytes: &'a [u8], key: &str) -> Result<Option<&'a str>, MalformedMsgpack> {
     let mut reader = MsgpackReader { rest: bytes };
     let MsgpackValue::Map(pairs) = reader.value()? else { return Err(MalformedMsgpack) };
     for _ in 0..pairs {

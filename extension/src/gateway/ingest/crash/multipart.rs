@@ -4,23 +4,20 @@ use crate::gateway::media_type::parameter;
 
 /// One field of a form; its data stay where they are.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::gateway) struct Part<'a> {
-    pub(in crate::gateway) name: Option<String>,
+pub(super) struct Part<'a> {
+    pub(super) name: Option<String>,
     /// Present where the field is a file.
-    pub(in crate::gateway) file_name: Option<String>,
-    pub(in crate::gateway) content_type: Option<String>,
-    pub(in crate::gateway) data: &'a [u8],
+    pub(super) file_name: Option<String>,
+    pub(super) content_type: Option<String>,
+    pub(super) data: &'a [u8],
 }
 
 /// The body is no form, or not all of one.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::gateway) struct MalformedMultipart;
+pub(super) struct MalformedMultipart;
 
 /// Splits a form into its fields.
-pub(in crate::gateway) fn parse<'a>(
-    body: &'a [u8],
-    boundary: &str,
-) -> Result<Vec<Part<'a>>, MalformedMultipart> {
+pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, MalformedMultipart> {
     let delimiter = format!("\r\n--{boundary}");
     let delimiter = delimiter.as_bytes();
     let first = delimiter.get(2..).unwrap_or_default();
@@ -50,24 +47,25 @@ pub(in crate::gateway) fn parse<'a>(
 }
 
 /// The boundary of a form that is itself a file, from its first line: Electron's old crash reports.
-pub(in crate::gateway) fn own_boundary(body: &[u8]) -> Option<&str> {
+pub(super) fn own_boundary(body: &[u8]) -> Option<&str> {
     let first = body.split(|b| matches!(b, b'\r' | b'\n')).find(|line| !line.is_empty())?;
     std::str::from_utf8(first).ok()?.strip_prefix("--").filter(|boundary| !boundary.is_empty())
 }
 
 fn part<'a>(headers: &[u8], data: &'a [u8]) -> Part<'a> {
     let headers = String::from_utf8_lossy(headers);
-    let header = |wanted: &str| {
-        let mut fields = headers.split("\r\n").filter_map(|line| line.split_once(':'));
-        fields.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
-    };
-    let disposition = header("content-disposition").unwrap_or_default();
+    let disposition = header(&headers, "content-disposition").unwrap_or_default();
     Part {
         name: parameter(disposition, "name"),
         file_name: parameter(disposition, "filename"),
-        content_type: header("content-type").map(str::to_owned),
+        content_type: header(&headers, "content-type").map(str::to_owned),
         data,
     }
+}
+
+fn header<'a>(headers: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut fields = headers.split("\r\n").filter_map(|line| line.split_once(':'));
+    fields.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
 }
 
 /// What stands before and after the first occurrence.
