@@ -8,7 +8,7 @@ use super::queue::Queue;
 use super::rate_limits::{RateLimitCheck, RateLimits};
 use super::unconfirmed::Unconfirmed;
 use crate::config::Upstream;
-use crate::protocol::{Encoding, without};
+use crate::protocol::{Encoding, keep_items};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -312,7 +312,7 @@ impl State {
         let rest = if check.keeps_none() {
             None
         } else {
-            without(envelope.encoding, &envelope.body, self.max_body, &check.keep)
+            keep_items(envelope.encoding, &envelope.body, self.max_body, &check.keep)
         };
         let kept = |keep: bool| rest.is_some() && keep;
         let items = || envelope.items.iter().zip(&check.keep);

@@ -44,7 +44,7 @@ pub(super) async fn serve(
         };
         let sink = sink.clone();
         tokio::spawn(async move {
-            let answer = move |request| -> http::Answering { Box::pin(take(request, sink.clone())) };
+            let answer = move |request| -> http::ResponseFuture { Box::pin(take(request, sink.clone())) };
             // How it ends is the sender's affair.
             let _ = http::serve(Box::new(stream), Box::new(answer)).await;
             drop(slot);
