@@ -1,5 +1,7 @@
-"""How long Sentry's Python SDK waits in `flush()` for an error and a transaction: with the extension, whose upstream takes 100 ms, and
-with a local server that answers at once."""
+"""How long `flush()` of Sentry's Python SDK takes for an error and a transaction.
+
+It is measured with the extension, whose upstream takes 100 ms, and with a local server that answers at once.
+"""
 
 import json
 import re
@@ -10,7 +12,7 @@ from figures import Figure, median
 from place import EXTENSION, PEERS, ROOT, SCRATCH, background, close, wait_for
 
 KEY = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718"
-WAYS = {
+TARGETS = {
     "extension": f"http://{KEY}@127.0.0.1:9000/42",
     "server": f"http://{KEY}@127.0.0.1:9100/42",
     "without": f"http://{KEY}@127.0.0.1:9101/42",
@@ -18,9 +20,9 @@ WAYS = {
 
 
 def samples(rounds):
-    """Milliseconds of each flush, the ways in turns."""
+    """Returns the milliseconds of each flush by target. The flushes alternate between the targets."""
     python = ROOT / ".tools/test/bin/python"
-    command = [python, ROOT / "ci/bench.d/sdk.py", json.dumps(WAYS), str(rounds)]
+    command = [python, ROOT / "ci/bench.d/sdk.py", json.dumps(TARGETS), str(rounds)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise RuntimeError(f"the SDK: {done.stderr.strip()}")
@@ -38,23 +40,27 @@ def measure(quick):
     for port in 9000, 9100, 9101:
         wait_for(port)
     if extension.poll() is not None:
-        raise RuntimeError("the extension did not start; who answers on port 9000 is another")
-    all = {way: [] for way in WAYS}
+        raise RuntimeError("the extension did not start; another program answers on port 9000")
+    times_by_target = {target: [] for target in TARGETS}
     for _ in range(ATTEMPTS):
-        for way, times in samples(20 if quick else 100).items():
-            all[way] += times
-        # The SDK's threads and two servers on a few cores: what is least is luck.
-        usual = {way: median(times) for way, times in all.items()}
-        ratio = usual["extension"] / usual["server"]
+        for target, times in samples(20 if quick else 100).items():
+            times_by_target[target] += times
+        # The SDK's threads and two servers share a few cores, so a minimum would be luck. Medians are compared.
+        medians = {target: median(times) for target, times in times_by_target.items()}
+        ratio = medians["extension"] / medians["server"]
         if ratio <= LIMITS["flush.sdk"]:
             break
-    # It says what it has taken. What upstream can take in a second is less, so some of it may still wait by then.
+    # The log tells how many envelopes the extension accepted. Not all are delivered, because upstream is slower.
     extension.terminate()
     extension.wait(timeout=20)
     close(upstream, server)
     taken = re.search(r'"accepted":"(\d+)","delivered":"[1-9]', log.read_text())
-    if not taken or int(taken[1]) != 2 * len(all["extension"]):
-        raise RuntimeError(f"{2 * len(all['extension'])} envelopes were sent, but: {log.read_text()[-500:]}")
-    comparison = f"{usual['extension']:.2f} ms, server that answers at once {usual['server']:.2f} ms, without either {usual['without']:.0f} ms"
-    detail = {"median_ms": usual, "least_ms": {way: min(times) for way, times in all.items()}}
+    if not taken or int(taken[1]) != 2 * len(times_by_target["extension"]):
+        sent = 2 * len(times_by_target["extension"])
+        raise RuntimeError(f"{sent} envelopes were sent, but: {log.read_text()[-500:]}")
+    comparison = (
+        f"{medians['extension']:.2f} ms, server that answers at once {medians['server']:.2f} ms, "
+        f"without either {medians['without']:.0f} ms"
+    )
+    detail = {"median_ms": medians, "least_ms": {target: min(times) for target, times in times_by_target.items()}}
     yield Figure("flush.sdk", "Python SDK, flush of error + transaction", ratio, "x", comparison, detail)
