@@ -1,4 +1,4 @@
-//! cargo-lambda and zig: those on PATH, else those of the project's own virtual environment.
+//! Finds cargo-lambda and zig: on PATH, or else in the project's own virtual environment.
 
 use crate::{
     build::{
@@ -36,7 +36,7 @@ impl Zig {
         }
     }
 
-    /// Makes cargo-lambda use this zig and no other: it would prefer that of the first Python on PATH.
+    /// Makes cargo-lambda use this zig. Otherwise it would prefer the zig of the first Python on PATH.
     pub(crate) fn apply(&self, command: &mut Command) {
         match self {
             Self::Binary(zig) => {
@@ -48,7 +48,6 @@ impl Zig {
         }
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Binary(path) | Self::Python(path) => path,
@@ -64,14 +63,12 @@ impl Zig {
 /// cargo-lambda and the zig that it links with.
 #[derive(Clone, Debug)]
 pub(crate) struct CrossTools {
-    /// The program `cargo-lambda`.
     pub(crate) cargo_lambda: PathBuf,
-    /// The zig to use with it.
     pub(crate) zig: Zig,
 }
 
 impl CrossTools {
-    /// Both from PATH. One alone does not count: the pinned pair is known to work together.
+    /// Finds both on PATH. One of them alone does not count, because only the pinned pair is known to work together.
     pub(crate) fn on_path() -> Option<Self> {
         Some(Self { cargo_lambda: exec::find("cargo-lambda")?, zig: Zig::Binary(exec::find("zig")?) })
     }
@@ -85,23 +82,18 @@ impl CrossTools {
 /// Everything that a build calls, each with its version.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
-    /// The compiler.
     pub(crate) rust: Rust,
-    /// cargo-lambda and zig.
     pub(crate) cross: CrossTools,
-    /// cargo-lambda's version.
     pub(crate) cargo_lambda_version: String,
-    /// zig's version.
     pub(crate) zig_version: String,
 }
 
 /// Why a tool cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolError {
-    /// The virtual environment could not be made.
     #[error(transparent)]
     Venv(#[from] VenvError),
-    /// It is there but does not work.
+    /// The tool is installed but does not work.
     #[error("a tool does not work")]
     Broken(#[from] ExecError),
 }
@@ -118,7 +110,7 @@ impl From<ToolError> for Failure {
 }
 
 impl Tools {
-    /// Finds them, and installs what is missing into the workspace's virtual environment.
+    /// Finds the tools, and installs missing ones into the workspace's virtual environment.
     pub(crate) fn find(workspace: &Workspace, ui: &Ui) -> Result<Self, ToolError> {
         let rust = Rust::ask(&workspace.root)?;
         let cross =

@@ -98,7 +98,7 @@ impl Arn {
                 manifest.layers(self.kind()).iter().map(|(arch, layer)| (*arch, layer.name.clone())).collect()
             }
             (template, _) => {
-                let template = template.as_deref().unwrap_or(layer_name::usual(self.kind()));
+                let template = template.as_deref().unwrap_or(layer_name::default_template(self.kind()));
                 let names = layer_name::names(template, "0.0.0");
                 names.map_err(|error| Failure::message(Code::Usage, chain(&error)))?.to_vec()
             }
