@@ -60,7 +60,7 @@ pub fn enabled(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// A named value of a log line.
+/// A named value of a log line: an integer from 0 up becomes a JSON number, everything else a JSON string.
 pub type Field<'a> = (&'a str, &'a dyn Display);
 
 /// Data or the extension's own work is lost.
@@ -103,10 +103,22 @@ fn line(level: Level, now: SystemTime, message: &str, fields: &[Field<'_>]) -> S
         line.push(',');
         push_string(&mut line, name);
         line.push(':');
-        push_string(&mut line, &value.to_string());
+        push_value(&mut line, *value);
     }
     line.push_str("}\n");
     line
+}
+
+fn push_value(line: &mut String, value: &dyn Display) {
+    let text = value.to_string();
+    // `+` asks for a sign, which only numbers write, so text of digits stays text. A trait that tells the two apart
+    // adds 2.7 KB to the binary, and a number that is logged without its wrapper would go unnoticed.
+    let is_number = format!("{value:+}") != text && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
+        line.push_str(&text);
+    } else {
+        push_string(line, &text);
+    }
 }
 
 fn push_string(line: &mut String, text: &str) {
@@ -138,5 +150,22 @@ mod tests {
         assert_eq!(value["message"], nasty);
         assert_eq!(value["field"], nasty);
         assert_eq!(value["level"], "warn");
+    }
+
+    #[test]
+    fn numbers_are_numbers_and_text_of_digits_is_text() {
+        let json = |value: &dyn Display| {
+            let line = line(Level::Info, UNIX_EPOCH, "message", &[("field", value)]);
+            serde_json::from_str::<serde_json::Value>(&line).unwrap()["field"].take()
+        };
+        let numbers: [&dyn Display; 8] =
+            [&0_u8, &1_u16, &2_u32, &3_u64, &4_u128, &5_usize, &6_i64, &&u64::MAX];
+        for number in numbers {
+            assert_eq!(json(number).as_u64().unwrap().to_string(), number.to_string());
+        }
+        let texts: [&dyn Display; 7] = [&"42", &"42".to_owned(), &'7', &"", &"+1", &true, &f64::INFINITY];
+        for text in texts {
+            assert_eq!(json(text), text.to_string());
+        }
     }
 }

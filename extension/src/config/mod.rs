@@ -27,7 +27,7 @@ const DEFAULT_PORTS: [u16; 2] = [9000, 5333];
 /// The Runtime API and telemetry live there.
 const RESERVED_PORT: u16 = 9001;
 
-/// All that the extension lets its user decide. Names and defaults: README.
+/// All that the extension lets its user decide. Names and defaults: docs/settings.md.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where everything goes; without it the `dsn` in each envelope's header decides.

@@ -186,7 +186,7 @@ impl Cell {
         let violations = self.api.violations();
         assert!(violations.is_empty(), "{violations:?}");
         let line: Value = serde_json::from_str(&log.wait_for("\"envelopes\"", Duration::ZERO).await).unwrap();
-        let unanswered = line["unanswered"].as_str().unwrap().parse().unwrap();
+        let unanswered = line["unanswered"].as_u64().unwrap();
         let [accepted, delivered, rejected, dropped] = books;
 
         let fates = self.upstream.fates();

@@ -11,7 +11,7 @@ use crate::support::{
 use std::time::Duration;
 
 /// Once is enough.
-const NOT_EXECUTABLE: &str = "its file cannot be executed here\",\"failures\":\"1\"";
+const NOT_EXECUTABLE: &str = "its file cannot be executed here\",\"failures\":1,";
 const TAKES_OVER: &str = "the built-in relay takes over";
 
 /// One envelope is delivered by the built-in relay, and there was one warning about it.
@@ -116,7 +116,7 @@ fn crashing_with_an_envelope_in_hand() {
         environment.run().await;
         report("taken and lost").await;
         let line = logs(&environment.extension, "is started again").await;
-        assert!(line.contains("it exited with 3") && line.contains("\"lost\":\"1\""), "{line}");
+        assert!(line.contains("it exited with 3") && line.contains("\"lost\":1}"), "{line}");
         report("taken by the next").await;
         layer.event("passed", 1).await;
         let log = environment.extension.log.clone();
