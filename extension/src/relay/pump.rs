@@ -168,7 +168,7 @@ fn settle_envelope(
             if is_first {
                 let why = describe(outcome);
                 log::warn(
-                    "upstream fails: envelopes wait until it recovers",
+                    "upstream is in trouble: envelopes wait",
                     &[("upstream", &upstream), ("answer", &why)],
                 );
             }

@@ -42,7 +42,7 @@ async fn send(core: &Core, sentry_relay: &Arc<Upstream>) {
         // path. Sentry's Relay itself answers 5xx if it cannot reach upstream.
         Ok(response) if !response.status().is_server_error() => {
             if core.barrier_passed(covered) {
-                log::info("Sentry's Relay delivers again", &[]);
+                log::info("Sentry's Relay has delivered what it held", &[]);
             }
             return;
         }
