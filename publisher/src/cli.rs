@@ -1,7 +1,7 @@
 //! What can be asked for on the command line, and nothing else.
 
 use crate::{commands, failure::Failure, ui::Ui};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Builds the Sentry Lambda extension, publishes it as layers to every AWS region, and tells you the ARN.
 #[derive(Parser)]
@@ -55,8 +55,8 @@ impl Command {
             Self::Relay(step) => step.run(ui),
             Self::Doctor(step) => step.run(ui),
             Self::IamPolicy(step) => step.run(ui),
-            Self::Completions(step) => step.run(ui),
-            Self::Man(step) => step.run(ui),
+            Self::Completions(step) => step.run(&mut Cli::command(), ui),
+            Self::Man(step) => step.run(Cli::command(), ui),
         }
     }
 }

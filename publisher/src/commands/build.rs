@@ -23,7 +23,7 @@ use crate::{
         workspace::Workspace,
         zip_cache::ZipCache,
     },
-    failure::{Code, Failure},
+    failure::{Code, Failure, chain},
     github_actions::WorkflowStep,
     model::{
         arch::Arch,
@@ -87,7 +87,7 @@ impl Build {
             Failure::message(Code::Usage, error.to_string()).hint("unset it, or use: git log -1 --format=%ct")
         })?;
         let commit = Commit::of(&workspace.root).unwrap_or_else(|error| {
-            ui.warning(format_args!("the commit is not recorded: {}", crate::failure::chain(&error)));
+            ui.warning(format_args!("the commit is not recorded: {}", chain(&error)));
             Commit::Unknown
         });
         let out = self.out.clone().unwrap_or_else(|| workspace.root.join("dist"));

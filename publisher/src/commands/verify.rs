@@ -14,7 +14,6 @@ use crate::{
     github_actions::WorkflowStep,
     model::{digest::Digest, variant::Variant},
     publish::{
-        job::RolloutError,
         plan::{Difference, Wanted},
         report,
     },
@@ -211,7 +210,7 @@ async fn look(
 ) -> Result<Vec<Difference>, String> {
     let PublishedLayer { wanted, place, .. } = subject;
     let found = subject.layers.read(wanted.layer.as_str(), place.version).await;
-    let Some(found) = found.map_err(|error| chain(&RolloutError::in_region(error)))? else {
+    let Some(found) = found.map_err(|error| chain(&error.in_region()))? else {
         let expected = place.version.to_string();
         return Ok(vec![Difference { what: "version", expected, found: "missing".to_owned() }]);
     };

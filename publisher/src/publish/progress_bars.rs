@@ -4,7 +4,7 @@
 use crate::{
     aws::partition::RegionName,
     model::variant::Variant,
-    publish::{job::Progress, journal::JobState, report::Row},
+    publish::{journal::JobState, progress::Progress, report::Row},
     ui::Ui,
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};

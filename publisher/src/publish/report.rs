@@ -3,7 +3,7 @@
 use crate::{
     aws::{layers::LayerVersion, partition::RegionName, regions::Target},
     model::variant::Variant,
-    publish::{job::Inspection, plan::Action},
+    publish::{plan::Action, plan::Inspection},
 };
 use serde::Serialize;
 

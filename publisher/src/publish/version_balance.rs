@@ -5,11 +5,14 @@
 
 use crate::{
     aws::partition::RegionName,
+    failure::chain,
     model::variant::Variant,
     publish::{
-        job::{Done, Job, RolloutError},
+        job::{Job, RolloutError},
+        journal::JobState,
         publish_once::Publishing,
         report::Row,
+        rollout::Done,
         run::{RegionResult, WriteContext},
     },
 };
@@ -99,7 +102,7 @@ pub(crate) async fn level(results: &mut [RegionResult], write: &WriteContext, li
             let Some(result) = results.get_mut(index) else { continue };
             result.row = match outcome {
                 Ok(done) => result.row.clone().done(done.version, done.note),
-                Err(error) => result.row.clone().failed(&crate::failure::chain(&error)),
+                Err(error) => result.row.clone().failed(&chain(&error)),
             };
         }
     }
@@ -116,7 +119,7 @@ async fn catch_up(job: &Job, write: &WriteContext, target: i64, limit: u16) -> R
         if number >= target {
             let repair = published.policy.repair(&job.wanted.audience);
             let version = job.grant(&context, number, repair).await?;
-            job.note(&context, crate::publish::journal::JobState::Done, Some(number))?;
+            job.note(&context, JobState::Done, Some(number))?;
             return Ok(Done { version, note: published.note });
         }
     }

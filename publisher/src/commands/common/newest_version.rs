@@ -8,7 +8,6 @@ use crate::{
     commands::common::account,
     failure::{Code, Failure, chain},
     model::{arch::Arch, layer_name::LayerName},
-    publish::job::RolloutError,
 };
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -59,7 +58,7 @@ pub(crate) async fn newest(
                 if foreign && error.kind == CallErrorKind::Denied {
                     denied = Some(subject.account.clone());
                 }
-                let why = chain(&RolloutError::in_region(error));
+                let why = chain(&error.in_region());
                 failed.push(format!("{} {}: {why}", subject.region, subject.name));
             }
         }

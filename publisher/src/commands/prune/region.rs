@@ -7,7 +7,6 @@ use crate::{
     failure::chain,
     model::variant::Variant,
     prune::retention,
-    publish::job::RolloutError,
 };
 use serde::Serialize;
 use std::{collections::BTreeSet, sync::Arc};
@@ -153,5 +152,5 @@ impl RegionPruner {
 }
 
 fn explain(error: CallError) -> String {
-    chain(&RolloutError::in_region(error))
+    chain(&error.in_region())
 }

@@ -66,7 +66,7 @@ impl Publish {
         let near = account::near(&choice);
         let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
         let selection = account::select(ui, &session, &identity, &choice).await?;
-        let mut manifest = LayersManifest::of(&release.bundle, &identity, &release.wanted);
+        let mut manifest = LayersManifest::of(&release.bundle, &identity, release.layers());
         // What could keep the result from being written down is found out before there is one.
         let earlier =
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;

@@ -1,7 +1,10 @@
 //! What `publisher publish` is asked for, checked before anybody else is asked.
 
 use crate::{
-    artifacts::bundle::{self, Bundle, BundleError},
+    artifacts::{
+        bundle::{self, Bundle, BundleError},
+        layers_manifest::Layer,
+    },
     aws::{
         audience::{AccountId, Audience, OrganizationId, Reader},
         regions::{RegionChoice, RegionPattern},
@@ -106,6 +109,16 @@ pub(super) struct PublishPlan {
     pub(super) wanted: Vec<Wanted>,
     pub(super) bundle: Bundle,
     pub(super) audience: Audience,
+}
+
+impl PublishPlan {
+    /// The layers as `layers.json` lists them, before they are in any region.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (Variant, Layer)> {
+        self.wanted.iter().map(|wanted| {
+            let relay = self.bundle.zip(wanted.variant).and_then(|zip| zip.relay.clone());
+            (wanted.variant, wanted.listed(relay))
+        })
+    }
 }
 
 impl Publish {
