@@ -124,3 +124,14 @@ pub(crate) fn table<const N: usize>(
     });
     text.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let row = ["aaa", "b", ""].map(str::to_owned);
+        assert_eq!(table(["a", "bb", "c"], [row]), "a    bb  c\naaa  b");
+    }
+}

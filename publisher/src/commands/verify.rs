@@ -6,18 +6,15 @@ use crate::{
         layers_manifest::{LayersManifest, Placement},
     },
     aws::{download, layers::RegionLayers, partition::RegionName, session::Session},
-    commands::{
-        arn::open_manifest,
-        common::account::{self, AccountOptions},
+    commands::common::{
+        account::{self, AccountOptions},
+        manifest,
     },
     failure::{Code, Failure, chain},
     github_actions::WorkflowStep,
     model::{digest::Digest, variant::Variant},
-    publish::{
-        plan::{Difference, Wanted},
-        report,
-    },
-    ui::Ui,
+    publish::plan::{Difference, Wanted},
+    ui::{self, Ui},
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -68,7 +65,7 @@ struct PublishedLayer {
 impl Verify {
     /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let manifest = open_manifest(&self.dist)?;
+        let manifest = manifest::open(&self.dist)?;
         self.compare_zips(ui, &manifest)?;
         account::runtime()?.block_on(self.verify(ui, &manifest))
     }
@@ -266,10 +263,9 @@ fn table<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
         let state = if check.error.is_some() { "not read" } else { state };
         let mut notes: Vec<String> = check.differences.iter().map(ToString::to_string).collect();
         notes.extend(check.error.clone());
-        vec![check.region.to_string(), check.variant.to_string(), state.to_owned(), notes.join("; ")]
+        [check.region.to_string(), check.variant.to_string(), state.to_owned(), notes.join("; ")]
     };
-    let head = ["region", "layer", "state", ""].map(str::to_owned).to_vec();
-    report::columns(std::iter::once(head).chain(checks.into_iter().map(line)))
+    ui::table(["region", "layer", "state", ""], checks.into_iter().map(line))
 }
 
 fn show(ui: &Ui, checks: &[Check]) -> Result<(), Failure> {
