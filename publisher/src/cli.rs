@@ -36,6 +36,12 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     /// Print the least IAM policy for a step, or the trust policy for GitHub Actions
     IamPolicy(commands::iam_policy::IamPolicy),
+    /// Compare two builds of one commit, byte for byte
+    #[command(hide = true)]
+    Compare(commands::compare::Compare),
+    /// Make one release of the two architectures, each built twice
+    #[command(hide = true)]
+    Assemble(commands::assemble::Assemble),
     /// Print completions for a shell
     Completions(commands::completions::Completions),
     /// Print the manual page, or write one for each command
@@ -55,6 +61,8 @@ impl Command {
             Self::Relay(step) => step.run(ui),
             Self::Doctor(step) => step.run(ui),
             Self::IamPolicy(step) => step.run(ui),
+            Self::Compare(step) => step.run(ui),
+            Self::Assemble(step) => step.run(ui),
             Self::Completions(step) => step.run(&mut Cli::command(), ui),
             Self::Man(step) => step.run(Cli::command(), ui),
         }

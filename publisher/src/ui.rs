@@ -84,7 +84,9 @@ impl Ui {
     /// The last words of a command that failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
-            let (code, text, next) = (failure.exit_code(), failure.text(), failure.next());
+            let code = failure.exit_code();
+            let text = failure.text();
+            let next = failure.next();
             self.event(&json!({"event": "error", "code": code, "text": text, "next": next}));
             return;
         }

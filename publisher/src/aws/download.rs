@@ -37,7 +37,8 @@ pub(crate) async fn sha256(link: &str, timeout: Duration) -> Result<([u8; 32], u
         return Err(LinkError::Refused(format!("HTTP {}", answer.status().as_u16())));
     }
     let mut body = answer.into_body();
-    let (mut hash, mut length) = (Sha256::new(), 0);
+    let mut hash = Sha256::new();
+    let mut length = 0;
     loop {
         let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
         match tokio::time::timeout(timeout, frame).await {

@@ -107,7 +107,9 @@ impl Arn {
                 continue;
             }
             for region in &regions {
-                let (region, account, name) = (region.clone(), owner.clone(), name.clone());
+                let region = region.clone();
+                let account = owner.clone();
+                let name = name.clone();
                 queries.push(LayerQuery { region, arch: *arch, account, name });
             }
         }

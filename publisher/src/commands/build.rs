@@ -114,7 +114,7 @@ impl Build {
             }
         }
         let manifest = BuildManifest {
-            schema: 1,
+            schema: build_manifest::SCHEMA,
             version: workspace.version.clone(),
             commit: commit.full(),
             toolchain: Toolchain {
@@ -253,13 +253,13 @@ fn write(
         }
     }
     dist.write(bundle::SUMS, dist::sums(&manifest.artifacts).as_bytes())?;
-    dist.write(build_manifest::FILE, format!("{}\n", json(&manifest)?).as_bytes())?;
+    dist.write(build_manifest::FILE, format!("{}\n", manifest.to_json().map_err(Failure::new)?).as_bytes())?;
     Ok(manifest)
 }
 
 fn report(manifest: &BuildManifest, ui: &Ui) -> Result<(), Failure> {
     if ui.json() {
-        ui.result(json(manifest)?);
+        ui.result(manifest.to_json().map_err(Failure::new)?);
         return Ok(());
     }
     let rows = manifest.artifacts.iter().map(|artifact| {
@@ -275,15 +275,12 @@ fn tell_github(manifest: &BuildManifest) -> Result<(), Failure> {
     let row =
         |artifact: &Artifact| format!("| `{}` | {} | `{}` |", artifact.file, artifact.size, artifact.sha256);
     let rows: Vec<String> = manifest.artifacts.iter().map(row).collect();
-    let (version, commit) = (&manifest.version, &manifest.commit);
+    let version = &manifest.version;
+    let commit = &manifest.commit;
     let head =
         format!("### Built: {version}, commit `{commit}`\n\n| Zip | Bytes | sha256 |\n| --- | ---: | --- |");
     let step = WorkflowStep::from_env();
     step.summary(&format!("{head}\n{}", rows.join("\n")))?;
     step.output("version", version)?;
     Ok(())
-}
-
-fn json(manifest: &BuildManifest) -> Result<String, Failure> {
-    serde_json::to_string_pretty(manifest).map_err(Failure::new)
 }

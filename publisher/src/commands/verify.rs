@@ -2,6 +2,7 @@
 
 use crate::{
     artifacts::{
+        build_manifest::BuildManifestError,
         bundle::{Bundle, BundleError},
         layers_manifest::{LayersManifest, Placement},
     },
@@ -74,7 +75,7 @@ impl Verify {
     fn compare_zips(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
         let bundle = match Bundle::open(&self.dist, None) {
             Ok(bundle) => bundle,
-            Err(BundleError::NotBuilt(_)) => {
+            Err(BundleError::Manifest(BuildManifestError::NotBuilt(_))) => {
                 ui.status("Zips", "none here to compare with; comparing with layers.json alone");
                 return Ok(());
             }
@@ -114,7 +115,9 @@ impl Verify {
                 .iter()
                 .map(|(partition, account)| format!("{account} ({partition})"))
                 .collect();
-            let (owners, account, partition) = (owners.join(", "), &identity.account, identity.partition);
+            let owners = owners.join(", ");
+            let account = &identity.account;
+            let partition = identity.partition;
             let text =
                 format!("the layers are of account {owners}, these credentials of {account} ({partition})");
             return Err(Failure::message(Code::Failed, text).hint("choose the owner's with --profile"));
@@ -142,7 +145,8 @@ impl Verify {
         let downloads = Arc::new(Semaphore::new(if self.download { DOWNLOADS } else { 0 }));
         for subject in subjects(manifest, &session, other.as_ref()) {
             if subject.region.partition() == identity.partition {
-                let (session, downloads) = (Arc::clone(&session), Arc::clone(&downloads));
+                let session = Arc::clone(&session);
+                let downloads = Arc::clone(&downloads);
                 let download = self.download;
                 tasks.spawn(async move { check(&subject, &session, download.then_some(&*downloads)).await });
             }
@@ -196,7 +200,9 @@ async fn check(subject: &PublishedLayer, session: &Session, downloads: Option<&S
         Err(error) => (Vec::new(), Some(error)),
     };
     let ok = differences.is_empty() && error.is_none();
-    let (region, variant, arn) = (subject.region.clone(), subject.wanted.variant, subject.place.arn.clone());
+    let region = subject.region.clone();
+    let variant = subject.wanted.variant;
+    let arn = subject.place.arn.clone();
     Check { region, variant, arn, ok, differences, error }
 }
 
@@ -213,7 +219,8 @@ async fn look(
     };
     let mut differences = wanted.differences(&found);
     if found.arn != place.arn {
-        let (expected, found) = (place.arn.clone(), found.arn.clone());
+        let expected = place.arn.clone();
+        let found = found.arn.clone();
         differences.push(Difference { what: "ARN", expected, found });
     }
     if let Some(downloads) = downloads {
@@ -244,7 +251,8 @@ async fn look(
 
 /// What GitHub Actions wants to know, where it runs us.
 fn tell_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
-    let (step, version) = (WorkflowStep::from_env(), &manifest.version);
+    let step = WorkflowStep::from_env();
+    let version = &manifest.version;
     let bad: Vec<&Check> = checks.iter().filter(|check| !check.ok).collect();
     step.summary(&if bad.is_empty() {
         format!("### {} layer versions of {version} are as layers.json says", checks.len())

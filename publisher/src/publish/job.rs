@@ -156,7 +156,8 @@ impl Job {
 
     /// Tells the run how far the layer is.
     pub(crate) fn tell(&self, state: JobState, version: Option<i64>) {
-        let (region, variant) = (self.region.clone(), self.wanted.variant);
+        let region = self.region.clone();
+        let variant = self.wanted.variant;
         // Nobody listening any more is no reason to stop.
         let _ = self.steps.send(Step::Progress(Progress { region, variant, state, version }));
     }

@@ -132,7 +132,8 @@ impl Wanted {
     pub(crate) fn differences(&self, found: &LayerVersion) -> Vec<Difference> {
         let mut all = self.fixed_differences(found);
         if !found.policy.is(&self.audience) {
-            let (expected, found) = (self.audience.to_string(), found.policy.to_string());
+            let expected = self.audience.to_string();
+            let found = found.policy.to_string();
             all.push(Difference { what: "permission", expected, found });
         }
         all

@@ -69,7 +69,8 @@ impl Row {
     #[must_use]
     pub(crate) fn done(self, version: LayerVersion, note: Option<String>) -> Self {
         let note = note.or_else(|| self.note.clone());
-        let (number, arn) = (Some(version.number), Some(version.arn));
+        let number = Some(version.number);
+        let arn = Some(version.arn);
         Self { done: true, version: number, arn, note, error: None, ..self }
     }
 

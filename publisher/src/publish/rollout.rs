@@ -74,7 +74,8 @@ impl Job {
         inspection: Inspection,
         context: &JobContext,
     ) -> Result<Done, RolloutError> {
-        let (mut note, mut doubt) = (None, false);
+        let mut note = None;
+        let mut doubt = false;
         let (number, repair) = match inspection.found {
             Some(version) if inspection.action == Action::Adopt => {
                 self.note(context, JobState::Done, Some(version.number))?;

@@ -80,7 +80,8 @@ impl WriteContext {
     /// What one job needs of it.
     pub(crate) fn for_job(&self, variant: Variant) -> Option<JobContext> {
         let upload = self.uploads.get(&variant)?.clone();
-        let (in_flight, journal) = (self.in_flight.clone(), self.journal.clone());
+        let in_flight = self.in_flight.clone();
+        let journal = self.journal.clone();
         Some(JobContext {
             upload,
             in_flight,

@@ -92,7 +92,8 @@ pub(crate) async fn level(results: &mut [RegionResult], write: &WriteContext, li
                     Some(format!("{} versions behind, more than --balance allows", target - number));
                 continue;
             }
-            let (job, write) = (job.clone(), write.clone());
+            let job = job.clone();
+            let write = write.clone();
             tasks.spawn(async move { (index, catch_up(&job, &write, target, limit).await) });
         }
         if tasks.is_empty() {

@@ -53,7 +53,8 @@ impl LayersManifest {
         }
         for (partition, account) in &self.accounts {
             if let Some(other) = earlier.accounts.get(partition).filter(|other| *other != account) {
-                let (path, account) = (dist.join(FILE), other.clone());
+                let path = dist.join(FILE);
+                let account = other.clone();
                 return Err(LayersError::OtherAccount { path, account, partition: *partition });
             }
         }

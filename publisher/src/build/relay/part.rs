@@ -103,7 +103,8 @@ fn stripped(binary: &[u8], origin: &str, ui: &Ui) -> Option<Vec<u8>> {
     match strip::strip(binary) {
         Ok(None) => None,
         Ok(Some(smaller)) => {
-            let (left, all) = (smaller.len(), binary.len());
+            let left = smaller.len();
+            let all = binary.len();
             ui.status("Stripped", format_args!("{origin}: {left} of {all} bytes are left"));
             Some(smaller)
         }

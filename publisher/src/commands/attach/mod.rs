@@ -115,7 +115,8 @@ impl Attach {
             Goal::Attached { layer, .. } => Some(layer.to_string()),
             Goal::Detached => None,
         };
-        let (changed, after) = (outcome.changed, outcome.after.clone());
+        let changed = outcome.changed;
+        let after = outcome.after.clone();
         let report = AttachReport {
             function: function.arn.clone(),
             arch: function.arch,

@@ -45,7 +45,9 @@ pub(crate) async fn newest(
             (subject, foreign, listed)
         });
     }
-    let (mut found, mut failed, mut denied) = (Vec::new(), Vec::new(), None);
+    let mut found = Vec::new();
+    let mut failed = Vec::new();
+    let mut denied = None;
     for (subject, foreign, listed) in tasks.join_all().await {
         match listed {
             Ok(versions) => {

@@ -76,7 +76,8 @@ impl Prune {
     }
 
     async fn prune(&self, ui: &Ui, request: &Arc<PruneRequest>) -> Result<(), Failure> {
-        let (regions, exclude) = (self.regions.regions.clone(), self.regions.exclude.clone());
+        let regions = self.regions.regions.clone();
+        let exclude = self.regions.exclude.clone();
         let choice = RegionChoice { regions, optional: Vec::new(), exclude };
         let near = account::near(&choice);
         let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;

@@ -172,8 +172,10 @@ impl Publish {
     fn load(&self, ui: &Ui, release: &PublishPlan, identity: &Identity) -> Result<WriteContext, Failure> {
         let bundle = &release.bundle;
         let upload = |zip: &bundle::Zip| {
-            let (description, license) = (bundle.description(zip), plan::license(zip.variant.kind));
-            let (arch, runtimes) = (zip.variant.arch, zip.runtimes.clone());
+            let description = bundle.description(zip);
+            let license = plan::license(zip.variant.kind);
+            let arch = zip.variant.arch;
+            let runtimes = zip.runtimes.clone();
             let label = Label { description, license, arch, runtimes };
             Upload::new(zip.bytes.clone(), label).map(|upload| (zip.variant, upload))
         };

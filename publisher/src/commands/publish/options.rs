@@ -2,6 +2,7 @@
 
 use crate::{
     artifacts::{
+        build_manifest::BuildManifestError,
         bundle::{self, Bundle, BundleError},
         layers_manifest::Layer,
     },
@@ -132,7 +133,8 @@ impl Publish {
         if let Some(zip) = bundle.zips.iter().find(|zip| zip.bytes.len() as u64 > bundle::DIRECT)
             && self.s3_bucket.is_none()
         {
-            let (variant, size) = (zip.variant, zip.bytes.len());
+            let variant = zip.variant;
+            let size = zip.bytes.len();
             let text = format!(
                 "the {variant} zip has {size} bytes; Lambda takes at most {} with the request",
                 bundle::DIRECT
@@ -148,8 +150,10 @@ impl Publish {
         let mut names = self.names(&bundle)?;
         let wanted = bundle.zips.iter().filter_map(|zip| {
             let (variant, layer) = names.remove_entry(&zip.variant)?;
-            let (digest, size) = (zip.digest, zip.bytes.len() as u64);
-            let (runtimes, audience) = (zip.runtimes.clone(), audience.clone());
+            let digest = zip.digest;
+            let size = zip.bytes.len() as u64;
+            let runtimes = zip.runtimes.clone();
+            let audience = audience.clone();
             Some(Wanted { variant, layer, digest, size, runtimes, audience })
         });
         Ok(PublishPlan { wanted: wanted.collect(), audience, bundle })
@@ -196,7 +200,9 @@ impl Publish {
 
 fn not_fit(error: BundleError) -> Failure {
     let next = match &error {
-        BundleError::NotBuilt(_) => "build first: ci/build; --dist names another folder to look in",
+        BundleError::Manifest(BuildManifestError::NotBuilt(_)) => {
+            "build first: ci/build; --dist names another folder to look in"
+        }
         BundleError::NoRelay(_) => "build them: publisher build --relay PATH|VERSION",
         BundleError::TooLarge { .. } => "find out what made it grow; build again with ci/build",
         _ => "build again: ci/build",
