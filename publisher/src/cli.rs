@@ -15,7 +15,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// One verb each; its arguments and its work are in the step of the same name.
+/// Each subcommand has its arguments and its work in the file of the same name in `commands`.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Build the extension and assemble the layer zips
@@ -52,19 +52,19 @@ impl Command {
     /// Runs the verb.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         match self {
-            Self::Build(step) => step.run(ui),
-            Self::Publish(step) => step.run(ui),
-            Self::Verify(step) => step.run(ui),
-            Self::Arn(step) => step.run(ui),
-            Self::Attach(step) => step.run(ui),
-            Self::Prune(step) => step.run(ui),
-            Self::Relay(step) => step.run(ui),
-            Self::Doctor(step) => step.run(ui),
-            Self::IamPolicy(step) => step.run(ui),
-            Self::Compare(step) => step.run(ui),
-            Self::Assemble(step) => step.run(ui),
-            Self::Completions(step) => step.run(&mut Cli::command(), ui),
-            Self::Man(step) => step.run(Cli::command(), ui),
+            Self::Build(command) => command.run(ui),
+            Self::Publish(command) => command.run(ui),
+            Self::Verify(command) => command.run(ui),
+            Self::Arn(command) => command.run(ui),
+            Self::Attach(command) => command.run(ui),
+            Self::Prune(command) => command.run(ui),
+            Self::Relay(command) => command.run(ui),
+            Self::Doctor(command) => command.run(ui),
+            Self::IamPolicy(command) => command.run(ui),
+            Self::Compare(command) => command.run(ui),
+            Self::Assemble(command) => command.run(ui),
+            Self::Completions(command) => command.run(&mut Cli::command(), ui),
+            Self::Man(command) => command.run(Cli::command(), ui),
         }
     }
 }
