@@ -1,7 +1,7 @@
 //! The definition of the command line.
 
 use crate::{commands, failure::Failure, ui::Ui};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Builds the Sentry Lambda extension, publishes it as layers to every AWS region, and tells you the ARN.
 #[derive(Parser)]
@@ -36,6 +36,12 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     /// Print the least IAM policy for a step, or the trust policy for GitHub Actions
     IamPolicy(commands::iam_policy::IamPolicy),
+    /// Compare two builds of one commit, byte for byte
+    #[command(hide = true)]
+    Compare(commands::compare::Compare),
+    /// Make one release of the two architectures, each built twice
+    #[command(hide = true)]
+    Assemble(commands::assemble::Assemble),
     /// Print completions for a shell
     Completions(commands::completions::Completions),
     /// Print the manual page, or write one for each command
@@ -54,8 +60,10 @@ impl Command {
             Self::Relay(command) => command.run(ui),
             Self::Doctor(command) => command.run(ui),
             Self::IamPolicy(command) => command.run(ui),
-            Self::Completions(command) => command.run(ui),
-            Self::Man(command) => command.run(ui),
+            Self::Compare(command) => command.run(ui),
+            Self::Assemble(command) => command.run(ui),
+            Self::Completions(command) => command.run(&mut Cli::command(), ui),
+            Self::Man(command) => command.run(Cli::command(), ui),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! declares none, as the plain layers do. Another layer must not claim a runtime on which it does not work: Sentry's
 //! Relay would not start there, and data would leave unscrubbed.
 
-use crate::build::relay::runtime;
+use crate::model::lambda_runtime;
 
 /// Lambda's limit for one layer version.
 const MAX_RUNTIMES: usize = 15;
@@ -13,7 +13,7 @@ const MAX_RUNTIMES: usize = 15;
 /// Lambda's runtimes. Otherwise it has up to 15 of them: first `provided.*`, then the newest of every language, then
 /// the second newest of every language, and so on.
 pub(crate) fn compatible_runtimes(runs_on: &[String]) -> Vec<String> {
-    select(&runtime::compatible(None), runs_on)
+    select(&lambda_runtime::compatible(None), runs_on)
 }
 
 fn select(all: &[&str], runs_on: &[String]) -> Vec<String> {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_layer_declares_its_runtimes_unless_it_runs_on_all() {
-        let all = runtime::compatible(None);
+        let all = lambda_runtime::compatible(None);
         assert_eq!(compatible_runtimes(&owned(&all)), [""; 0]);
         let some: Vec<&str> = all.iter().copied().take(3).collect();
         let mut sorted = owned(&some);

@@ -1,8 +1,8 @@
 //! Checks the content of a layer zip: whether Lambda accepts it, and whether Lambda can start the extension in it.
 
-use crate::{
-    build::layer_zip::{EXTENSION, WRAPPER},
-    model::arch::Arch,
+use crate::model::{
+    arch::Arch,
+    layer_layout::{EXTENSION, WRAPPER},
 };
 use object::{LittleEndian, elf};
 use std::io::{Cursor, Read};

@@ -57,7 +57,7 @@ impl Dist {
 
     /// The manifest of an earlier build, if there is a readable one.
     pub(crate) fn previous(&self) -> Option<BuildManifest> {
-        serde_json::from_slice(&fs::read(self.dir.join(build_manifest::FILE)).ok()?).ok()
+        BuildManifest::open(&self.dir).ok()
     }
 
     /// The current sha256 of a file in hex, or `None` if the file cannot be read.

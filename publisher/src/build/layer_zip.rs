@@ -1,15 +1,8 @@
 //! Assembles the layer zip. The same content always gives the same bytes.
 
+use crate::model::layer_layout::{EXTENSION, WRAPPER};
 use std::io::{Cursor, Write};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
-
-/// The extension, the only file in the folder where Lambda looks for extensions. The zip has no entries for folders:
-/// Lambda creates them, and each would be one more thing that could differ between hosts.
-pub(crate) const EXTENSION: &str = "extensions/sentry-lambda-extension";
-
-/// The wrapper that Lambda can start the runtime through. It is a link to the extension, which knows by its name what
-/// to do.
-pub(crate) const WRAPPER: &str = "sentry-exec-wrapper";
 
 /// One entry of the layer zip.
 pub(crate) struct ZipEntry<'a> {

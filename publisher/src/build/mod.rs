@@ -8,6 +8,7 @@
 pub(crate) mod changelog;
 pub(crate) mod commit;
 pub(crate) mod compile;
+pub(crate) mod cross_tools;
 pub(crate) mod dist;
 pub(crate) mod elf;
 pub(crate) mod exec;

@@ -4,6 +4,8 @@
 
 pub(crate) mod arch;
 pub(crate) mod digest;
+pub(crate) mod lambda_runtime;
+pub(crate) mod layer_layout;
 pub(crate) mod layer_name;
 pub(crate) mod time;
 pub(crate) mod variant;

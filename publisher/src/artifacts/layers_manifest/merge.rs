@@ -6,15 +6,18 @@ use crate::{
         bundle::Bundle,
         layers_manifest::{FILE, Layer, LayersError, LayersManifest, SCHEMA},
     },
-    aws::identity::Identity,
+    aws::{identity::Identity, partition::RegionName},
     model::{digest::Digest, variant::Variant},
-    publish::plan::Wanted,
 };
 use std::{collections::BTreeMap, path::Path};
 
 impl LayersManifest {
     /// The manifest of a release that is not in any region yet.
-    pub(crate) fn of(bundle: &Bundle, identity: &Identity, wanted: &[Wanted]) -> Self {
+    pub(crate) fn of(
+        bundle: &Bundle,
+        identity: &Identity,
+        layers: impl IntoIterator<Item = (Variant, Layer)>,
+    ) -> Self {
         let mut manifest = Self {
             schema: SCHEMA,
             version: bundle.version.clone(),
@@ -24,18 +27,8 @@ impl LayersManifest {
             layers: BTreeMap::new(),
             relay_layers: BTreeMap::new(),
         };
-        for wanted in wanted {
-            let relay = bundle.zip(wanted.variant).and_then(|zip| zip.relay.as_ref());
-            let layer = Layer {
-                name: wanted.layer.clone(),
-                sha256: wanted.digest,
-                code_sha256: wanted.digest.base64(),
-                size: wanted.size,
-                relay: relay.cloned(),
-                runtimes: relay.map(|_| wanted.runtimes.clone()),
-                regions: BTreeMap::new(),
-            };
-            manifest.layers_mut(wanted.variant.kind).insert(wanted.variant.arch, layer);
+        for (variant, layer) in layers {
+            manifest.layers_mut(variant.kind).insert(variant.arch, layer);
         }
         manifest
     }
@@ -61,7 +54,8 @@ impl LayersManifest {
         }
         for (partition, account) in &self.accounts {
             if let Some(other) = earlier.accounts.get(partition).filter(|other| *other != account) {
-                let (path, account) = (dist.join(FILE), other.clone());
+                let path = dist.join(FILE);
+                let account = other.clone();
                 return Err(LayersError::OtherAccount { path, account, partition: *partition });
             }
         }
@@ -96,7 +90,7 @@ impl LayersManifest {
 
     /// Takes over the accounts that own the regions of `layer`.
     fn keep_owners(&mut self, earlier: &Self, layer: &Layer) {
-        for partition in layer.regions.keys().map(crate::aws::partition::RegionName::partition) {
+        for partition in layer.regions.keys().map(RegionName::partition) {
             if let Some(account) = earlier.accounts.get(&partition) {
                 self.accounts.entry(partition).or_insert_with(|| account.clone());
             }
@@ -108,7 +102,10 @@ impl LayersManifest {
 mod tests {
     use super::*;
     use crate::{
-        artifacts::{atomic_file::AtomicFile, layers_manifest::sample},
+        artifacts::{
+            atomic_file::AtomicFile,
+            layers_manifest::{Placement, sample},
+        },
         aws::partition::Partition,
         model::{arch::Arch, variant::LayerKind},
     };
@@ -123,10 +120,7 @@ mod tests {
         let place = layer.regions.values().next().unwrap().clone();
         let numbered = |(region, version): (&&str, i64)| {
             let arn = format!("arn:{version}");
-            (
-                region.parse().unwrap(),
-                crate::artifacts::layers_manifest::Placement { arn, version, ..place.clone() },
-            )
+            (region.parse().unwrap(), Placement { arn, version, ..place.clone() })
         };
         layer.regions = regions.iter().zip(1..).map(numbered).collect();
         let mut manifest = sample::full();

@@ -11,7 +11,6 @@ pub(crate) mod inspect;
 pub(crate) mod lock;
 pub(crate) mod part;
 pub(crate) mod registry;
-pub(crate) mod runtime;
 pub(crate) mod source;
 pub(crate) mod store;
 pub(crate) mod strip;
