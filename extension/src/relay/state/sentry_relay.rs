@@ -10,7 +10,7 @@ impl State {
     /// of the start in which it took the envelope. If that life has ended, the envelope is lost.
     pub(in crate::relay) fn hand_over(&mut self, pending: &Pending, life: u32, now: SystemTime) {
         if self.remove_in_flight(pending) {
-            self.queue.release(pending.envelope.size());
+            self.queue.release(pending);
             if !self.unconfirmed.take(life, now) {
                 self.ledger.lose(DropReason::SentryRelay, 1);
             }

@@ -106,6 +106,23 @@ fn what_is_limited_is_taken_out_and_the_rest_arrives() {
 }
 
 #[test]
+fn what_is_limited_at_the_door_is_reported_over_the_live_connection() {
+    isolated(|| async {
+        let bench = limited(Manner::Answer(429, "x-sentry-rate-limits: 60::organization\r\n")).await;
+        assert_eq!(mixed("limited").await, 429);
+        // Nothing is delivered any more. The report does not wait for a delivery or for the end.
+        let told = |all: &[Arrival]| all.iter().any(|one| client_report(one).is_some());
+        bench.upstream.until("the client report", 10 * SECOND, told).await;
+        assert_eq!(bench.upstream.connections(), 1, "no connection was opened for the report");
+        assert_eq!(bench.api.asked_so_far(), 1);
+        let (books, upstream) = bench.shut_down().await;
+        assert_eq!((books.accepted, books.rejected, books.dropped), (1, 1, 0));
+        let expected = [("ratelimit_backoff", "error", 1), ("ratelimit_backoff", "session", 2)];
+        assert_eq!(reported(&upstream), losses(&expected));
+    });
+}
+
+#[test]
 fn what_is_wholly_limited_is_reported_at_the_end_with_its_quantities() {
     isolated(|| async {
         let limits = "x-sentry-rate-limits: 60:transaction;log_item;attachment:key\r\n";

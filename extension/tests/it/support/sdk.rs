@@ -25,6 +25,12 @@ pub fn envelope(marker: &str, types: &[&str]) -> String {
     body
 }
 
+/// An envelope with one item of this type and this JSON payload.
+pub fn item(kind: &str, payload: &serde_json::Value) -> String {
+    let payload = payload.to_string();
+    format!("{HEADER}\n{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len())
+}
+
 /// An error whose payload has about this many bytes; where that is more than an error may have, a file of one.
 pub fn error_of(marker: &str, bytes: usize) -> String {
     let kind = if bytes < 1_000_000 { "event" } else { "attachment" };

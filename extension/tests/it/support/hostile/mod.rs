@@ -42,8 +42,12 @@ pub enum Manner {
     ResetAfter,
     /// Answers with this status and these header lines.
     Answer(u16, &'static str),
+    /// This status to the first of two requests, and 200 to the second.
+    Alternate(u16),
     /// 200 after this time.
     Slow(Duration),
+    /// Informational responses as long as anybody reads, and never a final one.
+    Informational,
     /// 200 and a body that goes on as long as anybody reads.
     Endless,
     /// One byte of the answer a second.
@@ -198,7 +202,7 @@ impl Hostile {
             self.serve(listener, Vec::new());
         }
         // What stalls would stall for ever.
-        if matches!(before, Manner::Stall | Manner::Drip | Manner::Endless) {
+        if matches!(before, Manner::Stall | Manner::Drip | Manner::Endless | Manner::Informational) {
             self.cut();
         }
     }
