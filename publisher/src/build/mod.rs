@@ -1,9 +1,9 @@
 //! How a layer zip comes into being.
 //!
-//! `workspace` and `commit` say what is built; `tools`, `cross_tools`, `venv`, `rust` and `musl_std` with what;
-//! `release` refuses what may not be one; `flags`, `unstable_flags` and `compile` turn it into a binary; `elf` refuses a wrong one;
-//! `layer_zip` packs it, once (`zip_cache`), and
-//! `dist` puts it where `publish` finds it. `relay` brings Sentry's own Relay. `inventory` is what `publisher doctor` looks at.
+//! `workspace` and `commit` say what is built; `tools`, `cross_tools`, `venv`, `rust` and `musl_std` say with what.
+//! `release` refuses what may not be a release. `flags`, `unstable_flags` and `compile` make the binary, and `elf` refuses a
+//! wrong one. `layer_zip` packs it, once (`zip_cache`), and `dist` puts it where `publish` finds it. `relay` brings
+//! Sentry's own Relay. `inventory` is what `publisher doctor` looks at.
 
 pub(crate) mod changelog;
 pub(crate) mod commit;

@@ -1,15 +1,13 @@
 //! What a Relay binary asks of the system that it runs on.
 
 use crate::{
-    build::elf as static_elf,
+    build::elf::{self as static_elf, ElfHeader},
     model::{arch::Arch, lambda_runtime::Glibc},
 };
 use object::{
-    Endianness, elf,
+    elf,
     read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader},
 };
-
-type Header = elf::FileHeader64<Endianness>;
 
 /// What it asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +64,7 @@ const EVERYWHERE: [&str; 10] = [
 pub(crate) fn inspect(binary: &[u8], wanted: Arch) -> Result<Needs, InspectError> {
     static_elf::executable(binary, wanted)?;
     whole(binary)?;
-    let header = Header::parse(binary)?;
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, binary)?;
     for segment in segments {
@@ -127,7 +125,7 @@ fn loader(arch: Arch) -> &'static str {
 
 /// A download that was cut off still begins like an ELF file; its tables tell.
 fn whole(binary: &[u8]) -> Result<(), InspectError> {
-    let header = Header::parse(binary)?;
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let size = binary.len() as u64;
     let reach = |end: u64| if end > size { Err(InspectError::CutOff { size, end }) } else { Ok(()) };

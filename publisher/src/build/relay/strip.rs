@@ -3,18 +3,18 @@
 //! A linker puts debug sections behind everything that is mapped. So the file keeps its front as it is, what
 //! follows closes up, and the headers of removed sections become inactive ones: indexes stay valid.
 
+use crate::build::elf::ElfHeader;
 use object::{
     Endianness, elf, pod,
     read::elf::{FileHeader, ProgramHeader, SectionHeader},
 };
 
-type Header = elf::FileHeader64<Endianness>;
 type Section = elf::SectionHeader64<Endianness>;
 
 /// Returns the smaller binary; none where there are no debug sections, and an error where they cannot be
 /// removed safely. The ELF was found whole before.
 pub(crate) fn strip(binary: &[u8]) -> Result<Option<Vec<u8>>, StripError> {
-    let header = Header::parse(binary)?;
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, binary)?;
     let loaded = |section: &Section| section.sh_flags(endian).contains(elf::SHF_ALLOC);
