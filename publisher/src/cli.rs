@@ -1,4 +1,4 @@
-//! What can be asked for on the command line, and nothing else.
+//! The definition of the command line.
 
 use crate::{commands, failure::Failure, ui::Ui};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -15,7 +15,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// Each subcommand has its arguments and its work in the file of the same name in `commands`.
+/// The subcommands. The module of the same name has the arguments and the work of each.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Build the extension and assemble the layer zips
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Prune(commands::prune::Prune),
     /// Record which binaries of Sentry's own Relay may go into a layer
     Relay(commands::relay::Relay),
-    /// Say what is installed, what is missing, and the command that mends it
+    /// Say what is installed, what is missing, and the command that fixes it
     Doctor(commands::doctor::Doctor),
     /// Print the least IAM policy for a step, or the trust policy for GitHub Actions
     IamPolicy(commands::iam_policy::IamPolicy),
@@ -49,7 +49,6 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs the verb.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         match self {
             Self::Build(command) => command.run(ui),

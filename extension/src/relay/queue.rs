@@ -1,120 +1,118 @@
-//! What waits for upstream, bounded in bytes. When it is full, the least valuable and then the oldest goes.
+//! The queue of envelopes that wait for upstream, bounded in bytes. When it is full, a newcomer evicts envelopes of a
+//! lower priority: the lowest priority first, and the oldest first within one priority. A newcomer that would not fit
+//! even then is refused, and evicts nothing.
 
-use super::state::Pending;
-use crate::wire::Value;
+use super::pending::Pending;
+use crate::protocol::Priority;
 use std::collections::VecDeque;
 
-/// Envelopes by value. Bytes of envelopes in flight count too: they may come back.
+/// Envelopes by priority. The bytes of envelopes in flight count too, because those may be put back.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: [VecDeque<Pending>; Value::COUNT],
-    /// Of waiting envelopes and of those in flight.
-    held: usize,
-    bound: usize,
+    waiting: [VecDeque<Pending>; Priority::COUNT],
+    /// The bytes of waiting envelopes and of those in flight.
+    held_bytes: usize,
+    max_bytes: usize,
 }
 
 impl Queue {
-    /// A queue that holds at most `bound` bytes.
-    pub(super) fn new(bound: usize) -> Self {
-        Self { waiting: Default::default(), held: 0, bound }
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { waiting: Default::default(), held_bytes: 0, max_bytes }
     }
 
-    /// Takes an envelope in, and gives back what had to go for it: perhaps the envelope itself.
+    /// Queues an envelope, and returns the envelopes that were evicted for it. If it does not fit, it returns the
+    /// envelope itself.
     #[must_use]
     pub(super) fn push(&mut self, pending: Pending) -> Vec<Pending> {
-        let size = pending.envelope.size();
-        let mut evicted = Vec::new();
-        while self.held + size > self.bound {
-            let Some(victim) = self.least_valuable(pending.envelope.value()) else {
-                evicted.push(pending);
-                return evicted;
-            };
-            self.held -= victim.envelope.size();
-            evicted.push(victim);
+        match self.reserve(pending.envelope.size(), pending.envelope.priority()) {
+            Some(evicted) => {
+                self.push_back(pending);
+                evicted
+            }
+            None => vec![pending],
         }
-        self.held += size;
-        self.back(pending);
-        evicted
     }
 
-    /// Gives out the most valuable and then oldest envelope of those that `may` go. Its bytes stay
-    /// accounted for until `release`.
-    pub(super) fn pop_where(&mut self, may: impl Fn(&Pending) -> bool) -> Option<Pending> {
+    /// Takes out the envelope with the highest priority, and the oldest within it, of those for which `is_allowed`
+    /// returns true. Its bytes stay counted until `release`.
+    pub(super) fn pop_where(&mut self, is_allowed: impl Fn(&Pending) -> bool) -> Option<Pending> {
         self.waiting.iter_mut().rev().find_map(|class| {
-            let at = class.iter().position(&may)?;
+            let at = class.iter().position(&is_allowed)?;
             class.remove(at)
         })
     }
 
-    /// Takes an envelope back that was given out: behind its equals, so that one which upstream
-    /// cannot digest does not hold up the rest.
+    /// Puts back an envelope that was taken out. It goes behind the others of its priority, so that an envelope that
+    /// upstream cannot process does not delay the rest.
     pub(super) fn put_back(&mut self, pending: Pending) {
-        self.back(pending);
+        self.push_back(pending);
     }
 
-    /// An envelope that was given out comes to take this much, perhaps more than before. Gives back what had to go
-    /// for it.
+    /// Counts the bytes of an envelope of this priority. The envelope is new, or it was taken out, released, and has
+    /// grown. Returns the envelopes that were evicted for it. `None` means that it does not fit, and nothing has
+    /// changed.
     #[must_use]
-    pub(super) fn hold(&mut self, size: usize) -> Vec<Pending> {
-        self.held += size;
-        let mut evicted = Vec::new();
-        while self.held > self.bound {
-            let Some(victim) = self.least_valuable(Value::Error) else { break };
-            self.held -= victim.envelope.size();
-            evicted.push(victim);
+    pub(super) fn reserve(&mut self, size: usize, priority: Priority) -> Option<Vec<Pending>> {
+        let excess = (self.held_bytes + size).saturating_sub(self.max_bytes);
+        let lower = self.waiting.get_mut(..priority as usize).unwrap_or_default();
+        // Adds up first what could be evicted. Otherwise envelopes could be evicted for one that is then refused.
+        let (mut freed, mut victims) = (0, 0);
+        for pending in lower.iter().flatten() {
+            if freed >= excess {
+                break;
+            }
+            freed += pending.envelope.size();
+            victims += 1;
         }
-        evicted
+        if freed < excess {
+            return None;
+        }
+        self.held_bytes = self.held_bytes - freed + size;
+        Some((0..victims).filter_map(|_| lower.iter_mut().find_map(VecDeque::pop_front)).collect())
     }
 
-    /// An envelope that was given out is gone for good.
+    /// Frees the bytes of an envelope that was taken out and will not be put back.
     pub(super) fn release(&mut self, size: usize) {
-        self.held = self.held.saturating_sub(size);
+        self.held_bytes = self.held_bytes.saturating_sub(size);
     }
 
-    /// All that wait.
+    /// Returns the waiting envelopes, without those in flight.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
         self.waiting.iter().flatten()
     }
 
-    /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.iter().all(VecDeque::is_empty)
     }
 
-    /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
-    fn back(&mut self, pending: Pending) {
-        if let Some(class) = self.waiting.get_mut(pending.envelope.value() as usize) {
+    fn push_back(&mut self, pending: Pending) {
+        if let Some(class) = self.waiting.get_mut(pending.envelope.priority() as usize) {
             class.push_back(pending);
         }
-    }
-
-    /// The oldest of the least valuable, if it is worth no more than `value`.
-    fn least_valuable(&mut self, value: Value) -> Option<Pending> {
-        let up_to = self.waiting.get_mut(..=value as usize).unwrap_or_default();
-        up_to.iter_mut().find_map(VecDeque::pop_front)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::ItemKind;
     use crate::relay::envelope::sample;
-    use crate::relay::ledger::Loss;
-    use crate::wire::ItemKind;
+    use crate::relay::ledger::DropReason;
+    use proptest::prelude::*;
     use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
-    /// Of 1 KiB; the tag is kept where no test here looks otherwise.
+    /// Makes an envelope of 1 KiB. Its tag is stored in `attempts`, which the queue does not read.
     fn envelope(kind: ItemKind, tag: u8) -> Pending {
         Pending {
             envelope: Arc::new(sample(kind, 0)),
             attempts: tag,
             since: UNIX_EPOCH,
-            loss: Loss::Shutdown,
+            reason: DropReason::Shutdown,
             unanswered: Arc::default(),
         }
     }
@@ -123,13 +121,13 @@ mod tests {
         envelopes.iter().map(|e| e.attempts).collect()
     }
 
-    /// Room for four.
+    /// Makes a queue with room for four envelopes of 1 KiB.
     fn queue() -> Queue {
         Queue::new(4 * 1024)
     }
 
     #[test]
-    fn the_least_valuable_and_then_the_oldest_goes() {
+    fn lowest_priority_and_then_oldest_is_evicted() {
         let mut queue = queue();
         for (kind, tag) in [
             (ItemKind::Transaction, 1),
@@ -141,53 +139,167 @@ mod tests {
         }
         assert_eq!(tags(&queue.push(envelope(ItemKind::Transaction, 5))), [3]);
         assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 6))), [1]);
-        assert_eq!(tags(&queue.push(envelope(ItemKind::Span, 7))), [7], "it is itself the least valuable");
-        assert_eq!(tags(&queue.push(envelope(ItemKind::Transaction, 8))), [4]);
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Span, 7))), [7], "it has the lowest priority itself");
+        assert_eq!(
+            tags(&queue.push(envelope(ItemKind::Transaction, 8))),
+            [8],
+            "others of its priority came first"
+        );
         let order: Vec<u8> = std::iter::from_fn(|| queue.pop_where(|_| true)).map(|e| e.attempts).collect();
-        assert_eq!(order, [2, 6, 5, 8], "errors first, each in the order they came");
+        assert_eq!(order, [2, 6, 4, 5], "errors come first, and each priority keeps its order");
     }
 
     #[test]
-    fn what_is_in_flight_still_takes_room() {
+    fn envelopes_in_flight_still_take_room() {
         let mut queue = queue();
         for tag in 0..4 {
             assert!(queue.push(envelope(ItemKind::Event, tag)).is_empty());
         }
         let in_flight = queue.pop_where(|_| true).unwrap();
-        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [1]);
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [9]);
         queue.release(in_flight.envelope.size());
-        assert_eq!(queue.held, 3 * 1024);
+        assert_eq!(queue.held_bytes, 3 * 1024);
         assert!(queue.push(envelope(ItemKind::Event, 10)).is_empty());
     }
 
     #[test]
-    fn what_grows_in_flight_takes_the_room_of_others() {
+    fn envelope_that_grows_in_flight_evicts_lower_priorities_only() {
         let mut queue = queue();
         for (kind, tag) in [(ItemKind::Event, 1), (ItemKind::Event, 2), (ItemKind::Span, 3)] {
             let _ = queue.push(envelope(kind, tag));
         }
         let in_flight = queue.pop_where(|_| true).unwrap();
         queue.release(in_flight.envelope.size());
-        assert_eq!(tags(&queue.hold(3 * 1024)), [3]);
-        assert_eq!(queue.held, 4 * 1024);
-        assert_eq!(tags(&queue.hold(9 * 1024)), [2], "and no more than there is");
+        assert!(queue.reserve(4 * 1024, Priority::Error).is_none(), "the other event has the same priority");
+        assert_eq!(queue.held_bytes, 2 * 1024);
+        assert_eq!(tags(&queue.reserve(3 * 1024, Priority::Error).unwrap()), [3]);
+        assert_eq!(queue.held_bytes, 4 * 1024);
     }
 
     #[test]
-    fn what_comes_back_waits_behind_its_equals() {
+    fn envelope_that_is_put_back_waits_behind_its_priority() {
         let mut queue = queue();
         let _ = queue.push(envelope(ItemKind::Event, 1));
         let _ = queue.push(envelope(ItemKind::Event, 2));
         let first = queue.pop_where(|_| true).unwrap();
         queue.put_back(first);
         assert_eq!(queue.pop_where(|_| true).unwrap().attempts, 2);
-        assert_eq!(queue.held, 2 * 1024);
+        assert_eq!(queue.held_bytes, 2 * 1024);
     }
 
     #[test]
-    fn what_can_never_fit_goes_at_once() {
+    fn envelope_larger_than_the_queue_is_refused() {
         let mut queue = Queue::new(1023);
         assert_eq!(queue.push(envelope(ItemKind::Event, 1)).len(), 1);
-        assert_eq!(queue.held, 0);
+        assert_eq!(queue.held_bytes, 0);
+    }
+
+    /// An operation on a queue. The index chooses an envelope that was taken out; it is taken modulo their number.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Push(ItemKind, usize),
+        Pop,
+        PutBack(usize),
+        Release(usize),
+        Grow(usize, usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let kinds =
+            [ItemKind::Profile, ItemKind::Replay, ItemKind::Span, ItemKind::Transaction, ItemKind::Log];
+        let kind = prop::sample::select([&kinds[..], &[ItemKind::Event]].concat());
+        prop_oneof![
+            5 => (kind, 0..6000_usize).prop_map(|(kind, length)| Step::Push(kind, length)),
+            2 => Just(Step::Pop),
+            1 => any::<usize>().prop_map(Step::PutBack),
+            1 => any::<usize>().prop_map(Step::Release),
+            1 => (any::<usize>(), 0..6000_usize).prop_map(|(at, length)| Step::Grow(at, length)),
+        ]
+    }
+
+    fn sized(kind: ItemKind, length: usize) -> Pending {
+        Pending { envelope: Arc::new(sample(kind, length)), ..envelope(kind, 0) }
+    }
+
+    fn total_size<'a>(envelopes: impl IntoIterator<Item = &'a Pending>) -> usize {
+        envelopes.into_iter().map(|pending| pending.envelope.size()).sum()
+    }
+
+    /// Makes room for `newcomer` by `insert`, and checks three things. Evicted envelopes have a lower priority than
+    /// the newcomer, and are no more than needed. The newcomer is refused only if it cannot fit. If it is refused,
+    /// nothing is evicted. Returns whether it was taken.
+    fn insert_and_check(
+        queue: &mut Queue,
+        newcomer: &Pending,
+        insert: impl FnOnce(&mut Queue) -> Option<Vec<Pending>>,
+    ) -> bool {
+        let (priority, size) = (newcomer.envelope.priority(), newcomer.envelope.size());
+        let (held, waiting) = (queue.held_bytes, queue.len());
+        let lower = total_size(queue.iter().filter(|pending| pending.envelope.priority() < priority));
+        let Some(evicted) = insert(queue) else {
+            assert_eq!(
+                (queue.held_bytes, queue.len()),
+                (held, waiting),
+                "a refused newcomer evicted something"
+            );
+            assert!(held - lower + size > queue.max_bytes, "the refused newcomer would have fitted");
+            return false;
+        };
+        assert!(
+            evicted.iter().all(|victim| victim.envelope.priority() < priority),
+            "{evicted:?} for {newcomer:?}"
+        );
+        let needed = total_size(evicted.iter().rev().skip(1));
+        assert!(evicted.is_empty() || held - needed + size > queue.max_bytes, "more was evicted than needed");
+        true
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn only_lower_priorities_are_evicted_and_only_for_envelopes_that_fit(
+            steps in prop::collection::vec(step(), 1..100),
+        ) {
+            let mut queue = Queue::new(16 * 1024);
+            let mut taken_out: Vec<Pending> = Vec::new();
+            for step in steps {
+                let at = |at: usize| at.checked_rem(taken_out.len());
+                match step {
+                    Step::Push(kind, length) => {
+                        let newcomer = sized(kind, length);
+                        insert_and_check(&mut queue, &newcomer, |queue| {
+                            let evicted = queue.push(newcomer.clone());
+                            let refused = evicted.iter().any(|one| Arc::ptr_eq(&one.envelope, &newcomer.envelope));
+                            if refused { None } else { Some(evicted) }
+                        });
+                    }
+                    Step::Pop => taken_out.extend(queue.pop_where(|_| true)),
+                    Step::PutBack(n) => {
+                        if let Some(at) = at(n) {
+                            queue.put_back(taken_out.remove(at));
+                        }
+                    }
+                    Step::Release(n) => {
+                        if let Some(at) = at(n) {
+                            queue.release(taken_out.remove(at).envelope.size());
+                        }
+                    }
+                    Step::Grow(n, length) => {
+                        if let Some(at) = at(n) {
+                            let before = taken_out.remove(at);
+                            queue.release(before.envelope.size());
+                            let after = sized(before.envelope.items[0].kind, length);
+                            let (size, priority) = (after.envelope.size(), after.envelope.priority());
+                            if insert_and_check(&mut queue, &after, |queue| queue.reserve(size, priority)) {
+                                taken_out.push(after);
+                            }
+                        }
+                    }
+                }
+                prop_assert_eq!(queue.held_bytes, total_size(queue.iter().chain(&taken_out)));
+                prop_assert!(queue.held_bytes <= queue.max_bytes);
+            }
+        }
     }
 }

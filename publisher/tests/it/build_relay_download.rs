@@ -191,7 +191,7 @@ fn what_is_not_there_is_named() {
     let workspace = pretended();
     let registry = Registry::new(|_| answer("404 Not Found", "", b""));
     let said = run(&workspace, &registry, &["relay", "pin", "26.8.0"], 1);
-    assert!(said.contains("knows no Relay 26.8.0"), "{said}");
+    assert!(said.contains("does not know Relay 26.8.0"), "{said}");
     assert_eq!(registry.requests("/apps/relay/26.8.0.json").len(), 1, "a mirror of the registry's files");
     let said = run(&workspace, &registry, &PIN, 1);
     assert!(said.contains("/files/relay-Linux-aarch64: the server answered 404"), "{said}");

@@ -1,15 +1,16 @@
-//! `/security/` and `/csp-report/`: browsers' reports of violated policies.
+//! `/security/` and `/csp-report/`: reports of browsers about pages that violate a security policy.
 
 use super::event_limit;
-use crate::gateway::answer::{self, Answer};
-use crate::gateway::event_id::EventId;
-use crate::gateway::refusal::Refusal;
-use crate::gateway::visit::Visit;
-use crate::gateway::{compose, media_type, query};
+use crate::gateway::request::RequestContext;
+use crate::gateway::response::rejection::Rejection;
+use crate::gateway::response::{self, Response};
+use crate::gateway::{media_type, query};
+use crate::protocol::envelope_writer;
+use crate::protocol::event_id::EventId;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 
-const TYPES: [&str; 5] = [
+const CONTENT_TYPES: [&str; 5] = [
     "application/json",
     "application/csp-report",
     "application/expect-ct-report",
@@ -17,23 +18,31 @@ const TYPES: [&str; 5] = [
     "application/expect-staple-report",
 ];
 
-/// Takes a report.
-pub(super) async fn take(visit: &Visit<'_>, project: &str, body: &mut Incoming) -> Result<Answer, Refusal> {
-    let essence = media_type::essence(&visit.head.headers).ok_or_else(|| Refusal::bad("no content type"))?;
-    let sender = visit.sender(project, None)?;
-    let taken = visit.take_decoded(body, event_limit(visit)).await?;
-    if !TYPES.contains(&&*essence) {
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported content type"));
+/// Queues a report. Release and environment come from the query.
+pub(super) async fn handle(
+    context: &RequestContext<'_>,
+    project: &str,
+    body: &mut Incoming,
+) -> Result<Response, Rejection> {
+    let essence = media_type::essence(&context.head.headers)
+        .ok_or_else(|| Rejection::bad_request("no content type"))?;
+    let project_auth = context.project_auth(project, None)?;
+    let received = context.read_decoded_body(body, event_limit(context)).await?;
+    if !CONTENT_TYPES.contains(&&*essence) {
+        return Err(Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported content type"));
     }
-    if taken.bytes.is_empty() {
-        return Err(Refusal::empty());
+    if received.bytes.is_empty() {
+        return Err(Rejection::empty());
     }
-    let value = |name| visit.query().and_then(|query| query::value(query, name));
+    let value = |name| context.query().and_then(|query| query::value(query, name));
     let (release, environment) = (value("sentry_release"), value("sentry_environment"));
     let mut fields = vec![("content_type", "application/json")];
     fields.extend(release.as_deref().map(|release| ("sentry_release", release)));
     fields.extend(environment.as_deref().map(|environment| ("sentry_environment", environment)));
-    let mut envelope = compose::envelope(&EventId::random(), &[]);
-    compose::item(&mut envelope, "raw_security", &fields, &taken.bytes);
-    Ok(answer::of(visit.submit_made(sender, envelope)?, answer::empty(StatusCode::OK)))
+    let mut envelope = envelope_writer::start(&EventId::random(), &[]);
+    envelope_writer::push_item(&mut envelope, "raw_security", &fields, &received.bytes);
+    Ok(response::with_rate_limits(
+        context.submit_built(project_auth, envelope)?,
+        response::empty(StatusCode::OK),
+    ))
 }

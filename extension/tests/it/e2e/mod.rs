@@ -2,8 +2,8 @@
 
 mod node;
 mod python;
-mod relay;
-mod relay_cold_start;
+mod sentry_relay;
+mod sentry_relay_cold_start;
 mod shutdown;
 mod store;
 mod zero_code;

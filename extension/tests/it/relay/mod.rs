@@ -2,8 +2,8 @@
 
 mod bench;
 mod freeze;
-mod limits;
 mod memory;
 mod outage;
-mod process;
 mod proxies;
+mod queue;
+mod rate_limits;

@@ -1,0 +1,45 @@
+//! The sockets that SDKs send to. If another process uses a port, the extension logs that and works without it.
+
+use crate::config::Config;
+use crate::log;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+/// An address that the extension could not listen on.
+#[derive(Debug)]
+pub struct Unbound {
+    /// The configured address.
+    pub addr: SocketAddr,
+    /// Why the system refused it.
+    pub error: io::Error,
+}
+
+/// Binds all configured addresses, and returns the sockets and the failures. Must run before `/register`: the
+/// function may send as soon as its own init runs, and its connections then wait in the backlog.
+pub fn bind(config: &Config) -> (Vec<TcpListener>, Vec<Unbound>) {
+    let mut bound = Vec::new();
+    let mut unbound = Vec::new();
+    for addr in &config.listen {
+        match TcpListener::bind(addr).and_then(|l| l.set_nonblocking(true).map(|()| l)) {
+            Ok(listener) => bound.push(listener),
+            Err(error) => unbound.push(Unbound { addr: *addr, error }),
+        }
+    }
+    (bound, unbound)
+}
+
+/// Logs the addresses on which the extension listens, and those on which it cannot.
+pub fn report(bound: &[TcpListener], unbound: &[Unbound]) {
+    for addr in bound.iter().filter_map(|l| l.local_addr().ok()) {
+        log::info("listening", &[("addr", &addr)]);
+    }
+    for Unbound { addr, error } in unbound {
+        // A sandbox without IPv6 is not worth a warning if IPv4 works.
+        let no_ipv6 = error.kind() == io::ErrorKind::AddrNotAvailable && addr.is_ipv6();
+        if no_ipv6 && !bound.is_empty() {
+            log::debug("IPv6 is not available", &[("addr", addr)]);
+        } else {
+            log::warn("cannot listen: another process may use the port", &[("addr", addr), ("error", error)]);
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Reads an envelope's header and its items' headers from blocks of bytes. Payloads are skipped, not stored.
+//!
+//! The format is `header\n(item-header\npayload\n)*`. An item's `length` is optional: without it the payload ends at
+//! the next newline. The last newline of the envelope is optional too.
+
+use super::item::{Item, ItemKind};
+use super::size_limits::{LimitedType, SizeLimits};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::fmt;
+
+/// The longest header line, in bytes. Real headers are much shorter.
+const MAX_LINE: usize = 256 * 1024;
+/// The most items in an envelope. Sentry's Relay refuses more.
+const MAX_ITEMS: usize = 500;
+
+/// The envelope's header, which is its first line. Other fields are ignored.
+#[derive(Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct Header {
+    /// The id of the event that the items belong to. Absent if there is no event, or if the SDK left it out.
+    pub event_id: Option<String>,
+    /// The DSN. JavaScript SDKs send it in tunnel mode, and other SDKs may send it.
+    pub dsn: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ItemHeader<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    length: Option<usize>,
+    /// How many things a container of logs, metrics or spans holds.
+    item_count: Option<u32>,
+}
+
+/// Describes a body that is not an envelope as one item. `bytes` is the body's length.
+pub(crate) fn single_item(kind: ItemKind, bytes: usize) -> Item {
+    Item { kind, count: 1, bytes }
+}
+
+/// Whether items of this type belong to an event, so that the envelope needs an event id.
+fn belongs_to_event(name: &str) -> bool {
+    matches!(
+        name,
+        "event"
+            | "transaction"
+            | "security"
+            | "raw_security"
+            | "attachment"
+            | "form_data"
+            | "unreal_report"
+            | "user_report"
+            | "feedback"
+            | "replay_event"
+            | "profile"
+    )
+}
+
+/// What a scanner found in a complete envelope.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// The envelope's header.
+    pub header: Header,
+    /// The items, in the order of the envelope.
+    pub items: Vec<Item>,
+    /// Whether an item belongs to an event, so that the header needs an `event_id`.
+    pub needs_event_id: bool,
+}
+
+/// Why an envelope is not accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ScanError {
+    /// The body is empty.
+    Empty,
+    /// The envelope's header is not valid JSON or has a field of a wrong type. Holds the parser's text.
+    Header(String),
+    /// An item's header is not valid JSON or has no valid `type`. Holds the parser's text.
+    ItemHeader(String),
+    /// The envelope's header or an item's header is longer than 256 KiB.
+    HeaderTooLong,
+    /// A payload of known length does not end with a newline.
+    MissingNewline,
+    /// The envelope ends inside an item.
+    Truncated,
+    /// There are more than 500 items, the limit of Sentry's Relay.
+    TooManyItems,
+    /// There are too many items of this type, or their payloads have too many bytes in total.
+    TooLarge(&'static str),
+}
+
+impl fmt::Display for ScanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty request body"),
+            Self::Header(why) => write!(f, "invalid envelope header: {why}"),
+            Self::ItemHeader(why) => write!(f, "invalid item header: {why}"),
+            Self::HeaderTooLong => write!(f, "a header is longer than {MAX_LINE} bytes"),
+            Self::MissingNewline => f.write_str("missing newline after header or payload"),
+            Self::Truncated => f.write_str("unexpected end of file"),
+            Self::TooManyItems => write!(f, "more than {MAX_ITEMS} items"),
+            Self::TooLarge(name) => write!(
+                f,
+                "envelope exceeded size limits for type '{name}' \
+                 (https://develop.sentry.dev/sdk/envelopes/#size-limits)"
+            ),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Header,
+    ItemHeader,
+    /// Inside a payload, of which this number of bytes is still missing.
+    Payload(usize),
+    /// Inside a payload without a known length, and the limit on its type.
+    PayloadLine(Option<LimitedType>),
+    /// After a payload of known length, before its newline.
+    PayloadEnd,
+}
+
+/// Scans an envelope that arrives in blocks of any size.
+#[derive(Debug)]
+pub struct Scanner {
+    state: State,
+    /// The beginning of a header line whose end is not in the blocks so far.
+    line: Vec<u8>,
+    header: Option<Header>,
+    items: Vec<Item>,
+    limits: SizeLimits,
+    needs_event_id: bool,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scanner {
+    /// Creates a scanner at the beginning of an envelope.
+    pub fn new() -> Self {
+        Self {
+            state: State::Header,
+            line: Vec::new(),
+            header: None,
+            items: Vec::new(),
+            limits: SizeLimits::new(),
+            needs_event_id: false,
+        }
+    }
+
+    /// Reads the next block. Fails as soon as the envelope is known to be invalid.
+    pub fn feed(&mut self, mut block: &[u8]) -> Result<(), ScanError> {
+        while !block.is_empty() {
+            block = self.step(block)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the scan. Fails if the envelope is not complete.
+    pub fn finish(mut self) -> Result<Scanned, ScanError> {
+        match self.state {
+            State::Header if self.line.is_empty() => return Err(ScanError::Empty),
+            State::ItemHeader if self.line.is_empty() => {}
+            State::Header | State::ItemHeader => {
+                let line = std::mem::take(&mut self.line);
+                self.read_header(&line)?;
+                // An item with an empty payload may end with its header.
+                if !matches!(self.state, State::ItemHeader | State::PayloadLine(_) | State::PayloadEnd) {
+                    return Err(ScanError::Truncated);
+                }
+            }
+            State::Payload(_) => return Err(ScanError::Truncated),
+            State::PayloadLine(_) | State::PayloadEnd => {}
+        }
+        let header = self.header.ok_or(ScanError::Empty)?;
+        Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id })
+    }
+
+    /// Consumes a part of the block, and returns the rest.
+    fn step<'a>(&mut self, block: &'a [u8]) -> Result<&'a [u8], ScanError> {
+        match self.state {
+            State::Header | State::ItemHeader => {
+                let Some((line, rest)) = split_line(block) else {
+                    self.buffer_line(block)?;
+                    return Ok(&[]);
+                };
+                if self.line.is_empty() {
+                    self.read_header(line)?;
+                } else {
+                    self.buffer_line(line)?;
+                    let line = std::mem::take(&mut self.line);
+                    self.read_header(&line)?;
+                }
+                Ok(rest)
+            }
+            State::Payload(left) => {
+                let taken = left.min(block.len());
+                self.state = if taken == left { State::PayloadEnd } else { State::Payload(left - taken) };
+                Ok(block.get(taken..).unwrap_or_default())
+            }
+            State::PayloadLine(limited) => {
+                let (line, rest) = split_line(block).unwrap_or((block, &[]));
+                if let Some(limited) = limited.filter(|of| !self.limits.count_bytes(*of, line.len())) {
+                    return Err(ScanError::TooLarge(limited.name));
+                }
+                if let Some(item) = self.items.last_mut() {
+                    item.bytes += line.len();
+                }
+                if line.len() < block.len() {
+                    self.state = State::ItemHeader;
+                }
+                Ok(rest)
+            }
+            State::PayloadEnd => match block.split_first() {
+                Some((b'\n', rest)) => {
+                    self.state = State::ItemHeader;
+                    Ok(rest)
+                }
+                _ => Err(ScanError::MissingNewline),
+            },
+        }
+    }
+
+    fn buffer_line(&mut self, part: &[u8]) -> Result<(), ScanError> {
+        if self.line.len() + part.len() > MAX_LINE {
+            return Err(ScanError::HeaderTooLong);
+        }
+        self.line.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn read_header(&mut self, line: &[u8]) -> Result<(), ScanError> {
+        if line.len() > MAX_LINE {
+            return Err(ScanError::HeaderTooLong);
+        }
+        if self.header.is_none() {
+            let header = serde_json::from_slice(line).map_err(|e| ScanError::Header(e.to_string()))?;
+            self.header = Some(header);
+            self.state = State::ItemHeader;
+            return Ok(());
+        }
+        let item: ItemHeader<'_> =
+            serde_json::from_slice(line).map_err(|e| ScanError::ItemHeader(e.to_string()))?;
+        if self.items.len() == MAX_ITEMS {
+            return Err(ScanError::TooManyItems);
+        }
+        let limited = LimitedType::of(&item.r#type, item.item_count.is_some());
+        let length = item.length.unwrap_or(0);
+        let is_over_limit =
+            |of: &LimitedType| !self.limits.count_item(*of) || !self.limits.count_bytes(*of, length);
+        if let Some(limited) = limited.filter(is_over_limit) {
+            return Err(ScanError::TooLarge(limited.name));
+        }
+        self.needs_event_id |= belongs_to_event(&item.r#type);
+        let kind = ItemKind::of(&item.r#type);
+        let count = item.item_count.unwrap_or(1);
+        self.items.push(Item { kind, count, bytes: length });
+        self.state = match item.length {
+            Some(0) => State::PayloadEnd,
+            Some(length) => State::Payload(length),
+            None => State::PayloadLine(limited),
+        };
+        Ok(())
+    }
+}
+
+fn split_line(block: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = block.iter().position(|b| *b == b'\n')?;
+    let (line, rest) = block.split_at_checked(end)?;
+    Some((line, rest.get(1..).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Writes envelopes around data of other formats, and adds an event id to an envelope that has none.
+
+use super::event_id::EventId;
+use serde_json::{Map, Value};
+
+/// The header of an envelope is not a JSON object.
+#[derive(Debug)]
+pub(crate) struct InvalidHeader(pub(crate) serde_json::Error);
+
+/// Starts an envelope: returns its header line, with the id and the given fields. `fields` are names and values.
+pub(crate) fn start(id: &EventId, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut header = format!("{{\"event_id\":\"{id}\"").into_bytes();
+    append_fields(&mut header, fields);
+    header.extend_from_slice(b"}\n");
+    header
+}
+
+/// Adds an item to an envelope. `kind` is its type, and `fields` are further header fields.
+pub(crate) fn push_item(envelope: &mut Vec<u8>, kind: &str, fields: &[(&str, &str)], payload: &[u8]) {
+    envelope.reserve_exact(payload.len() + 256);
+    envelope.extend_from_slice(format!("{{\"type\":\"{kind}\",\"length\":{}", payload.len()).as_bytes());
+    append_fields(envelope, fields);
+    envelope.extend_from_slice(b"}\n");
+    envelope.extend_from_slice(payload);
+    envelope.push(b'\n');
+}
+
+fn append_fields(header: &mut Vec<u8>, fields: &[(&str, &str)]) {
+    for (name, value) in fields {
+        header.extend_from_slice(format!(",\"{name}\":{}", Value::from(*value)).as_bytes());
+    }
+}
+
+/// Sets the event id in the header of an uncompressed envelope. Fails if the header is not a JSON object.
+pub(crate) fn with_event_id(mut envelope: Vec<u8>, id: &EventId) -> Result<Vec<u8>, InvalidHeader> {
+    let end = envelope.iter().position(|b| *b == b'\n').unwrap_or(envelope.len());
+    let header = envelope.get(..end).unwrap_or_default();
+    let fields: Map<String, Value> = serde_json::from_slice(header).map_err(InvalidHeader)?;
+    if fields.contains_key("event_id") {
+        // The field exists with the value `null`, so the header is written anew.
+        let mut fields = fields;
+        fields.insert("event_id".to_owned(), id.to_string().into());
+        envelope.splice(..end, Value::from(fields).to_string().into_bytes());
+        return Ok(envelope);
+    }
+    // The id is inserted as the first field, and the rest of the header stays as the SDK wrote it.
+    let start = header.iter().position(|b| *b == b'{').map_or(0, |at| at + 1);
+    let comma = if fields.is_empty() { "" } else { "," };
+    let field = format!("\"event_id\":\"{id}\"{comma}");
+    // The envelope may stay in the queue for a long time. Exact growth leaves no unused capacity behind it.
+    envelope.reserve_exact(field.len());
+    envelope.splice(start..start, field.into_bytes());
+    Ok(envelope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "f3d98fbd851e4cfeb5a6d4e45a253049";
+
+    #[test]
+    fn envelopes_with_items() {
+        let id = EventId::parse(ID).unwrap();
+        let mut made = start(&id, &[("unreal_user_id", "a\"b")]);
+        push_item(&mut made, "attachment", &[("filename", "ä\n.txt")], b"a\nb");
+        let expected = format!(
+            "{{\"event_id\":\"{ID}\",\"unreal_user_id\":\"a\\\"b\"}}\n\
+             {{\"type\":\"attachment\",\"length\":3,\"filename\":\"ä\\n.txt\"}}\na\nb\n"
+        );
+        assert_eq!(String::from_utf8(made).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_id_is_added_and_nothing_else_changes() {
+        let id = EventId::parse(ID).unwrap();
+        for (before, after) in [
+            ("{}\nrest\n", format!("{{\"event_id\":\"{ID}\"}}\nrest\n")),
+            (" { \"x\" : 1.50 }\nrest", format!(" {{\"event_id\":\"{ID}\", \"x\" : 1.50 }}\nrest")),
+            ("{\"event_id\":null,\"a\":1}\nrest", format!("{{\"a\":1,\"event_id\":\"{ID}\"}}\nrest")),
+            ("{}", format!("{{\"event_id\":\"{ID}\"}}")),
+        ] {
+            let written = with_event_id(before.as_bytes().to_vec(), &id).unwrap();
+            assert_eq!(String::from_utf8(written).unwrap(), after);
+        }
+    }
+}

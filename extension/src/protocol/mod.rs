@@ -1,0 +1,20 @@
+//! Sentry's wire formats: content encodings, envelopes, and the items in envelopes. Nothing here does I/O.
+
+mod category;
+mod content_encoding;
+pub(crate) mod decimal;
+mod envelope_filter;
+mod envelope_scanner;
+pub(crate) mod envelope_writer;
+pub(crate) mod event_id;
+mod item;
+mod percent;
+mod size_limits;
+
+pub use category::Category;
+pub(crate) use content_encoding::{DecodeError, Encoding, decode};
+pub(crate) use envelope_filter::keep_items;
+pub(crate) use envelope_scanner::single_item;
+pub use envelope_scanner::{Header, ScanError, Scanned, Scanner};
+pub use item::{Item, ItemKind, Priority};
+pub(crate) use percent::percent_decoded;

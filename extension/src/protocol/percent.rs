@@ -1,0 +1,36 @@
+//! Decodes percent encoding in queries and URLs.
+
+/// Decodes sequences like `%2F`. A percent sign without two hex digits stays as it is.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after_first)) = rest.split_first() {
+        let hex = after_first.get(..2).and_then(|h| std::str::from_utf8(h).ok());
+        // Checks for digits first, because `from_str_radix` accepts a sign such as `+1`.
+        let hex = hex.filter(|h| *first == b'%' && h.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = hex.and_then(|h| u8::from_str_radix(h, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { after_first.get(2..).unwrap_or_default() } else { after_first };
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_percent_signs_with_two_hex_digits_are_decoded() {
+        for (text, plain) in [
+            ("a%2Fb", "a/b"),
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%zz", "%zz"),
+            ("%+1", "%+1"),
+            ("p%40s%", "p@s%"),
+            ("", ""),
+        ] {
+            assert_eq!(percent_decoded(text), plain.as_bytes(), "{text}");
+        }
+    }
+}

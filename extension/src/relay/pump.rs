@@ -1,0 +1,304 @@
+//! The pump takes envelopes from the queue, sends a few at a time, and records each result in the state.
+//!
+//! It has its own timer, so that an envelope whose try failed is tried again even if no other envelope arrives.
+
+use super::client::SendResult;
+use super::client_reports::ClientReport;
+use super::core::Core;
+use super::ledger::DropReason;
+use super::pending::Pending;
+use super::route::Destination;
+use super::state::{IN_FLIGHT_TO_ONE, State};
+use super::verdict::{Verdict, describe, is_suspect, judge};
+use crate::config::Upstream;
+use crate::log;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::task::JoinSet;
+
+/// The most envelopes in flight. It is twice the number for one upstream, so that an upstream that hangs does not take
+/// all of them.
+const IN_FLIGHT: usize = 2 * IN_FLIGHT_TO_ONE;
+/// How long the first delivery after an idle time waits. The function has its response by then and continues. On a
+/// single CPU, response and delivery in one go would cost the function the time of both.
+const FIRST_SEND_DELAY: Duration = Duration::from_millis(1);
+/// The pause between tries while draining. It is short because the time is limited.
+const DRAIN_PAUSE: Duration = Duration::from_millis(100);
+
+/// One thing to send to upstream.
+enum Outgoing {
+    Envelope(Pending),
+    ClientReport(ClientReport),
+}
+
+/// A finished try: what was sent, where it was sent, and the result.
+type Try = (Outgoing, Destination, SendResult);
+
+/// Delivers envelopes and never returns.
+pub(super) async fn run(core: Arc<Core>) {
+    // If an earlier pump panicked, its envelopes are still marked as in flight, and no task waits for their results.
+    core.state().reclaim_in_flight();
+    let mut tries: JoinSet<Try> = JoinSet::new();
+    loop {
+        let pause = start(&core, &mut tries);
+        tokio::select! {
+            Some(joined) = tries.join_next() => match joined {
+                Ok((outgoing, destination, outcome)) => settle(&core, outgoing, &destination, &outcome),
+                Err(error) => log::error("delivery task panicked", &[("error", &error)]),
+            },
+            () = core.pump_woken() => {
+                if tries.is_empty() && !core.is_urgent() {
+                    tokio::time::sleep(FIRST_SEND_DELAY).await;
+                }
+            }
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+        }
+        if tries.is_empty() {
+            // No try runs, so an envelope that is still in flight belongs to a task that panicked.
+            core.state().reclaim_in_flight();
+        }
+    }
+}
+
+/// Starts all tries that may start now. Returns how long to wait before the next may start, if an upstream is paused.
+fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
+    let mut state = core.state();
+    let Some(destination) = core.routing().destination() else {
+        core.announce_change();
+        return None;
+    };
+    while tries.len() < IN_FLIGHT {
+        let (clock, now) = (Instant::now(), SystemTime::now());
+        let outgoing = match state.check_out(clock, now) {
+            Some(pending) => Outgoing::Envelope(pending),
+            None => match state.check_out_report(now) {
+                Some(report) => Outgoing::ClientReport(report),
+                None => break,
+            },
+        };
+        #[cfg(test)]
+        tests::panic_if_asked(&outgoing, tests::PUMP_PANICS);
+        let (core, destination) = (Arc::clone(core), destination.clone());
+        tries.spawn(async move {
+            #[cfg(test)]
+            tests::panic_if_asked(&outgoing, tests::DELIVERY_PANICS);
+            let client = core.client();
+            let outcome = match &outgoing {
+                Outgoing::Envelope(pending) => {
+                    let envelope = &pending.envelope;
+                    client.send(envelope, destination.to(&envelope.upstream), &pending.unanswered).await
+                }
+                // Lost responses are counted for envelopes only, not for reports.
+                Outgoing::ClientReport(report) => {
+                    let envelope = report.envelope(now);
+                    client.send(&envelope, destination.to(&envelope.upstream), &AtomicU8::new(0)).await
+                }
+            };
+            (outgoing, destination, outcome)
+        });
+    }
+    // `check_out` may have dropped the last envelope, so tasks that wait for an empty queue have to check again.
+    core.announce_change();
+    state.pause(Instant::now())
+}
+
+fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &SendResult) {
+    let verdict = judge(outcome);
+    if outcome.is_err() && matches!(destination, Destination::SentryRelay { .. }) {
+        core.request_health_check();
+    }
+    let mut state = core.state();
+    match outgoing {
+        Outgoing::Envelope(pending) => {
+            log_result(&pending, outcome, verdict);
+            apply_rate_limits(&mut state, &pending, outcome);
+            settle_envelope(&mut state, pending, destination, outcome, verdict);
+        }
+        Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
+    }
+    drop(state);
+    core.announce_change();
+}
+
+/// Applies the rate limits that a response announces.
+fn apply_rate_limits(state: &mut State, pending: &Pending, outcome: &SendResult) {
+    let Ok(reply) = outcome else { return };
+    let key = &pending.envelope.key;
+    match &reply.rate_limits {
+        Some(header) => state.limit(key, header, SystemTime::now()),
+        None if reply.status == 429 && reply.retry_after.is_some() => {
+            state.limit_all(key, reply.retry_after, SystemTime::now());
+        }
+        None => {}
+    }
+}
+
+fn settle_envelope(
+    state: &mut State,
+    mut pending: Pending,
+    destination: &Destination,
+    outcome: &SendResult,
+    verdict: Verdict,
+) {
+    let upstream = Arc::clone(&pending.envelope.upstream);
+    match verdict {
+        Verdict::Delivered => {
+            end_outage(state, &upstream);
+            state.allow_report(&pending.envelope);
+            match destination {
+                Destination::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
+                Destination::SentryRelay { life, .. } => state.hand_over(&pending, *life, SystemTime::now()),
+            }
+        }
+        Verdict::Rejected => {
+            end_outage(state, &upstream);
+            state.check_in(&pending, |ledger| ledger.rejected += 1);
+        }
+        Verdict::RetryNow => state.put_back(pending, DropReason::Network),
+        Verdict::RetryLater { reason, after } => {
+            let (clock, draining) = (Instant::now(), state.draining());
+            let is_first = state.upstream_failed(&upstream, SystemTime::now(), |backoff| {
+                if draining {
+                    backoff.failed_for(clock, DRAIN_PAUSE);
+                } else {
+                    backoff.failed(clock, jitter(), after);
+                }
+            });
+            if is_first {
+                let why = describe(outcome);
+                log::warn(
+                    "upstream is in trouble: envelopes wait",
+                    &[("upstream", &upstream), ("answer", &why)],
+                );
+            }
+            // While draining, no envelope is given up before the deadline: upstream may recover just before it.
+            let suspect = is_suspect(outcome);
+            if suspect && pending.is_hopeless() && !draining {
+                state.give_up(&pending, reason);
+            } else {
+                pending.attempts = pending.attempts.saturating_add(u8::from(suspect));
+                state.put_back(pending, reason);
+            }
+        }
+    }
+}
+
+/// Ends the outage of this upstream, if it has one, and logs that. Its beginning was logged too.
+fn end_outage(state: &mut State, upstream: &Arc<Upstream>) {
+    if state.upstream_responded(upstream) {
+        log::info("upstream recovered", &[("upstream", upstream)]);
+    }
+}
+
+fn log_result(pending: &Pending, outcome: &SendResult, verdict: Verdict) {
+    if !log::enabled(log::Level::Debug) {
+        return;
+    }
+    let message = match verdict {
+        Verdict::Delivered => "delivered",
+        Verdict::Rejected => "upstream rejected an envelope",
+        Verdict::RetryNow => "a freeze interrupted a delivery",
+        Verdict::RetryLater { .. } => "upstream could not take an envelope",
+    };
+    let envelope = &pending.envelope;
+    let answer = describe(outcome);
+    log::debug(
+        message,
+        &[("upstream", &envelope.upstream), ("project", &envelope.project), ("answer", &answer)],
+    );
+}
+
+/// Returns a random number between 0 and 1. It spreads the tries of many environments over time.
+fn jitter() -> f64 {
+    use std::hash::BuildHasher as _;
+    let random = std::hash::RandomState::new().hash_one(Instant::now());
+    f64::from((random >> 32) as u32) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Overrides, Upstream};
+    use crate::protocol::ItemKind;
+    use crate::relay::envelope::{Envelope, sample};
+    use crate::relay::{Ledger, Relay};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    pub(super) const DELIVERY_PANICS: &str = "/delivery-panics";
+    pub(super) const PUMP_PANICS: &str = "/pump-panics";
+    const DELIVERY_ALWAYS_PANICS: &str = "/delivery-always-panics";
+
+    /// Panics if the envelope's path asks for it in this place. With `DELIVERY_ALWAYS_PANICS` it panics at each try,
+    /// with the other paths only at the first.
+    pub(super) fn panic_if_asked(outgoing: &Outgoing, place: &str) {
+        static CALLS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+        let Outgoing::Envelope(pending) = outgoing else { return };
+        let path = &*pending.envelope.path;
+        let calls = &CALLS[usize::from(place == PUMP_PANICS)];
+        assert!(path != place || calls.fetch_add(1, Ordering::Relaxed) > 0, "the test asks for one panic");
+        assert!(
+            path != DELIVERY_ALWAYS_PANICS || place == PUMP_PANICS,
+            "the test asks for a panic at each try"
+        );
+    }
+
+    /// Answers every request with 200 after 20 ms.
+    async fn upstream() -> Arc<Upstream> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                    }
+                });
+            }
+        });
+        Arc::new(Upstream::parse(&url).unwrap())
+    }
+
+    async fn deliver(paths: &[&str]) -> Ledger {
+        let upstream = upstream().await;
+        let (config, _) = Config::read(|_| None, Overrides::default());
+        let relay = Relay::start(&config);
+        for path in paths {
+            let (upstream, path) = (Arc::clone(&upstream), (*path).to_owned());
+            let _ = relay.accept(Envelope { upstream, path, ..sample(ItemKind::Event, 10) });
+        }
+        let emptied = tokio::time::timeout(Duration::from_secs(5), async {
+            while relay.backlog().envelopes > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        emptied.await.expect("not all envelopes were settled in time");
+        relay.ledger()
+    }
+
+    #[tokio::test]
+    async fn panicked_delivery_is_tried_again() {
+        // The other deliveries are still under way when it panics.
+        let ledger = deliver(&["/fine", DELIVERY_PANICS, "/fine"]).await;
+        assert_eq!((ledger.accepted, ledger.delivered, ledger.dropped()), (3, 3, 0));
+    }
+
+    #[tokio::test]
+    async fn restarted_pump_delivers_what_the_panicked_one_had() {
+        // It panics while it holds the lock on the state, which also cancels the try that is under way.
+        let ledger = deliver(&["/fine", PUMP_PANICS, "/fine"]).await;
+        assert_eq!((ledger.accepted, ledger.delivered, ledger.dropped()), (3, 3, 0));
+        assert_eq!(ledger.unanswered, 0, "the cancelled try had sent no request");
+    }
+
+    #[tokio::test]
+    async fn delivery_that_always_panics_is_dropped_and_delays_no_other() {
+        let ledger = deliver(&[DELIVERY_ALWAYS_PANICS, "/fine", "/fine"]).await;
+        assert_eq!((ledger.delivered, ledger.dropped_for(DropReason::Internal)), (2, 1));
+        assert!(ledger.balances(0));
+    }
+}

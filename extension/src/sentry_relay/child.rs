@@ -1,0 +1,140 @@
+//! Starts, watches and ends the process of Sentry's Relay.
+//!
+//! The extension starts its own binary, which asks the kernel to kill it when the extension ends, and then executes
+//! Sentry's Relay. To ask the kernel between `fork` and `exec` would need unsafe code.
+
+use super::command::{BINARY, SentryRelayCommand};
+use super::log_pipe;
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, execv, getppid};
+use std::ffi::{CString, OsString};
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// The first argument that makes this binary become Sentry's Relay.
+const FLAG: &str = "--become-relay";
+/// The exit code of a shell for a file that was found but could not be executed.
+const CANNOT_EXECUTE: u8 = 126;
+/// How long to wait for the end of the process after SIGKILL.
+const KILL_TIMEOUT: Duration = Duration::from_millis(40);
+
+/// Becomes Sentry's Relay if the first argument asks for it. It returns `None` if not, and an exit code if that fails.
+/// The kernel kills the process when the extension ends, and kills it first when memory runs out.
+pub fn become_sentry_relay(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    if args.next()? != FLAG {
+        return None;
+    }
+    let parent = args.next().and_then(|pid| pid.to_str()?.parse().ok()).map(Pid::from_raw);
+    let bound = prctl::set_pdeathsig(Signal::SIGKILL);
+    if bound.is_ok() && parent != Some(getppid()) {
+        // The extension ended before the kernel was asked, so no signal will come.
+        return Some(ExitCode::FAILURE);
+    }
+    // If this file does not exist, the kernel chooses by itself which process to kill.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let words: Vec<CString> = std::iter::once(OsString::from(BINARY))
+        .chain(args)
+        // This drops nothing: an argument of a process cannot contain a zero byte.
+        .filter_map(|word| CString::new(word.into_encoded_bytes()).ok())
+        .collect();
+    // The `exec` of std is not used, because with glibc it lets the shell run a file that is for another machine.
+    if let Some(Err(error)) = words.first().map(|file| execv(file, &words)) {
+        let _ = writeln!(io::stderr(), "cannot execute {BINARY}: {}", error.desc());
+    }
+    Some(ExitCode::from(CANNOT_EXECUTE))
+}
+
+/// Whether the status means that the file cannot be executed, so that another start is of no use.
+pub(super) fn cannot_execute(status: ExitStatus) -> bool {
+    status.code() == Some(CANNOT_EXECUTE.into())
+}
+
+/// Says how the process ended, for the log.
+pub(super) fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it exited with {code}"),
+        (None, Some(signal)) => format!("it was ended by signal {signal}"),
+        (None, None) => "it ended".to_owned(),
+    }
+}
+
+/// A process of Sentry's Relay in a process group of its own. Dropping it kills the group.
+#[derive(Debug)]
+pub(super) struct Child {
+    process: std::process::Child,
+    sigchld: tokio::signal::unix::Signal,
+    reaped: bool,
+}
+
+impl Child {
+    pub(super) fn start(command: &SentryRelayCommand) -> io::Result<Self> {
+        // SIGCHLD is registered before the start, because otherwise the end of the child could be missed.
+        let sigchld = signal(SignalKind::child())?;
+        let mut process = Command::new("/proc/self/exe")
+            .args([FLAG, &std::process::id().to_string()])
+            .args(&command.arguments)
+            .env_clear()
+            .envs(command.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let (out, err) = (process.stdout.take(), process.stderr.take());
+        let child = Self { process, sigchld, reaped: false };
+        for pipe in [out.map(OwnedFd::from), err.map(OwnedFd::from)].into_iter().flatten() {
+            log_pipe::follow(pipe)?;
+        }
+        Ok(child)
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until the process has ended, and then kills the rest of its group.
+    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                // This ends processes that Sentry's Relay may have started.
+                self.signal(Signal::SIGKILL);
+                self.reaped = true;
+                return Ok(status);
+            }
+            self.sigchld.recv().await;
+        }
+    }
+
+    /// Asks the process to end, and kills it if it has not ended at `deadline`.
+    pub(super) async fn end(mut self, deadline: Instant) {
+        self.signal(Signal::SIGTERM);
+        if timeout_at(deadline, self.ended()).await.is_err() {
+            self.signal(Signal::SIGKILL);
+            let _ = timeout(KILL_TIMEOUT, self.ended()).await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Ok(id) = i32::try_from(self.process.id()) {
+            // An error means that the group has ended already.
+            let _ = killpg(Pid::from_raw(id), signal);
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.signal(Signal::SIGKILL);
+            // The process may still be ending. The next SIGCHLD, or the end of the extension, removes it from the
+            // process table.
+            let _ = self.process.try_wait();
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What Lambda tells the extension about invocations, through its Telemetry API.
+
+mod invocation_log;
+mod listener;
+mod record;
+mod request_id;
+mod subscription;
+
+pub use request_id::RequestId;
+pub use subscription::Subscribed;
+pub(crate) use subscription::{FunctionEnd, Telemetry};

@@ -1,0 +1,221 @@
+//! Rate limits from upstream's answer to what is sent after it, and the reports of what was not.
+
+use super::bench::{Bench, SECOND, markers};
+use crate::support::{
+    envelope,
+    hostile::{Arrival, Hostile, Manner},
+    netns::isolated,
+    sdk::{self, Kept, TUNNEL, post, report},
+};
+use hyper::{StatusCode, body::Bytes};
+use serde_json::Value;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Sessions may not come for a while; errors may.
+const SESSIONS: &str = "x-sentry-rate-limits: 60:session:key:quota\r\n";
+
+/// What client reports say: reason and category, and how many.
+type Reported = BTreeMap<(String, String), u64>;
+
+fn reported(upstream: &Hostile) -> Reported {
+    let mut sums = Reported::new();
+    for arrival in upstream.arrivals() {
+        let Some(report) = client_report(&arrival) else { continue };
+        for discarded in report["discarded_events"].as_array().unwrap() {
+            let text = |name: &str| discarded[name].as_str().unwrap().to_owned();
+            let quantity = discarded["quantity"].as_u64().unwrap();
+            *sums.entry((text("reason"), text("category"))).or_default() += quantity;
+        }
+    }
+    sums
+}
+
+fn client_report(arrival: &Arrival) -> Option<Value> {
+    let envelope = envelope::parse(&Bytes::from(arrival.body.clone())).unwrap();
+    envelope.item("client_report").map(envelope::Item::json)
+}
+
+fn losses(list: &[(&str, &str, u64)]) -> Reported {
+    list.iter().map(|(reason, category, n)| (((*reason).to_owned(), (*category).to_owned()), *n)).collect()
+}
+
+/// The types of items that arrived with this marker.
+fn arrived(upstream: &Hostile, marker: &str) -> Vec<String> {
+    let all = upstream.arrivals();
+    let one = all.iter().find(|arrival| arrival.marker == marker).expect("it has not arrived");
+    let envelope = envelope::parse(&Bytes::from(one.body.clone())).unwrap();
+    envelope.items.iter().map(|item| item.kind().to_owned()).collect()
+}
+
+/// Upstream says that it limits sessions, in this manner, and goes on to behave well.
+async fn limited(manner: Manner) -> Bench {
+    let bench = Bench::start(&[]).await;
+    bench.upstream.behave(manner).await;
+    bench.reports(&["limiting".to_owned()]).await;
+    bench.log().wait_for("\"answer\":\"", 5 * SECOND).await;
+    bench.upstream.heal().await;
+    bench
+}
+
+/// Posts an error and two sessions; the SDK is told what became of them, and until when.
+async fn mixed(marker: &str) -> StatusCode {
+    let body = sdk::envelope(marker, &["event", "session", "session"]);
+    let (status, headers) = Kept::open(TUNNEL).await.told(body).await;
+    assert_eq!(headers.contains_key("retry-after"), status == 429);
+    if status == 429 {
+        let seconds: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=60).contains(&seconds), "{headers:?}");
+        let limits = headers["x-sentry-rate-limits"].to_str().unwrap();
+        assert!(limits.starts_with(&format!("{seconds}:")), "{headers:?}");
+    }
+    status
+}
+
+#[test]
+fn what_is_limited_is_taken_out_and_the_rest_arrives() {
+    for (status, rejected) in [(429, 1), (200, 0)] {
+        isolated(move || async move {
+            let bench = limited(Manner::Answer(status, SESSIONS)).await;
+            assert_eq!(mixed("mixed").await, 429);
+            bench.upstream.takes(&["mixed".to_owned()], 5 * SECOND).await;
+            assert_eq!(arrived(&bench.upstream, "mixed"), ["event"]);
+            // The report comes right behind a delivery, without another envelope and before the end.
+            let told = |all: &[Arrival]| all.iter().any(|one| client_report(one).is_some());
+            bench.upstream.until("the client report", 5 * SECOND, told).await;
+            let all = bench.upstream.arrivals();
+            let of_report = all.iter().find(|one| client_report(one).is_some()).unwrap();
+            assert!(of_report.path.starts_with("/api/42/envelope/"), "{}", of_report.path);
+            assert!(of_report.head.contains(sdk::KEY), "{}", of_report.head);
+            assert_eq!(bench.upstream.connections(), 1, "the report took the connection that was there");
+            // Nothing of it is left: this envelope has no limited item, and is sent as it came.
+            let plain = sdk::envelope("plain", &["event", "log"]);
+            let (status, headers) = Kept::open(TUNNEL).await.told(plain.clone()).await;
+            // SDKs read limits of any answer, and take a Retry-After on 200 for a limit on everything.
+            assert_eq!((status.as_u16(), headers.get("retry-after")), (200, None));
+            let limits = headers["x-sentry-rate-limits"].to_str().unwrap();
+            assert!(limits.ends_with(":session:key:quota"), "{limits}");
+            bench.upstream.takes(&["plain".to_owned()], 5 * SECOND).await;
+            let bodies = bench.upstream.arrivals();
+            let body = &bodies.iter().find(|one| one.marker == "plain").unwrap().body;
+            assert_eq!(*body, plain.into_bytes());
+            let (books, upstream) = bench.shut_down().await;
+            assert_eq!((books.accepted, books.rejected, books.dropped), (3, rejected, 0));
+            assert_eq!(reported(&upstream), losses(&[("ratelimit_backoff", "session", 2)]));
+        });
+    }
+}
+
+#[test]
+fn what_is_wholly_limited_is_reported_at_the_end_with_its_quantities() {
+    isolated(|| async {
+        let limits = "x-sentry-rate-limits: 60:transaction;log_item;attachment:key\r\n";
+        let bench = limited(Manner::Answer(429, limits)).await;
+        let log = "{\"items\":[{\"body\":\"one\"},{\"body\":\"two\"},{\"body\":\"three\"}]}";
+        let body = format!(
+            "{{}}\n{{\"type\":\"log\",\"item_count\":3,\"length\":{}}}\n{log}\n\
+             {{\"type\":\"attachment\",\"length\":5}}\n12345\n{{\"type\":\"transaction\"}}\n{{}}\n",
+            log.len()
+        );
+        assert_eq!(post(TUNNEL, body).await, 429);
+        // Nothing is delivered any more: the report has no other chance than the end.
+        let (books, upstream) = bench.shut_down().await;
+        assert_eq!((books.accepted, books.rejected, upstream.arrivals().len()), (1, 1, 2));
+        let expected = losses(&[
+            ("ratelimit_backoff", "attachment", 5),
+            ("ratelimit_backoff", "attachment_item", 1),
+            ("ratelimit_backoff", "log_byte", log.len() as u64),
+            ("ratelimit_backoff", "log_item", 3),
+            ("ratelimit_backoff", "span", 1),
+            ("ratelimit_backoff", "transaction", 1),
+        ]);
+        assert_eq!(reported(&upstream), expected);
+    });
+}
+
+#[test]
+fn limits_expire() {
+    isolated(|| async {
+        let bench = limited(Manner::Answer(429, "x-sentry-rate-limits: 1:session:key\r\n")).await;
+        assert_eq!(mixed("early").await, 429);
+        bench.upstream.takes(&["early".to_owned()], 5 * SECOND).await;
+        assert_eq!(arrived(&bench.upstream, "early"), ["event"]);
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(mixed("late").await, 200);
+        bench.upstream.takes(&["late".to_owned()], 5 * SECOND).await;
+        assert_eq!(arrived(&bench.upstream, "late"), ["event", "session", "session"]);
+        bench.shut_down().await;
+    });
+}
+
+#[test]
+fn a_429_with_retry_after_alone_limits_everything_of_the_key() {
+    isolated(|| async {
+        let bench = limited(Manner::Answer(429, "retry-after: 1\r\n")).await;
+        assert_eq!(mixed("early").await, 429);
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(mixed("late").await, 200);
+        bench.upstream.takes(&["late".to_owned()], 5 * SECOND).await;
+        let (_, upstream) = bench.shut_down().await;
+        assert!(!upstream.fates().contains_key("early"), "{:?}", upstream.fates());
+        let expected = [("ratelimit_backoff", "error", 1), ("ratelimit_backoff", "session", 2)];
+        assert_eq!(reported(&upstream), losses(&expected));
+    });
+}
+
+#[test]
+fn what_waits_when_a_limit_becomes_known_is_dropped_by_name() {
+    isolated(|| async {
+        let bench = Bench::start(&[]).await;
+        bench.upstream.behave(Manner::Slow(Duration::from_millis(200))).await;
+        // The first four are under way when the first answer comes.
+        let sent = markers("waiting", 12);
+        for marker in &sent {
+            assert_eq!(post(TUNNEL, sdk::envelope(marker, &["session"])).await, 200);
+        }
+        bench.upstream.until("four", SECOND, |all| all.len() >= 4).await;
+        bench.upstream.behave(Manner::Answer(429, SESSIONS)).await;
+        bench.log().wait_for("\"answer\":\"429\"", 5 * SECOND).await;
+        bench.upstream.heal().await;
+        assert_eq!(report(TUNNEL, "after").await, 200);
+        let log = bench.log();
+        let (books, upstream) = bench.shut_down().await;
+        assert_eq!(books.accepted, 13);
+        // What was under way when the first was refused may be refused too; the rest is not sent.
+        assert!((1..=4).contains(&books.rejected) && books.dropped >= 1, "{books:?}");
+        assert_eq!(upstream.fates().len() as u64, books.delivered + books.rejected + 1, "and a report");
+        assert!(log.contains(&format!("ratelimit_backoff={}", books.dropped)), "{}", log.text());
+        assert_eq!(reported(&upstream), losses(&[("ratelimit_backoff", "session", books.dropped)]));
+    });
+}
+
+#[test]
+fn a_full_queue_drops_the_least_valuable_and_says_so() {
+    isolated(|| async {
+        // An envelope takes about 3 KiB: room for some twenty.
+        let bench = Bench::start(&[("SENTRY_EXTENSION_BUFFER", "64KiB")]).await;
+        bench.upstream.behave(Manner::Refuse).await;
+        let filling = "x".repeat(2000);
+        for n in 0..30 {
+            let payload = format!("{{\"marker\":\"profile-{n}\",\"filling\":\"{filling}\"}}");
+            let body =
+                format!("{{}}\n{{\"type\":\"profile_chunk\",\"length\":{}}}\n{payload}\n", payload.len());
+            assert_eq!(post(TUNNEL, body).await, 200);
+        }
+        let errors = markers("error", 15);
+        bench.reports(&errors).await;
+        bench.upstream.heal().await;
+        bench.upstream.takes(&errors, 5 * SECOND).await;
+        let (books, upstream) = bench.shut_down().await;
+        let fates = upstream.fates();
+        let profiles = fates.keys().filter(|marker| marker.starts_with("profile-")).count() as u64;
+        assert_eq!(books.accepted, 45);
+        assert_eq!(books.delivered, 15 + profiles);
+        assert_eq!(books.dropped, 30 - profiles);
+        assert!((1..=8).contains(&profiles), "{profiles} profiles");
+        // Of those for which there was room, the oldest went for the errors. The last ones never got in.
+        for marker in fates.keys().filter_map(|marker| marker.strip_prefix("profile-")) {
+            assert!((14..23).contains(&marker.parse::<u64>().unwrap()), "{fates:?}");
+        }
+        assert_eq!(reported(&upstream), losses(&[("queue_overflow", "profile_chunk", books.dropped)]));
+    });
+}
