@@ -3,7 +3,6 @@
 mod node;
 mod python;
 mod relay;
-mod relay_cold_start;
 mod shutdown;
 mod store;
 mod zero_code;
