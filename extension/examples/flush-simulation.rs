@@ -4,7 +4,8 @@
 //! A short freeze is a pause: an answer that comes meanwhile is read after the thaw. A longer one undoes every exchange that
 //! it interrupts, which then starts anew over a fresh connection: that is pessimistic.
 
-use sentry_lambda_extension::flush::{Hold, Mode, Moment, Policy, Tuning};
+use sentry_lambda_extension::config::FlushMode;
+use sentry_lambda_extension::lifecycle::flush_policy::{Hold, Moment, Policy, Tuning};
 use sentry_lambda_extension::relay::Backlog;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -44,13 +45,13 @@ fn main() -> std::io::Result<()> {
     let auto = |change: fn(&mut Tuning)| {
         let mut tuning = Tuning::default();
         change(&mut tuning);
-        (Mode::Auto, tuning)
+        (FlushMode::Auto, tuning)
     };
     let default = Tuning::default();
     let modes = [
-        ("end", (Mode::End, default)),
-        ("continuous", (Mode::Continuous, default)),
-        ("**auto**", (Mode::Auto, default)),
+        ("end", (FlushMode::End, default)),
+        ("continuous", (FlushMode::Continuous, default)),
+        ("**auto**", (FlushMode::Auto, default)),
     ];
     table(&mut out, "The three modes", &SHAPES, &modes, false);
     let variants = [
@@ -73,7 +74,13 @@ fn main() -> std::io::Result<()> {
 }
 
 /// `brief`: what is the same as the first policy's row is left out.
-fn table(out: &mut String, title: &str, shapes: &[Shape], policies: &[(&str, (Mode, Tuning))], brief: bool) {
+fn table(
+    out: &mut String,
+    title: &str,
+    shapes: &[Shape],
+    policies: &[(&str, (FlushMode, Tuning))],
+    brief: bool,
+) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "### {title}\n");
     let _ = writeln!(
@@ -126,7 +133,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn run(&self, error_every: u64, mode: Mode, tuning: Tuning) -> String {
+    fn run(&self, error_every: u64, mode: FlushMode, tuning: Tuning) -> String {
         let (mut sums, mut random) = (Sums::default(), Random(7));
         for _ in 0..self.environments {
             let plan = (self.plan)(&mut random);

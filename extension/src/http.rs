@@ -22,13 +22,13 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The sending half of a connection.
-pub(crate) type Sender = SendRequest<Full<Bytes>>;
+pub(crate) type RequestSender = SendRequest<Full<Bytes>>;
 
 /// An answer in the making.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
 
 /// Speaks as a client over a stream.
-pub(crate) async fn handshake(stream: Box<dyn Stream>) -> hyper::Result<Sender> {
+pub(crate) async fn handshake(stream: Box<dyn Stream>) -> hyper::Result<RequestSender> {
     let (sender, connection) = client::handshake(TokioIo::new(stream)).await?;
     // It ends with its sender, or when upstream closes; failures reach whoever waits for an answer. With
     // upgrades, for what a proxy gives back is the stream itself.

@@ -7,21 +7,23 @@
 //! - an SDK posts to the `gateway`, which checks who sends what to where, and answers at once;
 //! - the `relay` holds the envelope in a queue bounded in bytes, delivers it, by way of Sentry's own Relay where the
 //!   layer has that, and keeps the books;
-//! - `flush` decides after each invocation whether the environment is kept awake for it;
-//! - the `lifecycle` talks to Lambda: registers, takes events, and drains the relay at SHUTDOWN;
-//! - `wire` knows the formats: content encodings, envelopes, items; `http` is either end of a connection;
+//! - the `lifecycle` talks to Lambda: it registers, takes events, decides after each invocation whether the environment
+//!   is kept awake for deliveries, and drains the relay at SHUTDOWN;
+//! - `telemetry` is what Lambda tells the extension about invocations;
+//! - `protocol` knows the formats: content encodings, envelopes, items; `http` is either end of a connection;
 //! - `task` keeps panics from ending the process, and `log` is the only voice.
 
 pub mod cli;
 pub mod config;
-pub mod flush;
 pub mod gateway;
 mod http;
 pub mod lifecycle;
 pub mod log;
+pub mod protocol;
 pub mod relay;
+pub mod sentry_relay;
 pub mod task;
-pub mod wire;
+pub mod telemetry;
 pub mod wrapper;
 
 /// The version and, where the build knows it, the commit: `0.1.0 (0123456789ab)`.

@@ -4,7 +4,8 @@ use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Life, RuntimeApi};
-use sentry_lambda_extension::relay::{Relay, child};
+use sentry_lambda_extension::relay::Relay;
+use sentry_lambda_extension::sentry_relay::child;
 use sentry_lambda_extension::{log, task, version, wrapper};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
         let error = wrapper::become_runtime(args);
         return complain_as(wrapper::NAME, error.code(), &error.to_string());
     }
-    if let Some(done) = child::become_relay(args) {
+    if let Some(done) = child::become_sentry_relay(args) {
         return done;
     }
     match cli::parse(std::env::args().skip(1)) {
@@ -78,7 +79,7 @@ fn in_lambda(api: &RuntimeApi) -> ExitCode {
         Err(_) => "a panic".to_owned(),
     };
     log::error("cannot start: idles until SHUTDOWN", &[("error", &failure)]);
-    lifecycle::idle(api, &name());
+    lifecycle::fallback(api, &name());
     ExitCode::SUCCESS
 }
 

@@ -1,4 +1,4 @@
-//! Tasks that outlive their own panics: an extension whose work has come to grief goes on.
+//! Tasks that outlive their own panics: an extension whose task has panicked goes on.
 
 use crate::log;
 use std::future::Future;
@@ -19,7 +19,7 @@ where
     let mut living = tokio::spawn(start());
     async move {
         while let Err(error) = living.await {
-            log::error("a task came to grief and is started again", &[("task", &name), ("error", &error)]);
+            log::error("task panicked: it is started again", &[("task", &name), ("error", &error)]);
             tokio::time::sleep(PAUSE).await;
             living = tokio::spawn(start());
         }

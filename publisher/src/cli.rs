@@ -1,50 +1,50 @@
 //! What can be asked for on the command line, and nothing else.
 
-use crate::{failure::Failure, steps, ui::Ui};
+use crate::{commands, failure::Failure, ui::Ui};
 use clap::{Parser, Subcommand};
 
 /// Builds the Sentry Lambda extension, publishes it as layers to every AWS region, and tells you the ARN.
 #[derive(Parser)]
 #[command(name = "publisher", version, propagate_version = true, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Print results as JSON on stdout, and progress as JSON lines on stderr
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
 
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// One verb each; its arguments and its work are in the step of the same name.
 #[derive(Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Build the extension and assemble the layer zips
-    Build(steps::build::Build),
+    Build(commands::build::Build),
     /// Publish the zips as public layers; prints the plan, acts only on --execute
-    Publish(steps::publish::Publish),
+    Publish(commands::publish::Publish),
     /// Read every published layer back and compare it with dist/layers.json
-    Verify(steps::verify::Verify),
+    Verify(commands::verify::Verify),
     /// Print the ARN to attach to a function, or a snippet with it for a template, a module or an app
-    Arn(steps::arn::Arn),
+    Arn(commands::arn::Arn),
     /// Add the layer to a function, or replace an older version of it
-    Attach(steps::attach::Attach),
+    Attach(commands::attach::Attach),
     /// Delete old layer versions that nothing names any more; prints the plan, acts only on --execute
-    Prune(steps::prune::Prune),
+    Prune(commands::prune::Prune),
     /// Record which binaries of Sentry's own Relay may go into a layer
-    Relay(steps::relay::Relay),
+    Relay(commands::relay::Relay),
     /// Say what is installed, what is missing, and the command that mends it
-    Doctor(steps::doctor::Doctor),
+    Doctor(commands::doctor::Doctor),
     /// Print the least IAM policy for a step, or the trust policy for GitHub Actions
-    IamPolicy(steps::iam_policy::IamPolicy),
+    IamPolicy(commands::iam_policy::IamPolicy),
     /// Print completions for a shell
-    Completions(steps::completions::Completions),
+    Completions(commands::completions::Completions),
     /// Print the manual page, or write one for each command
-    Man(steps::man::Man),
+    Man(commands::man::Man),
 }
 
 impl Command {
     /// Runs the verb.
-    pub fn run(&self, ui: &Ui) -> Result<(), Failure> {
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         match self {
             Self::Build(step) => step.run(ui),
             Self::Publish(step) => step.run(ui),

@@ -2,7 +2,7 @@
 
 /// The exit codes of the command line: part of its contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
+pub(crate) enum Code {
     /// Something failed; nothing half-done is left behind.
     Failed = 1,
     /// The command was called wrongly (clap uses the same number).
@@ -13,7 +13,7 @@ pub enum Code {
 
 /// An error on its way to the user: what happened, why, and what to do next.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     code: Code,
     message: String,
     hint: Option<String>,
@@ -21,40 +21,40 @@ pub struct Failure {
 
 impl Failure {
     /// Something failed (exit code 1).
-    pub fn new(error: impl std::error::Error) -> Self {
+    pub(crate) fn new(error: impl std::error::Error) -> Self {
         Self { code: Code::Failed, message: chain(&error), hint: None }
     }
 
     /// A failure described in one sentence, with any of the exit codes.
-    pub fn message(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn message(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None }
     }
 
     /// Adds what to do next: a command where there is one.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// What happened and why, on one line.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.message
     }
 
     /// What to do next.
-    pub fn next(&self) -> Option<&str> {
+    pub(crate) fn next(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
     /// The process's exit code.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         self.code as u8
     }
 }
 
 /// An error and its causes, outermost first: `cannot write dist/x.zip: permission denied`.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

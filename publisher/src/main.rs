@@ -1,20 +1,22 @@
 //! The release tool: builds the extension for both architectures, assembles the layer zips,
 //! publishes them to every region, proves that they are right and tells users the ARN.
 //!
-//! `cli` says what can be asked for, `steps` has one file per subcommand, and the rest are the
-//! rooms that the steps work in: `build` (toolchain, ELF, zip), `aws` (regions, layer calls) and
-//! `release` (what a release consists of, on disk).
+//! `cli` says what can be asked for, and `commands` has one file or folder for each subcommand. They use `build`
+//! (toolchain, ELF, zip), `publish` (plan, journal, regions), `attach`, `prune` and `snippets`. Those know the files in
+//! `dist/` from `artifacts` and AWS from `aws`. `model` has the words that all of them use.
 
-// A program has no outside: `pub` says which items of a room are for the others.
-#![allow(unreachable_pub)]
-
-mod arch;
+mod artifacts;
+mod attach;
 mod aws;
 mod build;
 mod cli;
+mod commands;
 mod failure;
-mod release;
-mod steps;
+mod github_actions;
+mod model;
+mod prune;
+mod publish;
+mod snippets;
 mod ui;
 
 use clap::Parser;

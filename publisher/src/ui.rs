@@ -13,7 +13,7 @@ use std::io::IsTerminal;
 
 /// Where everything that a person or a pipeline reads goes through.
 #[derive(Clone)]
-pub struct Ui {
+pub(crate) struct Ui {
     json: bool,
     colour: bool,
     bars: Option<MultiProgress>,
@@ -21,24 +21,24 @@ pub struct Ui {
 
 impl Ui {
     /// `json`: results are for machines.
-    pub fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && !json && std::env::var_os("NO_COLOR").is_none();
         Self { json, colour, bars: (terminal && !json).then(MultiProgress::new) }
     }
 
     /// Whether results are for machines: one JSON document on stdout instead of tables.
-    pub fn json(&self) -> bool {
+    pub(crate) fn json(&self) -> bool {
         self.json
     }
 
     /// Where bars can be drawn: on a terminal.
-    pub fn bars(&self) -> Option<&MultiProgress> {
+    pub(crate) fn bars(&self) -> Option<&MultiProgress> {
         self.bars.as_ref()
     }
 
     /// One step of progress, in cargo's form: a right-aligned verb and what it is done to.
-    pub fn status(&self, verb: &str, what: impl std::fmt::Display) {
+    pub(crate) fn status(&self, verb: &str, what: impl std::fmt::Display) {
         if self.json {
             self.event(&json!({"event": "status", "verb": verb, "text": what.to_string()}));
         } else if self.colour {
@@ -49,7 +49,7 @@ impl Ui {
     }
 
     /// Something that is not an error, but that the user should know.
-    pub fn warning(&self, what: impl std::fmt::Display) {
+    pub(crate) fn warning(&self, what: impl std::fmt::Display) {
         if self.json {
             self.event(&json!({"event": "warning", "text": what.to_string()}));
         } else if self.colour {
@@ -60,14 +60,14 @@ impl Ui {
     }
 
     /// Progress that is a text of several lines.
-    pub fn text(&self, text: &str) {
+    pub(crate) fn text(&self, text: &str) {
         if !self.json {
             self.line(text);
         }
     }
 
     /// Progress for machines; nothing for anybody else.
-    pub fn event(&self, event: &impl Serialize) {
+    pub(crate) fn event(&self, event: &impl Serialize) {
         if self.json
             && let Ok(line) = serde_json::to_string(event)
         {
@@ -77,12 +77,12 @@ impl Ui {
 
     /// A result: a table, an ARN, a snippet.
     #[expect(clippy::unused_self, reason = "whoever prints has to hold the Ui")]
-    pub fn result(&self, text: impl std::fmt::Display) {
+    pub(crate) fn result(&self, text: impl std::fmt::Display) {
         println!("{text}");
     }
 
     /// The last words of a command that failed.
-    pub fn failure(&self, failure: &Failure) {
+    pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
             let (code, text, next) = (failure.exit_code(), failure.text(), failure.next());
             self.event(&json!({"event": "error", "code": code, "text": text, "next": next}));
@@ -107,7 +107,10 @@ impl Ui {
 }
 
 /// Rows under a header, columns aligned; no borders, so that it can be cut and pasted.
-pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let lines: Vec<[String; N]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
     let mut widths = [0; N];
     for line in &lines {

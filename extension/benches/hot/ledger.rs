@@ -1,7 +1,7 @@
 //! The books: what is written for each envelope.
 
 use criterion::{Criterion, Throughput};
-use sentry_lambda_extension::relay::{Ledger, Loss};
+use sentry_lambda_extension::relay::{DropReason, Ledger};
 use std::hint::black_box;
 
 pub(crate) fn booking(criterion: &mut Criterion) {
@@ -11,7 +11,7 @@ pub(crate) fn booking(criterion: &mut Criterion) {
         let mut ledger = Ledger::default();
         bench.iter(|| {
             ledger.accepted += 1;
-            ledger.lose(black_box(Loss::QueueOverflow), 1);
+            ledger.lose(black_box(DropReason::QueueOverflow), 1);
             ledger.balances(black_box(0))
         });
     });

@@ -3,8 +3,8 @@
 use crate::KEY;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use sentry_lambda_extension::config::PublicKey;
-use sentry_lambda_extension::relay::Limits;
-use sentry_lambda_extension::wire::{Item, ItemKind};
+use sentry_lambda_extension::protocol::{Item, ItemKind};
+use sentry_lambda_extension::relay::RateLimits;
 use std::hint::black_box;
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ pub(crate) fn lookup(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rate-limit lookup");
     group.throughput(Throughput::Elements(1));
     for count in [0, 1, 64] {
-        let mut limits = Limits::default();
+        let mut limits = RateLimits::default();
         for n in 0..count {
             limits.update(&key, &format!("60:transaction;span:key:reason{n}"), now);
         }

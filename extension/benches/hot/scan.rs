@@ -1,7 +1,7 @@
 //! The first line of an envelope, and its division into items.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use sentry_lambda_extension::wire::{ScanError, Scanned, Scanner};
+use sentry_lambda_extension::protocol::{ScanError, Scanned, Scanner};
 use std::hint::black_box;
 
 /// What an SDK sends ahead of everything else, with the trace it belongs to.

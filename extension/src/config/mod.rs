@@ -1,19 +1,18 @@
 //! Environment → [`Config`] and warnings: pure, and never fails. A bad setting falls back to its default.
 
+mod allowed_hosts;
 mod dsn;
-mod hosts;
+mod modes;
 mod proxy;
-mod relay;
 mod units;
 mod upstream;
 
+pub use allowed_hosts::AllowedHosts;
 pub use dsn::{Dsn, ProjectId, PublicKey};
-pub use hosts::AllowedHosts;
+pub use modes::{FlushMode, RelayMode};
 pub use proxy::{Exception, Proxies, Proxy};
-pub use relay::RelayMode;
 pub use upstream::{InvalidUrl, Scheme, Upstream};
 
-use crate::flush;
 use crate::log::Level;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -56,7 +55,7 @@ pub struct Config {
     /// The function's memory, bytes; a guess where nobody says.
     pub memory: usize,
     /// When `/next` waits for deliveries.
-    pub flush: flush::Mode,
+    pub flush: FlushMode,
     /// How much is logged.
     pub log: Level,
     /// Whether the function runs on Lambda Managed Instances, where INVOKE cannot be registered.
@@ -76,7 +75,7 @@ impl Config {
     /// Reads the settings through `var`, which gives a variable's value where it is set and not empty.
     /// Warnings say what was wrong with a setting and what is done instead; they hold no secrets.
     pub fn read(var: impl Fn(&str) -> Option<String>, overrides: Overrides) -> (Self, Vec<String>) {
-        let mut reader = Reader { var: &var, warnings: Vec::new() };
+        let mut reader = EnvironmentReader { var: &var, warnings: Vec::new() };
 
         let listen = if overrides.listen.is_empty() { loopback(&reader.ports()) } else { overrides.listen };
         let explicit =
@@ -156,7 +155,7 @@ impl Config {
 
 /// The ports of `SENTRY_EXTENSION_PORTS`, or the default ones: never none.
 pub fn ports(var: impl Fn(&str) -> Option<String>) -> Vec<u16> {
-    Reader { var: &var, warnings: Vec::new() }.ports()
+    EnvironmentReader { var: &var, warnings: Vec::new() }.ports()
 }
 
 fn is_loop(listen: &[SocketAddr], upstream: &Upstream) -> bool {
@@ -169,12 +168,12 @@ fn loopback(ports: &[u16]) -> Vec<SocketAddr> {
     v4.chain(v6).collect()
 }
 
-struct Reader<'a> {
+struct EnvironmentReader<'a> {
     var: &'a dyn Fn(&str) -> Option<String>,
     warnings: Vec<String>,
 }
 
-impl Reader<'_> {
+impl EnvironmentReader<'_> {
     fn warn(&mut self, name: &str, what: impl std::fmt::Display, instead: impl std::fmt::Display) {
         self.warnings.push(format!("{name} {what}: {instead}"));
     }
@@ -222,11 +221,11 @@ impl Reader<'_> {
         })
     }
 
-    fn flush(&mut self) -> flush::Mode {
-        let Some(text) = (self.var)("SENTRY_EXTENSION_FLUSH") else { return flush::Mode::default() };
-        flush::Mode::parse(&text).unwrap_or_else(|| {
+    fn flush(&mut self) -> FlushMode {
+        let Some(text) = (self.var)("SENTRY_EXTENSION_FLUSH") else { return FlushMode::default() };
+        FlushMode::parse(&text).unwrap_or_else(|| {
             self.warn("SENTRY_EXTENSION_FLUSH", "is none of auto, end, continuous", "auto is used");
-            flush::Mode::default()
+            FlushMode::default()
         })
     }
 

@@ -1,7 +1,7 @@
 //! Proxies between us and upstream: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case.
 
 use super::upstream::{InvalidUrl, Scheme, Upstream};
-use crate::wire::percent_decoded;
+use crate::protocol::percent_decoded;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Uri;

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody() {
+    fn no_authentication() {
         assert_eq!(with(&[], None), Ok(None));
         assert_eq!(with(&[("x-sentry-auth", "Bearer x".into())], Some("a=b")), Ok(None));
     }

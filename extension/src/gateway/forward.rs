@@ -1,12 +1,11 @@
 //! The rest of the API: sent to upstream as it came, and answered with what upstream says.
 
-use super::answer::Answer;
-use super::headers;
-use super::refusal::Refusal;
+use super::request::RequestContext;
+use super::response::Response;
+use super::response::rejection::Rejection;
 use super::routes::folded;
-use super::sender;
-use super::visit::Visit;
-use crate::wire::decode;
+use super::{headers, project_auth};
+use crate::protocol::decode;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -18,23 +17,23 @@ use std::convert::Infallible;
 const MAX_BODY: usize = 20 << 20;
 
 /// Forwards a request.
-pub(super) async fn take(visit: &Visit<'_>, body: &mut Incoming) -> Result<Answer, Refusal> {
-    let config = visit.config;
-    let upstream = sender::upstream(config, None)?;
-    let encoding = visit.encoding()?;
+pub(super) async fn take(context: &RequestContext<'_>, body: &mut Incoming) -> Result<Response, Rejection> {
+    let config = context.config;
+    let upstream = project_auth::upstream(config, None)?;
+    let encoding = context.encoding()?;
     let limit = MAX_BODY.min(config.buffer);
-    let taken = visit.take(body, limit).await?;
+    let taken = context.take(body, limit).await?;
     // It goes on as it came; but what would burst upstream stays here.
     decode(encoding, &taken.bytes, limit, |_| Ok::<(), Infallible>(()))?;
-    let path = folded(visit.head.uri.path_and_query().map_or("/", |path| path.as_str()));
-    let request = Request::builder().method(visit.head.method.clone()).uri(path);
+    let path = folded(context.head.uri.path_and_query().map_or("/", |path| path.as_str()));
+    let request = Request::builder().method(context.head.method.clone()).uri(path);
     let mut request = request
         .body(Bytes::from(taken.bytes))
-        .map_err(|why| Refusal::bad("invalid path").because(why.to_string()))?;
-    *request.headers_mut() = map(headers::end_to_end(&visit.head.headers, visit.peer));
-    let response = visit.relay.forward(&upstream, request).await.map_err(|why| {
+        .map_err(|why| Rejection::bad("invalid path").because(why.to_string()))?;
+    *request.headers_mut() = map(headers::end_to_end(&context.head.headers, context.peer));
+    let response = context.relay.forward(&upstream, request).await.map_err(|why| {
         let status = if why.is_late() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
-        Refusal::new(status, format!("error while forwarding request: {why}"))
+        Rejection::new(status, format!("error while forwarding request: {why}"))
     })?;
     let (mut head, body) = response.into_parts();
     let hop_by_hop: Vec<_> =
@@ -43,10 +42,10 @@ pub(super) async fn take(visit: &Visit<'_>, body: &mut Incoming) -> Result<Answe
         head.headers.remove(name);
     }
     // The body's own length counts, but for an answer that has none by nature.
-    if visit.head.method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
+    if context.head.method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
         head.headers.remove(CONTENT_LENGTH);
     }
-    Ok(Answer::from_parts(head, Full::new(body)))
+    Ok(Response::from_parts(head, Full::new(body)))
 }
 
 fn map(headers: headers::Owned) -> HeaderMap {

@@ -1,7 +1,7 @@
 //! The headers that go upstream with what a client sent.
 
 use super::auth::{Auth, AuthError};
-use crate::wire::Encoding;
+use crate::protocol::Encoding;
 use hyper::HeaderMap;
 use hyper::Uri;
 use hyper::header::{

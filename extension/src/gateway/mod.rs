@@ -1,50 +1,39 @@
 //! localhost: takes what SDKs send and answers at once. An envelope that was answered with 200 is in the queue.
 //!
 //! A request's way: `watch` (the connection) → `routes` → `ingest` or `forward`. What handlers share is a
-//! `visit`; `body` and `room` bound what it holds; `auth` and `sender` say who sends to which project; `headers`
-//! go upstream; `answer`, `refusal` and `cors` make what the client is told. The rest are formats.
+//! `context`; `body` and `memory` bound what it holds; `auth` and `project_auth` say who sends to which project; `headers`
+//! go upstream; `answer`, `rejection` and `cors` make what the client is told. The rest are formats.
 
-mod answer;
 mod auth;
-mod body;
-mod compose;
-mod cors;
-mod event_id;
-mod form;
+mod connection;
 mod forward;
 mod headers;
 mod ingest;
-mod listeners;
 mod media_type;
-mod msgpack;
-mod multipart;
-mod patience;
+mod project_auth;
 mod query;
-mod refusal;
-mod room;
+mod request;
+mod response;
 mod routes;
-mod sender;
-mod visit;
-mod watch;
 
-pub use listeners::{Unbound, bind, report};
+pub use connection::listeners::{Unbound, bind, report};
 
 use crate::config::Config;
 use crate::relay::Relay;
 use crate::{http, log};
-use answer::Answer;
+use connection::memory_budget::MemoryBudget;
+use connection::stall_guard::{GuardedStream, RequestPhase};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::{Method, Request, StatusCode};
-use refusal::Refusal;
-use room::Room;
+use request::RequestContext;
+use response::rejection::Rejection;
+use response::{Response, cors};
 use routes::{Ingest, Route};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use visit::Visit;
-use watch::{Turn, Watched};
 
 /// Takes connections for as long as the process lives.
 pub async fn serve(listener: Arc<TcpListener>, config: Arc<Config>, relay: Relay) {
@@ -73,15 +62,15 @@ async fn converse(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: R
 async fn converse_at_length(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
     // Answers are small; without this they would wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
-    let turn = Turn::default();
-    let stream = Watched::new(stream, turn.clone());
+    let phase = RequestPhase::default();
+    let stream = GuardedStream::new(stream, phase.clone());
     let answer = move |request| -> http::Answering {
-        let (config, relay, turn) = (Arc::clone(&config), relay.clone(), turn.clone());
+        let (config, relay, phase) = (Arc::clone(&config), relay.clone(), phase.clone());
         Box::pin(async move {
-            turn.pass();
-            let answer = answer(request, peer, &config, &relay).await;
-            turn.pass();
-            answer
+            phase.pass();
+            let response = handle(request, peer, &config, &relay).await;
+            phase.pass();
+            response
         })
     };
     // Idle connections stay. What a client has begun has to come to an end, though: see `watch` and `body`.
@@ -90,34 +79,39 @@ async fn converse_at_length(stream: TcpStream, peer: IpAddr, config: Arc<Config>
     }
 }
 
-async fn answer(request: Request<Incoming>, peer: IpAddr, config: &Config, relay: &Relay) -> Answer {
+async fn handle(request: Request<Incoming>, peer: IpAddr, config: &Config, relay: &Relay) -> Response {
     let (head, mut body) = request.into_parts();
     let route = Route::of(head.uri.path());
-    let visit = Visit { head: &head, peer, config, relay, room: Room::shared(config.buffer) };
-    let outcome = respond(&visit, route, &mut body).await;
+    let context =
+        RequestContext { head: &head, peer, config, relay, memory: MemoryBudget::shared(config.buffer) };
+    let outcome = dispatch(&context, route, &mut body).await;
     // What nobody wanted is read over, so that the client sees the answer and the connection lives on.
     // Who waits to be asked for his body is not asked.
     if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
-        body::read_over(&mut body).await;
+        connection::body::read_over(&mut body).await;
     }
-    let answer = outcome.unwrap_or_else(|refusal| refusal.answer());
+    let response = outcome.unwrap_or_else(|rejection| rejection.to_response());
     let is_open = matches!(route, Route::Ingest(_)) && head.method != Method::OPTIONS;
-    cors::loadable(if is_open { cors::open(answer) } else { answer })
+    cors::loadable(if is_open { cors::open(response) } else { response })
 }
 
-async fn respond(visit: &Visit<'_>, route: Route<'_>, body: &mut Incoming) -> Result<Answer, Refusal> {
-    let method = &visit.head.method;
+async fn dispatch(
+    context: &RequestContext<'_>,
+    route: Route<'_>,
+    body: &mut Incoming,
+) -> Result<Response, Rejection> {
+    let method = &context.head.method;
     match route {
         Route::Ingest(_) if method == Method::OPTIONS => Ok(cors::preflight()),
-        Route::Ingest(ingest) if takes(&ingest, method) => ingest::take(visit, ingest, body).await,
-        Route::Ingest(ingest) => Ok(answer::method_not_allowed(ingest.methods())),
+        Route::Ingest(ingest) if takes(&ingest, method) => ingest::take(context, ingest, body).await,
+        Route::Ingest(ingest) => Ok(response::method_not_allowed(ingest.methods())),
         Route::Health if method == Method::GET || method == Method::HEAD => {
-            Ok(answer::json(StatusCode::OK, &b"{\"is_healthy\":true}"[..]))
+            Ok(response::json(StatusCode::OK, &b"{\"is_healthy\":true}"[..]))
         }
-        Route::Health => Ok(answer::method_not_allowed("GET, HEAD")),
-        Route::BadHealth => Err(Refusal::bad("unknown health check")),
-        Route::Forward => forward::take(visit, body).await,
-        Route::Unknown => Err(Refusal::new(StatusCode::NOT_FOUND, "not found")),
+        Route::Health => Ok(response::method_not_allowed("GET, HEAD")),
+        Route::BadHealth => Err(Rejection::bad("unknown health check")),
+        Route::Forward => forward::take(context, body).await,
+        Route::Unknown => Err(Rejection::new(StatusCode::NOT_FOUND, "not found")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Percent encoding, and values of a query.
 
-use crate::wire::percent_decoded;
+use crate::protocol::percent_decoded;
 
 /// The value of the first field of that name.
 pub(super) fn value(query: &str, name: &str) -> Option<String> {
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values() {
+    fn values_by_name() {
         let query = "a=1&status=in%5fprogress&text=one+two%2Bthree&empty=&flag&a=2&odd=100%&b=%+1";
         for (name, expected) in [
             ("a", Some("1")),

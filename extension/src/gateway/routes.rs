@@ -1,6 +1,6 @@
 //! What a path means. Duplicate slashes fold, as in Relay; a slash at the end is optional for ingestion.
 
-use crate::wire::ItemKind;
+use crate::protocol::ItemKind;
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

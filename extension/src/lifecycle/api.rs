@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>
 
 use super::event::Event;
-use crate::http::{Sender, handshake};
+use crate::http::{RequestSender, handshake};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
@@ -85,7 +85,7 @@ pub enum Subscribed {
 #[derive(Debug)]
 pub struct ExtensionsApi {
     api: RuntimeApi,
-    connection: Option<Sender>,
+    connection: Option<RequestSender>,
 }
 
 impl ExtensionsApi {
@@ -192,7 +192,7 @@ impl ExtensionsApi {
         Ok(response)
     }
 
-    async fn connect(&self) -> Result<Sender, ApiError> {
+    async fn connect(&self) -> Result<RequestSender, ApiError> {
         let connecting = TcpStream::connect(&self.api.0);
         let stream = timeout(PATIENCE, connecting).await.map_err(|_| ApiError::TimedOut)?;
         let stream = stream.map_err(ApiError::Connect)?;

@@ -48,7 +48,7 @@ pub enum Event {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct EventJson {
     event_type: Option<String>,
     // Lambda sends an integer; a float or a string must not cost the whole event.
     deadline_ms: Option<serde_json::Value>,
@@ -59,17 +59,17 @@ struct Wire {
 impl Event {
     /// Reads an answer's body; `None`: not even JSON.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let wire: Wire = serde_json::from_slice(body).ok()?;
-        let milliseconds = wire.deadline_ms.as_ref().and_then(serde_json::Value::as_u64);
+        let json: EventJson = serde_json::from_slice(body).ok()?;
+        let milliseconds = json.deadline_ms.as_ref().and_then(serde_json::Value::as_u64);
         let deadline = milliseconds.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
-        let kind = wire.event_type.unwrap_or_default();
+        let kind = json.event_type.unwrap_or_default();
         Some(match kind.as_str() {
             "INVOKE" => {
-                let request = wire.request_id.as_ref().and_then(|id| id.as_str()).unwrap_or_default();
+                let request = json.request_id.as_ref().and_then(|id| id.as_str()).unwrap_or_default();
                 Self::Invoke { request: RequestId::new(request), deadline }
             }
             "SHUTDOWN" => {
-                let reason = wire.shutdown_reason.as_ref().and_then(|r| r.as_str()).unwrap_or("unknown");
+                let reason = json.shutdown_reason.as_ref().and_then(|r| r.as_str()).unwrap_or("unknown");
                 Self::Shutdown { deadline, reason: reason.chars().take(64).collect() }
             }
             _ => Self::Unknown(kind.chars().take(64).collect()),

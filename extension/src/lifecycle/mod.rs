@@ -1,26 +1,26 @@
 //! The life of an extension: register, then `/event/next` until SHUTDOWN. It never ends before that.
 
-mod api;
+pub(crate) mod api;
 mod budget;
-mod event;
-mod hold;
-mod idle;
-mod pauses;
-mod telemetry;
+pub(crate) mod event;
+mod fallback;
+mod flush_hold;
+pub mod flush_policy;
+mod retry;
 
 pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi, Subscribed};
 pub use event::{Event, RequestId};
-pub use idle::idle;
+pub use fallback::fallback;
 
 use crate::config::Config;
-use crate::flush::{Moment, Policy, Tuning};
 use crate::log;
 use crate::relay::Relay;
-use hold::Hold;
-use pauses::Pauses;
+use crate::telemetry::Telemetry;
+use flush_hold::FlushHold;
+use flush_policy::{Moment, Policy, Tuning};
+use retry::Retry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
-use telemetry::Telemetry;
 
 /// Events of the future may come with each invocation, so they must not hold anything up; yet an answer that
 /// never is an event must not make a busy loop.
@@ -55,13 +55,13 @@ impl Life {
     pub async fn run(self: Arc<Self>, relay: Relay) {
         let mut api = ExtensionsApi::new(self.api.clone());
         let (id, telemetry) = self.introduce(&mut api).await;
-        let mut pauses = Pauses::default();
+        let mut retry = Retry::default();
         loop {
             let event = api.next(id, || relay.begin()).await;
             relay.awake();
             match event {
                 Ok(Event::Invoke { request, deadline }) => {
-                    pauses = Pauses::default();
+                    retry = Retry::default();
                     self.hold(&relay, telemetry, request, deadline).until_released(&relay).await;
                 }
                 Ok(Event::Shutdown { deadline, reason }) => {
@@ -76,7 +76,7 @@ impl Life {
                     log::debug("an unknown event", &[("type", &kind)]);
                     tokio::time::sleep(BETWEEN_UNKNOWN).await;
                 }
-                Err(error) => pauses.after("cannot ask Lambda for the next event", &error).await,
+                Err(error) => retry.after("cannot ask Lambda for the next event", &error).await,
             }
         }
     }
@@ -101,13 +101,13 @@ impl Life {
     /// Tries for as long as it takes: without an id nothing else can be done, not even a report to `init/error`,
     /// and an exit would fail the function.
     async fn register(&self, api: &mut ExtensionsApi) -> (ExtensionId, Events) {
-        let mut pauses = Pauses::default();
+        let mut retry = Retry::default();
         let mut events = self.events;
         loop {
             match api.register(&self.name, events).await {
                 Ok(id) => return (id, events),
                 Err(error) => {
-                    pauses.after("cannot register with Lambda", &error).await;
+                    retry.after("cannot register with Lambda", &error).await;
                     // Where INVOKE is what Lambda does not like, SHUTDOWN alone still gets everything out.
                     if matches!(error, ApiError::Refused(400..500, _)) {
                         events = if events == self.events { Events::ShutdownOnly } else { self.events };
@@ -124,12 +124,12 @@ impl Life {
         telemetry: Option<&'a Telemetry>,
         request: RequestId,
         deadline: Option<SystemTime>,
-    ) -> Hold<'a> {
+    ) -> FlushHold<'a> {
         let now = SystemTime::now();
         let telemetry = telemetry.filter(|telemetry| telemetry.works() && !request.is_empty());
         let moment = Moment { now, backlog: relay.backlog(), telemetry: telemetry.is_some() };
         // The policy is whole even where a decision has panicked.
         let wait_for = self.policy.lock().unwrap_or_else(PoisonError::into_inner).decide(&moment);
-        Hold { wait_for, request, within: budget::until(deadline, now, budget::INVOCATION), telemetry }
+        FlushHold { wait_for, request, within: budget::until(deadline, now, budget::INVOCATION), telemetry }
     }
 }

@@ -9,7 +9,7 @@ const LONGEST_WISH: Duration = Duration::from_mins(10);
 
 /// The pause after failures in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
     until: Option<Instant>,
     /// From the failure to `until`.
@@ -18,7 +18,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Another failure. `jitter` is between 0 and 1; `at_least` is what upstream asked for.
-    pub(super) fn failed(&mut self, now: Instant, jitter: f64, at_least: Option<Duration>) {
+    pub(crate) fn failed(&mut self, now: Instant, jitter: f64, at_least: Option<Duration>) {
         let at_least = at_least.map(|wish| wish.min(LONGEST_WISH));
         if let Some(left) = self.pause(now) {
             // It was under way when another failed: the same trouble, seen twice.
@@ -32,7 +32,7 @@ impl Backoff {
     }
 
     /// Another failure, with the pause given.
-    pub(super) fn failed_for(&mut self, now: Instant, pause: Duration) {
+    pub(crate) fn failed_for(&mut self, now: Instant, pause: Duration) {
         self.failures = self.failures.saturating_add(1);
         self.length = pause;
         self.until = now.checked_add(pause);
@@ -40,19 +40,19 @@ impl Backoff {
 
     /// Ends the pause if it is over by another clock than the one it runs by, which stands still in a freeze:
     /// `passed` since the failure.
-    pub(super) fn catch_up(&mut self, passed: Duration) {
+    pub(crate) fn catch_up(&mut self, passed: Duration) {
         if passed >= self.length {
             self.end_pause();
         }
     }
 
     /// What is left of the pause, if there is one.
-    pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn pause(&self, now: Instant) -> Option<Duration> {
         self.until?.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// Ends the pause, for there will be no later: SHUTDOWN.
-    pub(super) fn end_pause(&mut self) {
+    pub(crate) fn end_pause(&mut self) {
         self.until = None;
     }
 }

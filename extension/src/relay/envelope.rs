@@ -1,7 +1,7 @@
 //! An accepted envelope on its way: the SDK's bytes, untouched, and what upstream needs to be told about them.
 
 use crate::config::{ProjectId, PublicKey, Upstream};
-use crate::wire::{Encoding, Item, Value};
+use crate::protocol::{Encoding, Item, Priority};
 use bytes::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -49,13 +49,13 @@ impl Envelope {
     }
 
     /// What goes first when room or time is short.
-    pub fn value(&self) -> Value {
-        Value::of(&self.items)
+    pub fn priority(&self) -> Priority {
+        Priority::of(&self.items)
     }
 }
 
 #[cfg(test)]
-pub(super) fn sample(kind: crate::wire::ItemKind, length: usize) -> Envelope {
+pub(super) fn sample(kind: crate::protocol::ItemKind, length: usize) -> Envelope {
     Envelope {
         upstream: Arc::new(Upstream::parse("http://127.0.0.1:1").unwrap()),
         path: "/api/42/envelope/".to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn sample(kind: crate::wire::ItemKind, length: usize) -> Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::ItemKind;
+    use crate::protocol::ItemKind;
 
     #[test]
     fn room_for_more_is_given_back() {

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Why an accepted envelope will never arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
+pub enum DropReason {
     /// The queue was full of what is worth more.
     QueueOverflow,
     /// Upstream could not be reached in the time there was.
@@ -18,12 +18,12 @@ pub enum Loss {
     /// A fault of the extension's own.
     Internal,
     /// Sentry's own Relay took it and ended before it said that nothing is left.
-    Relay,
+    SentryRelay,
     /// Sentry's own Relay did not run, and nothing may be sent without it.
-    RelayUnavailable,
+    SentryRelayUnavailable,
 }
 
-impl Loss {
+impl DropReason {
     const ALL: [Self; 8] = [
         Self::QueueOverflow,
         Self::Network,
@@ -31,8 +31,8 @@ impl Loss {
         Self::Upstream,
         Self::Shutdown,
         Self::Internal,
-        Self::Relay,
-        Self::RelayUnavailable,
+        Self::SentryRelay,
+        Self::SentryRelayUnavailable,
     ];
 
     /// The name in logs: Sentry's own words for discarded events where it has them.
@@ -44,8 +44,8 @@ impl Loss {
             Self::Upstream => "upstream_error",
             Self::Shutdown => "shutdown",
             Self::Internal => "internal_error",
-            Self::Relay => "relay_ended",
-            Self::RelayUnavailable => "relay_unavailable",
+            Self::SentryRelay => "relay_ended",
+            Self::SentryRelayUnavailable => "relay_unavailable",
         }
     }
 
@@ -53,7 +53,9 @@ impl Loss {
     pub(super) fn report(self) -> &'static str {
         match self {
             Self::QueueOverflow => "queue_overflow",
-            Self::Network | Self::Shutdown | Self::Relay | Self::RelayUnavailable => "network_error",
+            Self::Network | Self::Shutdown | Self::SentryRelay | Self::SentryRelayUnavailable => {
+                "network_error"
+            }
             Self::RateLimit => "ratelimit_backoff",
             Self::Upstream => "send_error",
             Self::Internal => "internal_sdk_error",
@@ -73,13 +75,13 @@ pub struct Ledger {
     pub rejected: u64,
     /// Tries whose answer was lost: upstream may have an envelope twice for each of these.
     pub unanswered: u64,
-    dropped: [u64; Loss::ALL.len()],
+    dropped: [u64; DropReason::ALL.len()],
 }
 
 impl Ledger {
     /// Books losses.
-    pub fn lose(&mut self, loss: Loss, envelopes: u64) {
-        if let Some(count) = self.dropped.get_mut(loss as usize) {
+    pub fn lose(&mut self, reason: DropReason, envelopes: u64) {
+        if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count += envelopes;
         }
     }
@@ -90,8 +92,8 @@ impl Ledger {
     }
 
     /// Lost for one reason.
-    pub fn dropped_for(&self, loss: Loss) -> u64 {
-        self.dropped.get(loss as usize).copied().unwrap_or_default()
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped.get(reason as usize).copied().unwrap_or_default()
     }
 
     /// Whether every accepted envelope is accounted for, `pending` ones being queued or in flight.
@@ -108,10 +110,10 @@ impl fmt::Display for Reasons<'_> {
         if self.0.dropped() == 0 {
             return f.write_str("none");
         }
-        let occurred = Loss::ALL.into_iter().filter(|loss| self.0.dropped_for(*loss) > 0);
-        for (i, loss) in occurred.enumerate() {
+        let occurred = DropReason::ALL.into_iter().filter(|reason| self.0.dropped_for(*reason) > 0);
+        for (i, reason) in occurred.enumerate() {
             let space = if i == 0 { "" } else { " " };
-            write!(f, "{space}{}={}", loss.name(), self.0.dropped_for(loss))?;
+            write!(f, "{space}{}={}", reason.name(), self.0.dropped_for(reason))?;
         }
         Ok(())
     }
@@ -125,8 +127,8 @@ mod tests {
     fn the_books() {
         let mut ledger = Ledger { accepted: 10, delivered: 4, rejected: 1, ..Ledger::default() };
         assert_eq!(Reasons(&ledger).to_string(), "none");
-        ledger.lose(Loss::Network, 2);
-        ledger.lose(Loss::QueueOverflow, 1);
+        ledger.lose(DropReason::Network, 2);
+        ledger.lose(DropReason::QueueOverflow, 1);
         assert!(ledger.balances(2));
         assert!(!ledger.balances(1));
         assert_eq!(Reasons(&ledger).to_string(), "queue_overflow=1 network_error=2");

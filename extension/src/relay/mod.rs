@@ -1,30 +1,31 @@
 //! From an accepted envelope to upstream: queue, delivery, and the books over both.
 
 mod backoff;
-mod client;
-mod deliver;
+pub(crate) mod client;
+mod client_reports;
+pub(crate) mod drain;
 mod envelope;
 mod ledger;
-mod limits;
-mod outages;
-mod patience;
-mod process;
+pub(crate) mod outages;
+mod pump;
 mod queue;
-mod reports;
-mod state;
+mod rate_limits;
+pub(crate) mod route;
+pub(crate) mod state;
+pub(crate) mod unconfirmed;
 mod verdict;
 
 pub use envelope::Envelope;
-pub use ledger::{Ledger, Loss, Reasons};
-pub use limits::{Check, Limits};
-pub use process::child;
+pub use ledger::{DropReason, Ledger, Reasons};
+pub use rate_limits::{RateLimitCheck, RateLimits};
 
 use crate::config::{Config, RelayMode, Upstream};
-use crate::{log, task};
+use crate::sentry_relay::SentryRelayStage;
+use crate::{log, sentry_relay, task};
 use bytes::Bytes;
 use client::{Client, SendError};
 use hyper::{Request, Response};
-use process::{Route, Stage, Way};
+use route::{DeliveryRoute, Destination};
 use state::State;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,12 +45,12 @@ pub struct Relay {
 pub enum Acceptance {
     /// All of it was taken.
     Taken {
-        /// `X-Sentry-Rate-Limits` that are in force for other categories.
+        /// `X-Sentry-Rate-RateLimits` that are in force for other categories.
         limits: Option<String>,
     },
     /// Some or all items were removed because upstream does not take their category now; the rest was taken.
     Limited {
-        /// `X-Sentry-Rate-Limits`.
+        /// `X-Sentry-Rate-RateLimits`.
         limits: String,
         /// `Retry-After`, seconds.
         retry_after: u64,
@@ -63,7 +64,7 @@ pub struct ForwardError(Option<SendError>);
 impl ForwardError {
     /// Whether upstream may be well and only did not answer in time.
     pub fn is_late(&self) -> bool {
-        matches!(self.0, Some(SendError::Late(_)))
+        matches!(self.0, Some(SendError::Timeout(_)))
     }
 }
 
@@ -71,7 +72,7 @@ impl fmt::Display for ForwardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(error) => error.fmt(f),
-            None => f.write_str("Relay does not run, and nothing goes past it"),
+            None => f.write_str("Sentry's Relay does not run, and nothing goes past it"),
         }
     }
 }
@@ -90,45 +91,48 @@ pub struct Backlog {
 }
 
 #[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    client: Client,
+pub(crate) struct Shared {
+    pub(crate) state: Mutex<State>,
+    pub(crate) client: Client,
     /// Something to do for the pump.
-    wake: Notify,
+    pub(crate) wake: Notify,
     /// The fate of an envelope was decided, or upstream has failed.
-    changed: Notify,
+    pub(crate) changed: Notify,
     /// Which way envelopes go.
-    route: watch::Sender<Route>,
+    pub(crate) route: watch::Sender<DeliveryRoute>,
     /// How far Sentry's own Relay is in its life.
-    stage: watch::Sender<Stage>,
+    pub(crate) stage: watch::Sender<SentryRelayStage>,
     /// Relay did not answer.
-    doubt: Notify,
+    pub(crate) doubt: Notify,
     /// How many wait for everything to be delivered.
-    waiting: AtomicUsize,
+    pub(crate) waiting: AtomicUsize,
     /// Nothing may be sent but by way of Sentry's own Relay.
-    only_relay: bool,
+    pub(crate) only_sentry_relay: bool,
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // No section leaves the state half-changed where it could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The way for an envelope now; `None`: it has to wait.
-    fn way(&self) -> Option<Way> {
+    pub(crate) fn destination(&self) -> Option<Destination> {
         // The one place that lets anything out.
-        self.route.borrow().way().filter(|way| !self.only_relay || *way != Way::Direct)
+        self.route
+            .borrow()
+            .destination()
+            .filter(|destination| !self.only_sentry_relay || *destination != Destination::Direct)
     }
 
     /// Somebody waits for deliveries: the function is done, or this is the end.
-    fn hurries(&self) -> bool {
+    pub(crate) fn hurries(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0 || self.state().draining()
     }
 
     /// Nothing can go out, as far as anyone can tell for good.
-    fn is_barred(&self) -> bool {
-        self.only_relay && *self.route.borrow() == Route::Direct
+    pub(crate) fn is_barred(&self) -> bool {
+        self.only_sentry_relay && *self.route.borrow() == DeliveryRoute::Direct
     }
 }
 
@@ -136,11 +140,11 @@ impl Relay {
     /// Starts the pump. Neither network nor files are touched until the first envelope.
     /// Where the layer has Sentry's own Relay, all waits until `begin`, and until that is ready.
     pub fn start(config: &Config) -> Self {
-        let supervised = process::is_wanted(config);
+        let supervised = sentry_relay::is_wanted(config);
         let (route, stage) = if supervised {
-            (Route::Held { troubled: false }, Stage::Waiting)
+            (DeliveryRoute::Held { troubled: false }, SentryRelayStage::Waiting)
         } else {
-            (Route::Direct, Stage::Ended)
+            (DeliveryRoute::Direct, SentryRelayStage::Ended)
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(config.buffer, config.max_body)),
@@ -151,22 +155,22 @@ impl Relay {
             stage: watch::Sender::new(stage),
             doubt: Notify::new(),
             waiting: AtomicUsize::new(0),
-            only_relay: config.relay == RelayMode::Only,
+            only_sentry_relay: config.relay == RelayMode::Only,
         });
         if supervised {
-            process::supervise(&shared, config);
+            sentry_relay::supervise(&shared, config);
         }
         let pumped = Arc::clone(&shared);
-        task::supervise("delivery", move || deliver::run(Arc::clone(&pumped)));
+        task::supervise("delivery", move || pump::run(Arc::clone(&pumped)));
         Self { shared }
     }
 
     /// Lambda waits for nothing any more: time for what would have been cold start.
     pub fn begin(&self) {
         self.shared.stage.send_if_modified(|stage| {
-            let waits = *stage == Stage::Waiting;
+            let waits = *stage == SentryRelayStage::Waiting;
             if waits {
-                *stage = Stage::Begun;
+                *stage = SentryRelayStage::Begun;
             }
             waits
         });
@@ -180,7 +184,7 @@ impl Relay {
 
     /// What is still to be delivered; for the decision when to hold `/next`.
     pub fn backlog(&self) -> Backlog {
-        let troubled = matches!(*self.shared.route.borrow(), Route::Held { troubled: true });
+        let troubled = matches!(*self.shared.route.borrow(), DeliveryRoute::Held { troubled: true });
         let state = self.shared.state();
         Backlog {
             envelopes: state.pending(),
@@ -192,7 +196,7 @@ impl Relay {
     /// Waits until nothing is left to deliver, or until upstream has failed: then waiting is of no use.
     /// It does not bound the time.
     pub async fn settled(&self) {
-        let _waiting = process::Waiting::new(&self.shared);
+        let _waiting = sentry_relay::Waiting::new(&self.shared);
         loop {
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
@@ -215,7 +219,7 @@ impl Relay {
         let waits = state.waits_out_a_pause(&envelope.upstream, Instant::now().into());
         let (admitted, retry_after) = state.admit(envelope, now);
         let evicted = admitted.map_or(0, |envelope| state.accept(envelope, now));
-        let limits = state.limits.header(&key, now);
+        let rate_limits = state.rate_limits.header(&key, now);
         drop(state);
         if evicted > 0 {
             log::debug("the buffer is full", &[("evicted", &evicted)]);
@@ -224,8 +228,8 @@ impl Relay {
             self.shared.wake.notify_one();
         }
         match retry_after {
-            Some(retry_after) => Acceptance::Limited { limits: limits.unwrap_or_default(), retry_after },
-            None => Acceptance::Taken { limits },
+            Some(retry_after) => Acceptance::Limited { limits: rate_limits.unwrap_or_default(), retry_after },
+            None => Acceptance::Taken { limits: rate_limits },
         }
     }
 
@@ -237,17 +241,17 @@ impl Relay {
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, ForwardError> {
-        let way = process::decided(&self.shared).await.ok_or(ForwardError(None))?;
-        let answer = self.shared.client.forward(way.to(upstream), request).await;
+        let destination = drain::decided(&self.shared).await.ok_or(ForwardError(None))?;
+        let answer = self.shared.client.forward(destination.to(upstream), request).await;
         answer.map_err(|error| ForwardError(Some(error)))
     }
 
     /// Delivers what can be delivered in `within`, books the rest as lost, and closes.
     pub async fn drain(&self, within: Duration) {
-        let share = process::Share::of(within, Instant::now());
+        let budget = drain::DrainBudget::of(within, Instant::now());
         self.shared.state().start_draining();
         self.shared.wake.notify_one();
-        process::decide(&self.shared, &share).await;
+        drain::decide(&self.shared, &budget).await;
         let emptied = async {
             loop {
                 let changed = self.shared.changed.notified();
@@ -260,10 +264,10 @@ impl Relay {
                 changed.await;
             }
         };
-        let _ = tokio::time::timeout_at(share.deliveries(&self.shared), emptied).await;
-        process::end(&self.shared, &share).await;
+        let _ = tokio::time::timeout_at(budget.deliveries(&self.shared), emptied).await;
+        drain::end(&self.shared, &budget).await;
         // What Relay should have taken, and was not there to take.
-        let unavailable = self.shared.is_barred().then_some(Loss::RelayUnavailable);
+        let unavailable = self.shared.is_barred().then_some(DropReason::SentryRelayUnavailable);
         self.shared.state().close(unavailable);
     }
 

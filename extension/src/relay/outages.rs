@@ -19,11 +19,11 @@ struct Outage {
 
 /// The upstreams in trouble.
 #[derive(Debug, Default)]
-pub(super) struct Outages(Vec<Outage>);
+pub(crate) struct Outages(Vec<Outage>);
 
 impl Outages {
     /// A try failed.
-    pub(super) fn failed(
+    pub(crate) fn failed(
         &mut self,
         upstream: &Arc<Upstream>,
         now: SystemTime,
@@ -44,37 +44,37 @@ impl Outages {
     }
 
     /// A try succeeded.
-    pub(super) fn succeeded(&mut self, upstream: &Arc<Upstream>) {
+    pub(crate) fn succeeded(&mut self, upstream: &Arc<Upstream>) {
         self.0.retain(|outage| outage.upstream != *upstream);
     }
 
     /// Forgets all: envelopes go another way from now on.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
     /// Whether the last that was heard of an upstream was a failure.
-    pub(super) fn has(&self, upstream: &Arc<Upstream>) -> bool {
+    pub(crate) fn has(&self, upstream: &Arc<Upstream>) -> bool {
         self.0.iter().any(|outage| outage.upstream == *upstream)
     }
 
     /// Whether any upstream is in trouble.
-    pub(super) fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         !self.0.is_empty()
     }
 
     /// What is left of an upstream's pause.
-    pub(super) fn pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> Option<Duration> {
+    pub(crate) fn pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> Option<Duration> {
         self.0.iter().find(|outage| outage.upstream == *upstream)?.backoff.pause(clock)
     }
 
     /// The shortest of the pauses.
-    pub(super) fn shortest_pause(&self, clock: Instant) -> Option<Duration> {
+    pub(crate) fn shortest_pause(&self, clock: Instant) -> Option<Duration> {
         self.0.iter().filter_map(|outage| outage.backoff.pause(clock)).min()
     }
 
     /// Ends the pauses that are over by the wall clock: the one they run by may have stood still in a freeze.
-    pub(super) fn catch_up(&mut self, now: SystemTime) {
+    pub(crate) fn catch_up(&mut self, now: SystemTime) {
         for outage in &mut self.0 {
             // A clock that was set back says nothing.
             outage.backoff.catch_up(now.duration_since(outage.failed).unwrap_or_default());
@@ -82,7 +82,7 @@ impl Outages {
     }
 
     /// Ends all pauses, for there will be no later: SHUTDOWN.
-    pub(super) fn end_pauses(&mut self) {
+    pub(crate) fn end_pauses(&mut self) {
         self.0.iter_mut().for_each(|outage| outage.backoff.end_pause());
     }
 }

@@ -1,13 +1,13 @@
 //! What waits for upstream, bounded in bytes. When it is full, the least valuable and then the oldest goes.
 
 use super::state::Pending;
-use crate::wire::Value;
+use crate::protocol::Priority;
 use std::collections::VecDeque;
 
 /// Envelopes by value. Bytes of envelopes in flight count too: they may come back.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: [VecDeque<Pending>; Value::COUNT],
+    waiting: [VecDeque<Pending>; Priority::COUNT],
     /// Of waiting envelopes and of those in flight.
     held: usize,
     bound: usize,
@@ -25,7 +25,7 @@ impl Queue {
         let size = pending.envelope.size();
         let mut evicted = Vec::new();
         while self.held + size > self.bound {
-            let Some(victim) = self.least_valuable(pending.envelope.value()) else {
+            let Some(victim) = self.least_valuable(pending.envelope.priority()) else {
                 evicted.push(pending);
                 return evicted;
             };
@@ -59,7 +59,7 @@ impl Queue {
         self.held += size;
         let mut evicted = Vec::new();
         while self.held > self.bound {
-            let Some(victim) = self.least_valuable(Value::Error) else { break };
+            let Some(victim) = self.least_valuable(Priority::Error) else { break };
             self.held -= victim.envelope.size();
             evicted.push(victim);
         }
@@ -87,14 +87,14 @@ impl Queue {
     }
 
     fn back(&mut self, pending: Pending) {
-        if let Some(class) = self.waiting.get_mut(pending.envelope.value() as usize) {
+        if let Some(class) = self.waiting.get_mut(pending.envelope.priority() as usize) {
             class.push_back(pending);
         }
     }
 
-    /// The oldest of the least valuable, if it is worth no more than `value`.
-    fn least_valuable(&mut self, value: Value) -> Option<Pending> {
-        let up_to = self.waiting.get_mut(..=value as usize).unwrap_or_default();
+    /// The oldest of the least valuable, if it is worth no more than `priority`.
+    fn least_valuable(&mut self, priority: Priority) -> Option<Pending> {
+        let up_to = self.waiting.get_mut(..=priority as usize).unwrap_or_default();
         up_to.iter_mut().find_map(VecDeque::pop_front)
     }
 }
@@ -102,9 +102,9 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::ItemKind;
     use crate::relay::envelope::sample;
-    use crate::relay::ledger::Loss;
-    use crate::wire::ItemKind;
+    use crate::relay::ledger::DropReason;
     use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
@@ -114,7 +114,7 @@ mod tests {
             envelope: Arc::new(sample(kind, 0)),
             attempts: tag,
             since: UNIX_EPOCH,
-            loss: Loss::Shutdown,
+            reason: DropReason::Shutdown,
             unanswered: Arc::default(),
         }
     }

@@ -1,30 +1,30 @@
 //! What the relay knows at a moment; every transition books itself in the ledger.
 
+use super::client_reports::{ClientReport, ClientReports};
 use super::envelope::Envelope;
-use super::ledger::{Ledger, Loss};
-use super::limits::{Check, Limits};
+use super::ledger::{DropReason, Ledger};
 use super::outages::Outages;
-use super::process::Custody;
 use super::queue::Queue;
-use super::reports::{Report, Reports};
+use super::rate_limits::{RateLimitCheck, RateLimits};
+use super::unconfirmed::Unconfirmed;
 use crate::config::Upstream;
-use crate::wire::{Encoding, without};
+use crate::protocol::{Encoding, without};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// An accepted envelope that is neither delivered nor lost.
 #[derive(Clone, Debug)]
-pub(super) struct Pending {
-    pub(super) envelope: Arc<Envelope>,
+pub(crate) struct Pending {
+    pub(crate) envelope: Arc<Envelope>,
     /// How often it failed in a way that may be its own fault.
-    pub(super) attempts: u8,
+    pub(crate) attempts: u8,
     /// When it was accepted.
-    pub(super) since: SystemTime,
+    pub(crate) since: SystemTime,
     /// Why it would be lost if this were the end.
-    pub(super) loss: Loss,
+    pub(crate) reason: DropReason,
     /// Requests of the present try that went out and have no answer.
-    pub(super) unanswered: Arc<AtomicU8>,
+    pub(crate) unanswered: Arc<AtomicU8>,
 }
 
 /// What upstream falls over so often is itself the trouble.
@@ -32,22 +32,22 @@ const MAX_ATTEMPTS: u8 = 10;
 
 impl Pending {
     /// Whether it was tried so often that it is itself the trouble.
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub(crate) fn is_hopeless(&self) -> bool {
         self.attempts >= MAX_ATTEMPTS
     }
 }
 
 /// Enough to hide a round trip of 100 ms at 40 envelopes a second; each connection costs memory.
-pub(super) const IN_FLIGHT_TO_ONE: usize = 4;
+pub(crate) const IN_FLIGHT_TO_ONE: usize = 4;
 
 /// The state behind the relay's lock.
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) ledger: Ledger,
-    pub(super) outages: Outages,
-    pub(super) limits: Limits,
-    pub(super) reports: Reports,
-    pub(super) custody: Custody,
+pub(crate) struct State {
+    pub(crate) ledger: Ledger,
+    pub(crate) outages: Outages,
+    pub(crate) rate_limits: RateLimits,
+    pub(crate) client_reports: ClientReports,
+    pub(crate) unconfirmed: Unconfirmed,
     queue: Queue,
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
@@ -58,13 +58,13 @@ pub(super) struct State {
 
 impl State {
     /// `buffer` bounds the queue and `max_body` what an envelope decodes to, both in bytes.
-    pub(super) fn new(buffer: usize, max_body: usize) -> Self {
+    pub(crate) fn new(buffer: usize, max_body: usize) -> Self {
         Self {
             ledger: Ledger::default(),
             outages: Outages::default(),
-            limits: Limits::default(),
-            reports: Reports::default(),
-            custody: Custody::default(),
+            rate_limits: RateLimits::default(),
+            client_reports: ClientReports::default(),
+            unconfirmed: Unconfirmed::default(),
             queue: Queue::new(buffer),
             in_flight: Vec::new(),
             reports_in_flight: 0,
@@ -76,8 +76,8 @@ impl State {
 
     /// Takes out of an envelope what rate limits forbid. Gives back what is left to accept, and, where
     /// something was removed, the seconds until a try makes sense.
-    pub(super) fn admit(&mut self, envelope: Envelope, now: SystemTime) -> (Option<Envelope>, Option<u64>) {
-        let check = self.limits.check(&envelope.key, &envelope.items, now);
+    pub(crate) fn admit(&mut self, envelope: Envelope, now: SystemTime) -> (Option<Envelope>, Option<u64>) {
+        let check = self.rate_limits.check(&envelope.key, &envelope.items, now);
         if check.keeps_all() {
             return (Some(envelope), None);
         }
@@ -86,29 +86,29 @@ impl State {
     }
 
     /// Queues an envelope; gives back how many went for it.
-    pub(super) fn accept(&mut self, envelope: Envelope, now: SystemTime) -> u64 {
+    pub(crate) fn accept(&mut self, envelope: Envelope, now: SystemTime) -> u64 {
         self.ledger.accepted += 1;
         if self.closed {
-            self.ledger.lose(Loss::Shutdown, 1);
+            self.ledger.lose(DropReason::Shutdown, 1);
             return 0;
         }
         let pending = Pending {
             envelope: Arc::new(envelope.fitted()),
             attempts: 0,
             since: now,
-            loss: Loss::Shutdown,
+            reason: DropReason::Shutdown,
             unanswered: Arc::default(),
         };
         let evicted = self.queue.push(pending);
         for victim in &evicted {
-            self.lose(&victim.envelope, Loss::QueueOverflow);
+            self.lose(&victim.envelope, DropReason::QueueOverflow);
         }
         evicted.len() as u64
     }
 
     /// The next envelope that may be tried, now in flight. While an upstream is in trouble, one try at a
     /// time is enough for it, after each pause.
-    pub(super) fn check_out(&mut self, clock: Instant, now: SystemTime) -> Option<Pending> {
+    pub(crate) fn check_out(&mut self, clock: Instant, now: SystemTime) -> Option<Pending> {
         loop {
             let (outages, in_flight, draining) = (&self.outages, &self.in_flight, self.draining);
             let pending = self.queue.pop_where(|pending| {
@@ -118,32 +118,32 @@ impl State {
                 let most = if draining || !outages.has(upstream) { IN_FLIGHT_TO_ONE } else { 1 };
                 others < most && !paused()
             })?;
-            let check = self.limits.check(&pending.envelope.key, &pending.envelope.items, now);
+            let check = self.rate_limits.check(&pending.envelope.key, &pending.envelope.items, now);
             if check.keeps_all() {
                 self.in_flight.push(pending.clone());
                 return Some(pending);
             }
             // Accepted before the limit was known: what it forbids need not be carried to upstream.
             self.queue.release(pending.envelope.size());
-            let Pending { envelope, attempts, since, loss, unanswered } = pending;
+            let Pending { envelope, attempts, since, reason, unanswered } = pending;
             match self.strip(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
                     let envelope = Arc::new(rest.fitted());
                     // Without its compression it may be larger by far.
                     for victim in self.queue.hold(envelope.size()) {
-                        self.lose(&victim.envelope, Loss::QueueOverflow);
+                        self.lose(&victim.envelope, DropReason::QueueOverflow);
                     }
-                    let pending = Pending { envelope, attempts, since, loss, unanswered };
+                    let pending = Pending { envelope, attempts, since, reason, unanswered };
                     self.in_flight.push(pending.clone());
                     return Some(pending);
                 }
-                None => self.ledger.lose(Loss::RateLimit, 1),
+                None => self.ledger.lose(DropReason::RateLimit, 1),
             }
         }
     }
 
     /// The fate of an envelope in flight is known: `book` enters it.
-    pub(super) fn check_in(&mut self, pending: &Pending, book: impl FnOnce(&mut Ledger)) {
+    pub(crate) fn check_in(&mut self, pending: &Pending, book: impl FnOnce(&mut Ledger)) {
         if self.land(pending) {
             self.queue.release(pending.envelope.size());
             book(&mut self.ledger);
@@ -151,158 +151,160 @@ impl State {
     }
 
     /// Relay has taken an envelope in flight, in the life of that number; not yet delivered.
-    pub(super) fn hand_over(&mut self, pending: &Pending, life: u32, now: SystemTime) {
+    pub(crate) fn hand_over(&mut self, pending: &Pending, life: u32, now: SystemTime) {
         if self.land(pending) {
             self.queue.release(pending.envelope.size());
-            if !self.custody.take(life, now) {
-                self.ledger.lose(Loss::Relay, 1);
+            if !self.unconfirmed.take(life, now) {
+                self.ledger.lose(DropReason::SentryRelay, 1);
             }
         }
     }
 
     /// A barrier has passed behind so many envelopes.
-    pub(super) fn passed(&mut self, envelopes: u64, now: SystemTime) {
-        self.ledger.delivered += self.custody.release(envelopes, now);
+    pub(crate) fn passed(&mut self, envelopes: u64, now: SystemTime) {
+        self.ledger.delivered += self.unconfirmed.release(envelopes, now);
     }
 
     /// Relay has ended, or will not be asked any more: what it has is lost, as far as anyone can tell.
-    pub(super) fn abandon_custody(&mut self) -> u64 {
-        let lost = self.custody.abandon();
-        self.ledger.lose(Loss::Relay, lost);
+    pub(crate) fn abandon_unconfirmed(&mut self) -> u64 {
+        let lost = self.unconfirmed.abandon();
+        self.ledger.lose(DropReason::SentryRelay, lost);
         lost
     }
 
     /// An envelope in flight is lost.
-    pub(super) fn give_up(&mut self, pending: &Pending, loss: Loss) {
+    pub(crate) fn give_up(&mut self, pending: &Pending, reason: DropReason) {
         if self.land(pending) {
             self.queue.release(pending.envelope.size());
-            self.lose(&pending.envelope, loss);
+            self.lose(&pending.envelope, reason);
         }
     }
 
     /// An envelope in flight has to wait for another try.
-    pub(super) fn put_back(&mut self, mut pending: Pending, loss: Loss) {
+    pub(crate) fn put_back(&mut self, mut pending: Pending, reason: DropReason) {
         if self.land(&pending) {
-            pending.loss = loss;
+            pending.reason = reason;
             self.queue.put_back(pending);
         }
     }
 
-    /// Puts everything in flight back: whoever carried it has come to grief.
-    pub(super) fn reclaim_in_flight(&mut self) {
+    /// Puts everything in flight back: the task that carried it has panicked.
+    pub(crate) fn reclaim_in_flight(&mut self) {
         self.reports_in_flight = 0;
         for mut pending in std::mem::take(&mut self.in_flight) {
             self.doubt(&pending);
             if pending.is_hopeless() {
                 // What breaks its carrier each time cannot do so for ever.
                 self.queue.release(pending.envelope.size());
-                self.lose(&pending.envelope, Loss::Internal);
+                self.lose(&pending.envelope, DropReason::Internal);
                 continue;
             }
-            pending.loss = Loss::Internal;
+            pending.reason = DropReason::Internal;
             pending.attempts = pending.attempts.saturating_add(1);
             self.queue.put_back(pending);
         }
     }
 
     /// The next client report that may go, now in flight.
-    pub(super) fn check_out_report(&mut self, now: SystemTime) -> Option<Report> {
+    pub(crate) fn check_out_report(&mut self, now: SystemTime) -> Option<ClientReport> {
         // At the end a report waits for the last envelope to its upstream, which may still be lost.
         let awaited = |upstream: &Arc<Upstream>| {
             let mut left = self.in_flight.iter().chain(self.queue.iter());
             self.draining && left.any(|pending| pending.envelope.upstream == *upstream)
         };
         let ready = |upstream: &Arc<Upstream>| !self.outages.has(upstream) && !awaited(upstream);
-        let report = self.reports.take(now, self.draining, ready)?;
+        let report = self.client_reports.take(now, self.draining, ready)?;
         self.reports_in_flight += 1;
         Some(report)
     }
 
     /// The fate of a report is known; one that did not arrive is kept for later, if there is a later.
-    pub(super) fn check_in_report(&mut self, report: Report, arrived: bool) {
+    pub(crate) fn check_in_report(&mut self, report: ClientReport, arrived: bool) {
         self.reports_in_flight = self.reports_in_flight.saturating_sub(1);
         if !arrived && !self.draining {
-            self.reports.give_back(report);
+            self.client_reports.give_back(report);
         }
     }
 
     /// There will be no later: pauses end, and failures are tried again at short intervals.
-    pub(super) fn start_draining(&mut self) {
+    pub(crate) fn start_draining(&mut self) {
         self.draining = true;
         self.outages.end_pauses();
     }
 
     /// Books what is left as lost, and takes nothing more. `why` counts for more than what is known of each.
-    pub(super) fn close(&mut self, why: Option<Loss>) {
+    pub(crate) fn close(&mut self, why: Option<DropReason>) {
         self.closed = true;
         let mut in_flight = std::mem::take(&mut self.in_flight);
         for pending in &mut in_flight {
             self.doubt(pending);
-            if pending.loss == Loss::Shutdown {
+            if pending.reason == DropReason::Shutdown {
                 // There was a try, and upstream did not answer in time.
-                pending.loss = Loss::Network;
+                pending.reason = DropReason::Network;
             }
         }
         let waiting = std::iter::from_fn(|| self.queue.pop_where(|_| true));
         for pending in in_flight.into_iter().chain(waiting) {
-            self.ledger.lose(why.unwrap_or(pending.loss), 1);
+            self.ledger.lose(why.unwrap_or(pending.reason), 1);
         }
-        self.abandon_custody();
+        self.abandon_unconfirmed();
     }
 
-    pub(super) fn draining(&self) -> bool {
+    pub(crate) fn draining(&self) -> bool {
         self.draining
     }
 
     /// Whether nothing is queued or in flight.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.in_flight.is_empty()
     }
 
     /// Whether there is nothing left to do: no envelope, and no report that could be sent.
-    pub(super) fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         let outages = &self.outages;
-        self.is_idle() && self.reports_in_flight == 0 && !self.reports.any(|upstream| !outages.has(upstream))
+        self.is_idle()
+            && self.reports_in_flight == 0
+            && !self.client_reports.any(|upstream| !outages.has(upstream))
     }
 
     /// Whether each upstream that something waits for is in trouble; where nothing waits, any that is.
-    pub(super) fn is_troubled(&self) -> bool {
+    pub(crate) fn is_troubled(&self) -> bool {
         let mut waiting = self.in_flight.iter().chain(self.queue.iter());
-        if self.is_idle() && self.custody.held() > 0 {
-            return self.custody.failing();
+        if self.is_idle() && self.unconfirmed.held() > 0 {
+            return self.unconfirmed.failing();
         }
         self.outages.any() && waiting.all(|pending| self.outages.has(&pending.envelope.upstream))
     }
 
     /// How many are queued, in flight or with Relay.
-    pub(super) fn pending(&self) -> u64 {
-        (self.queue.len() + self.in_flight.len()) as u64 + self.custody.held()
+    pub(crate) fn pending(&self) -> u64 {
+        (self.queue.len() + self.in_flight.len()) as u64 + self.unconfirmed.held()
     }
 
     /// When the envelope that waits longest was accepted.
-    pub(super) fn oldest(&self) -> Option<SystemTime> {
+    pub(crate) fn oldest(&self) -> Option<SystemTime> {
         let waiting = self.in_flight.iter().chain(self.queue.iter()).map(|pending| pending.since);
-        waiting.chain(self.custody.since()).min()
+        waiting.chain(self.unconfirmed.since()).min()
     }
 
     /// Whether an envelope to this upstream changes nothing for the pump, which has to look through all that wait: it
     /// is up to the end of a pause, and the pump, since something waits, knows when that is.
-    pub(super) fn waits_out_a_pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> bool {
+    pub(crate) fn waits_out_a_pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> bool {
         !self.queue.is_empty() && self.outages.pause(upstream, clock).is_some()
     }
 
     /// How long until a pause ends that something waits for.
-    pub(super) fn pause(&self, clock: Instant) -> Option<Duration> {
+    pub(crate) fn pause(&self, clock: Instant) -> Option<Duration> {
         if self.queue.is_empty() { None } else { self.outages.shortest_pause(clock) }
     }
 
-    fn lose(&mut self, envelope: &Envelope, loss: Loss) {
-        self.ledger.lose(loss, 1);
-        self.reports.lose(envelope, &envelope.items, loss);
+    fn lose(&mut self, envelope: &Envelope, reason: DropReason) {
+        self.ledger.lose(reason, 1);
+        self.client_reports.lose(envelope, &envelope.items, reason);
     }
 
     /// Takes the forbidden items out of an envelope and reports them; `None`: nothing is left.
-    fn strip(&mut self, envelope: Envelope, check: &Check) -> Option<Envelope> {
+    fn strip(&mut self, envelope: Envelope, check: &RateLimitCheck) -> Option<Envelope> {
         let rest = if check.keeps_none() {
             None
         } else {
@@ -311,7 +313,7 @@ impl State {
         let kept = |keep: bool| rest.is_some() && keep;
         let items = || envelope.items.iter().zip(&check.keep);
         let removed = items().filter(|(_, keep)| !kept(**keep)).map(|(item, _)| item);
-        self.reports.lose(&envelope, removed, Loss::RateLimit);
+        self.client_reports.lose(&envelope, removed, DropReason::RateLimit);
         let items = items().filter(|(_, keep)| kept(**keep)).map(|(item, _)| *item).collect();
         let is_encoding = |name| name == hyper::header::CONTENT_ENCODING;
         let headers = envelope.headers.iter().filter(|(name, _)| !is_encoding(name)).cloned().collect();

@@ -1,8 +1,8 @@
 //! What an answer, or the lack of one, means for the envelope. Pure.
 
+use super::client::active_timeout::TimeoutKind;
 use super::client::{Reply, SendError};
-use super::ledger::Loss;
-use super::patience::Late;
+use super::ledger::DropReason;
 use std::time::Duration;
 
 /// What becomes of an envelope after a try.
@@ -13,10 +13,10 @@ pub(super) enum Verdict {
     /// Upstream does not want it, now or ever.
     Rejected,
     /// The try came to nothing, and upstream had no part in it: another, at once, on a fresh connection.
-    Anew,
+    RetryNow,
     /// Another try may do; if there is none, this is why it was lost.
-    Again {
-        loss: Loss,
+    RetryLater {
+        reason: DropReason,
         /// What upstream asked for.
         after: Option<Duration>,
     },
@@ -25,17 +25,17 @@ pub(super) enum Verdict {
 pub(super) fn judge(reply: &Result<Reply, SendError>) -> Verdict {
     let reply = match reply {
         Ok(reply) => reply,
-        Err(SendError::Late(Late::Frozen)) => return Verdict::Anew,
-        Err(_) => return Verdict::Again { loss: Loss::Network, after: None },
+        Err(SendError::Timeout(TimeoutKind::Frozen)) => return Verdict::RetryNow,
+        Err(_) => return Verdict::RetryLater { reason: DropReason::Network, after: None },
     };
     match reply.status {
         200..=299 => Verdict::Delivered,
         // Sentry has decided, counted it, and said for how long. A 429 that says nothing is a proxy's.
         429 if reply.rate_limits.is_some() || reply.retry_after.is_some() => Verdict::Rejected,
-        429 => Verdict::Again { loss: Loss::RateLimit, after: None },
+        429 => Verdict::RetryLater { reason: DropReason::RateLimit, after: None },
         // Only a proxy on the way says 407, and Sentry has seen nothing.
-        407 => Verdict::Again { loss: Loss::Network, after: None },
-        408 | 500..=599 => Verdict::Again { loss: Loss::Upstream, after: reply.retry_after },
+        407 => Verdict::RetryLater { reason: DropReason::Network, after: None },
+        408 | 500..=599 => Verdict::RetryLater { reason: DropReason::Upstream, after: reply.retry_after },
         _ => Verdict::Rejected,
     }
 }
@@ -63,20 +63,24 @@ mod tests {
         for status in [408, 500, 502, 503, 504] {
             let reply = Ok(Reply { status, retry_after: None, rate_limits: None });
             assert_eq!(is_suspect(&reply), status == 500);
-            assert_eq!(verdict(status), Verdict::Again { loss: Loss::Upstream, after }, "{status}");
+            assert_eq!(
+                verdict(status),
+                Verdict::RetryLater { reason: DropReason::Upstream, after },
+                "{status}"
+            );
         }
-        assert_eq!(judge(&Err(SendError::Late(Late::Frozen))), Verdict::Anew);
-        for unseen in [verdict(407), judge(&Err(SendError::Late(Late::TimedOut)))] {
-            assert_eq!(unseen, Verdict::Again { loss: Loss::Network, after: None });
+        assert_eq!(judge(&Err(SendError::Timeout(TimeoutKind::Frozen))), Verdict::RetryNow);
+        for unseen in [verdict(407), judge(&Err(SendError::Timeout(TimeoutKind::TimedOut)))] {
+            assert_eq!(unseen, Verdict::RetryLater { reason: DropReason::Network, after: None });
         }
     }
 
     #[test]
     fn a_429_is_final_where_sentry_says_it() {
-        let verdict = |limits: Option<&str>| {
-            judge(&Ok(Reply { status: 429, retry_after: None, rate_limits: limits.map(str::to_owned) }))
+        let verdict = |rate_limits: Option<&str>| {
+            judge(&Ok(Reply { status: 429, retry_after: None, rate_limits: rate_limits.map(str::to_owned) }))
         };
         assert_eq!(verdict(Some("60:error:key")), Verdict::Rejected);
-        assert_eq!(verdict(None), Verdict::Again { loss: Loss::RateLimit, after: None });
+        assert_eq!(verdict(None), Verdict::RetryLater { reason: DropReason::RateLimit, after: None });
     }
 }

@@ -17,5 +17,6 @@ mod lifecycle_freeze;
 mod lifecycle_odd;
 mod recorded;
 mod relay;
+mod sentry_relay;
 mod support;
 mod wrapper;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// Somebody who may use a layer version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reader {
+pub(crate) enum Reader {
     /// Whoever has an AWS account.
     Everybody,
     /// One account.
@@ -17,16 +17,16 @@ pub enum Reader {
 /// An account's number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AccountId(String);
+pub(crate) struct AccountId(String);
 
 /// An organization's name, e.g. `o-a1b2c3d4e5`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct OrganizationId(String);
+pub(crate) struct OrganizationId(String);
 
 /// Not the form that it should have.
 #[derive(Debug, thiserror::Error)]
-pub enum BadReader {
+pub(crate) enum BadReader {
     /// Of an account.
     #[error("`{0}` is not an account: twelve digits")]
     Account(String),
@@ -37,14 +37,14 @@ pub enum BadReader {
 
 impl AccountId {
     /// The twelve digits.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl OrganizationId {
     /// As AWS spells it.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -106,7 +106,7 @@ impl fmt::Display for AccountId {
 
 impl Reader {
     /// The name of the statement that lets them.
-    pub fn statement_id(&self) -> String {
+    pub(crate) fn statement_id(&self) -> String {
         match self {
             Self::Everybody => "public".to_owned(),
             Self::Account(account) => format!("account-{account}"),
@@ -128,26 +128,26 @@ impl fmt::Display for Reader {
 /// Everybody who may use a layer version, beside its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Spelling", into = "Spelling")]
-pub struct Audience(BTreeSet<Reader>);
+pub(crate) struct Audience(BTreeSet<Reader>);
 
 impl Audience {
     /// Everybody.
-    pub fn public() -> Self {
+    pub(crate) fn public() -> Self {
         Self(BTreeSet::from([Reader::Everybody]))
     }
 
     /// These, and nobody where there are none.
-    pub fn of(readers: impl IntoIterator<Item = Reader>) -> Self {
+    pub(crate) fn of(readers: impl IntoIterator<Item = Reader>) -> Self {
         Self(readers.into_iter().collect())
     }
 
     /// Each of them.
-    pub fn readers(&self) -> impl Iterator<Item = &Reader> {
+    pub(crate) fn readers(&self) -> impl Iterator<Item = &Reader> {
         self.0.iter()
     }
 
     /// Whether this is everybody.
-    pub fn is_public(&self) -> bool {
+    pub(crate) fn is_public(&self) -> bool {
         self.0.contains(&Reader::Everybody)
     }
 }

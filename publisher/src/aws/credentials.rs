@@ -18,7 +18,7 @@ const AGAIN: Duration = Duration::from_secs(20);
 /// The SDK's own cache keeps credentials for as long as they say. Some say nothing (a credential process need
 /// not), and a session can be ended early: so AWS's answer that they have expired counts as well.
 #[derive(Clone, Debug)]
-pub struct Renewable {
+pub(crate) struct Renewable {
     source: SharedCredentialsProvider,
     held: Arc<Mutex<Option<Held>>>,
 }
@@ -38,13 +38,13 @@ impl Held {
 
 impl Renewable {
     /// Nothing is asked for yet.
-    pub fn new(source: SharedCredentialsProvider) -> Self {
+    pub(crate) fn new(source: SharedCredentialsProvider) -> Self {
         Self { source, held: Arc::default() }
     }
 
     /// A request begun then was refused because its credentials had expired: those that were there by then
     /// are not used again. (Of many such requests, the first one renews for all.)
-    pub async fn expired(&self, begun: Instant) {
+    pub(crate) async fn expired(&self, begun: Instant) {
         let mut held = self.held.lock().await;
         if held.as_ref().is_some_and(|held| held.since <= begun) {
             *held = None;

@@ -1,6 +1,6 @@
 //! The bytes behind a link that AWS signed.
 
-use super::http;
+use crate::aws::http;
 use aws_sdk_lambda::{config::http::HttpRequest, primitives::SdkBody};
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use http_body::Body;
@@ -9,7 +9,7 @@ use std::{future::poll_fn, pin::Pin, time::Duration};
 
 /// No bytes, or not all of them.
 #[derive(Debug, thiserror::Error)]
-pub enum DownloadError {
+pub(crate) enum LinkError {
     /// Not a link.
     #[error("the link cannot be used")]
     Link,
@@ -24,26 +24,26 @@ pub enum DownloadError {
     Stalled,
 }
 
-/// The sha256 of what is behind a link, and its length. `patience` is for each piece.
-pub async fn sha256(link: &str, patience: Duration) -> Result<([u8; 32], u64), DownloadError> {
+/// The sha256 of what is behind a link, and its length. `timeout` is for each piece.
+pub(crate) async fn sha256(link: &str, timeout: Duration) -> Result<([u8; 32], u64), LinkError> {
     let mut request = HttpRequest::new(SdkBody::empty());
-    request.set_uri(link).map_err(|_| DownloadError::Link)?;
+    request.set_uri(link).map_err(|_| LinkError::Link)?;
     let connector = http::plain();
-    let answer = tokio::time::timeout(patience, connector.call(request))
+    let answer = tokio::time::timeout(timeout, connector.call(request))
         .await
-        .map_err(|_| DownloadError::Stalled)?
-        .map_err(|error| DownloadError::Refused(crate::failure::chain(&error)))?;
+        .map_err(|_| LinkError::Stalled)?
+        .map_err(|error| LinkError::Refused(crate::failure::chain(&error)))?;
     if !answer.status().is_success() {
-        return Err(DownloadError::Refused(format!("HTTP {}", answer.status().as_u16())));
+        return Err(LinkError::Refused(format!("HTTP {}", answer.status().as_u16())));
     }
     let mut body = answer.into_body();
     let (mut hash, mut length) = (Sha256::new(), 0);
     loop {
         let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
-        match tokio::time::timeout(patience, frame).await {
-            Err(_) => return Err(DownloadError::Stalled),
+        match tokio::time::timeout(timeout, frame).await {
+            Err(_) => return Err(LinkError::Stalled),
             Ok(None) => return Ok((hash.finalize().into(), length)),
-            Ok(Some(Err(error))) => return Err(DownloadError::Broken(error.to_string())),
+            Ok(Some(Err(error))) => return Err(LinkError::Broken(error.to_string())),
             Ok(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
                 length += data.len() as u64;

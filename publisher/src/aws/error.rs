@@ -7,7 +7,7 @@ use hyper_util::client::legacy::Error as Legacy;
 
 /// What can be done about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum CallErrorKind {
     /// AWS does not accept the credentials, or the region does not know the account.
     Credentials,
     /// The credentials were good once.
@@ -31,18 +31,18 @@ pub enum Kind {
 /// A call that failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation}: {message}")]
-pub struct CallError {
+pub(crate) struct CallError {
     /// What can be done about it.
-    pub kind: Kind,
+    pub(crate) kind: CallErrorKind,
     /// AWS's code, e.g. `AccessDeniedException`.
-    pub code: Option<String>,
+    pub(crate) code: Option<String>,
     operation: &'static str,
     message: String,
 }
 
 impl CallError {
     /// Sorts what the SDK reports.
-    pub fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
@@ -51,13 +51,13 @@ impl CallError {
             SdkError::ServiceError(service) => {
                 sort(code.as_deref().unwrap_or_default(), service.raw().status().as_u16())
             }
-            SdkError::ConstructionFailure(_) => Kind::Rejected,
+            SdkError::ConstructionFailure(_) => CallErrorKind::Rejected,
             SdkError::DispatchFailure(failure)
                 if failure.as_connector_error().is_some_and(|e| never_connected(e)) =>
             {
-                Kind::Unsent
+                CallErrorKind::Unsent
             }
-            _ => Kind::Ambiguous,
+            _ => CallErrorKind::Ambiguous,
         };
         let message = match error {
             SdkError::ServiceError(service) => {
@@ -71,8 +71,13 @@ impl CallError {
     }
 
     /// An answer that lacks what the API promises.
-    pub fn incomplete(operation: &'static str, what: &str) -> Self {
-        Self { kind: Kind::Ambiguous, code: None, operation, message: format!("the answer lacks {what}") }
+    pub(crate) fn incomplete(operation: &'static str, what: &str) -> Self {
+        Self {
+            kind: CallErrorKind::Ambiguous,
+            code: None,
+            operation,
+            message: format!("the answer lacks {what}"),
+        }
     }
 }
 
@@ -82,7 +87,7 @@ fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
         .any(|cause| cause.downcast_ref::<Legacy>().is_some_and(Legacy::is_connect))
 }
 
-fn sort(code: &str, status: u16) -> Kind {
+fn sort(code: &str, status: u16) -> CallErrorKind {
     match code {
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -90,28 +95,30 @@ fn sort(code: &str, status: u16) -> Kind {
         | "InvalidSignatureException"
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
-        | "MissingAuthenticationTokenException" => return Kind::Credentials,
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => return Kind::Expired,
-        "AccessDenied" | "AccessDeniedException" => return Kind::Denied,
-        "ResourceNotFoundException" | "NoSuchBucket" | "NoSuchKey" | "NotFound" => return Kind::NotFound,
-        "ResourceConflictException" => return Kind::Conflict,
+        | "MissingAuthenticationTokenException" => return CallErrorKind::Credentials,
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => return CallErrorKind::Expired,
+        "AccessDenied" | "AccessDeniedException" => return CallErrorKind::Denied,
+        "ResourceNotFoundException" | "NoSuchBucket" | "NoSuchKey" | "NotFound" => {
+            return CallErrorKind::NotFound;
+        }
+        "ResourceConflictException" => return CallErrorKind::Conflict,
         "TooManyRequestsException"
         | "ThrottlingException"
         | "Throttling"
         | "RequestLimitExceeded"
         | "SlowDown" => {
-            return Kind::Throttled;
+            return CallErrorKind::Throttled;
         }
         _ => {}
     }
     match status {
-        401 | 403 => Kind::Denied,
-        404 => Kind::NotFound,
-        409 => Kind::Conflict,
-        429 => Kind::Throttled,
+        401 | 403 => CallErrorKind::Denied,
+        404 => CallErrorKind::NotFound,
+        409 => CallErrorKind::Conflict,
+        429 => CallErrorKind::Throttled,
         // A success whose body makes no sense arrives here too.
-        200..=299 | 408 | 500..=599 => Kind::Ambiguous,
-        _ => Kind::Rejected,
+        200..=299 | 408 | 500..=599 => CallErrorKind::Ambiguous,
+        _ => CallErrorKind::Rejected,
     }
 }
 
@@ -131,18 +138,18 @@ mod tests {
             .endpoint_url(format!("http://{closed}"))
             .build();
         let answer = aws_sdk_lambda::Client::from_conf(config).get_account_settings().send().await;
-        assert_eq!(CallError::new("x", &answer.unwrap_err()).kind, Kind::Unsent);
+        assert_eq!(CallError::new("x", &answer.unwrap_err()).kind, CallErrorKind::Unsent);
     }
 
     #[test]
     fn only_what_may_have_been_carried_out_is_ambiguous() {
-        assert_eq!(sort("ServiceException", 500), Kind::Ambiguous);
-        assert_eq!(sort("", 503), Kind::Ambiguous);
-        assert_eq!(sort("", 201), Kind::Ambiguous);
-        assert_eq!(sort("TooManyRequestsException", 429), Kind::Throttled);
-        assert_eq!(sort("InvalidParameterValueException", 400), Kind::Rejected);
-        assert_eq!(sort("UnrecognizedClientException", 403), Kind::Credentials);
-        assert_eq!(sort("ExpiredTokenException", 403), Kind::Expired);
-        assert_eq!(sort("", 403), Kind::Denied);
+        assert_eq!(sort("ServiceException", 500), CallErrorKind::Ambiguous);
+        assert_eq!(sort("", 503), CallErrorKind::Ambiguous);
+        assert_eq!(sort("", 201), CallErrorKind::Ambiguous);
+        assert_eq!(sort("TooManyRequestsException", 429), CallErrorKind::Throttled);
+        assert_eq!(sort("InvalidParameterValueException", 400), CallErrorKind::Rejected);
+        assert_eq!(sort("UnrecognizedClientException", 403), CallErrorKind::Credentials);
+        assert_eq!(sort("ExpiredTokenException", 403), CallErrorKind::Expired);
+        assert_eq!(sort("", 403), CallErrorKind::Denied);
     }
 }

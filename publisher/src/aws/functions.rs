@@ -1,11 +1,13 @@
 //! The function calls of one region: read a function's configuration, change its layers and variables.
 
-use super::{
-    error::{CallError, Kind},
-    partition::RegionName,
-    session::Session,
+use crate::{
+    aws::{
+        error::{CallError, CallErrorKind},
+        partition::RegionName,
+        session::Session,
+    },
+    model::arch::Arch,
 };
-use crate::arch::Arch;
 use aws_sdk_lambda::{
     Client,
     operation::get_function_configuration::GetFunctionConfigurationOutput,
@@ -23,39 +25,39 @@ const UPDATE: &str = "UpdateFunctionConfiguration";
 
 /// A function, as far as its layers are concerned.
 #[derive(Clone, Debug)]
-pub struct Function {
+pub(crate) struct Function {
     /// Its ARN.
-    pub arn: String,
+    pub(crate) arn: String,
     /// What an update has to be based on.
-    pub revision: Option<String>,
+    pub(crate) revision: Option<String>,
     /// The architecture that its layers have to share.
-    pub arch: Arch,
+    pub(crate) arch: Arch,
     /// A container image, which takes no layers.
-    pub image: bool,
+    pub(crate) image: bool,
     /// Lambda's identifier, e.g. `python3.13`.
-    pub runtime: String,
+    pub(crate) runtime: String,
     /// Of the zipped code, in bytes.
-    pub code_size: i64,
+    pub(crate) code_size: i64,
     /// In the order in which they are unpacked.
-    pub layers: Vec<Attached>,
+    pub(crate) layers: Vec<Attached>,
     /// Its variables.
-    pub environment: Environment,
+    pub(crate) environment: Environment,
     /// What became of its last update.
-    pub update: Update,
+    pub(crate) update: UpdateStatus,
 }
 
 /// A layer version that a function has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
+pub(crate) struct Attached {
     /// Its ARN.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Of the zip, in bytes.
-    pub size: i64,
+    pub(crate) size: i64,
 }
 
 /// A function's environment variables.
 #[derive(Clone)]
-pub enum Environment {
+pub(crate) enum Environment {
     /// All of them.
     Known(BTreeMap<String, String>),
     /// They are encrypted, and these credentials may not decrypt them.
@@ -74,7 +76,7 @@ impl fmt::Debug for Environment {
 
 /// What became of a function's last update.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Update {
+pub(crate) enum UpdateStatus {
     /// It is in effect.
     Done,
     /// Lambda is still at it, and takes no other.
@@ -85,32 +87,32 @@ pub enum Update {
 
 /// What to change.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub(crate) struct Change {
     /// All layers, in order.
-    pub layers: Vec<String>,
+    pub(crate) layers: Vec<String>,
     /// All variables, where they change.
-    pub environment: Option<BTreeMap<String, String>>,
+    pub(crate) environment: Option<BTreeMap<String, String>>,
 }
 
 /// One region's functions.
 #[derive(Clone, Debug)]
-pub struct RegionFunctions {
+pub(crate) struct RegionFunctions {
     client: Client,
     session: Arc<Session>,
 }
 
 impl RegionFunctions {
     /// A client of its own for a region.
-    pub fn new(session: &Arc<Session>, region: &RegionName) -> Self {
+    pub(crate) fn new(session: &Arc<Session>, region: &RegionName) -> Self {
         Self { client: session.lambda(region), session: Arc::clone(session) }
     }
 
     /// Reads a function's configuration.
-    pub async fn read(&self, name: &str) -> Result<Function, CallError> {
+    pub(crate) async fn read(&self, name: &str) -> Result<Function, CallError> {
         let begun = Instant::now();
         let request = || self.client.get_function_configuration().function_name(name).send();
         let answer = match request().await.map_err(|error| CallError::new(GET, &error)) {
-            Err(error) if error.kind == Kind::Expired => {
+            Err(error) if error.kind == CallErrorKind::Expired => {
                 self.session.credentials.expired(begun).await;
                 request().await.map_err(|error| CallError::new(GET, &error))
             }
@@ -120,7 +122,12 @@ impl RegionFunctions {
     }
 
     /// Changes a function that is still what it was when it was read.
-    pub async fn update(&self, name: &str, revision: Option<&str>, change: &Change) -> Result<(), CallError> {
+    pub(crate) async fn update(
+        &self,
+        name: &str,
+        revision: Option<&str>,
+        change: &Change,
+    ) -> Result<(), CallError> {
         let mut request = self
             .client
             .update_function_configuration()
@@ -171,16 +178,16 @@ fn function(answer: &GetFunctionConfigurationOutput) -> Result<Function, CallErr
     })
 }
 
-fn update(answer: &GetFunctionConfigurationOutput) -> Update {
+fn update(answer: &GetFunctionConfigurationOutput) -> UpdateStatus {
     match answer.last_update_status() {
-        Some(LastUpdateStatus::InProgress) => Update::InProgress,
+        Some(LastUpdateStatus::InProgress) => UpdateStatus::InProgress,
         Some(LastUpdateStatus::Failed) => {
             let code = answer.last_update_status_reason_code().map(types::LastUpdateStatusReasonCode::as_str);
             let reason = [code, answer.last_update_status_reason()];
-            Update::Failed(reason.into_iter().flatten().collect::<Vec<_>>().join(": "))
+            UpdateStatus::Failed(reason.into_iter().flatten().collect::<Vec<_>>().join(": "))
         }
         // A function that is being created has no update yet, and takes none.
-        _ if answer.state() == Some(&State::Pending) => Update::InProgress,
-        _ => Update::Done,
+        _ if answer.state() == Some(&State::Pending) => UpdateStatus::InProgress,
+        _ => UpdateStatus::Done,
     }
 }

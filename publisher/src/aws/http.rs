@@ -13,7 +13,7 @@ const PAUSES: Duration = Duration::from_secs(30);
 const UPLOAD_BYTES_PER_SECOND: u64 = 256 * 1024;
 
 /// Makes the client. It speaks plain HTTP as well, which endpoints on loopback do.
-pub fn client() -> SharedHttpClient {
+pub(crate) fn client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls());
         builder.set_connector_settings(settings.cloned());
@@ -23,7 +23,7 @@ pub fn client() -> SharedHttpClient {
 }
 
 /// A connection for what is fetched beside the SDK: links that carry their own signature.
-pub fn plain() -> Connector {
+pub(crate) fn plain() -> Connector {
     Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls()).build()
 }
 
@@ -33,18 +33,18 @@ fn tls() -> tls::Provider {
 
 /// How long to wait for an answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub(crate) struct Timeouts {
     answer: Duration,
 }
 
-impl Patience {
+impl Timeouts {
     /// At most so many seconds for one answer.
-    pub fn seconds(seconds: u64) -> Self {
+    pub(crate) fn seconds(seconds: u64) -> Self {
         Self { answer: Duration::from_secs(seconds.max(1)) }
     }
 
     /// The longest wait for one answer.
-    pub fn answer(self) -> Duration {
+    pub(crate) fn answer(self) -> Duration {
         self.answer
     }
 
@@ -53,7 +53,7 @@ impl Patience {
     }
 
     /// Bounds for every call that carries next to nothing: to connect, for an answer, for all its attempts.
-    pub fn calls(self) -> TimeoutConfig {
+    pub(crate) fn calls(self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(self.connect())
             .read_timeout(self.answer)
@@ -64,7 +64,7 @@ impl Patience {
 
     /// Bounds for an upload: the HTTP client counts sending as part of waiting for the answer, and Lambda
     /// unpacks and checks the zip before it answers.
-    pub fn upload(self, bytes: u64) -> TimeoutConfig {
+    pub(crate) fn upload(self, bytes: u64) -> TimeoutConfig {
         let limit = 2 * self.answer + Duration::from_secs(bytes / UPLOAD_BYTES_PER_SECOND);
         TimeoutConfig::builder()
             .connect_timeout(self.connect())
@@ -75,7 +75,7 @@ impl Patience {
     }
 
     /// What ends an upload that nobody reads any more, long before its time is over.
-    pub fn stalled(self) -> StalledStreamProtectionConfig {
+    pub(crate) fn stalled(self) -> StalledStreamProtectionConfig {
         StalledStreamProtectionConfig::enabled().grace_period(self.answer).build()
     }
 }

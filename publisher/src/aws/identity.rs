@@ -1,26 +1,26 @@
 //! Whose credentials these are.
 
-use super::{
-    error::{CallError, Kind},
+use crate::aws::{
+    error::{CallError, CallErrorKind},
     partition::Partition,
     session::{Session, SessionError},
 };
 
 /// An account, and the partition that it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Twelve digits.
-    pub account: String,
+    pub(crate) account: String,
     /// From the caller's ARN.
-    pub partition: Partition,
+    pub(crate) partition: Partition,
 }
 
 /// Asks the regional STS: tokens and answers of the global one are of no use in opt-in regions.
-pub async fn caller(session: &Session) -> Result<Identity, SessionError> {
+pub(crate) async fn caller(session: &Session) -> Result<Identity, SessionError> {
     let sts = aws_sdk_sts::Client::new(&session.config);
     let answer = sts.get_caller_identity().send().await.map_err(|error| {
         let source = CallError::new("GetCallerIdentity", &error);
-        if matches!(source.kind, Kind::Ambiguous | Kind::Unsent) {
+        if matches!(source.kind, CallErrorKind::Ambiguous | CallErrorKind::Unsent) {
             let at = session.config.endpoint_url().map(|url| format!(" at {url}")).unwrap_or_default();
             SessionError::Unreachable { at, source }
         } else {

@@ -1,44 +1,46 @@
 //! The ARN of a layer version, taken apart: whose layer, which one, and where.
 
-use super::{
-    audience::AccountId,
-    partition::{Partition, RegionName},
+use crate::{
+    aws::{
+        audience::AccountId,
+        partition::{Partition, RegionName},
+    },
+    model::layer_name::LayerName,
 };
-use crate::release::layer_name::LayerName;
 use std::{fmt, str::FromStr};
 
 /// What a function attaches. Its text is safe in every format: colons, digits, letters, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayerArn {
+pub(crate) struct LayerArn {
     partition: Partition,
     /// Where the layer is.
-    pub region: RegionName,
+    pub(crate) region: RegionName,
     /// Whose it is.
-    pub account: AccountId,
+    pub(crate) account: AccountId,
     /// Which one.
-    pub name: LayerName,
+    pub(crate) name: LayerName,
     /// Which version of it.
-    pub version: i64,
+    pub(crate) version: i64,
 }
 
 /// Not the form of a layer version's ARN.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not the ARN of a layer version: arn:PARTITION:lambda:REGION:ACCOUNT:layer:NAME:VERSION")]
-pub struct BadLayerArn(String);
+pub(crate) struct BadLayerArn(String);
 
 impl LayerArn {
     /// A version of somebody's layer.
-    pub fn new(region: RegionName, account: AccountId, name: LayerName, version: i64) -> Self {
+    pub(crate) fn new(region: RegionName, account: AccountId, name: LayerName, version: i64) -> Self {
         Self { partition: region.partition(), region, account, name, version }
     }
 
     /// The ARN of the layer itself, of whatever version.
-    pub fn layer(region: &RegionName, account: &AccountId, name: &LayerName) -> String {
+    pub(crate) fn layer(region: &RegionName, account: &AccountId, name: &LayerName) -> String {
         format!("arn:{}:lambda:{region}:{}:layer:{name}", region.partition(), account.as_str())
     }
 
     /// The partition that the layer is in.
-    pub fn partition(&self) -> Partition {
+    pub(crate) fn partition(&self) -> Partition {
         self.partition
     }
 }

@@ -1,11 +1,11 @@
 //! The layer calls of one region.
 
-use super::{
+use crate::aws::{
     audience::Reader,
-    budget::Room,
-    error::{CallError, Kind},
+    error::{CallError, CallErrorKind},
     partition::RegionName,
     policy::{self, Policy},
+    rate_limit::Reservation,
     s3::Staged,
     session::Session,
     upload::Upload,
@@ -31,41 +31,41 @@ const BY_ARN: &str = "GetLayerVersionByArn";
 
 /// A layer version as AWS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
+pub(crate) struct LayerVersion {
     /// Its number.
-    pub number: i64,
+    pub(crate) number: i64,
     /// With the number at its end.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Base64 of the zip's sha256.
-    pub code_sha256: String,
+    pub(crate) code_sha256: String,
     /// The zip's size.
-    pub size: i64,
+    pub(crate) size: i64,
     /// `CompatibleArchitectures`.
-    pub architectures: Vec<String>,
+    pub(crate) architectures: Vec<String>,
     /// `CompatibleRuntimes`.
-    pub runtimes: Vec<String>,
+    pub(crate) runtimes: Vec<String>,
     /// `LicenseInfo`.
-    pub license: String,
+    pub(crate) license: String,
     /// `Description`.
-    pub description: String,
+    pub(crate) description: String,
     /// Where to download the zip, for a while.
-    pub location: Option<String>,
+    pub(crate) location: Option<String>,
     /// Who may use it.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
 }
 
 /// A number and its description: what a list tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// The version's number.
-    pub number: i64,
+    pub(crate) number: i64,
     /// `Description`.
-    pub description: String,
+    pub(crate) description: String,
 }
 
 /// How the zip gets to Lambda.
 #[derive(Clone, Copy, Debug)]
-pub enum Way<'a> {
+pub(crate) enum ZipSource<'a> {
     /// With the request.
     Direct,
     /// From a bucket in the same region.
@@ -79,14 +79,14 @@ fn runtimes(names: &[String]) -> Option<Vec<Runtime>> {
 
 /// One region's layers.
 #[derive(Clone, Debug)]
-pub struct RegionLayers {
+pub(crate) struct RegionLayers {
     client: Client,
     session: Arc<Session>,
 }
 
 impl RegionLayers {
     /// A client of its own for a region, with its own share of requests per second.
-    pub fn new(session: &Arc<Session>, region: &RegionName) -> Self {
+    pub(crate) fn new(session: &Arc<Session>, region: &RegionName) -> Self {
         Self { client: session.lambda(region), session: Arc::clone(session) }
     }
 
@@ -98,7 +98,7 @@ impl RegionLayers {
     {
         let begun = Instant::now();
         match call().await {
-            Err(error) if error.kind == Kind::Expired => {
+            Err(error) if error.kind == CallErrorKind::Expired => {
                 self.session.credentials.expired(begun).await;
                 call().await
             }
@@ -107,7 +107,7 @@ impl RegionLayers {
     }
 
     /// The names of all layers that the account has here.
-    pub async fn names(&self) -> Result<Vec<String>, CallError> {
+    pub(crate) async fn names(&self) -> Result<Vec<String>, CallError> {
         self.call(|| async {
             let mut pages = self.client.list_layers().into_paginator().send();
             let mut names = Vec::new();
@@ -121,7 +121,7 @@ impl RegionLayers {
     }
 
     /// All versions of a layer, newest first; none where there is no such layer.
-    pub async fn list(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
+    pub(crate) async fn list(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
         self.call(|| self.list_once(layer)).await
     }
 
@@ -131,7 +131,7 @@ impl RegionLayers {
         while let Some(page) = pages.next().await {
             let page = match page.map_err(|error| CallError::new(LIST, &error)) {
                 Ok(page) => page,
-                Err(error) if error.kind == Kind::NotFound => break,
+                Err(error) if error.kind == CallErrorKind::NotFound => break,
                 Err(error) => return Err(error),
             };
             versions.extend(page.layer_versions().iter().map(|version| Listed {
@@ -145,17 +145,17 @@ impl RegionLayers {
     }
 
     /// Everything about one version, its policy included; `None` where there is no such version.
-    pub async fn read(&self, layer: &str, number: i64) -> Result<Option<Version>, CallError> {
+    pub(crate) async fn read(&self, layer: &str, number: i64) -> Result<Option<LayerVersion>, CallError> {
         let request = || self.client.get_layer_version().layer_name(layer).version_number(number);
         let answer =
             self.call(|| async { request().send().await.map_err(|error| CallError::new(GET, &error)) }).await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) if error.kind == Kind::NotFound => return Ok(None),
+            Err(error) if error.kind == CallErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let content = answer.content().ok_or_else(|| CallError::incomplete(GET, "Content"))?;
-        Ok(Some(Version {
+        Ok(Some(LayerVersion {
             number: answer.version(),
             arn: answer.layer_version_arn().unwrap_or_default().to_owned(),
             code_sha256: content.code_sha256().unwrap_or_default().to_owned(),
@@ -176,13 +176,13 @@ impl RegionLayers {
             .await;
         match answer {
             Ok(answer) => Ok(answer.policy().map_or_else(Policy::default, Policy::read)),
-            Err(error) if error.kind == Kind::NotFound => Ok(Policy::default()),
+            Err(error) if error.kind == CallErrorKind::NotFound => Ok(Policy::default()),
             Err(error) => Err(error),
         }
     }
 
     /// What somebody else sees of a version: its `CodeSha256`.
-    pub async fn sha256_by_arn(&self, arn: &str) -> Result<String, CallError> {
+    pub(crate) async fn sha256_by_arn(&self, arn: &str) -> Result<String, CallError> {
         let request = || self.client.get_layer_version_by_arn().arn(arn);
         let answer = self
             .call(|| async { request().send().await.map_err(|error| CallError::new(BY_ARN, &error)) })
@@ -192,7 +192,7 @@ impl RegionLayers {
     }
 
     /// The architectures that somebody's version says it is for; none: it does not say.
-    pub async fn architectures_by_arn(&self, arn: &str) -> Result<Vec<String>, CallError> {
+    pub(crate) async fn architectures_by_arn(&self, arn: &str) -> Result<Vec<String>, CallError> {
         let request = || self.client.get_layer_version_by_arn().arn(arn);
         let answer = self
             .call(|| async { request().send().await.map_err(|error| CallError::new(BY_ARN, &error)) })
@@ -201,7 +201,7 @@ impl RegionLayers {
     }
 
     /// Bytes of code that the region still has room for.
-    pub async fn code_storage_left(&self) -> Result<i64, CallError> {
+    pub(crate) async fn code_storage_left(&self) -> Result<i64, CallError> {
         let request = || self.client.get_account_settings();
         let answer = self
             .call(|| async { request().send().await.map_err(|error| CallError::new(SETTINGS, &error)) })
@@ -214,24 +214,24 @@ impl RegionLayers {
 
     /// Publishes, once: the API has no token that would make a repetition harmless, so the SDK must not retry,
     /// and after an ambiguous error the caller has to look before it tries again.
-    pub async fn publish(
+    pub(crate) async fn publish(
         &self,
         layer: &str,
         upload: &Upload,
-        way: Way<'_>,
-        room: Option<Room>,
+        way: ZipSource<'_>,
+        reservation: Option<Reservation>,
     ) -> Result<i64, CallError> {
         let begun = Instant::now();
         let once = aws_sdk_lambda::config::Config::builder()
             .retry_config(RetryConfig::disabled())
-            .timeout_config(self.session.patience.upload(upload.bytes()));
+            .timeout_config(self.session.timeouts.upload(upload.bytes()));
         let request = self.client.publish_layer_version().layer_name(layer);
         let answer = match way {
-            Way::Direct => {
-                let request = request.customize().interceptor(upload.fill(room));
+            ZipSource::Direct => {
+                let request = request.customize().interceptor(upload.fill(reservation));
                 request.config_override(once).send().await
             }
-            Way::Bucket(staged) => {
+            ZipSource::Bucket(staged) => {
                 let content = LayerVersionContentInput::builder()
                     .s3_bucket(&staged.bucket)
                     .s3_key(&staged.key)
@@ -252,7 +252,7 @@ impl RegionLayers {
         let answer = match answer.map_err(|error| CallError::new(PUBLISH, &error)) {
             Ok(answer) => answer,
             Err(error) => {
-                if error.kind == Kind::Expired {
+                if error.kind == CallErrorKind::Expired {
                     self.session.credentials.expired(begun).await;
                 }
                 return Err(error);
@@ -266,7 +266,13 @@ impl RegionLayers {
 
     /// Lets somebody use a version. That the statement is there already is no error here; what it says is
     /// for the caller to read back.
-    pub async fn permit(&self, layer: &str, number: i64, id: &str, who: &Reader) -> Result<(), CallError> {
+    pub(crate) async fn permit(
+        &self,
+        layer: &str,
+        number: i64,
+        id: &str,
+        who: &Reader,
+    ) -> Result<(), CallError> {
         let request = || {
             let request = self
                 .client
@@ -288,13 +294,13 @@ impl RegionLayers {
             .await;
         match answer {
             Ok(_) => Ok(()),
-            Err(error) if error.kind == Kind::Conflict => Ok(()),
+            Err(error) if error.kind == CallErrorKind::Conflict => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     /// Takes a statement away. That it is gone already is no error.
-    pub async fn forbid(&self, layer: &str, number: i64, id: &str) -> Result<(), CallError> {
+    pub(crate) async fn forbid(&self, layer: &str, number: i64, id: &str) -> Result<(), CallError> {
         let request = || {
             let request = self.client.remove_layer_version_permission();
             request.layer_name(layer).version_number(number).statement_id(id)
@@ -304,13 +310,13 @@ impl RegionLayers {
             .await;
         match answer {
             Ok(_) => Ok(()),
-            Err(error) if error.kind == Kind::NotFound => Ok(()),
+            Err(error) if error.kind == CallErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     /// Deletes a version. Functions that have it keep it; nobody can attach it any more.
-    pub async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
+    pub(crate) async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
         let request = || self.client.delete_layer_version().layer_name(layer).version_number(number);
         self.call(|| async { request().send().await.map_err(|error| CallError::new(DELETE, &error)) })
             .await

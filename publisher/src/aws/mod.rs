@@ -1,21 +1,21 @@
 //! What the publisher says to AWS: who we are, which regions there are, and the calls of one region
 //! for layers and functions.
 //!
-//! Nothing here knows of a release; that is `release`'s part.
+//! Nothing here knows what a release consists of; that is in `artifacts` and `publish`.
 
-pub mod audience;
-pub mod budget;
-pub mod credentials;
-pub mod download;
-pub mod error;
-pub mod functions;
-pub mod http;
-pub mod identity;
-pub mod layer_arn;
-pub mod layers;
-pub mod partition;
-pub mod policy;
-pub mod regions;
-pub mod s3;
-pub mod session;
-pub mod upload;
+pub(crate) mod audience;
+pub(crate) mod credentials;
+pub(crate) mod download;
+pub(crate) mod error;
+pub(crate) mod functions;
+pub(crate) mod http;
+pub(crate) mod identity;
+pub(crate) mod layer_arn;
+pub(crate) mod layers;
+pub(crate) mod partition;
+pub(crate) mod policy;
+pub(crate) mod rate_limit;
+pub(crate) mod regions;
+pub(crate) mod s3;
+pub(crate) mod session;
+pub(crate) mod upload;

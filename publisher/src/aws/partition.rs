@@ -6,21 +6,21 @@ use std::{fmt, str::FromStr};
 /// The name of a region, e.g. `eu-central-1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RegionName(String);
+pub(crate) struct RegionName(String);
 
 /// Not the form of a region's name.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a region's name; names look like eu-central-1")]
-pub struct BadRegionName(pub String);
+pub(crate) struct BadRegionName(pub(crate) String);
 
 impl RegionName {
     /// The name as AWS spells it.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The partition that the name belongs to, by its prefix.
-    pub fn partition(&self) -> Partition {
+    pub(crate) fn partition(&self) -> Partition {
         Partition::of_prefix(&self.0)
     }
 }
@@ -50,7 +50,7 @@ impl fmt::Display for RegionName {
 
 /// A separate AWS, with accounts and endpoints of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Partition {
+pub(crate) enum Partition {
     /// The commercial regions.
     #[serde(rename = "aws")]
     Aws,
@@ -67,7 +67,7 @@ pub enum Partition {
 
 impl Partition {
     /// The name in ARNs.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Aws => "aws",
             Self::China => "aws-cn",
@@ -77,12 +77,12 @@ impl Partition {
     }
 
     /// The partition with this name, where we know it.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::Aws, Self::China, Self::GovCloud, Self::EuSovereign].into_iter().find(|p| p.name() == name)
     }
 
     /// The partition that a region's name, or the beginning of one, belongs to.
-    pub fn of_prefix(name: &str) -> Self {
+    pub(crate) fn of_prefix(name: &str) -> Self {
         if name.starts_with("cn-") {
             Self::China
         } else if name.starts_with("us-gov-") {
@@ -95,12 +95,12 @@ impl Partition {
     }
 
     /// Where to ask what no region is special for, as a region.
-    pub fn home_region(self) -> RegionName {
+    pub(crate) fn home_region(self) -> RegionName {
         RegionName(self.home().to_owned())
     }
 
     /// Where to ask what no region is special for.
-    pub fn home(self) -> &'static str {
+    pub(crate) fn home(self) -> &'static str {
         match self {
             Self::Aws => "us-east-1",
             Self::China => "cn-north-1",
@@ -110,7 +110,7 @@ impl Partition {
     }
 
     /// Regions that every account of the partition has.
-    pub fn default_regions(self) -> Vec<RegionName> {
+    pub(crate) fn default_regions(self) -> Vec<RegionName> {
         names(match self {
             Self::Aws => &[
                 "ap-northeast-1",
@@ -138,7 +138,7 @@ impl Partition {
     }
 
     /// Regions that an account has only once somebody switched them on.
-    pub fn opt_in_regions(self) -> Vec<RegionName> {
+    pub(crate) fn opt_in_regions(self) -> Vec<RegionName> {
         names(match self {
             Self::Aws => &[
                 "af-south-1",

@@ -1,16 +1,16 @@
 //! What a layer version's policy amounts to, and what would make it say what it should: pure decisions.
 
-use super::audience::{Audience, Reader};
+use crate::aws::audience::{Audience, Reader};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The one action that a layer's policy knows.
-pub const ACTION: &str = "lambda:GetLayerVersion";
+pub(crate) const ACTION: &str = "lambda:GetLayerVersion";
 
 /// A policy as it was found.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Policy {
+pub(crate) struct Policy {
     statements: Vec<Granted>,
     /// A document that makes no sense to us.
     unreadable: Option<String>,
@@ -26,16 +26,16 @@ struct Granted {
 
 /// What would mend a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Repair {
+pub(crate) struct Repair {
     /// Statements to add: each with an id that is free.
-    pub add: Vec<(String, Reader)>,
+    pub(crate) add: Vec<(String, Reader)>,
     /// Ids of statements to remove.
-    pub remove: Vec<String>,
+    pub(crate) remove: Vec<String>,
 }
 
 impl Repair {
     /// Nothing to do.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.add.is_empty() && self.remove.is_empty()
     }
 }
@@ -50,8 +50,8 @@ impl std::fmt::Display for Repair {
 
 impl Policy {
     /// Reads a policy document.
-    pub fn read(document: &str) -> Self {
-        match serde_json::from_str::<Document>(document) {
+    pub(crate) fn read(document: &str) -> Self {
+        match serde_json::from_str::<PolicyDocument>(document) {
             Ok(parsed) => {
                 let statements = parsed.statements.iter().map(Granted::of).collect();
                 Self { statements, unreadable: None }
@@ -61,13 +61,13 @@ impl Policy {
     }
 
     /// Nobody but the owner may use the version.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.statements.is_empty() && self.unreadable.is_none()
     }
 
     /// What is missing is added, under another id where the usual one is taken: that needs no right to remove.
     /// What goes beyond a restricted audience is removed; beside "everybody" it makes no difference, and stays.
-    pub fn repair(&self, wanted: &Audience) -> Repair {
+    pub(crate) fn repair(&self, wanted: &Audience) -> Repair {
         let found: BTreeSet<&Reader> = self.statements.iter().filter_map(|s| s.reader.as_ref()).collect();
         let missing = wanted.readers().filter(|reader| !found.contains(reader));
         let add = missing.map(|reader| (self.free_id(&reader.statement_id()), reader.clone())).collect();
@@ -83,7 +83,7 @@ impl Policy {
     }
 
     /// Whether it says what it should.
-    pub fn is(&self, wanted: &Audience) -> bool {
+    pub(crate) fn is(&self, wanted: &Audience) -> bool {
         self.unreadable.is_none() && self.repair(wanted).is_empty()
     }
 
@@ -113,7 +113,7 @@ impl std::fmt::Display for Policy {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct PolicyDocument {
     #[serde(rename = "Statement", default)]
     statements: Vec<Value>,
 }

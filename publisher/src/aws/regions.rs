@@ -1,7 +1,7 @@
 //! Which regions a release goes to.
 
-use super::{
-    error::{CallError, Kind},
+use crate::aws::{
+    error::{CallError, CallErrorKind},
     identity::Identity,
     partition::{BadRegionName, Partition, RegionName},
     session::Session,
@@ -12,30 +12,30 @@ use wildmatch::WildMatch;
 
 /// One region to publish to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// Its name.
-    pub region: RegionName,
+    pub(crate) region: RegionName,
     /// Whether the release is incomplete without it.
-    pub required: bool,
+    pub(crate) required: bool,
     /// What the account says where it is not switched on, e.g. `DISABLED`.
-    pub disabled: Option<String>,
+    pub(crate) disabled: Option<String>,
 }
 
 /// The regions of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Sorted by name.
-    pub targets: Vec<Target>,
+    pub(crate) targets: Vec<Target>,
     /// Switched off in this account, and not asked for.
-    pub left_out: Vec<RegionName>,
+    pub(crate) left_out: Vec<RegionName>,
 }
 
 /// What the account says of its regions: name and, where a region is not usable, its status.
-pub type Listing = BTreeMap<RegionName, Option<String>>;
+pub(crate) type Listing = BTreeMap<RegionName, Option<String>>;
 
 /// Why the account's own list is not to be had.
 #[derive(Debug, thiserror::Error)]
-pub enum ListError {
+pub(crate) enum ListError {
     /// This partition or endpoint has no such API, or it is not allowed: the compiled-in list has to do.
     #[error("{0}")]
     Unavailable(String),
@@ -45,7 +45,7 @@ pub enum ListError {
 }
 
 /// Asks the account for all of its regions.
-pub async fn list(session: &Session, identity: &Identity) -> Result<Listing, ListError> {
+pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listing, ListError> {
     if identity.partition != Partition::Aws {
         return Err(ListError::Unavailable(format!("{} has no account:ListRegions", identity.partition)));
     }
@@ -56,7 +56,9 @@ pub async fn list(session: &Session, identity: &Identity) -> Result<Listing, Lis
         let page = page.map_err(|error| {
             let error = CallError::new("account:ListRegions", &error);
             match error.kind {
-                Kind::Denied | Kind::NotFound | Kind::Rejected => ListError::Unavailable(error.to_string()),
+                CallErrorKind::Denied | CallErrorKind::NotFound | CallErrorKind::Rejected => {
+                    ListError::Unavailable(error.to_string())
+                }
                 _ => ListError::Call(error),
             }
         })?;
@@ -76,7 +78,7 @@ pub async fn list(session: &Session, identity: &Identity) -> Result<Listing, Lis
 
 /// A region by name, or several by a pattern like `eu-*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RegionPattern {
+pub(crate) enum RegionPattern {
     /// This one, whether the account lists it or not.
     Exact(RegionName),
     /// All that match, among those that can be used.
@@ -85,7 +87,7 @@ pub enum RegionPattern {
 
 impl RegionPattern {
     /// A region whose partition is meant.
-    pub fn near(&self) -> RegionName {
+    pub(crate) fn near(&self) -> RegionName {
         match self {
             Self::Exact(name) => name.clone(),
             Self::Glob(glob) => Partition::of_prefix(glob).home_region(),
@@ -126,18 +128,18 @@ impl FromStr for RegionPattern {
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub(crate) struct RegionChoice {
     /// These; all where there are none.
-    pub regions: Vec<RegionPattern>,
+    pub(crate) regions: Vec<RegionPattern>,
     /// These too, if it goes.
-    pub optional: Vec<RegionPattern>,
+    pub(crate) optional: Vec<RegionPattern>,
     /// None of these.
-    pub exclude: Vec<RegionPattern>,
+    pub(crate) exclude: Vec<RegionPattern>,
 }
 
 /// What was asked for makes no sense.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChoiceError {
+pub(crate) enum RegionChoiceError {
     /// A typing error, most likely.
     #[error("`{pattern}` matches no region of {partition} that this account has enabled")]
     NoMatch {
@@ -153,11 +155,11 @@ pub enum ChoiceError {
 
 /// Decides: `regions` narrows the account's list, which replaces the compiled-in one. Without the account's
 /// list nobody knows which opt-in regions are on, so these are tried and not insisted on, unless by name.
-pub fn choose(
+pub(crate) fn choose(
     listing: Option<&Listing>,
     partition: Partition,
-    choice: &Choice,
-) -> Result<Selection, ChoiceError> {
+    choice: &RegionChoice,
+) -> Result<Selection, RegionChoiceError> {
     let usable: BTreeMap<RegionName, bool> = if let Some(listing) = listing {
         let enabled = listing.iter().filter(|(_, disabled)| disabled.is_none());
         enabled.map(|(name, _)| (name.clone(), true)).collect()
@@ -165,13 +167,13 @@ pub fn choose(
         let opt_in = partition.opt_in_regions().into_iter().map(|name| (name, false));
         opt_in.chain(partition.default_regions().into_iter().map(|name| (name, true))).collect()
     };
-    let matching = |pattern: &RegionPattern| -> Result<BTreeMap<RegionName, bool>, ChoiceError> {
+    let matching = |pattern: &RegionPattern| -> Result<BTreeMap<RegionName, bool>, RegionChoiceError> {
         if let RegionPattern::Exact(name) = pattern {
             return Ok(BTreeMap::from([(name.clone(), true)]));
         }
         let found: BTreeMap<_, _> =
             usable.iter().filter(|(name, _)| pattern.matches(name)).map(|(n, r)| (n.clone(), *r)).collect();
-        let none = || ChoiceError::NoMatch { pattern: pattern.to_string(), partition };
+        let none = || RegionChoiceError::NoMatch { pattern: pattern.to_string(), partition };
         if found.is_empty() { Err(none()) } else { Ok(found) }
     };
     let mut wanted = if choice.regions.is_empty() { usable.clone() } else { BTreeMap::new() };
@@ -187,11 +189,11 @@ pub fn choose(
         wanted.retain(|name, _| !pattern.matches(name));
         let harmless = matches!(pattern, RegionPattern::Exact(name) if known(name));
         if wanted.len() == before && !harmless {
-            return Err(ChoiceError::NoMatch { pattern: pattern.to_string(), partition });
+            return Err(RegionChoiceError::NoMatch { pattern: pattern.to_string(), partition });
         }
     }
     if wanted.is_empty() {
-        return Err(ChoiceError::Nothing);
+        return Err(RegionChoiceError::Nothing);
     }
     let status = |name: &RegionName| listing.and_then(|listing| listing.get(name)).cloned().flatten();
     let left_out = listing
@@ -219,8 +221,8 @@ mod tests {
         list.iter().map(|name| name.parse().unwrap()).collect()
     }
 
-    fn choice(regions: &[&str], optional: &[&str], exclude: &[&str]) -> Choice {
-        Choice { regions: patterns(regions), optional: patterns(optional), exclude: patterns(exclude) }
+    fn choice(regions: &[&str], optional: &[&str], exclude: &[&str]) -> RegionChoice {
+        RegionChoice { regions: patterns(regions), optional: patterns(optional), exclude: patterns(exclude) }
     }
 
     fn listing() -> Listing {
@@ -230,7 +232,7 @@ mod tests {
         listing
     }
 
-    fn shape(choice: &Choice) -> Result<Vec<(String, bool)>, ChoiceError> {
+    fn shape(choice: &RegionChoice) -> Result<Vec<(String, bool)>, RegionChoiceError> {
         let chosen = choose(Some(&listing()), Partition::Aws, choice)?;
         Ok(chosen.targets.iter().map(|t| (t.region.to_string(), t.required)).collect())
     }
@@ -263,10 +265,10 @@ mod tests {
     #[test]
     fn what_matches_nothing_is_a_mistake() {
         for wrong in [choice(&["af-*"], &[], &[]), choice(&[], &["af-*"], &[]), choice(&[], &[], &["af-*"])] {
-            assert!(matches!(shape(&wrong), Err(ChoiceError::NoMatch { .. })), "{wrong:?}");
+            assert!(matches!(shape(&wrong), Err(RegionChoiceError::NoMatch { .. })), "{wrong:?}");
         }
         assert!(shape(&choice(&[], &[], &["us-esat-1"])).is_err());
-        assert_eq!(shape(&choice(&[], &[], &["*"])), Err(ChoiceError::Nothing));
+        assert_eq!(shape(&choice(&[], &[], &["*"])), Err(RegionChoiceError::Nothing));
         assert!("eu-west-1,*".parse::<RegionPattern>().is_err());
     }
 
@@ -280,10 +282,10 @@ mod tests {
 
     #[test]
     fn without_a_list_the_opt_in_regions_do_not_decide() {
-        let chosen = choose(None, Partition::Aws, &Choice::default()).unwrap();
+        let chosen = choose(None, Partition::Aws, &RegionChoice::default()).unwrap();
         assert_eq!(chosen.targets.iter().filter(|t| t.required).count(), 17);
         assert_eq!(chosen.targets.iter().filter(|t| !t.required).count(), 17);
-        assert_eq!(choose(None, Partition::EuSovereign, &Choice::default()).unwrap().targets.len(), 1);
+        assert_eq!(choose(None, Partition::EuSovereign, &RegionChoice::default()).unwrap().targets.len(), 1);
         let south = choose(None, Partition::Aws, &choice(&["eu-south-*"], &[], &[])).unwrap();
         assert!(south.targets.iter().all(|target| !target.required));
     }

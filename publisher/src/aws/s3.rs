@@ -1,7 +1,7 @@
 //! A bucket on the way to Lambda, for zips that are too large to come with the request.
 
-use super::{
-    error::{CallError, Kind},
+use crate::aws::{
+    error::{CallError, CallErrorKind},
     partition::RegionName,
     session::Session,
 };
@@ -14,16 +14,16 @@ const DELETE: &str = "s3:DeleteObject";
 
 /// A zip in a bucket.
 #[derive(Clone, Debug)]
-pub struct Staged {
+pub(crate) struct Staged {
     /// In the region of the layer.
-    pub bucket: String,
+    pub(crate) bucket: String,
     /// Named by the zip's hash.
-    pub key: String,
+    pub(crate) key: String,
 }
 
 /// Why a bucket is of no use.
 #[derive(Debug, thiserror::Error)]
-pub enum BucketError {
+pub(crate) enum BucketError {
     /// There is none.
     #[error("there is no bucket `{bucket}` in {region}")]
     Missing {
@@ -54,7 +54,7 @@ pub enum BucketError {
 
 /// One region's bucket.
 #[derive(Clone, Debug)]
-pub struct Bucket {
+pub(crate) struct Bucket {
     client: Client,
     region: RegionName,
     name: String,
@@ -63,7 +63,7 @@ pub struct Bucket {
 
 impl Bucket {
     /// The bucket that a template like `layers-{region}` names.
-    pub fn new(session: &std::sync::Arc<Session>, region: &RegionName, template: &str) -> Self {
+    pub(crate) fn new(session: &std::sync::Arc<Session>, region: &RegionName, template: &str) -> Self {
         let config = aws_sdk_s3::config::Builder::from(&session.config)
             .region(Region::new(region.to_string()))
             .force_path_style(session.config.endpoint_url().is_some())
@@ -74,7 +74,7 @@ impl Bucket {
     }
 
     /// Whether it is there, and in the region.
-    pub async fn check(&self) -> Result<(), BucketError> {
+    pub(crate) async fn check(&self) -> Result<(), BucketError> {
         let bucket = self.name.clone();
         let answer = self.client.head_bucket().bucket(&bucket).send().await;
         let found = match &answer {
@@ -89,7 +89,7 @@ impl Bucket {
         }
         match answer.map_err(|error| CallError::new(HEAD_BUCKET, &error)) {
             Ok(_) => Ok(()),
-            Err(error) if error.kind == Kind::NotFound => {
+            Err(error) if error.kind == CallErrorKind::NotFound => {
                 Err(BucketError::Missing { bucket, region: self.region.clone() })
             }
             Err(source) => Err(BucketError::Refused { bucket, source }),
@@ -97,14 +97,14 @@ impl Bucket {
     }
 
     /// Brings a zip there, unless it is there already.
-    pub async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
+    pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
         let head = self.client.head_object().bucket(&self.name).key(&key).send().await;
         let size = i64::try_from(zip.len()).unwrap_or(i64::MAX);
         // The key holds the hash: a whole object of that name is the zip.
         let there = head.is_ok_and(|head| head.content_length() == Some(size));
         if !there {
             let config =
-                aws_sdk_s3::Config::builder().timeout_config(self.session.patience.upload(zip.len() as u64));
+                aws_sdk_s3::Config::builder().timeout_config(self.session.timeouts.upload(zip.len() as u64));
             self.client
                 .put_object()
                 .bucket(&self.name)
@@ -120,7 +120,7 @@ impl Bucket {
     }
 
     /// Removes it again.
-    pub async fn remove(&self, staged: &Staged) -> Result<(), CallError> {
+    pub(crate) async fn remove(&self, staged: &Staged) -> Result<(), CallError> {
         let request = self.client.delete_object().bucket(&staged.bucket).key(&staged.key);
         request.send().await.map(drop).map_err(|error| CallError::new(DELETE, &error))
     }

@@ -2,12 +2,12 @@
 //!
 //! The usual AWS variables and files apply. Metadata services are asked, but never waited for.
 
-use super::{
-    budget,
+use crate::aws::{
     credentials::Renewable,
     error::CallError,
-    http::{self, Patience},
+    http::{self, Timeouts},
     partition::{Partition, RegionName},
+    rate_limit,
 };
 use aws_config::{
     BehaviorVersion, Region, SdkConfig,
@@ -33,31 +33,31 @@ const CREDENTIALS: Duration = Duration::from_mins(1);
 
 /// How to reach AWS, on the command line.
 #[derive(Clone, Debug, clap::Args)]
-pub struct AwsOptions {
+pub(crate) struct AwsOptions {
     /// Send requests here instead of to AWS (also `AWS_ENDPOINT_URL`, which signing in heeds too)
     #[arg(long, value_name = "URL")]
-    pub endpoint_url: Option<String>,
+    pub(crate) endpoint_url: Option<String>,
 
     /// Use this profile of ~/.aws/config and ~/.aws/credentials (also `AWS_PROFILE`)
     #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
+    pub(crate) profile: Option<String>,
 
     /// How long to wait for an answer; uploads get more, by their size
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub timeout: u64,
+    pub(crate) timeout: u64,
 }
 
 impl AwsOptions {
     /// The same way, as somebody else.
     #[must_use]
-    pub fn with_profile(&self, name: &str) -> Self {
+    pub(crate) fn with_profile(&self, name: &str) -> Self {
         Self { profile: Some(name.to_owned()), ..self.clone() }
     }
 }
 
 /// No way in.
 #[derive(Debug, thiserror::Error)]
-pub enum SessionError {
+pub(crate) enum SessionError {
     /// No source has any.
     #[error(
         "no AWS credentials: neither the environment nor a profile, a web identity or a metadata service has any"
@@ -88,7 +88,7 @@ pub enum SessionError {
 
 impl SessionError {
     /// What to do next.
-    pub fn next(&self) -> &'static str {
+    pub(crate) fn next(&self) -> &'static str {
         match self {
             Self::NoCredentials => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile or AWS_PROFILE,\n\
@@ -115,39 +115,39 @@ impl SessionError {
 
 /// Configuration that every client is made from.
 #[derive(Clone, Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// Credentials, time-outs and the endpoint.
-    pub config: SdkConfig,
+    pub(crate) config: SdkConfig,
     /// The client below every region's own pace.
-    pub http: SharedHttpClient,
+    pub(crate) http: SharedHttpClient,
     /// What the requests are signed with.
-    pub credentials: Renewable,
+    pub(crate) credentials: Renewable,
     /// How long to wait.
-    pub patience: Patience,
+    pub(crate) timeouts: Timeouts,
 }
 
 impl Session {
     /// Lambda's client for a region, with a share of requests per second of its own.
-    pub fn lambda(&self, region: &RegionName) -> aws_sdk_lambda::Client {
+    pub(crate) fn lambda(&self, region: &RegionName) -> aws_sdk_lambda::Client {
         let config = aws_sdk_lambda::config::Builder::from(&self.config)
             .region(Region::new(region.to_string()))
-            .http_client(budget::paced(self.http.clone()))
+            .http_client(rate_limit::paced(self.http.clone()))
             .build();
         aws_sdk_lambda::Client::from_conf(config)
     }
 
     /// Finds region and credentials. `near` is where the work will be: its partition decides where the
     /// environment names no region, or one in another partition, which could not know these credentials.
-    pub async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
+    pub(crate) async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
         let http = http::client();
         let region = home_region(options, near).await;
-        let patience = Patience::seconds(options.timeout);
+        let timeouts = Timeouts::seconds(options.timeout);
         let credentials = Renewable::new(credentials(options, &http, region.clone()).await?);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)
             .http_client(http.clone())
-            .timeout_config(patience.calls())
-            .stalled_stream_protection(patience.stalled())
+            .timeout_config(timeouts.calls())
+            .stalled_stream_protection(timeouts.stalled())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             // `Renewable` keeps them.
             .identity_cache(IdentityCache::no_cache())
@@ -158,12 +158,12 @@ impl Session {
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Ok(Self { config: loader.load().await, http, credentials, patience })
+        Ok(Self { config: loader.load().await, http, credentials, timeouts })
     }
 }
 
 /// The region that the environment or the profile names.
-pub async fn configured_region(options: &AwsOptions) -> Option<Region> {
+pub(crate) async fn configured_region(options: &AwsOptions) -> Option<Region> {
     let mut profile = ProfileFileRegionProvider::builder();
     if let Some(name) = &options.profile {
         profile = profile.profile_name(name);

@@ -4,8 +4,10 @@
 //! them (name and region are elsewhere in the request): so its sha256, which the signature needs, is computed
 //! once, and each request reads the shared zip in small pieces.
 
-use super::budget::Room;
-use crate::{arch::Arch, release::digest::Digest as Hex};
+use crate::{
+    aws::rate_limit::Reservation,
+    model::{arch::Arch, digest::Digest as Hex},
+};
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_lambda::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
@@ -29,24 +31,24 @@ const PIECE: usize = 48 * 1024;
 
 /// What Lambda is told about a layer version beside its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
+pub(crate) struct Label {
     /// At most 256 characters.
-    pub description: String,
+    pub(crate) description: String,
     /// An SPDX identifier.
-    pub license: &'static str,
+    pub(crate) license: &'static str,
     /// The architecture that it is compatible with.
-    pub arch: Arch,
+    pub(crate) arch: Arch,
     /// The runtimes that it is compatible with; none: all.
-    pub runtimes: Vec<String>,
+    pub(crate) runtimes: Vec<String>,
 }
 
 /// What a `PublishLayerVersion` request consists of.
 #[derive(Clone, Debug)]
-pub struct Upload {
+pub(crate) struct Upload {
     /// What Lambda is told beside the bytes.
-    pub label: Label,
+    pub(crate) label: Label,
     /// The zip.
-    pub zip: Bytes,
+    pub(crate) zip: Bytes,
     head: Bytes,
     tail: Bytes,
     sha256: String,
@@ -54,7 +56,7 @@ pub struct Upload {
 
 impl Upload {
     /// Prepares it.
-    pub fn new(zip: Bytes, label: Label) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(zip: Bytes, label: Label) -> Result<Self, serde_json::Error> {
         let text = |value: &str| serde_json::to_string(value);
         let runtimes = if label.runtimes.is_empty() {
             String::new()
@@ -81,7 +83,7 @@ impl Upload {
     }
 
     /// The length of the request's body.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let encoded = self.zip.len().div_ceil(3) * 4;
         (self.head.len() + encoded + self.tail.len()) as u64
     }
@@ -90,10 +92,10 @@ impl Upload {
         Pieces { head: Some(self.head.clone()), zip: self.zip.clone(), tail: Some(self.tail.clone()) }
     }
 
-    /// Puts the body into one request. The room is given back as soon as all of it is sent: who answers late
+    /// Puts the body into one request. The reservation is given back as soon as all of it is sent: who answers late
     /// holds nobody else.
-    pub fn fill(&self, room: Option<Room>) -> Fill {
-        Fill { upload: self.clone(), room: Arc::new(Mutex::new(room)) }
+    pub(crate) fn fill(&self, reservation: Option<Reservation>) -> Fill {
+        Fill { upload: self.clone(), reservation: Arc::new(Mutex::new(reservation)) }
     }
 }
 
@@ -121,7 +123,7 @@ impl Pieces {
 struct Sending {
     pieces: Pieces,
     left: u64,
-    room: Option<Room>,
+    reservation: Option<Reservation>,
 }
 
 impl Body for Sending {
@@ -136,7 +138,7 @@ impl Body for Sending {
         let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
         self.left = self.left.saturating_sub(length);
         if self.left == 0 {
-            self.room = None;
+            self.reservation = None;
         }
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
@@ -152,9 +154,9 @@ impl Body for Sending {
 
 /// Replaces the SDK's body by ours, and tells the signer its hash.
 #[derive(Debug)]
-pub struct Fill {
+pub(crate) struct Fill {
     upload: Upload,
-    room: Arc<Mutex<Option<Room>>>,
+    reservation: Arc<Mutex<Option<Reservation>>>,
 }
 
 #[dyn_dispatch_hint]
@@ -170,8 +172,8 @@ impl Intercept for Fill {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let length = self.upload.bytes();
-        let room = self.room.lock().map_or(None, |mut room| room.take());
-        let body = Sending { pieces: self.upload.pieces(), left: length, room };
+        let reservation = self.reservation.lock().map_or(None, |mut reservation| reservation.take());
+        let body = Sending { pieces: self.upload.pieces(), left: length, reservation };
         let request = context.request_mut();
         *request.body_mut() = SdkBody::from_body_1_x(body);
         request.headers_mut().insert("content-length", length.to_string());

@@ -1,6 +1,6 @@
 //! Which commit is built, and whether the work tree still is that commit.
 
-use super::exec::{self, ExecError};
+use crate::build::exec::{self, ExecError};
 use std::{path::Path, process::Command};
 
 /// What the layer's bytes are made from. A change elsewhere (documents, tests of the zips) does
@@ -17,7 +17,7 @@ const INPUTS: [&str; 7] = [
 
 /// The commit that is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Commit {
+pub(crate) enum Commit {
     /// Exactly this commit, 40 hex digits.
     Clean(String),
     /// This commit and changes that nobody has committed.
@@ -28,7 +28,7 @@ pub enum Commit {
 
 impl Commit {
     /// Asks git about the work tree at `root`.
-    pub fn of(root: &Path) -> Result<Self, ExecError> {
+    pub(crate) fn of(root: &Path) -> Result<Self, ExecError> {
         let Some(git) = exec::find("git") else { return Ok(Self::Unknown) };
         if !root.ancestors().any(|dir| dir.join(".git").exists()) {
             return Ok(Self::Unknown);
@@ -50,7 +50,7 @@ impl Commit {
     }
 
     /// For `build.json`: `<40 digits>`, `<40 digits>-dirty` or `unknown`.
-    pub fn full(&self) -> String {
+    pub(crate) fn full(&self) -> String {
         match self {
             Self::Clean(id) => id.clone(),
             Self::Dirty(id) => format!("{id}-dirty"),
@@ -59,7 +59,7 @@ impl Commit {
     }
 
     /// For the binary's `--version`: twelve digits, none where the commit is unknown.
-    pub fn short(&self) -> Option<String> {
+    pub(crate) fn short(&self) -> Option<String> {
         let digits = |id: &str| id.chars().take(12).collect::<String>();
         match self {
             Self::Clean(id) => Some(digits(id)),
@@ -69,7 +69,7 @@ impl Commit {
     }
 
     /// Whether this name stands for one set of sources and no other.
-    pub fn is_exact(&self) -> bool {
+    pub(crate) fn is_exact(&self) -> bool {
         matches!(self, Self::Clean(_))
     }
 }

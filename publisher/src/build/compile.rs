@@ -1,15 +1,18 @@
 //! One run of `cargo lambda build`, the same whoever calls it.
 
-use super::{
-    commit::Commit,
-    exec::{self, ExecError},
-    flags::{self, Folders},
-    musl_std::{self, StdKind},
-    smaller::Smaller,
-    tools::Tools,
-    workspace::{PACKAGE, Workspace},
+use crate::{
+    build::{
+        commit::Commit,
+        exec::{self, ExecError},
+        flags::{self, Folders},
+        musl_std::{self, StdKind},
+        tools::Tools,
+        unstable_flags::UnstableFlags,
+        workspace::{PACKAGE, Workspace},
+    },
+    failure::Failure,
+    model::arch::Arch,
 };
-use crate::{arch::Arch, failure::Failure};
 use std::{
     env,
     fs::{self, File},
@@ -19,22 +22,22 @@ use std::{
 };
 
 /// Everything that decides what the binary's bytes are.
-pub struct Compile<'a> {
+pub(crate) struct Compile<'a> {
     /// What.
-    pub workspace: &'a Workspace,
+    pub(crate) workspace: &'a Workspace,
     /// Of which commit.
-    pub commit: &'a Commit,
+    pub(crate) commit: &'a Commit,
     /// With what.
-    pub tools: &'a Tools,
+    pub(crate) tools: &'a Tools,
     /// And with which std.
-    pub std: StdKind,
+    pub(crate) std: StdKind,
     /// And with what this Rust has to make it smaller.
-    pub smaller: &'a Smaller,
+    pub(crate) smaller: &'a UnstableFlags,
 }
 
 /// Why there is no binary.
 #[derive(Debug, thiserror::Error)]
-pub enum CompileError {
+pub(crate) enum CompileError {
     /// cargo has already said why.
     #[error("the extension does not build for {arch}; cargo's own error is above")]
     Cargo {
@@ -75,7 +78,7 @@ impl From<CompileError> for Failure {
 
 impl Compile<'_> {
     /// Builds the extension for one architecture; returns the binary.
-    pub fn run(&self, arch: Arch) -> Result<Vec<u8>, CompileError> {
+    pub(crate) fn run(&self, arch: Arch) -> Result<Vec<u8>, CompileError> {
         // Both targets would be copied to the same place in cargo-lambda's default folder.
         let out = self.workspace.target_dir.join("lambda").join(arch.name());
         let _lock = lock(&out)?;

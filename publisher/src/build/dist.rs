@@ -1,12 +1,14 @@
 //! The output folder: every file is written aside and renamed, and its lists name what is really there.
 
 use crate::{
-    failure::Failure,
-    release::{
+    artifacts::{
+        atomic_file::{AtomicFile, WriteError},
         build_manifest::{self, Artifact, BuildManifest},
+    },
+    failure::Failure,
+    model::{
         digest::Digest,
-        files::{Aside, WriteError},
-        kind::{LayerKind, Variant},
+        variant::{LayerKind, Variant},
     },
 };
 use std::{
@@ -15,7 +17,7 @@ use std::{
 };
 
 /// The name of a zip.
-pub fn zip_name(Variant { arch, kind }: Variant) -> String {
+pub(crate) fn zip_name(Variant { arch, kind }: Variant) -> String {
     let relay = match kind {
         LayerKind::Plain => "",
         LayerKind::Relay => "relay-",
@@ -24,13 +26,13 @@ pub fn zip_name(Variant { arch, kind }: Variant) -> String {
 }
 
 /// The output folder.
-pub struct Dist {
+pub(crate) struct Dist {
     dir: PathBuf,
 }
 
 /// Something in the output folder cannot be made, written or removed.
 #[derive(Debug, thiserror::Error)]
-pub enum DistError {
+pub(crate) enum DistError {
     /// The folder itself.
     #[error("cannot make the folder {}", .path.display())]
     Folder {
@@ -60,29 +62,29 @@ impl From<DistError> for Failure {
 
 impl Dist {
     /// Makes the folder, and makes sure now that it can be written to: compiling takes minutes.
-    pub fn open(dir: &Path) -> Result<Self, DistError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, DistError> {
         fs::create_dir_all(dir).map_err(|source| DistError::Folder { path: dir.to_owned(), source })?;
-        drop(Aside::of(&dir.join(build_manifest::FILE))?);
+        drop(AtomicFile::of(&dir.join(build_manifest::FILE))?);
         Ok(Self { dir: dir.to_owned() })
     }
 
     /// The manifest of an earlier build, if there is one that can be read.
-    pub fn previous(&self) -> Option<BuildManifest> {
+    pub(crate) fn previous(&self) -> Option<BuildManifest> {
         serde_json::from_slice(&fs::read(self.dir.join(build_manifest::FILE)).ok()?).ok()
     }
 
     /// The hash of a file as it is now.
-    pub fn hash(&self, name: &str) -> Option<String> {
+    pub(crate) fn hash(&self, name: &str) -> Option<String> {
         fs::read(self.dir.join(name)).ok().map(|bytes| Digest::of(&bytes).to_string())
     }
 
     /// Writes all or nothing of one file.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DistError> {
-        Ok(Aside::of(&self.dir.join(name))?.replace(bytes)?)
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DistError> {
+        Ok(AtomicFile::of(&self.dir.join(name))?.replace(bytes)?)
     }
 
     /// Removes a file; whether it was there.
-    pub fn remove(&self, name: &str) -> Result<bool, DistError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<bool, DistError> {
         let path = self.dir.join(name);
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
@@ -94,7 +96,7 @@ impl Dist {
 
 /// The artifacts of `previous` that may stand beside those of `new`: of other architectures, or with Relay where
 /// `new` is without, made from exactly the same commit by exactly the same tools, and unchanged since (`hash` tells).
-pub fn kept(
+pub(crate) fn kept(
     previous: &BuildManifest,
     new: &BuildManifest,
     exact_commit: bool,
@@ -123,7 +125,7 @@ pub fn kept(
 }
 
 /// The content of `SHA256SUMS`.
-pub fn sums(artifacts: &[Artifact]) -> String {
+pub(crate) fn sums(artifacts: &[Artifact]) -> String {
     let lines = artifacts.iter().map(|artifact| format!("{}  {}", artifact.sha256, artifact.file));
     lines.chain([String::new()]).collect::<Vec<_>>().join(
         "

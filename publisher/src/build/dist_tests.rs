@@ -1,7 +1,7 @@
 //! Which of an earlier build's zips may stay.
 
 use super::*;
-use crate::{arch::Arch, release::build_manifest::Toolchain};
+use crate::{artifacts::build_manifest::Toolchain, model::arch::Arch};
 
 fn manifest(arch: Arch) -> BuildManifest {
     let artifact = Artifact {

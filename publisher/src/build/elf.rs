@@ -1,6 +1,6 @@
 //! The last check before a binary is packed: it has to start on Lambda, whatever the runtime's image holds.
 
-use crate::arch::Arch;
+use crate::model::arch::Arch;
 use object::{
     Endianness, elf,
     read::elf::{Dyn, FileHeader, ProgramHeader},
@@ -10,7 +10,7 @@ type Header = elf::FileHeader64<Endianness>;
 
 /// What is wrong with a binary.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ElfError {
+pub(crate) enum ElfError {
     /// A script, an archive, a file cut off before its header ends.
     #[error("it is not an ELF file")]
     NotElf,
@@ -46,7 +46,7 @@ impl From<object::read::Error> for ElfError {
 }
 
 /// Whether `binary` is an executable for `wanted`.
-pub fn executable(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
+pub(crate) fn executable(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
     let header = parse(binary)?;
     let endian = header.endian()?;
     let machine = header.e_machine(endian);
@@ -62,7 +62,7 @@ pub fn executable(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
 }
 
 /// Which of Lambda's architectures a binary is for.
-pub fn arch_of(binary: &[u8]) -> Result<Arch, ElfError> {
+pub(crate) fn arch_of(binary: &[u8]) -> Result<Arch, ElfError> {
     let header = parse(binary)?;
     let machine = header.e_machine(header.endian()?);
     let known = Arch::ALL.into_iter().find(|&arch| machine_of(arch) == machine);
@@ -80,7 +80,7 @@ fn parse(binary: &[u8]) -> Result<&Header, ElfError> {
 }
 
 /// Whether `binary` is a static executable for `wanted`.
-pub fn check(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
+pub(crate) fn check(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
     executable(binary, wanted)?;
     let header = parse(binary)?;
     let endian = header.endian()?;

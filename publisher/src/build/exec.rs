@@ -8,7 +8,7 @@ use std::{
 
 /// A program that could not be run, or that said no.
 #[derive(Debug, thiserror::Error)]
-pub enum ExecError {
+pub(crate) enum ExecError {
     /// It did not start.
     #[error("cannot run `{command}`")]
     Start {
@@ -34,23 +34,23 @@ fn own_words(stderr: &str) -> String {
 }
 
 /// The first executable of this name on PATH.
-pub fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(program)).find(|path| is_executable(path))
 }
 
 /// Whether a file can be run by somebody.
-pub fn is_executable(path: &Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// The cargo to call: the one that runs us (`cargo run` says so in `CARGO`), else the first on PATH.
-pub fn cargo() -> Option<PathBuf> {
+pub(crate) fn cargo() -> Option<PathBuf> {
     env::var_os("CARGO").map(PathBuf::from).filter(|path| is_executable(path)).or_else(|| find("cargo"))
 }
 
 /// Runs a program quietly; returns what it said on stdout, trimmed.
-pub fn ask(command: &mut Command) -> Result<String, ExecError> {
+pub(crate) fn ask(command: &mut Command) -> Result<String, ExecError> {
     let output = command.stdin(Stdio::null()).output().map_err(|source| start_error(command, source))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -60,7 +60,7 @@ pub fn ask(command: &mut Command) -> Result<String, ExecError> {
 }
 
 /// Runs a program in the user's sight. Its stdout goes to our stderr: stdout is for results.
-pub fn show(command: &mut Command) -> Result<(), ExecError> {
+pub(crate) fn show(command: &mut Command) -> Result<(), ExecError> {
     let status = command
         .stdin(Stdio::null())
         .stdout(io::stderr())

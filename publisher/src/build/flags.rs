@@ -1,20 +1,20 @@
 //! The flags that rustc gets, so that the same commit gives the same bytes wherever it is built, and few of them.
 
-use super::{musl_std::StdKind, smaller::Smaller};
+use crate::build::{musl_std::StdKind, unstable_flags::UnstableFlags};
 use std::path::Path;
 
 /// The folders whose names would otherwise end up in panic messages, each differing from host to host.
-pub struct Folders<'a> {
+pub(crate) struct Folders<'a> {
     /// The workspace.
-    pub workspace: &'a Path,
+    pub(crate) workspace: &'a Path,
     /// cargo's target folder: build scripts generate sources there.
-    pub target_dir: &'a Path,
+    pub(crate) target_dir: &'a Path,
     /// `CARGO_HOME`: the sources of all dependencies.
-    pub cargo_home: &'a Path,
+    pub(crate) cargo_home: &'a Path,
     /// std's sources, which rustc prefers to name once they are installed.
-    pub rust_sources: &'a Path,
+    pub(crate) rust_sources: &'a Path,
     /// The compiler's commit: rustc's own name for those sources is `/rustc/<commit>`.
-    pub rust_commit: &'a str,
+    pub(crate) rust_commit: &'a str,
 }
 
 /// Each takes a few per cent off the binary; `docs/performance-experiments.md` has the figures.
@@ -26,7 +26,7 @@ const SMALL: [&str; 2] = [
 ];
 
 /// The flags for one build.
-pub fn rustflags(folders: &Folders<'_>, std: StdKind, smaller: &Smaller) -> Vec<String> {
+pub(crate) fn rustflags(folders: &Folders<'_>, std: StdKind, smaller: &UnstableFlags) -> Vec<String> {
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     // The last that matches wins, so the narrowest comes last.
     let mut flags = vec![
@@ -44,7 +44,7 @@ pub fn rustflags(folders: &Folders<'_>, std: StdKind, smaller: &Smaller) -> Vec<
 }
 
 /// The form of `CARGO_ENCODED_RUSTFLAGS`, in which a flag may hold spaces.
-pub fn encode(flags: &[String]) -> String {
+pub(crate) fn encode(flags: &[String]) -> String {
     flags.join("\x1f")
 }
 
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_narrowest_folder_comes_last() {
-        let flags = rustflags(&folders(), StdKind::Prebuilt, &Smaller::default());
+        let flags = rustflags(&folders(), StdKind::Prebuilt, &UnstableFlags::default());
         let remapped = flags.iter().rfind(|flag| flag.starts_with("--remap")).unwrap();
         assert_eq!(remapped, "--remap-path-prefix=/home/me/my work/target=/build/target");
         assert!(!flags.iter().any(|flag| flag.starts_with("-Z")));
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_space_in_a_path_does_not_split_a_flag() {
-        let smaller = Smaller { flags: vec!["-Zsmaller=yes"], std_for_size: true };
+        let smaller = UnstableFlags { flags: vec!["-Zsmaller=yes"], std_for_size: true };
         let flags = rustflags(&folders(), StdKind::Source, &smaller);
         assert!(flags.contains(&"-Zsmaller=yes".to_owned()));
         assert_eq!(encode(&flags).split('\x1f').count(), flags.len());

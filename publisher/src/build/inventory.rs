@@ -1,13 +1,15 @@
 //! What a machine has of the tools for building, testing and publishing.
 
-use super::{
-    exec,
-    rust::{self, Rust},
-    tools::CrossTools,
-    venv::Venv,
-    workspace::Workspace,
+use crate::{
+    build::{
+        exec,
+        rust::{self, Rust},
+        tools::CrossTools,
+        venv::Venv,
+        workspace::Workspace,
+    },
+    model::arch::Arch,
 };
-use crate::arch::Arch;
 use serde::Serialize;
 use std::{
     env,
@@ -18,7 +20,7 @@ use std::{
 /// What a tool is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// `publisher build`.
     Build,
     /// `ci/test`.
@@ -29,19 +31,19 @@ pub enum Purpose {
 
 /// One tool: there, or missing with the command that mends it.
 #[derive(Debug, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// What one looked for.
-    pub tool: String,
+    pub(crate) tool: String,
     /// What it is for.
-    pub purpose: Purpose,
+    pub(crate) purpose: Purpose,
     /// Whether it is there and new enough.
-    pub ok: bool,
+    pub(crate) ok: bool,
     /// What it says of itself, or of its absence.
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// Where it is.
-    pub path: Option<PathBuf>,
+    pub(crate) path: Option<PathBuf>,
     /// The command that mends it.
-    pub mend: Option<String>,
+    pub(crate) mend: Option<String>,
 }
 
 impl Finding {
@@ -61,7 +63,7 @@ impl Finding {
 const INSTALL_RUST: &str = "install Rust: https://rustup.rs, or apt-get install cargo rust-src";
 
 /// Looks at everything. `workspace` is absent outside one: then its pins and its Rust version are not known.
-pub fn take(workspace: Option<&Workspace>) -> Vec<Finding> {
+pub(crate) fn take(workspace: Option<&Workspace>) -> Vec<Finding> {
     let folder = workspace.map_or_else(|| PathBuf::from("."), |workspace| workspace.root.clone());
     let mut findings = vec![cargo(&folder)];
     findings.extend(rust_and_std(&folder, workspace.and_then(|workspace| workspace.rust_version.as_deref())));
@@ -79,23 +81,23 @@ pub fn take(workspace: Option<&Workspace>) -> Vec<Finding> {
 }
 
 /// A tool that `ci/test` keeps in a folder of the repository.
-struct Kept {
+struct KeptTool {
     tool: &'static str,
     place: &'static str,
     /// Whether it tells its version; emulators would start instead.
     asked: bool,
 }
 
-const KEPT: [Kept; 6] = [
-    Kept { tool: "cargo-deny", place: ".tools/cargo-deny/bin", asked: true },
-    Kept { tool: "actionlint", place: ".tools/lint/bin", asked: true },
-    Kept { tool: "zizmor", place: ".tools/lint/bin", asked: true },
-    Kept { tool: "ministack", place: ".tools/aws/bin", asked: false },
-    Kept { tool: "moto_server", place: ".tools/aws/bin", asked: false },
-    Kept { tool: "aws-lambda-rie-x86_64", place: ".tools/rie", asked: false },
+const KEPT: [KeptTool; 6] = [
+    KeptTool { tool: "cargo-deny", place: ".tools/cargo-deny/bin", asked: true },
+    KeptTool { tool: "actionlint", place: ".tools/lint/bin", asked: true },
+    KeptTool { tool: "zizmor", place: ".tools/lint/bin", asked: true },
+    KeptTool { tool: "ministack", place: ".tools/aws/bin", asked: false },
+    KeptTool { tool: "moto_server", place: ".tools/aws/bin", asked: false },
+    KeptTool { tool: "aws-lambda-rie-x86_64", place: ".tools/rie", asked: false },
 ];
 
-impl Kept {
+impl KeptTool {
     /// There, or, where any version will do, on PATH. (The emulators are pinned: those on PATH are not used.)
     fn look(&self, root: &Path) -> Finding {
         let finding = Finding::new(self.tool, Purpose::Test);

@@ -5,21 +5,21 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 /// Where Lambda looks for extensions, and the one file in it. There are no entries for folders:
 /// Lambda makes them, and each would be one more thing that a host could get wrong.
-pub const EXTENSION: &str = "extensions/sentry-lambda-extension";
+pub(crate) const EXTENSION: &str = "extensions/sentry-lambda-extension";
 
 /// What Lambda can start the runtime through: a link to the extension, which knows by its name what to do.
-pub const WRAPPER: &str = "sentry-exec-wrapper";
+pub(crate) const WRAPPER: &str = "sentry-exec-wrapper";
 
 /// A file of the layer.
-pub struct Entry<'a> {
+pub(crate) struct ZipEntry<'a> {
     /// Its path below `/opt`.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// What is there.
-    pub kind: Kind<'a>,
+    pub(crate) kind: EntryContent<'a>,
 }
 
 /// What an entry is.
-pub enum Kind<'a> {
+pub(crate) enum EntryContent<'a> {
     /// A file.
     File {
         /// Its permissions, for everybody: extensions do not run as the user who unpacked them.
@@ -31,34 +31,34 @@ pub enum Kind<'a> {
     Link(&'a str),
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ZipEntry<'a> {
     /// A file.
-    pub fn file(name: &'a str, mode: u32, content: &'a [u8]) -> Self {
-        Self { name, kind: Kind::File { mode, content } }
+    pub(crate) fn file(name: &'a str, mode: u32, content: &'a [u8]) -> Self {
+        Self { name, kind: EntryContent::File { mode, content } }
     }
 
     /// The extension itself.
-    pub fn extension(binary: &'a [u8]) -> Self {
+    pub(crate) fn extension(binary: &'a [u8]) -> Self {
         Self::file(EXTENSION, 0o755, binary)
     }
 
     /// The wrapper.
-    pub fn wrapper() -> Self {
-        Self { name: WRAPPER, kind: Kind::Link(EXTENSION) }
+    pub(crate) fn wrapper() -> Self {
+        Self { name: WRAPPER, kind: EntryContent::Link(EXTENSION) }
     }
 
     /// What it takes unpacked.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self.kind {
-            Kind::File { content, .. } => content.len() as u64,
-            Kind::Link(target) => target.len() as u64,
+            EntryContent::File { content, .. } => content.len() as u64,
+            EntryContent::Link(target) => target.len() as u64,
         }
     }
 }
 
 /// Why there is no zip.
 #[derive(Debug, thiserror::Error)]
-pub enum ZipError {
+pub(crate) enum ZipError {
     /// The writer gave up: too large for a zip, out of memory.
     #[error("cannot assemble the zip")]
     Zip(#[from] zip::result::ZipError),
@@ -71,24 +71,26 @@ pub enum ZipError {
 }
 
 /// Packs the extension's binary with its second name, and nothing else.
-pub fn assemble(binary: &[u8], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
-    assemble_all(&[Entry::extension(binary), Entry::wrapper()], mtime)
+pub(crate) fn assemble(binary: &[u8], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
+    assemble_all(&[ZipEntry::extension(binary), ZipEntry::wrapper()], mtime)
 }
 
 /// Packs files in the order given. All entries bear the time `mtime`.
-pub fn assemble_all(entries: &[Entry<'_>], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
+pub(crate) fn assemble_all(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(mtime);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for entry in entries {
         match entry.kind {
-            Kind::File { mode, content } => {
+            EntryContent::File { mode, content } => {
                 let options = options.compression_level(Some(effort(content)));
                 zip.start_file(entry.name, options.unix_permissions(mode))?;
                 zip.write_all(content)?;
             }
-            Kind::Link(target) => zip.add_symlink(entry.name, target, options.unix_permissions(0o777))?,
+            EntryContent::Link(target) => {
+                zip.add_symlink(entry.name, target, options.unix_permissions(0o777))?;
+            }
         }
     }
     Ok(zip.finish()?.into_inner())
@@ -104,7 +106,7 @@ fn effort(content: &[u8]) -> i64 {
 }
 
 /// The time that entries bear: that of `SOURCE_DATE_EPOCH` where it is set, else the oldest that zip knows.
-pub fn mtime(source_date_epoch: Option<&str>) -> Result<DateTime, ZipError> {
+pub(crate) fn mtime(source_date_epoch: Option<&str>) -> Result<DateTime, ZipError> {
     let Some(text) = source_date_epoch.filter(|text| !text.is_empty()) else {
         return Ok(DateTime::default());
     };

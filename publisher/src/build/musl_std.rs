@@ -3,18 +3,22 @@
 //! Compiled along it is a tenth of the binary smaller: without the printing of back-traces, which nobody reads in
 //! a stripped binary, and with the rest made for size and for what the extension calls.
 
-use super::{
-    exec::{self, ExecError},
-    rust::Rust,
-    workspace::Workspace,
+use crate::{
+    build::{
+        exec::{self, ExecError},
+        rust::Rust,
+        workspace::Workspace,
+    },
+    failure::Failure,
+    model::arch::Arch,
+    ui::Ui,
 };
-use crate::{arch::Arch, failure::Failure, ui::Ui};
 use clap::ValueEnum;
 use std::process::Command;
 
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum StdMode {
+pub(crate) enum StdMode {
     /// Compile it where its sources are or rustup can add them, else what is installed or rustup can add
     #[default]
     Auto,
@@ -26,7 +30,7 @@ pub enum StdMode {
 
 /// What it comes down to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StdKind {
+pub(crate) enum StdKind {
     /// Installed with the compiler.
     Prebuilt,
     /// Compiled along (`-Z build-std`).
@@ -35,7 +39,7 @@ pub enum StdKind {
 
 impl StdKind {
     /// As `build.json` spells it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Prebuilt => "prebuilt",
             Self::Source => "source",
@@ -44,7 +48,7 @@ impl StdKind {
 }
 
 /// What cargo is told so that it compiles std. Without the feature `backtrace`, which is on by default.
-pub fn from_source(for_size: bool) -> [&'static str; 4] {
+pub(crate) fn from_source(for_size: bool) -> [&'static str; 4] {
     let features = if for_size {
         "build-std-features=panic-unwind,optimize_for_size"
     } else {
@@ -55,7 +59,7 @@ pub fn from_source(for_size: bool) -> [&'static str; 4] {
 
 /// Why there is no std.
 #[derive(Debug, thiserror::Error)]
-pub enum StdError {
+pub(crate) enum StdError {
     /// `--std source` without sources.
     #[error("std's sources are not installed in {0}")]
     NoSources(String),
@@ -106,34 +110,34 @@ struct Offer {
 
 /// What to do about std.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plan {
+enum StdPlan {
     Use(StdKind, &'static str),
     /// std's sources if rustup can, else as if there were none to be had.
     AddSources,
     AddTargets,
 }
 
-fn plan(mode: StdMode, offer: Offer, sysroot: &str) -> Result<Plan, StdError> {
+fn plan(mode: StdMode, offer: Offer, sysroot: &str) -> Result<StdPlan, StdError> {
     match mode {
-        StdMode::Source if offer.sources => Ok(Plan::Use(StdKind::Source, "as asked")),
+        StdMode::Source if offer.sources => Ok(StdPlan::Use(StdKind::Source, "as asked")),
         StdMode::Source => Err(StdError::NoSources(sysroot.to_owned())),
         StdMode::Prebuilt => plan_prebuilt(offer).map_err(StdError::NoPrebuilt),
-        StdMode::Auto if offer.sources => Ok(Plan::Use(StdKind::Source, "its sources are installed")),
-        StdMode::Auto if offer.rustup => Ok(Plan::AddSources),
+        StdMode::Auto if offer.sources => Ok(StdPlan::Use(StdKind::Source, "its sources are installed")),
+        StdMode::Auto if offer.rustup => Ok(StdPlan::AddSources),
         StdMode::Auto => plan_prebuilt(offer).map_err(StdError::Neither),
     }
 }
 
-fn plan_prebuilt(offer: Offer) -> Result<Plan, &'static str> {
+fn plan_prebuilt(offer: Offer) -> Result<StdPlan, &'static str> {
     match offer.missing {
-        None => Ok(Plan::Use(StdKind::Prebuilt, "it is installed")),
-        Some(_) if offer.rustup => Ok(Plan::AddTargets),
+        None => Ok(StdPlan::Use(StdKind::Prebuilt, "it is installed")),
+        Some(_) if offer.rustup => Ok(StdPlan::AddTargets),
         Some(arch) => Err(arch.target()),
     }
 }
 
 /// Decides where std comes from, gets it if need be, and says what it took and why.
-pub fn provide(
+pub(crate) fn provide(
     mode: StdMode,
     archs: &[Arch],
     rust: &Rust,
@@ -145,19 +149,19 @@ pub fn provide(
     let mut plan = plan(mode, offer, &rust.sysroot.display().to_string())?;
     let (kind, why) = loop {
         plan = match plan {
-            Plan::Use(kind, why) => break (kind, why),
-            Plan::AddSources => match rustup(workspace, &["component", "add", "rust-src"]) {
-                Ok(()) => Plan::Use(StdKind::Source, "rustup added its sources"),
+            StdPlan::Use(kind, why) => break (kind, why),
+            StdPlan::AddSources => match rustup(workspace, &["component", "add", "rust-src"]) {
+                Ok(()) => StdPlan::Use(StdKind::Source, "rustup added its sources"),
                 Err(error) => {
                     ui.warning(crate::failure::chain(&StdError::Rustup("std's sources", error)));
                     plan_prebuilt(offer).map_err(StdError::Neither)?
                 }
             },
-            Plan::AddTargets => {
+            StdPlan::AddTargets => {
                 let targets = archs.iter().map(|arch| arch.target());
                 let arguments: Vec<_> = ["target", "add"].into_iter().chain(targets).collect();
                 rustup(workspace, &arguments).map_err(|error| StdError::Rustup("the target", error))?;
-                Plan::Use(StdKind::Prebuilt, "rustup added it")
+                StdPlan::Use(StdKind::Prebuilt, "rustup added it")
             }
         };
     };
@@ -178,30 +182,30 @@ mod tests {
 
     const NOTHING: Offer = Offer { missing: Some(Arch::Arm64), rustup: false, sources: false };
 
-    fn decide(mode: StdMode, offer: Offer) -> Result<Plan, String> {
+    fn decide(mode: StdMode, offer: Offer) -> Result<StdPlan, String> {
         plan(mode, offer, "/usr").map_err(|error| error.to_string())
     }
 
     #[test]
     fn auto_prefers_sources_then_rustup_then_installed() {
         let all = Offer { missing: None, rustup: true, sources: true };
-        assert!(matches!(decide(StdMode::Auto, all), Ok(Plan::Use(StdKind::Source, _))));
+        assert!(matches!(decide(StdMode::Auto, all), Ok(StdPlan::Use(StdKind::Source, _))));
         let no_sources = Offer { sources: false, ..all };
-        assert_eq!(decide(StdMode::Auto, no_sources), Ok(Plan::AddSources));
-        assert!(matches!(plan_prebuilt(no_sources), Ok(Plan::Use(StdKind::Prebuilt, _))));
+        assert_eq!(decide(StdMode::Auto, no_sources), Ok(StdPlan::AddSources));
+        assert!(matches!(plan_prebuilt(no_sources), Ok(StdPlan::Use(StdKind::Prebuilt, _))));
         let only_rustup = Offer { rustup: true, ..NOTHING };
-        assert_eq!(plan_prebuilt(only_rustup), Ok(Plan::AddTargets), "where rustup has no sources");
+        assert_eq!(plan_prebuilt(only_rustup), Ok(StdPlan::AddTargets), "where rustup has no sources");
         let only_installed = Offer { missing: None, ..NOTHING };
-        assert!(matches!(decide(StdMode::Auto, only_installed), Ok(Plan::Use(StdKind::Prebuilt, _))));
+        assert!(matches!(decide(StdMode::Auto, only_installed), Ok(StdPlan::Use(StdKind::Prebuilt, _))));
     }
 
     #[test]
     fn what_is_asked_for_is_taken_whatever_else_there_is() {
         let all = Offer { missing: None, rustup: true, sources: true };
-        assert!(matches!(decide(StdMode::Source, all), Ok(Plan::Use(StdKind::Source, _))));
-        assert!(matches!(decide(StdMode::Prebuilt, all), Ok(Plan::Use(StdKind::Prebuilt, _))));
+        assert!(matches!(decide(StdMode::Source, all), Ok(StdPlan::Use(StdKind::Source, _))));
+        assert!(matches!(decide(StdMode::Prebuilt, all), Ok(StdPlan::Use(StdKind::Prebuilt, _))));
         let not_installed = Offer { missing: Some(Arch::X86_64), ..all };
-        assert_eq!(decide(StdMode::Prebuilt, not_installed), Ok(Plan::AddTargets));
+        assert_eq!(decide(StdMode::Prebuilt, not_installed), Ok(StdPlan::AddTargets));
     }
 
     #[test]

@@ -1,16 +1,14 @@
 //! What `publisher build --release` asks of a work tree before it compiles: that everything says the same version.
 
-use super::{
-    commit::Commit,
-    exec::{self, ExecError},
-    workspace::Workspace,
-};
 use crate::{
-    failure::Failure,
-    release::{
-        changelog::{self, Section},
-        time,
+    build::{
+        changelog::{self, ChangelogSection},
+        commit::Commit,
+        exec::{self, ExecError},
+        workspace::Workspace,
     },
+    failure::Failure,
+    model::time,
 };
 use std::{
     env, fs, io,
@@ -20,7 +18,7 @@ use std::{
 
 /// Why this is no release.
 #[derive(Debug, thiserror::Error)]
-pub enum NoRelease {
+pub(crate) enum NoRelease {
     /// Nothing to look the version up in.
     #[error("cannot read {}", path.display())]
     Changelog {
@@ -82,16 +80,16 @@ impl From<NoRelease> for Failure {
 }
 
 /// Refuses what is no release. Whatever lies in `dist/` or in the folder to build into is of other builds.
-pub fn check(workspace: &Workspace, commit: &Commit, out: &Path) -> Result<(), NoRelease> {
+pub(crate) fn check(workspace: &Workspace, commit: &Commit, out: &Path) -> Result<(), NoRelease> {
     let version = &workspace.version;
     let path = workspace.root.join("CHANGELOG.md");
     let text = fs::read_to_string(&path).map_err(|source| NoRelease::Changelog { path, source })?;
     match changelog::section(&text, version) {
-        Section::Released => {}
-        Section::Undated(found) => {
+        ChangelogSection::Released => {}
+        ChangelogSection::Undated(found) => {
             return Err(NoRelease::NotReleased { version: version.clone(), found: found.to_owned() });
         }
-        Section::Missing => return Err(NoRelease::NotNamed(version.clone())),
+        ChangelogSection::Missing => return Err(NoRelease::NotNamed(version.clone())),
     }
     if *commit == Commit::Unknown {
         return Err(NoRelease::NoCommit);

@@ -1,7 +1,9 @@
 //! The Rust compiler at hand: its version, its folder, what of std lies in it.
 
-use super::exec::{self, ExecError};
-use crate::arch::Arch;
+use crate::{
+    build::exec::{self, ExecError},
+    model::arch::Arch,
+};
 use std::{
     cmp::Ordering,
     env,
@@ -11,18 +13,18 @@ use std::{
 
 /// A compiler and what it brought along.
 #[derive(Clone, Debug)]
-pub struct Rust {
+pub(crate) struct Rust {
     /// `rustc --version`.
-    pub version: String,
+    pub(crate) version: String,
     /// The commit of the compiler, which its own std is compiled under the name of.
-    pub commit: String,
+    pub(crate) commit: String,
     /// `rustc --print sysroot`.
-    pub sysroot: PathBuf,
+    pub(crate) sysroot: PathBuf,
 }
 
 impl Rust {
     /// Asks the rustc that cargo would call in `folder`.
-    pub fn ask(folder: &Path) -> Result<Self, ExecError> {
+    pub(crate) fn ask(folder: &Path) -> Result<Self, ExecError> {
         let ask = |arguments: &[&str]| exec::ask(rustc().args(arguments).current_dir(folder));
         let verbose = ask(&["-vV"])?;
         let sysroot = ask(&["--print", "sysroot"])?.into();
@@ -31,7 +33,7 @@ impl Rust {
     }
 
     /// Whether std for this architecture's musl target is installed.
-    pub fn has_std(&self, arch: Arch) -> bool {
+    pub(crate) fn has_std(&self, arch: Arch) -> bool {
         let libs = self.sysroot.join("lib/rustlib").join(arch.target()).join("lib");
         libs.read_dir().is_ok_and(|files| {
             files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
@@ -40,24 +42,24 @@ impl Rust {
 
     /// Whether the rustc that cargo would call in `folder` takes these flags, unstable ones too. It is tried and not looked up
     /// in `rustc -Z help`, which lists neither the values of an option nor, apart, those that were removed.
-    pub fn accepts(flags: &[&str], folder: &Path) -> bool {
+    pub(crate) fn accepts(flags: &[&str], folder: &Path) -> bool {
         let mut question = rustc();
         question.args(flags).args(["--print", "sysroot"]).env("RUSTC_BOOTSTRAP", "1").current_dir(folder);
         exec::ask(&mut question).is_ok()
     }
 
     /// Where cargo looks for std's sources, installed or not.
-    pub fn sources(&self) -> PathBuf {
+    pub(crate) fn sources(&self) -> PathBuf {
         self.sysroot.join("lib/rustlib/src/rust")
     }
 
     /// Whether std's sources are installed.
-    pub fn has_sources(&self) -> bool {
+    pub(crate) fn has_sources(&self) -> bool {
         self.sources().join("library/std/Cargo.toml").is_file()
     }
 
     /// Whether this compiler is one of rustup's, so that rustup can add to it.
-    pub fn is_rustup(&self) -> bool {
+    pub(crate) fn is_rustup(&self) -> bool {
         let home = env::var_os("RUSTUP_HOME")
             .map(PathBuf::from)
             .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".rustup")));
@@ -75,7 +77,7 @@ fn field<'a>(verbose: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The first thing in a tool's answer that looks like a version: `1.96.0` in `rustc 1.96.0 (ac68faa20 2026-05-25)`.
-pub fn version_in(answer: &str) -> Option<&str> {
+pub(crate) fn version_in(answer: &str) -> Option<&str> {
     answer
         .split_whitespace()
         .map(|word| word.trim_start_matches('v').trim_end_matches(','))
@@ -83,7 +85,7 @@ pub fn version_in(answer: &str) -> Option<&str> {
 }
 
 /// Whether version `have` is at least version `need`; suffixes such as `-nightly` do not count.
-pub fn at_least(have: &str, need: &str) -> bool {
+pub(crate) fn at_least(have: &str, need: &str) -> bool {
     let numbers = |version: &str| -> Vec<u64> {
         let plain = version.split(['-', '+']).next().unwrap_or_default();
         plain.split('.').map(|part| part.parse().unwrap_or(0)).chain([0, 0, 0]).take(3).collect()

@@ -1,12 +1,15 @@
 //! cargo-lambda and zig: those on PATH, else those of the project's own virtual environment.
 
-use super::{
-    exec::{self, ExecError},
-    rust::Rust,
-    venv::{Venv, VenvError},
-    workspace::Workspace,
+use crate::{
+    build::{
+        exec::{self, ExecError},
+        rust::Rust,
+        venv::{Venv, VenvError},
+        workspace::Workspace,
+    },
+    failure::Failure,
+    ui::Ui,
 };
-use crate::{failure::Failure, ui::Ui};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -14,7 +17,7 @@ use std::{
 
 /// How zig is called.
 #[derive(Clone, Debug)]
-pub enum Zig {
+pub(crate) enum Zig {
     /// The program itself.
     Binary(PathBuf),
     /// The `ziglang` package of this Python.
@@ -34,7 +37,7 @@ impl Zig {
     }
 
     /// Makes cargo-lambda use this zig and no other: it would prefer that of the first Python on PATH.
-    pub fn apply(&self, command: &mut Command) {
+    pub(crate) fn apply(&self, command: &mut Command) {
         match self {
             Self::Binary(zig) => {
                 command.env("CARGO_ZIGBUILD_ZIG_PATH", zig).env("CARGO_ZIGBUILD_PYTHON_PATH", "no-python");
@@ -46,55 +49,55 @@ impl Zig {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Binary(path) | Self::Python(path) => path,
         }
     }
 
     /// `zig version`.
-    pub fn version(&self) -> Result<String, ExecError> {
+    pub(crate) fn version(&self) -> Result<String, ExecError> {
         exec::ask(self.command().arg("version"))
     }
 }
 
 /// cargo-lambda and the zig that it links with.
 #[derive(Clone, Debug)]
-pub struct CrossTools {
+pub(crate) struct CrossTools {
     /// The program `cargo-lambda`.
-    pub cargo_lambda: PathBuf,
+    pub(crate) cargo_lambda: PathBuf,
     /// The zig to use with it.
-    pub zig: Zig,
+    pub(crate) zig: Zig,
 }
 
 impl CrossTools {
     /// Both from PATH. One alone does not count: the pinned pair is known to work together.
-    pub fn on_path() -> Option<Self> {
+    pub(crate) fn on_path() -> Option<Self> {
         Some(Self { cargo_lambda: exec::find("cargo-lambda")?, zig: Zig::Binary(exec::find("zig")?) })
     }
 
     /// `cargo lambda --version`.
-    pub fn version(&self) -> Result<String, ExecError> {
+    pub(crate) fn version(&self) -> Result<String, ExecError> {
         exec::ask(Command::new(&self.cargo_lambda).args(["lambda", "--version"]))
     }
 }
 
 /// Everything that a build calls, each with its version.
 #[derive(Clone, Debug)]
-pub struct Tools {
+pub(crate) struct Tools {
     /// The compiler.
-    pub rust: Rust,
+    pub(crate) rust: Rust,
     /// cargo-lambda and zig.
-    pub cross: CrossTools,
+    pub(crate) cross: CrossTools,
     /// cargo-lambda's version.
-    pub cargo_lambda_version: String,
+    pub(crate) cargo_lambda_version: String,
     /// zig's version.
-    pub zig_version: String,
+    pub(crate) zig_version: String,
 }
 
 /// Why a tool cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ToolError {
+pub(crate) enum ToolError {
     /// The virtual environment could not be made.
     #[error(transparent)]
     Venv(#[from] VenvError),
@@ -116,7 +119,7 @@ impl From<ToolError> for Failure {
 
 impl Tools {
     /// Finds them, and installs what is missing into the workspace's virtual environment.
-    pub fn find(workspace: &Workspace, ui: &Ui) -> Result<Self, ToolError> {
+    pub(crate) fn find(workspace: &Workspace, ui: &Ui) -> Result<Self, ToolError> {
         let rust = Rust::ask(&workspace.root)?;
         let cross =
             if let Some(cross) = CrossTools::on_path() { cross } else { Venv::of(workspace).ready(ui)? };

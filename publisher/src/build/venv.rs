@@ -1,11 +1,14 @@
 //! The project's own virtual environment with the pinned cargo-lambda and zig, in an ignored folder.
 
-use super::{
-    exec::{self, ExecError},
-    tools::{CrossTools, Zig},
-    workspace::Workspace,
+use crate::{
+    build::{
+        exec::{self, ExecError},
+        tools::{CrossTools, Zig},
+        workspace::Workspace,
+    },
+    failure::Failure,
+    ui::Ui,
 };
-use crate::{failure::Failure, ui::Ui};
 use std::{
     fs::{self, File},
     io,
@@ -18,14 +21,14 @@ const PINS: &str = "ci/requirements.txt";
 
 /// `<workspace>/.tools/build`.
 #[derive(Debug)]
-pub struct Venv {
+pub(crate) struct Venv {
     dir: PathBuf,
     pins: PathBuf,
 }
 
 /// Why there is no virtual environment.
 #[derive(Debug, thiserror::Error)]
-pub enum VenvError {
+pub(crate) enum VenvError {
     /// No Python to make it with.
     #[error("cargo-lambda and zig are not on PATH, and there is no python3 to install them with")]
     NoPython,
@@ -62,18 +65,18 @@ impl From<VenvError> for Failure {
 
 impl Venv {
     /// That of a workspace, whether it exists or not.
-    pub fn of(workspace: &Workspace) -> Self {
+    pub(crate) fn of(workspace: &Workspace) -> Self {
         Self { dir: workspace.root.join(".tools/build"), pins: workspace.root.join(PINS) }
     }
 
     /// What is in it, if it is complete and has the versions that are pinned now.
-    pub fn installed(&self) -> Option<CrossTools> {
+    pub(crate) fn installed(&self) -> Option<CrossTools> {
         let pins = fs::read(&self.pins).ok()?;
         (fs::read(self.stamp()).ok()? == pins).then(|| self.tools()).flatten()
     }
 
     /// What is in it, installed now where need be.
-    pub fn ready(&self, ui: &Ui) -> Result<CrossTools, VenvError> {
+    pub(crate) fn ready(&self, ui: &Ui) -> Result<CrossTools, VenvError> {
         if let Some(tools) = self.installed() {
             return Ok(tools);
         }

@@ -1,7 +1,9 @@
 //! The workspace that is built, found from any folder below it.
 
-use super::exec::{self, ExecError};
-use crate::failure::Failure;
+use crate::{
+    build::exec::{self, ExecError},
+    failure::Failure,
+};
 use serde::Deserialize;
 use std::{
     env, io,
@@ -10,26 +12,26 @@ use std::{
 };
 
 /// The package, and the binary in it, that the layer carries.
-pub const PACKAGE: &str = "sentry-lambda-extension";
+pub(crate) const PACKAGE: &str = "sentry-lambda-extension";
 
 /// The workspace that has the extension in it.
 #[derive(Debug)]
-pub struct Workspace {
+pub(crate) struct Workspace {
     /// Its top folder.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Where cargo puts what it makes (`CARGO_TARGET_DIR` may have moved it).
-    pub target_dir: PathBuf,
+    pub(crate) target_dir: PathBuf,
     /// The extension's version.
-    pub version: String,
+    pub(crate) version: String,
     /// The oldest rustc that the workspace accepts.
-    pub rust_version: Option<String>,
+    pub(crate) rust_version: Option<String>,
     /// The cargo that answered.
-    pub cargo: PathBuf,
+    pub(crate) cargo: PathBuf,
 }
 
 /// Why there is no workspace.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkspaceError {
+pub(crate) enum WorkspaceError {
     /// Nothing to ask.
     #[error("cargo is not on PATH")]
     NoCargo,
@@ -74,7 +76,7 @@ struct Package {
 
 impl Workspace {
     /// The workspace around the current folder.
-    pub fn find() -> Result<Self, WorkspaceError> {
+    pub(crate) fn find() -> Result<Self, WorkspaceError> {
         Self::around(&env::current_dir().map_err(WorkspaceError::CurrentDir)?)
     }
 

@@ -3,13 +3,11 @@
 //! The key has everything that decides over a zip's bytes: what goes in, and the packer itself, by its source and by
 //! the versions of the libraries that it uses.
 
-use super::workspace::Workspace;
 use crate::{
+    artifacts::atomic_file::{AtomicFile, WriteError},
+    build::workspace::Workspace,
     failure,
-    release::{
-        digest::Digest,
-        files::{Aside, WriteError},
-    },
+    model::digest::Digest,
     ui::Ui,
 };
 use std::{
@@ -24,7 +22,7 @@ const MOST: usize = 8;
 const DIGEST: usize = 64;
 
 /// A folder of zips.
-pub struct ZipCache {
+pub(crate) struct ZipCache {
     dir: PathBuf,
 }
 
@@ -39,12 +37,12 @@ enum KeepError {
 
 impl ZipCache {
     /// The workspace's own, among the things that cargo makes.
-    pub fn of(workspace: &Workspace) -> Self {
+    pub(crate) fn of(workspace: &Workspace) -> Self {
         Self { dir: workspace.target_dir.join("layer-zips") }
     }
 
     /// What `make` gives for this input: from an earlier build, else made now and kept for the next.
-    pub fn zip<E>(
+    pub(crate) fn zip<E>(
         &self,
         input: &[&[u8]],
         ui: &Ui,
@@ -64,7 +62,7 @@ impl ZipCache {
     fn keep(&self, path: &Path, zip: &[u8]) -> Result<(), KeepError> {
         let folder = |source| KeepError::Folder(self.dir.clone(), source);
         fs::create_dir_all(&self.dir).map_err(folder)?;
-        Aside::of(path)?.replace(&[Digest::of(zip).to_string().as_bytes(), zip].concat())?;
+        AtomicFile::of(path)?.replace(&[Digest::of(zip).to_string().as_bytes(), zip].concat())?;
         let mut kept: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(folder)? {
             let entry = entry.map_err(folder)?;

@@ -11,7 +11,7 @@ use std::{
 const COMMANDS: [&str; 7] = ["build", "publish", "verify", "arn", "prune", "doctor", "iam-policy"];
 
 /// Feeds a text to a program, which has to be content with it.
-fn fed(program: &mut Command, text: &str) -> String {
+fn run_with_stdin(program: &mut Command, text: &str) -> String {
     let mut child =
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
@@ -22,7 +22,7 @@ fn fed(program: &mut Command, text: &str) -> String {
     said
 }
 
-fn has(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|folder| folder.join(program).is_file())
 }
 
@@ -35,8 +35,8 @@ fn every_shell_gets_a_script_that_it_can_read() {
             assert!(script.stdout.contains(command), "{shell} lacks {command}");
         }
         assert!(script.stdout.contains("--expect-account") || shell == "fish", "{shell}");
-        if matches!(shell, "bash" | "zsh" | "fish") && has(shell) {
-            assert_eq!(fed(Command::new(shell).arg("-n"), &script.stdout), "", "{shell}");
+        if matches!(shell, "bash" | "zsh" | "fish") && is_installed(shell) {
+            assert_eq!(run_with_stdin(Command::new(shell).arg("-n"), &script.stdout), "", "{shell}");
         }
     }
     Publisher::new().run_bare(&["completions", "tcsh"]).expect(2).says("bash");
@@ -51,7 +51,7 @@ fn bash_completes_commands_and_options() {
              \"${{COMP_WORDS[{}]}}\"\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
             last - 1
         );
-        let answer = fed(&mut Command::new("bash"), &ask);
+        let answer = run_with_stdin(&mut Command::new("bash"), &ask);
         answer.lines().map(str::to_owned).collect::<BTreeSet<_>>()
     };
     assert_eq!(ask("publisher pu", 1), BTreeSet::from(["publish".to_owned()]));
@@ -79,8 +79,9 @@ fn each_command_has_a_manual_page() {
         for section in [".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION"] {
             assert!(page.lines().any(|line| line == section), "{name} lacks {section}");
         }
-        if has("groff") {
-            let text = fed(Command::new("groff").args(["-Kutf8", "-man", "-Tutf8", "-ww", "-z"]), &page);
+        if is_installed("groff") {
+            let text =
+                run_with_stdin(Command::new("groff").args(["-Kutf8", "-man", "-Tutf8", "-ww", "-z"]), &page);
             assert_eq!(text, "", "{name}");
         }
     }

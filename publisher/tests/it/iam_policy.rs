@@ -6,7 +6,7 @@ use crate::support::{
     dist::{Dist, other_zip},
     emulator::ministack,
     http,
-    iam::{self, Asked},
+    iam::{self, RequestedAction},
     proxy::{Proxy, Verdict},
     source,
 };
@@ -26,7 +26,7 @@ fn policy(args: &[&str]) -> Value {
 
 /// Everything that was asked is allowed; whatever is allowed was asked for, but for what is named.
 #[track_caller]
-fn exact(policy: &Value, asked: &BTreeSet<Asked>, unasked: &[&str]) {
+fn exact(policy: &Value, asked: &BTreeSet<RequestedAction>, unasked: &[&str]) {
     for ask in asked {
         assert!(iam::allows(policy, ask), "not allowed: {ask:?} by\n{policy:#}");
     }
@@ -47,8 +47,8 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
     let account = ["--account", owner.key.as_str()];
     let mut before = 0;
     let mut asked_since = || {
-        let seen = proxy.seen();
-        let new = iam::asked(&seen[before..], &owner.key);
+        let seen = proxy.requests();
+        let new = iam::requested_actions(&seen[before..], &owner.key);
         before = seen.len();
         new
     };
@@ -62,7 +62,7 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
 
     publisher.run(&dist, &[["publish", "--execute", "--private"].as_slice(), &REGIONS].concat()).expect(0);
     let asked = asked_since();
-    let taken = |ask: &&Asked| ask.action == "lambda:RemoveLayerVersionPermission";
+    let taken = |ask: &&RequestedAction| ask.action == "lambda:RemoveLayerVersionPermission";
     let publish = policy(&[["publish"].as_slice(), &account].concat());
     assert!(asked.iter().filter(taken).all(|ask| !iam::allows(&publish, ask)));
     assert!(asked.iter().any(|ask| taken(&ask)), "{asked:?}");
@@ -83,9 +83,9 @@ fn layers_with_relay_are_allowed_as_well_and_a_layer_for_each_release_has_to_be_
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let account = ["--account", owner.key.as_str()];
     let asked = |args: &[&str], dist: &Dist| {
-        let before = proxy.seen().len();
+        let before = proxy.requests().len();
         publisher.run(dist, &[args, &REGIONS].concat()).expect(0);
-        iam::asked(&proxy.seen()[before..], &owner.key)
+        iam::requested_actions(&proxy.requests()[before..], &owner.key)
     };
     let releases = ["1.2.3", "1.2.4"].map(|version| {
         let dist = Dist::new(version).with_relay(1000, &["python3.14"]);
@@ -120,11 +120,11 @@ fn pruning_layers_that_are_a_release_each_has_to_find_them() {
         dist
     });
     drop(old);
-    let before = proxy.seen().len();
+    let before = proxy.requests().len();
     let run = publisher.run(&new, &[["prune", "--keep", "1", "--execute"].as_slice(), &names].concat());
     run.expect(0).says("2 of 2 superfluous");
     let policy = policy(&[["prune", "--account", &owner.key].as_slice(), &names].concat());
-    exact(&policy, &iam::asked(&proxy.seen()[before..], &owner.key), &[]);
+    exact(&policy, &iam::requested_actions(&proxy.requests()[before..], &owner.key), &[]);
 }
 
 #[test]
@@ -133,11 +133,11 @@ fn a_bucket_adds_what_staging_takes() {
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let dist = Dist::large(53_000_000);
     let bucket = format!("rights-{}", owner.key);
-    assert_eq!(crate::s3::s3(&owner, "PUT", &format!("{bucket}-eu-west-1")).status(), 200);
+    assert_eq!(crate::publish_s3::s3(&owner, "PUT", &format!("{bucket}-eu-west-1")).status(), 200);
     let template = format!("{bucket}-{{region}}");
     let args = ["publish", "--execute", "--regions", "eu-west-1", "--s3-bucket", &template];
     Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(0);
-    let asked: BTreeSet<Asked> = iam::asked(&proxy.seen(), &owner.key)
+    let asked: BTreeSet<RequestedAction> = iam::requested_actions(&proxy.requests(), &owner.key)
         .into_iter()
         .filter(|ask| ask.action.starts_with("s3:"))
         .collect();
@@ -150,8 +150,10 @@ fn a_bucket_adds_what_staging_takes() {
     }
     let used: BTreeSet<&str> = asked.iter().map(|ask| ask.action).collect();
     assert_eq!(used.len(), 4, "{used:?}");
-    let elsewhere =
-        Asked { action: "s3:PutObject", resource: format!("arn:aws:s3:::{bucket}-eu-west-1/other.zip") };
+    let elsewhere = RequestedAction {
+        action: "s3:PutObject",
+        resource: format!("arn:aws:s3:::{bucket}-eu-west-1/other.zip"),
+    };
     assert!(!iam::allows(&with, &elsewhere));
 }
 
@@ -159,7 +161,10 @@ fn a_bucket_adds_what_staging_takes() {
 fn other_accounts_layers_and_partitions_are_left_alone() {
     let policy = policy(&["prune", "--account", "123456789012", "--partition", "aws-cn"]);
     let may = |resource: &str| {
-        iam::allows(&policy, &Asked { action: "lambda:DeleteLayerVersion", resource: resource.to_owned() })
+        iam::allows(
+            &policy,
+            &RequestedAction { action: "lambda:DeleteLayerVersion", resource: resource.to_owned() },
+        )
     };
     assert!(may("arn:aws-cn:lambda:cn-north-1:123456789012:layer:SentryLambdaExtension-arm64:7"));
     for other in [
@@ -242,7 +247,7 @@ fn the_smoke_test_is_allowed_what_it_asks_for() {
     let dist = Dist::new("smoke rights");
     let publisher = Publisher::at(&proxy.url(), &owner.key).env("PUBLISHER", env!("CARGO_BIN_EXE_publisher"));
     publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
-    let before = proxy.seen().len();
+    let before = proxy.requests().len();
     let smoke = crate::build_fixture::repository().join("ci/smoke");
     let output = publisher
         .command(smoke.as_os_str())
@@ -250,7 +255,7 @@ fn the_smoke_test_is_allowed_what_it_asks_for() {
         .output()
         .unwrap();
     crate::build_fixture::assert_code(&output, 0);
-    let asked = iam::asked(&proxy.seen()[before..], &owner.key);
+    let asked = iam::requested_actions(&proxy.requests()[before..], &owner.key);
     // What Lambda itself looks at in the caller's name: the role that is handed over, and the layer.
     let by_lambda = ["iam:PassRole", "lambda:GetLayerVersion"];
     exact(&policy(&["smoke", "--account", &owner.key]), &asked, &by_lambda);
@@ -285,11 +290,11 @@ fn attaching_is_allowed_what_it_asks_for() {
     publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--detach"]).expect(0);
     let args = ["attach", "--account", &user.key, "--layers-of", &owner.key, "--function", "mine"];
     // Lambda itself reads the layer, in the caller's name.
-    exact(&policy(&args), &iam::asked(&proxy.seen(), &user.key), &["lambda:GetLayerVersion"]);
+    exact(&policy(&args), &iam::requested_actions(&proxy.requests(), &user.key), &["lambda:GetLayerVersion"]);
     let arn = |account: &Account| {
         let resource =
             format!("arn:aws:lambda:eu-west-1:{}:layer:SentryLambdaExtension-arm64:1", account.key);
-        Asked { action: "lambda:GetLayerVersion", resource }
+        RequestedAction { action: "lambda:GetLayerVersion", resource }
     };
     assert!(iam::allows(&policy(&args), &arn(&owner)) && !iam::allows(&policy(&args), &arn(&user)));
 }

@@ -77,7 +77,7 @@ fn another_account_than_expected_is_refused_before_anything_is_asked_of_lambda()
     let args = ["publish", "--execute", "--regions", "eu-west-1", "--expect-account"];
     let run = publisher.run(&dist, &[args.as_slice(), &["999999999999"]].concat()).expect(1);
     run.says(&format!("these credentials are of account {}, not of 999999999999", owner.key));
-    assert!(proxy.seen().iter().all(|seen| seen.service == "sts"));
+    assert!(proxy.requests().iter().all(|seen| seen.service == "sts"));
     publisher.run(&dist, &[args.as_slice(), &[&owner.key]].concat()).expect(0);
 }
 
@@ -96,7 +96,7 @@ fn no_room_for_code_is_found_out_before_the_upload() {
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let run = publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1,us-east-1"]).expect(3);
     run.says("eu-west-1 arm64: the region has room for 10 more bytes").says("2 published, 2 failed");
-    assert!(proxy.seen().iter().all(|seen| !(seen.publishes() && seen.region == "eu-west-1")));
+    assert!(proxy.requests().iter().all(|seen| !(seen.publishes() && seen.region == "eu-west-1")));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn credentials_that_expire_on_the_way_are_asked_for_again() {
     publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
     let all = |owner: &Account| owner.versions("eu-west-1", "SentryLambdaExtension-arm64").len();
     assert_eq!(all(&first) + all(&second), 1);
-    assert!(proxy.seen().iter().any(|seen| seen.key == second.key && seen.service == "lambda"));
+    assert!(proxy.requests().iter().any(|seen| seen.key == second.key && seen.service == "lambda"));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn proxies_of_the_environment_are_used() {
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at("http://aws.invalid", &owner.key).env("HTTP_PROXY", &proxy.url());
     publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
-    assert!(proxy.seen().iter().any(|seen| seen.line.contains("http://aws.invalid/")));
+    assert!(proxy.requests().iter().any(|seen| seen.line.contains("http://aws.invalid/")));
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -6,7 +6,7 @@ use crate::support::{
     dist::Dist,
     emulator::ministack,
     proxy::{Proxy, Verdict},
-    stand_in::{FAR, StandIn},
+    stand_in::{LATENCY, StandIn},
 };
 use std::{
     collections::HashSet,
@@ -36,7 +36,7 @@ fn zips_of_45_megabytes_to_34_regions_take_little_more_memory_than_the_zips() {
     assert!(peak > 45 * MEGABYTE, "nothing was measured");
     assert!(peak < (2 * 45 + 100) * MEGABYTE, "peak {} MB", peak / MEGABYTE);
     let places: HashSet<String> =
-        proxy.seen().iter().filter(|s| s.publishes()).map(|s| s.region.clone()).collect();
+        proxy.requests().iter().filter(|s| s.publishes()).map(|s| s.region.clone()).collect();
     assert_eq!(places.len(), REGIONS);
 }
 
@@ -45,7 +45,7 @@ fn all_regions_take_about_as_long_as_one() {
     let owner = Account::new(ministack());
     let took = |dist: &Dist, more: &[&str]| {
         let mut stand_in = StandIn::new(REGIONS, dist);
-        let proxy = Proxy::far(ministack().address(), FAR, move |seen| stand_in.answer(seen));
+        let proxy = Proxy::with_latency(ministack().address(), LATENCY, move |seen| stand_in.answer(seen));
         let publisher = Publisher::at(&proxy.url(), &owner.key);
         publisher
             .run(dist, &[["publish", "--execute"].as_slice(), more].concat())
@@ -71,7 +71,7 @@ fn no_more_uploads_at_once_than_allowed() {
                 if seen.publishes() { Verdict::Stall } else { Verdict::Forward }
             },
         );
-    let uploads = || proxy.seen().iter().filter(|seen| seen.publishes()).count();
+    let uploads = || proxy.requests().iter().filter(|seen| seen.publishes()).count();
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let running = publisher.spawn(&dist, &["publish", "--execute", "--max-uploads", "3"]);
     let started = Instant::now();

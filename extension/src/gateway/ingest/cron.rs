@@ -1,12 +1,12 @@
 //! `/cron/{slug}`: a check-in of a job that has no SDK, from a JSON body or from the query.
 
 use super::event_limit;
-use crate::gateway::answer::{self, Answer};
-use crate::gateway::event_id::EventId;
-use crate::gateway::refusal::Refusal;
-use crate::gateway::visit::Visit;
-use crate::gateway::{compose, media_type, query};
-use crate::wire::decimal;
+use crate::gateway::request::RequestContext;
+use crate::gateway::response::rejection::Rejection;
+use crate::gateway::response::{self, Response};
+use crate::gateway::{media_type, query};
+use crate::protocol::event_id::EventId;
+use crate::protocol::{decimal, envelope_writer};
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -17,25 +17,30 @@ const CLIENT: &str = "relay-http";
 
 /// Takes a check-in. Cron jobs do not understand 429, so none is told of rate limits.
 pub(super) async fn take(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     project: &str,
     slug: &str,
     key: Option<&str>,
     body: &mut Incoming,
-) -> Result<Answer, Refusal> {
-    let mut sender = visit.sender(project, key)?;
-    let check_in = if media_type::text(&visit.head.headers).starts_with("application/json") {
-        let taken = visit.take_decoded(body, event_limit(visit)).await?;
+) -> Result<Response, Rejection> {
+    let mut project_auth = context.project_auth(project, key)?;
+    let check_in = if media_type::text(&context.head.headers).starts_with("application/json") {
+        let taken = context.take_decoded(body, event_limit(context)).await?;
         CheckIn::of_json(&taken.bytes)?
     } else {
-        CheckIn::of_query(visit.query().unwrap_or_default())?
+        CheckIn::of_query(context.query().unwrap_or_default())?
     };
     let payload = check_in.payload(&query::decoded(slug)).to_string();
-    sender.auth.client.get_or_insert_with(|| CLIENT.to_owned());
-    let mut envelope = compose::envelope(&EventId::random(), &[]);
-    compose::item(&mut envelope, "check_in", &[("content_type", "application/json")], payload.as_bytes());
-    visit.submit_made(sender, envelope)?;
-    Ok(answer::empty(StatusCode::ACCEPTED))
+    project_auth.auth.client.get_or_insert_with(|| CLIENT.to_owned());
+    let mut envelope = envelope_writer::envelope(&EventId::random(), &[]);
+    envelope_writer::item(
+        &mut envelope,
+        "check_in",
+        &[("content_type", "application/json")],
+        payload.as_bytes(),
+    );
+    context.submit_made(project_auth, envelope)?;
+    Ok(response::empty(StatusCode::ACCEPTED))
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,17 +55,17 @@ struct CheckIn {
 }
 
 impl CheckIn {
-    fn of_json(body: &[u8]) -> Result<Self, Refusal> {
+    fn of_json(body: &[u8]) -> Result<Self, Rejection> {
         let check_in: Self = serde_json::from_slice(body).map_err(|why| {
-            let refusal = Refusal::json(&why);
+            let rejection = Rejection::json(&why);
             // Well-formed, but no check-in.
-            let status = if why.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { refusal.status };
-            Refusal { status, ..refusal }
+            let status = if why.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { rejection.status };
+            Rejection { status, ..rejection }
         })?;
         check_in.checked()
     }
 
-    fn of_query(query: &str) -> Result<Self, Refusal> {
+    fn of_query(query: &str) -> Result<Self, Rejection> {
         let value = |name| query::value(query, name);
         let duration = value("duration").map(|text| decimal::parse(&text).ok_or_else(|| invalid("duration")));
         Self {
@@ -74,7 +79,7 @@ impl CheckIn {
         .checked()
     }
 
-    fn checked(self) -> Result<Self, Refusal> {
+    fn checked(self) -> Result<Self, Rejection> {
         if self.id.as_deref().is_some_and(|id| EventId::parse(id).is_none()) {
             return Err(invalid("check_in_id"));
         }
@@ -98,8 +103,8 @@ impl CheckIn {
     }
 }
 
-fn invalid(field: &str) -> Refusal {
-    Refusal::bad(format!("missing or invalid field `{field}`"))
+fn invalid(field: &str) -> Rejection {
+    Rejection::bad(format!("missing or invalid field `{field}`"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! `/store/`: what SDKs sent before envelopes, a bare JSON event. It goes upstream as an envelope, as Relay sends it.
 
 use super::{MAX_EVENT, envelope, event_limit, lenient_json};
-use crate::gateway::answer::{self, Answer};
-use crate::gateway::event_id::EventId;
-use crate::gateway::refusal::Refusal;
-use crate::gateway::visit::Visit;
-use crate::gateway::{compose, media_type, query};
+use crate::gateway::request::RequestContext;
+use crate::gateway::response::rejection::Rejection;
+use crate::gateway::response::{self, Response};
+use crate::gateway::{media_type, query};
+use crate::protocol::envelope_writer;
+use crate::protocol::event_id::EventId;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
@@ -17,24 +18,28 @@ use std::io::Read as _;
 const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\0\xff\0,\0\0\0\0\x01\0\x01\0\0\x02\0;";
 
 /// Takes an event, or an envelope that came to the wrong door.
-pub(super) async fn take(visit: &Visit<'_>, project: &str, body: &mut Incoming) -> Result<Answer, Refusal> {
-    if media_type::text(&visit.head.headers) == "application/x-sentry-envelope" {
-        return envelope::take(visit, Some(project), body).await;
+pub(super) async fn take(
+    context: &RequestContext<'_>,
+    project: &str,
+    body: &mut Incoming,
+) -> Result<Response, Rejection> {
+    if media_type::text(&context.head.headers) == "application/x-sentry-envelope" {
+        return envelope::take(context, Some(project), body).await;
     }
-    let sender = visit.sender(project, None)?;
-    let taken = visit.take_decoded(body, event_limit(visit)).await?;
-    let wrapped = wrap(taken.bytes, sender.auth.client.as_deref())?;
-    Ok(answer::of(visit.submit_made(sender, wrapped.envelope)?, answer::id(Some(&wrapped.id))))
+    let project_auth = context.project_auth(project, None)?;
+    let taken = context.take_decoded(body, event_limit(context)).await?;
+    let wrapped = wrap(taken.bytes, project_auth.auth.client.as_deref())?;
+    Ok(response::of(context.submit_made(project_auth, wrapped.envelope)?, response::id(Some(&wrapped.id))))
 }
 
 /// Takes an event from the query, and answers with a picture.
-pub(super) fn take_query(visit: &Visit<'_>, project: &str) -> Result<Answer, Refusal> {
-    let sender = visit.sender(project, None)?;
-    let data = visit.query().and_then(|query| query::value(query, "sentry_data"));
-    let data = data.ok_or_else(|| Refusal::bad("missing field `sentry_data`"))?;
-    let wrapped = wrap(data.into_bytes(), sender.auth.client.as_deref())?;
-    let pixel = answer::with_body(StatusCode::OK, "image/gif", PIXEL);
-    Ok(answer::of(visit.submit_made(sender, wrapped.envelope)?, pixel))
+pub(super) fn take_query(context: &RequestContext<'_>, project: &str) -> Result<Response, Rejection> {
+    let project_auth = context.project_auth(project, None)?;
+    let data = context.query().and_then(|query| query::value(query, "sentry_data"));
+    let data = data.ok_or_else(|| Rejection::bad("missing field `sentry_data`"))?;
+    let wrapped = wrap(data.into_bytes(), project_auth.auth.client.as_deref())?;
+    let pixel = response::with_body(StatusCode::OK, "image/gif", PIXEL);
+    Ok(response::of(context.submit_made(project_auth, wrapped.envelope)?, pixel))
 }
 
 /// An event that became an envelope.
@@ -45,22 +50,22 @@ struct Wrapped {
 }
 
 #[derive(Deserialize)]
-struct Event {
+struct EventHead {
     event_id: Option<String>,
     r#type: Option<String>,
 }
 
 /// Puts an envelope around an event.
-fn wrap(body: Vec<u8>, client: Option<&str>) -> Result<Wrapped, Refusal> {
+fn wrap(body: Vec<u8>, client: Option<&str>) -> Result<Wrapped, Rejection> {
     let mut event = plain(body)?;
     if event.is_empty() {
-        return Err(Refusal::empty());
+        return Err(Rejection::empty());
     }
     if client.is_some_and(|name| name.starts_with("raven-python/") || name.starts_with("sentry-python/")) {
         lenient_json::mend(&mut event);
     }
-    let head: Event = serde_json::from_slice(&event).map_err(|why| Refusal::json(&why))?;
-    let invalid = || Refusal::bad("invalid JSON data: the event_id is no UUID");
+    let head: EventHead = serde_json::from_slice(&event).map_err(|why| Rejection::json(&why))?;
+    let invalid = || Rejection::bad("invalid JSON data: the event_id is no UUID");
     let id = head.event_id.map(|id| EventId::parse(&id).ok_or_else(invalid)).transpose()?;
     let id = id.unwrap_or_else(EventId::random);
     let kind = match head.r#type.as_deref() {
@@ -69,18 +74,18 @@ fn wrap(body: Vec<u8>, client: Option<&str>) -> Result<Wrapped, Refusal> {
         Some("csp" | "hpkp" | "expectct" | "expectstaple") => "security",
         _ => "event",
     };
-    let mut envelope = compose::envelope(&id, &[]);
-    compose::item(&mut envelope, kind, &[("content_type", "application/json")], &event);
+    let mut envelope = envelope_writer::envelope(&id, &[]);
+    envelope_writer::item(&mut envelope, kind, &[("content_type", "application/json")], &event);
     Ok(Wrapped { id, envelope })
 }
 
 /// The oldest SDKs sent base64 of zlib, with no header to say so.
-fn plain(body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+fn plain(body: Vec<u8>) -> Result<Vec<u8>, Rejection> {
     if body.first().is_none_or(|b| *b == b'{' || b.is_ascii_whitespace()) {
         return Ok(body);
     }
     let invalid =
-        |cause: &dyn std::fmt::Display| Refusal::bad("invalid request body").because(cause.to_string());
+        |cause: &dyn std::fmt::Display| Rejection::bad("invalid request body").because(cause.to_string());
     let binary = STANDARD.decode(body.trim_ascii()).map_err(|why| invalid(&why))?;
     if binary.starts_with(b"{") {
         return Ok(binary);
@@ -89,7 +94,7 @@ fn plain(body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     let limit = MAX_EVENT as u64 + 1;
     let mut inflated = flate2::bufread::ZlibDecoder::new(binary.as_slice()).take(limit);
     inflated.read_to_end(&mut event).map_err(|why| invalid(&why))?;
-    if event.len() > MAX_EVENT { Err(Refusal::too_large()) } else { Ok(event) }
+    if event.len() > MAX_EVENT { Err(Rejection::too_large()) } else { Ok(event) }
 }
 
 #[cfg(test)]
@@ -145,8 +150,8 @@ mod tests {
     #[test]
     fn no_event() {
         let refused = |body: &[u8]| {
-            let refusal = wrap(body.to_vec(), None).unwrap_err();
-            (refusal.status.as_u16(), refusal.detail)
+            let rejection = wrap(body.to_vec(), None).unwrap_err();
+            (rejection.status.as_u16(), rejection.detail)
         };
         assert_eq!(refused(b""), (400, "empty request body".to_owned()));
         assert_eq!(refused(b"!?"), (400, "invalid request body".to_owned()));

@@ -2,7 +2,7 @@
 
 use super::tls::Tls;
 use crate::config::{Proxy, Scheme, Upstream};
-use crate::http::{Sender, Stream, handshake};
+use crate::http::{RequestSender, Stream, handshake};
 use http_body_util::Full;
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::{Method, Request};
@@ -18,7 +18,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub(in crate::relay) enum ConnectError {
+pub(crate) enum ConnectError {
     Resolve(io::Error),
     Tcp(io::Error),
     Tls(io::Error),
@@ -40,11 +40,11 @@ impl fmt::Display for ConnectError {
 }
 
 /// Connects to an upstream, through a proxy where there is one. The caller bounds the time.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     upstream: &Upstream,
     proxy: Option<&Proxy>,
     tls: &Tls,
-) -> Result<Sender, ConnectError> {
+) -> Result<RequestSender, ConnectError> {
     let stream = match proxy {
         None => tcp(upstream.host(), upstream.port()).await?,
         Some(proxy) => {

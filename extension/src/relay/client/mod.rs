@@ -3,14 +3,15 @@
 //! A connection that was used before may have died unseen, in a freeze most of all: a failure on it
 //! says nothing about upstream, so the exchange is tried again at once on a fresh one.
 
+pub(crate) mod active_timeout;
 mod connect;
 mod pool;
 mod tls;
 
 use super::envelope::Envelope;
-use super::patience::{Late, within};
 use crate::config::{Config, Proxies, Scheme, Upstream};
-use crate::http::Sender;
+use crate::http::RequestSender;
+use active_timeout::{TimeoutKind, timeout_awake};
 use bytes::Bytes;
 use connect::ConnectError;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -31,28 +32,28 @@ const MAX_REPLY: usize = 64 * 1024;
 const MAX_FORWARDED: usize = 20 << 20;
 
 /// What came of a try.
-pub(super) type Outcome = Result<Reply, SendError>;
+pub(crate) type SendResult = Result<Reply, SendError>;
 
 /// What upstream said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     /// `Retry-After` in seconds, where it is a number.
-    pub(super) retry_after: Option<Duration>,
-    /// `X-Sentry-Rate-Limits`, several headers joined.
-    pub(super) rate_limits: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    /// `X-Sentry-Rate-RateLimits`, several headers joined.
+    pub(crate) rate_limits: Option<String>,
 }
 
 /// Why upstream said nothing.
 #[derive(Debug)]
-pub(super) enum SendError {
+pub(crate) enum SendError {
     Connect(ConnectError),
     Http(hyper::Error),
     /// The request itself cannot be built: never seen, and never worth a panic.
     Request(hyper::http::Error),
     /// A forwarded request's answer broke off or is too large.
     Body(Box<dyn error::Error + Send + Sync>),
-    Late(Late),
+    Timeout(TimeoutKind),
 }
 
 impl fmt::Display for SendError {
@@ -65,15 +66,15 @@ impl fmt::Display for SendError {
             },
             Self::Request(error) => error.fmt(f),
             Self::Body(error) => error.fmt(f),
-            Self::Late(Late::TimedOut) => f.write_str("timed out"),
-            Self::Late(Late::Frozen) => f.write_str("the environment was frozen meanwhile"),
+            Self::Timeout(TimeoutKind::TimedOut) => f.write_str("timed out"),
+            Self::Timeout(TimeoutKind::Frozen) => f.write_str("the environment was frozen meanwhile"),
         }
     }
 }
 
 /// Sends envelopes and keeps the connections.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     pool: Pool,
     tls: Tls,
     proxies: Proxies,
@@ -82,7 +83,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Touches no file and no network until the first envelope: that would be cold start.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             pool: Pool::default(),
             tls: Tls::new(config.ca_bundles.clone()),
@@ -107,19 +108,19 @@ impl Client {
 
     /// Delivers an envelope to this upstream, which may be a Relay before the envelope's own: one exchange, from connecting, if need be, to the head of the answer.
     /// `unanswered` counts requests that went out and have no answer: upstream may have taken each of them.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         envelope: &Envelope,
         upstream: &Arc<Upstream>,
         unanswered: &AtomicU8,
-    ) -> Outcome {
+    ) -> SendResult {
         let exchange = self.exchange(upstream, || self.request(envelope, upstream), unanswered);
-        let exchanged = within(self.timeout, exchange).await;
+        let exchanged = timeout_awake(self.timeout, exchange).await;
         if exchanged.is_err() {
             // Idle connections may lead into the same nothing, and each would cost a time-out of its own.
             self.pool.forget(upstream);
         }
-        let (response, sender) = exchanged.map_err(SendError::Late).flatten()?;
+        let (response, sender) = exchanged.map_err(SendError::Timeout).flatten()?;
         let reply = read_head(&response);
         // Upstream has decided; what it adds decides over the connection only, also where time is up.
         if read_over(response).await {
@@ -129,7 +130,7 @@ impl Client {
     }
 
     /// Sends any other request, and reads the whole answer.
-    pub(super) async fn forward(
+    pub(crate) async fn forward(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
@@ -142,7 +143,7 @@ impl Client {
             self.pool.put(Arc::clone(upstream), sender);
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        within(self.timeout, exchange).await.map_err(SendError::Late).flatten()
+        timeout_awake(self.timeout, exchange).await.map_err(SendError::Timeout).flatten()
     }
 
     fn request(
@@ -188,7 +189,7 @@ impl Client {
         upstream: &Upstream,
         request: impl Fn() -> Result<Request<Full<Bytes>>, hyper::http::Error>,
         unanswered: &AtomicU8,
-    ) -> Result<(Response<Incoming>, Sender), SendError> {
+    ) -> Result<(Response<Incoming>, RequestSender), SendError> {
         if let Some(sender) = self.pool.take(upstream) {
             match speak(sender, request().map_err(SendError::Request)?, unanswered).await {
                 Ok(answer) => return Ok(answer),
@@ -209,10 +210,10 @@ impl Client {
 /// One request over one connection. While it is under way it counts as unanswered: the caller's time may
 /// run out at any moment.
 async fn speak(
-    mut sender: Sender,
+    mut sender: RequestSender,
     request: Request<Full<Bytes>>,
     unanswered: &AtomicU8,
-) -> hyper::Result<(Response<Incoming>, Sender)> {
+) -> hyper::Result<(Response<Incoming>, RequestSender)> {
     sender.ready().await?;
     unanswered.fetch_add(1, Ordering::Relaxed);
     let answered = || unanswered.fetch_sub(1, Ordering::Relaxed);
@@ -234,12 +235,12 @@ async fn speak(
 fn read_head(response: &Response<Incoming>) -> Reply {
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let seconds = retry_after.and_then(|text| text.trim().parse::<u64>().ok());
-    let limits = response.headers().get_all("x-sentry-rate-limits").iter();
-    let limits: Vec<&str> = limits.filter_map(|value| value.to_str().ok()).collect();
+    let rate_limits = response.headers().get_all("x-sentry-rate-limits").iter();
+    let rate_limits: Vec<&str> = rate_limits.filter_map(|value| value.to_str().ok()).collect();
     Reply {
         status: response.status().as_u16(),
         retry_after: seconds.map(Duration::from_secs),
-        rate_limits: Some(limits.join(",")).filter(|limits| !limits.is_empty()),
+        rate_limits: Some(rate_limits.join(",")).filter(|rate_limits| !rate_limits.is_empty()),
     }
 }
 

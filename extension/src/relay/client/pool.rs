@@ -1,7 +1,7 @@
 //! Connections between two uses.
 
 use crate::config::Upstream;
-use crate::http::Sender;
+use crate::http::RequestSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -12,19 +12,19 @@ const KEEP: Duration = Duration::from_secs(30);
 const MOST: usize = 8;
 
 #[derive(Debug)]
-struct Idle {
+struct IdleConnection {
     upstream: Arc<Upstream>,
     since: SystemTime,
-    sender: Sender,
+    sender: RequestSender,
 }
 
 /// Idle connections, the freshest last.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Vec<Idle>>);
+pub(super) struct Pool(Mutex<Vec<IdleConnection>>);
 
 impl Pool {
     /// The freshest connection to this upstream, if one may still be alive.
-    pub(super) fn take(&self, upstream: &Upstream) -> Option<Sender> {
+    pub(super) fn take(&self, upstream: &Upstream) -> Option<RequestSender> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemTime::now();
         // A clock that was set back makes `since` lie in the future: nothing is known then.
@@ -34,12 +34,12 @@ impl Pool {
     }
 
     /// Keeps a connection for the next envelope.
-    pub(super) fn put(&self, upstream: Arc<Upstream>, sender: Sender) {
+    pub(super) fn put(&self, upstream: Arc<Upstream>, sender: RequestSender) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() >= MOST {
             idle.remove(0);
         }
-        idle.push(Idle { upstream, since: SystemTime::now(), sender });
+        idle.push(IdleConnection { upstream, since: SystemTime::now(), sender });
     }
 
     /// Closes all idle connections to this upstream.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::PublicKey;
+use crate::protocol::{Item, ItemKind};
 use crate::relay::envelope::sample;
-use crate::wire::{Item, ItemKind};
 use std::time::UNIX_EPOCH;
 
 fn check_out(state: &mut State) -> Option<Pending> {
@@ -21,18 +21,18 @@ fn the_books_balance_at_every_step() {
         state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
         assert!(state.ledger.balances(state.pending()));
     }
-    assert_eq!(state.ledger.dropped_for(Loss::QueueOverflow), 2);
+    assert_eq!(state.ledger.dropped_for(DropReason::QueueOverflow), 2);
     let first = check_out(&mut state).unwrap();
     let second = check_out(&mut state).unwrap();
     assert!(state.ledger.balances(state.pending()));
     state.check_in(&first, |ledger| ledger.delivered += 1);
-    state.put_back(second, Loss::Network);
+    state.put_back(second, DropReason::Network);
     assert!(state.ledger.balances(state.pending()));
     let late = check_out(&mut state).unwrap();
     state.close(None);
     assert!(state.ledger.balances(0));
-    assert_eq!(state.ledger.dropped_for(Loss::Network), 2, "one came back, one had no answer in time");
-    assert_eq!(state.ledger.dropped_for(Loss::Shutdown), 1);
+    assert_eq!(state.ledger.dropped_for(DropReason::Network), 2, "one came back, one had no answer in time");
+    assert_eq!(state.ledger.dropped_for(DropReason::Shutdown), 1);
     state.check_in(&late, |ledger| ledger.delivered += 1);
     state.accept(sample(ItemKind::Event, 1), UNIX_EPOCH);
     assert!(state.ledger.balances(0), "nothing is booked twice");
@@ -45,10 +45,10 @@ fn what_was_in_flight_when_the_carrier_fell_is_tried_again() {
     let _ = check_out(&mut state);
     state.reclaim_in_flight();
     let again = check_out(&mut state).unwrap();
-    assert_eq!((again.attempts, again.loss), (1, Loss::Internal));
+    assert_eq!((again.attempts, again.reason), (1, DropReason::Internal));
     // The fallen carrier may still hold it when a limit takes it out.
     state.reclaim_in_flight();
-    state.limits.update(&key(), "60:error:key", UNIX_EPOCH);
+    state.rate_limits.update(&key(), "60:error:key", UNIX_EPOCH);
     assert!(check_out(&mut state).is_none());
     assert_eq!(again.envelope.items.len(), 1);
     assert!(state.ledger.balances(0));
@@ -68,14 +68,14 @@ fn key() -> PublicKey {
 #[test]
 fn at_the_door_limited_items_are_removed_and_reported() {
     let mut state = state();
-    state.limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
+    state.rate_limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
     let (rest, retry_after) = state.admit(mixed(), UNIX_EPOCH);
     assert_eq!(retry_after, Some(60));
     let rest = rest.unwrap();
     assert_eq!(rest.body, "{}\n{\"type\":\"event\"}\n{}\n");
     assert_eq!(rest.items.len(), 1);
-    assert!(state.reports.any(|_| true));
-    state.limits.update(&key(), "60:error:key", UNIX_EPOCH);
+    assert!(state.client_reports.any(|_| true));
+    state.rate_limits.update(&key(), "60:error:key", UNIX_EPOCH);
     let (rest, retry_after) = state.admit(mixed(), UNIX_EPOCH);
     assert!(rest.is_none() && retry_after.is_some());
     assert_eq!(state.ledger, Ledger::default(), "nothing was accepted yet");
@@ -86,13 +86,13 @@ fn a_limit_counts_for_what_waits_too() {
     let mut state = state();
     state.accept(mixed(), UNIX_EPOCH);
     state.accept(sample(ItemKind::Transaction, 9), UNIX_EPOCH);
-    state.limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
+    state.rate_limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
     let rest = check_out(&mut state).unwrap();
     assert_eq!(rest.envelope.items.len(), 1);
     assert!(check_out(&mut state).is_none());
     state.check_in(&rest, |ledger| ledger.delivered += 1);
     assert!(state.is_idle() && state.ledger.balances(0));
-    assert_eq!(state.ledger.dropped_for(Loss::RateLimit), 1);
+    assert_eq!(state.ledger.dropped_for(DropReason::RateLimit), 1);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn at_the_end_a_report_waits_for_its_own_upstream_only() {
     let mut state = state();
     let well = Arc::new(Upstream::parse("http://127.0.0.1:2").unwrap());
     let there = || Envelope { upstream: Arc::clone(&well), ..sample(ItemKind::Event, 0) };
-    state.lose(&there(), Loss::RateLimit);
+    state.lose(&there(), DropReason::RateLimit);
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
     state.accept(there(), UNIX_EPOCH);
     state.start_draining();
@@ -121,7 +121,7 @@ fn an_upstream_in_trouble_is_probed_and_holds_up_no_other() {
     let probe = check_out(&mut state).unwrap();
     let clock = Instant::now();
     state.outages.failed(&probe.envelope.upstream, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
-    state.put_back(probe, Loss::Network);
+    state.put_back(probe, DropReason::Network);
     let other = state.check_out(clock, UNIX_EPOCH).unwrap();
     assert_eq!(other.envelope.upstream.port(), 2);
     assert!(state.check_out(clock, UNIX_EPOCH).is_none());

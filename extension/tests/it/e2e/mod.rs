@@ -2,7 +2,7 @@
 
 mod node;
 mod python;
-mod relay;
+mod sentry_relay;
 mod shutdown;
 mod store;
 mod zero_code;

@@ -185,7 +185,7 @@ impl Cell {
         }
         let books = self.extension.books().await;
         let ended = start.elapsed();
-        for bad in ["panicked", "\"panic\"", "came to grief"] {
+        for bad in ["panicked", "\"panic\"", "task panicked"] {
             assert!(!log.contains(bad), "{}", log.text());
         }
         let violations = self.api.violations();

@@ -95,7 +95,7 @@ async fn shutdown(fault: Fault) -> Counts {
     cell.recovered().await;
     cell.fail().await;
     cell.invoke(3).await;
-    // What hangs holds its try until the end; what fails quickly finds upstream well again.
+    // What hangs holds its try until the end; what fails quickly finds that upstream has recovered.
     let all_arrives = cell.fault.quick;
     cell.shut_down(all_arrives, true).await
 }

@@ -7,9 +7,9 @@ mod envelopes;
 mod forwarding;
 mod fuzz;
 mod memory;
-mod patience;
 mod recorder;
-mod refusals;
+mod rejections;
+mod slow_clients;
 
 use crate::support::{
     HANG,

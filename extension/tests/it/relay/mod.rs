@@ -2,8 +2,7 @@
 
 mod bench;
 mod freeze;
-mod limits;
 mod memory;
 mod outage;
-mod process;
 mod proxies;
+mod rate_limits;

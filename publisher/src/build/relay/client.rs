@@ -22,13 +22,13 @@ const NAMED: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// Certificates were named, and there are none.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable} names no certificate that can be read{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
-pub struct NoRoots {
+pub(crate) struct NoRoots {
     variable: &'static str,
     why: Option<rustls_native_certs::Error>,
 }
 
 /// Makes the client. Where the registry is asked over TLS, no redirect may leave it.
-pub fn agent(registry: &str) -> Result<Agent, NoRoots> {
+pub(crate) fn agent(registry: &str) -> Result<Agent, NoRoots> {
     let CertificateResult { certs, errors, .. } = rustls_native_certs::load_native_certs();
     let named = NAMED.into_iter().find(|name| env::var_os(name).is_some());
     let roots = match (certs.is_empty(), named) {
@@ -51,7 +51,7 @@ pub fn agent(registry: &str) -> Result<Agent, NoRoots> {
 }
 
 /// Whether the same request may well succeed a moment later.
-pub fn is_passing(error: &ureq::Error) -> bool {
+pub(crate) fn is_passing(error: &ureq::Error) -> bool {
     use ureq::Error as E;
     let passing =
         matches!(error, E::Io(_) | E::Timeout(_) | E::HostNotFound | E::ConnectionFailed | E::Protocol(_));
@@ -59,7 +59,7 @@ pub fn is_passing(error: &ureq::Error) -> bool {
 }
 
 /// Whether the other side is not trusted to be who it says.
-pub fn is_refused_certificate(error: &ureq::Error) -> bool {
+pub(crate) fn is_refused_certificate(error: &ureq::Error) -> bool {
     let tls = match error {
         ureq::Error::Rustls(error) => Some(error),
         ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
@@ -69,6 +69,6 @@ pub fn is_refused_certificate(error: &ureq::Error) -> bool {
 }
 
 /// The same, of an answer.
-pub fn is_passing_status(status: u16) -> bool {
+pub(crate) fn is_passing_status(status: u16) -> bool {
     status == 429 || status >= 500
 }

@@ -1,7 +1,6 @@
 //! One file over HTTP: what was received stays, and the next attempt, or the next run, goes on from there.
 
-use super::client;
-use crate::ui::Ui;
+use crate::{build::relay::client, ui::Ui};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use std::{
     fs::{self, File, OpenOptions},
@@ -19,24 +18,24 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LARGEST: u64 = 250 * 1024 * 1024;
 
 /// A download in the making.
-pub struct Download<'a> {
+pub(crate) struct Download<'a> {
     /// With what.
-    pub agent: &'a Agent,
+    pub(crate) agent: &'a Agent,
     /// From where.
-    pub url: &'a str,
+    pub(crate) url: &'a str,
     /// Where it is put together.
-    pub part: &'a Path,
+    pub(crate) part: &'a Path,
     /// What it is, for the progress bar.
-    pub what: &'a str,
+    pub(crate) what: &'a str,
     /// Whether a hash will tell a file pieced together of two: then a part of unknown origin may be resumed.
-    pub known_hash: bool,
+    pub(crate) known_hash: bool,
     /// Who shows progress.
-    pub ui: &'a Ui,
+    pub(crate) ui: &'a Ui,
 }
 
 /// Why there is no file.
 #[derive(Debug, thiserror::Error)]
-pub enum DownloadError {
+pub(crate) enum RelayDownloadError {
     /// No answer.
     #[error("cannot download {url}")]
     Http {
@@ -87,14 +86,14 @@ pub enum DownloadError {
 
 /// How an attempt failed.
 struct Failed {
-    error: DownloadError,
+    error: RelayDownloadError,
     /// Whether another may fare better.
     again: bool,
 }
 
 impl Download<'_> {
     /// Brings the whole file into `part`; whether it was pieced together.
-    pub fn run(&self) -> Result<bool, DownloadError> {
+    pub(crate) fn run(&self) -> Result<bool, RelayDownloadError> {
         let (mut most, mut idle) = (self.received(), 0);
         loop {
             let failed = match self.attempt() {
@@ -133,12 +132,12 @@ impl Download<'_> {
             },
             416 => return Err(self.start_over(416)),
             status => {
-                let error = DownloadError::Status { url: self.url.to_owned(), status };
+                let error = RelayDownloadError::Status { url: self.url.to_owned(), status };
                 return Err(Failed { error, again: client::is_passing_status(status) });
             }
         };
         if header(&answer, "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
-            return Err(fatal(DownloadError::Html { url: self.url.to_owned() }));
+            return Err(fatal(RelayDownloadError::Html { url: self.url.to_owned() }));
         }
         if length.is_some_and(|length| length > LARGEST) {
             return Err(self.too_large());
@@ -216,30 +215,35 @@ impl Download<'_> {
     fn start_over(&self, status: u16) -> Failed {
         match fs::remove_file(self.part) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => self.disk(source),
-            _ => Failed { error: DownloadError::Status { url: self.url.to_owned(), status }, again: true },
+            _ => {
+                Failed { error: RelayDownloadError::Status { url: self.url.to_owned(), status }, again: true }
+            }
         }
     }
 
     fn http(&self, error: ureq::Error) -> Failed {
         let again = client::is_passing(&error);
-        Failed { error: DownloadError::Http { url: self.url.to_owned(), source: Box::new(error) }, again }
+        Failed {
+            error: RelayDownloadError::Http { url: self.url.to_owned(), source: Box::new(error) },
+            again,
+        }
     }
 
     fn disk(&self, source: io::Error) -> Failed {
-        fatal(DownloadError::Disk { path: self.part.to_owned(), source })
+        fatal(RelayDownloadError::Disk { path: self.part.to_owned(), source })
     }
 
     fn too_large(&self) -> Failed {
-        fatal(DownloadError::TooLarge { url: self.url.to_owned() })
+        fatal(RelayDownloadError::TooLarge { url: self.url.to_owned() })
     }
 
     fn cut_off(&self, got: u64, length: Option<u64>) -> Failed {
         let length = length.map_or_else(|| "an unknown number of".to_owned(), |length| length.to_string());
-        Failed { error: DownloadError::CutOff { url: self.url.to_owned(), got, length }, again: true }
+        Failed { error: RelayDownloadError::CutOff { url: self.url.to_owned(), got, length }, again: true }
     }
 }
 
-fn fatal(error: DownloadError) -> Failed {
+fn fatal(error: RelayDownloadError) -> Failed {
     Failed { error, again: false }
 }
 

@@ -1,6 +1,6 @@
 //! What a Relay binary asks of the system that it runs on.
 
-use crate::{arch::Arch, build::elf as static_elf};
+use crate::{build::elf as static_elf, model::arch::Arch};
 use object::{
     Endianness, elf,
     read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader},
@@ -10,11 +10,11 @@ type Header = elf::FileHeader64<Endianness>;
 
 /// A version of the GNU C library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Glibc {
+pub(crate) struct Glibc {
     /// 2.
-    pub major: u32,
+    pub(crate) major: u32,
     /// The number that counts.
-    pub minor: u32,
+    pub(crate) minor: u32,
 }
 
 impl std::fmt::Display for Glibc {
@@ -25,16 +25,16 @@ impl std::fmt::Display for Glibc {
 
 /// What it asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Needs {
+pub(crate) struct Needs {
     /// The newest symbol version of the C library; none for a static binary.
-    pub glibc: Option<Glibc>,
+    pub(crate) glibc: Option<Glibc>,
     /// Libraries that are not part of every runtime.
-    pub libraries: Vec<String>,
+    pub(crate) libraries: Vec<String>,
 }
 
 /// Why it cannot run on Lambda.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InspectError {
+pub(crate) enum InspectError {
     /// No executable for this machine.
     #[error(transparent)]
     Elf(#[from] static_elf::ElfError),
@@ -75,7 +75,7 @@ const EVERYWHERE: [&str; 10] = [
 ];
 
 /// Reads it all from the headers.
-pub fn inspect(binary: &[u8], wanted: Arch) -> Result<Needs, InspectError> {
+pub(crate) fn inspect(binary: &[u8], wanted: Arch) -> Result<Needs, InspectError> {
     static_elf::executable(binary, wanted)?;
     whole(binary)?;
     let header = Header::parse(binary)?;

@@ -1,12 +1,9 @@
 //! `publisher/relay.lock`: the Relay binaries that somebody has looked at, by version and architecture.
 
 use crate::{
-    arch::Arch,
+    artifacts::atomic_file::{AtomicFile, WriteError},
     failure::Failure,
-    release::{
-        digest::Digest,
-        files::{Aside, WriteError},
-    },
+    model::{arch::Arch, digest::Digest},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -16,33 +13,33 @@ use std::{
 };
 
 /// Relative to the workspace.
-pub const FILE: &str = "publisher/relay.lock";
+pub(crate) const FILE: &str = "publisher/relay.lock";
 
 /// One binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pin {
+pub(crate) struct Pin {
     /// Of the file as it is downloaded.
-    pub sha256: Digest,
+    pub(crate) sha256: Digest,
     /// In bytes, so that a reviewer sees what it is about.
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 impl Pin {
     /// The pin that these bytes satisfy.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { sha256: Digest::of(bytes), size: bytes.len() as u64 }
     }
 }
 
 /// The file.
-pub struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     pins: BTreeMap<String, BTreeMap<Arch, Pin>>,
 }
 
 /// It cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Not readable.
     #[error("cannot read {}", path.display())]
     Read {
@@ -75,7 +72,7 @@ impl From<LockError> for Failure {
 
 impl Lock {
     /// Reads it; one that is not there holds nothing.
-    pub fn open(workspace: &Path) -> Result<Self, LockError> {
+    pub(crate) fn open(workspace: &Path) -> Result<Self, LockError> {
         let path = workspace.join(FILE);
         let pins = match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
@@ -87,16 +84,16 @@ impl Lock {
     }
 
     /// What is pinned.
-    pub fn get(&self, version: &str, arch: Arch) -> Option<Pin> {
+    pub(crate) fn get(&self, version: &str, arch: Arch) -> Option<Pin> {
         self.pins.get(version)?.get(&arch).copied()
     }
 
     /// Adds pins and writes the file.
-    pub fn add(&mut self, version: &str, pins: &BTreeMap<Arch, Pin>) -> Result<(), LockError> {
+    pub(crate) fn add(&mut self, version: &str, pins: &BTreeMap<Arch, Pin>) -> Result<(), LockError> {
         self.pins.entry(version.to_owned()).or_default().extend(pins);
         let path = &self.path;
         let format = |source| LockError::Format { path: path.clone(), source };
         let text = serde_json::to_string_pretty(&self.pins).map_err(format)?;
-        Ok(Aside::of(path)?.replace(format!("{text}\n").as_bytes())?)
+        Ok(AtomicFile::of(path)?.replace(format!("{text}\n").as_bytes())?)
     }
 }

@@ -4,13 +4,13 @@
 //! `download` brings (over `client`) against the pins of `lock`. `inspect` tells what the binary asks of a
 //! `runtime`, `strip` takes its debug sections off, and `part` is what ends up in the zip and in `build.json`.
 
-pub mod client;
-pub mod download;
-pub mod inspect;
-pub mod lock;
-pub mod part;
-pub mod registry;
-pub mod runtime;
-pub mod source;
-pub mod store;
-pub mod strip;
+pub(crate) mod client;
+pub(crate) mod download;
+pub(crate) mod inspect;
+pub(crate) mod lock;
+pub(crate) mod part;
+pub(crate) mod registry;
+pub(crate) mod runtime;
+pub(crate) mod source;
+pub(crate) mod store;
+pub(crate) mod strip;

@@ -1,14 +1,17 @@
 //! Relay's part of a layer: checked, stripped, and described.
 
-use super::{
-    inspect, runtime,
-    source::{self, Relay},
-    strip,
-};
 use crate::{
-    build::layer_zip::Entry,
+    artifacts::build_manifest::RelayPart,
+    build::{
+        layer_zip::ZipEntry,
+        relay::{
+            inspect, runtime,
+            source::{self, RelayBinary},
+            strip,
+        },
+    },
     failure::{Code, Failure, chain},
-    release::{build_manifest::RelayPart, digest::Digest},
+    model::digest::Digest,
     ui::Ui,
 };
 
@@ -20,15 +23,15 @@ const LARGEST_UNPACKED: u64 = 250 * 1024 * 1024;
 const LARGEST_DIRECT: u64 = 50 * 1024 * 1024;
 
 /// A checked binary.
-pub struct Part {
+pub(crate) struct PackedRelay {
     /// What is said of it in `build.json`.
-    pub about: RelayPart,
+    pub(crate) about: RelayPart,
     binary: Vec<u8>,
 }
 
-impl Part {
+impl PackedRelay {
     /// Checks the binary, and takes its debug sections off unless they are to stay.
-    pub fn make(relay: Relay, keep_debug: bool, ui: &Ui) -> Result<Self, Failure> {
+    pub(crate) fn make(relay: RelayBinary, keep_debug: bool, ui: &Ui) -> Result<Self, Failure> {
         let needs =
             inspect::inspect(&relay.binary, relay.arch).map_err(|error| source::refused(&relay, &error))?;
         let runtimes = runtime::compatible(needs.glibc);
@@ -66,20 +69,20 @@ impl Part {
     }
 
     /// All that the layer holds.
-    pub fn entries<'a>(&'a self, extension: &'a [u8]) -> Result<[Entry<'a>; 4], Failure> {
+    pub(crate) fn entries<'a>(&'a self, extension: &'a [u8]) -> Result<[ZipEntry<'a>; 4], Failure> {
         let entries = [
-            Entry::extension(extension),
-            Entry::file("relay/relay", 0o755, &self.binary),
-            Entry::file("relay/config.yml", 0o644, CONFIG.as_bytes()),
-            Entry::wrapper(),
+            ZipEntry::extension(extension),
+            ZipEntry::file("relay/relay", 0o755, &self.binary),
+            ZipEntry::file("relay/config.yml", 0o644, CONFIG.as_bytes()),
+            ZipEntry::wrapper(),
         ];
-        refuse_too_large(entries.iter().map(Entry::size).sum())?;
+        refuse_too_large(entries.iter().map(ZipEntry::size).sum())?;
         Ok(entries)
     }
 }
 
 /// Says so where a zip cannot be sent with the request.
-pub fn warn_of_size(file: &str, size: u64, ui: &Ui) {
+pub(crate) fn warn_of_size(file: &str, size: u64, ui: &Ui) {
     if size > LARGEST_DIRECT {
         ui.warning(format_args!(
             "{file} has {size} bytes; above {LARGEST_DIRECT} Lambda takes a layer only through S3"

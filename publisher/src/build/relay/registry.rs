@@ -1,33 +1,33 @@
 //! Sentry's release registry: which files a version of Relay consists of.
 
-use super::client;
+use crate::build::relay::client;
 use serde::Deserialize;
 use std::{collections::BTreeMap, thread, time::Duration};
 use ureq::Agent;
 
 /// Where Sentry keeps it.
-pub const DEFAULT: &str = "https://release-registry.services.sentry.io";
+pub(crate) const DEFAULT: &str = "https://release-registry.services.sentry.io";
 const ATTEMPTS: u32 = 3;
 const LARGEST: u64 = 1024 * 1024;
 
 /// What is said of a version. The registry has no checksums of Relay.
 #[derive(Debug, Deserialize)]
-pub struct Release {
+pub(crate) struct RegistryRelease {
     version: String,
     #[serde(default)]
-    files: BTreeMap<String, File>,
+    files: BTreeMap<String, RegistryFile>,
     #[serde(default)]
     file_urls: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
-struct File {
+struct RegistryFile {
     url: String,
 }
 
 /// The registry did not tell.
 #[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
+pub(crate) enum RegistryError {
     /// No answer.
     #[error("cannot ask {url}")]
     Unreachable {
@@ -62,9 +62,9 @@ pub enum RegistryError {
     },
 }
 
-impl Release {
+impl RegistryRelease {
     /// Asks the registry. Its service has no `.json` at the end of the path; its files do, where they are mirrored.
-    pub fn ask(agent: &Agent, registry: &str, version: &str) -> Result<Self, RegistryError> {
+    pub(crate) fn ask(agent: &Agent, registry: &str, version: &str) -> Result<Self, RegistryError> {
         let registry = registry.trim_end_matches('/');
         for ending in ["", ".json"] {
             let url = format!("{registry}/apps/relay/{version}{ending}");
@@ -80,7 +80,7 @@ impl Release {
     }
 
     /// Where a file is.
-    pub fn url(&self, file: &str) -> Option<&str> {
+    pub(crate) fn url(&self, file: &str) -> Option<&str> {
         self.files.get(file).map(|file| &file.url).or_else(|| self.file_urls.get(file)).map(String::as_str)
     }
 }

@@ -1,6 +1,6 @@
 //! Which of Lambda's runtimes have a C library that is new enough.
 
-use super::inspect::Glibc;
+use crate::build::relay::inspect::Glibc;
 
 /// Amazon Linux 2.
 const AL2: (Glibc, [&str; 8]) = (
@@ -28,10 +28,10 @@ const AL2023: (Glibc, [&str; 13]) = (
 );
 
 /// The newest C library on Lambda.
-pub const NEWEST: Glibc = AL2023.0;
+pub(crate) const NEWEST: Glibc = AL2023.0;
 
 /// The runtimes that a binary starts on; none where it asks for too new a C library.
-pub fn compatible(needed: Option<Glibc>) -> Vec<&'static str> {
+pub(crate) fn compatible(needed: Option<Glibc>) -> Vec<&'static str> {
     let enough = |has: Glibc| needed.is_none_or(|needed| needed <= has);
     let al2 = AL2.1.iter().filter(|_| enough(AL2.0));
     AL2023.1.iter().filter(|_| enough(AL2023.0)).chain(al2).copied().collect()

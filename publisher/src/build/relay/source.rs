@@ -1,13 +1,15 @@
 //! What `--relay` names: a file, a folder like one of Sentry's releases, or a version.
 
-use super::{
-    inspect::InspectError,
-    store::{Store, StoreError},
-};
 use crate::{
-    arch::Arch,
-    build::elf::{self, ElfError},
+    build::{
+        elf::{self, ElfError},
+        relay::{
+            inspect::InspectError,
+            store::{Store, StoreError},
+        },
+    },
     failure::{Code, Failure},
+    model::arch::Arch,
 };
 use std::{
     fs, io,
@@ -16,7 +18,7 @@ use std::{
 };
 
 /// The name of an architecture's binary in a release of Relay.
-pub fn file_name(arch: Arch) -> &'static str {
+pub(crate) fn file_name(arch: Arch) -> &'static str {
     match arch {
         Arch::Arm64 => "relay-Linux-aarch64",
         Arch::X86_64 => "relay-Linux-x86_64",
@@ -25,11 +27,11 @@ pub fn file_name(arch: Arch) -> &'static str {
 
 /// A version, fit to be part of a URL and of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version(String);
+pub(crate) struct RelayVersion(String);
 
-impl Version {
+impl RelayVersion {
     /// As it was written.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -37,36 +39,36 @@ impl Version {
 /// Not a version.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a version such as 26.9.0")]
-pub struct BadVersion(String);
+pub(crate) struct BadRelayVersion(String);
 
-impl FromStr for Version {
-    type Err = BadVersion;
+impl FromStr for RelayVersion {
+    type Err = BadRelayVersion;
 
-    fn from_str(text: &str) -> Result<Self, BadVersion> {
+    fn from_str(text: &str) -> Result<Self, BadRelayVersion> {
         let fits = text.starts_with(|first: char| first.is_ascii_digit())
             && text.contains('.')
             && !text.contains("..")
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte));
-        if fits { Ok(Self(text.to_owned())) } else { Err(BadVersion(text.to_owned())) }
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadRelayVersion(text.to_owned())) }
     }
 }
 
 /// A binary to pack.
 #[derive(Debug)]
-pub struct Relay {
+pub(crate) struct RelayBinary {
     /// For which architecture.
-    pub arch: Arch,
+    pub(crate) arch: Arch,
     /// `26.9.0`, or `local`.
-    pub version: String,
+    pub(crate) version: String,
     /// The file, to name it.
-    pub origin: String,
+    pub(crate) origin: String,
     /// Its bytes.
-    pub binary: Vec<u8>,
+    pub(crate) binary: Vec<u8>,
 }
 
 /// `--relay` names nothing that could be packed.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// Neither of both.
     #[error("--relay {0}: there is no such file or folder, and it is not a version such as 26.9.0")]
     Neither(String),
@@ -111,12 +113,12 @@ impl From<SourceError> for Failure {
 }
 
 /// Reads or downloads what is named. `asked` are the architectures that the user named, `archs` those to build.
-pub fn load(
+pub(crate) fn load(
     text: &str,
     asked: &[Arch],
     archs: &[Arch],
     store: &Store<'_>,
-) -> Result<Vec<Relay>, SourceError> {
+) -> Result<Vec<RelayBinary>, SourceError> {
     let path = Path::new(text);
     if path.is_dir() {
         return archs.iter().map(|&arch| local(arch, &path.join(file_name(arch)))).collect();
@@ -131,11 +133,11 @@ pub fn load(
             Some(&arch) => arch,
             None => elf::arch_of(&binary).map_err(damaged)?,
         };
-        return Ok(vec![Relay { arch, version: "local".to_owned(), origin: text.to_owned(), binary }]);
+        return Ok(vec![RelayBinary { arch, version: "local".to_owned(), origin: text.to_owned(), binary }]);
     }
-    let version: Version = text.parse().map_err(|_| SourceError::Neither(text.to_owned()))?;
+    let version: RelayVersion = text.parse().map_err(|_| SourceError::Neither(text.to_owned()))?;
     let binaries = store.pinned(version.as_str(), archs)?;
-    let relay = |(arch, binary)| Relay {
+    let relay = |(arch, binary)| RelayBinary {
         arch,
         version: version.as_str().to_owned(),
         origin: format!("Relay {}", version.as_str()),
@@ -144,9 +146,9 @@ pub fn load(
     Ok(binaries.into_iter().map(relay).collect())
 }
 
-fn local(arch: Arch, path: &Path) -> Result<Relay, SourceError> {
+fn local(arch: Arch, path: &Path) -> Result<RelayBinary, SourceError> {
     let binary = read(path)?;
-    Ok(Relay { arch, version: "local".to_owned(), origin: path.display().to_string(), binary })
+    Ok(RelayBinary { arch, version: "local".to_owned(), origin: path.display().to_string(), binary })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
@@ -154,7 +156,7 @@ fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
 }
 
 /// Why a binary is not packed, naming it.
-pub fn refused(relay: &Relay, error: &InspectError) -> Failure {
+pub(crate) fn refused(relay: &RelayBinary, error: &InspectError) -> Failure {
     let text = format!("{} cannot be packed for {}: {error}", relay.origin, relay.arch);
     Failure::message(Code::Failed, text).hint("nothing was written; Lambda needs a Linux build of Relay")
 }
@@ -166,10 +168,10 @@ mod tests {
     #[test]
     fn a_version_cannot_lead_elsewhere() {
         for good in ["26.9.0", "26.9.0-rc.1"] {
-            assert!(good.parse::<Version>().is_ok(), "{good}");
+            assert!(good.parse::<RelayVersion>().is_ok(), "{good}");
         }
         for bad in ["", "latest", "26", "../26.9.0", "26.9.0/../..", "26..9", "26.9.0?x", "relay"] {
-            assert!(bad.parse::<Version>().is_err(), "{bad}");
+            assert!(bad.parse::<RelayVersion>().is_err(), "{bad}");
         }
     }
 }

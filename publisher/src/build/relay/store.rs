@@ -1,14 +1,21 @@
 //! Released versions: downloaded once, kept in an ignored folder, and held against the pins every time.
 
-use super::{
-    client::{self, NoRoots},
-    download::{Download, DownloadError},
-    inspect::{self, InspectError},
-    lock::{self, Lock, LockError, Pin},
-    registry::{RegistryError, Release},
-    source::file_name,
+use crate::{
+    build::{
+        relay::{
+            client::{self, NoRoots},
+            download::{Download, RelayDownloadError},
+            inspect::{self, InspectError},
+            lock::{self, Lock, LockError, Pin},
+            registry::{RegistryError, RegistryRelease},
+            source::file_name,
+        },
+        workspace::Workspace,
+    },
+    failure::Failure,
+    model::arch::Arch,
+    ui::Ui,
 };
-use crate::{arch::Arch, build::workspace::Workspace, failure::Failure, ui::Ui};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -18,7 +25,7 @@ use std::{
 use ureq::Agent;
 
 /// Where versions come from and where they stay.
-pub struct Store<'a> {
+pub(crate) struct Store<'a> {
     workspace: &'a Workspace,
     registry: &'a str,
     agent: Agent,
@@ -27,7 +34,7 @@ pub struct Store<'a> {
 
 /// Why there is no binary.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// Nobody has looked at it.
     #[error("Relay {version} for {arch} is not pinned in {}", lock::FILE)]
     NotPinned {
@@ -73,7 +80,7 @@ pub enum StoreError {
     Registry(#[from] RegistryError),
     /// The file did not come.
     #[error(transparent)]
-    Download(#[from] DownloadError),
+    Download(#[from] RelayDownloadError),
     /// The pins cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -107,7 +114,7 @@ impl From<StoreError> for Failure {
             }
             StoreError::NoRoots(_) => "name a PEM file of certificates, or unset it".to_owned(),
             StoreError::Registry(RegistryError::Unreachable { source, .. })
-            | StoreError::Download(DownloadError::Http { source, .. })
+            | StoreError::Download(RelayDownloadError::Http { source, .. })
                 if client::is_refused_certificate(source) =>
             {
                 "its certificate is not trusted here; if it should be, SSL_CERT_FILE names a PEM file with the \
@@ -118,7 +125,7 @@ impl From<StoreError> for Failure {
                 StoreError::Lock(error) => return error.into(),
                 other => return Self::new(other),
             },
-            StoreError::Download(DownloadError::CutOff { .. }) => {
+            StoreError::Download(RelayDownloadError::CutOff { .. }) => {
                 "run the command again: it goes on where it stopped".to_owned()
             }
             _ => return Self::new(error),
@@ -129,12 +136,12 @@ impl From<StoreError> for Failure {
 
 impl<'a> Store<'a> {
     /// With a registry at this URL.
-    pub fn new(workspace: &'a Workspace, registry: &'a str, ui: &'a Ui) -> Result<Self, StoreError> {
+    pub(crate) fn new(workspace: &'a Workspace, registry: &'a str, ui: &'a Ui) -> Result<Self, StoreError> {
         Ok(Self { workspace, registry, agent: client::agent(registry)?, ui })
     }
 
     /// The binaries of a pinned version. What is there already is not asked for again.
-    pub fn pinned(&self, version: &str, archs: &[Arch]) -> Result<Vec<(Arch, Vec<u8>)>, StoreError> {
+    pub(crate) fn pinned(&self, version: &str, archs: &[Arch]) -> Result<Vec<(Arch, Vec<u8>)>, StoreError> {
         let lock = Lock::open(&self.workspace.root)?;
         let not_pinned = |arch| StoreError::NotPinned { version: version.to_owned(), arch };
         let pin = |&arch| Ok((arch, lock.get(version, arch).ok_or_else(|| not_pinned(arch))?));
@@ -150,7 +157,7 @@ impl<'a> Store<'a> {
             } else {
                 let release = match &release {
                     Some(release) => release,
-                    None => release.insert(Release::ask(&self.agent, self.registry, version)?),
+                    None => release.insert(RegistryRelease::ask(&self.agent, self.registry, version)?),
                 };
                 self.fetch(release, version, arch, Some(pin), &path)?
             };
@@ -160,10 +167,10 @@ impl<'a> Store<'a> {
     }
 
     /// Downloads a version anew, for every architecture that it was released for, and records what came.
-    pub fn pin(&self, version: &str) -> Result<BTreeMap<Arch, Pin>, StoreError> {
+    pub(crate) fn pin(&self, version: &str) -> Result<BTreeMap<Arch, Pin>, StoreError> {
         let mut lock = Lock::open(&self.workspace.root)?;
         let (folder, _lock) = self.folder(version)?;
-        let release = Release::ask(&self.agent, self.registry, version)?;
+        let release = RegistryRelease::ask(&self.agent, self.registry, version)?;
         let mut found = BTreeMap::new();
         for arch in Arch::ALL.into_iter().filter(|&arch| release.url(file_name(arch)).is_some()) {
             let pinned = lock.get(version, arch);
@@ -179,7 +186,7 @@ impl<'a> Store<'a> {
 
     fn fetch(
         &self,
-        release: &Release,
+        release: &RegistryRelease,
         version: &str,
         arch: Arch,
         pinned: Option<Pin>,

@@ -13,7 +13,7 @@ type Section = elf::SectionHeader64<Endianness>;
 
 /// Returns the smaller binary; none where there are no debug sections, and an error where they cannot be
 /// removed safely. The ELF was found whole before.
-pub fn strip(binary: &[u8]) -> Result<Option<Vec<u8>>, StripError> {
+pub(crate) fn strip(binary: &[u8]) -> Result<Option<Vec<u8>>, StripError> {
     let header = Header::parse(binary)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, binary)?;
@@ -76,7 +76,7 @@ fn pad(out: &mut Vec<u8>, align: u64) -> Result<(), StripError> {
 
 /// Why the debug sections stay.
 #[derive(Debug, thiserror::Error)]
-pub enum StripError {
+pub(crate) enum StripError {
     /// Its tables are wrong.
     #[error("its tables cannot be read")]
     Read(#[from] object::read::Error),

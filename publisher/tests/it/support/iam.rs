@@ -1,12 +1,12 @@
 //! What AWS would check before it answers: which action a request is, on what, and whether a policy allows it.
 
-use super::proxy::Seen;
+use super::proxy::SeenRequest;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// An action on a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asked {
+pub struct RequestedAction {
     pub action: &'static str,
     pub resource: String,
 }
@@ -41,12 +41,12 @@ pub fn action_of(call: &str) -> Option<&'static str> {
 }
 
 /// What an account asked for in these requests. One that is not known here fails the test.
-pub fn asked(seen: &[Seen], account: &str) -> BTreeSet<Asked> {
+pub fn requested_actions(seen: &[SeenRequest], account: &str) -> BTreeSet<RequestedAction> {
     // A download link carries its own signature, and other accounts have policies of their own.
     seen.iter().filter(|seen| seen.key == account).filter_map(|seen| read(seen, account)).collect()
 }
 
-fn read(seen: &Seen, account: &str) -> Option<Asked> {
+fn read(seen: &SeenRequest, account: &str) -> Option<RequestedAction> {
     let (method, rest) = seen.line.split_once(' ').unwrap();
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -103,7 +103,7 @@ fn read(seen: &Seen, account: &str) -> Option<Asked> {
         }
         _ => panic!("nobody knows what this needs: {seen:?}"),
     };
-    Some(Asked { action, resource })
+    Some(RequestedAction { action, resource })
 }
 
 /// All actions of a policy.
@@ -114,7 +114,7 @@ pub fn actions(policy: &Value) -> BTreeSet<String> {
 }
 
 /// Whether a statement names the action, and a pattern that the resource matches.
-pub fn allows(policy: &Value, asked: &Asked) -> bool {
+pub fn allows(policy: &Value, asked: &RequestedAction) -> bool {
     policy["Statement"].as_array().unwrap().iter().any(|statement| {
         assert_eq!(statement["Effect"], "Allow");
         let has = |key: &str, fits: &dyn Fn(&str) -> bool| {

@@ -11,7 +11,7 @@ use std::{
 
 /// One request, as far as a rule needs to know it.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct SeenRequest {
     /// From the signature's credential scope.
     pub region: String,
     /// `lambda`, `sts`, `account`, `s3`.
@@ -24,7 +24,7 @@ pub struct Seen {
     pub at: Instant,
 }
 
-impl Seen {
+impl SeenRequest {
     /// Whether this is `PublishLayerVersion`.
     pub fn publishes(&self) -> bool {
         self.line.starts_with("POST ") && self.line.ends_with("/versions")
@@ -74,24 +74,24 @@ impl Verdict {
 }
 
 /// Decides for each request.
-pub type Rule = Box<dyn FnMut(&Seen) -> Verdict + Send>;
+pub type Rule = Box<dyn FnMut(&SeenRequest) -> Verdict + Send>;
 
 /// A reverse proxy on a port of its own. Its threads end with the test process.
 pub struct Proxy {
     address: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<SeenRequest>>>,
 }
 
 impl Proxy {
-    pub fn start(upstream: &str, rule: impl FnMut(&Seen) -> Verdict + Send + 'static) -> Self {
-        Self::far(upstream, Duration::ZERO, rule)
+    pub fn start(upstream: &str, rule: impl FnMut(&SeenRequest) -> Verdict + Send + 'static) -> Self {
+        Self::with_latency(upstream, Duration::ZERO, rule)
     }
 
     /// One to which each request takes that long.
-    pub fn far(
+    pub fn with_latency(
         upstream: &str,
         latency: Duration,
-        rule: impl FnMut(&Seen) -> Verdict + Send + 'static,
+        rule: impl FnMut(&SeenRequest) -> Verdict + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -113,7 +113,7 @@ impl Proxy {
     }
 
     /// All requests so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn requests(&self) -> Vec<SeenRequest> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -123,12 +123,12 @@ fn serve(
     mut client: TcpStream,
     upstream: &str,
     latency: Duration,
-    log: &Mutex<Vec<Seen>>,
+    log: &Mutex<Vec<SeenRequest>>,
     rule: &Mutex<Rule>,
 ) -> std::io::Result<()> {
     let mut request = Message::read_head(&mut client)?;
     thread::sleep(latency);
-    let seen = look(&request);
+    let seen = parse_request(&request);
     log.lock().unwrap().push(seen.clone());
     let verdict = (rule.lock().unwrap())(&seen);
     if matches!(verdict, Verdict::Stall) {
@@ -200,7 +200,7 @@ fn hang(client: &mut TcpStream) {
     let _ = client.read(&mut [0]);
 }
 
-fn look(request: &Message) -> Seen {
+fn parse_request(request: &Message) -> SeenRequest {
     let scope =
         request.header("authorization").and_then(|a| a.split("Credential=").nth(1)).unwrap_or_default();
     let mut parts = scope.split(['/', ',']);
@@ -208,7 +208,7 @@ fn look(request: &Message) -> Seen {
     let (region, service) = (parts.nth(1).unwrap_or_default(), parts.next().unwrap_or_default());
     let line = request.head.lines().next().unwrap_or_default();
     let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-    Seen { region: region.to_owned(), service: service.to_owned(), key, line, at: Instant::now() }
+    SeenRequest { region: region.to_owned(), service: service.to_owned(), key, line, at: Instant::now() }
 }
 
 fn answer(client: &mut TcpStream, status: u16, body: &[u8]) -> std::io::Result<()> {

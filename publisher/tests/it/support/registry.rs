@@ -91,7 +91,9 @@ impl Registry {
 
     /// Both files as they are, without ranges.
     pub fn of(arm64: Vec<u8>, x86_64: Vec<u8>) -> Self {
-        Self::new(move |request| whole(if request.path.ends_with("aarch64") { &arm64 } else { &x86_64 }))
+        Self::new(move |request| {
+            full_response(if request.path.ends_with("aarch64") { &arm64 } else { &x86_64 })
+        })
     }
 
     /// From now on the files are answered otherwise.
@@ -165,12 +167,12 @@ pub fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// The whole file.
-pub fn whole(body: &[u8]) -> Vec<u8> {
+pub fn full_response(body: &[u8]) -> Vec<u8> {
     answer("200 OK", "content-type: application/octet-stream\r\n", body)
 }
 
 /// The rest of the file from where the request wants it, with an entity tag.
-pub fn ranged(request: &Request, body: &[u8], tag: &str) -> Vec<u8> {
+pub fn range_response(request: &Request, body: &[u8], tag: &str) -> Vec<u8> {
     let start = request.start();
     if start == 0 || request.if_range.as_deref().is_some_and(|wanted| wanted != tag) {
         return answer("200 OK", &format!("etag: {tag}\r\n"), body);
@@ -181,6 +183,6 @@ pub fn ranged(request: &Request, body: &[u8], tag: &str) -> Vec<u8> {
 }
 
 /// The same answer, but the connection ends before the last `missing` bytes.
-pub fn cut(answer: &[u8], missing: usize) -> Vec<u8> {
+pub fn truncated(answer: &[u8], missing: usize) -> Vec<u8> {
     answer[..answer.len() - missing].to_vec()
 }

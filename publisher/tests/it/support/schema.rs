@@ -21,12 +21,12 @@ json.dump(found, sys.stdout)
 ";
 
 /// What the validator finds fault with.
-pub fn faults(document: &Value) -> Vec<String> {
-    faults_of(std::slice::from_ref(document)).remove(0)
+pub fn violations(document: &Value) -> Vec<String> {
+    violations_of(std::slice::from_ref(document)).remove(0)
 }
 
 /// The same of many documents.
-pub fn faults_of(documents: &[Value]) -> Vec<Vec<String>> {
+pub fn violations_of(documents: &[Value]) -> Vec<Vec<String>> {
     let python = tools().join("python");
     assert!(python.exists(), "{} is missing: run ci/test, which sets it up", python.display());
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("layers.schema.json");

@@ -2,7 +2,7 @@
 
 use super::{
     dist::Dist,
-    proxy::{Seen, Verdict},
+    proxy::{SeenRequest, Verdict},
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, time::Duration};
@@ -25,7 +25,7 @@ impl StandIn {
     }
 
     /// Answers all but STS.
-    pub fn answer(&mut self, seen: &Seen) -> Verdict {
+    pub fn answer(&mut self, seen: &SeenRequest) -> Verdict {
         if seen.service == "account" {
             let region = |n| json!({"RegionName": format!("xx-test-{n}"), "RegionOptStatus": "ENABLED"});
             let regions: Vec<Value> = (1..=self.regions).map(region).collect();
@@ -77,4 +77,4 @@ impl StandIn {
 }
 
 /// A way to AWS that takes this long in each direction.
-pub const FAR: Duration = Duration::from_millis(100);
+pub const LATENCY: Duration = Duration::from_millis(100);

@@ -1,0 +1,31 @@
+//! `/unreal/{key}/`: crash reports of the Unreal Engine, which upstream unpacks.
+
+use crate::gateway::query;
+use crate::gateway::request::RequestContext;
+use crate::gateway::response::rejection::Rejection;
+use crate::gateway::response::{self, Response};
+use crate::protocol::envelope_writer;
+use crate::protocol::event_id::EventId;
+use hyper::body::Incoming;
+
+/// Takes a report. Its sender does not understand 429, so it is not told of rate limits.
+pub(in crate::gateway::ingest) async fn take(
+    context: &RequestContext<'_>,
+    project: &str,
+    key: &str,
+    body: &mut Incoming,
+) -> Result<Response, Rejection> {
+    let project_auth = context.project_auth(project, Some(key))?;
+    let taken = context.take_decoded(body, context.config.max_body).await?;
+    if taken.bytes.is_empty() {
+        return Err(Rejection::empty());
+    }
+    let id = EventId::random();
+    let user = context.query().and_then(|query| query::value(query, "UserID"));
+    let fields: Vec<_> = user.as_deref().map(|user| ("unreal_user_id", user)).into_iter().collect();
+    let mut envelope = envelope_writer::envelope(&id, &fields);
+    let content_type = [("content_type", "application/octet-stream")];
+    envelope_writer::item(&mut envelope, "unreal_report", &content_type, &taken.bytes);
+    context.submit_made(project_auth, envelope)?;
+    Ok(response::text_id(&id))
+}

@@ -1,0 +1,124 @@
+//! Why a request is not accepted: a status, and Relay's words for it, which SDKs' authors know.
+
+use super::Response;
+use crate::gateway::auth::AuthError;
+use crate::gateway::connection::body::BodyError;
+use crate::protocol::envelope_writer::InvalidHeader;
+use crate::protocol::{DecodeError, ScanError};
+use hyper::StatusCode;
+use std::convert::Infallible;
+
+/// A refusal; `causes` go from the nearest to the farthest.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::gateway) struct Rejection {
+    pub(in crate::gateway) status: StatusCode,
+    pub(in crate::gateway) detail: String,
+    pub(in crate::gateway) causes: Vec<String>,
+}
+
+impl Rejection {
+    pub(in crate::gateway) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), causes: Vec::new() }
+    }
+
+    /// The client's mistake.
+    pub(in crate::gateway) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// Nothing says who sends.
+    pub(in crate::gateway) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    pub(in crate::gateway) fn empty() -> Self {
+        Self::bad("empty request body")
+    }
+
+    pub(in crate::gateway) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "length limit exceeded")
+    }
+
+    /// Something is wrong with an envelope.
+    pub(in crate::gateway) fn envelope(cause: impl Into<String>) -> Self {
+        Self::bad("invalid event envelope").because(cause)
+    }
+
+    pub(in crate::gateway) fn json(why: &serde_json::Error) -> Self {
+        Self::bad(format!("invalid JSON data: {why}")).because(why.to_string())
+    }
+
+    pub(in crate::gateway) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    pub(in crate::gateway) fn to_response(&self) -> Response {
+        crate::log::debug(
+            "refused a request",
+            &[("status", &self.status.as_u16()), ("why", &self.detail), ("because", &self.causes.join(": "))],
+        );
+        super::refused(self.status, &self.detail, &self.causes)
+    }
+}
+
+impl From<AuthError> for Rejection {
+    fn from(error: AuthError) -> Self {
+        let status = match error {
+            AuthError::Missing | AuthError::Multiple | AuthError::Malformed => StatusCode::UNAUTHORIZED,
+            AuthError::Version(_) | AuthError::Key => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<BodyError> for Rejection {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::too_large(),
+            BodyError::Broken => Self::bad("the request body ended early"),
+            BodyError::Slow => Self::new(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly"),
+            BodyError::NoRoom => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many request bodies at the same time")
+            }
+        }
+    }
+}
+
+impl<E: Into<Self>> From<DecodeError<E>> for Rejection {
+    fn from(error: DecodeError<E>) -> Self {
+        match error {
+            DecodeError::TooLarge => Self::too_large(),
+            DecodeError::Corrupt(why) => {
+                Self::bad("failed to decode the request body").because(why.to_string())
+            }
+            DecodeError::Refused(why) => why.into(),
+        }
+    }
+}
+
+impl From<Infallible> for Rejection {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<InvalidHeader> for Rejection {
+    fn from(InvalidHeader(why): InvalidHeader) -> Self {
+        Self::json(&why)
+    }
+}
+
+impl From<ScanError> for Rejection {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Empty => Self::empty(),
+            ScanError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            ScanError::Header(why) => Self::envelope("invalid envelope header").because(why),
+            ScanError::ItemHeader(why) => Self::envelope("invalid item header").because(why),
+            ScanError::Line | ScanError::MissingNewline | ScanError::Truncated | ScanError::TooManyItems => {
+                Self::envelope(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The last resort: a process that cannot even start its runtime still answers Lambda, for an extension that
+//! exits fails the function. Blocking, with nothing but a socket, and of no use for anything else.
+
+use super::api::{ExtensionName, RuntimeApi};
+use super::event::Event;
+use crate::log;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// Between failed calls.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Registers for SHUTDOWN alone, and returns when it comes.
+pub fn fallback(api: &RuntimeApi, name: &ExtensionName) {
+    let register = || {
+        let body = r#"{"events":["SHUTDOWN"]}"#;
+        let head = format!(
+            "POST /2020-01-01/extension/register HTTP/1.1\r\nLambda-Extension-Name: {}\r\nContent-Length: {}\r\n",
+            name.0,
+            body.len()
+        );
+        call(api, &head, body).map(|(head, _)| identifier(&head))
+    };
+    let id = loop {
+        match register() {
+            Ok(Some(id)) => break id,
+            Ok(None) => log::debug("cannot register with Lambda", &[]),
+            Err(error) => log::debug("cannot register with Lambda", &[("error", &error)]),
+        }
+        std::thread::sleep(PAUSE);
+    };
+    let next =
+        format!("GET /2020-01-01/extension/event/next HTTP/1.1\r\nLambda-Extension-Identifier: {id}\r\n");
+    loop {
+        match call(api, &next, "") {
+            Ok((_, body)) if matches!(Event::parse(&body), Some(Event::Shutdown { .. })) => return,
+            // Whatever else was said, it was said too soon.
+            Ok(_) => {}
+            Err(error) => log::debug("cannot ask Lambda for the next event", &[("error", &error)]),
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// One exchange on a connection of its own: the answer's head, and what looks like JSON in its body, chunked or not.
+fn call(api: &RuntimeApi, head: &str, body: &str) -> io::Result<(String, Vec<u8>)> {
+    let mut stream = TcpStream::connect(&api.0)?;
+    write!(stream, "{head}Host: {}\r\nConnection: close\r\n\r\n{body}", api.0)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(split(&answer))
+}
+
+fn split(answer: &[u8]) -> (String, Vec<u8>) {
+    let text = String::from_utf8_lossy(answer);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let json = body.find('{').zip(body.rfind('}')).and_then(|(from, to)| body.get(from..=to));
+    (head.to_owned(), json.unwrap_or_default().as_bytes().to_vec())
+}
+
+fn identifier(head: &str) -> Option<String> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let found = fields.find(|(name, _)| name.eq_ignore_ascii_case("lambda-extension-identifier"));
+    found.map(|(_, value)| value.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_every_form() {
+        let (head, body) = split(
+            b"HTTP/1.1 200 OK\r\nlambda-Extension-identifier: an-id\r\n\r\n7\r\n{\"a\":1}\r\n0\r\n\r\n",
+        );
+        assert_eq!(identifier(&head).as_deref(), Some("an-id"));
+        assert_eq!(body, b"{\"a\":1}");
+        for odd in [&b""[..], b"HTTP/1.1 500\r\n\r\n", b"\xff", b"x\r\n\r\n}{"] {
+            let (head, body) = split(odd);
+            assert_eq!((identifier(&head), body), (None, Vec::new()));
+        }
+    }
+}

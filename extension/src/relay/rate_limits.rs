@@ -1,0 +1,230 @@
+//! Upstream's rate limits, by key and category: what they take out of an envelope, and what SDKs are told.
+//!
+//! `X-Sentry-Rate-RateLimits: 60:error;transaction:key:reason, 2700::organization`. No category means all.
+//! They expire by the wall clock, which goes on while the environment is frozen, and which may jump:
+//! a clock behind the moment a limit was set ends it.
+
+use crate::config::PublicKey;
+use crate::protocol::{Category, Item, ItemKind, decimal};
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+/// More limits than this at a time are nobody's; the oldest goes.
+const MOST: usize = 64;
+/// No limit lasts longer, whatever upstream says.
+const LONGEST: Duration = Duration::from_hours(24);
+/// Where upstream says 429 and not for how long; Sentry's SDKs assume the same.
+const UNSAID: Duration = Duration::from_mins(1);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct RateLimit {
+    key: PublicKey,
+    /// Empty: all.
+    categories: Vec<Category>,
+    /// As upstream wrote them, for SDKs: `error;transaction:key:reason`.
+    text: String,
+    set: SystemTime,
+    until: SystemTime,
+}
+
+impl RateLimit {
+    fn holds(&self, now: SystemTime) -> bool {
+        self.set <= now && now < self.until
+    }
+
+    fn covers(&self, item: &Item) -> bool {
+        // What has no category, client reports first of all, passes every limit.
+        let any = item.quantities().next().is_some();
+        any && (self.categories.is_empty() || self.categories.iter().any(|c| item.is_limited_by(*c)))
+    }
+
+    /// Whole seconds, rounded up: an SDK that comes back early is refused again.
+    fn seconds_left(&self, now: SystemTime) -> u64 {
+        let left = self.until.duration_since(now).unwrap_or_default();
+        left.as_secs() + u64::from(left.subsec_nanos() > 0)
+    }
+}
+
+/// What a look at the limits says of an envelope's items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimitCheck {
+    /// For each item, whether it may go.
+    pub keep: Vec<bool>,
+    /// Seconds until the last of the limits that removed something ends; 0 where none did.
+    pub retry_after: u64,
+}
+
+impl RateLimitCheck {
+    /// Nothing was removed.
+    pub fn keeps_all(&self) -> bool {
+        self.keep.iter().all(|keep| *keep)
+    }
+
+    /// Nothing is left.
+    pub fn keeps_none(&self) -> bool {
+        !self.keep.iter().any(|keep| *keep)
+    }
+}
+
+/// The limits in force.
+#[derive(Debug, Default)]
+pub struct RateLimits(Vec<RateLimit>);
+
+impl RateLimits {
+    /// Takes in `X-Sentry-Rate-RateLimits` for a key.
+    pub fn update(&mut self, key: &PublicKey, header: &str, now: SystemTime) {
+        for limit in header.split(',') {
+            let mut fields = limit.trim().splitn(2, ':');
+            let seconds = fields.next().and_then(|s| decimal::parse(s.trim()));
+            let (Some(seconds), Some(rest)) = (seconds, fields.next()) else { continue };
+            let names = rest.split(':').next().unwrap_or_default();
+            let names = || names.split(';').map(str::trim).filter(|name| !name.is_empty());
+            let categories: Vec<Category> = names().filter_map(Category::parse).collect();
+            // All of its categories are unknown here: it is about something that never passes.
+            if categories.is_empty() && names().next().is_some() {
+                continue;
+            }
+            let Ok(lasts) = Duration::try_from_secs_f64(seconds) else { continue };
+            self.set(key, categories, rest, lasts, now);
+        }
+    }
+
+    /// Takes in a 429 without `X-Sentry-Rate-RateLimits`: everything of the key is limited.
+    pub fn update_all(&mut self, key: &PublicKey, retry_after: Option<Duration>, now: SystemTime) {
+        self.set(key, Vec::new(), ":key", retry_after.unwrap_or(UNSAID), now);
+    }
+
+    fn set(
+        &mut self,
+        key: &PublicKey,
+        categories: Vec<Category>,
+        text: &str,
+        lasts: Duration,
+        now: SystemTime,
+    ) {
+        let Some(until) = now.checked_add(lasts.min(LONGEST)) else { return };
+        // A header value is ASCII, and this one is told again to SDKs: bounded.
+        let text: String = text.chars().filter(char::is_ascii_graphic).take(300).collect();
+        self.0.retain(|limit| limit.holds(now) && !(limit.key == *key && limit.text == text));
+        if self.0.len() >= MOST {
+            self.0.remove(0);
+        }
+        self.0.push(RateLimit { key: key.clone(), categories, text, set: now, until });
+    }
+
+    /// Looks at the items of an envelope. An event that is removed takes its attachments and profile along.
+    pub fn check(&self, key: &PublicKey, items: &[Item], now: SystemTime) -> RateLimitCheck {
+        let active = || self.0.iter().filter(|limit| limit.key == *key && limit.holds(now));
+        let mut check = RateLimitCheck { keep: vec![true; items.len()], retry_after: 0 };
+        let mut event_removed = false;
+        for (keep, item) in check.keep.iter_mut().zip(items) {
+            for limit in active().filter(|limit| limit.covers(item)) {
+                *keep = false;
+                check.retry_after = check.retry_after.max(limit.seconds_left(now));
+                event_removed |= matches!(item.kind, ItemKind::Event | ItemKind::Transaction);
+            }
+        }
+        if event_removed {
+            for (keep, item) in check.keep.iter_mut().zip(items) {
+                *keep &= !matches!(item.kind, ItemKind::Attachment | ItemKind::Profile);
+            }
+        }
+        check
+    }
+
+    /// The header that tells an SDK of the limits on its key; `None` where there are none.
+    pub fn header(&self, key: &PublicKey, now: SystemTime) -> Option<String> {
+        let mut header = String::new();
+        for limit in self.0.iter().filter(|limit| limit.key == *key && limit.holds(now)) {
+            let comma = if header.is_empty() { "" } else { ", " };
+            // Writing to a String cannot fail.
+            let _ = write!(header, "{comma}{}:{}", limit.seconds_left(now), limit.text);
+        }
+        Some(header).filter(|header| !header.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> PublicKey {
+        PublicKey::parse("a94ae32be2584e0bbd7a4cbb95971fee").unwrap()
+    }
+
+    fn items(names: &[&str]) -> Vec<Item> {
+        names.iter().map(|name| Item { kind: ItemKind::of(name), count: 1, bytes: 1 }).collect()
+    }
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+    }
+
+    /// What is kept under a header.
+    fn kept(header: &str, names: &[&str]) -> Vec<bool> {
+        let mut rate_limits = RateLimits::default();
+        rate_limits.update(&key(), header, now());
+        rate_limits.check(&key(), &items(names), now()).keep
+    }
+
+    #[test]
+    fn limited_items_go_and_the_rest_stays() {
+        assert_eq!(kept("60:error:key", &["event", "session"]), [false, true]);
+        assert_eq!(kept("60:transaction;span:key:reason", &["transaction", "log"]), [false, true]);
+        assert_eq!(kept("60::organization", &["event", "log", "client_report"]), [false, false, true]);
+        assert_eq!(kept("60:metric_bucket:organization", &["event"]), [true]);
+        assert_eq!(kept("60:error, 30:log_item:key", &["event", "log", "span"]), [false, false, true]);
+        assert_eq!(kept("nonsense, :error, x:error:key", &["event"]), [true]);
+    }
+
+    #[test]
+    fn an_event_takes_what_belongs_to_it() {
+        assert_eq!(kept("60:error:key", &["attachment", "event"]), [false, false]);
+        assert_eq!(kept("60:transaction:key", &["transaction", "profile"]), [false, false]);
+        assert_eq!(kept("60:session:key", &["session", "attachment"]), [false, true]);
+    }
+
+    #[test]
+    fn they_are_the_keys_own() {
+        let other = PublicKey::parse("ffffffffffffffffffffffffffffffff").unwrap();
+        let mut rate_limits = RateLimits::default();
+        rate_limits.update_all(&key(), None, now());
+        assert!(rate_limits.check(&key(), &items(&["event"]), now()).keeps_none());
+        assert!(rate_limits.check(&other, &items(&["event"]), now()).keeps_all());
+        assert_eq!(rate_limits.header(&other, now()), None);
+    }
+
+    #[test]
+    fn they_end_by_a_clock_that_may_jump() {
+        let mut rate_limits = RateLimits::default();
+        rate_limits.update(&key(), "60:error:key:quota", now());
+        let keeps = |at| rate_limits.check(&key(), &items(&["event"]), at).keeps_all();
+        assert!(!keeps(now() + Duration::from_secs(59)));
+        assert!(keeps(now() + Duration::from_mins(1)));
+        assert!(keeps(now() + Duration::from_hours(9)));
+        assert!(keeps(now() - Duration::from_secs(1)), "set in a future that was taken back");
+    }
+
+    #[test]
+    fn what_an_sdk_is_told() {
+        let mut rate_limits = RateLimits::default();
+        rate_limits.update(&key(), "60:error;transaction:key:quota, 10:log_item:project", now());
+        let later = now() + Duration::from_millis(500);
+        let check = rate_limits.check(&key(), &items(&["event"]), later);
+        assert_eq!(check.retry_after, 60);
+        let header = rate_limits.header(&key(), later).unwrap();
+        assert_eq!(header, "60:error;transaction:key:quota, 10:log_item:project");
+        rate_limits.update(&key(), "5:error;transaction:key:quota", later);
+        let header = rate_limits.header(&key(), later).unwrap();
+        assert_eq!(header, "10:log_item:project, 5:error;transaction:key:quota", "the newer word counts");
+    }
+
+    #[test]
+    fn their_number_is_bounded() {
+        let mut rate_limits = RateLimits::default();
+        for n in 0..1000 {
+            rate_limits.update(&key(), &format!("60:error:key:reason{n}"), now());
+        }
+        assert_eq!(rate_limits.0.len(), MOST);
+    }
+}

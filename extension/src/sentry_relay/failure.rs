@@ -1,0 +1,50 @@
+//! Why a life of Relay ended before its time.
+
+use super::child;
+use super::command::CommandError;
+use std::process::ExitStatus;
+use std::{fmt, io};
+
+#[derive(Debug)]
+pub(super) enum RelayFailure {
+    /// The settings do not fit it.
+    CommandError(CommandError),
+    /// There is no process.
+    Start(io::Error),
+    /// The file cannot be executed.
+    NotExecutable,
+    Ended(ExitStatus),
+    NeverReady,
+    Hangs,
+    /// It took so many bytes.
+    Memory(usize),
+}
+
+impl RelayFailure {
+    pub(super) fn of(status: io::Result<ExitStatus>) -> Self {
+        match status {
+            Ok(status) if child::cannot_execute(status) => Self::NotExecutable,
+            Ok(status) => Self::Ended(status),
+            Err(error) => Self::Start(error),
+        }
+    }
+
+    /// Whether another try is bound to end the same way.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::CommandError(_) | Self::NotExecutable)
+    }
+}
+
+impl fmt::Display for RelayFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandError(why) => why.fmt(f),
+            Self::Start(error) => write!(f, "it cannot be started: {error}"),
+            Self::NotExecutable => f.write_str("its file cannot be executed here"),
+            Self::Ended(status) => f.write_str(&child::describe(*status)),
+            Self::NeverReady => f.write_str("it was not ready in time"),
+            Self::Hangs => f.write_str("it did not answer any more"),
+            Self::Memory(bytes) => write!(f, "it took {} MiB of memory", bytes >> 20),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Lambda's Telemetry API: when is the function done? The answer may never come, so no wait is without a bound.
+
+mod invocation_log;
+mod listener;
+mod record;
+
+use crate::lifecycle::api::{ApiError, Events, ExtensionId, ExtensionsApi, Subscribed};
+use crate::lifecycle::event::RequestId;
+use crate::{log, task};
+use invocation_log::{InvocationLog, InvocationState};
+use record::Record;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Lambda answers within a few milliseconds; this is cold start.
+const SUBSCRIBING: Duration = Duration::from_millis(200);
+/// Records are buffered for 25 ms: the word that the function has started is overdue by then.
+const FIRST_SIGN: Duration = Duration::from_millis(250);
+
+/// How a wait for the function's end has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FunctionEnd {
+    /// The function is done.
+    Done,
+    /// It has not been heard of, or not in time.
+    Unknown,
+}
+
+/// A subscription.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    invocations: watch::Receiver<InvocationLog>,
+    /// How many requests were reported as done when one was missed: nothing is waited for until there are more.
+    missed: Mutex<Option<u64>>,
+}
+
+impl Telemetry {
+    /// Subscribes, within a bound; `None`: this is not a place with telemetry.
+    pub(crate) async fn subscribe(api: &mut ExtensionsApi, id: &ExtensionId, events: Events) -> Option<Self> {
+        let absent = |why: &dyn std::fmt::Display| {
+            log::debug("no telemetry: /next does not wait for the function's end", &[("reason", why)]);
+        };
+        let socket = listener::bind().and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
+        let (port, socket) = socket.inspect_err(|error| absent(error)).ok()?;
+        let subscribed = timeout(SUBSCRIBING, api.subscribe(id, events, port)).await;
+        let missed = match subscribed.unwrap_or(Err(ApiError::TimedOut)) {
+            Ok(Subscribed::Yes) => None,
+            // It may have arrived, so listen; but nothing is waited for until something was heard.
+            Err(error @ ApiError::TimedOut) => {
+                absent(&error);
+                Some(0)
+            }
+            Ok(Subscribed::NotSupported) => {
+                absent(&"not supported here");
+                return None;
+            }
+            Err(error) => {
+                absent(&error);
+                return None;
+            }
+        };
+        let (sender, invocations) = watch::channel(InvocationLog::default());
+        match tokio::net::TcpListener::from_std(socket).map(Arc::new) {
+            Ok(listener) => task::supervise("telemetry", move || {
+                let sender = sender.clone();
+                listener::serve(Arc::clone(&listener), move |records| take(&sender, &records))
+            }),
+            Err(error) => log::warn("cannot listen for telemetry", &[("error", &error)]),
+        }
+        Some(Self { invocations, missed: Mutex::new(missed) })
+    }
+
+    /// Whether it is worth waiting for the function's end.
+    pub(crate) fn works(&self) -> bool {
+        let missed = *self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.is_none_or(|done| self.invocations.borrow().done > done)
+    }
+
+    /// Waits until the function is done with a request, at most so long.
+    pub(crate) async fn done(&self, request: &RequestId, within: Duration) -> FunctionEnd {
+        if within.is_zero() {
+            return FunctionEnd::Unknown;
+        }
+        let mut invocations = self.invocations.clone();
+        let waiting = async {
+            let running =
+                invocations.wait_for(|invocations| invocations.of(request) != InvocationState::None);
+            // The sender ends with the process.
+            if !timeout(FIRST_SIGN, running).await.is_ok_and(|invocations| invocations.is_ok()) {
+                return false;
+            }
+            invocations.wait_for(|invocations| invocations.of(request) == InvocationState::Done).await.is_ok()
+        };
+        if timeout(within, waiting).await.unwrap_or(false) {
+            return FunctionEnd::Done;
+        }
+        *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.invocations.borrow().done);
+        log::debug("the function's end was not heard of", &[("request", request)]);
+        FunctionEnd::Unknown
+    }
+}
+
+fn take(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
+    if records.is_empty() {
+        return;
+    }
+    for record in records {
+        let (what, end) = match record {
+            Record::RuntimeDone(end) => ("the function is done", end),
+            Record::Report(end) => ("the invocation is over", end),
+            _ => continue,
+        };
+        let error_type = end.error_type.as_deref().unwrap_or_default();
+        let fields: [log::Field<'_>; 3] =
+            [("request", &end.request), ("status", &end.status), ("error_type", &error_type)];
+        log::debug(what, &fields);
+    }
+    invocations.send_modify(|invocations| records.iter().for_each(|record| invocations.enter(record)));
+}

@@ -1,0 +1,159 @@
+//! A layer with Relay, or with something that only has its name, where Lambda would have it: read-only, as another user.
+
+use crate::support::{
+    case::Case,
+    extension::BINARY,
+    function::Function,
+    layer::{STAND_IN, Story, of_another_machine},
+    log::Log,
+    netns::isolated,
+    sentry::Sentry,
+    tools::Arch,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const TAKES_OVER: &str = "the built-in relay takes over";
+
+struct Deployed {
+    case: Case,
+    story: Story,
+    _folder: tempfile::TempDir,
+}
+
+/// Deploys a layer with this as Relay. `lives` are for the stand-in.
+async fn deploy(binary: impl Into<Vec<u8>>, mode: u32, lives: &[&str]) -> Deployed {
+    let folder = tempfile::Builder::new().prefix("story-").tempdir().unwrap();
+    let story = Story::within(folder.path());
+    let function = Function::python("python-zero", "test")
+        .wrapped()
+        // It sees to it that the SDK has sent all before the function answers.
+        .env("INTEGRATION", "yes")
+        .env("SENTRY_EXTENSION_RELAY", "process")
+        .layered("relay/relay", mode, binary)
+        .layered("relay/config.yml", 0o644, story.configuration(lives, Duration::ZERO));
+    Deployed { case: Case::deploy(Arch::NATIVE, function).await, story, _folder: folder }
+}
+
+impl Deployed {
+    /// The function captures an error, and answers at once, whatever Relay does.
+    async fn invoke(&mut self) {
+        self.case.invoke(json!({ "fails": false })).await;
+    }
+
+    async fn arrives(&self) {
+        self.case.arrives("event", "/exception/values/0/value").await;
+    }
+
+    /// The end, in order, without anything lost, and in time: nobody was killed for taking longer.
+    async fn ends(self) -> (Log, Sentry, Vec<Value>) {
+        self.case.rie.terminate();
+        let (log, sentry) = self.case.ended().await;
+        let books =
+            log.text().lines().find(|line| line.contains(r#""message":"envelopes""#)).map(str::to_owned);
+        let books: Value = serde_json::from_str(&books.expect("no books")).unwrap();
+        assert_ne!(books["accepted"], "0");
+        assert_eq!(
+            (&books["delivered"], &books["dropped"]),
+            (&books["accepted"], &json!("0")),
+            "{}",
+            log.text()
+        );
+        (log, sentry, self.story.events())
+    }
+}
+
+fn names(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["event"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn an_error_goes_through_it_and_it_ends_with_the_environment() {
+    isolated(|| async {
+        let mut deployed = deploy(STAND_IN, 0o755, &["ok"]).await;
+        deployed.invoke().await;
+        deployed.arrives().await;
+        deployed.story.event("passed", 1).await;
+        let (log, _, events) = deployed.ends().await;
+        assert_eq!((&events[0]["user"], &events[0]["read_only"]), (&json!(993), &json!(true)));
+        let story = names(&events);
+        let at = |name: &str| {
+            story.iter().position(|one| *one == name).unwrap_or_else(|| panic!("{name}: {story:?}"))
+        };
+        assert!(at("post") < at("delivered") && at("delivered") < at("SIGTERM"), "{story:?}");
+        assert_eq!(story.last(), Some(&"ended"), "{story:?}");
+        assert_eq!(story.iter().filter(|name| **name == "started").count(), 1);
+        assert!(!log.contains("Sentry's Relay has failed"), "{}", log.text());
+    });
+}
+
+/// The built-in relay delivers what the function has captured.
+async fn falls_back(mut deployed: Deployed, why: &str) -> Vec<Value> {
+    deployed.invoke().await;
+    deployed.arrives().await;
+    let line = deployed.case.rie.log.wait_for(TAKES_OVER).await;
+    assert!(line.contains(why), "{line}");
+    deployed.ends().await.2
+}
+
+#[test]
+fn exiting_at_once() {
+    isolated(|| async {
+        let events = falls_back(deploy(STAND_IN, 0o755, &["exit"]).await, "it exited with 1").await;
+        assert_eq!(names(&events), ["started"; 5]);
+    });
+}
+
+#[test]
+fn of_the_wrong_architecture() {
+    isolated(|| async {
+        let foreign = of_another_machine(BINARY);
+        falls_back(deploy(foreign, 0o755, &[]).await, "its file cannot be executed here").await;
+    });
+}
+
+#[test]
+fn not_executable() {
+    isolated(|| async {
+        let events =
+            falls_back(deploy(STAND_IN, 0o644, &["ok"]).await, "its file cannot be executed here").await;
+        assert!(events.is_empty(), "{events:?}");
+    });
+}
+
+#[test]
+fn never_ready_and_then_well() {
+    isolated(|| async {
+        let mut deployed = deploy(STAND_IN, 0o755, &["never-ready", "ok"]).await;
+        deployed.invoke().await;
+        deployed.arrives().await;
+        deployed.story.event("passed", 1).await;
+        let (log, _, events) = deployed.ends().await;
+        assert!(log.contains("it was not ready in time"), "{}", log.text());
+        assert!(names(&events).contains(&"delivered"));
+    });
+}
+
+#[test]
+fn never_ready_until_the_end() {
+    isolated(|| async {
+        let mut deployed = deploy(STAND_IN, 0o755, &["deaf"]).await;
+        deployed.invoke().await;
+        deployed.story.event("started", 1).await;
+        let (_, sentry, events) = deployed.ends().await;
+        assert!(!sentry.received().is_empty(), "what Relay did not take has to arrive all the same");
+        assert!(!names(&events).contains(&"post"));
+    });
+}
+
+#[test]
+fn hanging_on_sigterm() {
+    isolated(|| async {
+        let mut deployed = deploy(STAND_IN, 0o755, &["stubborn"]).await;
+        deployed.invoke().await;
+        deployed.arrives().await;
+        let (_, _, events) = deployed.ends().await;
+        let story = names(&events);
+        assert!(story.contains(&"delivered") && story.last() == Some(&"SIGTERM"), "{story:?}");
+    });
+}

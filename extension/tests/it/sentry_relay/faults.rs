@@ -1,0 +1,127 @@
+//! Each way in which Relay can fail, and what is left of it: never the function's problem.
+
+use super::{logs, start, start_with};
+use crate::flush::{Environment, report};
+use crate::support::{
+    extension::BINARY,
+    lambda_api::Subscription,
+    layer::{Layer, of_another_machine},
+    netns::isolated,
+};
+use std::time::Duration;
+
+/// Once is enough.
+const NOT_EXECUTABLE: &str = "its file cannot be executed here\",\"failures\":\"1\"";
+const TAKES_OVER: &str = "the built-in relay takes over";
+
+/// One envelope is delivered by the built-in relay, and there was one warning about it.
+async fn falls_back(mut environment: Environment, why: &str) {
+    let request = environment.run().await;
+    report("one").await;
+    environment.api.done(&request).await;
+    let line = logs(&environment.extension, TAKES_OVER).await;
+    assert!(line.contains(why) && line.contains("\"warn\""), "{line}");
+    environment.sentry.wait_for("the envelope", |_| true).await;
+    environment.released().await;
+    let log = environment.extension.log.clone();
+    environment.finish([1, 1, 0, 0]).await;
+    assert_eq!(log.text().matches("\"warn\"").count(), 1, "{}", log.text());
+}
+
+/// A Relay that nobody has to script.
+fn falls_back_from(layer: impl FnOnce() -> Layer + Send + 'static, why: &'static str) {
+    isolated(move || async move {
+        let _layer = layer();
+        let settings = [("SENTRY_EXTENSION_RELAY", "process")];
+        falls_back(Environment::start_with("end", Subscription::Accepted, &settings).await, why).await;
+    });
+}
+
+#[test]
+fn missing() {
+    falls_back_from(Layer::empty, "does not hold Sentry's Relay");
+}
+
+#[test]
+fn not_executable() {
+    falls_back_from(|| Layer::with(b"#!/bin/sh\n", 0o644), NOT_EXECUTABLE);
+}
+
+#[test]
+fn of_the_wrong_architecture() {
+    falls_back_from(|| Layer::with(&of_another_machine(BINARY), 0o755), NOT_EXECUTABLE);
+}
+
+#[test]
+fn exiting_at_once_five_times() {
+    isolated(|| async {
+        let (environment, layer) = start("end", &["exit"], Duration::ZERO).await;
+        falls_back(environment, "it exited with 1").await;
+        assert_eq!(layer.story(), ["started"; 5]);
+    });
+}
+
+#[test]
+fn for_an_upstream_with_a_path() {
+    isolated(|| async {
+        let layer = Layer::stand_in(&["ok"], Duration::ZERO);
+        let sentry = crate::support::sentry::Sentry::start(crate::support::sentry::Transport::Plain).await;
+        let upstream = format!("{}/prefix", sentry.url());
+        let settings = [("SENTRY_EXTENSION_UPSTREAM", &*upstream)];
+        let environment = Environment::start_with("end", Subscription::Accepted, &settings).await;
+        let line = logs(&environment.extension, TAKES_OVER).await;
+        assert!(line.contains("cannot have a path"), "{line}");
+        environment.finish([0; 4]).await;
+        assert_eq!(layer.story(), [""; 0]);
+    });
+}
+
+/// Fails once in this way; its successor delivers. Gives back what the log says of the failure.
+async fn recovers(behaviour: &str, settings: &[(&str, &str)], why: &str) {
+    let (mut environment, layer) = start_with("end", &[behaviour, "ok"], Duration::ZERO, settings).await;
+    let request = environment.run().await;
+    report("one").await;
+    environment.api.done(&request).await;
+    let line = logs(&environment.extension, "is started again").await;
+    assert!(line.contains(why), "{line}");
+    layer.event("delivered", 1).await;
+    Layer::reaped(&layer.event("started", 1).await).await;
+    layer.event("passed", 1).await;
+    environment.finish([1, 1, 0, 0]).await;
+}
+
+#[test]
+fn never_ready() {
+    isolated(|| recovers("never-ready", &[], "was not ready in time"));
+}
+
+#[test]
+fn never_listening() {
+    isolated(|| recovers("deaf", &[], "was not ready in time"));
+}
+
+#[test]
+fn hanging() {
+    isolated(|| recovers("hang", &[("SENTRY_EXTENSION_TIMEOUT", "1500ms")], "did not answer any more"));
+}
+
+#[test]
+fn eating_memory() {
+    isolated(|| recovers("eat", &[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")], "of memory"));
+}
+
+#[test]
+fn crashing_with_an_envelope_in_hand() {
+    isolated(|| async {
+        let (mut environment, layer) = start("continuous", &["crash", "ok"], Duration::ZERO).await;
+        environment.run().await;
+        report("taken and lost").await;
+        let line = logs(&environment.extension, "is started again").await;
+        assert!(line.contains("it exited with 3") && line.contains("\"lost\":\"1\""), "{line}");
+        report("taken by the next").await;
+        layer.event("passed", 1).await;
+        let log = environment.extension.log.clone();
+        environment.finish([2, 1, 0, 1]).await;
+        assert!(log.contains("relay_ended=1"), "{}", log.text());
+    });
+}

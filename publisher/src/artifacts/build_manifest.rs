@@ -1,0 +1,83 @@
+//! `dist/build.json`: what `publisher build` made, from what and with what. `publish` reads it.
+
+use crate::model::{
+    arch::Arch,
+    variant::{LayerKind, Variant},
+};
+use serde::{Deserialize, Serialize};
+
+/// The file's name inside the output folder.
+pub(crate) const FILE: &str = "build.json";
+
+/// The shape of `build.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BuildManifest {
+    /// Version of this shape: 1.
+    pub(crate) schema: u32,
+    /// The workspace's version, e.g. `0.1.0`.
+    pub(crate) version: String,
+    /// The commit built, 40 hex digits, with `-dirty` behind it when the work tree had changes; `unknown` outside git.
+    pub(crate) commit: String,
+    /// The tools that made the bytes.
+    pub(crate) toolchain: Toolchain,
+    /// One for each zip, in the order of `Arch::ALL`, each plain one before the one with Relay.
+    pub(crate) artifacts: Vec<Artifact>,
+}
+
+/// The tools that made the bytes, each as it states its own version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Toolchain {
+    /// `rustc --version`.
+    pub(crate) rustc: String,
+    /// `cargo lambda --version`.
+    pub(crate) cargo_lambda: String,
+    /// `zig version`.
+    pub(crate) zig: String,
+    /// Where musl's std came from: `prebuilt` or `source`.
+    pub(crate) std: String,
+}
+
+/// One layer zip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Artifact {
+    /// The architecture of the binary inside.
+    pub(crate) arch: Arch,
+    /// The file's name, beside `build.json`.
+    pub(crate) file: String,
+    /// Lower-case hex sha256 of the zip. (Lambda's `CodeSha256` is the same digest in base64.)
+    pub(crate) sha256: String,
+    /// The zip's size in bytes.
+    pub(crate) size: u64,
+    /// Lower-case hex sha256 of the extension's binary.
+    pub(crate) binary_sha256: String,
+    /// The binary's size in bytes.
+    pub(crate) binary_size: u64,
+    /// Sentry's own Relay, where the layer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) relay: Option<RelayPart>,
+}
+
+impl Artifact {
+    /// What tells the zips of a build apart.
+    pub(crate) fn variant(&self) -> Variant {
+        Variant::new(self.arch, if self.relay.is_some() { LayerKind::Relay } else { LayerKind::Plain })
+    }
+}
+
+/// Sentry's own Relay in a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RelayPart {
+    /// The released version, or `local` for a file of the user's own.
+    pub(crate) version: String,
+    /// Lower-case hex sha256 of the binary as it is in the layer.
+    pub(crate) sha256: String,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// The same of the binary as it came, which is what is pinned: before its debug sections were taken off.
+    pub(crate) source_sha256: String,
+    /// The glibc that it needs; none for a static binary.
+    pub(crate) glibc: Option<String>,
+    /// Lambda's identifiers of the runtimes that have that glibc.
+    pub(crate) runtimes: Vec<String>,
+}

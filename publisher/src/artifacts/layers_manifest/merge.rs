@@ -1,0 +1,224 @@
+//! What a run adds to the manifest of earlier ones: regions, and the layers of the other kind.
+
+use crate::{
+    artifacts::{
+        bundle::Bundle,
+        layers_manifest::{FILE, Layer, LayersError, LayersManifest, SCHEMA},
+    },
+    aws::identity::Identity,
+    model::{digest::Digest, variant::Variant},
+    publish::plan::Wanted,
+};
+use std::{collections::BTreeMap, path::Path};
+
+impl LayersManifest {
+    /// A release that is nowhere yet.
+    pub(crate) fn of(bundle: &Bundle, identity: &Identity, wanted: &[Wanted]) -> Self {
+        let mut manifest = Self {
+            schema: SCHEMA,
+            version: bundle.version.clone(),
+            commit: bundle.commit.clone(),
+            toolchain: bundle.toolchain.clone(),
+            accounts: BTreeMap::from([(identity.partition, identity.account.clone())]),
+            layers: BTreeMap::new(),
+            relay_layers: BTreeMap::new(),
+        };
+        for wanted in wanted {
+            let relay = bundle.zip(wanted.variant).and_then(|zip| zip.relay.as_ref());
+            let layer = Layer {
+                name: wanted.layer.clone(),
+                sha256: wanted.digest,
+                code_sha256: wanted.digest.base64(),
+                size: wanted.size,
+                relay: relay.cloned(),
+                runtimes: relay.map(|_| wanted.runtimes.clone()),
+                regions: BTreeMap::new(),
+            };
+            manifest.layers_mut(wanted.variant.kind).insert(wanted.variant.arch, layer);
+        }
+        manifest
+    }
+
+    /// Reads `dist/layers.json` if there is one, and says whether this release, which consists of these zips, may go
+    /// into it: another release is replaced (the older one is in the history); of the same one, each partition has
+    /// one owner.
+    pub(crate) fn earlier(
+        &self,
+        dist: &Path,
+        built: &BTreeMap<Variant, Digest>,
+    ) -> Result<Option<Self>, LayersError> {
+        let earlier = match Self::open(dist) {
+            Ok(earlier) => earlier,
+            Err(LayersError::NotPublished(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let same = |(variant, layer): (Variant, &Layer)| {
+            built.get(&variant) == Some(&layer.sha256) && !layer.regions.is_empty()
+        };
+        if !earlier.all().any(same) {
+            return Ok(None);
+        }
+        for (partition, account) in &self.accounts {
+            if let Some(other) = earlier.accounts.get(partition).filter(|other| *other != account) {
+                let (path, account) = (dist.join(FILE), other.clone());
+                return Err(LayersError::OtherAccount { path, account, partition: *partition });
+            }
+        }
+        Ok(Some(earlier))
+    }
+
+    /// Takes over the regions of an earlier run of the same zips under the same names, and the layers that this run
+    /// was not asked for, where they are still what was built.
+    pub(crate) fn keep(&mut self, earlier: &Self, built: &BTreeMap<Variant, Digest>) {
+        for (variant, old) in earlier.all() {
+            let Some(layer) = self.layers_mut(variant.kind).get_mut(&variant.arch) else {
+                if built.get(&variant) == Some(&old.sha256) {
+                    self.layers_mut(variant.kind).insert(variant.arch, old.clone());
+                    self.own(earlier, old);
+                }
+                continue;
+            };
+            if layer.sha256 != old.sha256 || layer.name != old.name {
+                continue;
+            }
+            for (region, placement) in &old.regions {
+                let now = layer.regions.entry(region.clone()).or_insert_with(|| placement.clone());
+                if (&now.arn, now.version, &now.grant)
+                    == (&placement.arn, placement.version, &placement.grant)
+                {
+                    now.verified_at.clone_from(&placement.verified_at);
+                }
+            }
+            self.own(earlier, old);
+        }
+    }
+
+    /// Whose the regions are that were taken over.
+    fn own(&mut self, earlier: &Self, layer: &Layer) {
+        for partition in layer.regions.keys().map(crate::aws::partition::RegionName::partition) {
+            if let Some(account) = earlier.accounts.get(&partition) {
+                self.accounts.entry(partition).or_insert_with(|| account.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        artifacts::{atomic_file::AtomicFile, layers_manifest::sample},
+        aws::partition::Partition,
+        model::{arch::Arch, variant::LayerKind},
+    };
+    use std::fs;
+
+    const PLAIN: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Plain };
+    const RELAY: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Relay };
+
+    /// A manifest of one layer, in these regions with the numbers from 1 on.
+    fn of(variant: Variant, zip: &[u8], regions: &[&str]) -> LayersManifest {
+        let mut layer = sample::layer(variant, zip);
+        let place = layer.regions.values().next().unwrap().clone();
+        let numbered = |(region, version): (&&str, i64)| {
+            let arn = format!("arn:{version}");
+            (
+                region.parse().unwrap(),
+                crate::artifacts::layers_manifest::Placement { arn, version, ..place.clone() },
+            )
+        };
+        layer.regions = regions.iter().zip(1..).map(numbered).collect();
+        let mut manifest = sample::full();
+        manifest.layers.clear();
+        manifest.relay_layers.clear();
+        manifest.layers_mut(variant.kind).insert(variant.arch, layer);
+        manifest
+    }
+
+    fn manifest(zip: &[u8], regions: &[&str]) -> LayersManifest {
+        of(PLAIN, zip, regions)
+    }
+
+    fn built(zip: &[u8]) -> BTreeMap<Variant, Digest> {
+        [PLAIN, RELAY].map(|variant| (variant, Digest::of(zip))).into()
+    }
+
+    fn regions(manifest: &LayersManifest) -> Vec<(String, i64)> {
+        let layer = &manifest.layers[&Arch::Arm64];
+        layer.regions.iter().map(|(region, p)| (region.to_string(), p.version)).collect()
+    }
+
+    #[test]
+    fn a_later_run_of_the_same_zips_adds_its_regions_and_keeps_the_others() {
+        let mut later = manifest(b"a", &["us-east-1", "eu-west-1"]);
+        later.keep(&manifest(b"a", &["eu-west-1", "sa-east-1"]), &built(b"a"));
+        let expected = [("eu-west-1", 2), ("sa-east-1", 2), ("us-east-1", 1)];
+        assert_eq!(regions(&later), expected.map(|(region, version)| (region.to_owned(), version)));
+    }
+
+    #[test]
+    fn other_zips_start_anew() {
+        let mut later = manifest(b"b", &["us-east-1"]);
+        later.keep(&manifest(b"a", &["eu-west-1"]), &built(b"b"));
+        assert_eq!(regions(&later), [("us-east-1".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_run_for_one_kind_keeps_the_other_if_it_is_still_what_was_built() {
+        let mut later = of(RELAY, b"a", &["us-east-1"]);
+        later.keep(&manifest(b"a", &["eu-west-1"]), &built(b"a"));
+        assert_eq!(regions(&later), [("eu-west-1".to_owned(), 1)]);
+        assert_eq!(later.relay_layers[&Arch::Arm64].regions.len(), 1);
+        let mut later = of(RELAY, b"a", &["us-east-1"]);
+        later.keep(&manifest(b"before", &["eu-west-1"]), &built(b"a"));
+        assert!(later.layers.is_empty());
+        // What is not in the build any more is not of the release.
+        let mut later = manifest(b"a", &["us-east-1"]);
+        later.keep(&of(RELAY, b"a", &["eu-west-1"]), &[(PLAIN, Digest::of(b"a"))].into());
+        assert!(later.relay_layers.is_empty());
+    }
+
+    #[test]
+    fn what_has_not_changed_keeps_its_date() {
+        let mut later = manifest(b"a", &["us-east-1", "eu-west-1"]);
+        for placement in later.layers.values_mut().flat_map(|layer| layer.regions.values_mut()) {
+            placement.verified_at = "2027-02-02T00:00:00Z".to_owned();
+        }
+        let mut earlier = manifest(b"a", &["us-east-1", "eu-west-1"]);
+        earlier.layers.get_mut(&Arch::Arm64).unwrap().regions.values_mut().next().unwrap().version = 9;
+        later.keep(&earlier, &built(b"a"));
+        let dates: Vec<_> =
+            later.layers[&Arch::Arm64].regions.values().map(|p| &p.verified_at[..10]).collect();
+        assert_eq!(dates, ["2027-02-02", "2026-11-23"]);
+    }
+
+    #[test]
+    fn each_partition_has_one_owner_and_another_is_not_overwritten() {
+        let dist = tempfile::tempdir().unwrap();
+        let write = |m: &LayersManifest| m.write(AtomicFile::of(&dist.path().join(FILE)).unwrap()).unwrap();
+        let owned = |partition, account: &str, manifest| LayersManifest {
+            accounts: BTreeMap::from([(partition, account.to_owned())]),
+            ..manifest
+        };
+        let ours = manifest(b"a", &["us-east-1"]);
+        let earlier = || ours.earlier(dist.path(), &built(b"a"));
+        assert!(earlier().unwrap().is_none());
+        write(&ours);
+        assert_eq!(earlier().unwrap(), Some(ours.clone()));
+        write(&owned(Partition::Aws, "999999999999", ours.clone()));
+        assert!(matches!(earlier(), Err(LayersError::OtherAccount { .. })));
+        write(&owned(Partition::Aws, "999999999999", manifest(b"other", &["us-east-1"])));
+        assert!(earlier().unwrap().is_none());
+
+        write(&owned(Partition::China, "999999999999", manifest(b"a", &["cn-north-1"])));
+        let mut both = ours.clone();
+        both.keep(&earlier().unwrap().unwrap(), &built(b"a"));
+        assert_eq!(both.accounts.len(), 2);
+        assert_eq!(both.layers[&Arch::Arm64].regions.len(), 2);
+
+        fs::write(dist.path().join(FILE), "{").unwrap();
+        assert!(matches!(earlier(), Err(LayersError::Parse { .. })));
+        fs::write(dist.path().join(FILE), r#"{"schema": 2, "more": 1}"#).unwrap();
+        assert!(matches!(earlier(), Err(LayersError::Schema { found: 2, .. })));
+    }
+}

@@ -1,0 +1,69 @@
+//! A manifest with something in every field, for tests.
+
+use crate::{
+    artifacts::{
+        build_manifest::Toolchain,
+        layers_manifest::{Layer, LayersManifest, Placement, RelayInside},
+    },
+    aws::{audience::Audience, partition::Partition},
+    model::{
+        arch::Arch,
+        digest::Digest,
+        layer_name::LayerName,
+        variant::{LayerKind, Variant},
+    },
+};
+use std::collections::BTreeMap;
+
+/// Both architectures and both kinds, in eu-west-1 and us-east-1.
+pub(crate) fn full() -> LayersManifest {
+    let of_kind = |kind| Arch::ALL.map(|arch| (arch, layer(Variant::new(arch, kind), b"zip"))).into();
+    LayersManifest {
+        schema: 1,
+        version: "1.2.3".to_owned(),
+        commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        toolchain: toolchain(),
+        accounts: BTreeMap::from([(Partition::Aws, "123456789012".to_owned())]),
+        layers: of_kind(LayerKind::Plain),
+        relay_layers: of_kind(LayerKind::Relay),
+    }
+}
+
+pub(crate) fn toolchain() -> Toolchain {
+    Toolchain {
+        rustc: "rustc 1.95.0".to_owned(),
+        cargo_lambda: "cargo-lambda 1.9.2".to_owned(),
+        zig: "0.17.1".to_owned(),
+        std: "prebuilt".to_owned(),
+    }
+}
+
+/// A layer made from some bytes.
+pub(crate) fn layer(Variant { arch, kind }: Variant, zip: &[u8]) -> Layer {
+    let digest = Digest::of(zip);
+    let name = match kind {
+        LayerKind::Plain => format!("SentryLambdaExtension-{arch}"),
+        LayerKind::Relay => format!("SentryLambdaExtensionRelay-{arch}"),
+    };
+    let placement = |region: &str| Placement {
+        arn: format!("arn:aws:lambda:{region}:123456789012:layer:{name}:7"),
+        version: 7,
+        grant: Audience::public(),
+        verified_at: "2026-11-23T05:46:48Z".to_owned(),
+    };
+    let relay = RelayInside {
+        version: "26.9.0".to_owned(),
+        sha256: Digest::of(b"relay"),
+        glibc: Some("2.28".to_owned()),
+    };
+    let with_relay = kind == LayerKind::Relay;
+    Layer {
+        sha256: digest,
+        code_sha256: digest.base64(),
+        size: zip.len() as u64,
+        relay: with_relay.then_some(relay),
+        runtimes: with_relay.then(|| vec!["provided.al2023".to_owned(), "python3.14".to_owned()]),
+        regions: ["eu-west-1", "us-east-1"].map(|region| (region.parse().unwrap(), placement(region))).into(),
+        name: LayerName::try_from(name).unwrap(),
+    }
+}

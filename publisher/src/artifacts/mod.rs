@@ -1,0 +1,9 @@
+//! The files in `dist/`: what `publisher build` wrote (`bundle`, `build_manifest`), and what `publisher publish` wrote
+//! for everybody to read (`layers_manifest`).
+
+pub(crate) mod atomic_file;
+pub(crate) mod build_manifest;
+pub(crate) mod bundle;
+pub(crate) mod layers_manifest;
+pub(crate) mod relay_runtimes;
+pub(crate) mod zip_contents;

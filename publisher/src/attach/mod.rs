@@ -1,0 +1,3 @@
+//! Which layers a function should have: pure decisions.
+
+pub(crate) mod layer_list;

@@ -1,0 +1,94 @@
+//! Which layer version is wanted: by the manifest, by AWS's list, or by name.
+
+use crate::{
+    artifacts::layers_manifest::LayersManifest,
+    attach::layer_list::Family,
+    aws::{
+        audience::AccountId, error::CallError, functions::Function, identity::Identity, layer_arn::LayerArn,
+        layers::RegionLayers, partition::RegionName, session::Session,
+    },
+    commands::{arn, attach::Attach, common::newest_version},
+    failure::{Code, Failure},
+    model::arch::Arch,
+    ui::Ui,
+};
+use std::sync::Arc;
+
+impl Attach {
+    /// The layers of which the function needs one at most.
+    pub(super) fn family(
+        &self,
+        manifest: Option<&LayersManifest>,
+        region: &RegionName,
+    ) -> Result<Family, Failure> {
+        let Some(manifest) = manifest else {
+            let arn = self.layer_arn.as_ref();
+            let names = arn.map(|arn| arn.name.to_string()).into_iter().collect();
+            return Ok(Family { account: arn.map(|arn| arn.account.clone()), names });
+        };
+        let owner = manifest.accounts.get(&region.partition()).cloned();
+        let account = owner.map(AccountId::try_from).transpose().map_err(Failure::new)?;
+        Ok(Family { account, names: arn::names(manifest) })
+    }
+
+    /// Which layer version.
+    pub(super) async fn layer(
+        &self,
+        ui: &Ui,
+        manifest: Option<&LayersManifest>,
+        region: &RegionName,
+        function: &Function,
+        session: &Arc<Session>,
+        identity: &Identity,
+    ) -> Result<LayerArn, Failure> {
+        let arch = function.arch;
+        if let Some(arn) = &self.layer_arn {
+            if arn.region != *region {
+                let text = format!("{arn} is in {}, and the function in {region}", arn.region);
+                return Err(Failure::message(Code::Failed, text)
+                    .hint("layers are attached in their own region only; nothing was changed"));
+            }
+            let layers = RegionLayers::new(session, region);
+            compare_arch(ui, arn, arch, &layers.architectures_by_arn(&arn.to_string()).await)?;
+            return Ok(arn.clone());
+        }
+        let Some(manifest) = manifest else {
+            return Err(Failure::message(Code::Usage, "there is no layer to attach"));
+        };
+        if !self.latest {
+            let table = arn::table(manifest, self.kind(), Some(region), Some(arch))?;
+            let found = table.arns().next().map(|(_, _, arn)| arn.clone());
+            return found.ok_or_else(|| arn::absent(manifest, self.kind(), Some(region), Some(arch)));
+        }
+        let subject = arn::subject(manifest, self.kind(), region, arch)?;
+        let found = newest_version::newest(session, identity, vec![subject]).await?;
+        let found = found.into_iter().next().map(|(_, arn)| arn);
+        found.ok_or_else(|| {
+            let text = format!("AWS lists no version of the {arch} layer in {region}");
+            Failure::message(Code::Failed, text).hint("publish it there with `publisher publish --execute`")
+        })
+    }
+}
+
+/// A binary of the other architecture would keep the function from starting.
+fn compare_arch(
+    ui: &Ui,
+    arn: &LayerArn,
+    arch: Arch,
+    said: &Result<Vec<String>, CallError>,
+) -> Result<(), Failure> {
+    match said {
+        Ok(arches) if arches.is_empty() || arches.iter().any(|said| said == arch.name()) => Ok(()),
+        Ok(arches) => {
+            let text = format!("{arn} is for {}, and the function is {arch}", arches.join(" and "));
+            Err(Failure::message(Code::Failed, text)
+                .hint("name the layer of that architecture; nothing was changed"))
+        }
+        Err(error) => {
+            ui.warning(format!(
+                "which architecture {arn} is for is not known ({error}); the function is {arch}"
+            ));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What AWS refuses, with what a person needs to know to go on.
+
+use crate::{
+    attach::layer_list::MOST,
+    aws::{
+        error::{CallError, CallErrorKind},
+        functions::Function,
+        partition::RegionName,
+    },
+    commands::attach::name::FunctionName,
+    failure::{Code, Failure},
+};
+use std::time::Duration;
+
+/// AWS's code for an update that is based on something older than what is there.
+const STALE: &str = "PreconditionFailedException";
+
+/// Whether the function was changed since it was read.
+pub(crate) fn is_stale(error: &CallError) -> bool {
+    error.code.as_deref() == Some(STALE)
+}
+
+/// A function that could not be read.
+pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName, account: &str) -> Failure {
+    let name = name.as_str();
+    match error.kind {
+        CallErrorKind::NotFound => {
+            let text = format!("there is no function {name} in {region} for the account {account}");
+            Failure::message(Code::Failed, text).hint(format!(
+                "look for it with `aws lambda list-functions --region {region}`, or name another region with --region"
+            ))
+        }
+        CallErrorKind::Denied => Failure::new(error).hint(format!(
+            "reading it needs lambda:GetFunctionConfiguration on the function {name}; nothing was changed"
+        )),
+        CallErrorKind::Credentials => Failure::new(error)
+            .hint(format!("is the region {region} switched on in this account? --region names another one")),
+        _ => Failure::new(error).hint("nothing was changed; run it again"),
+    }
+}
+
+/// An update that AWS refused.
+pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) -> Failure {
+    let text = error.to_string();
+    if error.kind == CallErrorKind::Denied {
+        let next = if text.contains("GetLayerVersion") {
+            "the layer is not for this account, or does not exist (AWS does not say which): `publisher verify` reads it\n\
+             back with the owner's credentials; these need lambda:GetLayerVersion on it. Nothing was changed"
+                .to_owned()
+        } else {
+            format!("it needs lambda:UpdateFunctionConfiguration on {}; nothing was changed", function.arn)
+        };
+        return Failure::new(error).hint(next);
+    }
+    let size = ["262144000", "maximum allowed size", "Unzipped size", "available size"];
+    if size.iter().any(|words| text.contains(words)) {
+        return Failure::new(error).hint(too_large(function, layers));
+    }
+    if error.kind == CallErrorKind::Ambiguous || error.kind == CallErrorKind::Unsent {
+        return Failure::new(error).hint("run it again: it looks first whether it was done");
+    }
+    Failure::new(error).hint("nothing was changed")
+}
+
+/// More layers than Lambda allows.
+pub(crate) fn too_many(function: &Function) -> Failure {
+    let present: Vec<&str> = function.layers.iter().map(|layer| layer.arn.as_str()).collect();
+    let text =
+        format!("a function can have {MOST} layers, and {} has {} already", function.arn, present.len());
+    Failure::message(Code::Failed, text)
+        .hint(format!("remove or merge one of them first; nothing was changed:\n  {}", present.join("\n  ")))
+}
+
+/// 250 MB are all that code and layers may have together once they are unpacked.
+fn too_large(function: &Function, layers: &[String]) -> String {
+    let mut sizes: Vec<(i64, &str)> = function
+        .layers
+        .iter()
+        .filter(|layer| layers.contains(&layer.arn))
+        .map(|layer| (layer.size, layer.arn.as_str()))
+        .collect();
+    sizes.push((function.code_size, "the function's own code"));
+    sizes.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    let lines: Vec<String> = sizes.iter().map(|(size, what)| format!("  {size:>11}  {what}")).collect();
+    format!(
+        "a function's code and all its layers may have 250 MB (262144000 bytes) together, unpacked; nothing was changed.\n\
+         Of what is there already, in bytes as zips:\n{}",
+        lines.join("\n")
+    )
+}
+
+/// An update that did not come into effect.
+pub(crate) fn failed(function: &Function, reason: &str) -> Failure {
+    let text = format!("the update did not come into effect: {reason}");
+    Failure::message(Code::Failed, text).hint(format!(
+        "the function goes on as it was; see `aws lambda get-function-configuration --function-name {}`",
+        function.arn
+    ))
+}
+
+/// Somebody's update that takes longer than anybody wants to wait.
+pub(crate) fn busy(function: &str, wait: Duration) -> Failure {
+    let text = format!("{function} is still being updated after {} seconds", wait.as_secs());
+    Failure::message(Code::Incomplete, text).hint("run it again later, or wait longer with --wait SECONDS")
+}

@@ -1,0 +1,24 @@
+//! Container images take no layers: their own build has to put the layer's files in place.
+
+use crate::{
+    aws::functions::Function,
+    failure::{Code, Failure},
+    model::variant::LayerKind,
+};
+
+/// What to do instead.
+pub(crate) fn refused(function: &Function, kind: LayerKind) -> Failure {
+    let relay = if kind == LayerKind::Relay { "-relay" } else { "" };
+    let zip = format!("sentry-lambda-extension{relay}-{}.zip", function.arch);
+    let text = format!("{} is a container image, and those take no layers", function.arn);
+    Failure::message(Code::Failed, text).hint(format!(
+        "put the layer's files into the image instead: take {zip} of the release (or of dist/), and in the Dockerfile\n\
+         \x20 FROM alpine AS sentry-lambda-extension\n\
+         \x20 RUN --mount=source={zip},target=/layer.zip unzip /layer.zip -d /opt\n\
+         and, in the stage that becomes the function,\n\
+         \x20 COPY --from=sentry-lambda-extension /opt/ /opt/\n\
+         or, without a stage for it:\n\
+         \x20 unzip {zip} -d sentry-lambda-extension      (in a shell, beside the Dockerfile)\n\
+         \x20 COPY sentry-lambda-extension/ /opt/"
+    ))
+}

@@ -1,0 +1,143 @@
+//! What the steps that talk to AWS have in common: whose account, which regions, and saying what to run next.
+
+use crate::{
+    aws::{
+        audience::AccountId,
+        identity::{self, Identity},
+        partition::RegionName,
+        regions::{self, ListError, RegionChoice, RegionPattern, Selection},
+        session::{AwsOptions, Session, SessionError},
+    },
+    failure::{Code, Failure},
+    ui::Ui,
+};
+use std::sync::Arc;
+
+/// Which regions, on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct RegionOptions {
+    /// Only these regions instead of all that the account has enabled; patterns like `eu-*` too
+    #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
+    pub(crate) regions: Vec<RegionPattern>,
+
+    /// Not these regions; patterns too
+    #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
+    pub(crate) exclude: Vec<RegionPattern>,
+}
+
+/// Whose account, on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct AccountOptions {
+    /// Refuse to do anything in any other account
+    #[arg(long, value_name = "ID")]
+    pub(crate) expect_account: Option<AccountId>,
+
+    /// How to reach AWS.
+    #[command(flatten)]
+    pub(crate) aws: AwsOptions,
+}
+
+/// The runtime that the steps which talk to AWS run in.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::new)
+}
+
+/// Credentials, and whose they are: the start of everything that talks to AWS.
+pub(crate) async fn enter(
+    ui: &Ui,
+    options: &AccountOptions,
+    near: Option<&RegionName>,
+) -> Result<(Arc<Session>, Identity), Failure> {
+    let (session, identity) = enter_as(ui, &options.aws, near).await?;
+    if let Some(expected) = options.expect_account.as_ref().filter(|id| id.as_str() != identity.account) {
+        let text = format!("these credentials are of account {}, not of {expected}", identity.account);
+        return Err(Failure::message(Code::Failed, text)
+            .hint("choose others with --profile, or correct --expect-account"));
+    }
+    Ok((session, identity))
+}
+
+/// The same, as whoever it may be.
+pub(crate) async fn enter_as(
+    ui: &Ui,
+    options: &AwsOptions,
+    near: Option<&RegionName>,
+) -> Result<(Arc<Session>, Identity), Failure> {
+    let refused = |error: SessionError| {
+        let next = error.next();
+        Failure::new(error).hint(next)
+    };
+    let session = Session::open(options, near).await.map_err(refused)?;
+    let identity = identity::caller(&session).await.map_err(refused)?;
+    ui.status("Account", format!("{} ({})", identity.account, identity.partition));
+    Ok((Arc::new(session), identity))
+}
+
+/// A region whose partition is meant, where one was named.
+pub(crate) fn near(choice: &RegionChoice) -> Option<RegionName> {
+    choice.regions.first().or(choice.optional.first()).map(RegionPattern::near)
+}
+
+/// The regions that were asked for.
+pub(crate) async fn select(
+    ui: &Ui,
+    session: &Session,
+    identity: &Identity,
+    choice: &RegionChoice,
+) -> Result<Selection, Failure> {
+    for pattern in choice.regions.iter().chain(&choice.optional) {
+        let theirs = pattern.near().partition();
+        let named = matches!(pattern, RegionPattern::Exact(_)) || !pattern.to_string().starts_with('*');
+        if named && theirs != identity.partition {
+            let ours = identity.partition;
+            let text = format!("{pattern} is in the partition {theirs}, these credentials are of {ours}");
+            return Err(Failure::message(Code::Failed, text)
+                .hint("each partition takes a run of its own, with credentials of its own"));
+        }
+    }
+    let listing = match regions::list(session, identity).await {
+        Ok(listing) => Some(listing),
+        Err(error) if choice.regions.iter().all(is_exact) && !choice.regions.is_empty() => {
+            ui.warning(format!(
+                "the account's own list of regions is not to be had ({error}): a region that is switched off \
+                 will look like one that refuses these credentials"
+            ));
+            None
+        }
+        Err(ListError::Unavailable(why)) => {
+            ui.warning(format!(
+                "the account's own list of regions is not to be had ({why}); taking the list compiled in, \
+                 with regions that need to be opted in to as optional"
+            ));
+            None
+        }
+        Err(error @ ListError::Call(_)) => {
+            return Err(Failure::new(error).hint("run it again, or name the regions with --regions"));
+        }
+    };
+    let chosen = regions::choose(listing.as_ref(), identity.partition, choice)
+        .map_err(|error| Failure::new(error).hint("`aws account list-regions` shows what there is"))?;
+    if !chosen.left_out.is_empty() {
+        let names: Vec<&str> = chosen.left_out.iter().map(RegionName::as_str).collect();
+        ui.status("Left out", format!("disabled in this account: {}", names.join(" ")));
+    }
+    Ok(chosen)
+}
+
+fn is_exact(pattern: &RegionPattern) -> bool {
+    matches!(pattern, RegionPattern::Exact(_))
+}
+
+/// This very command, for a shell, and something more.
+pub(crate) fn command(more: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    let quote = |word: String| {
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    let words: Vec<String> = std::env::args().map(quote).collect();
+    words.join(" ") + more
+}

@@ -1,0 +1,4 @@
+//! What several subcommands share.
+
+pub(crate) mod account;
+pub(crate) mod newest_version;

@@ -1,0 +1,82 @@
+//! The newest versions of a layer as AWS lists them, for the steps that are told not to rely on `layers.json`.
+
+use crate::{
+    aws::{
+        audience::AccountId, error::CallErrorKind, identity::Identity, layer_arn::LayerArn,
+        layers::RegionLayers, partition::RegionName, session::Session,
+    },
+    commands::common::account,
+    failure::{Code, Failure, chain},
+    model::{arch::Arch, layer_name::LayerName},
+    publish::job::RolloutError,
+};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// One layer in one region, whose newest version is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerQuery {
+    /// Where.
+    pub(crate) region: RegionName,
+    /// Of the layer.
+    pub(crate) arch: Arch,
+    /// Whose it is.
+    pub(crate) account: AccountId,
+    /// What it is called.
+    pub(crate) name: LayerName,
+}
+
+/// The newest version of each layer that has one; all that cannot be asked for are named in the failure.
+pub(crate) async fn newest(
+    session: &Arc<Session>,
+    identity: &Identity,
+    subjects: Vec<LayerQuery>,
+) -> Result<Vec<(Arch, LayerArn)>, Failure> {
+    let mut tasks = JoinSet::new();
+    for subject in subjects {
+        let layers = RegionLayers::new(session, &subject.region);
+        let foreign = subject.account.as_str() != identity.account;
+        tasks.spawn(async move {
+            let layer = if foreign {
+                LayerArn::layer(&subject.region, &subject.account, &subject.name)
+            } else {
+                subject.name.to_string()
+            };
+            let listed = layers.list(&layer).await;
+            (subject, foreign, listed)
+        });
+    }
+    let (mut found, mut failed, mut denied) = (Vec::new(), Vec::new(), None);
+    for (subject, foreign, listed) in tasks.join_all().await {
+        match listed {
+            Ok(versions) => {
+                if let Some(newest) = versions.first() {
+                    let LayerQuery { region, arch, account, name } = subject;
+                    found.push((arch, LayerArn::new(region, account, name, newest.number)));
+                }
+            }
+            Err(error) => {
+                if foreign && error.kind == CallErrorKind::Denied {
+                    denied = Some(subject.account.clone());
+                }
+                let why = chain(&RolloutError::in_region(error));
+                failed.push(format!("{} {}: {why}", subject.region, subject.name));
+            }
+        }
+    }
+    if failed.is_empty() {
+        return Ok(found);
+    }
+    failed.sort();
+    let text = format!("the newest versions are not known everywhere:\n  {}", failed.join("\n  "));
+    Err(Failure::message(Code::Failed, text).hint(denied.map_or_else(
+        || format!("run the same again, or ask for one region with --region:\n  {}", account::command("")),
+        |owner| {
+            format!(
+                "a layer's versions can be listed by its owner only, the account {}: go without --latest, by the\n\
+                 layers.json of the release",
+                owner.as_str()
+            )
+        },
+    )))
+}

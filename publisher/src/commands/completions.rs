@@ -1,0 +1,24 @@
+//! `publisher completions`: what a shell needs to complete the command line.
+
+use crate::{cli::Cli, failure::Failure, ui::Ui};
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+/// Arguments of `publisher completions`.
+#[derive(clap::Args)]
+pub(crate) struct Completions {
+    /// The shell that is to read them
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+impl Completions {
+    /// Prints the shell's script.
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "publisher", &mut script);
+        let script = String::from_utf8(script).map_err(Failure::new)?;
+        ui.result(script.trim_end());
+        Ok(())
+    }
+}

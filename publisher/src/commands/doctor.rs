@@ -1,0 +1,60 @@
+//! `publisher doctor`.
+
+use crate::{
+    build::{
+        inventory::{self, Finding, Purpose},
+        workspace::Workspace,
+    },
+    failure::{Code, Failure},
+    ui::{self, Ui},
+};
+
+/// Arguments of `publisher doctor`.
+#[derive(clap::Args)]
+pub(crate) struct Doctor {}
+
+impl Doctor {
+    /// Shows what is there and what is missing; fails where a build would.
+    #[expect(clippy::unused_self, reason = "the form that all steps have")]
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let workspace = Workspace::find();
+        if let Err(error) = &workspace {
+            ui.warning(crate::failure::chain(error));
+        }
+        let findings = inventory::take(workspace.as_ref().ok());
+        if ui.json() {
+            ui.result(serde_json::to_string_pretty(&findings).map_err(Failure::new)?);
+        } else {
+            ui.result(table(&findings));
+        }
+        let missing: Vec<&str> = findings
+            .iter()
+            .filter(|finding| !finding.ok && finding.purpose == Purpose::Build)
+            .map(|finding| finding.tool.as_str())
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!("missing for `publisher build`: {}", missing.join(", "));
+        Err(Failure::message(Code::Failed, message).hint("the last column says how to mend it"))
+    }
+}
+
+fn table(findings: &[Finding]) -> String {
+    let rows = findings.iter().map(|finding| {
+        let purpose = match finding.purpose {
+            Purpose::Build => "build",
+            Purpose::Test => "test",
+            Purpose::Publish => "publish",
+        };
+        let last = match (&finding.mend, &finding.path) {
+            (Some(mend), _) => mend.clone(),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => String::new(),
+        };
+        let state = if finding.ok { "ok" } else { "missing" };
+        let version = finding.version.clone().unwrap_or_default();
+        [finding.tool.clone(), purpose.to_owned(), state.to_owned(), version, last]
+    });
+    ui::table(["tool", "for", "state", "version", "where, or how to mend it"], rows)
+}

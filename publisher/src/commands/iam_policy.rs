@@ -1,0 +1,254 @@
+//! `publisher iam-policy`: the least that each step of a release has to be allowed, and who may take a role.
+//!
+//! Nothing is asked of AWS: what is printed goes to `aws iam create-role` and `put-role-policy` (docs/releasing.md).
+
+mod document;
+mod names;
+mod rights;
+
+use crate::{
+    aws::{audience::AccountId, partition::Partition},
+    failure::{Code, Failure, chain},
+    model::layer_name,
+    ui::Ui,
+};
+use document::{IamDocument, Statement};
+use names::{GithubEnvironment, Repository};
+use rights::{On, Right};
+use serde_json::json;
+
+/// What a managed policy may have at most, white space not counted.
+const LARGEST: usize = 6_144;
+const GITHUB: &str = "token.actions.githubusercontent.com";
+
+/// Arguments of `publisher iam-policy`.
+#[derive(clap::Args)]
+pub(crate) struct IamPolicy {
+    #[command(subcommand)]
+    policy: Policy,
+}
+
+#[derive(clap::Subcommand)]
+enum Policy {
+    /// What `publisher publish` needs
+    Publish(Publish),
+    /// What `publisher verify` needs
+    Verify(Layers),
+    /// What `publisher prune` needs: a role of its own, since it deletes
+    Prune(Layers),
+    /// What `publisher attach` needs
+    Attach(Attach),
+    /// What ci/smoke needs
+    Smoke(Smoke),
+    /// Who may take a role: one environment of one GitHub repository, without any stored key
+    Trust(Trust),
+}
+
+/// Whose account, and which layers in it.
+#[derive(clap::Args)]
+struct Layers {
+    /// The account that the policy is for
+    #[arg(long, value_name = "ID")]
+    account: AccountId,
+
+    /// The account's partition: aws, aws-cn, aws-us-gov or aws-eusc
+    #[arg(long, value_name = "NAME", default_value = "aws", value_parser = partition)]
+    partition: Partition,
+
+    /// The layers' names, as `publisher publish` is given them; may be repeated
+    #[arg(long, value_name = "TEMPLATE",
+        default_values = ["SentryLambdaExtension-{arch}", "SentryLambdaExtensionRelay-{arch}"])]
+    layer_name: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct Publish {
+    #[command(flatten)]
+    layers: Layers,
+
+    /// Also what --s3-bucket of `publisher publish` needs; {region} is any
+    #[arg(long, value_name = "TEMPLATE")]
+    s3_bucket: Option<String>,
+
+    /// Also what it takes to narrow the audience of a layer that is published
+    #[arg(long)]
+    narrow: bool,
+}
+
+#[derive(clap::Args)]
+struct Attach {
+    #[command(flatten)]
+    layers: Layers,
+
+    /// The account that the layers are of [default: --account]
+    #[arg(long, value_name = "ID")]
+    layers_of: Option<AccountId>,
+
+    /// The functions; * stands for anything
+    #[arg(long, value_name = "NAME", default_value = "*", value_parser = names::function)]
+    function: String,
+}
+
+#[derive(clap::Args)]
+struct Smoke {
+    #[command(flatten)]
+    layers: Layers,
+
+    /// The role that the function runs in
+    #[arg(long, value_name = "NAME", default_value = "sentry-lambda-extension-smoke",
+        value_parser = names::plain)]
+    function_role: String,
+}
+
+#[derive(clap::Args)]
+struct Trust {
+    /// The account that has the role
+    #[arg(long, value_name = "ID")]
+    account: AccountId,
+
+    /// The account's partition: aws, aws-cn, aws-us-gov or aws-eusc
+    #[arg(long, value_name = "NAME", default_value = "aws", value_parser = partition)]
+    partition: Partition,
+
+    /// The repository whose workflow may take the role
+    #[arg(long, value_name = "OWNER/NAME", value_parser = Repository::named, required_unless_present = "subject_prefix")]
+    repository: Option<Repository>,
+
+    /// The repository as GitHub writes it in tokens, with numbers for those made since July 2026:
+    /// `gh api repos/OWNER/NAME/actions/oidc/customization/sub --jq .sub_claim_prefix`
+    #[arg(long, value_name = "PREFIX", value_parser = Repository::prefixed, conflicts_with = "repository")]
+    subject_prefix: Option<Repository>,
+
+    /// The environment that the workflow's job has to be in
+    #[arg(long, value_name = "NAME", default_value = "production")]
+    environment: GithubEnvironment,
+}
+
+fn partition(name: &str) -> Result<Partition, String> {
+    Partition::from_name(name).ok_or_else(|| "there are aws, aws-cn, aws-us-gov and aws-eusc".to_owned())
+}
+
+impl IamPolicy {
+    /// Prints it.
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let document = match &self.policy {
+            Policy::Publish(publish) => publish.document(),
+            Policy::Verify(layers) => layers.document(rights::VERIFY),
+            Policy::Prune(layers) => {
+                let releases =
+                    layers.layer_name.iter().any(|template| layer_name::names_the_release(template));
+                let find = if releases { rights::FIND } else { &[] };
+                layers.document(&[rights::PRUNE, find].concat())
+            }
+            Policy::Attach(attach) => attach.document(),
+            Policy::Smoke(smoke) => smoke.document(),
+            Policy::Trust(trust) => Ok(trust.document()),
+        }?;
+        let size = serde_json::to_string(&document).map_err(Failure::new)?.len();
+        if size > LARGEST {
+            let text = format!("the policy has {size} characters, and IAM takes at most {LARGEST}");
+            return Err(Failure::message(Code::Failed, text).hint("choose shorter names"));
+        }
+        ui.result(serde_json::to_string_pretty(&document).map_err(Failure::new)?);
+        Ok(())
+    }
+}
+
+impl Layers {
+    fn document(&self, rights: &[Right]) -> Result<IamDocument, Failure> {
+        Ok(IamDocument::new(self.statements(rights)?))
+    }
+
+    /// A statement for each kind of resource that an account's own layers are about.
+    fn statements(&self, rights: &[Right]) -> Result<Vec<Statement>, Failure> {
+        let mut patterns = Vec::new();
+        for template in &self.layer_name {
+            let of_template = names::patterns(template);
+            patterns.extend(of_template.map_err(|error| Failure::message(Code::Usage, chain(&error)))?);
+        }
+        let arns = |tail: &str| -> Vec<String> {
+            let arn = |name: &String| self.arn("lambda", "*", &format!("layer:{name}{tail}"));
+            patterns.iter().map(arn).collect()
+        };
+        let mut statements = Vec::new();
+        for (on, resources) in
+            [(On::Layer, arns("")), (On::Version, arns(":*")), (On::Account, vec!["*".to_owned()])]
+        {
+            let on_this = |right: &&Right| right.on == on && right.is_in(self.partition);
+            statements.extend(Statement::of(on, rights.iter().filter(on_this), &resources));
+        }
+        Ok(statements)
+    }
+
+    fn arn(&self, service: &str, region: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{region}:{}:{resource}", self.partition, self.account)
+    }
+}
+
+impl Publish {
+    fn document(&self) -> Result<IamDocument, Failure> {
+        let mut rights = rights::PUBLISH.to_vec();
+        if self.narrow {
+            rights.extend(rights::NARROW);
+        }
+        let mut statements = self.layers.statements(&rights)?;
+        if let Some(template) = &self.s3_bucket {
+            let bucket =
+                names::bucket(template).map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
+            let bucket = format!("arn:{}:s3:::{bucket}", self.layers.partition);
+            let objects = format!("{bucket}/{}/*", rights::S3_FOLDER);
+            for (on, resource) in [(On::Bucket, bucket), (On::Object, objects)] {
+                let on_this = rights::STAGE.iter().filter(|right| right.on == on);
+                // Buckets' names are everybody's: a pattern may match one of somebody else.
+                let own = json!({"StringEquals": {"aws:ResourceAccount": self.layers.account}});
+                statements.extend(Statement::of(on, on_this, &[resource]).map(|s| s.only_if(own)));
+            }
+        }
+        Ok(IamDocument::new(statements))
+    }
+}
+
+impl Attach {
+    fn document(&self) -> Result<IamDocument, Failure> {
+        let function = self.layers.arn("lambda", "*", &format!("function:{}", self.function));
+        let owner = self.layers_of.as_ref().unwrap_or(&self.layers.account).clone();
+        let (partition, layer_name) = (self.layers.partition, self.layers.layer_name.clone());
+        let layers = Layers { account: owner, partition, layer_name };
+        let mut statements = layers.statements(rights::ATTACH)?;
+        let on_this = rights::ATTACH.iter().filter(|right| right.on == On::Function);
+        statements.extend(Statement::of(On::Function, on_this, &[function]));
+        Ok(IamDocument::new(statements))
+    }
+}
+
+impl Smoke {
+    fn document(&self) -> Result<IamDocument, Failure> {
+        let function = self.layers.arn("lambda", "*", &format!("function:{}-*", rights::SMOKE_FUNCTION));
+        let mut statements = self.layers.statements(rights::SMOKE)?;
+        let on_this = rights::SMOKE.iter().filter(|right| right.on == On::Function);
+        statements.extend(Statement::of(On::Function, on_this, &[function]));
+        let role = self.layers.arn("iam", "", &format!("role/{}", self.function_role));
+        let on_this = rights::SMOKE.iter().filter(|right| right.on == On::Role);
+        let to_lambda = json!({"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}});
+        statements.extend(Statement::of(On::Role, on_this, &[role]).map(|s| s.only_if(to_lambda)));
+        Ok(IamDocument::new(statements))
+    }
+}
+
+impl Trust {
+    fn document(&self) -> IamDocument {
+        let audience = match self.partition {
+            Partition::China => "sts.amazonaws.com.cn",
+            _ => "sts.amazonaws.com",
+        };
+        let provider = format!("arn:{}:iam::{}:oidc-provider/{GITHUB}", self.partition, self.account);
+        // clap insists on one of the two.
+        let repository = self.subject_prefix.as_ref().or(self.repository.as_ref());
+        let subject = repository.map(|repository| repository.subject(&self.environment)).unwrap_or_default();
+        let who = json!({"StringEquals": {
+            format!("{GITHUB}:aud"): audience,
+            format!("{GITHUB}:sub"): subject,
+        }});
+        IamDocument::new(vec![Statement::trust(json!({"Federated": provider})).only_if(who)])
+    }
+}

@@ -1,0 +1,157 @@
+//! Names from the command line as they stand in a policy: never wider than what was said.
+
+use crate::model::arch::Arch;
+use std::str::FromStr;
+
+/// What cannot stand in a policy.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PolicyNameError {
+    /// A template with something else in braces.
+    #[error(
+        "`{0}` has a placeholder that stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, and {{region}} in a bucket"
+    )]
+    Placeholder(String),
+    /// A character that these names do not have; a * would allow more than was meant.
+    #[error("`{0}` has characters that such a name does not have")]
+    Characters(String),
+    /// Not owner and name.
+    #[error("`{0}` is not of the form OWNER/NAME")]
+    Pair(String),
+}
+
+/// The names that a layer may have: one for each architecture, the release left open.
+pub(crate) fn patterns(template: &str) -> Result<Vec<String>, PolicyNameError> {
+    let open = ["{version}", "{major}", "{minor}", "{patch}"];
+    let of = |arch: Arch| {
+        fill(template, &[("{arch}", arch.name())], &open, |c| c.is_ascii_alphanumeric() || "-_".contains(c))
+    };
+    let mut patterns = Arch::ALL.into_iter().map(of).collect::<Result<Vec<_>, _>>()?;
+    patterns.dedup();
+    Ok(patterns)
+}
+
+/// The names that a bucket may have, its region left open.
+pub(crate) fn bucket(template: &str) -> Result<String, PolicyNameError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    fill(template, &[], &["{region}"], plain)
+}
+
+fn fill(
+    template: &str,
+    fixed: &[(&str, &str)],
+    open: &[&str],
+    plain: impl Fn(char) -> bool,
+) -> Result<String, PolicyNameError> {
+    let mut rest = template.to_owned();
+    for placeholder in fixed.iter().map(|(placeholder, _)| placeholder).chain(open) {
+        rest = rest.replace(placeholder, "");
+    }
+    if rest.contains(['{', '}']) {
+        return Err(PolicyNameError::Placeholder(template.to_owned()));
+    }
+    if template.is_empty() || !rest.chars().all(plain) {
+        return Err(PolicyNameError::Characters(template.to_owned()));
+    }
+    let mut name = template.to_owned();
+    for (placeholder, value) in fixed {
+        name = name.replace(placeholder, value);
+    }
+    for placeholder in open {
+        name = name.replace(placeholder, "*");
+    }
+    Ok(name)
+}
+
+/// What GitHub's tokens say of a repository: `repo:OWNER/NAME`, and in newer ones numbers beside both.
+#[derive(Clone, Debug)]
+pub(crate) struct Repository(String);
+
+/// An environment of a repository.
+#[derive(Clone, Debug)]
+pub(crate) struct GithubEnvironment(String);
+
+impl Repository {
+    /// A repository by its name alone.
+    pub(crate) fn named(text: &str) -> Result<Self, PolicyNameError> {
+        let (owner, name) = pair(text)?;
+        Ok(Self(format!("repo:{}/{}", plain(owner)?, plain(name)?)))
+    }
+
+    /// A repository as GitHub itself writes it in tokens.
+    pub(crate) fn prefixed(text: &str) -> Result<Self, PolicyNameError> {
+        let (owner, name) = pair(text.strip_prefix("repo:").unwrap_or_default())?;
+        for part in [owner, name] {
+            plain(&part.replacen('@', "-", 1))?;
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// What the tokens say of a job in the environment, in full: a role that trusts a pattern trusts other branches too.
+    pub(crate) fn subject(&self, environment: &GithubEnvironment) -> String {
+        format!("{}:environment:{}", self.0, environment.0)
+    }
+}
+
+/// A pattern of functions' names.
+pub(crate) fn function(text: &str) -> Result<String, PolicyNameError> {
+    plain(&text.replace('*', "x")).map(|_| text.to_owned())
+}
+
+/// A name that matches nothing but itself.
+pub(crate) fn plain(text: &str) -> Result<String, PolicyNameError> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if text.is_empty() || !text.chars().all(good) {
+        return Err(PolicyNameError::Characters(text.to_owned()));
+    }
+    Ok(text.to_owned())
+}
+
+fn pair(text: &str) -> Result<(&str, &str), PolicyNameError> {
+    text.split_once('/').ok_or_else(|| PolicyNameError::Pair(text.to_owned()))
+}
+
+impl FromStr for GithubEnvironment {
+    type Err = PolicyNameError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyNameError> {
+        plain(text).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_left_open_only_where_it_has_a_placeholder() {
+        assert_eq!(patterns("X-{arch}").unwrap(), ["X-arm64", "X-x86_64"]);
+        assert_eq!(patterns("X-{arch}-{major}_{minor}").unwrap(), ["X-arm64-*_*", "X-x86_64-*_*"]);
+        assert_eq!(patterns("X").unwrap(), ["X"]);
+        assert_eq!(bucket("layers-{region}").unwrap(), "layers-*");
+        for bad in ["*", "X-{arch}*", "X:{arch}", "", "X-{architecture}", "X-{arch"] {
+            assert!(patterns(bad).is_err(), "{bad}");
+        }
+        for bad in ["layers-*", "layers/{region}", "Layers", "", "{arch}"] {
+            assert!(bucket(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_one_job_of_one_repository() {
+        let production: GithubEnvironment = "production".parse().unwrap();
+        let named = Repository::named("octo/lambda").unwrap();
+        assert_eq!(named.subject(&production), "repo:octo/lambda:environment:production");
+        let prefixed = Repository::prefixed("repo:octo@12/lambda@345").unwrap();
+        assert_eq!(prefixed.subject(&production), "repo:octo@12/lambda@345:environment:production");
+        assert!(Repository::prefixed("repo:octo/lambda").is_ok());
+        for bad in ["octo", "octo/*", "*/lambda", "octo/", "/lambda", "octo/a/b", "octo/a:b", "octo@1/a"] {
+            assert!(Repository::named(bad).is_err(), "{bad}");
+        }
+        for bad in
+            ["octo/lambda", "repo:octo", "repo:octo/*", "repo:*/x", "repo:octo@1/", "repo:a/b:ref:c", ""]
+        {
+            assert!(Repository::prefixed(bad).is_err(), "{bad}");
+        }
+        assert!("pro*".parse::<GithubEnvironment>().is_err() && "".parse::<GithubEnvironment>().is_err());
+    }
+}

@@ -1,0 +1,63 @@
+//! `publisher man`: manual pages, made from what `--help` says.
+
+use crate::{
+    artifacts::atomic_file::AtomicFile,
+    cli::Cli,
+    failure::{Code, Failure},
+    ui::Ui,
+};
+use clap::CommandFactory;
+use std::{fs, path::PathBuf};
+
+/// Arguments of `publisher man`.
+#[derive(clap::Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this folder instead of printing the first one
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// A manual page: its file's name, and roff.
+struct Page {
+    file: String,
+    roff: Vec<u8>,
+}
+
+impl Man {
+    /// Prints one page, or writes all.
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let mut command = Cli::command().disable_help_subcommand(true);
+        // Gives each subcommand its full name, `publisher-iam-policy-trust`.
+        command.build();
+        let mut pages = Vec::new();
+        render(&command, &mut pages)?;
+        let Some(folder) = &self.out else {
+            let first = pages.into_iter().next().map(|page| page.roff).unwrap_or_default();
+            ui.result(String::from_utf8(first).map_err(Failure::new)?.trim_end());
+            return Ok(());
+        };
+        fs::create_dir_all(folder).map_err(|error| {
+            let text = format!("cannot make the folder {}: {error}", folder.display());
+            Failure::message(Code::Failed, text).hint("choose a folder that can be written to: --out DIR")
+        })?;
+        for page in &pages {
+            AtomicFile::of(&folder.join(&page.file)).and_then(|aside| aside.replace(&page.roff)).map_err(
+                |error| Failure::new(error).hint("choose a folder that can be written to: --out DIR"),
+            )?;
+        }
+        ui.status("Wrote", format_args!("{} manual pages to {}", pages.len(), folder.display()));
+        Ok(())
+    }
+}
+
+/// A command's page, then those of its subcommands.
+fn render(command: &clap::Command, pages: &mut Vec<Page>) -> Result<(), Failure> {
+    let man = clap_mangen::Man::new(command.clone());
+    let mut roff = Vec::new();
+    man.render(&mut roff).map_err(Failure::new)?;
+    pages.push(Page { file: man.get_filename(), roff });
+    for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
+        render(subcommand, pages)?;
+    }
+    Ok(())
+}

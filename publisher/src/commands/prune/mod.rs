@@ -1,0 +1,164 @@
+//! `publisher prune`: old versions that nobody needs any more, and with --execute their end.
+
+mod region;
+mod subject;
+
+use crate::{
+    artifacts::layers_manifest::LayersManifest,
+    aws::{layers::RegionLayers, regions::RegionChoice},
+    commands::{
+        arn::open_manifest,
+        common::account::{self, AccountOptions, RegionOptions, command},
+    },
+    failure::{Code, Failure},
+    model::variant::LayerKind,
+    publish::report,
+    ui::Ui,
+};
+use region::{PruneRequest, PruneResult, RegionPruner};
+use std::{path::PathBuf, sync::Arc};
+use tokio::task::JoinSet;
+
+/// Arguments of `publisher prune`.
+#[derive(clap::Args)]
+pub(crate) struct Prune {
+    /// Keep so many of the newest releases in each region
+    #[arg(long, value_name = "N")]
+    keep: usize,
+
+    /// The folder with layers.json; every version that it names is kept
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    dist: PathBuf,
+
+    /// Keep what these layers.json name as well: those of other releases that are still in use
+    #[arg(long, value_name = "FILE")]
+    manifest: Vec<PathBuf>,
+
+    /// The layers' names, where they are not those of layers.json: {arch} is filled in, and {major} {minor} {patch}
+    /// stand for any release
+    #[arg(long, value_name = "TEMPLATE")]
+    layer_name: Option<String>,
+
+    /// The same of the layers with Relay
+    #[arg(long, value_name = "TEMPLATE")]
+    relay_layer_name: Option<String>,
+
+    #[command(flatten)]
+    regions: RegionOptions,
+
+    /// Do what the plan says; without this, nothing is deleted
+    #[arg(long)]
+    execute: bool,
+
+    #[command(flatten)]
+    account_options: AccountOptions,
+}
+
+impl Prune {
+    /// Does it.
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let mut manifests = vec![open_manifest(&self.dist)?];
+        for path in &self.manifest {
+            manifests.push(LayersManifest::read(path).map_err(|error| {
+                Failure::new(error).hint("nothing was deleted; give only manifests that can be read")
+            })?);
+        }
+        let mut subjects = Vec::new();
+        for (kind, template) in
+            [(LayerKind::Plain, &self.layer_name), (LayerKind::Relay, &self.relay_layer_name)]
+        {
+            match template {
+                Some(template) => subjects.extend(subject::of_template(kind, template)?),
+                None => subjects.extend(subject::of_manifests(kind, &manifests)),
+            }
+        }
+        let order = PruneRequest { manifests, subjects, keep: self.keep, execute: self.execute };
+        account::runtime()?.block_on(self.prune(ui, &Arc::new(order)))
+    }
+
+    async fn prune(&self, ui: &Ui, order: &Arc<PruneRequest>) -> Result<(), Failure> {
+        let (regions, exclude) = (self.regions.regions.clone(), self.regions.exclude.clone());
+        let choice = RegionChoice { regions, optional: Vec::new(), exclude };
+        let near = account::near(&choice);
+        let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
+        for manifest in &order.manifests {
+            let owner = manifest.accounts.get(&identity.partition);
+            if let Some(owner) = owner.filter(|owner| **owner != identity.account) {
+                let text =
+                    format!("layers.json is of account {owner}, these credentials of {}", identity.account);
+                return Err(Failure::message(Code::Failed, text).hint("choose the owner's with --profile"));
+            }
+        }
+        let selection = account::select(ui, &session, &identity, &choice).await?;
+        let mut tasks = JoinSet::new();
+        for target in &selection.targets {
+            let region = RegionPruner::new(order, target, RegionLayers::new(&session, &target.region));
+            tasks.spawn(async move { region.prune().await });
+        }
+        let mut outcomes = Vec::new();
+        while let Some(region) = tasks.join_next().await {
+            let region = region.map_err(Failure::new)?;
+            for (outcome, _) in region.iter().filter(|(outcome, _)| !outcome.deleted.is_empty()) {
+                let (region, layer, gone) = (&outcome.region, &outcome.layer, list(&outcome.deleted));
+                ui.status("Deleted", format!("{region} {layer}: {gone}"));
+            }
+            outcomes.extend(region);
+        }
+        // Within a region they stay as they were found: releases by age.
+        outcomes.sort_by(|(a, _), (b, _)| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
+        self.show(ui, &outcomes)
+    }
+
+    fn show(&self, ui: &Ui, outcomes: &[(PruneResult, bool)]) -> Result<(), Failure> {
+        if ui.json() {
+            let all: Vec<&PruneResult> = outcomes.iter().map(|(outcome, _)| outcome).collect();
+            ui.result(serde_json::to_string_pretty(&all).map_err(Failure::new)?);
+        } else {
+            let head = ["region", "layer", "versions", "kept by layers.json", "superfluous", ""];
+            let line = |(outcome, _): &(PruneResult, bool)| {
+                let error = outcome.error.clone().unwrap_or_default();
+                let (kept, gone) = (list(&outcome.kept_by_manifest), list(&outcome.superfluous));
+                vec![
+                    outcome.region.to_string(),
+                    outcome.layer.clone(),
+                    outcome.versions.to_string(),
+                    kept,
+                    gone,
+                    error,
+                ]
+            };
+            let lines = std::iter::once(head.map(str::to_owned).to_vec()).chain(outcomes.iter().map(line));
+            ui.result(report::columns(lines));
+        }
+        let superfluous: usize = outcomes.iter().map(|(outcome, _)| outcome.superfluous.len()).sum();
+        let deleted: usize = outcomes.iter().map(|(outcome, _)| outcome.deleted.len()).sum();
+        let failed: Vec<String> = outcomes
+            .iter()
+            .filter(|(_, required)| *required)
+            .filter_map(|(o, _)| Some(format!("{} {}: {}", o.region, o.layer, o.error.as_ref()?)))
+            .collect();
+        if self.execute {
+            ui.status("Finished", format!("{deleted} of {superfluous} superfluous versions deleted"));
+        } else if superfluous > 0 {
+            let next = command(" --execute");
+            ui.status(
+                "Note",
+                format!("{superfluous} superfluous versions, nothing was deleted; to act:  {next}"),
+            );
+        } else {
+            ui.status("Planned", "nothing to do");
+        }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let text = format!("not all regions are pruned:\n  {}", failed.join("\n  "));
+        Err(Failure::message(Code::Incomplete, text).hint(format!(
+            "deleting needs lambda:DeleteLayerVersion; run the same again to go on:\n  {}",
+            command("")
+        )))
+    }
+}
+
+fn list(numbers: &[i64]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,73 @@
+//! What is pruned: layers with numbered releases, and shapes of names that are a release each.
+
+use crate::{
+    artifacts::layers_manifest::LayersManifest,
+    aws::partition::RegionName,
+    failure::{Code, Failure, chain},
+    model::{
+        arch::Arch,
+        layer_name::{self, LayerName},
+        variant::{LayerKind, Variant},
+    },
+    prune::name_pattern::NamePattern,
+};
+use std::collections::BTreeSet;
+
+/// Something whose old releases may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// One layer: its versions are the releases.
+    Numbered(Variant, LayerName),
+    /// Many layers: each is a release.
+    Named(Variant, NamePattern),
+}
+
+/// All that the layers of a kind are called in any of the manifests.
+pub(super) fn of_manifests(kind: LayerKind, manifests: &[LayersManifest]) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for manifest in manifests {
+        for (arch, layer) in manifest.layers(kind) {
+            let variant = Variant::new(*arch, kind);
+            let of_release = layer_name::of_release(kind, &manifest.version);
+            let subject = if layer.name.as_str() == of_release.replace("{arch}", arch.name()) {
+                Subject::Named(variant, NamePattern::of_release(kind, *arch))
+            } else {
+                Subject::Numbered(variant, layer.name.clone())
+            };
+            if !subjects.contains(&subject) {
+                subjects.push(subject);
+            }
+        }
+    }
+    subjects
+}
+
+/// What a template on the command line means.
+pub(super) fn of_template(kind: LayerKind, template: &str) -> Result<Vec<Subject>, Failure> {
+    let names =
+        layer_name::names(template, "0.0.0").map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
+    let subject = |(arch, name): (Arch, LayerName)| {
+        let variant = Variant::new(arch, kind);
+        if layer_name::names_the_release(template) {
+            Subject::Named(variant, NamePattern::of_template(template, arch))
+        } else {
+            Subject::Numbered(variant, name)
+        }
+    };
+    Ok(names.into_iter().map(subject).collect())
+}
+
+/// The versions of a layer that are named in a region.
+pub(super) fn named(manifests: &[LayersManifest], region: &RegionName, layer: &str) -> BTreeSet<i64> {
+    let layers = manifests.iter().flat_map(LayersManifest::all).map(|(_, layer)| layer);
+    layers
+        .filter(|l| l.name.as_str() == layer)
+        .filter_map(|l| l.regions.get(region))
+        .map(|place| place.version)
+        .collect()
+}
+
+/// The names of all layers that are named anywhere.
+pub(super) fn named_layers(manifests: &[LayersManifest]) -> BTreeSet<&str> {
+    manifests.iter().flat_map(LayersManifest::all).map(|(_, layer)| layer.name.as_str()).collect()
+}

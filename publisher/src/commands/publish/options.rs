@@ -1,0 +1,192 @@
+//! What `publisher publish` is asked for, checked before anybody else is asked.
+
+use crate::{
+    artifacts::bundle::{self, Bundle, BundleError},
+    aws::{
+        audience::{AccountId, Audience, OrganizationId, Reader},
+        regions::{RegionChoice, RegionPattern},
+    },
+    commands::common::account::{AccountOptions, RegionOptions},
+    failure::{Code, Failure, chain},
+    model::{
+        layer_name::{self, LayerName},
+        variant::{LayerKind, Variant},
+    },
+    publish::plan::Wanted,
+};
+use clap::ArgAction;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Arguments of `publisher publish`.
+#[derive(clap::Args)]
+pub(crate) struct Publish {
+    /// The folder with build.json, SHA256SUMS and the zips
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    pub(super) dist: PathBuf,
+
+    /// Only the layers with the extension alone, or only those with Relay; all that were built unless told
+    #[arg(long, value_enum)]
+    pub(super) kind: Option<LayerKind>,
+
+    /// The layers' names; {arch} {version} {major} {minor} {patch} are filled in [default:
+    /// SentryLambdaExtension-{arch}]
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "version_style")]
+    pub(super) layer_name: Option<String>,
+
+    /// The names of the layers with Relay [default: SentryLambdaExtensionRelay-{arch}]
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "version_style")]
+    pub(super) relay_layer_name: Option<String>,
+
+    /// Where the release's version is: in the layer's number, or in its name (then the number is 1 everywhere)
+    #[arg(long, value_enum, default_value = "numbered")]
+    pub(super) version_style: VersionStyle,
+
+    #[command(flatten)]
+    pub(super) regions: RegionOptions,
+
+    /// Try these regions too, without letting them decide the exit code; patterns too
+    #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
+    pub(super) optional_regions: Vec<RegionPattern>,
+
+    /// Let only these accounts use the layers, instead of everybody
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    pub(super) account: Vec<AccountId>,
+
+    /// Let only the accounts of this organization use the layers, instead of everybody
+    #[arg(long, value_name = "o-…", value_delimiter = ',')]
+    pub(super) organization: Vec<OrganizationId>,
+
+    /// Let nobody else use the layers
+    #[arg(long, conflicts_with_all = ["account", "organization"])]
+    pub(super) private: bool,
+
+    /// Publish a version like 1.2.0-rc.1
+    #[arg(long)]
+    pub(super) prerelease: bool,
+
+    /// Where version numbers differ, publish again to those that are behind: at most N times each
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10", require_equals = true)]
+    pub(super) balance: Option<u16>,
+
+    /// Bring zips over 50 MB to Lambda through this bucket; {region} is filled in
+    #[arg(long, value_name = "TEMPLATE")]
+    pub(super) s3_bucket: Option<String>,
+
+    /// Leave the zips in the bucket
+    #[arg(long, requires = "s3_bucket")]
+    pub(super) keep_s3: bool,
+
+    /// How many uploads at once
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub(super) max_uploads: u16,
+
+    /// How many mebibytes of uploads at once
+    #[arg(long, value_name = "MIB", default_value = "512")]
+    pub(super) max_in_flight: u16,
+
+    /// Do what the plan says; without this, nothing is written
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(super) execute: bool,
+
+    #[command(flatten)]
+    pub(super) account_options: AccountOptions,
+}
+
+/// Where the release's version is.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum VersionStyle {
+    /// One layer; its numbers are Lambda's
+    Numbered,
+    /// A layer for each release
+    Named,
+}
+
+/// What was built, and how it is to be published.
+pub(super) struct PublishPlan {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) bundle: Bundle,
+    pub(super) audience: Audience,
+}
+
+impl Publish {
+    /// Checks all that can be checked without asking anybody.
+    pub(super) fn open(&self) -> Result<PublishPlan, Failure> {
+        let bundle = Bundle::open(&self.dist, self.kind).map_err(not_fit)?;
+        if bundle.is_prerelease() && !self.prerelease {
+            let text = format!("{} is a prerelease", bundle.version);
+            return Err(Failure::message(Code::Usage, text).hint("if it is meant, say so with --prerelease"));
+        }
+        if let Some(zip) = bundle.zips.iter().find(|zip| zip.bytes.len() as u64 > bundle::DIRECT)
+            && self.s3_bucket.is_none()
+        {
+            let (variant, size) = (zip.variant, zip.bytes.len());
+            let text = format!(
+                "the {variant} zip has {size} bytes; Lambda takes at most {} with the request",
+                bundle::DIRECT
+            );
+            let next = "name a bucket that it can go through, in each region: --s3-bucket 'layers-{region}'";
+            let without = match variant.kind {
+                LayerKind::Plain => "",
+                LayerKind::Relay => ", or leave the layers with Relay out: --kind plain",
+            };
+            return Err(Failure::message(Code::Failed, text).hint(format!("{next}{without}")));
+        }
+        let audience = self.audience();
+        let mut names = self.names(&bundle)?;
+        let wanted = bundle.zips.iter().filter_map(|zip| {
+            let (variant, layer) = names.remove_entry(&zip.variant)?;
+            let (digest, size) = (zip.digest, zip.bytes.len() as u64);
+            let (runtimes, audience) = (zip.runtimes.clone(), audience.clone());
+            Some(Wanted { variant, layer, digest, size, runtimes, audience })
+        });
+        Ok(PublishPlan { wanted: wanted.collect(), audience, bundle })
+    }
+
+    fn names(&self, bundle: &Bundle) -> Result<BTreeMap<Variant, LayerName>, Failure> {
+        let with_relay = bundle.zips.iter().any(|zip| zip.variant.kind == LayerKind::Relay);
+        if let (Some(template), None, true) = (&self.layer_name, &self.relay_layer_name, with_relay) {
+            let text = "--layer-name names the plain layers only, and there are layers with Relay to publish";
+            return Err(Failure::message(Code::Usage, text).hint(format!(
+                "name those as well: --relay-layer-name '{template}-relay', or leave them out: --kind plain"
+            )));
+        }
+        let template = |given: &Option<String>, kind| match (given, self.version_style) {
+            (Some(template), _) => template.clone(),
+            (None, VersionStyle::Named) => layer_name::of_release(kind, &bundle.version),
+            (None, VersionStyle::Numbered) => layer_name::usual(kind).to_owned(),
+        };
+        let plain = template(&self.layer_name, LayerKind::Plain);
+        let relay = template(&self.relay_layer_name, LayerKind::Relay);
+        layer_name::of_kinds(&plain, &relay, &bundle.version)
+            .map_err(|error| Failure::message(Code::Usage, chain(&error)))
+    }
+
+    fn audience(&self) -> Audience {
+        let accounts = self.account.iter().cloned().map(Reader::Account);
+        let named = accounts.chain(self.organization.iter().cloned().map(Reader::Organization));
+        if self.private || !self.account.is_empty() || !self.organization.is_empty() {
+            Audience::of(named)
+        } else {
+            Audience::public()
+        }
+    }
+
+    /// The regions that were asked for.
+    pub(super) fn choice(&self) -> RegionChoice {
+        RegionChoice {
+            regions: self.regions.regions.clone(),
+            optional: self.optional_regions.clone(),
+            exclude: self.regions.exclude.clone(),
+        }
+    }
+}
+
+fn not_fit(error: BundleError) -> Failure {
+    let next = match &error {
+        BundleError::NotBuilt(_) => "build first: ci/build; --dist names another folder to look in",
+        BundleError::NoRelay(_) => "build them: publisher build --relay PATH|VERSION",
+        BundleError::TooLarge { .. } => "find out what made it grow; build again with ci/build",
+        _ => "build again: ci/build",
+    };
+    Failure::new(error).hint(next)
+}

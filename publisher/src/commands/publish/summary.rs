@@ -1,0 +1,30 @@
+//! A run as a job's page shows it.
+
+use crate::{
+    artifacts::layers_manifest::LayersManifest,
+    publish::report::{self, Row},
+    snippets::arn_table::arn_table,
+};
+
+/// The plan, or what there is to attach, and below it what is missing.
+pub(super) fn markdown(
+    version: &str,
+    execute: bool,
+    layers: Option<&LayersManifest>,
+    rows: &[Row],
+) -> String {
+    // A fence that no message ends.
+    let block = |rows: &[Row]| format!("`````text\n{}\n`````", report::table(rows));
+    let count = report::summary(rows);
+    if !execute {
+        return format!("### Plan for {version}: {count}\n\n{}", block(rows));
+    }
+    let failed: Vec<Row> = rows.iter().filter(|row| row.error.is_some()).cloned().collect();
+    let mut parts = vec![format!("### Layers of {version}: {count}")];
+    parts.extend(layers.map(arn_table));
+    if !failed.is_empty() {
+        parts.push("Not done:".to_owned());
+        parts.push(block(&failed));
+    }
+    parts.join("\n\n")
+}

@@ -1,0 +1,294 @@
+//! `publisher verify`: everything in `dist/layers.json`, read back and compared.
+
+use crate::{
+    artifacts::{
+        bundle::{Bundle, BundleError},
+        layers_manifest::{LayersManifest, Placement},
+    },
+    aws::{download, layers::RegionLayers, partition::RegionName, session::Session},
+    commands::{
+        arn::open_manifest,
+        common::account::{self, AccountOptions},
+    },
+    failure::{Code, Failure, chain},
+    github_actions::WorkflowStep,
+    model::{digest::Digest, variant::Variant},
+    publish::{
+        job::RolloutError,
+        plan::{Difference, Wanted},
+        report,
+    },
+    ui::Ui,
+};
+use serde::Serialize;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+/// Downloads at once: each may be 50 MB and more.
+const DOWNLOADS: usize = 8;
+
+/// Arguments of `publisher verify`.
+#[derive(clap::Args)]
+pub(crate) struct Verify {
+    /// The folder with layers.json and, where they are still there, the zips
+    #[arg(long, value_name = "DIR", default_value = "dist")]
+    dist: PathBuf,
+
+    /// Download every zip, and hash its bytes
+    #[arg(long)]
+    download: bool,
+
+    /// Prove that this profile's account, which should be another one, may use the layers
+    #[arg(long = "as", value_name = "PROFILE")]
+    other: Option<String>,
+
+    #[command(flatten)]
+    account_options: AccountOptions,
+}
+
+/// One layer in one region.
+#[derive(Serialize)]
+struct Check {
+    region: RegionName,
+    #[serde(flatten)]
+    variant: Variant,
+    arn: String,
+    ok: bool,
+    differences: Vec<Difference>,
+    error: Option<String>,
+}
+
+struct PublishedLayer {
+    wanted: Wanted,
+    region: RegionName,
+    place: Placement,
+    layers: RegionLayers,
+    other: Option<RegionLayers>,
+}
+
+impl Verify {
+    /// Does it.
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let manifest = open_manifest(&self.dist)?;
+        self.compare_zips(ui, &manifest)?;
+        account::runtime()?.block_on(self.verify(ui, &manifest))
+    }
+
+    /// The zips beside the manifest have to be those that it lists, unless they are of another release.
+    fn compare_zips(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
+        let bundle = match Bundle::open(&self.dist, None) {
+            Ok(bundle) => bundle,
+            Err(BundleError::NotBuilt(_)) => {
+                ui.status("Zips", "none here to compare with; comparing with layers.json alone");
+                return Ok(());
+            }
+            Err(error) => return Err(Failure::new(error).hint("build again: ci/build")),
+        };
+        if (&bundle.version, &bundle.commit) != (&manifest.version, &manifest.commit) {
+            let text = "the zips here are of another release than layers.json, and are not compared";
+            ui.warning(format!(
+                "{text}: {} ({}), {} ({})",
+                bundle.version, bundle.commit, manifest.version, manifest.commit
+            ));
+            return Ok(());
+        }
+        for zip in &bundle.zips {
+            if let Some(layer) = manifest.layer(zip.variant).filter(|layer| layer.sha256 != zip.digest) {
+                let text = format!(
+                    "the {} zip here has sha256 {}, layers.json says {} of the same version and commit",
+                    zip.variant, zip.digest, layer.sha256
+                );
+                return Err(Failure::message(Code::Failed, text)
+                    .hint("the build was not reproducible, or one of the two was changed: find out which"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn verify(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
+        let regions: Vec<&RegionName> = manifest.all().flat_map(|(_, layer)| layer.regions.keys()).collect();
+        let one_partition = regions
+            .windows(2)
+            .all(|pair| pair.first().map(|r| r.partition()) == pair.last().map(|r| r.partition()));
+        let near = regions.first().copied().filter(|_| one_partition);
+        let (session, identity) = account::enter(ui, &self.account_options, near).await?;
+        if manifest.accounts.get(&identity.partition) != Some(&identity.account) {
+            let owners: Vec<String> = manifest
+                .accounts
+                .iter()
+                .map(|(partition, account)| format!("{account} ({partition})"))
+                .collect();
+            let (owners, account, partition) = (owners.join(", "), &identity.account, identity.partition);
+            let text =
+                format!("the layers are of account {owners}, these credentials of {account} ({partition})");
+            return Err(Failure::message(Code::Failed, text).hint("choose the owner's with --profile"));
+        }
+        let elsewhere = regions.iter().filter(|region| region.partition() != identity.partition).count();
+        if elsewhere > 0 {
+            ui.warning(format!(
+                "{elsewhere} layer versions are in other partitions, and not checked: run verify there as well"
+            ));
+        }
+        let other = match &self.other {
+            None => None,
+            Some(profile) => {
+                let options = self.account_options.aws.with_profile(profile);
+                let (other, theirs) = account::enter_as(ui, &options, near).await?;
+                if theirs.account == identity.account {
+                    let text =
+                        format!("the profile `{profile}` is of the owner's account: it proves nothing");
+                    return Err(Failure::message(Code::Failed, text).hint("name one of another account"));
+                }
+                Some(other)
+            }
+        };
+        let mut tasks = JoinSet::new();
+        let downloads = Arc::new(Semaphore::new(if self.download { DOWNLOADS } else { 0 }));
+        for subject in subjects(manifest, &session, other.as_ref()) {
+            if subject.region.partition() == identity.partition {
+                let (session, downloads) = (Arc::clone(&session), Arc::clone(&downloads));
+                let download = self.download;
+                tasks.spawn(async move { check(&subject, &session, download.then_some(&*downloads)).await });
+            }
+        }
+        let mut checks = tasks.join_all().await;
+        checks.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
+        let told = tell_github(manifest, &checks);
+        match (show(ui, &checks), told) {
+            (Ok(()), told) => told,
+            (failed, told) => {
+                told.unwrap_or_else(|error| ui.warning(error.text()));
+                failed
+            }
+        }
+    }
+}
+
+fn subjects(
+    manifest: &LayersManifest,
+    session: &Arc<Session>,
+    other: Option<&Arc<Session>>,
+) -> Vec<PublishedLayer> {
+    let mut clients = BTreeMap::new();
+    let mut all = Vec::new();
+    for (variant, layer) in manifest.all() {
+        for (region, place) in &layer.regions {
+            let (layers, other) = clients
+                .entry(region)
+                .or_insert_with(|| {
+                    let of = |session| RegionLayers::new(session, region);
+                    (of(session), other.map(of))
+                })
+                .clone();
+            let wanted = Wanted {
+                variant,
+                layer: layer.name.clone(),
+                digest: layer.sha256,
+                size: layer.size,
+                runtimes: layer.runtimes.clone().unwrap_or_default(),
+                audience: place.grant.clone(),
+            };
+            all.push(PublishedLayer { wanted, region: region.clone(), place: place.clone(), layers, other });
+        }
+    }
+    all
+}
+
+async fn check(subject: &PublishedLayer, session: &Session, downloads: Option<&Semaphore>) -> Check {
+    let (differences, error) = match look(subject, session, downloads).await {
+        Ok(differences) => (differences, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let ok = differences.is_empty() && error.is_none();
+    let (region, variant, arn) = (subject.region.clone(), subject.wanted.variant, subject.place.arn.clone());
+    Check { region, variant, arn, ok, differences, error }
+}
+
+async fn look(
+    subject: &PublishedLayer,
+    session: &Session,
+    downloads: Option<&Semaphore>,
+) -> Result<Vec<Difference>, String> {
+    let PublishedLayer { wanted, place, .. } = subject;
+    let found = subject.layers.read(wanted.layer.as_str(), place.version).await;
+    let Some(found) = found.map_err(|error| chain(&RolloutError::in_region(error)))? else {
+        let expected = place.version.to_string();
+        return Ok(vec![Difference { what: "version", expected, found: "missing".to_owned() }]);
+    };
+    let mut differences = wanted.differences(&found);
+    if found.arn != place.arn {
+        let (expected, found) = (place.arn.clone(), found.arn.clone());
+        differences.push(Difference { what: "ARN", expected, found });
+    }
+    if let Some(downloads) = downloads {
+        let _turn = downloads.acquire().await;
+        let link = found.location.as_deref().ok_or("AWS gives no link to download it from")?;
+        let (bytes, length) =
+            download::sha256(link, session.timeouts.answer()).await.map_err(|error| chain(&error))?;
+        let digest = Digest::from_bytes(bytes);
+        if digest != wanted.digest {
+            let found = format!("{digest} ({length} bytes)");
+            differences.push(Difference {
+                what: "downloaded sha256",
+                expected: wanted.digest.to_string(),
+                found,
+            });
+        }
+    }
+    if let Some(other) = &subject.other {
+        let seen = other.sha256_by_arn(&place.arn).await;
+        let seen = seen.unwrap_or_else(|error| chain(&error));
+        if seen != wanted.digest.base64() {
+            let expected = wanted.digest.base64();
+            differences.push(Difference { what: "what the other account sees", expected, found: seen });
+        }
+    }
+    Ok(differences)
+}
+
+/// What GitHub Actions wants to know, where it runs us.
+fn tell_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
+    let (step, version) = (WorkflowStep::from_env(), &manifest.version);
+    let bad: Vec<&Check> = checks.iter().filter(|check| !check.ok).collect();
+    step.summary(&if bad.is_empty() {
+        format!("### {} layer versions of {version} are as layers.json says", checks.len())
+    } else {
+        let count = format!("{} of {} layer versions of {version}", bad.len(), checks.len());
+        format!("### {count} are not as layers.json says\n\n`````text\n{}\n`````", table(bad))
+    })?;
+    step.output("version", version)?;
+    step.output("layers", &serde_json::to_string(manifest).map_err(Failure::new)?)?;
+    Ok(())
+}
+
+fn table<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
+    let line = |check: &Check| {
+        let state = if check.ok { "ok" } else { "differs" };
+        let state = if check.error.is_some() { "not read" } else { state };
+        let mut notes: Vec<String> = check.differences.iter().map(ToString::to_string).collect();
+        notes.extend(check.error.clone());
+        vec![check.region.to_string(), check.variant.to_string(), state.to_owned(), notes.join("; ")]
+    };
+    let head = ["region", "layer", "state", ""].map(str::to_owned).to_vec();
+    report::columns(std::iter::once(head).chain(checks.into_iter().map(line)))
+}
+
+fn show(ui: &Ui, checks: &[Check]) -> Result<(), Failure> {
+    if ui.json() {
+        ui.result(serde_json::to_string_pretty(checks).map_err(Failure::new)?);
+    } else {
+        ui.result(table(checks));
+    }
+    let bad = checks.iter().filter(|check| !check.ok).count();
+    if checks.is_empty() {
+        return Err(Failure::message(Code::Failed, "layers.json lists no region at all")
+            .hint("publish with `publisher publish --execute`"));
+    }
+    if bad > 0 {
+        let text = format!("{bad} of {} layer versions are not as layers.json says", checks.len());
+        return Err(Failure::message(Code::Failed, text)
+            .hint("`publisher publish` shows what would mend it, with --execute it does"));
+    }
+    ui.status("Verified", format!("{} layer versions are as layers.json says", checks.len()));
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The names of the layers: a template, and what Lambda allows.
+
+use crate::model::{
+    arch::Arch,
+    variant::{LayerKind, Variant},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// Lambda's limit.
+const LONGEST: usize = 140;
+
+/// A name that Lambda accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct LayerName(String);
+
+/// A template that makes no good names.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LayerNameError {
+    /// Something in braces that stands for nothing.
+    #[error(
+        "the layers' name has `{0}`, which stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}"
+    )]
+    Placeholder(String),
+    /// A brace without its partner.
+    #[error("the layers' name `{0}` has a brace without its partner")]
+    Brace(String),
+    /// Lambda would refuse it.
+    #[error(
+        "`{0}` cannot be a layer's name: 1 to 140 of the characters A-Z a-z 0-9 - and _ \
+         (a version has dots; use {{major}}_{{minor}}_{{patch}})"
+    )]
+    Characters(String),
+    /// Lambda would refuse it.
+    #[error("the layer name `{0}` is longer than 140 characters")]
+    TooLong(String),
+    /// One name would mean two different binaries.
+    #[error("`{0}` would be the name of both architectures' layers; put {{arch}} into it")]
+    Same(String),
+    /// One name would mean a layer with Relay and one without.
+    #[error(
+        "`{0}` would be the name of a layer with Relay and of one without; choose another --relay-layer-name"
+    )]
+    SameKinds(String),
+}
+
+impl LayerName {
+    /// The name as Lambda knows it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<LayerName> for String {
+    fn from(name: LayerName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for LayerName {
+    type Error = LayerNameError;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if name.len() > LONGEST {
+            return Err(LayerNameError::TooLong(name));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || !name.chars().all(allowed) {
+            return Err(LayerNameError::Characters(name));
+        }
+        Ok(Self(name))
+    }
+}
+
+/// The template of the layers' usual names.
+pub(crate) fn usual(kind: LayerKind) -> &'static str {
+    match kind {
+        LayerKind::Plain => "SentryLambdaExtension-{arch}",
+        LayerKind::Relay => "SentryLambdaExtensionRelay-{arch}",
+    }
+}
+
+/// The template of the style in which each release is a layer of its own, with version 1 everywhere.
+pub(crate) fn of_release(kind: LayerKind, version: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    format!("{}-{}", usual(kind), version.chars().map(plain).collect::<String>())
+}
+
+/// Whether the names that a template makes differ from release to release.
+pub(crate) fn names_the_release(template: &str) -> bool {
+    ["{version}", "{major}", "{minor}", "{patch}"].iter().any(|key| template.contains(key))
+}
+
+/// The names of both architectures' layers.
+pub(crate) fn names(template: &str, version: &str) -> Result<[(Arch, LayerName); 2], LayerNameError> {
+    let [first, second] = Arch::ALL;
+    let one = name(template, version, first)?;
+    let other = name(template, version, second)?;
+    if one == other {
+        return Err(LayerNameError::Same(one.0));
+    }
+    Ok([(first, one), (second, other)])
+}
+
+/// The names of all four.
+pub(crate) fn of_kinds(
+    plain: &str,
+    relay: &str,
+    version: &str,
+) -> Result<BTreeMap<Variant, LayerName>, LayerNameError> {
+    let (plain, relay) = (names(plain, version)?, names(relay, version)?);
+    if let Some((_, name)) = relay.iter().find(|(_, name)| plain.iter().any(|(_, other)| other == name)) {
+        return Err(LayerNameError::SameKinds(name.to_string()));
+    }
+    let of_kind = |names: [(Arch, LayerName); 2], kind| names.map(|(arch, n)| (Variant::new(arch, kind), n));
+    Ok(of_kind(plain, LayerKind::Plain).into_iter().chain(of_kind(relay, LayerKind::Relay)).collect())
+}
+
+fn name(template: &str, version: &str, arch: Arch) -> Result<LayerName, LayerNameError> {
+    // Prerelease and build metadata belong to {version} alone.
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let mut numbers = core.split('.');
+    let (major, minor, patch) = (numbers.next(), numbers.next(), numbers.next());
+    let mut name = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (key, behind) =
+            after.split_once('}').ok_or_else(|| LayerNameError::Brace(template.to_owned()))?;
+        let value = match key {
+            "arch" => Some(arch.name()),
+            "version" => Some(version),
+            "major" => major,
+            "minor" => minor,
+            "patch" => patch,
+            _ => None,
+        };
+        name.push_str(before);
+        name.push_str(value.ok_or_else(|| LayerNameError::Placeholder(format!("{{{key}}}")))?);
+        rest = behind;
+    }
+    if rest.contains('}') {
+        return Err(LayerNameError::Brace(template.to_owned()));
+    }
+    name.push_str(rest);
+    LayerName::try_from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(template: &str) -> Result<[String; 2], LayerNameError> {
+        names(template, "1.20.3-rc.1").map(|all| all.map(|(_, name)| name.to_string()))
+    }
+
+    #[test]
+    fn placeholders_are_filled_in() {
+        assert_eq!(
+            pair("SentryLambdaExtension-{arch}").unwrap(),
+            ["SentryLambdaExtension-arm64", "SentryLambdaExtension-x86_64"]
+        );
+        assert_eq!(pair("x-{arch}-{major}_{minor}_{patch}").unwrap(), ["x-arm64-1_20_3", "x-x86_64-1_20_3"]);
+    }
+
+    #[test]
+    fn a_release_in_the_name_is_unmistakable() {
+        let pair = |version: &str| {
+            names(&of_release(LayerKind::Plain, version), version).unwrap().map(|(_, n)| n.to_string())
+        };
+        assert_eq!(
+            pair("1.2.3"),
+            ["SentryLambdaExtension-arm64-1_2_3", "SentryLambdaExtension-x86_64-1_2_3"]
+        );
+        assert_eq!(pair("1.2.3-rc.1+b.5")[0], "SentryLambdaExtension-arm64-1_2_3-rc_1_b_5");
+        assert_eq!(of_release(LayerKind::Relay, "1.2.3"), "SentryLambdaExtensionRelay-{arch}-1_2_3");
+    }
+
+    #[test]
+    fn with_and_without_relay_are_never_the_same_layer() {
+        let all = |relay| of_kinds("x-{arch}", relay, "1.2.3");
+        let names: Vec<String> = all("x-{arch}-relay").unwrap().values().map(ToString::to_string).collect();
+        assert_eq!(names, ["x-arm64", "x-arm64-relay", "x-x86_64", "x-x86_64-relay"]);
+        assert_eq!(all("x-{arch}"), Err(LayerNameError::SameKinds("x-arm64".to_owned())));
+        assert_eq!(all("y"), Err(LayerNameError::Same("y".to_owned())));
+    }
+
+    #[test]
+    fn what_lambda_would_refuse_is_refused_here() {
+        assert!(matches!(pair("x-{arch}-{version}"), Err(LayerNameError::Characters(_))));
+        assert!(matches!(pair("x y {arch}"), Err(LayerNameError::Characters(_))));
+        assert!(matches!(pair(""), Err(LayerNameError::Characters(_))));
+        assert!(matches!(pair("{architecture}"), Err(LayerNameError::Placeholder(_))));
+        assert!(matches!(pair("x-{arch"), Err(LayerNameError::Brace(_))));
+        assert!(matches!(pair("x-arch}"), Err(LayerNameError::Brace(_))));
+        assert_eq!(pair("same"), Err(LayerNameError::Same("same".to_owned())));
+        assert!(pair(&format!("{}{{arch}}", "x".repeat(134))).is_ok());
+        assert!(matches!(pair(&format!("{}{{arch}}", "x".repeat(135))), Err(LayerNameError::TooLong(_))));
+    }
+}

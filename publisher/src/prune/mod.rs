@@ -1,0 +1,4 @@
+//! Which old versions can be deleted: pure decisions.
+
+pub(crate) mod name_pattern;
+pub(crate) mod retention;

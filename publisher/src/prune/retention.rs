@@ -1,0 +1,44 @@
+//! Which old versions can go: pure decisions.
+
+use std::collections::BTreeSet;
+
+/// Of all versions of a layer in a region, those that are neither among the newest `keep` nor named by a manifest.
+pub(crate) fn superfluous(versions: &[i64], named: &BTreeSet<i64>, keep: usize) -> Vec<i64> {
+    let mut newest_first = versions.to_vec();
+    newest_first.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+    newest_first.into_iter().skip(keep).filter(|number| !named.contains(number)).collect()
+}
+
+/// Of layers that each are a release, those that are neither of the newest `keep` releases nor named by a manifest;
+/// the newest first.
+pub(crate) fn superfluous_releases<R: Ord>(
+    found: Vec<(R, String)>,
+    named: &BTreeSet<&str>,
+    keep: usize,
+) -> Vec<String> {
+    let mut newest_first = found;
+    newest_first.sort_by(|(a, _), (b, _)| b.cmp(a));
+    let old = newest_first.into_iter().skip(keep).map(|(_, name)| name);
+    old.filter(|name| !named.contains(name.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_and_the_named_stay() {
+        let named = BTreeSet::from([1, 9]);
+        assert_eq!(superfluous(&[2, 9, 1, 7, 8], &named, 2), [7, 2]);
+        assert_eq!(superfluous(&[2, 9, 1, 7, 8], &named, 9), Vec::<i64>::new());
+        assert_eq!(superfluous(&[3, 2], &BTreeSet::new(), 0), [3, 2]);
+    }
+
+    #[test]
+    fn of_releases_as_well() {
+        let found = || [2, 1, 4, 3].map(|n| (n, format!("x-{n}"))).to_vec();
+        assert_eq!(superfluous_releases(found(), &BTreeSet::from(["x-1"]), 2), ["x-2"]);
+        assert_eq!(superfluous_releases(found(), &BTreeSet::new(), 0), ["x-4", "x-3", "x-2", "x-1"]);
+        assert_eq!(superfluous_releases(found(), &BTreeSet::new(), 4), [""; 0]);
+    }
+}

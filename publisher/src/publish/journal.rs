@@ -1,0 +1,227 @@
+//! What was done to AWS, line by line as it happens: `dist/publish-….journal`, one file for each release.
+//!
+//! What is there is found by looking at AWS; the journal adds what cannot be seen there. A request that was begun
+//! and never answered may still take effect after a look that did not find it: whoever resumes has to know of it.
+//! It also keeps two runs on the same `dist/` apart, and tells a person afterwards what happened when.
+
+use crate::{
+    aws::partition::RegionName,
+    model::{digest::Digest, layer_name::LayerName, time, variant::Variant},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+/// How far a layer is in a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum JobState {
+    /// Nothing is written; looking what is there.
+    Looking,
+    /// Waiting for its turn to upload.
+    Waiting,
+    /// A publish request is about to leave.
+    Publishing,
+    /// No usable answer came: looking whether it took effect.
+    Checking,
+    /// The request was refused, or did not get there: nothing was written.
+    Refused,
+    /// There is a version with the right bytes.
+    Published,
+    /// The policy is about to be changed.
+    Granting,
+    /// Everything is written.
+    Granted,
+    /// Read back, and right.
+    Done,
+    /// Given up for this run; the line says why.
+    Failed,
+}
+
+/// One line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct JournalEntry {
+    /// RFC 3339, in UTC.
+    pub(crate) at: String,
+    /// The account that is written to.
+    pub(crate) account: String,
+    /// Where.
+    pub(crate) region: RegionName,
+    /// Which layer.
+    pub(crate) layer: LayerName,
+    /// What is inside.
+    #[serde(flatten)]
+    pub(crate) variant: Variant,
+    /// Of the zip.
+    pub(crate) sha256: Digest,
+    /// How far it is.
+    pub(crate) state: JobState,
+    /// The version's number, once it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<i64>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+/// Why there is no journal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JournalError {
+    /// It cannot be opened, read or added to.
+    #[error("cannot write {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Two runs would get into each other's way.
+    #[error("another publisher is at work on {}", .0.display())]
+    Busy(PathBuf),
+}
+
+/// The journal of one release, open and ours alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    account: String,
+    file: Mutex<File>,
+    begun: HashMap<(RegionName, LayerName, String), JobState>,
+}
+
+impl Journal {
+    /// The file of a release: of these very zips.
+    pub(crate) fn path(dist: &Path, version: &str, digests: &[Digest]) -> PathBuf {
+        let all: String = digests.iter().map(ToString::to_string).collect();
+        let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' };
+        let version: String = version.chars().map(plain).collect();
+        dist.join(format!("publish-{version}-{}.journal", Digest::of(all.as_bytes()).short()))
+    }
+
+    /// Opens it, or begins it, and keeps other runs out until this one ends, in whatever way.
+    pub(crate) fn open(path: PathBuf, account: &str) -> Result<Self, JournalError> {
+        let error = |source| JournalError::Io { path: path.clone(), source };
+        let mut file = File::options().create(true).append(true).open(&path).map_err(error)?;
+        // On a file system without locks, AWS is still looked at before each write.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(JournalError::Busy(path));
+        }
+        let text = fs::read(&path).map_err(error)?;
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            // Whoever wrote the last line was ended in the middle of it.
+            file.write_all(b"\n").and_then(|()| file.sync_data()).map_err(error)?;
+        }
+        let begun = last_states(&text, account);
+        Ok(Self {
+            inner: Arc::new(Inner { path, account: account.to_owned(), file: Mutex::new(file), begun }),
+        })
+    }
+
+    /// Whether an earlier run began to publish, and did not note how it ended.
+    pub(crate) fn left_open(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> bool {
+        let key = (region.clone(), layer.clone(), sha256.to_string());
+        matches!(self.inner.begun.get(&key), Some(JobState::Publishing | JobState::Checking))
+    }
+
+    /// Adds a line, and returns once it is on the disk.
+    pub(crate) fn note(
+        &self,
+        (region, layer, variant, sha256): (&RegionName, &LayerName, Variant, Digest),
+        state: JobState,
+        version: Option<i64>,
+        error: Option<&str>,
+    ) -> Result<(), JournalError> {
+        let entry = JournalEntry {
+            at: time::now(),
+            account: self.inner.account.clone(),
+            region: region.clone(),
+            layer: layer.clone(),
+            variant,
+            sha256,
+            state,
+            version,
+            error: error.map(str::to_owned),
+        };
+        let failed = |source| JournalError::Io { path: self.inner.path.clone(), source };
+        let mut line = serde_json::to_vec(&entry).map_err(|e| failed(e.into()))?;
+        line.push(b'\n');
+        let write = || {
+            let mut file = self.inner.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            file.write_all(&line)?;
+            file.sync_data()
+        };
+        tokio::task::block_in_place(write).map_err(failed)
+    }
+}
+
+/// How each layer in each region of an account ended. A line that makes no sense was torn, and says nothing
+/// that the line before it did not: each is written before what it announces.
+fn last_states(text: &[u8], account: &str) -> HashMap<(RegionName, LayerName, String), JobState> {
+    let mut states = HashMap::new();
+    let entries = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    for entry in entries.filter(|entry: &JournalEntry| entry.account == account) {
+        let key = (entry.region, entry.layer, entry.sha256.to_string());
+        // A failure after an unanswered request leaves the question open; so does looking again.
+        let open = matches!(states.get(&key), Some(JobState::Publishing | JobState::Checking));
+        if !(open && matches!(entry.state, JobState::Failed | JobState::Looking | JobState::Waiting)) {
+            states.insert(key, entry.state);
+        }
+    }
+    states
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{arch::Arch, variant::LayerKind};
+
+    fn subject() -> (RegionName, LayerName, Digest) {
+        ("eu-west-1".parse().unwrap(), LayerName::try_from("x".to_owned()).unwrap(), Digest::of(b"zip"))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_begun_and_not_ended_is_known_to_the_next_run_even_with_a_torn_line() {
+        let dist = tempfile::tempdir().unwrap();
+        let path = Journal::path(dist.path(), "1.0.0+é", &[Digest::of(b"zip")]);
+        let (region, layer, digest) = subject();
+        let variant = Variant::new(Arch::Arm64, LayerKind::Relay);
+        let open = || Journal::open(path.clone(), "123456789012").unwrap();
+        let note = |journal: &Journal, state| {
+            journal.note((&region, &layer, variant, digest), state, None, None).unwrap();
+        };
+        let journal = open();
+        assert!(matches!(Journal::open(path.clone(), "123456789012"), Err(JournalError::Busy(_))));
+        note(&journal, JobState::Publishing);
+        assert!(!journal.left_open(&region, &layer, digest), "that is what earlier runs left");
+        drop(journal);
+
+        let torn = fs::read(&path).unwrap();
+        fs::write(&path, [torn.as_slice(), &torn[..torn.len() / 2]].concat()).unwrap();
+        let journal = open();
+        assert!(journal.left_open(&region, &layer, digest));
+        assert!(
+            !Journal::open(path.with_extension("other"), "1").unwrap().left_open(&region, &layer, digest)
+        );
+        note(&journal, JobState::Failed);
+        drop(journal);
+        let journal = open();
+        assert!(journal.left_open(&region, &layer, digest));
+        for settled in [JobState::Published, JobState::Refused] {
+            note(&journal, JobState::Publishing);
+            note(&journal, settled);
+            note(&journal, JobState::Failed);
+        }
+        drop(journal);
+        assert!(!open().left_open(&region, &layer, digest));
+    }
+}

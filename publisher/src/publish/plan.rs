@@ -1,0 +1,248 @@
+//! What is wanted against what is there: pure decisions, for one region and architecture.
+
+use crate::{
+    aws::{audience::Audience, layers::LayerVersion, policy::Repair},
+    model::{
+        digest::Digest,
+        layer_name::LayerName,
+        variant::{LayerKind, Variant},
+    },
+};
+use serde::Serialize;
+use std::cmp::Reverse;
+
+/// What a layer's users are told of its licence. Relay has one of its own, which wants to be named with every copy.
+pub(crate) fn license(kind: LayerKind) -> &'static str {
+    match kind {
+        LayerKind::Plain => "BSD-3-Clause",
+        LayerKind::Relay => {
+            "BSD-3-Clause; Sentry Relay under the licence in https://github.com/getsentry/relay"
+        }
+    }
+}
+
+/// A layer version as it should be.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// What is inside.
+    pub(crate) variant: Variant,
+    /// The layer.
+    pub(crate) layer: LayerName,
+    /// Of the zip.
+    pub(crate) digest: Digest,
+    /// Of the zip.
+    pub(crate) size: u64,
+    /// The runtimes that it is for; none: all.
+    pub(crate) runtimes: Vec<String>,
+    /// Who may use it.
+    pub(crate) audience: Audience,
+}
+
+/// What a region and architecture needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    /// The bytes are not there.
+    Publish,
+    /// The bytes are there, but not for all whom they are for.
+    Grant,
+    /// The bytes are there, and for somebody whom they are not for.
+    Repair,
+    /// All is there: it is adopted as it is.
+    Adopt,
+}
+
+/// One thing that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Difference {
+    /// Which property.
+    pub(crate) what: &'static str,
+    /// As it should be.
+    pub(crate) expected: String,
+    /// As it is.
+    pub(crate) found: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is {}, expected {}", self.what, self.found, self.expected)
+    }
+}
+
+impl Wanted {
+    /// Whether a description may be that of these bytes: worth a closer look.
+    pub(crate) fn may_be(&self, description: &str) -> bool {
+        description.contains(&self.digest.short())
+    }
+
+    /// What cannot be mended in a version that exists; none: it can be adopted.
+    pub(crate) fn fixed_differences(&self, found: &LayerVersion) -> Vec<Difference> {
+        let mut all = Vec::new();
+        let mut compare = |what, expected: String, found: String| {
+            if expected != found {
+                all.push(Difference { what, expected, found });
+            }
+        };
+        compare("CodeSha256", self.digest.base64(), found.code_sha256.clone());
+        compare("CodeSize", self.size.to_string(), found.size.to_string());
+        compare(
+            "CompatibleArchitectures",
+            self.variant.arch.name().to_owned(),
+            found.architectures.join(" "),
+        );
+        compare("CompatibleRuntimes", sorted(&self.runtimes), sorted(&found.runtimes));
+        compare("LicenseInfo", license(self.variant.kind).to_owned(), found.license.clone());
+        if !self.may_be(&found.description) {
+            let expected = format!("one with {}", self.digest.short());
+            compare("Description", expected, found.description.clone());
+        }
+        all
+    }
+
+    /// Everything that is not as it should be, the permission included.
+    pub(crate) fn differences(&self, found: &LayerVersion) -> Vec<Difference> {
+        let mut all = self.fixed_differences(found);
+        if !found.policy.is(&self.audience) {
+            let (expected, found) = (self.audience.to_string(), found.policy.to_string());
+            all.push(Difference { what: "permission", expected, found });
+        }
+        all
+    }
+
+    /// What the policy of a version needs.
+    pub(crate) fn repair(&self, found: &LayerVersion) -> Repair {
+        found.policy.repair(&self.audience)
+    }
+
+    /// What to do where this was found. (What cannot be adopted counts as not found.)
+    pub(crate) fn action(&self, found: Option<&LayerVersion>) -> Action {
+        let Some(version) = found else { return Action::Publish };
+        let repair = self.repair(version);
+        match (repair.add.is_empty(), repair.remove.is_empty()) {
+            (true, true) => Action::Adopt,
+            (false, true) => Action::Grant,
+            (_, false) => Action::Repair,
+        }
+    }
+
+    /// Which of several versions with the same bytes counts: the newest that needs nothing, else the oldest.
+    /// So two runs at the same time agree: who comes late finds the other's, or is the one to give way.
+    pub(crate) fn choose<'a>(&self, identical: &'a [LayerVersion]) -> Option<&'a LayerVersion> {
+        let right = identical.iter().filter(|version| version.policy.is(&self.audience));
+        right.max_by_key(|version| version.number).or_else(|| identical.iter().min_by_key(|v| v.number))
+    }
+
+    /// Of versions with the same bytes that appeared while we published: which to keep, and which of the others
+    /// nobody was given yet, so that they can go.
+    pub(crate) fn settle(appeared: &[LayerVersion]) -> (Option<&LayerVersion>, Vec<&LayerVersion>) {
+        let granted = |version: &&LayerVersion| !version.policy.is_empty();
+        let oldest_granted = appeared.iter().filter(granted).min_by_key(|version| version.number);
+        let kept = oldest_granted.or_else(|| appeared.iter().min_by_key(|version| version.number));
+        let mut others: Vec<&LayerVersion> = appeared
+            .iter()
+            .filter(|version| Some(version.number) != kept.map(|kept| kept.number) && !granted(version))
+            .collect();
+        others.sort_by_key(|version| Reverse(version.number));
+        (kept, others)
+    }
+}
+
+/// Their order means nothing.
+fn sorted(names: &[String]) -> String {
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{aws::policy::Policy, model::arch::Arch};
+
+    fn wanted() -> Wanted {
+        let layer = LayerName::try_from("x".to_owned()).unwrap();
+        let audience = Audience::public();
+        let variant = Variant::new(Arch::Arm64, LayerKind::Plain);
+        Wanted { variant, layer, digest: Digest::of(b"zip"), size: 3, runtimes: Vec::new(), audience }
+    }
+
+    fn policy(principal: &str) -> Policy {
+        Policy::read(&format!(
+            r#"{{"Statement":[{{"Sid":"x","Effect":"Allow","Principal":"{principal}","Action":"lambda:GetLayerVersion"}}]}}"#
+        ))
+    }
+
+    fn version() -> LayerVersion {
+        LayerVersion {
+            number: 1,
+            arn: String::new(),
+            code_sha256: Digest::of(b"zip").base64(),
+            size: 3,
+            architectures: vec!["arm64".to_owned()],
+            runtimes: Vec::new(),
+            license: license(LayerKind::Plain).to_owned(),
+            description: format!("sha256 {}", Digest::of(b"zip").short()),
+            location: None,
+            policy: policy("*"),
+        }
+    }
+
+    fn numbered(number: i64, policy: Policy) -> LayerVersion {
+        LayerVersion { number, policy, ..version() }
+    }
+
+    #[test]
+    fn the_same_bytes_are_adopted_and_only_the_policy_is_mended() {
+        assert_eq!(wanted().action(Some(&version())), Action::Adopt);
+        for policy in [Policy::default(), policy("123456789012")] {
+            assert_eq!(wanted().action(Some(&LayerVersion { policy, ..version() })), Action::Grant);
+        }
+        let private = Wanted { audience: Audience::of([]), ..wanted() };
+        assert_eq!(private.action(Some(&version())), Action::Repair);
+        assert_eq!(wanted().action(None), Action::Publish);
+    }
+
+    #[test]
+    fn whatever_cannot_be_mended_is_a_difference() {
+        let wrong = [
+            LayerVersion { code_sha256: "other".to_owned(), ..version() },
+            LayerVersion { size: 4, ..version() },
+            LayerVersion { architectures: vec!["x86_64".to_owned()], ..version() },
+            LayerVersion { runtimes: vec!["nodejs22.x".to_owned()], ..version() },
+            LayerVersion { license: String::new(), ..version() },
+        ];
+        for version in wrong {
+            assert_eq!(wanted().fixed_differences(&version).len(), 1, "{version:?}");
+        }
+        let runtimes = ["python3.14", "nodejs24.x"].map(str::to_owned).to_vec();
+        let of_some = Wanted { runtimes: runtimes.clone(), ..wanted() };
+        assert_eq!(of_some.fixed_differences(&version()).len(), 1);
+        let turned = runtimes.into_iter().rev().collect();
+        assert_eq!(of_some.fixed_differences(&LayerVersion { runtimes: turned, ..version() }), []);
+    }
+
+    #[test]
+    fn of_the_same_bytes_the_newest_that_is_right_counts_else_the_oldest() {
+        let none = Policy::default;
+        let number = |all: &[LayerVersion]| wanted().choose(all).map(|version| version.number);
+        assert_eq!(
+            number(&[numbered(1, policy("*")), numbered(3, policy("*")), numbered(4, none())]),
+            Some(3)
+        );
+        assert_eq!(number(&[numbered(3, none()), numbered(2, none())]), Some(2));
+        assert_eq!(number(&[]), None);
+    }
+
+    #[test]
+    fn two_that_published_at_once_agree_on_one_and_nothing_granted_goes() {
+        let none = Policy::default;
+        let shape = |all: &[LayerVersion]| {
+            let (kept, gone) = Wanted::settle(all);
+            (kept.map(|v| v.number), gone.iter().map(|v| v.number).collect::<Vec<_>>())
+        };
+        assert_eq!(shape(&[numbered(2, none()), numbered(1, none())]), (Some(1), vec![2]));
+        assert_eq!(shape(&[numbered(1, none()), numbered(2, policy("*"))]), (Some(2), vec![1]));
+        assert_eq!(shape(&[numbered(1, policy("*")), numbered(2, policy("*"))]), (Some(1), vec![]));
+        assert_eq!(shape(&[numbered(7, none())]), (Some(7), vec![]));
+    }
+}

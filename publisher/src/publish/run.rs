@@ -1,0 +1,283 @@
+//! All regions and layers at once: none waits for another, none stops another.
+
+use crate::{
+    aws::{
+        layers::RegionLayers, rate_limit::InFlight, regions::Target, s3::Bucket, session::Session,
+        upload::Upload,
+    },
+    model::variant::Variant,
+    publish::{
+        interrupt::{Interrupt, Urgency},
+        job::{Done, Inspection, Job, JobContext, Progress, RolloutError},
+        plan::{Action, Wanted},
+        report::Row,
+    },
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{Id, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+/// How long the regions that have answered wait for the others before they begin: a region that hangs is
+/// planned as soon as it answers.
+const PLANNED: Duration = Duration::from_secs(15);
+
+/// What to write, and how. Without it, there is only a plan.
+#[derive(Clone, Debug)]
+pub(crate) struct WriteContext {
+    /// One for each layer.
+    pub(crate) uploads: BTreeMap<Variant, Upload>,
+    /// The bound on what is on its way.
+    pub(crate) in_flight: InFlight,
+    /// Where it is noted.
+    pub(crate) journal: crate::publish::journal::Journal,
+    /// Whether to go on.
+    pub(crate) interrupt: Interrupt,
+    /// Leave what goes through a bucket there.
+    pub(crate) keep_s3: bool,
+}
+
+/// What is the same everywhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LayerOptions {
+    /// The bucket's name, with `{region}` in it, for zips that are too large for a request.
+    pub(crate) bucket: Option<String>,
+    /// The layers' names are the release's.
+    pub(crate) named: bool,
+}
+
+/// Whoever is told.
+pub(crate) trait Observer {
+    /// Everything has been inspected, or as much as answered in time. An error keeps all of it from being begun.
+    fn planned(&mut self, rows: &[Row]) -> Result<(), crate::failure::Failure>;
+    /// A layer got further in a region.
+    fn progress(&mut self, progress: &Progress);
+    /// It ended, one way or the other.
+    fn ended(&mut self, row: &Row);
+}
+
+/// A layer in a region, with its result.
+#[derive(Debug)]
+pub(crate) struct RegionResult {
+    /// What became of it.
+    pub(crate) row: Row,
+    /// For more to be done to it; none where the region is switched off.
+    pub(crate) job: Option<Job>,
+}
+
+impl WriteContext {
+    /// What one job needs of it.
+    pub(crate) fn for_job(&self, variant: Variant) -> Option<JobContext> {
+        let upload = self.uploads.get(&variant)?.clone();
+        let (in_flight, journal) = (self.in_flight.clone(), self.journal.clone());
+        Some(JobContext {
+            upload,
+            in_flight,
+            journal,
+            interrupt: self.interrupt.clone(),
+            keep_s3: self.keep_s3,
+        })
+    }
+}
+
+/// What a task tells while it goes on.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The inspection is done.
+    Planned(Id, Box<Inspection>),
+    /// It got further.
+    Progress(Progress),
+}
+
+type JobOutcome = Result<(Inspection, Option<Done>), RolloutError>;
+
+struct Run {
+    results: Vec<RegionResult>,
+    of_task: HashMap<Id, usize>,
+    tasks: JoinSet<JobOutcome>,
+    go: watch::Sender<bool>,
+    unplanned: usize,
+}
+
+/// Looks everywhere, tells the plan and, with a write context, does what is missing. The answer is sorted by region.
+pub(crate) async fn publish_all(
+    session: &Arc<Session>,
+    targets: &[Target],
+    wanted: &[Wanted],
+    options: &LayerOptions,
+    write: Option<&WriteContext>,
+    observer: &mut impl Observer,
+) -> Result<Vec<RegionResult>, crate::failure::Failure> {
+    let (steps, mut heard) = mpsc::unbounded_channel();
+    let (go, _) = watch::channel(false);
+    let mut run =
+        Run { results: Vec::new(), of_task: HashMap::new(), tasks: JoinSet::new(), go, unplanned: 0 };
+    for target in targets {
+        run.spawn_region(session, target, wanted, options, write, &steps, observer);
+    }
+    drop(steps);
+    let deadline = sleep_until(Instant::now() + PLANNED);
+    tokio::pin!(deadline);
+    let mut planned = false;
+    while !run.tasks.is_empty() {
+        if !planned && run.unplanned == 0 {
+            planned = true;
+            run.begin(observer)?;
+        }
+        tokio::select! {
+            biased;
+            Some(step) = heard.recv() => run.hear(step, observer),
+            Some(task) = run.tasks.join_next_with_id() => run.end(task, write.is_some(), observer),
+            () = &mut deadline, if !planned && write.is_some() => {
+                planned = true;
+                run.begin(observer)?;
+            }
+            () = now(write), if write.is_some() => {
+                run.tasks.abort_all();
+                while let Some(task) = run.tasks.join_next_with_id().await {
+                    run.end(task, true, observer);
+                }
+            }
+        }
+    }
+    if !planned {
+        run.begin(observer)?;
+    }
+    run.results.sort_by(|a, b| (&a.row.region, a.row.variant).cmp(&(&b.row.region, b.row.variant)));
+    Ok(run.results)
+}
+
+async fn now(write: Option<&WriteContext>) {
+    if let Some(write) = write {
+        write.interrupt.asked(Urgency::Now).await;
+    }
+}
+
+impl Run {
+    #[expect(clippy::too_many_arguments, reason = "all that a run knows, once for each region")]
+    fn spawn_region(
+        &mut self,
+        session: &Arc<Session>,
+        target: &Target,
+        wanted: &[Wanted],
+        options: &LayerOptions,
+        write: Option<&WriteContext>,
+        steps: &mpsc::UnboundedSender<Step>,
+        observer: &mut impl Observer,
+    ) {
+        let layers = RegionLayers::new(session, &target.region);
+        let needed = wanted.iter().map(|wanted| wanted.size).sum();
+        for wanted in wanted {
+            let row = Row::new(target, wanted.variant);
+            if let Some(status) = &target.disabled {
+                let row = row.failed(&format!("the region is {status} in this account"));
+                observer.ended(&row);
+                self.results.push(RegionResult { row, job: None });
+                continue;
+            }
+            let large = wanted.size > crate::artifacts::bundle::DIRECT;
+            let template = options.bucket.as_deref().filter(|_| large);
+            let job = Job {
+                region: target.region.clone(),
+                wanted: wanted.clone(),
+                layers: layers.clone(),
+                bucket: template.map(|template| Bucket::new(session, &target.region, template)),
+                needed,
+                named: options.named,
+                steps: steps.clone(),
+            };
+            let context = write.and_then(|write| write.for_job(wanted.variant));
+            let task = self.tasks.spawn(one(job.clone(), context, self.go.subscribe()));
+            self.of_task.insert(task.id(), self.results.len());
+            self.unplanned += 1;
+            self.results.push(RegionResult { row, job: Some(job) });
+        }
+    }
+
+    fn begin(&mut self, observer: &mut impl Observer) -> Result<(), crate::failure::Failure> {
+        let mut rows: Vec<Row> = self.results.iter().map(|result| result.row.clone()).collect();
+        rows.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
+        // Dropping the run ends the tasks; none of them has written anything yet.
+        observer.planned(&rows)?;
+        self.go.send_replace(true);
+        Ok(())
+    }
+
+    fn hear(&mut self, step: Step, observer: &mut impl Observer) {
+        match step {
+            Step::Progress(progress) => observer.progress(&progress),
+            Step::Planned(id, inspection) => {
+                self.unplanned = self.unplanned.saturating_sub(1);
+                if let Some(result) = self.of_task.get(&id).and_then(|index| self.results.get_mut(*index)) {
+                    result.row = result.row.clone().planned(&inspection);
+                }
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        task: Result<(Id, JobOutcome), tokio::task::JoinError>,
+        writes: bool,
+        observer: &mut impl Observer,
+    ) {
+        let (id, outcome) = match task {
+            Ok((id, outcome)) => (id, outcome.map_err(|e| (crate::failure::chain(&e), is_fatal(&e)))),
+            Err(fault) if fault.is_cancelled() => {
+                (fault.id(), Err(("interrupted; the next run finds out how far it got".to_owned(), false)))
+            }
+            Err(fault) => (fault.id(), Err((format!("a fault of this program: {fault}"), false))),
+        };
+        let Some(result) = self.of_task.get(&id).and_then(|index| self.results.get_mut(*index)) else {
+            return;
+        };
+        let row = result.row.clone();
+        let inspected = row.action.is_some();
+        result.row = match outcome {
+            Ok((inspection, None)) => row.planned(&inspection),
+            Ok((inspection, Some(done))) => row.planned(&inspection).done(done.version, done.note),
+            Err((cause, fatal)) => Row { fatal, ..row.failed(&cause) },
+        };
+        if !inspected {
+            self.unplanned = self.unplanned.saturating_sub(1);
+        }
+        if writes {
+            observer.ended(&result.row);
+        }
+    }
+}
+
+/// A mistake in what was asked for, rather than a region's trouble.
+fn is_fatal(error: &RolloutError) -> bool {
+    matches!(error, RolloutError::Bucket(_))
+}
+
+async fn one(job: Job, context: Option<JobContext>, mut go: watch::Receiver<bool>) -> JobOutcome {
+    let inspection = job.inspect().await?;
+    let Some(context) = context else { return Ok((inspection, None)) };
+    if let Some(id) = tokio::task::try_id() {
+        let _ = job.steps.send(Step::Planned(id, Box::new(inspection.clone())));
+    }
+    if go.wait_for(|go| *go).await.is_err()
+        || (context.interrupt.is_asked() && inspection.action != Action::Adopt)
+    {
+        return Err(RolloutError::Interrupted);
+    }
+    let done = job.carry_out(inspection.clone(), &context).await;
+    if let Err(error) = &done {
+        let cause = crate::failure::chain(error);
+        context.journal.note(
+            job.journal_key(),
+            crate::publish::journal::JobState::Failed,
+            None,
+            Some(&cause),
+        )?;
+    }
+    Ok((inspection, Some(done?)))
+}

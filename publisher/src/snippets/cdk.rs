@@ -1,0 +1,71 @@
+//! The AWS CDK: a function that gives the layer of the stack's own region, in TypeScript and in Python.
+//!
+//! A stack need not know its region, and then CloudFormation has to look it up: `CfnMapping` does both. Its
+//! attributes are CloudFormation's, so they have to be alphanumeric.
+
+use crate::snippets::{ArnTable, cloudformation::attribute};
+
+pub(crate) fn typescript(table: &ArnTable) -> String {
+    let head = format!(
+        r#"// {}
+import {{ CfnMapping, Stack }} from "aws-cdk-lib";
+import {{ type Architecture, type ILayerVersion, LayerVersion }} from "aws-cdk-lib/aws-lambda";
+import type {{ Construct }} from "constructs";
+
+// x86_64 without its underscore, which CloudFormation does not allow here.
+const ARNS: Record<string, Record<string, string>> = {{
+"#,
+        table.comment("cdk")
+    );
+    let map = table.map(
+        |region| format!("  \"{region}\": {{"),
+        |_, arch, arn| format!("    {}: \"{arn}\",", attribute(arch)),
+        "  },\n",
+    );
+    head + &map
+        + r#"};
+
+/**
+ * The layer with the Sentry Lambda extension, in the stack's region:
+ *
+ *     fn.addLayers(sentryLambdaExtension(this, "Sentry", fn.architecture));
+ */
+export function sentryLambdaExtension(scope: Construct, id: string, architecture: Architecture): ILayerVersion {
+  const arns = new CfnMapping(scope, `${id}Arns`, { mapping: ARNS, lazy: true });
+  const arn = arns.findInMap(Stack.of(scope).region, architecture.name.replace("_", ""));
+  return LayerVersion.fromLayerVersionArn(scope, id, arn);
+}
+"#
+}
+
+pub(crate) fn python(table: &ArnTable) -> String {
+    let head = format!(
+        r"# {}
+from aws_cdk import CfnMapping, Stack
+from aws_cdk.aws_lambda import Architecture, ILayerVersion, LayerVersion
+from constructs import Construct
+
+# x86_64 without its underscore, which CloudFormation does not allow here.
+ARNS = {{
+",
+        table.comment("cdk-python")
+    );
+    let map = table.map(
+        |region| format!("    \"{region}\": {{"),
+        |_, arch, arn| format!("        \"{}\": \"{arn}\",", attribute(arch)),
+        "    },\n",
+    );
+    head + &map
+        + r#"}
+
+
+def sentry_lambda_extension(scope: Construct, id: str, architecture: Architecture) -> ILayerVersion:
+    """The layer with the Sentry Lambda extension, in the stack's region:
+
+    fn.add_layers(sentry_lambda_extension(self, "Sentry", fn.architecture))
+    """
+    arns = CfnMapping(scope, f"{id}Arns", mapping=ARNS, lazy=True)
+    arn = arns.find_in_map(Stack.of(scope).region, architecture.name.replace("_", ""))
+    return LayerVersion.from_layer_version_arn(scope, id, arn)
+"#
+}

@@ -1,0 +1,319 @@
+//! `publisher build --relay VERSION` and `publisher relay pin`: nothing is packed that nobody has looked at.
+
+use crate::{
+    build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr},
+    build_relay::{entries, manifest, pretended, sha256},
+    support::{
+        registry::{Registry, answer, full_response, range_response, truncated},
+        tls::TestTls,
+    },
+};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+const VERSION: &str = "26.9.0";
+const X86_64_FILE: &str = "/files/relay-Linux-x86_64";
+
+fn arm64() -> Vec<u8> {
+    static_elf(ARM64.1, 7)
+}
+
+/// Large enough to be cut in pieces, and different everywhere.
+fn x86_64() -> Vec<u8> {
+    x86_64_salted(7)
+}
+
+fn x86_64_salted(salt: u8) -> Vec<u8> {
+    let mut binary = static_elf(X86_64.1, salt);
+    binary.extend((0..100_000u32).flat_map(u32::to_le_bytes));
+    binary
+}
+
+#[track_caller]
+fn run(workspace: &Workspace, registry: &Registry, arguments: &[&str], code: i32) -> String {
+    run_trusting(None, workspace, registry, arguments, code)
+}
+
+/// The same, with these certificates in place of the system's.
+#[track_caller]
+fn run_trusting(
+    roots: Option<&Path>,
+    workspace: &Workspace,
+    registry: &Registry,
+    arguments: &[&str],
+    code: i32,
+) -> String {
+    let mut command = workspace.pretending();
+    for proxy in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env_remove(proxy);
+    }
+    command.env_remove("SSL_CERT_DIR").env_remove("SSL_CERT_FILE");
+    command.envs(roots.map(|roots| ("SSL_CERT_FILE", roots)));
+    let output = command.args(arguments).args(["--relay-registry", registry.url()]).output().unwrap();
+    assert_code(&output, code);
+    stderr(&output)
+}
+
+const PIN: [&str; 3] = ["relay", "pin", VERSION];
+const BUILD: [&str; 5] = ["build", "--relay", VERSION, "--arch", "x86_64"];
+
+fn lock(workspace: &Workspace) -> Value {
+    let text = fs::read(workspace.path().join("publisher/relay.lock")).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn forget_downloads(workspace: &Workspace) {
+    fs::remove_dir_all(workspace.path().join(".tools/relay")).unwrap();
+}
+
+/// Neither pinned nor packed.
+#[track_caller]
+fn refuse_to_pin(
+    file: impl Fn(&crate::support::registry::Request) -> Vec<u8> + Send + Sync + 'static,
+) -> String {
+    let workspace = pretended();
+    let registry = Registry::new(file);
+    let said = run(&workspace, &registry, &PIN, 1);
+    assert_eq!(lock(&workspace), Value::Null, "{said}");
+    said
+}
+
+#[test]
+fn a_version_is_refused_until_it_is_pinned_and_then_packed_from_the_cache() {
+    let workspace = pretended();
+    let registry = Registry::of(arm64(), x86_64());
+    let said = run(&workspace, &registry, &["build", "--relay", VERSION], 1);
+    assert!(said.contains("is not pinned") && said.contains("publisher relay pin 26.9.0"), "{said}");
+    assert!(registry.requests("/").is_empty(), "nothing is downloaded that may not be used");
+    assert!(!workspace.path().join("dist/build.json").exists());
+
+    run(&workspace, &registry, &PIN, 0);
+    let pins = lock(&workspace);
+    assert_eq!(pins[VERSION]["arm64"]["sha256"], sha256(&arm64()));
+    assert_eq!(pins[VERSION]["x86_64"]["sha256"], sha256(&x86_64()));
+    assert_eq!(pins[VERSION]["x86_64"]["size"], x86_64().len());
+
+    let asked = registry.requests("/").len();
+    run(&workspace, &registry, &["build", "--relay", VERSION], 0);
+    assert_eq!(registry.requests("/").len(), asked, "the second time comes from the cache");
+    let zip = workspace.path().join("dist/sentry-lambda-extension-relay-x86_64.zip");
+    assert_eq!(entries(&zip)[1].2, x86_64());
+    let relay = manifest(&workspace)["artifacts"][3]["relay"].clone();
+    assert_eq!((&relay["version"], &relay["sha256"]), (&VERSION.into(), &sha256(&x86_64()).into()));
+
+    // A cache that was tampered with is no cache.
+    let kept = workspace.path().join(".tools/relay").join(VERSION).join("relay-Linux-x86_64");
+    fs::write(kept, static_elf(X86_64.1, 8)).unwrap();
+    run(&workspace, &registry, &BUILD, 0);
+    assert_eq!(entries(&zip)[1].2, x86_64());
+    assert_eq!(registry.requests("/").len(), asked + 2);
+}
+
+#[test]
+fn a_cut_connection_is_resumed_where_it_broke() {
+    let workspace = pretended();
+    let registry = Registry::new(|request| {
+        if request.path.ends_with("aarch64") {
+            return full_response(&arm64());
+        }
+        let answer = range_response(request, &x86_64(), "\"one\"");
+        if request.nth < 2 { truncated(&answer, 100_000 * (2 - request.nth)) } else { answer }
+    });
+    run(&workspace, &registry, &PIN, 0);
+    let requests = registry.requests(X86_64_FILE);
+    let starts: Vec<usize> = requests.iter().map(super::support::registry::Request::start).collect();
+    let length = x86_64().len();
+    assert_eq!(starts, [0, length - 200_000, length - 100_000]);
+    assert_eq!(requests[1].if_range.as_deref(), Some("\"one\""));
+    assert_eq!(lock(&workspace)[VERSION]["x86_64"]["sha256"], sha256(&x86_64()));
+}
+
+#[test]
+fn the_next_run_goes_on_and_starts_over_if_the_file_is_another() {
+    let workspace = pretended();
+    let file = |tag: &'static str, salt: u8, broken: bool| {
+        move |request: &crate::support::registry::Request| {
+            if request.path.ends_with("aarch64") {
+                return full_response(&arm64());
+            }
+            match (broken, request.nth) {
+                (true, 0) => truncated(&range_response(request, &x86_64_salted(salt), tag), 50_000),
+                (true, _) => answer("503 Service Unavailable", "", b""),
+                (false, _) => range_response(request, &x86_64_salted(salt), tag),
+            }
+        }
+    };
+    let registry = Registry::new(file("\"one\"", 7, true));
+    let said = run(&workspace, &registry, &PIN, 1);
+    assert!(said.contains("503"), "{said}");
+    assert_eq!(lock(&workspace), Value::Null);
+
+    registry.change(file("\"two\"", 8, false));
+    run(&workspace, &registry, &PIN, 0);
+    let last = registry.requests(X86_64_FILE).pop().unwrap();
+    assert_eq!(last.start(), x86_64().len() - 50_000, "it went on");
+    assert_eq!(
+        lock(&workspace)[VERSION]["x86_64"]["sha256"],
+        sha256(&x86_64_salted(8)),
+        "and took the whole new file"
+    );
+}
+
+#[test]
+fn a_file_that_always_ends_early_is_refused() {
+    let said = refuse_to_pin(|request| {
+        if request.path.ends_with("aarch64") {
+            full_response(&arm64())
+        } else {
+            truncated(&full_response(&x86_64()), 1000)
+        }
+    });
+    assert!(said.contains("was cut off after") && said.contains("run the command again"), "{said}");
+    // Without a length only its own tables tell that a file is not whole.
+    let said = refuse_to_pin(|_| {
+        let program = fs::read("/bin/true").unwrap();
+        let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+        let mut body = program[..program.len() - 100].to_vec();
+        body[18] = ARM64.1;
+        [head.as_slice(), &body].concat()
+    });
+    assert!(said.contains("cannot be used") && said.contains("it is cut off"), "{said}");
+}
+
+#[test]
+fn a_web_page_is_no_binary() {
+    let page = b"<!doctype html><title>Sign in</title>";
+    let said = refuse_to_pin(move |_| answer("200 OK", "content-type: text/html; charset=utf-8\r\n", page));
+    assert!(said.contains("is a web page"), "{said}");
+    let said = refuse_to_pin(move |_| full_response(page));
+    assert!(said.contains("it is not an ELF file"), "{said}");
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let workspace = pretended();
+    let registry = Registry::new(|_| answer("404 Not Found", "", b""));
+    let said = run(&workspace, &registry, &["relay", "pin", "26.8.0"], 1);
+    assert!(said.contains("knows no Relay 26.8.0"), "{said}");
+    assert_eq!(registry.requests("/apps/relay/26.8.0.json").len(), 1, "a mirror of the registry's files");
+    let said = run(&workspace, &registry, &PIN, 1);
+    assert!(said.contains("/files/relay-Linux-aarch64: the server answered 404"), "{said}");
+    assert_eq!(registry.requests("/files/").len(), 1, "a 404 does not pass");
+    assert_eq!(lock(&workspace), Value::Null);
+    for bad in ["latest", "../26.9.0"] {
+        let said = run(&workspace, &registry, &["relay", "pin", bad], 2);
+        assert!(said.contains("is not a version"), "{said}");
+    }
+}
+
+#[test]
+fn redirects_are_followed_but_not_forever() {
+    let workspace = pretended();
+    let registry = Registry::new(|request| match request.path.as_str() {
+        "/files/moved" => full_response(&x86_64()),
+        X86_64_FILE => answer("302 Found", "location: /files/moved\r\n", b""),
+        _ => full_response(&arm64()),
+    });
+    run(&workspace, &registry, &PIN, 0);
+    assert_eq!(lock(&workspace)[VERSION]["x86_64"]["sha256"], sha256(&x86_64()));
+
+    let said = refuse_to_pin(|request| answer("302 Found", &format!("location: {}\r\n", request.path), b""));
+    assert!(said.contains("redirect"), "{said}");
+}
+
+#[test]
+fn a_file_that_changed_since_it_was_pinned_is_refused_by_both() {
+    let workspace = pretended();
+    let registry = Registry::of(arm64(), x86_64());
+    run(&workspace, &registry, &PIN, 0);
+    let pins = lock(&workspace);
+    forget_downloads(&workspace);
+    registry.change(|request| {
+        if request.path.ends_with("aarch64") {
+            full_response(&arm64())
+        } else {
+            full_response(&static_elf(X86_64.1, 8))
+        }
+    });
+    for command in [BUILD.as_slice(), PIN.as_slice()] {
+        let said = run(&workspace, &registry, command, 1);
+        let (old, new) = (sha256(&x86_64()), sha256(&static_elf(X86_64.1, 8)));
+        assert!(
+            said.contains("is not what is pinned") && said.contains(&old) && said.contains(&new),
+            "{said}"
+        );
+        assert_eq!(lock(&workspace), pins);
+    }
+    assert!(!workspace.path().join("dist/build.json").exists());
+    // What was refused is not resumed.
+    registry.change(|request| range_response(request, &x86_64(), "\"one\""));
+    run(&workspace, &registry, &BUILD, 0);
+}
+
+#[test]
+fn a_pin_that_was_changed_by_hand_is_held_against_cache_and_download() {
+    let workspace = pretended();
+    let registry = Registry::of(arm64(), x86_64());
+    run(&workspace, &registry, &PIN, 0);
+    let text = lock(&workspace).to_string().replace(&sha256(&x86_64()), &"0".repeat(64));
+    workspace.file("publisher/relay.lock", &text);
+    let said = run(&workspace, &registry, &BUILD, 1);
+    assert!(said.contains("is not what is pinned") && said.contains(&"0".repeat(64)), "{said}");
+
+    workspace.file("publisher/relay.lock", "<<<<<<< HEAD\n");
+    let said = run(&workspace, &registry, &BUILD, 1);
+    assert!(said.contains("relay.lock does not hold pins") && said.contains("git diff"), "{said}");
+}
+
+#[test]
+fn over_tls_it_comes_from_whom_the_user_trusts() {
+    let workspace = pretended();
+    let tls = TestTls::new();
+    let registry = Registry::secure(&tls, |request| {
+        if request.path.ends_with("aarch64") {
+            return full_response(&arm64());
+        }
+        let answer = range_response(request, &x86_64(), "\"one\"");
+        if request.nth == 0 { truncated(&answer, 100_000) } else { answer }
+    });
+    assert!(registry.url().starts_with("https://"));
+    run_trusting(Some(tls.authority()), &workspace, &registry, &PIN, 0);
+    assert_eq!(lock(&workspace)[VERSION]["x86_64"]["sha256"], sha256(&x86_64()));
+    assert_eq!(registry.requests(X86_64_FILE)[1].start(), x86_64().len() - 100_000, "and is resumed");
+    run_trusting(Some(tls.authority()), &workspace, &registry, &BUILD, 0);
+}
+
+#[test]
+fn over_tls_nothing_comes_from_anybody_else() {
+    let workspace = pretended();
+    let (tls, other) = (TestTls::new(), TestTls::new());
+    let registry = Registry::secure(&tls, |_| full_response(&arm64()));
+    for roots in [None, Some(other.authority())] {
+        let said = run_trusting(roots, &workspace, &registry, &PIN, 1);
+        assert!(said.contains("cannot ask https://") && said.contains("certificate"), "{said}");
+        assert!(said.contains("is not trusted here") && said.contains("SSL_CERT_FILE"), "{said}");
+    }
+    assert!(registry.requests("/").is_empty(), "it is not even asked");
+    assert_eq!(registry.connections(), 2, "what is not trusted once is not trusted a moment later");
+    assert_eq!(lock(&workspace), Value::Null);
+
+    // Who names certificates trusts these, or nobody.
+    let missing = workspace.path().join("missing.pem");
+    let empty = workspace.file("empty.pem", "no certificate\n");
+    for roots in [missing.as_path(), &empty] {
+        let said = run_trusting(Some(roots), &workspace, &registry, &PIN, 1);
+        assert!(said.contains("SSL_CERT_FILE names no certificate") && said.contains("unset it"), "{said}");
+    }
+}
+
+#[test]
+fn a_redirect_does_not_leave_tls() {
+    let workspace = pretended();
+    let tls = TestTls::new();
+    let plain = Registry::of(arm64(), x86_64());
+    let elsewhere = format!("location: {}/files/relay-Linux-aarch64\r\n", plain.url());
+    let registry = Registry::secure(&tls, move |_| answer("302 Found", &elsewhere, b""));
+    run_trusting(Some(tls.authority()), &workspace, &registry, &PIN, 1);
+    assert!(plain.requests("/").is_empty());
+    assert_eq!(lock(&workspace), Value::Null);
+}

@@ -1,0 +1,132 @@
+//! Two publishers at once, and somebody else in between.
+
+use crate::support::{
+    account::Account,
+    cli::Publisher,
+    dist::{ARCHES, Dist, other_zip},
+    emulator::ministack,
+    gate::Gate,
+    proxy::{Proxy, Verdict},
+};
+
+const REGION: &str = "eu-west-1";
+const ARGS: [&str; 4] = ["publish", "--execute", "--regions", REGION];
+
+fn layer(arch: &str) -> String {
+    format!("SentryLambdaExtension-{arch}")
+}
+
+/// Both have looked before either publishes: the worst that can happen.
+fn at_once(may_delete: bool) -> (Account, [Dist; 2], [crate::support::cli::Run; 2]) {
+    let owner = Account::new(ministack());
+    let gate = Gate::default();
+    let hold = gate.clone();
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        if seen.publishes() {
+            return Verdict::Hold(hold.clone());
+        }
+        if seen.line.starts_with("DELETE ") && !may_delete {
+            return Verdict::error(403, "AccessDeniedException");
+        }
+        Verdict::Forward
+    });
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let seed = format!("at once {may_delete}");
+    let dists = [Dist::new(&seed), Dist::new(&seed)];
+    let running = [&dists[0], &dists[1]].map(|dist| publisher.spawn(dist, &ARGS));
+    gate.reached_by(4);
+    gate.open(true);
+    let runs = running.map(|running| running.wait().expect(0));
+    (owner, dists, runs)
+}
+
+#[test]
+fn on_two_machines_they_agree_on_one_version() {
+    let (owner, dists, _) = at_once(true);
+    for arch in ARCHES {
+        assert_eq!(owner.versions(REGION, &layer(arch)).len(), 1, "{arch}");
+        let arn = |dist: &Dist| dist.layers()["layers"][arch]["regions"][REGION]["arn"].clone();
+        assert_eq!(arn(&dists[0]), arn(&dists[1]));
+    }
+    for dist in &dists {
+        Publisher::at(&ministack().url(), &owner.key).run(dist, &["verify"]).expect(0);
+    }
+}
+
+#[test]
+fn without_the_right_to_delete_they_agree_as_well_and_name_what_is_left() {
+    let (owner, dists, runs) = at_once(false);
+    for arch in ARCHES {
+        let versions = owner.versions(REGION, &layer(arch));
+        let granted = versions.iter().filter(|number| {
+            let path = format!("layers/{}/versions/{number}/policy", layer(arch));
+            owner.get(REGION, &path).0 == 200
+        });
+        assert_eq!((versions.len(), granted.count()), (2, 1), "{arch}: one is for everybody");
+        let arn = |dist: &Dist| dist.layers()["layers"][arch]["regions"][REGION]["arn"].clone();
+        assert_eq!(arn(&dists[0]), arn(&dists[1]));
+    }
+    let said = runs.map(|run| run.stdout).join("\n");
+    assert!(said.contains("version 2 has the same bytes and is left over"), "{said}");
+    // What nobody was given goes when somebody with the right to do so tidies up.
+    let tidy = Publisher::at(&ministack().url(), &owner.key);
+    tidy.run(&dists[0], &["prune", "--keep", "0", "--execute", "--regions", REGION]).expect(0);
+    for arch in ARCHES {
+        assert_eq!(owner.versions(REGION, &layer(arch)), [1]);
+    }
+}
+
+#[test]
+fn on_one_folder_the_second_is_refused() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("one folder");
+    let gate = Gate::default();
+    let hold = gate.clone();
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        if seen.publishes() { Verdict::Hold(hold.clone()) } else { Verdict::Forward }
+    });
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let running = publisher.spawn(&dist, &ARGS);
+    gate.reached();
+    let run = publisher.run(&dist, &ARGS).expect(1);
+    run.says("another publisher is at work on").says("wait until it has ended");
+    gate.open(true);
+    running.wait().expect(0);
+    for arch in ARCHES {
+        assert_eq!(owner.versions(REGION, &layer(arch)), [1]);
+    }
+}
+
+#[test]
+fn what_somebody_else_published_in_between_is_adopted_if_it_is_the_same() {
+    for same in [true, false] {
+        let owner = Account::new(ministack());
+        let dist = Dist::new("in between");
+        let other = owner.clone();
+        let zip = std::fs::read(dist.zip("arm64")).unwrap();
+        let digest = {
+            use sha2::{Digest, Sha256};
+            let digest = Sha256::digest(&zip);
+            digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+        };
+        let mut lists = 0;
+        let proxy = Proxy::start(ministack().address(), move |seen| {
+            if seen.line.starts_with("GET ") && seen.line.contains("arm64/versions") {
+                lists += 1;
+            }
+            // After the plan, right before the last look.
+            if lists == 2 {
+                lists += 1;
+                let other_bytes = other_zip("other bytes");
+                let zip = if same { &zip } else { &other_bytes };
+                other.publish(REGION, &layer("arm64"), "arm64", zip, &format!("sha256 {digest}"));
+            }
+            Verdict::Forward
+        });
+        Publisher::at(&proxy.url(), &owner.key).run(&dist, &ARGS).expect(0);
+        let publishes = proxy.requests().iter().filter(|s| s.publishes() && s.line.contains("arm64")).count();
+        let expected = if same { (vec![1], 0) } else { (vec![1, 2], 1) };
+        assert_eq!((owner.versions(REGION, &layer("arm64")), publishes), expected);
+        assert_eq!(owner.copies(REGION, &layer("arm64"), &dist.code_sha256("arm64")).len(), 1);
+    }
+}
