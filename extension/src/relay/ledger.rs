@@ -5,7 +5,7 @@ use std::fmt;
 /// Why an accepted envelope will never arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
-    /// The queue was full of what is worth more.
+    /// The queue was full of what is worth as much or more.
     QueueOverflow,
     /// Upstream could not be reached in the time there was.
     Network,

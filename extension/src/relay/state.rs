@@ -129,8 +129,12 @@ impl State {
             match self.strip(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
                     let envelope = Arc::new(rest.fitted());
-                    // Without its compression it may be larger by far.
-                    for victim in self.queue.hold(envelope.size()) {
+                    // Without its compression it may be larger by far, and then not fit any more.
+                    let Some(evicted) = self.queue.hold(envelope.size(), envelope.priority()) else {
+                        self.lose(&envelope, DropReason::QueueOverflow);
+                        continue;
+                    };
+                    for victim in evicted {
                         self.lose(&victim.envelope, DropReason::QueueOverflow);
                     }
                     let pending = Pending { envelope, attempts, since, reason, unanswered };

@@ -5,4 +5,5 @@ mod freeze;
 mod memory;
 mod outage;
 mod proxies;
+mod queue;
 mod rate_limits;
