@@ -7,12 +7,14 @@ use super::command::{BINARY, SentryRelayCommand};
 use super::log_pipe;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, execv, getppid};
 use std::ffi::{CString, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -64,7 +66,7 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// A Relay in a process group of its own. Dropping it kills the group.
+/// A Relay in a process group of its own. Dropping it kills the group, and sees to it that no zombie is left.
 #[derive(Debug)]
 pub(super) struct Child {
     process: std::process::Child,
@@ -115,9 +117,14 @@ impl Child {
     pub(super) async fn end(mut self, by: Instant) {
         self.signal(Signal::SIGTERM);
         if timeout_at(by, self.ended()).await.is_err() {
-            self.signal(Signal::SIGKILL);
-            let _ = timeout(KILLED, self.ended()).await;
+            self.kill().await;
         }
+    }
+
+    /// Kills it, and waits for the moment that the kernel usually takes to give back its memory.
+    pub(super) async fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = timeout(KILLED, self.ended()).await;
     }
 
     fn signal(&self, signal: Signal) {
@@ -132,8 +139,11 @@ impl Drop for Child {
     fn drop(&mut self) {
         if !self.reaped {
             self.signal(Signal::SIGKILL);
-            // Dead or dying; the next SIGCHLD, or our own end, sees to what is left of it.
-            let _ = self.process.try_wait();
+            // The kernel may still be at it. Without anybody who waits for the end, a zombie would stay for as long as
+            // the extension lives, and nothing here can wait: this may be a panic that unwinds.
+            if let Ok(id) = i32::try_from(self.process.id()) {
+                let _ = thread::Builder::new().spawn(move || waitpid(Pid::from_raw(id), None));
+            }
         }
     }
 }

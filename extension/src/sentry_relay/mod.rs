@@ -168,17 +168,25 @@ impl Supervisor {
             }
             RelayFailure::Hangs
         };
-        let by = tokio::select! {
-            failure = serving => return Some(failure),
+        let outcome = tokio::select! {
+            failure = serving => Err(failure),
             status = child.ended() => return Some(RelayFailure::of(status)),
-            taken = health::over_memory(process, most) => return Some(RelayFailure::Memory(taken)),
+            taken = health::over_memory(process, most) => Err(RelayFailure::Memory(taken)),
             ending = stage.wait_for(|stage| matches!(stage, SentryRelayStage::Ending(_))) => match ending.as_deref() {
-                Ok(SentryRelayStage::Ending(by)) => *by,
-                _ => Instant::now(),
+                Ok(SentryRelayStage::Ending(by)) => Ok(*by),
+                _ => Ok(Instant::now()),
             },
         };
-        child.end(by).await;
-        None
+        match outcome {
+            Ok(by) => {
+                child.end(by).await;
+                None
+            }
+            Err(failure) => {
+                child.kill().await;
+                Some(failure)
+            }
+        }
     }
 
     fn start(&self) -> Result<(Child, Arc<Upstream>), RelayFailure> {

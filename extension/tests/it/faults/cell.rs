@@ -190,7 +190,7 @@ impl Cell {
         }
         let violations = self.api.violations();
         assert!(violations.is_empty(), "{violations:?}");
-        let line: Value = serde_json::from_str(&log.wait_for("\"envelopes\"").await).unwrap();
+        let line: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
         let unanswered = line["unanswered"].as_str().unwrap().parse().unwrap();
         let [accepted, delivered, rejected, dropped] = books;
 

@@ -75,7 +75,7 @@ impl Bench {
         let log = self.log();
         self.api.shutdown("spindown", 2 * SECOND);
         let [accepted, delivered, rejected, dropped] = self.extension.books().await;
-        let line = log.wait_for("\"envelopes\"").await;
+        let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         let unanswered = line["unanswered"].as_str().unwrap().parse().unwrap();
         (Books { accepted, delivered, rejected, dropped, unanswered }, self.upstream)

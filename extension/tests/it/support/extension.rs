@@ -24,6 +24,15 @@ pub struct Extension {
     readers: [JoinHandle<()>; 2],
 }
 
+impl Drop for Extension {
+    fn drop(&mut self) {
+        // Whatever failed, the reason is in here.
+        if std::thread::panicking() {
+            eprintln!("---- log of the extension:\n{}\n----", self.log.text());
+        }
+    }
+}
+
 impl Extension {
     /// Starts it with nothing in its environment but `env`.
     pub fn start(binary: impl AsRef<Path>, args: &[&str], env: &[(&str, &str)]) -> Self {
@@ -110,7 +119,7 @@ impl Extension {
     pub async fn books(self) -> [u64; 4] {
         let (status, log) = self.ended().await;
         assert!(status.success(), "{status}:\n{}", log.text());
-        let line = log.wait_for("\"envelopes\"").await;
+        let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         let count = |name: &str| line[name].as_str().unwrap().parse::<u64>().unwrap();
         let books = ["accepted", "delivered", "rejected", "dropped"].map(count);

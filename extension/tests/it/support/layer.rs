@@ -1,7 +1,11 @@
 //! `/opt` with Relay in it, for this test's thread and the processes that it starts: a mount namespace of its own.
 
 use super::{HANG, tools};
-use nix::sched::{CloneFlags, unshare};
+use nix::{
+    sched::{CloneFlags, unshare},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -71,6 +75,12 @@ impl Layer {
     /// Whether a process of this event's still runs.
     pub fn runs(event: &Value) -> bool {
         Self::state(event).is_some_and(|state| state != 'Z')
+    }
+
+    /// Sends a signal to a process of this event's.
+    pub fn signal(event: &Value, signal: Signal) {
+        let process = i32::try_from(event["pid"].as_i64().unwrap()).unwrap();
+        kill(Pid::from_raw(process), signal).unwrap();
     }
 
     /// Waits until it does not run any more. Whoever adopts what the extension leaves behind may not reap it.
