@@ -52,7 +52,7 @@ def measure(quick):
     extension.terminate()
     extension.wait(timeout=20)
     close(upstream, server)
-    taken = re.search(r'"accepted":"(\d+)","delivered":"[1-9]', log.read_text())
+    taken = re.search(r'"accepted":(\d+),"delivered":[1-9]', log.read_text())
     if not taken or int(taken[1]) != 2 * len(all["extension"]):
         raise RuntimeError(f"{2 * len(all['extension'])} envelopes were sent, but: {log.read_text()[-500:]}")
     comparison = f"{usual['extension']:.2f} ms, server that answers at once {usual['server']:.2f} ms, without either {usual['without']:.0f} ms"

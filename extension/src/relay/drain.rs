@@ -1,102 +1,67 @@
-//! The end: who gets how much of the time that Lambda gives, and Relay's orderly death in it.
+//! Drains the relay at SHUTDOWN. It divides the time that Lambda allows among the deliveries, the last flush barrier,
+//! and the end of Sentry's Relay.
 
-use super::Shared;
-use super::route::{DeliveryRoute, Destination};
-use crate::sentry_relay::SentryRelayStage;
-use crate::sentry_relay::flush_barrier::Waiting;
+use super::core::{Core, Waiting};
+use super::ledger::DropReason;
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-/// What a request that is no envelope waits for Relay.
-const DECISION: Duration = Duration::from_secs(2);
-/// For killing what did not end by itself.
-const LAST: Duration = Duration::from_millis(50);
+/// The time that is kept for killing Sentry's Relay if it does not end by itself.
+const KILL_TIME: Duration = Duration::from_millis(50);
 
-/// The time until the end, shared out.
+/// Divides the whole time of the drain into deadlines.
 #[derive(Debug)]
-pub(crate) struct DrainBudget {
+struct DrainBudget {
     start: Instant,
     within: Duration,
 }
 
 impl DrainBudget {
-    pub(crate) fn of(within: Duration, start: Instant) -> Self {
-        Self { start, within }
-    }
-
-    /// Relay has to be ready by then.
+    /// Returns when Sentry's Relay has to be ready.
     fn decision(&self) -> Instant {
         self.start + self.within / 3
     }
 
-    /// All has to be delivered by then. Where Relay is behind it, that has a barrier left to pass.
-    pub(crate) fn deliveries(&self, shared: &Shared) -> Instant {
-        let relayed = matches!(*shared.route.borrow(), DeliveryRoute::SentryRelay { .. });
-        self.start + if relayed { self.within * 2 / 3 } else { self.within }
+    /// Returns when everything has to be delivered. With Sentry's Relay, time is left for a barrier after that.
+    fn deliveries(&self, through_sentry_relay: bool) -> Instant {
+        self.start + if through_sentry_relay { self.within * 2 / 3 } else { self.within }
     }
 
-    /// Then Relay is told to end; at the earliest when all is delivered.
+    /// Returns when the last barrier has to pass. After that, Sentry's Relay is told to end.
     fn barrier(&self) -> Instant {
         self.start + self.within * 9 / 10
     }
 
     fn end(&self) -> Instant {
-        self.start + self.within.saturating_sub(LAST)
+        self.start + self.within.saturating_sub(KILL_TIME)
     }
 }
 
-/// The way of a request that cannot be queued, if there is one.
-pub(crate) async fn decided(shared: &Shared) -> Option<Destination> {
-    if let Some(destination) = shared.destination() {
-        return Some(destination);
+/// Delivers what can be delivered in the time `within`, counts the rest as dropped, and closes the state.
+pub(super) async fn drain(core: &Core, within: Duration) {
+    let budget = DrainBudget { start: Instant::now(), within };
+    core.state().start_draining();
+    core.wake_pump();
+    // If Sentry's Relay is not ready soon, queued envelopes go directly to upstream where the settings allow it: this
+    // is their last chance.
+    if core.routing().decide_by(budget.decision()).await {
+        core.wake_pump();
     }
-    let mut route = shared.route.subscribe();
-    // The sender ends with the process.
-    let _ = timeout(DECISION, route.wait_for(|route| route.destination().is_some())).await;
-    shared.destination().or((!shared.only_sentry_relay).then_some(Destination::Direct))
+    let drained = core.wait_until(|core| core.routing().is_blocked() || core.state().is_drained());
+    let deadline = budget.deliveries(core.routing().is_through_sentry_relay());
+    let _ = timeout_at(deadline, drained).await;
+    end_sentry_relay(core, &budget).await;
+    // The envelopes that remain had to go through Sentry's Relay, which did not run.
+    let unavailable = core.routing().is_blocked().then_some(DropReason::SentryRelayUnavailable);
+    core.state().close(unavailable);
 }
 
-/// What is queued goes through Relay if that is ready soon, else past it where it may: there is no later.
-pub(crate) async fn decide(shared: &Shared, budget: &DrainBudget) {
-    let mut route = shared.route.subscribe();
-    let _ = timeout_at(budget.decision(), route.wait_for(|route| route.destination().is_some())).await;
-    let held = |route: &mut DeliveryRoute| {
-        let held = matches!(route, DeliveryRoute::Held { .. });
-        if held {
-            *route = DeliveryRoute::Direct;
-        }
-        held
-    };
-    if shared.route.send_if_modified(held) {
-        shared.stage.send_replace(SentryRelayStage::Ending(Instant::now()));
-        shared.wake.notify_one();
-    }
-}
-
-/// Waits for a last barrier behind all that Relay has, and ends it.
-pub(crate) async fn end(shared: &Shared, budget: &DrainBudget) {
-    let waiting = Waiting::new(shared);
-    let passed = async {
-        loop {
-            let changed = shared.changed.notified();
-            tokio::pin!(changed);
-            // From here on no notification is missed.
-            changed.as_mut().enable();
-            if shared.state().unconfirmed.held() == 0 {
-                return;
-            }
-            changed.await;
-        }
-    };
-    let _ = timeout_at(budget.barrier(), passed).await;
+/// Waits until a last barrier confirms everything that Sentry's Relay has taken, and then ends Sentry's Relay.
+async fn end_sentry_relay(core: &Core, budget: &DrainBudget) {
+    let waiting = Waiting::new(core);
+    let _ = timeout_at(budget.barrier(), core.wait_until(|core| core.unconfirmed() == 0)).await;
     drop(waiting);
-    shared.stage.send_if_modified(|stage| {
-        let runs = matches!(stage, SentryRelayStage::Waiting | SentryRelayStage::Begun);
-        if runs {
-            *stage = SentryRelayStage::Ending(budget.end());
-        }
-        runs
-    });
-    let mut stage = shared.stage.subscribe();
-    let _ = timeout_at(budget.end() + LAST, stage.wait_for(|stage| *stage == SentryRelayStage::Ended)).await;
+    core.routing().end_by(budget.end());
+    let ended = core.routing().wait_for_stage(|stage| *stage == super::route::Stage::Ended);
+    let _ = timeout_at(budget.end() + KILL_TIME, ended).await;
 }

@@ -1,21 +1,23 @@
-//! Sentry's own Relay as a supervised child: between the queue and upstream, from the first `/next` to SHUTDOWN.
+//! Runs Sentry's Relay as a supervised child process between the queue and upstream, from the first `/next` to
+//! SHUTDOWN.
 //!
-//! Whatever it does, the function does not notice: it is restarted after a pause, and after some failures in a row the
-//! built-in relay takes over.
+//! A failure of it must not disturb the function. It is started again after a pause, and after several failures in a
+//! row the built-in relay takes over.
 
-pub mod child;
+mod child;
 mod command;
 mod config_probe;
 mod failure;
-pub(crate) mod flush_barrier;
+mod flush_barrier;
 mod health;
 mod log_pipe;
 
-pub(crate) use flush_barrier::Waiting;
+pub use child::become_sentry_relay;
 
-use crate::config::{Config, RelayMode, Upstream};
-use crate::relay::Shared;
-use crate::relay::route::DeliveryRoute;
+use crate::config::{self, Config, RelayMode, Upstream};
+use crate::relay::Relay;
+use crate::relay::core::Core;
+use crate::relay::route::{DeliveryRoute, Stage};
 use crate::{log, task};
 use child::Child;
 use command::{BINARY, CONFIG, SentryRelayCommand};
@@ -28,30 +30,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// In a row; then the built-in relay takes over.
-const FAILURES: u32 = 5;
+/// After this number of failures in a row, the built-in relay takes over.
+const MAX_FAILURES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// A Relay that was ready for so long starts a new row.
-const STABLE: Duration = Duration::from_mins(1);
-/// It takes 57 MB idle; more than this, and no small function has room for it and for its own work.
-const LEAST_MEMORY: usize = 96 << 20;
+/// After Sentry's Relay has been ready for this time, its earlier failures do not count any more.
+const STABLE_TIME: Duration = Duration::from_mins(1);
+/// The memory limit of Sentry's Relay in a small function, in bytes. It uses 57 MB when idle. If it used more than this
+/// limit, a small function would not have enough for its own work.
+const MIN_MEMORY_LIMIT: usize = 96 << 20;
 
-/// How far Relay is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SentryRelayStage {
-    /// For the first `/next`.
-    Waiting,
-    /// It is being run.
-    Begun,
-    /// It has to have ended by then.
-    Ending(Instant),
-    /// It is not run any more, or never was.
-    Ended,
-}
-
-/// Whether Relay is to do the work, as far as a look at one file can tell.
-pub(crate) fn is_wanted(config: &Config) -> bool {
-    // Without a way past it, a Relay that is missing is one that fails.
+/// Whether envelopes should go through Sentry's Relay. It reads the settings and checks only whether the program
+/// exists.
+pub fn is_wanted(config: &Config) -> bool {
+    // Nothing may be sent without Sentry's Relay, so a missing program is handled like a failed start.
     if config.relay == RelayMode::Only {
         return true;
     }
@@ -65,61 +56,60 @@ pub(crate) fn is_wanted(config: &Config) -> bool {
     present
 }
 
-/// Runs Relay from `SentryRelayStage::Begun` on.
-pub(crate) fn supervise(shared: &Arc<Shared>, config: &Config) {
+/// Starts the task that runs Sentry's Relay. The process itself starts only once the relay's `begin` is called.
+pub fn supervise(relay: &Relay, config: &Config) {
     let supervisor = Arc::new(Supervisor {
-        shared: Arc::clone(shared),
+        core: Arc::clone(relay.core()),
         config: config.clone(),
         lives: AtomicU32::new(0),
         failures: AtomicU32::new(0),
     });
-    task::supervise("relay", move || Arc::clone(&supervisor).run());
+    task::supervise("sentry_relay", move || Arc::clone(&supervisor).run());
 }
 
-/// What outlives a panic of the supervision.
+/// The supervisor's state. It is kept if the supervising task panics and is started again.
 struct Supervisor {
-    shared: Arc<Shared>,
+    core: Arc<Core>,
     config: Config,
-    /// So far.
+    /// The number of times that Sentry's Relay became ready.
     lives: AtomicU32,
-    /// In a row, the present life counted as one until it has proved itself.
+    /// The failures in a row. The current life counts as a failure until it has lasted for `STABLE_TIME`.
     failures: AtomicU32,
 }
 
 impl Supervisor {
     async fn run(self: Arc<Self>) {
-        let mut stage = self.shared.stage.subscribe();
-        // The sender ends with the process.
-        let _ = stage.wait_for(|stage| *stage != SentryRelayStage::Waiting).await;
-        self.look_at_settings();
+        let routing = self.core.routing();
+        routing.wait_for_stage(|stage| *stage != Stage::Waiting).await;
+        self.check_own_config();
         loop {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed);
             if failures > 0 {
-                self.enter(DeliveryRoute::Held { troubled: true });
+                self.core.enter_route(DeliveryRoute::Held { troubled: true });
                 let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(8));
-                let ending = stage.wait_for(|stage| *stage != SentryRelayStage::Begun);
+                let ending = routing.wait_for_stage(|stage| *stage != Stage::Begun);
                 let _ = tokio::time::timeout(pause, ending).await;
             }
-            if *stage.borrow() != SentryRelayStage::Begun {
+            if routing.stage() != Stage::Begun {
                 break;
             }
-            let failure = self.live().await;
+            let failure = self.run_once().await;
             let Some(failure) = failure else {
-                // SHUTDOWN: what is left by now goes nowhere.
-                return self.over();
+                // This is SHUTDOWN. The route does not change, because nothing is sent any more.
+                return self.core.sentry_relay_ended();
             };
-            let lost = self.shared.state().abandon_unconfirmed();
-            let draining = self.shared.state().draining();
+            let lost = self.core.abandon_unconfirmed();
+            let draining = self.core.is_draining();
             let failures = self.failures.load(Ordering::Relaxed);
-            let only = self.shared.only_sentry_relay;
-            let over = draining || failure.is_final();
-            if over || failures == FAILURES {
+            let only = routing.is_only_sentry_relay();
+            let is_last = draining || failure.is_final();
+            if is_last || failures == MAX_FAILURES {
                 let fields: [log::Field<'_>; 3] =
                     [("why", &failure), ("failures", &failures), ("lost", &lost)];
                 let instead = if only { "nothing is sent past it" } else { "the built-in relay takes over" };
                 log::warn(&format!("Sentry's Relay has failed: {instead}"), &fields);
             }
-            if over || failures >= FAILURES && !only {
+            if is_last || failures >= MAX_FAILURES && !only {
                 break;
             }
             log::info(
@@ -127,59 +117,33 @@ impl Supervisor {
                 &[("why", &failure), ("lost", &lost)],
             );
         }
-        self.enter(DeliveryRoute::Direct);
-        self.over();
+        self.core.enter_route(DeliveryRoute::Direct);
+        self.core.sentry_relay_ended();
     }
 
-    /// Relay is not run any more.
-    fn over(&self) {
-        self.shared.stage.send_replace(SentryRelayStage::Ended);
-        self.shared.changed.notify_waiters();
-    }
-
-    /// One life of Relay; `None`: it was ended.
-    async fn live(&self) -> Option<RelayFailure> {
-        let (mut child, relay) = match self.start() {
+    /// Runs Sentry's Relay once. Returns why it failed, or `None` if it was ended for SHUTDOWN.
+    async fn run_once(&self) -> Option<RelayFailure> {
+        let (mut child, sentry_relay) = match self.start() {
             Ok(started) => started,
             Err(failure) => return Some(failure),
         };
-        let begun = Instant::now();
-        let shared = &*self.shared;
+        let core = &*self.core;
         let process = child.id();
-        let most = LEAST_MEMORY.max(self.config.memory / 2);
-        let mut stage = shared.stage.subscribe();
-        let serving = async {
-            if !health::ready(shared, &relay).await {
-                return RelayFailure::NeverReady;
-            }
-            log::debug("Sentry's Relay is ready", &[("ms", &begun.elapsed().as_millis())]);
-            let life = self.lives.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-            shared.state().unconfirmed.begin(life);
-            self.enter(DeliveryRoute::SentryRelay { upstream: Arc::clone(&relay), life });
-            let proving = async {
-                tokio::time::sleep(STABLE).await;
-                self.failures.store(1, Ordering::Relaxed);
-                std::future::pending::<()>().await;
-            };
-            tokio::select! {
-                () = health::lost(shared, &relay) => {}
-                () = flush_barrier::keep(shared, &relay) => {}
-                () = proving => {}
-            }
-            RelayFailure::Hangs
-        };
-        let outcome = tokio::select! {
-            failure = serving => Err(failure),
+        let memory_limit = MIN_MEMORY_LIMIT.max(self.config.memory / 2);
+        let end = tokio::select! {
+            failure = self.serve(&sentry_relay) => Err(failure),
             status = child.ended() => return Some(RelayFailure::of(status)),
-            taken = health::over_memory(process, most) => Err(RelayFailure::Memory(taken)),
-            ending = stage.wait_for(|stage| matches!(stage, SentryRelayStage::Ending(_))) => match ending.as_deref() {
-                Ok(SentryRelayStage::Ending(by)) => Ok(*by),
-                _ => Ok(Instant::now()),
-            },
+            used = health::wait_until_over_memory(process, memory_limit) => Err(RelayFailure::Memory(used)),
+            () = core.routing().wait_for_stage(|stage| matches!(stage, Stage::Ending(_))) => {
+                match core.routing().stage() {
+                    Stage::Ending(deadline) => Ok(deadline),
+                    _ => Ok(Instant::now()),
+                }
+            }
         };
-        match outcome {
-            Ok(by) => {
-                child.end(by).await;
+        match end {
+            Ok(deadline) => {
+                child.end(deadline).await;
                 None
             }
             Err(failure) => {
@@ -189,46 +153,62 @@ impl Supervisor {
         }
     }
 
+    /// Sends envelopes through Sentry's Relay once it is ready, and returns once it has failed.
+    async fn serve(&self, sentry_relay: &Arc<Upstream>) -> RelayFailure {
+        let begun = Instant::now();
+        if !health::wait_until_ready(&self.core, sentry_relay).await {
+            return RelayFailure::NeverReady;
+        }
+        log::debug("Sentry's Relay is ready", &[("ms", &begun.elapsed().as_millis())]);
+        let life = self.lives.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.core.enter_sentry_relay(Arc::clone(sentry_relay), life);
+        tokio::select! {
+            () = health::wait_until_unresponsive(&self.core, sentry_relay) => {}
+            () = flush_barrier::send_when_due(&self.core, sentry_relay) => {}
+            () = self.forgive_failures() => {}
+        }
+        RelayFailure::Hangs
+    }
+
+    /// Forgets earlier failures once this life has lasted for `STABLE_TIME`. It never returns.
+    async fn forgive_failures(&self) {
+        tokio::time::sleep(STABLE_TIME).await;
+        self.failures.store(1, Ordering::Relaxed);
+        std::future::pending::<()>().await;
+    }
+
     fn start(&self) -> Result<(Child, Arc<Upstream>), RelayFailure> {
         let port = free_port().map_err(RelayFailure::Start)?;
-        let layers = Some(Path::new(CONFIG)).filter(|file| file.exists());
-        let file = self.config.relay_config.as_deref().or(layers);
-        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let own_mode = self.own().is_some_and(|text| config_probe::value(&text, "mode").is_some());
-        let plan = SentryRelayCommand::new(&self.config, file, own_mode, port, var)
+        let layer_config = Some(Path::new(CONFIG)).filter(|file| file.exists());
+        let file = self.config.sentry_relay_config.as_deref().or(layer_config);
+        let own_mode = self.own_config().is_some_and(|text| config_probe::value(&text, "mode").is_some());
+        let command = SentryRelayCommand::new(&self.config, file, own_mode, port, config::variable)
             .map_err(RelayFailure::CommandError)?;
-        let relay = Upstream::parse(&format!("http://127.0.0.1:{port}"));
-        let relay = relay.map_err(|why| RelayFailure::Start(io::Error::other(why)))?;
-        Ok((Child::start(&plan).map_err(RelayFailure::Start)?, Arc::new(relay)))
+        let sentry_relay = Upstream::parse(&format!("http://127.0.0.1:{port}"));
+        let sentry_relay = sentry_relay.map_err(|why| RelayFailure::Start(io::Error::other(why)))?;
+        Ok((Child::start(&command).map_err(RelayFailure::Start)?, Arc::new(sentry_relay)))
     }
 
-    /// The configuration of the user's own. One that cannot be read is Relay's to complain about.
-    fn own(&self) -> Option<String> {
-        std::fs::read_to_string(command::file(self.config.relay_config.as_deref()?)).ok()
+    /// Returns the text of the user's own configuration. If it cannot be read, Sentry's Relay itself reports the error.
+    fn own_config(&self) -> Option<String> {
+        std::fs::read_to_string(command::config_file(self.config.sentry_relay_config.as_deref()?)).ok()
     }
 
-    /// Warns of a configuration with which the extension cannot know when Relay has delivered.
-    fn look_at_settings(&self) {
-        let Some(text) = self.own() else { return };
+    /// Warns if the user's configuration allows several requests at a time. A flush barrier then proves nothing.
+    fn check_own_config(&self) {
+        let Some(text) = self.own_config() else { return };
         if config_probe::value(&text, "max_concurrent_requests") != Some("1") {
             log::warn(
-                "SENTRY_EXTENSION_RELAY_CONFIG has no `max_concurrent_requests: 1`: what Sentry's Relay has not delivered yet may count as delivered",
+                "SENTRY_EXTENSION_RELAY_CONFIG has no `max_concurrent_requests: 1`: \
+                 what Sentry's Relay has not delivered yet may count as delivered",
                 &[],
             );
         }
     }
-
-    /// Sends envelopes another way from now on.
-    fn enter(&self, route: DeliveryRoute) {
-        self.shared.state().outages.clear();
-        self.shared.route.send_replace(route);
-        self.shared.wake.notify_one();
-        self.shared.changed.notify_waiters();
-    }
 }
 
-/// A port that nobody has. Relay would share one that somebody has, and get half of its requests; so each life
-/// looks for another.
+/// Returns a port that no process uses. Each start of Sentry's Relay takes another, because it would share a port that
+/// is in use, and then get only some of the requests.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

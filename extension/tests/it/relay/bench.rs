@@ -77,7 +77,7 @@ impl Bench {
         let [accepted, delivered, rejected, dropped] = self.extension.books().await;
         let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
-        let unanswered = line["unanswered"].as_str().unwrap().parse().unwrap();
+        let unanswered = line["unanswered"].as_u64().unwrap();
         (Books { accepted, delivered, rejected, dropped, unanswered }, self.upstream)
     }
 }

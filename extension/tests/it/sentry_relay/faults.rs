@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use std::time::Duration;
 
 /// Once is enough.
-const NOT_EXECUTABLE: &str = "its file cannot be executed here\",\"failures\":\"1\"";
+const NOT_EXECUTABLE: &str = "its file cannot be executed here\",\"failures\":1,";
 const TAKES_OVER: &str = "the built-in relay takes over";
 
 /// One envelope is delivered by the built-in relay, and there was one warning about it.
@@ -123,7 +123,7 @@ fn crashing_with_an_envelope_in_hand() {
         let line = logs(&environment.extension, "is started again").await;
         // A barrier that was on its way may be the first to notice.
         let why = ["it exited with 3", "it did not answer any more"];
-        assert!(why.iter().any(|why| line.contains(why)) && line.contains("\"lost\":\"1\""), "{line}");
+        assert!(why.iter().any(|why| line.contains(why)) && line.contains("\"lost\":1}"), "{line}");
         report("taken by the next").await;
         layer.event("passed", 1).await;
         let log = environment.extension.log.clone();

@@ -121,7 +121,7 @@ impl Extension {
         assert!(status.success(), "{status}:\n{}", log.text());
         let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
-        let count = |name: &str| line[name].as_str().unwrap().parse::<u64>().unwrap();
+        let count = |name: &str| line[name].as_u64().unwrap();
         let books = ["accepted", "delivered", "rejected", "dropped"].map(count);
         assert_eq!(books[0], books[1] + books[2] + books[3], "the ledger does not balance: {line}");
         assert!(!log.contains("\"panic\""), "{}", log.text());

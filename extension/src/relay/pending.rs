@@ -1,0 +1,31 @@
+//! An accepted envelope in the queue or in flight, with the history of its tries.
+
+use super::envelope::Envelope;
+use super::ledger::DropReason;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::time::SystemTime;
+
+/// An accepted envelope that is neither delivered, nor rejected, nor dropped.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) envelope: Arc<Envelope>,
+    /// How many tries failed in a way that the envelope itself may have caused.
+    pub(super) attempts: u8,
+    /// The time when it was accepted, by the wall clock.
+    pub(super) since: SystemTime,
+    /// The reason that is counted if the environment ends now.
+    pub(super) reason: DropReason,
+    /// The number of requests of the current try that were sent and have no response.
+    pub(super) unanswered: Arc<AtomicU8>,
+}
+
+/// After this number of failed tries, the envelope itself is taken to be the cause of the failures.
+const MAX_ATTEMPTS: u8 = 10;
+
+impl Pending {
+    /// Whether it failed so often that it should not be tried again.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.attempts >= MAX_ATTEMPTS
+    }
+}

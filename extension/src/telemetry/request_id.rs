@@ -1,0 +1,23 @@
+//! The identifier of an invocation. Events of the Extensions API and telemetry share it.
+
+/// The identifier of one invocation, as Lambda sends it. It has at most 64 characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// Takes the identifier from an event. Lambda's identifiers are UUIDs; a text of more than 64 characters is cut.
+    pub fn new(text: &str) -> Self {
+        Self(text.chars().take(64).collect())
+    }
+
+    /// Whether the event had no identifier.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
