@@ -1,4 +1,5 @@
-//! What `relay/relay` in the layer costs a cold start, under RIE and with a native runtime: nothing that can be told from noise.
+//! Measures what `relay/relay` in the layer adds to a cold start, under RIE and with a native runtime. It must add
+//! nothing that can be distinguished from noise.
 
 use crate::support::{
     function::Function,
@@ -11,12 +12,13 @@ use serde_json::json;
 use std::time::Duration;
 
 const STARTS: usize = 15;
-/// A machine that others work on has bad minutes: then the minima of more starts count.
+/// The number of measurements. On a busy machine, the minima of more starts are needed.
 const ROUNDS: usize = 4;
-/// A Relay that is started before the first `/next` costs 1.5 ms; a look whether it is there, microseconds.
+/// The largest allowed difference. If Sentry's Relay were started before the first `/next`, it would cost 1.5 ms. To
+/// check whether its file exists costs microseconds.
 const NOISE: Duration = Duration::from_millis(1);
 
-/// How long the init takes: until the runtime and the extension have asked for the first event.
+/// Returns how long the init takes, until the runtime and the extension have asked for the first event.
 async fn cold_start(with_relay: bool) -> Duration {
     let folder = tempfile::Builder::new().prefix("story-").tempdir().unwrap();
     let story = Story::within(folder.path());
@@ -30,12 +32,12 @@ async fn cold_start(with_relay: bool) -> Duration {
         );
     }
     let mut rie = Rie::start(Arch::NATIVE, function).await;
-    // RIE begins the init with it.
+    // RIE starts the init with the first invoke.
     rie.invoke(&json!({})).await;
     let report = rie.log.wait_for("INIT REPORT(durationMs: ", Duration::from_secs(5)).await;
     let took: f64 = report.rsplit("durationMs: ").next().unwrap().trim_end_matches(')').parse().unwrap();
     if with_relay {
-        // It was there, and it was started: behind the init.
+        // This proves that Sentry's Relay was in the layer, and was started after the init.
         story.event("started", 1).await;
     }
     rie.kill().await;
@@ -48,7 +50,7 @@ fn a_layer_with_relay_starts_as_fast_as_one_without() {
         let (mut with, mut without) = (Duration::MAX, Duration::MAX);
         for _ in 0..ROUNDS {
             for _ in 0..STARTS {
-                // In turns, so that what else the machine does hits both.
+                // Both kinds alternate, so that other load on the machine affects both.
                 without = without.min(cold_start(false).await);
                 with = with.min(cold_start(true).await);
             }

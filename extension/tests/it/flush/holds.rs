@@ -1,4 +1,4 @@
-//! Each mode, with telemetry: held as long as it should be, and no longer.
+//! Tests each flush mode with telemetry: an invocation is held as long as it should be, and no longer.
 
 use super::{Environment, PROMPT, SECOND, report, says};
 use crate::support::{
@@ -80,7 +80,7 @@ fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
     isolated(|| async {
         let slow = [("SENTRY_EXTENSION_TIMEOUT", "30s")];
         let mut environment = Environment::start_with("auto", Subscription::Accepted, &slow).await;
-        // The first invocations could be the only ones.
+        // The first invocations are held, because they could be the only ones.
         for _ in 0..8 {
             let request = environment.run().await;
             assert!(environment.is_held());
@@ -101,7 +101,7 @@ fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
         report("slow").await;
         environment.invoke();
         environment.released().await;
-        // What waits becomes as old as the bound says.
+        // The oldest envelope reaches the age at which `auto` holds.
         tokio::time::sleep(Duration::from_millis(1050)).await;
         environment.invoke();
         environment.stays_held().await;
@@ -116,7 +116,7 @@ fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
 #[test]
 fn no_hold_goes_past_the_budget() {
     isolated(|| async {
-        // Sentry takes for ever, and the function nearly so.
+        // Sentry never responds, and the function uses nearly all of its time.
         let mut environment = Environment::start("end", Subscription::Accepted).await;
         environment.sentry.respond_with(|_| Reply::ok().held_by(&Gate::closed()));
         environment.deadline = Duration::from_millis(800);
@@ -128,13 +128,13 @@ fn no_hold_goes_past_the_budget() {
         assert!((500..800).contains(&waited.as_millis()), "{waited:?}");
         println!("figure: hold with a hanging upstream, deadline 800 ms: {waited:?}");
 
-        // The function itself runs into its time-out.
+        // The function itself runs into its timeout.
         let invoked = Instant::now();
         environment.run().await;
         let waited = environment.released().await.saturating_duration_since(invoked);
         assert!((500..800).contains(&waited.as_millis()), "{waited:?}");
 
-        // No time at all.
+        // The function has no time at all.
         environment.deadline = Duration::ZERO;
         let invoked = Instant::now();
         environment.run().await;
@@ -167,7 +167,7 @@ fn an_outage_holds_one_invocation_and_no_other() {
         }
         waits.sort();
         println!("figure: INVOKE → /next in an outage: median {:?}, worst {:?}", waits[10], waits[19]);
-        // Each of them: telemetry that is waited for once would hide in the median.
+        // The slowest counts, not the median: a single wait for telemetry would not show in the median.
         assert!(waits[19] < 2 * PROMPT, "{waits:?}");
         environment.sentry.respond_with(|_| Reply::ok());
         environment.sentry.wait_for("the end of the outage", 8 * SECOND, |one| one.status == Some(200)).await;

@@ -1,4 +1,4 @@
-//! When `/next` waits, seen from Lambda: what is delivered by then, and what it costs.
+//! Tests from Lambda's side when `/next` is held, what is delivered by then, and what that costs.
 
 mod docs;
 mod holds;
@@ -13,12 +13,12 @@ use crate::support::{
 use std::time::{Duration, Instant};
 
 pub const SECOND: Duration = Duration::from_secs(1);
-/// What a prompt answer may take on a busy machine.
+/// The longest time of a prompt response, on a busy machine.
 pub const PROMPT: Duration = Duration::from_millis(100);
-/// Long enough to tell a hold from slowness.
+/// Long enough to distinguish a hold from a slow machine.
 pub const HELD: Duration = Duration::from_millis(300);
 
-/// The function's environment: Lambda, Sentry and the extension.
+/// An execution environment: a scripted Lambda, a stand-in for Sentry, and the extension.
 pub struct Environment {
     pub api: LambdaApi,
     pub sentry: Sentry,
@@ -44,7 +44,7 @@ impl Environment {
         Self { api, sentry, extension, invocations: 0, deadline: Duration::from_secs(3) }
     }
 
-    /// Begins an invocation.
+    /// Starts an invocation.
     pub fn invoke(&mut self) -> String {
         self.invocations += 1;
         let request = format!("request-{}", self.invocations);
@@ -52,14 +52,14 @@ impl Environment {
         request
     }
 
-    /// Begins an invocation, of which Lambda tells.
+    /// Starts an invocation, and sends the telemetry of its start.
     pub async fn run(&mut self) -> String {
         let request = self.invoke();
         self.api.started(&request).await;
         request
     }
 
-    /// When the extension was through with the latest invocation.
+    /// Waits for the `/next` after the latest invocation, and returns when it came.
     pub async fn released(&self) -> Instant {
         self.api.asked(self.invocations + 1).await
     }

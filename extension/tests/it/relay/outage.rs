@@ -1,4 +1,4 @@
-//! Outages of upstream: what they cost the function, how often upstream is tried, and how they end.
+//! Tests outages of upstream: what they cost the function, how often upstream is tried, and how they end.
 
 use super::bench::{Bench, Books, SECOND, markers};
 use crate::support::{
@@ -8,7 +8,7 @@ use crate::support::{
 };
 use std::time::{Duration, Instant};
 
-/// What an invocation takes here that nothing holds, on a busy machine.
+/// The longest time of an invocation that is not held, on a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
 #[test]
@@ -43,7 +43,8 @@ fn tries_back_off_and_come_one_at_a_time() {
         let first = tries[0].at;
         let times: Vec<u128> = tries.iter().map(|one| (one.at - first).as_millis()).collect();
         eprintln!("tries in 5 s of outage, ms after the first: {times:?}");
-        // Up to four at once, then after pauses of 125-250, 250-500, 500-1000, 1000-2000 and 2000-4000 ms.
+        // Up to four tries at once, then single tries after pauses of 125-250, 250-500, 500-1000, 1000-2000 and
+        // 2000-4000 ms.
         assert!((4..=10).contains(&tries.len()), "{times:?}");
         bench.upstream.heal().await;
         bench.upstream.takes(&sent, 8 * SECOND).await;
@@ -53,7 +54,7 @@ fn tries_back_off_and_come_one_at_a_time() {
 }
 
 #[test]
-fn an_outage_with_many_in_flight_is_no_longer_than_one_with_a_single_one() {
+fn many_concurrent_failures_pause_no_longer_than_a_single_one() {
     isolated(|| async {
         let mut bench = Bench::start(&[]).await;
         bench.upstream.behave(Manner::ResetAfter).await;
@@ -83,9 +84,9 @@ fn the_deadline_decides_when_to_give_up() {
     });
 }
 
-/// In tunnel mode, with two DSNs.
+/// Uses the tunnel with two DSNs.
 #[test]
-fn one_upstreams_outage_holds_up_no_other() {
+fn the_outage_of_one_upstream_delays_no_other() {
     for manner in [Manner::Refuse, Manner::ResetAfter, Manner::Stall] {
         isolated(move || async move {
             let well = Hostile::start(false).await;
@@ -99,7 +100,7 @@ fn one_upstreams_outage_holds_up_no_other() {
             for marker in &stuck {
                 assert_eq!(tunnel(TUNNEL, &troubled, marker).await, 200);
             }
-            // Before the outage is known, and after.
+            // The first round is before the extension knows of the outage, the second after.
             for round in 0..2 {
                 let sent = markers(&format!("round-{round}"), 10);
                 for marker in &sent {
@@ -117,7 +118,7 @@ fn one_upstreams_outage_holds_up_no_other() {
 }
 
 #[test]
-fn what_upstream_cannot_digest_is_lost_by_name_at_the_end() {
+fn an_envelope_that_upstream_always_fails_on_is_counted_as_dropped() {
     isolated(|| async {
         let mut bench = Bench::start(&[]).await;
         bench.upstream.behave(Manner::Answer(500, "")).await;

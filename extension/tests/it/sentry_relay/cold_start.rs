@@ -1,4 +1,5 @@
-//! What Relay in the layer costs before the first `/next`: nothing that can be told from noise.
+//! Measures what Sentry's Relay in the layer adds before the first `/next`. It must add nothing that can be
+//! distinguished from noise.
 
 use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
 use nix::{
@@ -8,10 +9,11 @@ use nix::{
 use std::time::{Duration, Instant};
 
 const STARTS: usize = 15;
-/// Far below what a `fork` and a look into Relay's file would take on a busy machine, far above a `stat`.
+/// The largest allowed difference. On a busy machine, a `fork` and reading the file of Sentry's Relay would take much
+/// longer, and a `stat` takes much less.
 const NOISE: Duration = Duration::from_millis(3);
 
-/// From `exec` to the first `/next`.
+/// Returns the time from `exec` to the first `/next`.
 async fn cold_start(relay: &str) -> Duration {
     let api = LambdaApi::start().await;
     let begun = Instant::now();
@@ -22,7 +24,7 @@ async fn cold_start(relay: &str) -> Duration {
     let extension = Extension::in_lambda(&api, &settings);
     let took = api.asked(1).await - begun;
     kill(Pid::from_raw(i32::try_from(extension.pid()).unwrap()), Signal::SIGKILL).unwrap();
-    // Its ports are the next one's.
+    // The next extension needs the same ports.
     extension.ended(Duration::from_secs(5)).await;
     took
 }
@@ -33,7 +35,7 @@ fn a_layer_with_relay_starts_as_fast_as_one_without() {
         let _layer = Layer::stand_in(&["ok"], Duration::ZERO);
         let (mut with, mut without) = (Duration::MAX, Duration::MAX);
         for _ in 0..STARTS {
-            // In turns, so that what else the machine does hits both.
+            // Both kinds alternate, so that other load on the machine affects both.
             without = without.min(cold_start("builtin").await);
             with = with.min(cold_start("process").await);
         }

@@ -1,4 +1,4 @@
-//! The wrapper as it is in the layer: what it costs in a cold start, and what is the C library's choice.
+//! Tests the wrapper as it is in the layer: what it costs in a cold start, and what depends on its C library.
 
 use super::KEY;
 use crate::support::{layer::of_another_machine, rie::unpack, tools::Arch};
@@ -12,7 +12,7 @@ use std::{
 
 const MOST: Duration = Duration::from_millis(1);
 const RUNS: usize = 200;
-/// On a machine that others work on, minima too take their time.
+/// The number of measurements. On a busy machine it takes several to find the minimum.
 const ROUNDS: usize = 5;
 
 fn run(words: &[&Path]) -> Duration {
@@ -25,7 +25,7 @@ fn run(words: &[&Path]) -> Duration {
     took
 }
 
-/// The unpacked layer, and the wrapper in it.
+/// Unpacks the layer, and returns its folder and the wrapper in it.
 fn layer() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     unpack(&Arch::NATIVE.layer_zip(), folder.path());
@@ -36,7 +36,7 @@ fn layer() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_runtime_of_another_architecture_is_named() {
+fn the_error_names_a_runtime_of_another_architecture() {
     let (folder, wrapper) = layer();
     let foreign = folder.path().join("foreign");
     fs::write(&foreign, of_another_machine("/bin/true")).unwrap();
@@ -48,7 +48,7 @@ fn a_runtime_of_another_architecture_is_named() {
 }
 
 #[test]
-fn less_than_a_millisecond() {
+fn costs_less_than_a_millisecond() {
     let (_folder, wrapper) = layer();
     let runtime = Path::new("/bin/true");
     let (mut with, mut without) = (Duration::MAX, Duration::MAX);
