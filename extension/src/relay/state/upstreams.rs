@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::config::{PublicKey, Upstream};
-use crate::protocol::{Encoding, without};
+use crate::protocol::{Encoding, keep_items};
 use crate::relay::backoff::Backoff;
 use crate::relay::envelope::Envelope;
 use crate::relay::ledger::DropReason;
@@ -74,7 +74,7 @@ impl State {
         let rest = if check.keeps_none() {
             None
         } else {
-            without(envelope.encoding, &envelope.body, self.max_body, &check.keep)
+            keep_items(envelope.encoding, &envelope.body, self.max_body, &check.keep)
         };
         let kept = |keep: bool| rest.is_some() && keep;
         let items = || envelope.items.iter().zip(&check.keep);
