@@ -53,7 +53,8 @@ fn the_runtime_keeps_the_process_id() {
 /// Compares open files, masked and ignored signals, and limits, as the runtime gets them.
 #[test]
 fn the_runtime_gets_the_same_process_state() {
-    let script = "grep -E '^(Sig[BIC]|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; cat /proc/self/limits; ls /proc/self/fd; pwd; umask";
+    let script = "grep -E '^(Sig[BIC]|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; \
+        cat /proc/self/limits; ls /proc/self/fd; pwd; umask";
     let with = sh(script).stdout;
     let without =
         Command::new("/bin/sh").args(["-c", script]).env_clear().env("SENTRY_DSN", DSN).output().unwrap();
