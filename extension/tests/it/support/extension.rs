@@ -1,4 +1,4 @@
-//! The extension's own process, outside a layer: in standalone mode, or against the scripted Lambda.
+//! Starts the extension's process without a layer: in standalone mode, or against the scripted Lambda.
 
 use super::{HANG, lambda_api::LambdaApi, log::Log};
 use nix::{
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sentry-lambda-extension");
 
-/// A running extension; dropping it kills it.
+/// A running extension. Dropping it kills the process.
 pub struct Extension {
     child: Child,
     pub log: Log,
@@ -34,7 +34,7 @@ impl Drop for Extension {
 }
 
 impl Extension {
-    /// Starts it with nothing in its environment but `env`.
+    /// Starts it with only `env` as its environment.
     pub fn start(binary: impl AsRef<Path>, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = Command::new(binary.as_ref().as_os_str())
             .args(args)
@@ -51,7 +51,7 @@ impl Extension {
         Self { child, log, readers }
     }
 
-    /// Starts it as Lambda would, on the default ports: the test has to be in a network of its own.
+    /// Starts it as Lambda would, on the default ports. The test has to run in a network of its own.
     pub fn in_lambda(api: &LambdaApi, env: &[(&str, &str)]) -> Self {
         let address = api.address();
         let env = [env, &[("AWS_LAMBDA_RUNTIME_API", &*address)]].concat();
@@ -67,20 +67,20 @@ impl Extension {
         (extension, line["addr"].as_str().unwrap().parse().unwrap())
     }
 
-    /// The process.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("already ended")
     }
 
-    /// Asks a standalone one to drain and end.
+    /// Asks a standalone extension to drain and end.
     pub fn terminate(&self) {
         self.signal(Signal::SIGTERM);
     }
 
-    /// Freezes it, as an environment is frozen between invocations. It has stopped when this returns.
+    /// Freezes it, as Lambda freezes an environment between invocations, and waits until it has stopped.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
-        // The field behind the name, which may hold anything in its parentheses.
+        // The state follows the program name, which is in parentheses and may contain any character.
         let state = || {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
             stat.rsplit(") ").next().unwrap().starts_with('T')
@@ -90,7 +90,7 @@ impl Extension {
         }
     }
 
-    /// Lets it go on.
+    /// Lets a frozen extension continue.
     pub fn thaw(&self) {
         self.signal(Signal::SIGCONT);
     }
@@ -99,7 +99,6 @@ impl Extension {
         kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
     }
 
-    /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -115,7 +114,8 @@ impl Extension {
         (status.unwrap(), self.log.clone())
     }
 
-    /// Waits for a good end, and returns the books: accepted, delivered, rejected, dropped. They must balance.
+    /// Waits for a successful end, and returns the logged counts: accepted, delivered, rejected, dropped. They must
+    /// balance.
     pub async fn books(self) -> [u64; 4] {
         let (status, log) = self.ended().await;
         assert!(status.success(), "{status}:\n{}", log.text());

@@ -1,4 +1,4 @@
-//! What the tests stand on: the peers of the extension, and the tools that `ci/test` installs.
+//! Support for the tests: the peers of the extension, and the tools that `ci/test` installs.
 
 pub mod case;
 pub mod deliveries;
