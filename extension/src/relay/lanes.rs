@@ -159,10 +159,13 @@ impl Lanes {
         lane.unanswered = 0;
     }
 
-    /// Records that a request was sent and got no response. Returns how many in a row.
-    pub(super) fn unanswered(&mut self, id: LaneId) -> u32 {
+    /// Records that a request was sent and got no response. Returns how many in a row. Requests that were in flight
+    /// together count as one.
+    pub(super) fn unanswered(&mut self, id: LaneId, clock: Instant) -> u32 {
         let Some(lane) = self.0.get_mut(id.0) else { return 0 };
-        lane.unanswered = lane.unanswered.saturating_add(1);
+        if lane.pause(clock).is_none() {
+            lane.unanswered = lane.unanswered.saturating_add(1);
+        }
         lane.unanswered
     }
 
@@ -323,7 +326,7 @@ mod tests {
         assert_eq!(lanes.time_limit(id, 2 * second), 2 * second);
         let limits: Vec<Duration> = (0..6)
             .map(|_| {
-                lanes.unanswered(id);
+                lanes.unanswered(id, Instant::now());
                 lanes.time_limit(id, 2 * second)
             })
             .collect();

@@ -29,6 +29,8 @@ const MAX_MEASURED: usize = 64 * 1024;
 const FIRST_SEND_DELAY: Duration = Duration::from_millis(1);
 /// The pause between tries while draining. It is short because the time is limited.
 const DRAIN_PAUSE: Duration = Duration::from_millis(100);
+/// How often it doubles while requests get no response, because each of them may be a duplicate.
+const MAX_DRAIN_DOUBLINGS: u32 = 2;
 
 /// One thing to send to upstream.
 enum Outgoing {
@@ -189,11 +191,11 @@ fn settle_envelope(
             // Upstream may have taken the envelope. Another request too early would be a duplicate, and get no response
             // either.
             let is_unanswered = pending.unanswered.load(Ordering::Relaxed) > 0;
-            let unanswered = if is_unanswered { state.unanswered(pending.lane) } else { 0 };
+            let unanswered = if is_unanswered { state.unanswered(pending.lane, clock) } else { 0 };
             let after = if is_unanswered { after.max(Some(took)) } else { after };
             let unsaid = state.upstream_failed(pending.lane, SystemTime::now(), |backoff| {
                 if draining {
-                    backoff.failed_for(clock, DRAIN_PAUSE * (1 << unanswered.min(5)));
+                    backoff.failed_for(clock, DRAIN_PAUSE * (1 << unanswered.min(MAX_DRAIN_DOUBLINGS)));
                 } else {
                     backoff.failed(clock, jitter(), after);
                 }
@@ -331,13 +333,29 @@ mod tests {
             let (upstream, path) = (Arc::clone(&upstream), (*path).to_owned());
             let _ = relay.accept(Envelope { upstream, path, ..sample(ItemKind::Event, 10) });
         }
-        let emptied = tokio::time::timeout(Duration::from_secs(5), async {
+        let emptied = tokio::time::timeout(Duration::from_mins(1), async {
             while relay.backlog().envelopes > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
         emptied.await.expect("not all envelopes were settled in time");
         relay.ledger()
+    }
+
+    /// Timers run by a clock that only waiting moves, so that a busy machine makes no difference.
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_takes_no_longer_than_it_is_given() {
+        // The kernel accepts connections, and nobody answers.
+        let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", hanging.local_addr().unwrap());
+        let upstream = Arc::new(Upstream::parse(&url).unwrap());
+        let (config, _) = Config::read(|_| None, Overrides::default());
+        let relay = Relay::start(&config);
+        let _ = relay.accept(Envelope { upstream, ..sample(ItemKind::Event, 10) });
+        let begun = tokio::time::Instant::now();
+        relay.drain(Duration::from_millis(700)).await;
+        assert!((700..710).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+        assert_eq!(relay.ledger().dropped(), 1);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
 use crate::relay::pending::Pending;
 use crate::relay::rate_limits::RateLimitCheck;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 impl State {
     /// Records the rate limits of an `X-Sentry-Rate-Limits` header for a key.
@@ -66,8 +66,8 @@ impl State {
     }
 
     /// Records that a request was sent and got no response. Returns how many in a row.
-    pub(in crate::relay) fn unanswered(&mut self, lane: LaneId) -> u32 {
-        self.lanes.unanswered(lane)
+    pub(in crate::relay) fn unanswered(&mut self, lane: LaneId, clock: Instant) -> u32 {
+        self.lanes.unanswered(lane, clock)
     }
 
     /// Returns how long the next try in a lane may take, where `setting` is the usual limit.

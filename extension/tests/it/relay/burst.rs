@@ -1,6 +1,6 @@
 //! A burst of envelopes right before the end of the environment: how many of them still arrive.
 
-use super::bench::{Bench, Books, SECOND};
+use super::bench::{Bench, Books};
 use crate::support::{
     hostile::Manner,
     netns::isolated,
@@ -63,7 +63,7 @@ fn an_upstream_with_little_to_send_gets_few_connections() {
         bench.upstream.behave(Manner::Slow(Duration::from_millis(20))).await;
         let sent = super::bench::markers("few", 12);
         bench.invoke(&sent).await;
-        bench.upstream.takes(&sent, 5 * SECOND).await;
+        bench.upstream.takes(&sent).await;
         assert!(bench.upstream.connections() <= 6, "{} connections", bench.upstream.connections());
         bench.shut_down().await;
     });

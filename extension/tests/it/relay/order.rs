@@ -1,6 +1,6 @@
 //! The order in which envelopes arrive that belong together, and that nothing else waits for it.
 
-use super::bench::{Bench, SECOND};
+use super::bench::Bench;
 use crate::support::{
     hostile::{Arrival, Manner},
     netns::isolated,
@@ -27,10 +27,10 @@ async fn first_is_refused(first: String, second: String) {
     let bench = Bench::start(&[]).await;
     bench.upstream.behave(Manner::Answer(503, "")).await;
     assert_eq!(post(TUNNEL, first).await, 200);
-    bench.upstream.until("the first", 5 * SECOND, |all| !all.is_empty()).await;
+    bench.upstream.until("the first", |all| !all.is_empty()).await;
     assert_eq!(post(TUNNEL, second).await, 200);
     bench.upstream.heal().await;
-    bench.upstream.until("both", 10 * SECOND, |all| taken(all).len() >= 2).await;
+    bench.upstream.until("both", |all| taken(all).len() >= 2).await;
     assert_eq!(taken(&bench.upstream.arrivals()), ["first", "second"]);
     let (books, _) = bench.shut_down().await;
     assert_eq!((books.accepted, books.delivered), (2, 2));
@@ -75,7 +75,7 @@ fn the_second_waits_for_the_answer_to_the_first() {
                 200
             );
         }
-        bench.upstream.until("all", 10 * SECOND, |all| taken(all).len() >= 8).await;
+        bench.upstream.until("all", |all| taken(all).len() >= 8).await;
         let order = bench.upstream.arrivals();
         let place = |marker: &str| order.iter().position(|one| one.marker == marker).unwrap();
         assert!(
@@ -94,11 +94,11 @@ fn a_first_that_is_refused_for_good_holds_up_nothing() {
         let bench = Bench::start(&[]).await;
         bench.upstream.behave(Manner::Answer(400, "")).await;
         assert_eq!(post(TUNNEL, check_in("first", "1", "job", "in_progress")).await, 200);
-        bench.upstream.until("the first", 5 * SECOND, |all| !all.is_empty()).await;
+        bench.upstream.until("the first", |all| !all.is_empty()).await;
         bench.upstream.heal().await;
         let bodies: [Value; 1] = [json!({ "marker": "second", "check_in_id": "1", "monitor_slug": "job" })];
         assert_eq!(post(TUNNEL, item("check_in", &bodies[0])).await, 200);
-        bench.upstream.takes(&["second".to_owned()], 5 * SECOND).await;
+        bench.upstream.takes(&["second".to_owned()]).await;
         let (books, _) = bench.shut_down().await;
         assert_eq!((books.delivered, books.rejected), (1, 1));
     });

@@ -1,9 +1,8 @@
 //! Sentry refuses envelopes for good: what the log says of it.
 
-use super::bench::{Bench, SECOND, markers};
+use super::bench::{Bench, markers};
 use crate::support::{hostile::Manner, netns::isolated, sdk::KEY};
 use serde_json::Value;
-use std::time::Duration;
 
 /// Lines of this level or above.
 fn loud(log: &str) -> Vec<Value> {
@@ -30,7 +29,7 @@ fn each_kind_of_refusal_is_said_once_with_its_reason() {
             let refused = |all: &[crate::support::hostile::Arrival]| {
                 sent.iter().all(|marker| all.iter().any(|one| one.marker == *marker))
             };
-            bench.upstream.until("three refusals", 5 * SECOND, refused).await;
+            bench.upstream.until("three refusals", refused).await;
             rejected += 3;
         }
         // The same status for another reason is another kind.
@@ -66,7 +65,7 @@ fn refusals_with_ever_new_reasons_are_bounded_and_name_no_key() {
                 Box::leak(format!("x-sentry-error: {n} {KEY} {}\r\n", "x".repeat(5000)).into_boxed_str());
             bench.upstream.behave(Manner::Answer(403, header)).await;
             bench.reports(&markers(&format!("odd-{n}"), 1)).await;
-            bench.upstream.until("the refusal", 5 * SECOND, |all| all.len() > n).await;
+            bench.upstream.until("the refusal", |all| all.len() > n).await;
         }
         let log = bench.log();
         let (books, _) = bench.shut_down().await;
@@ -84,10 +83,10 @@ fn a_good_end_is_no_warning() {
         let mut bench = Bench::start(&[]).await;
         let sent = markers("fine", 2);
         bench.invoke(&sent).await;
-        bench.upstream.takes(&sent, 5 * SECOND).await;
+        bench.upstream.takes(&sent).await;
         let log = bench.log();
         bench.shut_down().await;
-        let line = log.wait_for("\"envelopes\"", Duration::ZERO).await;
+        let line = log.wait_for("\"envelopes\"").await;
         assert!(line.contains("\"level\":\"info\"") && line.contains("\"reasons\":\"none\""), "{line}");
     });
 }
