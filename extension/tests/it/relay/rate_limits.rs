@@ -197,8 +197,9 @@ fn queued_envelopes_are_dropped_and_counted_when_a_limit_is_announced() {
         let log = bench.log();
         let (books, upstream) = bench.shut_down().await;
         assert_eq!(books.accepted, 13);
-        // Envelopes that were in flight when the first was refused may be refused too. The rest is not sent.
-        assert!((1..=4).contains(&books.rejected) && books.dropped >= 1, "{books:?}");
+        // Envelopes that were in flight when the first was refused may be refused too. The rest is not sent. For this
+        // backlog and this answer time, up to six are in flight.
+        assert!((1..=6).contains(&books.rejected) && books.dropped >= 1, "{books:?}");
         assert_eq!(upstream.fates().len() as u64, books.delivered + books.rejected + 1, "and a report");
         assert!(log.contains(&format!("ratelimit_backoff={}", books.dropped)), "{}", log.text());
         assert_eq!(reported(&upstream), losses(&[("ratelimit_backoff", "session", books.dropped)]));
