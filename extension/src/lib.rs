@@ -11,17 +11,19 @@
 //! - `sentry_relay` runs Sentry's Relay as a child process where the layer holds it, and puts it before upstream.
 //! - `lifecycle` talks to Lambda: it registers, takes events, decides after each invocation whether the environment is
 //!   kept awake for deliveries, and drains the relay at SHUTDOWN.
+//! - `insights` makes Sentry data of what the extension itself sees, and gets it out.
 //! - `telemetry` hears from Lambda when the function is done.
 //! - `config` turns the environment into settings, and `protocol` knows Sentry's formats; both are pure.
 //! - `http` is either end of a connection, `task` keeps panics from ending the process, and `log` is the only voice.
 //!
-//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `telemetry`, `relay` → `config` → `protocol`.
+//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay`, `insights` → `telemetry`, `relay` → `config` → `protocol`.
 //! The rooms of the last line are for all of them.
 
 pub mod cli;
 pub mod config;
 pub mod gateway;
 mod http;
+pub mod insights;
 pub mod lifecycle;
 pub mod log;
 pub mod protocol;

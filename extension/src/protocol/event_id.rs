@@ -4,11 +4,11 @@ use std::fmt;
 
 /// An event's id, in lower case and without hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct EventId(String);
+pub struct EventId(String);
 
 impl EventId {
     /// A new one: a random UUID.
-    pub(crate) fn random() -> Self {
+    pub fn random() -> Self {
         use std::hash::BuildHasher as _;
         // RandomState is seeded by the system once a process and differs at each call: ids need to be
         // unique, not secret.
@@ -24,7 +24,7 @@ impl EventId {
     }
 
     /// Reads 32 hex digits, or a UUID with its hyphens in their places.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let hyphenated =
             text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
         let digits = if hyphenated { text.replace('-', "") } else { text.to_owned() };

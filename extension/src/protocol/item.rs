@@ -5,6 +5,8 @@
 pub enum ItemKind {
     /// An error or message.
     Event,
+    /// An event of the extension's own: what ended the function's environment. No SDK's item is read as one.
+    Fault,
     /// A cron monitor's heartbeat.
     CheckIn,
     /// What a user says of a problem.
@@ -59,11 +61,13 @@ pub enum Priority {
     Telemetry,
     /// Errors, check-ins, feedback: what somebody is woken up for.
     Error,
+    /// Faults of the function: the environment ends with them, so they leave before everything else.
+    Fault,
 }
 
 impl Priority {
     /// How many there are.
-    pub const COUNT: usize = Self::Error as usize + 1;
+    pub const COUNT: usize = Self::Fault as usize + 1;
 }
 
 impl ItemKind {
@@ -90,6 +94,7 @@ impl ItemKind {
     /// What an item of this kind is worth.
     pub fn priority(self) -> Priority {
         match self {
+            Self::Fault => Priority::Fault,
             Self::Event | Self::CheckIn | Self::Feedback | Self::Security => Priority::Error,
             Self::Attachment | Self::Session | Self::Log | Self::Metric | Self::Other => Priority::Telemetry,
             Self::Transaction => Priority::Transaction,

@@ -10,11 +10,13 @@ pub(crate) mod event_id;
 mod item;
 mod percent;
 mod size_limits;
+pub mod timestamp;
 
 pub use category::Category;
 pub(crate) use content_encoding::{DecodeError, Encoding, decode};
 pub(crate) use envelope_filter::without;
 pub(crate) use envelope_scanner::lone_item;
 pub use envelope_scanner::{Header, ScanError, Scanned, Scanner};
+pub use event_id::EventId;
 pub use item::{Item, ItemKind, Priority};
 pub(crate) use percent::percent_decoded;

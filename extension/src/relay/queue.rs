@@ -146,6 +146,20 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_goes_before_everything_and_nothing_evicts_it() {
+        let mut queue = queue();
+        for (kind, tag) in
+            [(ItemKind::Event, 1), (ItemKind::Event, 2), (ItemKind::Fault, 3), (ItemKind::Event, 4)]
+        {
+            assert!(queue.push(envelope(kind, tag)).is_empty());
+        }
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Fault, 5))), [1], "an error goes for a fault");
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 6))), [6], "but no fault for an error");
+        let order: Vec<u8> = std::iter::from_fn(|| queue.pop_where(|_| true)).map(|e| e.attempts).collect();
+        assert_eq!(order, [3, 5, 2, 4]);
+    }
+
+    #[test]
     fn what_is_in_flight_still_takes_room() {
         let mut queue = queue();
         for tag in 0..4 {

@@ -1,0 +1,5 @@
+//! What the extension itself can see becomes Sentry data, with or without an SDK in the function.
+
+mod outbox;
+
+pub use outbox::{FaultEnvelope, Outbox};
