@@ -26,8 +26,8 @@ impl FaultEnvelope {
         event: &[u8],
     ) -> Self {
         let sent_at = timestamp::format(SystemTime::now());
-        let mut body = envelope_writer::envelope(&event_id, &[("sent_at", &sent_at)]);
-        envelope_writer::item(&mut body, "event", &[("content_type", "application/json")], event);
+        let mut body = envelope_writer::start(&event_id, &[("sent_at", &sent_at)]);
+        envelope_writer::push_item(&mut body, "event", &[("content_type", "application/json")], event);
         let item = Item { kind: ItemKind::Fault, count: 1, bytes: event.len() };
         Self { envelope: Envelope::of_ours(upstream, key, project, item, body), event_id }
     }
