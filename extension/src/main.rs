@@ -3,6 +3,7 @@
 use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
+use sentry_lambda_extension::insights::Outbox;
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Lifecycle, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
 use sentry_lambda_extension::{log, sentry_relay, task, version, wrapper};
@@ -83,6 +84,7 @@ async fn lambda(api: RuntimeApi, config: Config) {
     let (bound, unbound) = gateway::bind(&config);
     let config = Arc::new(config);
     let relay = start_relay(&config);
+    Outbox::new(relay.clone()).use_spool(&config);
     let life = Arc::new(Lifecycle::new(api, extension_name(), &config));
     // This comes first because everything before `/register` adds to the cold start. The lifecycle has a task of its
     // own, so that a panic ends the task and not the process.

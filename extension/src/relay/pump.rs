@@ -4,6 +4,7 @@
 
 use super::client::SendResult;
 use super::client_reports::ClientReport;
+use super::clock;
 use super::core::Core;
 use super::ledger::DropReason;
 use super::pending::Pending;
@@ -68,8 +69,9 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
         core.announce_change();
         return None;
     };
-    while tries.len() < IN_FLIGHT {
-        let (clock, now) = (Instant::now(), SystemTime::now());
+    // One more for a fault, which does not wait for upstreams that are slow to answer.
+    while tries.len() < IN_FLIGHT + usize::from(state.has_waiting_fault()) {
+        let (clock, now) = (Instant::now(), clock::now());
         let outgoing = match state.check_out(clock, now) {
             Some(pending) => Outgoing::Envelope(pending),
             None => match state.check_out_report(now) {

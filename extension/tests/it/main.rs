@@ -18,5 +18,6 @@ mod lifecycle_odd;
 mod recorded;
 mod relay;
 mod sentry_relay;
+mod spool;
 mod support;
 mod wrapper;

@@ -32,7 +32,7 @@ fn counts_balance_at_every_step() {
     state.put_back(second, DropReason::Network);
     assert!(state.ledger.balances(state.pending()));
     let late = check_out(&mut state).unwrap();
-    state.close(None);
+    state.close(None, |_| false);
     assert!(state.ledger.balances(0));
     assert_eq!(
         state.ledger.dropped_for(DropReason::Network),
@@ -43,6 +43,43 @@ fn counts_balance_at_every_step() {
     state.check_in(&late, |ledger| ledger.delivered += 1);
     state.accept(sample(ItemKind::Event, 1), UNIX_EPOCH);
     assert!(state.ledger.balances(0), "nothing is counted twice");
+}
+
+#[test]
+fn fault_does_not_wait_for_envelopes_that_upstream_does_not_answer() {
+    let mut state = State::new(1 << 20, 1024);
+    for _ in 0..IN_FLIGHT_TO_ONE + 2 {
+        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+    }
+    while check_out(&mut state).is_some() {}
+    assert_eq!(state.in_flight.len(), IN_FLIGHT_TO_ONE);
+    state.accept(sample(ItemKind::Fault, 0), UNIX_EPOCH);
+    assert!(state.has_waiting_fault());
+    assert!(check_out(&mut state).unwrap().is_fault());
+    assert!(check_out(&mut state).is_none() && !state.has_waiting_fault());
+    // While the upstream is in trouble, it gets one fault at a time beside the one envelope.
+    let upstream = sample(ItemKind::Event, 0).upstream;
+    state.upstream_failed(&upstream, UNIX_EPOCH, |_| {});
+    state.accept(sample(ItemKind::Fault, 0), UNIX_EPOCH);
+    assert!(check_out(&mut state).is_none());
+}
+
+#[test]
+fn faults_that_remain_at_the_end_are_spooled_or_dropped_and_nothing_else_is_spooled() {
+    for (kept, counts) in [(true, (2, 2)), (false, (0, 4))] {
+        let mut state = State::new(1 << 20, 1024);
+        for kind in [ItemKind::Event, ItemKind::Fault, ItemKind::Fault, ItemKind::Transaction] {
+            state.accept(sample(kind, 0), UNIX_EPOCH);
+        }
+        let in_flight = check_out(&mut state).unwrap();
+        state.close(None, |envelope| {
+            assert_eq!(envelope.priority(), Priority::Fault);
+            kept
+        });
+        assert_eq!((state.ledger.spooled, state.ledger.dropped()), counts);
+        state.check_in(&in_flight, |ledger| ledger.delivered += 1);
+        assert!(state.ledger.balances(0) && state.pending() == 0);
+    }
 }
 
 #[test]

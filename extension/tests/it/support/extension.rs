@@ -12,11 +12,14 @@ use std::{
     process::{ExitStatus, Stdio},
     time::Duration,
 };
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sentry-lambda-extension");
+/// The variable that names the folder of the spool.
+pub const SPOOL: &str = "_SENTRY_EXTENSION_SPOOL";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running extension; dropping it kills it.
@@ -24,14 +27,18 @@ pub struct Extension {
     child: Child,
     pub log: Log,
     readers: [JoinHandle<()>; 2],
+    /// Its spool, unless the test names another: what one test spools is not for others.
+    _spool: TempDir,
 }
 
 impl Extension {
     /// Starts it with nothing in its environment but `env`.
     pub fn start(binary: impl AsRef<Path>, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let spool = tempfile::tempdir().unwrap();
         let mut child = Command::new(binary.as_ref().as_os_str())
             .args(args)
             .env_clear()
+            .env(SPOOL, spool.path().join("spool"))
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -41,7 +48,7 @@ impl Extension {
             .unwrap();
         let log = Log::new();
         let readers = [log.collect(child.stdout.take().unwrap()), log.collect(child.stderr.take().unwrap())];
-        Self { child, log, readers }
+        Self { child, log, readers, _spool: spool }
     }
 
     /// Starts it as Lambda would, on the default ports: the test has to be in a network of its own.
@@ -116,7 +123,11 @@ impl Extension {
         let line: Value = serde_json::from_str(&line).unwrap();
         let count = |name: &str| line[name].as_u64().unwrap();
         let books = ["accepted", "delivered", "rejected", "dropped"].map(count);
-        assert_eq!(books[0], books[1] + books[2] + books[3], "the ledger does not balance: {line}");
+        assert_eq!(
+            books[0],
+            books[1] + books[2] + books[3] + count("spooled"),
+            "the ledger does not balance: {line}"
+        );
         assert!(!log.contains("\"panic\""), "{}", log.text());
         books
     }
