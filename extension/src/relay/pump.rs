@@ -150,7 +150,9 @@ fn settle_envelope(
             state.allow_report(&pending.envelope);
             match destination {
                 Destination::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
-                Destination::SentryRelay { life, .. } => state.hand_over(&pending, *life, SystemTime::now()),
+                Destination::SentryRelay { life, .. } => {
+                    state.hand_over(pending, *life, SystemTime::now());
+                }
             }
         }
         Verdict::Rejected => {

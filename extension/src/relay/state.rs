@@ -29,6 +29,8 @@ pub(super) struct State {
     rate_limits: RateLimits,
     client_reports: ClientReports,
     unconfirmed: Unconfirmed,
+    /// The faults among the unconfirmed envelopes, of which nothing else is kept.
+    unconfirmed_faults: Vec<Pending>,
     queue: Queue,
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
@@ -46,6 +48,7 @@ impl State {
             rate_limits: RateLimits::default(),
             client_reports: ClientReports::default(),
             unconfirmed: Unconfirmed::default(),
+            unconfirmed_faults: Vec::new(),
             queue: Queue::new(buffer),
             in_flight: Vec::new(),
             reports_in_flight: 0,
@@ -181,6 +184,8 @@ impl State {
     /// `keep` stores a fault and returns whether it could: then the fault is counted as spooled instead.
     pub(super) fn close(&mut self, why: Option<DropReason>, keep: impl Fn(&Envelope) -> bool) {
         self.closed = true;
+        // Before the rest, because it queues faults again.
+        self.abandon_unconfirmed();
         let mut in_flight = std::mem::take(&mut self.in_flight);
         for pending in &mut in_flight {
             self.count_unanswered(pending);
@@ -197,7 +202,6 @@ impl State {
                 self.ledger.lose(why.unwrap_or(pending.reason), 1);
             }
         }
-        self.abandon_unconfirmed();
     }
 
     pub(super) fn ledger(&self) -> Ledger {
