@@ -12,16 +12,20 @@
 //! - `lifecycle` talks to Lambda: it registers, takes events, decides after each invocation whether the environment is
 //!   kept awake for deliveries, and drains the relay at SHUTDOWN.
 //! - `telemetry` hears from Lambda when the function is done.
+//! - `insights` gathers what Lambda and passing envelopes tell of invocations, and tells Sentry of faults that no SDK
+//!   can report, because they end its process.
 //! - `config` turns the environment into settings, and `protocol` knows Sentry's formats; both are pure.
 //! - `http` is either end of a connection, `task` keeps panics from ending the process, and `log` is the only voice.
 //!
-//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `telemetry`, `relay` → `config` → `protocol`.
+//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `insights` → `telemetry`, `relay` → `config` →
+//! `protocol`.
 //! The rooms of the last line are for all of them.
 
 pub mod cli;
 pub mod config;
 pub mod gateway;
 mod http;
+pub mod insights;
 pub mod lifecycle;
 pub mod log;
 pub mod protocol;

@@ -3,6 +3,7 @@
 use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
+use sentry_lambda_extension::insights::Insights;
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Life, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
 use sentry_lambda_extension::{log, sentry_relay, task, version, wrapper};
@@ -82,7 +83,8 @@ async fn lambda(api: RuntimeApi, config: Config) {
     let (bound, unbound) = gateway::bind(&config);
     let config = Arc::new(config);
     let relay = start_relay(&config);
-    let life = Arc::new(Life::new(api, name(), &config));
+    let insights = Insights::start(&config, &relay);
+    let life = Arc::new(Life::new(api, name(), &config, insights.clone()));
     // First in line: what comes before `/register` is cold start. In a task of its own, so that a panic ends the
     // task and not the process.
     let living = task::outlive("lifecycle", {
@@ -91,7 +93,7 @@ async fn lambda(api: RuntimeApi, config: Config) {
     });
     // Its first question is on its way before anything is logged.
     tokio::task::yield_now().await;
-    serve(bound, &unbound, &config, &relay);
+    serve(bound, &unbound, &config, &relay, insights.as_ref());
     living.await;
 }
 
@@ -108,7 +110,7 @@ async fn standalone(config: Config) -> ExitCode {
         return complain(FAILED, "cannot listen for signals");
     };
     let relay = start_relay(&config);
-    serve(bound, &unbound, &Arc::new(config), &relay);
+    serve(bound, &unbound, &Arc::new(config), &relay, None);
     relay.begin();
     let mut either = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
     either().await;
@@ -129,14 +131,25 @@ fn start_relay(config: &Config) -> Relay {
     relay
 }
 
-fn serve(bound: Vec<TcpListener>, unbound: &[Unbound], config: &Arc<Config>, relay: &Relay) {
+fn serve(
+    bound: Vec<TcpListener>,
+    unbound: &[Unbound],
+    config: &Arc<Config>,
+    relay: &Relay,
+    insights: Option<&Insights>,
+) {
     gateway::report(&bound, unbound);
     for listener in bound {
         match tokio::net::TcpListener::from_std(listener).map(Arc::new) {
             Ok(listener) => {
-                let (config, relay) = (Arc::clone(config), relay.clone());
+                let (config, relay, insights) = (Arc::clone(config), relay.clone(), insights.cloned());
                 task::supervise("listener", move || {
-                    gateway::serve(Arc::clone(&listener), Arc::clone(&config), relay.clone())
+                    gateway::serve(
+                        Arc::clone(&listener),
+                        Arc::clone(&config),
+                        relay.clone(),
+                        insights.clone(),
+                    )
                 });
             }
             Err(error) => log::error("cannot serve a listener", &[("error", &error)]),

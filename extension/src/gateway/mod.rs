@@ -19,6 +19,7 @@ mod routes;
 pub use connection::listeners::{Unbound, bind, report};
 
 use crate::config::Config;
+use crate::insights::Insights;
 use crate::relay::Relay;
 use crate::{http, log};
 use connection::memory_budget::MemoryBudget;
@@ -36,12 +37,18 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Takes connections for as long as the process lives.
-pub async fn serve(listener: Arc<TcpListener>, config: Arc<Config>, relay: Relay) {
+pub async fn serve(
+    listener: Arc<TcpListener>,
+    config: Arc<Config>,
+    relay: Relay,
+    insights: Option<Insights>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // In a task of its own: a panic while it is served ends this one connection.
-                tokio::spawn(converse(stream, peer.ip(), Arc::clone(&config), relay.clone()));
+                let means = (Arc::clone(&config), relay.clone(), insights.clone());
+                tokio::spawn(converse(stream, peer.ip(), means));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: give the function time to let go of some.
@@ -52,23 +59,26 @@ pub async fn serve(listener: Arc<TcpListener>, config: Arc<Config>, relay: Relay
     }
 }
 
-async fn converse(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
+/// What a connection needs to answer requests.
+type Means = (Arc<Config>, Relay, Option<Insights>);
+
+async fn converse(stream: TcpStream, peer: IpAddr, means: Means) {
     // A connection that is held open for later costs next to nothing until it is used.
     if stream.peek(&mut [0]).await.is_ok() {
-        Box::pin(converse_at_length(stream, peer, config, relay)).await;
+        Box::pin(converse_at_length(stream, peer, means)).await;
     }
 }
 
-async fn converse_at_length(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
+async fn converse_at_length(stream: TcpStream, peer: IpAddr, means: Means) {
     // Answers are small; without this they would wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let phase = RequestPhase::default();
     let stream = GuardedStream::new(stream, phase.clone());
     let answer = move |request| -> http::Answering {
-        let (config, relay, phase) = (Arc::clone(&config), relay.clone(), phase.clone());
+        let (means, phase) = (means.clone(), phase.clone());
         Box::pin(async move {
             phase.pass();
-            let response = handle(request, peer, &config, &relay).await;
+            let response = handle(request, peer, &means).await;
             phase.pass();
             response
         })
@@ -79,11 +89,12 @@ async fn converse_at_length(stream: TcpStream, peer: IpAddr, config: Arc<Config>
     }
 }
 
-async fn handle(request: Request<Incoming>, peer: IpAddr, config: &Config, relay: &Relay) -> Response {
+async fn handle(request: Request<Incoming>, peer: IpAddr, means: &Means) -> Response {
+    let (config, relay, insights) = means;
     let (head, mut body) = request.into_parts();
     let route = Route::of(head.uri.path());
-    let context =
-        RequestContext { head: &head, peer, config, relay, memory: MemoryBudget::shared(config.buffer) };
+    let memory = MemoryBudget::shared(config.buffer);
+    let context = RequestContext { head: &head, peer, config, relay, memory, insights: insights.as_ref() };
     let outcome = dispatch(&context, route, &mut body).await;
     // What nobody wanted is read over, so that the client sees the answer and the connection lives on.
     // Who waits to be asked for his body is not asked.

@@ -7,6 +7,7 @@ use super::headers;
 use super::project_auth::{self, ProjectAuth};
 use super::response::rejection::Rejection;
 use crate::config::{Config, Dsn};
+use crate::insights::Insights;
 use crate::protocol::{Encoding, Item, Scanned, Scanner, decode};
 use crate::relay::{Acceptance, Envelope, Relay};
 use hyper::StatusCode;
@@ -23,6 +24,7 @@ pub(super) struct RequestContext<'a> {
     pub(super) config: &'a Config,
     pub(super) relay: &'a Relay,
     pub(super) memory: &'a MemoryBudget,
+    pub(super) insights: Option<&'a Insights>,
 }
 
 /// What a client sent, and how.
@@ -87,6 +89,17 @@ impl<'a> RequestContext<'a> {
         Ok(ReceivedBody { bytes: decoded(encoding, taken.bytes, limit)?, reservation: taken.reservation })
     }
 
+    /// Reads an envelope's shape, and holds nothing of it. What it says of the invocation is noted.
+    pub(super) fn scan(&self, encoding: Encoding, body: &[u8], limit: usize) -> Result<Scanned, Rejection> {
+        let mut scanner = if self.insights.is_some() { Scanner::noting() } else { Scanner::new() };
+        decode(encoding, body, limit, |block| scanner.feed(block))?;
+        let mut shape = scanner.finish()?;
+        if let (Some(insights), Some(note)) = (self.insights, shape.note.take()) {
+            insights.passed(note);
+        }
+        Ok(shape)
+    }
+
     /// Hands what was sent to the relay.
     pub(super) fn submit(&self, submission: Submission<'_>) -> Result<Acceptance, Rejection> {
         let Submission { project_auth, dsn, encoding, as_envelope, items, mut body } = submission;
@@ -113,7 +126,7 @@ impl<'a> RequestContext<'a> {
         project_auth: ProjectAuth,
         envelope: Vec<u8>,
     ) -> Result<Acceptance, Rejection> {
-        let items = scan(Encoding::Identity, &envelope, usize::MAX)?.items;
+        let items = self.scan(Encoding::Identity, &envelope, usize::MAX)?.items;
         let encoding = Encoding::Identity;
         self.submit(Submission {
             project_auth,
@@ -139,11 +152,4 @@ pub(super) fn expanded(encoding: Encoding, body: &[u8], limit: usize) -> Result<
         Ok::<(), std::convert::Infallible>(())
     })?;
     Ok(plain)
-}
-
-/// Reads an envelope's shape, and holds nothing of it.
-pub(super) fn scan(encoding: Encoding, body: &[u8], limit: usize) -> Result<Scanned, Rejection> {
-    let mut scanner = Scanner::new();
-    decode(encoding, body, limit, |block| scanner.feed(block))?;
-    Ok(scanner.finish()?)
 }

@@ -13,6 +13,7 @@ pub use event::Event;
 pub use fallback::fallback;
 
 use crate::config::Config;
+use crate::insights::{Insights, Invoked};
 use crate::log;
 use crate::relay::Relay;
 use crate::telemetry::{RequestId, Telemetry};
@@ -37,11 +38,12 @@ pub struct Life {
     /// It can be had during init only, so it is asked for once.
     telemetry: OnceLock<Option<Telemetry>>,
     policy: Mutex<Policy>,
+    insights: Option<Insights>,
 }
 
 impl Life {
     /// Does not talk to Lambda yet.
-    pub fn new(api: RuntimeApi, name: ExtensionName, config: &Config) -> Self {
+    pub fn new(api: RuntimeApi, name: ExtensionName, config: &Config, insights: Option<Insights>) -> Self {
         // Managed Instances refuse INVOKE, and never freeze.
         let events = if config.managed_instances { Events::ShutdownOnly } else { Events::InvokeAndShutdown };
         let policy = Policy::new(config.flush, Tuning::default(), config.timeout);
@@ -52,6 +54,7 @@ impl Life {
             id: OnceLock::new(),
             telemetry: OnceLock::new(),
             policy: Mutex::new(policy),
+            insights,
         }
     }
 
@@ -66,14 +69,20 @@ impl Life {
             let event = api.next(id, || relay.begin()).await;
             relay.awake();
             match event {
-                Ok(Event::Invoke { request, deadline }) => {
+                Ok(Event::Invoke { request, deadline, arn, trace }) => {
                     retry = Retry::default();
+                    if let Some(insights) = &self.insights {
+                        insights.invoked(Invoked { request: request.clone(), deadline, arn, trace });
+                    }
                     self.hold(&relay, telemetry, request, deadline).until_released(&relay).await;
                 }
                 Ok(Event::Shutdown { deadline, reason }) => {
                     let budget = budget::until(deadline, SystemTime::now(), budget::SHUTDOWN);
                     let budget = budget.max(budget::LAST_TRY);
                     log::info("shutting down", &[("reason", &reason), ("budget_ms", &budget.as_millis())]);
+                    if let Some(insights) = &self.insights {
+                        insights.shutting_down(&reason, telemetry.is_some()).await;
+                    }
                     relay.drain(budget).await;
                     relay.log_ledger();
                     return;
@@ -98,7 +107,9 @@ impl Life {
         let telemetry = if let Some(known) = self.telemetry.get() {
             known
         } else {
-            let subscribed = Telemetry::subscribe(async |port| api.subscribe(id, *events, port).await).await;
+            let observer = self.insights.as_ref().map(Insights::observer);
+            let ask = async |port| api.subscribe(id, *events, port).await;
+            let subscribed = Telemetry::subscribe(ask, observer).await;
             self.telemetry.get_or_init(|| subscribed)
         };
         (id, telemetry.as_ref())

@@ -3,6 +3,7 @@
 //! Format: `header\n(item-header\npayload\n)*`; an item's `length` is optional (then its payload ends at
 //! the newline), as is the last newline.
 
+use super::envelope_note::{EnvelopeNote, MAX_PAYLOAD};
 use super::item::{Item, ItemKind};
 use super::size_limits::{Bounded, SizeLimits};
 use serde::Deserialize;
@@ -64,6 +65,8 @@ pub struct Scanned {
     pub items: Vec<Item>,
     /// Something in it belongs to an event.
     pub needs_event_id: bool,
+    /// What it says of the invocation, where that was asked for.
+    pub(crate) note: Option<EnvelopeNote>,
 }
 
 /// Why bytes are no envelope.
@@ -127,6 +130,17 @@ pub struct Scanner {
     items: Vec<Item>,
     limits: SizeLimits,
     needs_event_id: bool,
+    noting: Option<Noting>,
+}
+
+/// What is read in passing.
+#[derive(Debug, Default)]
+struct Noting {
+    note: EnvelopeNote,
+    /// The first event or transaction, as far as it is looked at.
+    payload: Vec<u8>,
+    /// The item of that payload.
+    item: Option<usize>,
 }
 
 impl Default for Scanner {
@@ -145,7 +159,13 @@ impl Scanner {
             items: Vec::new(),
             limits: SizeLimits::new(),
             needs_event_id: false,
+            noting: None,
         }
+    }
+
+    /// The same, but it also notes what the envelope says of the invocation.
+    pub(crate) fn noting() -> Self {
+        Self { noting: Some(Noting::default()), ..Self::new() }
     }
 
     /// Reads the next block.
@@ -173,7 +193,11 @@ impl Scanner {
             At::Line(_) | At::Newline => {}
         }
         let header = self.header.ok_or(ScanError::Empty)?;
-        Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id })
+        let note = self.noting.map(|mut noting| {
+            noting.note.add_payload(&noting.payload);
+            noting.note
+        });
+        Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id, note })
     }
 
     /// Consumes some of the block, gives back the rest.
@@ -195,6 +219,7 @@ impl Scanner {
             }
             At::Payload(left) => {
                 let taken = left.min(block.len());
+                self.note_payload(block.get(..taken).unwrap_or_default());
                 self.at = if taken == left { At::Newline } else { At::Payload(left - taken) };
                 Ok(block.get(taken..).unwrap_or_default())
             }
@@ -206,6 +231,7 @@ impl Scanner {
                 if let Some(item) = self.items.last_mut() {
                     item.bytes += line.len();
                 }
+                self.note_payload(line);
                 if line.len() < block.len() {
                     self.at = At::ItemHeader;
                 }
@@ -219,6 +245,20 @@ impl Scanner {
                 _ => Err(ScanError::MissingNewline),
             },
         }
+    }
+
+    fn note_payload(&mut self, part: &[u8]) {
+        let Some(noting) = &mut self.noting else { return };
+        let Some(item) = self.items.last().filter(|item| is_noted(item.kind)) else { return };
+        // Only the first of them: an envelope has at most one event.
+        if *noting.item.get_or_insert(self.items.len()) != self.items.len() {
+            return;
+        }
+        let room = MAX_PAYLOAD.saturating_sub(noting.payload.len());
+        if noting.payload.is_empty() {
+            noting.payload.reserve_exact(item.bytes.min(room));
+        }
+        noting.payload.extend_from_slice(part.get(..room).unwrap_or(part));
     }
 
     fn keep(&mut self, part: &[u8]) -> Result<(), ScanError> {
@@ -236,6 +276,9 @@ impl Scanner {
         if self.header.is_none() {
             let header = serde_json::from_slice(line).map_err(|e| ScanError::Header(e.to_string()))?;
             self.header = Some(header);
+            if let Some(noting) = &mut self.noting {
+                noting.note = EnvelopeNote::of_header(line);
+            }
             self.at = At::ItemHeader;
             return Ok(());
         }
@@ -261,6 +304,10 @@ impl Scanner {
         };
         Ok(())
     }
+}
+
+fn is_noted(kind: ItemKind) -> bool {
+    matches!(kind, ItemKind::Event | ItemKind::Transaction)
 }
 
 fn split_line(block: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -1,6 +1,6 @@
 //! What was heard of the running invocations, and whether it is worth waiting for more. Pure.
 
-use super::record::Record;
+use super::record::PlatformEvent;
 use super::request_id::RequestId;
 use std::collections::VecDeque;
 
@@ -27,18 +27,20 @@ pub(super) struct InvocationLog {
 }
 
 impl InvocationLog {
-    pub(super) fn enter(&mut self, record: &Record) {
-        match record {
-            Record::Start(request) => self.set(request, InvocationState::Running),
-            Record::RuntimeDone(end) => {
+    pub(super) fn enter(&mut self, event: &PlatformEvent) {
+        match event {
+            PlatformEvent::Start(start) => self.set(&start.request, InvocationState::Running),
+            PlatformEvent::RuntimeDone(end) => {
                 self.done = self.done.saturating_add(1);
                 self.set(&end.request, InvocationState::Done);
             }
             // It ends a wait, but proves nothing: elsewhere it comes only after the extension has called Next.
-            Record::Report(end) => self.set(&end.request, InvocationState::Done),
+            PlatformEvent::Report(end) => self.set(&end.request, InvocationState::Done),
             // What was dropped may have been what somebody is waiting for.
-            Record::Dropped => self.requests.iter_mut().for_each(|(_, state)| *state = InvocationState::Done),
-            Record::Init(_) | Record::Restore(_) => {}
+            PlatformEvent::Dropped => {
+                self.requests.iter_mut().for_each(|(_, state)| *state = InvocationState::Done);
+            }
+            _ => {}
         }
     }
 
@@ -68,25 +70,29 @@ impl InvocationLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::record::InvocationEnd;
+    use crate::telemetry::record::{InvocationEnd, InvocationStart};
 
-    fn start(id: &str) -> Record {
-        Record::Start(RequestId::new(id))
+    fn start(id: &str) -> PlatformEvent {
+        PlatformEvent::Start(InvocationStart { request: RequestId::new(id), trace: None })
     }
 
-    fn done(id: &str) -> Record {
-        Record::RuntimeDone(ended(id))
+    fn done(id: &str) -> PlatformEvent {
+        PlatformEvent::RuntimeDone(ended(id))
     }
 
     fn ended(id: &str) -> InvocationEnd {
-        InvocationEnd { request: RequestId::new(id), status: "success".to_owned(), error_type: None }
+        InvocationEnd {
+            request: RequestId::new(id),
+            status: "success".to_owned(),
+            ..InvocationEnd::default()
+        }
     }
 
     #[test]
     fn a_report_ends_a_wait_and_restores_no_trust() {
         let mut invocations = InvocationLog::default();
         invocations.enter(&start("a"));
-        invocations.enter(&Record::Report(ended("a")));
+        invocations.enter(&PlatformEvent::Report(ended("a")));
         assert_eq!((invocations.of(&RequestId::new("a")), invocations.done), (InvocationState::Done, 0));
     }
 
@@ -108,7 +114,7 @@ mod tests {
     fn a_gap_ends_every_wait() {
         let mut invocations = InvocationLog::default();
         invocations.enter(&start("a"));
-        invocations.enter(&Record::Dropped);
+        invocations.enter(&PlatformEvent::Dropped);
         assert_eq!(invocations.of(&RequestId::new("a")), InvocationState::Done);
     }
 

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Four times what a batch was asked to be at most.
-const MAX_BODY: usize = 1 << 20;
+/// A batch was asked to be at most 256 KiB of records; escaped, and with what is around them, they are longer.
+const MAX_BODY: usize = 4 << 20;
 /// Lambda uses one.
 const MAX_CONNECTIONS: usize = 8;
 /// Between failed accepts, when there are no file descriptors left.

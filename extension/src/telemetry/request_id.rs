@@ -1,7 +1,7 @@
 //! Lambda's name for one invocation, which events and telemetry share.
 
 /// Lambda's name for one invocation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestId(String);
 
 impl RequestId {

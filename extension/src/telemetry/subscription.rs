@@ -2,7 +2,7 @@
 
 use super::invocation_log::{InvocationLog, InvocationState};
 use super::listener;
-use super::record::Record;
+use super::record::{PlatformEvent, Record};
 use super::request_id::RequestId;
 use crate::{log, task};
 use std::fmt::Display;
@@ -25,6 +25,9 @@ pub(crate) enum FunctionEnd {
     Unknown,
 }
 
+/// Hears every batch of records.
+pub(crate) type Observer = Arc<dyn Fn(&[Record]) + Send + Sync>;
+
 /// What became of a subscription to telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscribed {
@@ -46,6 +49,7 @@ impl Telemetry {
     /// Opens a port and subscribes through `ask`, within a bound. `None`: this is not a place with telemetry.
     pub(crate) async fn subscribe<E: Display>(
         ask: impl AsyncFnOnce(u16) -> Result<Subscribed, E>,
+        observer: Option<Observer>,
     ) -> Option<Self> {
         let socket = listener::bind().and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
         let (port, socket) = socket.inspect_err(|error| log_absence(error)).ok()?;
@@ -68,8 +72,13 @@ impl Telemetry {
         let (sender, invocations) = watch::channel(InvocationLog::default());
         match tokio::net::TcpListener::from_std(socket).map(Arc::new) {
             Ok(listener) => task::supervise("telemetry", move || {
-                let sender = sender.clone();
-                listener::serve(Arc::clone(&listener), move |records| take(&sender, &records))
+                let (sender, observer) = (sender.clone(), observer.clone());
+                listener::serve(Arc::clone(&listener), move |records| {
+                    take(&sender, &records);
+                    if let Some(observer) = &observer {
+                        observer(&records);
+                    }
+                })
             }),
             Err(error) => log::warn("cannot listen for telemetry", &[("error", &error)]),
         }
@@ -115,9 +124,9 @@ fn take(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
         return;
     }
     for record in records {
-        let (what, end) = match record {
-            Record::RuntimeDone(end) => ("the function is done", end),
-            Record::Report(end) => ("the invocation is over", end),
+        let (what, end) = match &record.event {
+            PlatformEvent::RuntimeDone(end) => ("the function is done", end),
+            PlatformEvent::Report(end) => ("the invocation is over", end),
             _ => continue,
         };
         let error_type = end.error_type.as_deref().unwrap_or_default();
@@ -125,5 +134,5 @@ fn take(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
             [("request", &end.request), ("status", &end.status), ("error_type", &error_type)];
         log::debug(what, &fields);
     }
-    invocations.send_modify(|invocations| records.iter().for_each(|record| invocations.enter(record)));
+    invocations.send_modify(|invocations| records.iter().for_each(|record| invocations.enter(&record.event)));
 }
