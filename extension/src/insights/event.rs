@@ -22,8 +22,13 @@ const MAX_TAG: usize = 200;
 pub(super) fn envelope(fault: &Fault, function: &Function, memory_size: u64) -> (EventId, Vec<u8>) {
     let id = EventId::random();
     let event = event(fault, function, memory_size, &id).to_string();
-    let mut envelope = envelope_writer::envelope(&id, &[]);
-    envelope_writer::item(&mut envelope, "event", &[("content_type", "application/json")], event.as_bytes());
+    let mut envelope = envelope_writer::start(&id, &[]);
+    envelope_writer::push_item(
+        &mut envelope,
+        "event",
+        &[("content_type", "application/json")],
+        event.as_bytes(),
+    );
     (id, envelope)
 }
 

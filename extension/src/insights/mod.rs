@@ -94,7 +94,7 @@ impl Insights {
     }
 
     /// An envelope has passed.
-    pub(crate) fn passed(&self, note: EnvelopeNote) {
+    pub(crate) fn envelope_passed(&self, note: EnvelopeNote) {
         self.shared.environment().passed(note);
     }
 

@@ -1,31 +1,33 @@
-//! What `/event/next` answers, read leniently: RIE and Lambda differ, and unknown kinds will come.
+//! The events that `/event/next` returns. They are read leniently, because AWS's emulator and Lambda differ, and
+//! because Lambda may add new kinds of events.
 
 use crate::telemetry::RequestId;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// An event of the lifecycle.
+/// An event from the Extensions API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The function is invoked.
+    /// The function has been invoked.
     Invoke {
-        /// Its name; empty where there is none.
+        /// The invocation's identifier. It is empty if the event has none.
         request: RequestId,
-        /// When the invocation will be ended, by the wall clock.
+        /// The wall-clock time at which Lambda ends the invocation.
         deadline: Option<SystemTime>,
-        /// The ARN that it was invoked by.
+        /// The ARN by which the function was invoked.
         arn: Option<String>,
-        /// X-Ray's header.
+        /// The tracing header of X-Ray.
         trace: Option<String>,
     },
-    /// The environment ends.
+    /// The environment is about to end.
     Shutdown {
-        /// When the processes will be killed, by the wall clock.
+        /// The wall-clock time at which Lambda kills all processes.
         deadline: Option<SystemTime>,
-        /// `spindown`, `timeout`, `failure`, in whatever spelling.
+        /// The reason that Lambda gives, such as `spindown`, `timeout` or `failure`. The spelling differs between
+        /// platforms.
         reason: String,
     },
-    /// Something newer than this extension.
+    /// An event of another type, which is named here. A newer Lambda may send such events.
     Unknown(String),
 }
 
@@ -33,7 +35,7 @@ pub enum Event {
 #[serde(rename_all = "camelCase")]
 struct EventJson {
     event_type: Option<String>,
-    // Lambda sends an integer; a float or a string must not cost the whole event.
+    // Lambda sends an integer. If it is a float or a string, only the deadline is lost and not the whole event.
     deadline_ms: Option<serde_json::Value>,
     shutdown_reason: Option<serde_json::Value>,
     request_id: Option<serde_json::Value>,
@@ -42,7 +44,7 @@ struct EventJson {
 }
 
 impl Event {
-    /// Reads an answer's body; `None`: not even JSON.
+    /// Reads the body of a response. Returns `None` if it is not a JSON object.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let json: EventJson = serde_json::from_slice(body).ok()?;
         let milliseconds = json.deadline_ms.as_ref().and_then(serde_json::Value::as_u64);
@@ -71,16 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lambda_sends() {
-        let invoke = br#"{"eventType":"INVOKE","deadlineMs":1700000000000,"requestId":"r","invokedFunctionArn":"arn:aws:lambda:us-east-1:123456789012:function:f","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1-5f35ae12"}}"#;
+    fn reads_the_events_that_lambda_sends() {
+        let invoke = br#"{"eventType":"INVOKE","deadlineMs":1700000000000,"requestId":"r",
+            "invokedFunctionArn":"arn:aws:lambda:us-east-1:123456789012:function:f",
+            "tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1-5f35ae12"}}"#;
         let deadline = Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         let arn = Some("arn:aws:lambda:us-east-1:123456789012:function:f".to_owned());
         let trace = Some("Root=1-5f35ae12".to_owned());
         let event = Event::Invoke { request: RequestId::new("r"), deadline, arn, trace };
         assert_eq!(Event::parse(invoke), Some(event));
-        let bare = br#"{"eventType":"INVOKE","requestId":"r","invokedFunctionArn":7,"tracing":[]}"#;
+        let odd = br#"{"eventType":"INVOKE","requestId":"r","invokedFunctionArn":7,"tracing":[]}"#;
         let event = Event::Invoke { request: RequestId::new("r"), deadline: None, arn: None, trace: None };
-        assert_eq!(Event::parse(bare), Some(event));
+        assert_eq!(Event::parse(odd), Some(event));
         for reason in ["spindown", "SandboxTerminated", "a reason of the future"] {
             let body = format!(
                 r#"{{"eventType":"SHUTDOWN","shutdownReason":"{reason}","deadlineMs":1700000000000}}"#
@@ -91,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_should_send() {
+    fn reads_events_with_missing_or_invalid_fields() {
         let lenient = br#"{"eventType":"SHUTDOWN","deadlineMs":"soon","shutdownReason":7}"#;
         let event = Event::Shutdown { deadline: None, reason: "unknown".to_owned() };
         assert_eq!(Event::parse(lenient), Some(event));

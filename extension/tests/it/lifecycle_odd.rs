@@ -10,7 +10,7 @@ use crate::support::{
 };
 use sentry_lambda_extension::{
     config::{Config, Overrides},
-    lifecycle::{ExtensionName, Life, RuntimeApi},
+    lifecycle::{ExtensionName, Lifecycle, RuntimeApi},
     relay::Relay,
     task,
 };
@@ -31,10 +31,10 @@ async fn a_panic_in_the_lifecycle_ends_neither_the_process_nor_the_registration(
     let (config, _) = Config::read(|_| None, Overrides::default());
     let relay = Relay::start(&config);
     let life =
-        Arc::new(Life::new(RuntimeApi(api.address()), ExtensionName("unit".to_owned()), &config, None));
+        Arc::new(Lifecycle::new(RuntimeApi(api.address()), ExtensionName("unit".to_owned()), &config, None));
     let panic = Arc::new(Notify::new());
     let injected = Arc::clone(&panic);
-    let living = tokio::spawn(task::outlive("lifecycle", move || {
+    let living = tokio::spawn(task::restart_on_panic("lifecycle", move || {
         let (life, relay, injected) = (Arc::clone(&life), relay.clone(), Arc::clone(&injected));
         async move {
             tokio::select! {

@@ -5,7 +5,7 @@ use crate::{
         inventory::{self, Finding, Purpose},
         workspace::Workspace,
     },
-    failure::{Code, Failure},
+    failure::{Code, Failure, chain},
     ui::{self, Ui},
 };
 
@@ -15,11 +15,11 @@ pub(crate) struct Doctor {}
 
 impl Doctor {
     /// Shows what is there and what is missing; fails where a build would.
-    #[expect(clippy::unused_self, reason = "the form that all steps have")]
+    #[expect(clippy::unused_self, reason = "the form that all commands have")]
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let workspace = Workspace::find();
         if let Err(error) = &workspace {
-            ui.warning(crate::failure::chain(error));
+            ui.warning(chain(error));
         }
         let findings = inventory::take(workspace.as_ref().ok());
         if ui.json() {

@@ -1,18 +1,19 @@
-//! CloudFormation and SAM: a whole template, whose `Mappings` are what matters.
+//! Snippets for CloudFormation and SAM: a complete template, whose `Mappings` contain the ARNs.
 //!
-//! An attribute of a mapping has to be alphanumeric, so `x86_64` cannot be one, nor can a parameter with that
-//! value choose it: a condition does.
+//! An attribute of a mapping has to be alphanumeric, so it cannot be `x86_64`, and a parameter with that value cannot
+//! select it. A condition selects it instead.
 
 use crate::{model::arch::Arch, snippets::ArnTable};
 
-/// The mapping's name for an architecture.
+/// The attribute of an architecture in the mapping: its name without the underscore.
 pub(crate) fn attribute(arch: Arch) -> String {
     arch.name().replace('_', "")
 }
 
 pub(crate) fn plain(table: &ArnTable) -> String {
     let head = head(table, "cloudformation", "");
-    let (architecture, layer) = (architecture(table), layer(table));
+    let architecture = architecture(table);
+    let layer = layer(table);
     format!(
         r#"{head}Resources:
   Role:
@@ -47,7 +48,8 @@ pub(crate) fn plain(table: &ArnTable) -> String {
 
 pub(crate) fn sam(table: &ArnTable) -> String {
     let head = head(table, "sam", "Transform: AWS::Serverless-2016-10-31\n");
-    let (architecture, layer) = (architecture(table), layer(table));
+    let architecture = architecture(table);
+    let layer = layer(table);
     format!(
         r#"{head}Resources:
   Function:
@@ -93,7 +95,7 @@ AWSTemplateFormatVersion: "2010-09-09"
 Parameters:
 {choice}  SentryDsn:
     Type: String
-    Description: Where to send what happens, e.g. https://KEY@o1.ingest.sentry.io/42
+    Description: The DSN of the Sentry project, e.g. https://KEY@o1.ingest.sentry.io/42
 Mappings:
   SentryLambdaExtension:
 "#
@@ -116,7 +118,8 @@ fn architecture(table: &ArnTable) -> String {
 fn layer(table: &ArnTable) -> String {
     let find = |arch| format!("!FindInMap [SentryLambdaExtension, !Ref AWS::Region, {}]", attribute(arch));
     if table.arches().len() > 1 {
-        let (arm64, x86_64) = (find(Arch::Arm64), find(Arch::X86_64));
+        let arm64 = find(Arch::Arm64);
+        let x86_64 = find(Arch::X86_64);
         format!("        - !If\n          - IsArm64\n          - {arm64}\n          - {x86_64}")
     } else {
         format!("        - {}", find(table.example_arch()))

@@ -125,7 +125,7 @@ fn a_zip_that_lambda_would_not_take() {
     offline()
         .run(&text, &["publish"])
         .expect(1)
-        .says("is no layer for arm64")
+        .says("is not a layer for arm64")
         .says("no 64-bit little-endian ELF");
     let wrong = Dist::new("wrong machine");
     wrong.repack("x86_64", &elf("arm64", b""), 0o755);
@@ -160,7 +160,7 @@ fn names_that_lambda_would_not_take() {
         ("a b {arch}", "cannot be a layer's name"),
         ("x-{arch}-{version}", "{major}_{minor}_{patch}"),
         ("same", "both architectures"),
-        ("{region}-{arch}", "`{region}`, which stands for nothing"),
+        ("{region}-{arch}", "`{region}`, which is not a placeholder"),
         (&("x".repeat(140) + "{arch}"), "longer than 140"),
     ] {
         offline().run(&dist, &["publish", "--layer-name", template]).expect(2).says(says);

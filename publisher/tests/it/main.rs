@@ -6,6 +6,7 @@ mod support;
 
 mod arn;
 mod arn_latest;
+mod assemble;
 mod attach;
 mod attach_failures;
 mod attach_limits;
@@ -17,6 +18,7 @@ mod build_refused;
 mod build_relay;
 mod build_relay_download;
 mod build_relay_elf;
+mod build_relay_tls;
 mod build_release;
 mod build_reproducible;
 mod build_unstable_flags;
