@@ -2,58 +2,19 @@
 
 use super::fault::{Fault, Subject};
 use super::invocation::Invocation;
-use crate::config::{Dsn, FaultKind, Function, Upstream};
-use crate::protocol::event_id::EventId;
-use crate::protocol::{Encoding, Item, ItemKind, envelope_writer, percent_encoded};
-use crate::relay::Envelope;
+use crate::config::{FaultKind, Function};
+use crate::protocol::{EventId, percent_encoded};
 use crate::telemetry::InitPhase;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// What the extension calls itself where SDKs name themselves.
 const SDK: &str = "sentry.aws-lambda-extension";
-const CLIENT: &str = concat!("sentry-lambda-extension/", env!("CARGO_PKG_VERSION"));
 /// Sentry's bound for tags.
 const MAX_TAG: usize = 200;
 
-/// The id and the whole envelope of a fault's event.
-pub(super) fn envelope(fault: &Fault, function: &Function, memory_size: u64) -> (EventId, Vec<u8>) {
-    let id = EventId::random();
-    let event = event(fault, function, memory_size, &id).to_string();
-    let mut envelope = envelope_writer::start(&id, &[]);
-    envelope_writer::push_item(
-        &mut envelope,
-        "event",
-        &[("content_type", "application/json")],
-        event.as_bytes(),
-    );
-    (id, envelope)
-}
-
-/// The envelope on its way to the project of a DSN. `None`: the DSN names none.
-pub(super) fn addressed(body: Vec<u8>, dsn: &Dsn, upstream: &Arc<Upstream>) -> Option<Envelope> {
-    let (key, project) = (dsn.key.clone()?, dsn.project?);
-    let auth = format!("Sentry sentry_key={}, sentry_version=7, sentry_client={CLIENT}", key.expose());
-    let headers = [
-        (HeaderName::from_static("x-sentry-auth"), HeaderValue::try_from(auth).ok()?),
-        (USER_AGENT, HeaderValue::from_static(CLIENT)),
-        (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
-    ];
-    Some(Envelope {
-        upstream: Arc::clone(upstream),
-        path: format!("/api/{project}/envelope/"),
-        key,
-        project,
-        headers: headers.into(),
-        encoding: Encoding::Identity,
-        items: [Item { kind: ItemKind::Event, count: 1, bytes: body.len() }].into(),
-        body: body.into(),
-    })
-}
-
-fn event(fault: &Fault, function: &Function, memory_size: u64, id: &EventId) -> Value {
+/// Writes the event of a fault.
+pub(super) fn event(fault: &Fault, function: &Function, memory_size: u64, id: &EventId) -> Value {
     let kind = fault.verdict.kind;
     let mut event = json!({
         "event_id": id.to_string(),

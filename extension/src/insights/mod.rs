@@ -9,12 +9,14 @@ mod fault;
 mod init;
 mod invocation;
 mod memory;
+mod outbox;
 mod rate;
 
 pub(crate) use invocation::Invoked;
+pub use outbox::{FaultEnvelope, Outbox};
 
-use crate::config::{Config, Dsn, Function, Upstream, variable};
-use crate::protocol::EnvelopeNote;
+use crate::config::{Config, Function, ProjectId, PublicKey, Upstream, variable};
+use crate::protocol::{EnvelopeNote, EventId};
 use crate::relay::Relay;
 use crate::telemetry::Observer;
 use crate::{log, task};
@@ -38,8 +40,9 @@ pub struct Insights {
 #[derive(Debug)]
 struct Shared {
     environment: Mutex<Environment>,
-    relay: Relay,
-    dsn: Arc<Dsn>,
+    outbox: Outbox,
+    key: PublicKey,
+    project: ProjectId,
     upstream: Arc<Upstream>,
     /// Something was told that may end a wait.
     changed: Notify,
@@ -59,11 +62,13 @@ impl Insights {
             return None;
         }
         let (dsn, upstream) = (config.dsn.as_ref()?, config.upstream.as_ref()?);
+        let (key, project) = (dsn.key.clone()?, dsn.project?);
         let memory_size = u64::try_from(config.memory).unwrap_or(u64::MAX);
         let shared = Shared {
             environment: Mutex::new(Environment::new(config.faults, config.managed_instances, memory_size)),
-            relay: relay.clone(),
-            dsn: Arc::clone(dsn),
+            outbox: Outbox::new(relay.clone()),
+            key,
+            project,
             upstream: Arc::clone(upstream),
             changed: Notify::new(),
             begun: Notify::new(),
@@ -144,7 +149,8 @@ impl Shared {
         for fault in faults {
             // Read here and not at the start: most environments never need it.
             let function = Function::read(variable);
-            let (event_id, body) = event::envelope(&fault, &function, self.memory_size);
+            let event_id = EventId::random();
+            let event = event::event(&fault, &function, self.memory_size, &event_id).to_string();
             let request = fault.invocation().map(|one| one.request.to_string()).unwrap_or_default();
             log::info(
                 "fault",
@@ -155,9 +161,9 @@ impl Shared {
                     ("evidence", &fault.verdict.evidence),
                 ],
             );
-            if let Some(envelope) = event::addressed(body, &self.dsn, &self.upstream) {
-                self.relay.accept(envelope);
-            }
+            let (upstream, key) = (Arc::clone(&self.upstream), self.key.clone());
+            let envelope = FaultEnvelope::new(upstream, key, self.project, event_id, event.as_bytes());
+            self.outbox.submit(envelope);
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod event_id;
 mod item;
 mod percent;
 mod size_limits;
+pub mod timestamp;
 
 pub use category::Category;
 pub(crate) use content_encoding::{DecodeError, Encoding, decode};
@@ -18,5 +19,6 @@ pub(crate) use envelope_filter::keep_items;
 pub(crate) use envelope_note::EnvelopeNote;
 pub(crate) use envelope_scanner::single_item;
 pub use envelope_scanner::{Header, ScanError, Scanned, Scanner};
+pub use event_id::EventId;
 pub use item::{Item, ItemKind, Priority};
 pub(crate) use percent::{percent_decoded, percent_encoded};

@@ -150,6 +150,20 @@ mod tests {
     }
 
     #[test]
+    fn fault_leaves_first_and_is_never_evicted() {
+        let mut queue = queue();
+        for (kind, tag) in
+            [(ItemKind::Event, 1), (ItemKind::Event, 2), (ItemKind::Fault, 3), (ItemKind::Event, 4)]
+        {
+            assert!(queue.push(envelope(kind, tag)).is_empty());
+        }
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Fault, 5))), [1], "an error is evicted for a fault");
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 6))), [6], "no fault is evicted for an error");
+        let order: Vec<u8> = std::iter::from_fn(|| queue.pop_where(|_| true)).map(|e| e.attempts).collect();
+        assert_eq!(order, [3, 5, 2, 4]);
+    }
+
+    #[test]
     fn envelopes_in_flight_still_take_room() {
         let mut queue = queue();
         for tag in 0..4 {

@@ -40,7 +40,7 @@ impl InvocationLog {
             PlatformEvent::Report(end) => self.set(&end.request, InvocationState::Done),
             // A dropped record may have been the one that a hold waits for, so every wait ends.
             PlatformEvent::Dropped => {
-                self.requests.iter_mut().for_each(|(_, state)| *state = InvocationState::Done)
+                self.requests.iter_mut().for_each(|(_, state)| *state = InvocationState::Done);
             }
             _ => {}
         }
