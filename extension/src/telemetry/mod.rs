@@ -5,7 +5,9 @@ mod listener;
 mod record;
 mod request_id;
 mod subscription;
+mod timestamp;
 
+pub(crate) use record::{InitPhase, InitStart, InvocationEnd, PhaseEnd, PlatformEvent, Record};
 pub use request_id::RequestId;
 pub use subscription::Subscribed;
-pub(crate) use subscription::{FunctionEnd, Telemetry};
+pub(crate) use subscription::{FunctionEnd, Observer, Telemetry};

@@ -12,6 +12,7 @@ mod e2e;
 mod faults;
 mod flush;
 mod gateway;
+mod insights;
 mod lifecycle;
 mod lifecycle_freeze;
 mod lifecycle_odd;

@@ -165,7 +165,7 @@ fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
             for _ in 0..2 {
                 let (api, extension) = environment.process(&settings).await;
                 extension.log.wait_for("an earlier process has spooled", 5 * SECOND).await;
-                api.shutdown("timeout", SECOND);
+                api.shutdown("spindown", SECOND);
                 let log = extension.log.clone();
                 let counts = books(extension).await;
                 assert_eq!((&counts["spooled"], &counts["dropped"]), (&json!(1), &json!(0)), "{counts}");
@@ -185,6 +185,57 @@ fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
             assert_eq!(taken, 1);
         });
     }
+}
+
+/// The whole way: the function's time-out, an upstream that is down, and the next process.
+#[test]
+fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        environment.sentry.respond_with(|_| Reply::close());
+        let (api, extension) = environment.process(&[]).await;
+        api.invoke_as("r-1", SECOND);
+        api.asked(2).await;
+        api.shutdown("timeout", SECOND);
+        let log = extension.log.clone();
+        let counts = books(extension).await;
+        assert_eq!((&counts["accepted"], &counts["spooled"]), (&json!(1), &json!(1)), "{}", log.text());
+        let line: Value =
+            serde_json::from_str(&log.wait_for("spooled for the next", Duration::ZERO).await).unwrap();
+        let [file] = &environment.spooled()[..] else { panic!("{:?}", environment.spooled()) };
+        assert_eq!(*file, format!("{}.fault", line["event_id"].as_str().unwrap()));
+
+        environment.sentry.respond_with(|_| Reply::ok());
+        let since = environment.sentry.received().len();
+        let (api, extension) = environment.process(&[]).await;
+        let is_taken = |one: &Received| one.status == Some(200);
+        let fault = environment.sentry.wait_for("the fault", 10 * SECOND, is_taken).await;
+        let event = fault.envelope.item("event").unwrap().json();
+        assert_eq!(event["exception"]["values"][0]["type"], "Lambda.Timeout");
+        assert_eq!(event["event_id"], line["event_id"]);
+        let happened = event["timestamp"].as_f64().unwrap();
+        assert!(happened < line["ts"].as_f64().unwrap(), "{event}");
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(books(extension).await["delivered"], 1);
+        assert_eq!(environment.sentry.received().len(), since + 1, "once");
+        assert!(environment.spooled().is_empty());
+    });
+}
+
+#[test]
+fn without_faults_the_spool_is_neither_read_nor_written() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        let file = environment.spool(ID, &now());
+        environment.sentry.respond_with(|_| Reply::status(503));
+        let (api, extension) = environment.process(&[("SENTRY_EXTENSION_FAULTS", "false")]).await;
+        api.invoke_as("r-1", SECOND);
+        api.asked(2).await;
+        api.shutdown("timeout", SECOND);
+        assert_eq!(books(extension).await["accepted"], 0);
+        assert!(file.exists() && environment.spooled().len() == 1);
+        assert!(environment.sentry.received().is_empty());
+    });
 }
 
 #[test]
@@ -276,7 +327,7 @@ async fn in_small_tmp(environment: &Environment, api: &LambdaApi, options: &str)
     let args = ["--mount", "--propagation", "private", "sh", "-c", script];
     let process = Extension::start(Path::new("/usr/bin/unshare"), &args, &env);
     process.log.wait_for("tmp is full", 10 * SECOND).await;
-    api.shutdown("timeout", SECOND);
+    api.shutdown("spindown", SECOND);
     let (status, log) = process.ended(5 * SECOND).await;
     assert!(status.success(), "{status}: {}", log.text());
     log.text()
