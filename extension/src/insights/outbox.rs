@@ -132,12 +132,12 @@ fn keep(spool: &Spool, first_spooled: &FirstSpooled, fault: &Envelope) -> bool {
     let since = first_spooled.of(fault).unwrap_or_else(SystemTime::now);
     match spool.store(fault, since) {
         Ok(event_id) => {
-            let message = "a fault could not be delivered in time: it is spooled for the next process";
+            let message = "a fault could not be delivered: it is spooled for the next process";
             log::warn(message, &[("event_id", &event_id)]);
             true
         }
         Err(error) => {
-            log::error("a fault could not be delivered in time, and cannot be spooled", &[("error", &error)]);
+            log::error("a fault could not be delivered, and cannot be spooled", &[("error", &error)]);
             false
         }
     }

@@ -115,7 +115,7 @@ fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &
         Outgoing::Envelope(pending) => {
             log_result(&pending, outcome, verdict);
             apply_rate_limits(&mut state, &pending, outcome);
-            settle_envelope(&mut state, pending, destination, outcome, verdict);
+            settle_envelope(core, &mut state, pending, destination, outcome, verdict);
         }
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
@@ -137,6 +137,7 @@ fn apply_rate_limits(state: &mut State, pending: &Pending, outcome: &SendResult)
 }
 
 fn settle_envelope(
+    core: &Core,
     state: &mut State,
     mut pending: Pending,
     destination: &Destination,
@@ -179,7 +180,7 @@ fn settle_envelope(
             // While draining, no envelope is given up before the deadline: upstream may recover just before it.
             let suspect = is_suspect(outcome);
             if suspect && pending.is_hopeless() && !draining {
-                state.give_up(&pending, reason);
+                state.give_up(&pending, reason, |fault| core.fault_keeper().keep(fault));
             } else {
                 pending.attempts = pending.attempts.saturating_add(u8::from(suspect));
                 state.put_back(pending, reason);

@@ -98,8 +98,9 @@ impl State {
             let pending = self.queue.pop_where(|pending| {
                 let upstream = &pending.envelope.upstream;
                 let is_fault = pending.is_fault();
-                // A fault does not wait for other envelopes that upstream is slow to answer.
-                let is_other = |p: &&Pending| p.envelope.upstream == *upstream && (!is_fault || p.is_fault());
+                // Faults and other envelopes do not wait for each other: a fault has no time, and if upstream cannot
+                // process a fault, that does not delay the rest.
+                let is_other = |p: &&Pending| p.envelope.upstream == *upstream && p.is_fault() == is_fault;
                 let others = self.in_flight.iter().filter(is_other).count();
                 let most = if self.draining || !self.outages.has(upstream) { IN_FLIGHT_TO_ONE } else { 1 };
                 others < most && self.outages.pause(upstream, clock).is_none()
@@ -119,10 +120,20 @@ impl State {
         }
     }
 
-    /// Drops an envelope in flight.
-    pub(super) fn give_up(&mut self, pending: &Pending, reason: DropReason) {
-        if self.remove_in_flight(pending) {
-            self.queue.release(pending.envelope.size());
+    /// Drops an envelope in flight. If it is a fault that `keep` stores, it is counted as spooled instead.
+    pub(super) fn give_up(
+        &mut self,
+        pending: &Pending,
+        reason: DropReason,
+        keep: impl FnOnce(&Envelope) -> bool,
+    ) {
+        if !self.remove_in_flight(pending) {
+            return;
+        }
+        self.queue.release(pending.envelope.size());
+        if pending.is_fault() && keep(&pending.envelope) {
+            self.ledger.spooled += 1;
+        } else {
             self.lose(&pending.envelope, reason);
         }
     }

@@ -57,6 +57,10 @@ fn fault_does_not_wait_for_envelopes_that_upstream_does_not_answer() {
     assert!(state.has_waiting_fault());
     assert!(check_out(&mut state).unwrap().is_fault());
     assert!(check_out(&mut state).is_none() && !state.has_waiting_fault());
+    // And the other way round.
+    state.reclaim_in_flight();
+    let order = std::iter::from_fn(|| check_out(&mut state)).map(|pending| pending.is_fault());
+    assert_eq!(order.collect::<Vec<_>>(), [true, false, false, false, false]);
     // While the upstream is in trouble, it gets one fault at a time beside the one envelope.
     let upstream = sample(ItemKind::Event, 0).upstream;
     state.upstream_failed(&upstream, UNIX_EPOCH, |_| {});
@@ -79,6 +83,20 @@ fn faults_that_remain_at_the_end_are_spooled_or_dropped_and_nothing_else_is_spoo
         assert_eq!((state.ledger.spooled, state.ledger.dropped()), counts);
         state.check_in(&in_flight, |ledger| ledger.delivered += 1);
         assert!(state.ledger.balances(0) && state.pending() == 0);
+    }
+}
+
+#[test]
+fn fault_that_is_given_up_is_spooled() {
+    for (kind, kept, counts) in
+        [(ItemKind::Fault, true, (1, 0)), (ItemKind::Fault, false, (0, 1)), (ItemKind::Event, true, (0, 1))]
+    {
+        let mut state = state();
+        state.accept(sample(kind, 0), UNIX_EPOCH);
+        let pending = check_out(&mut state).unwrap();
+        state.give_up(&pending, DropReason::Upstream, |_| kept);
+        assert_eq!((state.ledger.spooled, state.ledger.dropped_for(DropReason::Upstream)), counts);
+        assert!(state.ledger.balances(0));
     }
 }
 
@@ -316,7 +334,7 @@ proptest! {
                 (Step::CheckOut, _) => newcomer = check_out(&mut state).map(|pending| pending.envelope),
                 (Step::PutBack, Some(pending)) => state.put_back(pending, DropReason::Network),
                 (Step::Deliver, Some(pending)) => state.check_in(&pending, |ledger| ledger.delivered += 1),
-                (Step::GiveUp, Some(pending)) => state.give_up(&pending, DropReason::Upstream),
+                (Step::GiveUp, Some(pending)) => state.give_up(&pending, DropReason::Upstream, |_| false),
                 (Step::PutBack | Step::Deliver | Step::GiveUp, None) => {}
             }
             let after: HashSet<&str> = present(&state).iter().map(|envelope| &*envelope.path).collect();
