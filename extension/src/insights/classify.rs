@@ -14,6 +14,9 @@ const FULL_PERCENT: u64 = 99;
 /// Deadlines are counted from a moment before INVOKE is read, and clocks have their jitter.
 const JITTER: Duration = Duration::from_millis(50);
 
+/// The longest time-out that Lambda allows.
+const LONGEST_SECONDS: u64 = 900;
+
 /// Why the environment ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ShutdownReason {
@@ -105,7 +108,8 @@ fn kind(evidence: &Evidence<'_>) -> Option<FaultKind> {
     let is_reset = *shutdown == Some(ShutdownReason::Failure) && !has_status("success");
     let is_runtime_error = has_status("error") && error_type.starts_with("Runtime.");
     let is_exit = invocation.fault_text.as_deref().is_some_and(|text| text.contains("exited"));
-    if !is_reset && !is_runtime_error && !is_exit && failed_init.is_none() {
+    let has_init_failed = failed_init.is_some() && !has_status("success");
+    if !is_reset && !is_runtime_error && !is_exit && !has_init_failed {
         return None;
     }
     Some(if invocation.oom_killed || is_full(evidence) {
@@ -166,7 +170,9 @@ fn is_full(evidence: &Evidence<'_>) -> bool {
 
 fn is_final(kind: FaultKind, evidence: &Evidence<'_>) -> bool {
     match kind {
-        FaultKind::Timeout | FaultKind::SandboxFailure => true,
+        // Its text needs the deadline, which INVOKE tells.
+        FaultKind::Timeout => evidence.invocation.deadline.is_some(),
+        FaultKind::SandboxFailure => true,
         FaultKind::OutOfMemory => error_type(evidence) == Some("Runtime.OutOfMemory"),
         FaultKind::RuntimeExit | FaultKind::InitError => false,
     }
@@ -201,7 +207,9 @@ fn text(kind: FaultKind, evidence: &Evidence<'_>, error_type: Option<&str>) -> S
 /// What the time-out was configured to be: whole seconds, of which a moment may have passed before INVOKE was read.
 fn timeout_seconds(invocation: &Invocation) -> Option<u64> {
     let left = invocation.deadline?.duration_since(invocation.started?).ok()?.saturating_sub(JITTER);
-    Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    // Clocks that differ by more than a moment make no sense of it.
+    (1..=LONGEST_SECONDS).contains(&seconds).then_some(seconds)
 }
 
 fn named(evidence: &Evidence<'_>) -> String {

@@ -55,6 +55,12 @@ impl Inits {
         self.ahead.is_told || self.restore.is_told
     }
 
+    /// The same, unless init has succeeded since then, inside an invocation.
+    pub(super) fn is_told_and_not_repaired(&self) -> bool {
+        let again = self.within_invocation.end.as_ref().or(self.within_invocation.report.as_ref());
+        self.was_told() && again.is_none_or(classify::has_failed)
+    }
+
     /// The end of an init inside an invocation, if it failed.
     pub(super) fn failed_within_invocation(&self) -> Option<&PhaseEnd> {
         self.within_invocation.failure()

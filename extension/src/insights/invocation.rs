@@ -15,8 +15,10 @@ use crate::telemetry::{InvocationEnd, PlatformEvent, Record, RequestId};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-/// Managed Instances run up to 64 requests at a time; elsewhere there is one.
-const REMEMBERED: usize = 64;
+/// The number of invocations that are kept. Records may be late, but an environment runs one invocation at a time.
+const MAX_INVOCATIONS: usize = 4;
+/// The same for Managed Instances, where up to 64 requests run at a time.
+const MAX_MANAGED: usize = 64;
 /// No invocation lasts longer, whatever its deadline says.
 const LONGEST: Duration = Duration::from_mins(15);
 
@@ -35,6 +37,8 @@ pub(super) struct Environment {
     inits: Inits,
     /// The SDK has sent an error that nothing handled before there was an invocation.
     has_unhandled_error_in_init: bool,
+    /// What the latest envelope says of an invocation that nothing else has told of so far.
+    early_note: Option<(RequestId, EnvelopeNote)>,
     shutdown: Option<ShutdownReason>,
     learnt: Learnt,
     rate: RateLimit,
@@ -105,6 +109,7 @@ impl Environment {
             forgotten: 0,
             inits: Inits::default(),
             has_unhandled_error_in_init: false,
+            early_note: None,
             shutdown: None,
             learnt: Learnt::default(),
             rate: RateLimit::default(),
@@ -132,29 +137,22 @@ impl Environment {
 
     /// An envelope has passed.
     pub(super) fn passed(&mut self, note: EnvelopeNote) {
-        let request = note.request.as_deref().map(RequestId::new);
-        let is_certain = request.is_some();
-        let is_in_init = self.invocations.is_empty();
-        let known = match &request {
-            Some(request) => self.invocations.iter_mut().rev().find(|one| one.request == *request),
-            // Requests that overlap cannot be told apart without their ids.
-            None if self.managed => None,
-            None => self.invocations.back_mut(),
-        };
-        match known {
-            Some(invocation) => {
-                invocation.has_unhandled_error |= note.unhandled;
-                if note.trace_id.is_some() && (is_certain || !invocation.sdk.is_certain) {
-                    let span_id = note.span_id;
-                    invocation.sdk =
-                        SdkTrace { trace_id: note.trace_id, span_id, sampled: note.sampled, is_certain };
-                }
+        self.learnt.release = note.release.clone().or_else(|| self.learnt.release.take());
+        self.learnt.environment = note.environment.clone().or_else(|| self.learnt.environment.take());
+        let Some(request) = note.request.as_deref().map(RequestId::new) else {
+            match self.invocations.back_mut() {
+                // Requests that overlap cannot be told apart without their ids.
+                Some(_) if self.managed => {}
+                Some(running) => running.note(note, false),
+                None => self.has_unhandled_error_in_init |= note.unhandled,
             }
-            None if is_in_init => self.has_unhandled_error_in_init |= note.unhandled,
-            None => {}
+            return;
+        };
+        match self.invocations.iter_mut().find(|one| one.request == request) {
+            Some(invocation) => invocation.note(note, true),
+            // The SDK may be faster than Lambda's own word of the invocation.
+            None => self.early_note = Some((request, note)),
         }
-        self.learnt.release = note.release.or_else(|| self.learnt.release.take());
-        self.learnt.environment = note.environment.or_else(|| self.learnt.environment.take());
     }
 
     /// So many bytes are in use by the invocation that runs.
@@ -243,18 +241,33 @@ impl Environment {
     fn invocation(&mut self, request: &RequestId) -> &mut Invocation {
         let known = self.invocations.iter().rposition(|one| one.request == *request);
         let at = known.unwrap_or_else(|| {
-            if self.invocations.len() >= REMEMBERED {
+            let most = if self.managed { MAX_MANAGED } else { MAX_INVOCATIONS };
+            if self.invocations.len() >= most {
                 self.invocations.pop_front();
                 self.forgotten = self.forgotten.saturating_add(1);
             }
             let is_first = self.forgotten == 0 && self.invocations.is_empty();
-            let fresh = Invocation { request: request.clone(), is_first, ..Invocation::default() };
+            let mut fresh = Invocation { request: request.clone(), is_first, ..Invocation::default() };
+            if let Some((_, note)) = self.early_note.take_if(|(early, _)| early == request) {
+                fresh.note(note, true);
+            }
             self.invocations.push_back(fresh);
             self.invocations.len() - 1
         });
         // It is there, or was just put there.
         #[expect(clippy::indexing_slicing)]
         &mut self.invocations[at]
+    }
+}
+
+impl Invocation {
+    /// Takes what an envelope says; `is_certain` where it names this invocation.
+    fn note(&mut self, note: EnvelopeNote, is_certain: bool) {
+        self.has_unhandled_error |= note.unhandled;
+        if note.trace_id.is_some() && (is_certain || !self.sdk.is_certain) {
+            let EnvelopeNote { trace_id, span_id, sampled, .. } = note;
+            self.sdk = SdkTrace { trace_id, span_id, sampled, is_certain };
+        }
     }
 }
 
@@ -292,7 +305,7 @@ impl Environment {
         // Managed Instances tell nothing of a request behind its report, and end with none.
         let is_over = if self.managed { invocation.report.is_some() } else { is_over };
         let shutdown = self.shutdown.filter(|_| is_last && !self.managed);
-        let failed_init = self.inits.failed_within_invocation().filter(|_| is_last);
+        let failed_init = self.inits.failed_within_invocation().filter(|_| invocation.is_first);
         let memory_size = self.memory_size;
         let verdict = classify::invocation(&Evidence { invocation, shutdown, failed_init, memory_size });
         let Some(verdict) = verdict.filter(|verdict| is_over || verdict.is_final) else {
@@ -308,7 +321,8 @@ impl Environment {
         };
         let is_error = matches!(verdict.kind, FaultKind::RuntimeExit | FaultKind::InitError);
         // An error that was told already: by the SDK, or as that of the init without which nothing can run.
-        let is_told = invocation.has_unhandled_error || (invocation.is_first && self.inits.was_told());
+        let is_told =
+            invocation.has_unhandled_error || (invocation.is_first && self.inits.is_told_and_not_repaired());
         let time = invocation.ended.unwrap_or(now);
         let subject = Subject::Invocation(Box::new(invocation.clone()));
         if let Some(invocation) = self.invocations.get_mut(at) {
@@ -343,3 +357,6 @@ impl Environment {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What the extension itself tells Sentry, under the scripted Lambda.
 
+mod emulator;
 mod faults;
 
 use crate::support::{
