@@ -49,6 +49,7 @@ struct Lane {
     notice: OutageNotice,
     in_flight: usize,
     bytes_in_flight: usize,
+    faults_in_flight: usize,
     /// The usual time from the start of a try to its response.
     answer_time: Option<Duration>,
     /// The longest of these times. It shrinks little by little.
@@ -66,6 +67,7 @@ impl Lane {
             notice: OutageNotice::default(),
             in_flight: 0,
             bytes_in_flight: 0,
+            faults_in_flight: 0,
             answer_time: None,
             slowest: Duration::ZERO,
             unanswered: 0,
@@ -78,7 +80,9 @@ impl Lane {
 
     /// Whether another upstream may have this lane: nothing is in flight, and nothing is known that has to be kept.
     fn is_free(&self, clock: Instant, now: SystemTime) -> bool {
-        self.in_flight == 0 && self.pause(clock).is_none() && self.notice.is_quiet(now)
+        self.in_flight + self.faults_in_flight == 0
+            && self.pause(clock).is_none()
+            && self.notice.is_quiet(now)
     }
 }
 
@@ -134,15 +138,23 @@ impl Lanes {
     }
 
     /// Counts a try that starts.
-    pub(super) fn started(&mut self, id: LaneId, bytes: usize) {
+    pub(super) fn started(&mut self, id: LaneId, bytes: usize, is_fault: bool) {
         let Some(lane) = self.0.get_mut(id.0) else { return };
+        if is_fault {
+            lane.faults_in_flight += 1;
+            return;
+        }
         lane.in_flight += 1;
         lane.bytes_in_flight += bytes;
     }
 
     /// Counts a try that has ended.
-    pub(super) fn ended(&mut self, id: LaneId, bytes: usize) {
+    pub(super) fn ended(&mut self, id: LaneId, bytes: usize, is_fault: bool) {
         let Some(lane) = self.0.get_mut(id.0) else { return };
+        if is_fault {
+            lane.faults_in_flight = lane.faults_in_flight.saturating_sub(1);
+            return;
+        }
         lane.in_flight = lane.in_flight.saturating_sub(1);
         lane.bytes_in_flight = lane.bytes_in_flight.saturating_sub(bytes);
     }
@@ -186,6 +198,13 @@ impl Lanes {
         lane.in_flight < most && !crowded && lane.pause(clock).is_none()
     }
 
+    /// Whether the try of a fault may start. It has places of its own.
+    pub(super) fn may_start_fault(&self, id: LaneId, pace: Pace, clock: Instant) -> bool {
+        let Some(lane) = self.get(id) else { return false };
+        let most = limit(0, None, lane.outage.is_some(), pace);
+        lane.faults_in_flight < most && lane.pause(clock).is_none()
+    }
+
     /// Records a failed try. `fail` sets the pause. Returns whether it has to be said, and then the number of outages
     /// that were not said since the last time.
     pub(super) fn failed(
@@ -224,7 +243,7 @@ impl Lanes {
     }
 
     pub(super) fn in_flight(&self, id: LaneId) -> usize {
-        self.get(id).map_or(0, |lane| lane.in_flight)
+        self.get(id).map_or(0, |lane| lane.in_flight + lane.faults_in_flight)
     }
 
     /// Returns the rest of the pause of a lane, if it has one.

@@ -4,6 +4,7 @@
 
 use super::client::{Reply, SendResult};
 use super::client_reports::ClientReport;
+use super::clock;
 use super::concurrency;
 use super::core::Core;
 use super::ledger::DropReason;
@@ -79,8 +80,9 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
         core.announce_change();
         return None;
     };
-    while tries.len() < IN_FLIGHT {
-        let (clock, now) = (Instant::now(), SystemTime::now());
+    // One more for a fault, which does not wait for upstreams that are slow to answer.
+    while tries.len() < IN_FLIGHT + usize::from(state.has_waiting_fault()) {
+        let (clock, now) = (Instant::now(), clock::now());
         // While a try is under way, it may need the idle connection itself.
         let is_unused = tries.is_empty();
         let is_connected =
@@ -139,7 +141,7 @@ fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &
             if outcome.is_ok() && pending.envelope.body.len() <= MAX_MEASURED {
                 state.answered_within(pending.lane, took);
             }
-            settle_envelope(&mut state, pending, destination, outcome, verdict, took);
+            settle_envelope(core, &mut state, pending, destination, outcome, verdict, took);
         }
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
@@ -161,6 +163,7 @@ fn apply_rate_limits(state: &mut State, pending: &Pending, outcome: &SendResult)
 }
 
 fn settle_envelope(
+    core: &Core,
     state: &mut State,
     mut pending: Pending,
     destination: &Destination,
@@ -174,7 +177,9 @@ fn settle_envelope(
             state.allow_report(&pending.envelope);
             match destination {
                 Destination::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
-                Destination::SentryRelay { life, .. } => state.hand_over(&pending, *life, SystemTime::now()),
+                Destination::SentryRelay { life, .. } => {
+                    state.hand_over(pending, *life, SystemTime::now());
+                }
             }
         }
         Verdict::Rejected => {
@@ -206,7 +211,7 @@ fn settle_envelope(
             // While draining, no envelope is given up before the deadline: upstream may recover just before it.
             let suspect = is_suspect(outcome) || is_unanswered;
             if suspect && pending.is_hopeless() && !draining {
-                state.give_up(&pending, reason);
+                state.give_up(&pending, reason, |fault| core.fault_keeper().keep(fault));
             } else {
                 pending.attempts = pending.attempts.saturating_add(u8::from(suspect));
                 state.put_back(pending, reason);

@@ -1,5 +1,6 @@
 //! The state of the relay. Every change of an envelope's state is also counted in the ledger.
 
+mod prepare;
 mod sentry_relay;
 mod upstreams;
 
@@ -15,6 +16,7 @@ use super::rate_limits::RateLimits;
 use super::refusals::Refusals;
 use super::unconfirmed::Unconfirmed;
 use crate::config::Upstream;
+use crate::protocol::Priority;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -27,6 +29,8 @@ pub(super) struct State {
     refusals: Refusals,
     client_reports: ClientReports,
     unconfirmed: Unconfirmed,
+    /// The faults among the unconfirmed envelopes, of which nothing else is kept.
+    unconfirmed_faults: Vec<Pending>,
     queue: Queue,
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
@@ -47,6 +51,7 @@ impl State {
             refusals: Refusals::default(),
             client_reports: ClientReports::default(),
             unconfirmed: Unconfirmed::default(),
+            unconfirmed_faults: Vec::new(),
             queue: Queue::new(buffer),
             in_flight: Vec::new(),
             reports_in_flight: 0,
@@ -65,7 +70,7 @@ impl State {
             return (Some(envelope), None);
         }
         let retry_after = check.retry_after;
-        (self.remove_limited(envelope, &check), Some(retry_after))
+        (self.remove_limited(&envelope, &check), Some(retry_after))
     }
 
     /// Queues an envelope. Returns how many envelopes were dropped because the buffer is full.
@@ -86,6 +91,7 @@ impl State {
             keys,
             attempts: 0,
             since: now,
+            dated: now,
             reason: DropReason::Shutdown,
             unanswered: Arc::default(),
         };
@@ -102,36 +108,26 @@ impl State {
         let pace = self.pace(clock, held);
         loop {
             let (queue, lanes) = (&mut self.queue, &self.lanes);
-            let may_start: Vec<_> = queue
-                .lanes()
-                .filter(|lane| lanes.may_start(*lane, queue.in_lane(*lane), pace, clock))
-                .collect();
-            let pending = queue.pop_where(|lane| may_start.contains(&lane))?;
-            let check = self.rate_limits.check(&pending.envelope.key, &pending.envelope.items, now);
-            if check.keeps_all() {
+            // Faults and other envelopes do not wait for each other: a fault has no time, and if upstream cannot process
+            // a fault, that does not delay the rest.
+            let may_start = [false, true].map(|is_fault| {
+                let of_lane = |lane: &LaneId| {
+                    if is_fault {
+                        lanes.may_start_fault(*lane, pace, clock)
+                    } else {
+                        lanes.may_start(*lane, queue.in_lane(*lane), pace, clock)
+                    }
+                };
+                queue.lanes().filter(of_lane).collect::<Vec<_>>()
+            });
+            let [of_others, of_faults] = may_start;
+            let pending = queue.pop_where(|(lane, is_fault)| {
+                if is_fault { of_faults.contains(&lane) } else { of_others.contains(&lane) }
+            })?;
+            if let Some(pending) = self.prepare(pending, now) {
                 self.add_in_flight(&pending);
                 return Some(pending);
             }
-            // The envelope was accepted before the limit was known. Upstream would refuse the limited items.
-            self.queue.release_bytes(pending.envelope.size());
-            let Some(rest) = self.remove_limited(Envelope::clone(&pending.envelope), &check) else {
-                self.ledger.lose(DropReason::RateLimit, 1);
-                self.queue.forget(&pending);
-                continue;
-            };
-            let envelope = Arc::new(rest.without_spare_capacity());
-            // The rest is not compressed, so it may be much larger and not fit any more.
-            let Some(evicted) = self.queue.reserve(envelope.size(), envelope.priority()) else {
-                self.lose(&envelope, DropReason::QueueOverflow);
-                self.queue.forget(&pending);
-                continue;
-            };
-            for victim in evicted {
-                self.lose(&victim.envelope, DropReason::QueueOverflow);
-            }
-            let pending = Pending { envelope, ..pending };
-            self.add_in_flight(&pending);
-            return Some(pending);
         }
     }
 
@@ -151,10 +147,20 @@ impl State {
         }
     }
 
-    /// Drops an envelope in flight.
-    pub(super) fn give_up(&mut self, pending: &Pending, reason: DropReason) {
-        if self.remove_in_flight(pending) {
-            self.queue.release(pending);
+    /// Drops an envelope in flight. If it is a fault that `keep` stores, it is counted as spooled instead.
+    pub(super) fn give_up(
+        &mut self,
+        pending: &Pending,
+        reason: DropReason,
+        keep: impl FnOnce(&Envelope) -> bool,
+    ) {
+        if !self.remove_in_flight(pending) {
+            return;
+        }
+        self.queue.release(pending);
+        if pending.is_fault() && keep(&pending.envelope) {
+            self.ledger.spooled += 1;
+        } else {
             self.lose(&pending.envelope, reason);
         }
     }
@@ -171,7 +177,7 @@ impl State {
     pub(super) fn reclaim_in_flight(&mut self) {
         self.reports_in_flight = 0;
         for mut pending in std::mem::take(&mut self.in_flight) {
-            self.lanes.ended(pending.lane, pending.envelope.size());
+            self.lanes.ended(pending.lane, pending.envelope.size(), pending.is_fault());
             self.count_unanswered(&pending);
             if pending.is_hopeless() {
                 // The task panics on each try of this envelope, so more tries are of no use.
@@ -223,8 +229,11 @@ impl State {
     }
 
     /// Counts all remaining envelopes as dropped, and accepts nothing more. `why` replaces the reason of each envelope.
-    pub(super) fn close(&mut self, why: Option<DropReason>) {
+    /// `keep` stores a fault and returns whether it could: then the fault is counted as spooled instead.
+    pub(super) fn close(&mut self, why: Option<DropReason>, keep: impl Fn(&Envelope) -> bool) {
         self.closed = true;
+        // Before the rest, because it queues faults again.
+        self.abandon_unconfirmed();
         let mut in_flight = std::mem::take(&mut self.in_flight);
         for pending in &mut in_flight {
             self.count_unanswered(pending);
@@ -234,9 +243,12 @@ impl State {
             }
         }
         for pending in in_flight.into_iter().chain(self.queue.take_all()) {
-            self.ledger.lose(why.unwrap_or(pending.reason), 1);
+            if pending.is_fault() && keep(&pending.envelope) {
+                self.ledger.spooled += 1;
+            } else {
+                self.ledger.lose(why.unwrap_or(pending.reason), 1);
+            }
         }
-        self.abandon_unconfirmed();
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -245,6 +257,11 @@ impl State {
 
     pub(super) fn draining(&self) -> bool {
         self.draining
+    }
+
+    /// Whether a fault waits in the queue.
+    pub(super) fn has_waiting_fault(&self) -> bool {
+        self.queue.has(Priority::Fault)
     }
 
     /// Whether nothing is queued or in flight.
@@ -300,7 +317,7 @@ impl State {
     }
 
     fn add_in_flight(&mut self, pending: &Pending) {
-        self.lanes.started(pending.lane, pending.envelope.size());
+        self.lanes.started(pending.lane, pending.envelope.size(), pending.is_fault());
         self.in_flight.push(pending.clone());
     }
 
@@ -310,7 +327,7 @@ impl State {
         let at = self.in_flight.iter().position(|p| Arc::ptr_eq(&p.envelope, &pending.envelope));
         let removed = at.map(|at| self.in_flight.swap_remove(at));
         if let Some(pending) = &removed {
-            self.lanes.ended(pending.lane, pending.envelope.size());
+            self.lanes.ended(pending.lane, pending.envelope.size(), pending.is_fault());
             self.count_unanswered(pending);
         }
         removed.is_some()

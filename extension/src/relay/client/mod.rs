@@ -10,6 +10,7 @@ mod pool;
 mod resolve;
 mod tls;
 
+use super::clock;
 use super::envelope::Envelope;
 use crate::config::{Config, Proxies, Scheme, Upstream};
 use active_timeout::{TimeoutKind, timeout_without_progress};
@@ -39,6 +40,8 @@ const MAX_REPLY: usize = 64 * 1024;
 const MAX_SENTRY_ERROR: usize = 200;
 /// The largest body of a forwarded response, in bytes. Sentry's Relay has the same bound.
 const MAX_FORWARDED: usize = 20 << 20;
+/// An exchange that takes longer was interrupted by a freeze: no time-out is so long.
+const LONG_FREEZE: Duration = Duration::from_mins(5);
 
 /// The result of a try to send an envelope.
 pub(super) type SendResult = Result<Reply, SendError>;
@@ -145,8 +148,16 @@ impl Client {
         limit: Duration,
         unanswered: &AtomicU8,
     ) -> SendResult {
+        let begun = clock::now();
+        let build = || {
+            // A reused connection that died in a long freeze is replaced at the thaw. The envelope goes back to the
+            // queue then, because its `sent_at` may have to be moved.
+            if clock::now().duration_since(begun).is_ok_and(|passed| passed > LONG_FREEZE) {
+                return Err(SendError::Timeout(TimeoutKind::Frozen));
+            }
+            self.envelope_request(envelope, upstream).map_err(SendError::Request)
+        };
         let upload = Upload::of(&envelope.body);
-        let build = || self.envelope_request(envelope, upstream);
         let exchange = self.exchange(upstream, build, &upload, unanswered);
         let exchanged = timeout_without_progress(limit, || upload.progress(limit), exchange).await;
         if exchanged.is_err() {
@@ -170,7 +181,7 @@ impl Client {
     ) -> Result<Response<Bytes>, SendError> {
         let upload = Upload::of(request.body());
         let exchange = async {
-            let build = || self.forwarded_request(upstream, &request);
+            let build = || self.forwarded_request(upstream, &request).map_err(SendError::Request);
             let (response, connection) = self.exchange(upstream, build, &upload, &AtomicU8::new(0)).await?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_FORWARDED).collect().await.map_err(SendError::Body)?;
@@ -223,12 +234,12 @@ impl Client {
     async fn exchange(
         &self,
         upstream: &Upstream,
-        request: impl Fn() -> Result<Request<Full<Bytes>>, hyper::http::Error>,
+        request: impl Fn() -> Result<Request<Full<Bytes>>, SendError>,
         upload: &Upload,
         unanswered: &AtomicU8,
     ) -> Result<(Response<Incoming>, Connection), SendError> {
         if let Some(connection) = self.pool.take(upstream) {
-            match send_over(connection, request().map_err(SendError::Request)?, upload, unanswered).await {
+            match send_over(connection, request()?, upload, unanswered).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     // The other idle connections are as old, and probably dead too.
@@ -240,8 +251,7 @@ impl Client {
         // Boxed, because it takes much memory, and only until there is a connection.
         let connecting = connect::connect(upstream, self.proxies.to(upstream), &self.tls, &self.resolver);
         let connection = Box::pin(connecting).await.map_err(SendError::Connect)?;
-        let request = request().map_err(SendError::Request)?;
-        send_over(connection, request, upload, unanswered).await.map_err(SendError::Http)
+        send_over(connection, request()?, upload, unanswered).await.map_err(SendError::Http)
     }
 }
 
