@@ -16,6 +16,8 @@ pub(super) struct Pending {
     pub(super) lane: LaneId,
     /// Its number in the order in which envelopes were accepted. The queue sets it.
     pub(super) number: u64,
+    /// Its place in the order in which envelopes are sent. The queue sets it, anew when the envelope is put back.
+    pub(super) place: u64,
     /// The keys of what it belongs to. Envelopes with a common key are sent one after the other.
     pub(super) keys: Box<[u64]>,
     /// How many tries failed in a way that the envelope itself may have caused.

@@ -37,17 +37,18 @@ pub(super) struct Queue {
 /// The waiting envelopes of one priority.
 #[derive(Debug, Default)]
 struct Class {
-    /// By place. Places are given in order, so the first is the oldest, or waits the longest after it was put back.
+    /// By number, so the first is the oldest.
     envelopes: BTreeMap<u64, Pending>,
-    /// Lane and place of those that wait for no other envelope.
-    ready: BTreeSet<(LaneId, u64)>,
+    /// Lane, place and number of those that wait for no other envelope.
+    ready: BTreeSet<(LaneId, u64, u64)>,
     bytes: usize,
 }
 
 impl Class {
-    /// Returns the place of the first envelope of a lane that is ready.
-    fn first_ready(&self, lane: LaneId) -> Option<u64> {
-        self.ready.range((lane, 0)..=(lane, u64::MAX)).next().map(|(_, place)| *place)
+    /// Returns place and number of the first envelope of a lane that is ready.
+    fn first_ready(&self, lane: LaneId) -> Option<(u64, u64)> {
+        let of_lane = self.ready.range((lane, 0, 0)..=(lane, u64::MAX, u64::MAX));
+        of_lane.map(|(_, place, number)| (*place, *number)).next()
     }
 }
 
@@ -73,7 +74,8 @@ impl Queue {
                 pending.number = self.number();
                 self.chains.enter(&pending.keys, pending.number);
                 self.ages.add(pending.since);
-                self.insert(pending.number, pending);
+                pending.place = pending.number;
+                self.insert(pending);
                 evicted
             }
             None => vec![pending],
@@ -84,20 +86,20 @@ impl Queue {
     /// the lanes for which `is_allowed` returns true. It is told whether a fault would leave. The bytes of the envelope
     /// stay counted until `release`.
     pub(super) fn pop_where(&mut self, is_allowed: impl Fn((LaneId, bool)) -> bool) -> Option<Pending> {
-        let (class, place) = self.waiting.iter().enumerate().rev().find_map(|(index, class)| {
+        let (class, number) = self.waiting.iter().enumerate().rev().find_map(|(index, class)| {
             let is_fault = index == Priority::Fault as usize;
             let allowed = self.lanes().filter(|lane| is_allowed((*lane, is_fault)));
             let first = allowed.filter_map(|lane| class.first_ready(lane)).min();
-            first.map(|place| (index, place))
+            first.map(|(_, number)| (index, number))
         })?;
-        self.remove(class, place)
+        self.remove(class, number)
     }
 
     /// Puts back an envelope that was taken out. It goes behind the others of its priority, so that an envelope that
     /// upstream cannot process does not delay the rest. Those that belong to it still wait for it.
-    pub(super) fn put_back(&mut self, pending: Pending) {
-        let place = self.number();
-        self.insert(place, pending);
+    pub(super) fn put_back(&mut self, mut pending: Pending) {
+        pending.place = self.number();
+        self.insert(pending);
     }
 
     /// Counts the bytes of an envelope of this priority. The envelope is new, or it was taken out, released, and has
@@ -138,11 +140,10 @@ impl Queue {
     pub(super) fn forget(&mut self, pending: &Pending) {
         self.ages.remove(pending.since);
         for number in self.chains.leave(&pending.keys, pending.number) {
-            // An envelope that waits for another was never taken out, so its place is its number.
             for class in &mut self.waiting {
                 let Some(next) = class.envelopes.get(&number) else { continue };
                 if self.chains.is_first(&next.keys, number) {
-                    class.ready.insert((next.lane, number));
+                    class.ready.insert((next.lane, next.place, number));
                 }
             }
         }
@@ -200,22 +201,22 @@ impl Queue {
         self.next_number
     }
 
-    fn insert(&mut self, place: u64, pending: Pending) {
+    fn insert(&mut self, pending: Pending) {
         let Some(class) = self.waiting.get_mut(pending.envelope.priority() as usize) else { return };
         class.bytes += pending.envelope.size();
         if let Some(waiting) = self.in_lane.get_mut(pending.lane.index()) {
             *waiting += 1;
         }
         if self.chains.is_first(&pending.keys, pending.number) {
-            class.ready.insert((pending.lane, place));
+            class.ready.insert((pending.lane, pending.place, pending.number));
         }
-        class.envelopes.insert(place, pending);
+        class.envelopes.insert(pending.number, pending);
     }
 
-    fn remove(&mut self, class: usize, place: u64) -> Option<Pending> {
+    fn remove(&mut self, class: usize, number: u64) -> Option<Pending> {
         let class = self.waiting.get_mut(class)?;
-        let pending = class.envelopes.remove(&place)?;
-        class.ready.remove(&(pending.lane, place));
+        let pending = class.envelopes.remove(&number)?;
+        class.ready.remove(&(pending.lane, pending.place, number));
         class.bytes = class.bytes.saturating_sub(pending.envelope.size());
         if let Some(waiting) = self.in_lane.get_mut(pending.lane.index()) {
             *waiting = waiting.saturating_sub(1);
@@ -227,8 +228,8 @@ impl Queue {
     fn take_lowest(&mut self, limit: usize) -> Option<Pending> {
         let mut lower = self.waiting.iter().enumerate().take(limit);
         let first = |(index, class): (usize, &Class)| Some((index, *class.envelopes.first_key_value()?.0));
-        let (class, place) = lower.find_map(first)?;
-        self.remove(class, place)
+        let (class, number) = lower.find_map(first)?;
+        self.remove(class, number)
     }
 
     /// Returns the waiting envelopes, without those in flight.
@@ -254,6 +255,7 @@ mod tests {
             envelope: Arc::new(sample(kind, 0)),
             lane: lane(),
             number: 0,
+            place: 0,
             keys: Box::default(),
             attempts: tag,
             since: UNIX_EPOCH,
@@ -367,6 +369,17 @@ mod tests {
         queue.put_back(first);
         assert_eq!(queue.pop_where(|_| true).unwrap().attempts, 2);
         assert_eq!(queue.held_bytes, 2 * 1024);
+    }
+
+    #[test]
+    fn envelope_that_is_put_back_is_still_the_oldest_to_evict() {
+        let mut queue = queue();
+        for tag in 0..4 {
+            let _ = queue.push(envelope(ItemKind::Profile, tag));
+        }
+        let first = queue.pop_where(|_| true).unwrap();
+        queue.put_back(first);
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [0]);
     }
 
     fn with_keys(tag: u8, keys: &[u64]) -> Pending {

@@ -88,6 +88,7 @@ impl State {
             envelope: Arc::new(envelope.without_spare_capacity()),
             lane,
             number: 0,
+            place: 0,
             keys,
             attempts: 0,
             since: now,
