@@ -48,11 +48,9 @@ impl Environment {
             event.len()
         );
         let upstream = self.sentry.url();
-        let head = format!(
-            "{{\"sentry_lambda_extension_spool\":1,\"since\":\"{since}\",\"event_id\":\"{id}\",\
-             \"upstream\":\"{upstream}\",\"project\":\"42\",\"key\":\"{KEY}\",\"length\":{}}}\n",
-            body.len()
-        );
+        let length = body.len();
+        let head =
+            format!("sentry-lambda-extension spool 1\t{since}\t{id}\t{upstream}\t42\t{KEY}\t{length}\n");
         let file = folder.join(format!("{id}.fault"));
         fs::write(&file, head + &body).unwrap();
         file
