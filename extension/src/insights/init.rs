@@ -55,7 +55,12 @@ impl Inits {
         self.ahead.is_told || self.restore.is_told
     }
 
-    /// The same, unless init has succeeded since then, inside an invocation.
+    /// Whether the end of an init is known, so that nothing more is to be expected of it.
+    pub(super) fn is_known(&self) -> bool {
+        [&self.ahead, &self.within_invocation].into_iter().any(|generation| generation.end.is_some())
+    }
+
+    /// Whether the failure of an init ahead of the first invocation was told, unless init has succeeded since then, inside an invocation.
     pub(super) fn is_told_and_not_repaired(&self) -> bool {
         let again = self.within_invocation.end.as_ref().or(self.within_invocation.report.as_ref());
         self.was_told() && again.is_none_or(classify::has_failed)

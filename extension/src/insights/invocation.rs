@@ -177,9 +177,15 @@ impl Environment {
 
     /// Whether records that are on their way may say more about the end of the environment.
     pub(super) fn is_open(&self) -> bool {
-        let is_fault = matches!(self.shutdown, Some(ShutdownReason::Timeout | ShutdownReason::Failure));
-        let is_told = self.invocations.back().map_or_else(|| self.inits.was_told(), |last| last.is_settled);
-        is_fault && !is_told && !self.managed
+        if self.managed {
+            return false;
+        }
+        match (self.invocations.back(), self.shutdown) {
+            // A failed init ends the environment as if nobody needed it any more, before its record comes.
+            (None, Some(_)) => !self.inits.is_known(),
+            (Some(last), Some(ShutdownReason::Timeout | ShutdownReason::Failure)) => !last.is_settled,
+            _ => false,
+        }
     }
 
     /// No more evidence is waited for. Returns the faults of all that is over.

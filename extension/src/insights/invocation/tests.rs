@@ -136,7 +136,8 @@ fn scenarios() -> Vec<Scenario> {
             Some((SandboxFailure, "r", "Lambda could not run the function (Sandbox.Failure)")),
         ),
         (
-            vec![failure()],
+            // It ends as if nobody needed it any more.
+            vec![Shutdown(ShutdownReason::Other)],
             vec![
                 init_start(InitPhase::Init),
                 ahead(),

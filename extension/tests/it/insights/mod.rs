@@ -10,12 +10,11 @@ use crate::support::{
     sentry::{Received, Sentry, Transport},
 };
 use serde_json::{Value, json};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub const SECOND: Duration = Duration::from_secs(1);
-/// Bounds against hanging.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 /// An invocation's time-out.
 pub const DEADLINE: Duration = Duration::from_secs(3);
 
@@ -71,9 +70,22 @@ impl Environment {
         self.ended().await
     }
 
+    /// Ends the environment while a record is on its way: both are there when the extension looks.
+    pub async fn end_with(self, reason: &str, kind: &str, body: &Value) -> Vec<Value> {
+        let to = self.api.destination().await;
+        let body = json!([record(kind, body)]).to_string();
+        self.extension.freeze();
+        self.api.shutdown(reason, 2 * SECOND);
+        let mut posted = std::net::TcpStream::connect(to).unwrap();
+        write!(posted, "POST / HTTP/1.1\r\nhost: sandbox\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .unwrap();
+        self.extension.thaw();
+        self.ended().await
+    }
+
     /// Waits for the end, and returns the faults that Sentry was told of.
     pub async fn ended(self) -> Vec<Value> {
-        let (status, log) = self.extension.ended(PATIENCE).await;
+        let (status, log) = self.extension.ended().await;
         assert!(status.success(), "{status}:\n{}", log.text());
         assert!(self.api.violations().is_empty(), "{:?}", self.api.violations());
         assert!(self.sentry.violations().is_empty(), "{:?}", self.sentry.violations());
