@@ -32,6 +32,11 @@ const DEFAULT_PORTS: [u16; 2] = [9000, 5333];
 /// Lambda's Runtime API and Extensions API use this port.
 const RESERVED_PORT: u16 = 9001;
 
+/// Survives in the environment when Lambda resets it after a fault. Nothing else can be written to there.
+const SPOOL: &str = "/tmp/.sentry-lambda-extension";
+/// Replaces it where tests run side by side. Lambda refuses variables whose names begin with `_`.
+const SPOOL_IN_TESTS: &str = "_SENTRY_EXTENSION_SPOOL";
+
 /// All settings of the extension. `docs/settings.md` lists their names and defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -69,6 +74,8 @@ pub struct Config {
     pub log: Level,
     /// Whether the function runs on Lambda Managed Instances, where INVOKE cannot be registered.
     pub managed_instances: bool,
+    /// The folder for faults that could not be delivered before the process ended.
+    pub spool: PathBuf,
 }
 
 /// The values that the command line of `--standalone` sets instead of the environment.
@@ -160,6 +167,7 @@ impl Config {
             log: reader.level(),
             managed_instances: var("AWS_LAMBDA_INITIALIZATION_TYPE")
                 .is_some_and(|kind| kind == "lambda-managed-instances"),
+            spool: var(SPOOL_IN_TESTS).unwrap_or_else(|| SPOOL.to_owned()).into(),
         };
         (config, reader.warnings)
     }

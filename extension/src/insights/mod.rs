@@ -11,6 +11,7 @@ mod invocation;
 mod memory;
 mod outbox;
 mod rate;
+mod spool;
 
 pub(crate) use invocation::Invoked;
 pub use outbox::{FaultEnvelope, Outbox};
@@ -57,16 +58,18 @@ struct Shared {
 impl Insights {
     /// `None` where nothing is wanted, or where nobody says which project would get it. Nothing is begun before the
     /// first invocation.
-    pub fn start(config: &Config, relay: &Relay) -> Option<Self> {
+    pub fn start(config: &Arc<Config>, relay: &Relay) -> Option<Self> {
         if config.faults.is_empty() {
             return None;
         }
         let (dsn, upstream) = (config.dsn.as_ref()?, config.upstream.as_ref()?);
         let (key, project) = (dsn.key.clone()?, dsn.project?);
         let memory_size = u64::try_from(config.memory).unwrap_or(u64::MAX);
+        let outbox = Outbox::new(relay.clone());
+        outbox.use_spool(config);
         let shared = Shared {
             environment: Mutex::new(Environment::new(config.faults, config.managed_instances, memory_size)),
-            outbox: Outbox::new(relay.clone()),
+            outbox,
             key,
             project,
             upstream: Arc::clone(upstream),

@@ -22,7 +22,7 @@ use flush_hold::FlushHold;
 use flush_policy::{Moment, Policy, Tuning};
 use retry::Retry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The pause after an event of unknown type. It is short, because a future event may come with each invocation and must
 /// not delay it. It is not zero, so that an API that only sends unknown events does not cause a busy loop.
@@ -85,10 +85,12 @@ impl Lifecycle {
                     let budget = budget::until(deadline, SystemTime::now(), budget::MAX_SHUTDOWN);
                     let budget = budget.max(budget::MIN_SHUTDOWN);
                     log::info("shutting down", &[("reason", &reason), ("budget_ms", &budget.as_millis())]);
+                    let begun = Instant::now();
                     if let Some(insights) = &self.insights {
                         insights.shutting_down(&reason, telemetry.is_some()).await;
                     }
-                    relay.drain(budget).await;
+                    // What cannot leave in this time has to be spooled before Lambda kills the process.
+                    relay.drain(budget.saturating_sub(begun.elapsed())).await;
                     relay.log_ledger();
                     return;
                 }

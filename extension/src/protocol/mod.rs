@@ -10,6 +10,7 @@ pub(crate) mod envelope_writer;
 pub(crate) mod event_id;
 mod item;
 mod percent;
+pub(crate) mod sent_at;
 mod size_limits;
 pub mod timestamp;
 

@@ -3,7 +3,7 @@
 use crate::config::{ProjectId, PublicKey, Upstream};
 use crate::protocol::{Encoding, Item, Priority};
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use std::sync::Arc;
 
 /// The memory that an envelope takes beside its body, in bytes: queue slot, items, headers with their values.
@@ -58,6 +58,13 @@ impl Envelope {
             items: [item].into(),
             body: body.into(),
         }
+    }
+
+    /// Returns the same envelope with another body that is not compressed.
+    pub(super) fn decoded(&self, body: impl Into<Bytes>) -> Self {
+        let is_encoding = |name| name == CONTENT_ENCODING;
+        let headers = self.headers.iter().filter(|(name, _)| !is_encoding(name)).cloned().collect();
+        Self { headers, encoding: Encoding::Identity, body: body.into(), ..self.clone() }
     }
 
     /// Returns how many bytes of the queue's buffer it takes.

@@ -19,5 +19,6 @@ mod lifecycle_odd;
 mod recorded;
 mod relay;
 mod sentry_relay;
+mod spool;
 mod support;
 mod wrapper;

@@ -12,10 +12,7 @@ use crate::support::{
     tools::Arch,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 
-/// What a fault may take from the function's end to Sentry.
-const ARRIVAL: Duration = Duration::from_secs(20);
 const MIB: u64 = 1 << 20;
 
 /// A function in its environment, and Sentry.
@@ -39,7 +36,7 @@ impl Scene {
             let sentry = &self.sentry;
             // Looked at by the number of all that have come, whichever of them it is.
             let enough = |_: &_| faults(&sentry.received()).len() >= faults_in_all;
-            sentry.wait_for(&what, ARRIVAL, enough).await;
+            sentry.wait_for(&what, enough).await;
         }
     }
 
@@ -50,7 +47,7 @@ impl Scene {
 
     async fn ended(self) -> (Vec<Value>, Log) {
         self.rie.terminate();
-        let log = self.rie.ended(Duration::from_secs(20)).await;
+        let log = self.rie.ended().await;
         assert!(!log.contains("panicked"), "{}", log.text());
         assert!(self.sentry.violations().is_empty(), "{:?}", self.sentry.violations());
         (faults(&self.sentry.received()), log)

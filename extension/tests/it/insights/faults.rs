@@ -1,6 +1,6 @@
 //! Every row of the table of faults, from what Lambda says to the event at Sentry.
 
-use super::{DEADLINE, Environment, PATIENCE, SECOND, kind};
+use super::{DEADLINE, Environment, SECOND, kind};
 use crate::support::{
     extension::Extension,
     lambda_api::{LambdaApi, Subscription},
@@ -297,7 +297,7 @@ fn without_a_dsn_nothing_is_told() {
         api.invoke_as("r-1", DEADLINE);
         api.asked(2).await;
         api.shutdown("timeout", 2 * SECOND);
-        assert_eq!(extension.books(PATIENCE).await, [0; 4]);
+        assert_eq!(extension.books().await, [0; 4]);
         assert!(sentry.received().is_empty());
     });
 }

@@ -2,6 +2,7 @@
 
 mod emulator;
 mod faults;
+mod valid;
 
 use crate::support::{
     extension::Extension,
@@ -15,8 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub const SECOND: Duration = Duration::from_secs(1);
-/// Bounds against hanging.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 /// An invocation's time-out.
 pub const DEADLINE: Duration = Duration::from_secs(3);
 
@@ -87,7 +86,7 @@ impl Environment {
 
     /// Waits for the end, and returns the faults that Sentry was told of.
     pub async fn ended(self) -> Vec<Value> {
-        let (status, log) = self.extension.ended(PATIENCE).await;
+        let (status, log) = self.extension.ended().await;
         assert!(status.success(), "{status}:\n{}", log.text());
         assert!(self.api.violations().is_empty(), "{:?}", self.api.violations());
         assert!(self.sentry.violations().is_empty(), "{:?}", self.sentry.violations());
