@@ -1,7 +1,7 @@
 //! What can be asked for on the command line, and nothing else.
 
 use crate::{commands, failure::Failure, ui::Ui};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Builds the Sentry Lambda extension, publishes it as layers to every AWS region, and tells you the ARN.
 #[derive(Parser)]
@@ -36,6 +36,12 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Doctor),
     /// Print the least IAM policy for a step, or the trust policy for GitHub Actions
     IamPolicy(commands::iam_policy::IamPolicy),
+    /// Compare two builds of one commit, byte for byte
+    #[command(hide = true)]
+    Compare(commands::compare::Compare),
+    /// Make one release of the two architectures, each built twice
+    #[command(hide = true)]
+    Assemble(commands::assemble::Assemble),
     /// Print completions for a shell
     Completions(commands::completions::Completions),
     /// Print the manual page, or write one for each command
@@ -55,8 +61,10 @@ impl Command {
             Self::Relay(step) => step.run(ui),
             Self::Doctor(step) => step.run(ui),
             Self::IamPolicy(step) => step.run(ui),
-            Self::Completions(step) => step.run(ui),
-            Self::Man(step) => step.run(ui),
+            Self::Compare(step) => step.run(ui),
+            Self::Assemble(step) => step.run(ui),
+            Self::Completions(step) => step.run(&mut Cli::command(), ui),
+            Self::Man(step) => step.run(Cli::command(), ui),
         }
     }
 }

@@ -84,7 +84,9 @@ impl Ui {
     /// The last words of a command that failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
-            let (code, text, next) = (failure.exit_code(), failure.text(), failure.next());
+            let code = failure.exit_code();
+            let text = failure.text();
+            let next = failure.next();
             self.event(&json!({"event": "error", "code": code, "text": text, "next": next}));
             return;
         }
@@ -123,4 +125,15 @@ pub(crate) fn table<const N: usize>(
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     text.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let row = ["aaa", "b", ""].map(str::to_owned);
+        assert_eq!(table(["a", "bb", "c"], [row]), "a    bb  c\naaa  b");
+    }
 }

@@ -5,9 +5,15 @@ use crate::model::{
     variant::{LayerKind, Variant},
 };
 use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// The file's name inside the output folder.
 pub(crate) const FILE: &str = "build.json";
+/// The version of the shape that this version reads and writes.
+pub(crate) const SCHEMA: u32 = 1;
 
 /// The shape of `build.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,7 +64,68 @@ pub(crate) struct Artifact {
     pub(crate) relay: Option<RelayPart>,
 }
 
+/// Why there is no build manifest.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildManifestError {
+    /// Nothing was built.
+    #[error("there is no {}", .0.display())]
+    NotBuilt(PathBuf),
+    /// The manifest, or a file beside it, cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// It is not a manifest that this version writes.
+    #[error("{} is not a build manifest", path.display())]
+    Parse { path: PathBuf, source: serde_json::Error },
+    /// It is from another version of this tool.
+    #[error("{} has schema {found}; this version reads schema {SCHEMA}", path.display())]
+    Schema { path: PathBuf, found: u32 },
+}
+
+impl BuildManifest {
+    /// Reads `build.json` in a folder.
+    pub(crate) fn open(folder: &Path) -> Result<Self, BuildManifestError> {
+        let path = folder.join(FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(BuildManifestError::NotBuilt(path));
+            }
+            Err(source) => return Err(BuildManifestError::Read { path, source }),
+        };
+        let manifest: Self = serde_json::from_slice(&text)
+            .map_err(|source| BuildManifestError::Parse { path: path.clone(), source })?;
+        if manifest.schema != SCHEMA {
+            return Err(BuildManifestError::Schema { path, found: manifest.schema });
+        }
+        Ok(manifest)
+    }
+
+    /// The text of `build.json`, without a newline at its end.
+    pub(crate) fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// One manifest of several, in their order; none unless they agree on everything but their artifacts.
+    pub(crate) fn merged<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let without_artifacts = |part: &Self| Self { artifacts: Vec::new(), ..part.clone() };
+        let mut parts = parts.into_iter();
+        let mut merged = parts.next()?.clone();
+        for part in parts {
+            if without_artifacts(part) != without_artifacts(&merged) {
+                return None;
+            }
+            merged.artifacts.extend_from_slice(&part.artifacts);
+        }
+        Some(merged)
+    }
+}
+
 impl Artifact {
+    /// The file's name, if the manifest has a name there and no path.
+    pub(crate) fn file_name(&self) -> Option<&str> {
+        (Path::new(&self.file).file_name()? == self.file.as_str()).then_some(&self.file)
+    }
+
     /// What tells the zips of a build apart.
     pub(crate) fn variant(&self) -> Variant {
         Variant::new(self.arch, if self.relay.is_some() { LayerKind::Relay } else { LayerKind::Plain })

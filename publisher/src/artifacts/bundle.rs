@@ -2,7 +2,7 @@
 
 use crate::{
     artifacts::{
-        build_manifest::{self, Artifact, BuildManifest, Toolchain},
+        build_manifest::{self, Artifact, BuildManifest, BuildManifestError, Toolchain},
         layers_manifest::RelayInside,
         relay_runtimes,
         zip_contents::{self, ContentsError},
@@ -60,9 +60,9 @@ pub(crate) struct Zip {
 /// Why `dist/` is not fit to be published.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BundleError {
-    /// Nothing was built.
-    #[error("there is no {}", .0.display())]
-    NotBuilt(PathBuf),
+    /// There is no manifest that can be used.
+    #[error(transparent)]
+    Manifest(#[from] BuildManifestError),
     /// A file that should be there cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -70,22 +70,6 @@ pub(crate) enum BundleError {
         path: PathBuf,
         /// Why.
         source: io::Error,
-    },
-    /// Not the manifest that this version writes.
-    #[error("{} is not a build manifest", path.display())]
-    Manifest {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// From another version of this tool.
-    #[error("{} has schema {found}; this version reads schema 1", path.display())]
-    Schema {
-        /// Which file.
-        path: PathBuf,
-        /// What it says.
-        found: u32,
     },
     /// Only one architecture was built.
     #[error("{} has no {arch} zip; both architectures are published together", path.display())]
@@ -144,16 +128,7 @@ impl Bundle {
     /// Reads `dist/build.json`, `dist/SHA256SUMS` and the zips, or those of one kind.
     pub(crate) fn open(dist: &Path, only: Option<LayerKind>) -> Result<Self, BundleError> {
         let path = dist.join(build_manifest::FILE);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BundleError::NotBuilt(path)),
-            Err(source) => return Err(BundleError::Read { path, source }),
-        };
-        let manifest: BuildManifest = serde_json::from_slice(&text)
-            .map_err(|source| BundleError::Manifest { path: path.clone(), source })?;
-        if manifest.schema != 1 {
-            return Err(BundleError::Schema { path, found: manifest.schema });
-        }
+        let manifest = BuildManifest::open(dist)?;
         let sums_path = dist.join(SUMS);
         let sums =
             fs::read_to_string(&sums_path).map_err(|source| BundleError::Read { path: sums_path, source })?;
@@ -203,7 +178,7 @@ fn by_variant<'a>(
         if all.insert(variant, artifact).is_some() {
             return Err(unsound(format!("it lists {variant} twice")));
         }
-        if Path::new(&artifact.file).file_name() != Some(artifact.file.as_ref()) {
+        if artifact.file_name().is_none() {
             return Err(unsound(format!("`{}` is not a file's name", artifact.file)));
         }
     }
@@ -231,7 +206,8 @@ fn open_zip(dist: &Path, artifact: &Artifact, sums: &str) -> Result<Zip, BundleE
         expected: expected.to_owned(),
     };
     if artifact.size != bytes.len() as u64 {
-        let (found, expected) = (bytes.len().to_string(), artifact.size.to_string());
+        let found = bytes.len().to_string();
+        let expected = artifact.size.to_string();
         return Err(changed("its size", found, build_manifest::FILE, &expected));
     }
     if artifact.sha256 != digest.to_string() {

@@ -2,6 +2,7 @@
 //! for everybody to read (`layers_manifest`).
 
 pub(crate) mod atomic_file;
+pub(crate) mod build_folder;
 pub(crate) mod build_manifest;
 pub(crate) mod bundle;
 pub(crate) mod layers_manifest;

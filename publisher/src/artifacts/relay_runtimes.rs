@@ -4,7 +4,7 @@
 //! the plain ones do. One that does not must not claim what it cannot: Relay would not start there, and data would
 //! leave unscrubbed.
 
-use crate::build::relay::runtime;
+use crate::model::lambda_runtime;
 
 /// Lambda's limit.
 const MOST: usize = 15;
@@ -12,7 +12,7 @@ const MOST: usize = 15;
 /// What Lambda is told, of the runtimes that a layer runs on: nothing where these are all of Lambda's, else up to 15
 /// of them: `provided.*` first, then the newest of every language, then the next of every language, and so on.
 pub(crate) fn told(runs_on: &[String]) -> Vec<String> {
-    told_of(&runtime::compatible(None), runs_on)
+    told_of(&lambda_runtime::compatible(None), runs_on)
 }
 
 fn told_of(all: &[&str], runs_on: &[String]) -> Vec<String> {
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_layer_that_runs_everywhere_names_none_and_one_that_does_not_names_its_own() {
-        let all = runtime::compatible(None);
+        let all = lambda_runtime::compatible(None);
         assert_eq!(told(&owned(&all)), [""; 0]);
         let newer: Vec<&str> = all.iter().copied().take(3).collect();
         let mut sorted = owned(&newer);

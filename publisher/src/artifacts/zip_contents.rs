@@ -1,8 +1,8 @@
 //! What is inside a layer zip: whether Lambda would take it, and start what is in it.
 
-use crate::{
-    build::layer_zip::{EXTENSION, WRAPPER},
-    model::arch::Arch,
+use crate::model::{
+    arch::Arch,
+    layer_layout::{EXTENSION, WRAPPER},
 };
 use object::{LittleEndian, elf};
 use std::io::{Cursor, Read};

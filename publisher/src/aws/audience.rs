@@ -203,7 +203,8 @@ impl From<Audience> for Spelling {
         if audience.0.is_empty() {
             return Self::Word(Word::Private);
         }
-        let (mut accounts, mut organizations) = (Vec::new(), Vec::new());
+        let mut accounts = Vec::new();
+        let mut organizations = Vec::new();
         for reader in audience.0 {
             match reader {
                 Reader::Account(account) => accounts.push(account),

@@ -1,6 +1,6 @@
 //! The bytes behind a link that AWS signed.
 
-use crate::aws::http;
+use crate::{aws::http, failure::chain};
 use aws_sdk_lambda::{config::http::HttpRequest, primitives::SdkBody};
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use http_body::Body;
@@ -32,12 +32,13 @@ pub(crate) async fn sha256(link: &str, timeout: Duration) -> Result<([u8; 32], u
     let answer = tokio::time::timeout(timeout, connector.call(request))
         .await
         .map_err(|_| LinkError::Stalled)?
-        .map_err(|error| LinkError::Refused(crate::failure::chain(&error)))?;
+        .map_err(|error| LinkError::Refused(chain(&error)))?;
     if !answer.status().is_success() {
         return Err(LinkError::Refused(format!("HTTP {}", answer.status().as_u16())));
     }
     let mut body = answer.into_body();
-    let (mut hash, mut length) = (Sha256::new(), 0);
+    let mut hash = Sha256::new();
+    let mut length = 0;
     loop {
         let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
         match tokio::time::timeout(timeout, frame).await {

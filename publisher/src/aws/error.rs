@@ -40,7 +40,33 @@ pub(crate) struct CallError {
     message: String,
 }
 
+/// A call of one region that failed, in words that say what the credentials have to do with it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegionError {
+    /// The credentials have nothing to do with it.
+    #[error(transparent)]
+    Call(CallError),
+    /// They were good when the run began.
+    #[error("the credentials have expired, renew them ({0})")]
+    Expired(CallError),
+    /// The account has the credentials, but the region does not know them.
+    #[error("the region is not enabled in this account, or not yet ({0})")]
+    NotEnabled(CallError),
+}
+
+impl From<CallError> for RegionError {
+    fn from(error: CallError) -> Self {
+        if error.kind == CallErrorKind::Expired { Self::Expired(error) } else { Self::Call(error) }
+    }
+}
+
 impl CallError {
+    /// Takes refused credentials as the region's refusal. Whose credentials these are was asked before, so the account
+    /// has them.
+    pub(crate) fn in_region(self) -> RegionError {
+        if self.kind == CallErrorKind::Credentials { RegionError::NotEnabled(self) } else { self.into() }
+    }
+
     /// Sorts what the SDK reports.
     pub(crate) fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
@@ -125,6 +151,7 @@ fn sort(code: &str, status: u16) -> CallErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::http;
 
     #[tokio::test]
     async fn a_connection_that_is_refused_sent_nothing() {
@@ -133,7 +160,7 @@ mod tests {
             .behavior_version(aws_sdk_lambda::config::BehaviorVersion::latest())
             .region(aws_sdk_lambda::config::Region::new("eu-west-1"))
             .credentials_provider(aws_credential_types::Credentials::new("a", "b", None, None, "test"))
-            .http_client(crate::aws::http::client())
+            .http_client(http::client())
             .retry_config(aws_sdk_lambda::config::retry::RetryConfig::disabled())
             .endpoint_url(format!("http://{closed}"))
             .build();

@@ -1,11 +1,7 @@
 //! The function calls of one region: read a function's configuration, change its layers and variables.
 
 use crate::{
-    aws::{
-        error::{CallError, CallErrorKind},
-        partition::RegionName,
-        session::Session,
-    },
+    aws::{error::CallError, partition::RegionName, session::Session},
     model::arch::Arch,
 };
 use aws_sdk_lambda::{
@@ -18,7 +14,6 @@ use std::{
     fmt,
     sync::Arc,
 };
-use tokio::time::Instant;
 
 const GET: &str = "GetFunctionConfiguration";
 const UPDATE: &str = "UpdateFunctionConfiguration";
@@ -109,15 +104,8 @@ impl RegionFunctions {
 
     /// Reads a function's configuration.
     pub(crate) async fn read(&self, name: &str) -> Result<Function, CallError> {
-        let begun = Instant::now();
         let request = || self.client.get_function_configuration().function_name(name).send();
-        let answer = match request().await.map_err(|error| CallError::new(GET, &error)) {
-            Err(error) if error.kind == CallErrorKind::Expired => {
-                self.session.credentials.expired(begun).await;
-                request().await.map_err(|error| CallError::new(GET, &error))
-            }
-            answer => answer,
-        }?;
+        let answer = self.session.send(GET, request).await?;
         function(&answer)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::aws::{
     audience::Reader,
+    calls::unless,
     error::{CallError, CallErrorKind},
     partition::RegionName,
     policy::{self, Policy},
@@ -15,7 +16,7 @@ use aws_sdk_lambda::{
     config::retry::RetryConfig,
     types::{Architecture, LayerVersionContentInput, Runtime, S3ObjectStorageMode},
 };
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 const LAYERS: &str = "ListLayers";
@@ -90,39 +91,26 @@ impl RegionLayers {
         Self { client: session.lambda(region), session: Arc::clone(session) }
     }
 
-    /// Makes a call, and once more where the credentials had expired: nothing was carried out then.
-    async fn call<T, F, R>(&self, call: F) -> Result<T, CallError>
-    where
-        F: Fn() -> R,
-        R: Future<Output = Result<T, CallError>>,
-    {
-        let begun = Instant::now();
-        match call().await {
-            Err(error) if error.kind == CallErrorKind::Expired => {
-                self.session.credentials.expired(begun).await;
-                call().await
-            }
-            answer => answer,
-        }
-    }
-
     /// The names of all layers that the account has here.
     pub(crate) async fn names(&self) -> Result<Vec<String>, CallError> {
-        self.call(|| async {
-            let mut pages = self.client.list_layers().into_paginator().send();
-            let mut names = Vec::new();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| CallError::new(LAYERS, &error))?;
-                names.extend(page.layers().iter().filter_map(|layer| layer.layer_name()).map(str::to_owned));
-            }
-            Ok(names)
-        })
-        .await
+        self.session
+            .call(|| async {
+                let mut pages = self.client.list_layers().into_paginator().send();
+                let mut names = Vec::new();
+                while let Some(page) = pages.next().await {
+                    let page = page.map_err(|error| CallError::new(LAYERS, &error))?;
+                    names.extend(
+                        page.layers().iter().filter_map(|layer| layer.layer_name()).map(str::to_owned),
+                    );
+                }
+                Ok(names)
+            })
+            .await
     }
 
     /// All versions of a layer, newest first; none where there is no such layer.
     pub(crate) async fn list(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
-        self.call(|| self.list_once(layer)).await
+        self.session.call(|| self.list_once(layer)).await
     }
 
     async fn list_once(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
@@ -146,14 +134,9 @@ impl RegionLayers {
 
     /// Everything about one version, its policy included; `None` where there is no such version.
     pub(crate) async fn read(&self, layer: &str, number: i64) -> Result<Option<LayerVersion>, CallError> {
-        let request = || self.client.get_layer_version().layer_name(layer).version_number(number);
-        let answer =
-            self.call(|| async { request().send().await.map_err(|error| CallError::new(GET, &error)) }).await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) if error.kind == CallErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let request = || self.client.get_layer_version().layer_name(layer).version_number(number).send();
+        let answer = unless(CallErrorKind::NotFound, self.session.send(GET, request).await)?;
+        let Some(answer) = answer else { return Ok(None) };
         let content = answer.content().ok_or_else(|| CallError::incomplete(GET, "Content"))?;
         Ok(Some(LayerVersion {
             number: answer.version(),
@@ -170,42 +153,31 @@ impl RegionLayers {
     }
 
     async fn policy_of(&self, layer: &str, number: i64) -> Result<Policy, CallError> {
-        let request = || self.client.get_layer_version_policy().layer_name(layer).version_number(number);
-        let answer = self
-            .call(|| async { request().send().await.map_err(|error| CallError::new(POLICY, &error)) })
-            .await;
-        match answer {
-            Ok(answer) => Ok(answer.policy().map_or_else(Policy::default, Policy::read)),
-            Err(error) if error.kind == CallErrorKind::NotFound => Ok(Policy::default()),
-            Err(error) => Err(error),
-        }
+        let request =
+            || self.client.get_layer_version_policy().layer_name(layer).version_number(number).send();
+        let answer = unless(CallErrorKind::NotFound, self.session.send(POLICY, request).await)?;
+        let document = answer.as_ref().and_then(|answer| answer.policy());
+        Ok(document.map_or_else(Policy::default, Policy::read))
     }
 
     /// What somebody else sees of a version: its `CodeSha256`.
     pub(crate) async fn sha256_by_arn(&self, arn: &str) -> Result<String, CallError> {
-        let request = || self.client.get_layer_version_by_arn().arn(arn);
-        let answer = self
-            .call(|| async { request().send().await.map_err(|error| CallError::new(BY_ARN, &error)) })
-            .await?;
+        let request = || self.client.get_layer_version_by_arn().arn(arn).send();
+        let answer = self.session.send(BY_ARN, request).await?;
         let sha256 = answer.content().and_then(|content| content.code_sha256());
         Ok(sha256.ok_or_else(|| CallError::incomplete(BY_ARN, "CodeSha256"))?.to_owned())
     }
 
     /// The architectures that somebody's version says it is for; none: it does not say.
     pub(crate) async fn architectures_by_arn(&self, arn: &str) -> Result<Vec<String>, CallError> {
-        let request = || self.client.get_layer_version_by_arn().arn(arn);
-        let answer = self
-            .call(|| async { request().send().await.map_err(|error| CallError::new(BY_ARN, &error)) })
-            .await?;
+        let request = || self.client.get_layer_version_by_arn().arn(arn).send();
+        let answer = self.session.send(BY_ARN, request).await?;
         Ok(answer.compatible_architectures().iter().map(|arch| arch.as_str().to_owned()).collect())
     }
 
     /// Bytes of code that the region still has room for.
     pub(crate) async fn code_storage_left(&self) -> Result<i64, CallError> {
-        let request = || self.client.get_account_settings();
-        let answer = self
-            .call(|| async { request().send().await.map_err(|error| CallError::new(SETTINGS, &error)) })
-            .await?;
+        let answer = self.session.send(SETTINGS, || self.client.get_account_settings().send()).await?;
         match (answer.account_limit(), answer.account_usage()) {
             (Some(limit), Some(usage)) => Ok(limit.total_code_size() - usage.total_code_size()),
             _ => Err(CallError::incomplete(SETTINGS, "the limit or the usage")),
@@ -281,45 +253,30 @@ impl RegionLayers {
                 .version_number(number)
                 .statement_id(id)
                 .action(policy::ACTION);
-            match who {
+            let request = match who {
                 Reader::Everybody => request.principal("*"),
                 Reader::Account(account) => request.principal(account.as_str()),
                 Reader::Organization(organization) => {
                     request.principal("*").organization_id(organization.as_str())
                 }
-            }
+            };
+            request.send()
         };
-        let answer = self
-            .call(|| async { request().send().await.map_err(|error| CallError::new(PERMIT, &error)) })
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind == CallErrorKind::Conflict => Ok(()),
-            Err(error) => Err(error),
-        }
+        unless(CallErrorKind::Conflict, self.session.send(PERMIT, request).await).map(drop)
     }
 
     /// Takes a statement away. That it is gone already is no error.
     pub(crate) async fn forbid(&self, layer: &str, number: i64, id: &str) -> Result<(), CallError> {
         let request = || {
             let request = self.client.remove_layer_version_permission();
-            request.layer_name(layer).version_number(number).statement_id(id)
+            request.layer_name(layer).version_number(number).statement_id(id).send()
         };
-        let answer = self
-            .call(|| async { request().send().await.map_err(|error| CallError::new(FORBID, &error)) })
-            .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind == CallErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
+        unless(CallErrorKind::NotFound, self.session.send(FORBID, request).await).map(drop)
     }
 
     /// Deletes a version. Functions that have it keep it; nobody can attach it any more.
     pub(crate) async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
-        let request = || self.client.delete_layer_version().layer_name(layer).version_number(number);
-        self.call(|| async { request().send().await.map_err(|error| CallError::new(DELETE, &error)) })
-            .await
-            .map(drop)
+        let request = || self.client.delete_layer_version().layer_name(layer).version_number(number).send();
+        self.session.send(DELETE, request).await.map(drop)
     }
 }

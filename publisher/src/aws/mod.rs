@@ -4,6 +4,7 @@
 //! Nothing here knows what a release consists of; that is in `artifacts` and `publish`.
 
 pub(crate) mod audience;
+pub(crate) mod calls;
 pub(crate) mod credentials;
 pub(crate) mod download;
 pub(crate) mod error;

@@ -29,7 +29,8 @@ struct Paced {
 
 impl HttpConnector for Paced {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (inner, next_slot) = (self.inner.clone(), Arc::clone(&self.next_slot));
+        let inner = self.inner.clone();
+        let next_slot = Arc::clone(&self.next_slot);
         HttpConnectorFuture::new(async move {
             let slot = {
                 let mut next = next_slot.lock().await;

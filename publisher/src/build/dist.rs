@@ -70,7 +70,7 @@ impl Dist {
 
     /// The manifest of an earlier build, if there is one that can be read.
     pub(crate) fn previous(&self) -> Option<BuildManifest> {
-        serde_json::from_slice(&fs::read(self.dir.join(build_manifest::FILE)).ok()?).ok()
+        BuildManifest::open(&self.dir).ok()
     }
 
     /// The hash of a file as it is now.
@@ -126,11 +126,8 @@ pub(crate) fn kept(
 
 /// The content of `SHA256SUMS`.
 pub(crate) fn sums(artifacts: &[Artifact]) -> String {
-    let lines = artifacts.iter().map(|artifact| format!("{}  {}", artifact.sha256, artifact.file));
-    lines.chain([String::new()]).collect::<Vec<_>>().join(
-        "
-",
-    )
+    let line = |artifact: &Artifact| [&artifact.sha256, "  ", &artifact.file, "\n"].concat();
+    artifacts.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use crate::{
     build::{
+        cross_tools::CrossTools,
         exec,
         rust::{self, Rust},
-        tools::CrossTools,
         venv::Venv,
         workspace::Workspace,
     },

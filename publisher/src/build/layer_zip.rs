@@ -1,14 +1,8 @@
 //! The layer zip: the same binary gives the same bytes, always.
 
+use crate::model::layer_layout::{EXTENSION, WRAPPER};
 use std::io::{Cursor, Write};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
-
-/// Where Lambda looks for extensions, and the one file in it. There are no entries for folders:
-/// Lambda makes them, and each would be one more thing that a host could get wrong.
-pub(crate) const EXTENSION: &str = "extensions/sentry-lambda-extension";
-
-/// What Lambda can start the runtime through: a link to the extension, which knows by its name what to do.
-pub(crate) const WRAPPER: &str = "sentry-exec-wrapper";
 
 /// A file of the layer.
 pub(crate) struct ZipEntry<'a> {

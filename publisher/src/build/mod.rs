@@ -1,6 +1,6 @@
 //! How a layer zip comes into being.
 //!
-//! `workspace` and `commit` say what is built; `tools`, `rust` and `musl_std` with what;
+//! `workspace` and `commit` say what is built; `tools`, `cross_tools`, `venv`, `rust` and `musl_std` with what;
 //! `release` refuses what may not be one; `flags`, `unstable_flags` and `compile` turn it into a binary; `elf` refuses a wrong one;
 //! `layer_zip` packs it, once (`zip_cache`), and
 //! `dist` puts it where `publish` finds it. `relay` brings Sentry's own Relay. `inventory` is what `publisher doctor` looks at.
@@ -8,6 +8,7 @@
 pub(crate) mod changelog;
 pub(crate) mod commit;
 pub(crate) mod compile;
+pub(crate) mod cross_tools;
 pub(crate) mod dist;
 pub(crate) mod elf;
 pub(crate) mod exec;

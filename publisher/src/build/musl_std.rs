@@ -9,7 +9,7 @@ use crate::{
         rust::Rust,
         workspace::Workspace,
     },
-    failure::Failure,
+    failure::{Failure, chain},
     model::arch::Arch,
     ui::Ui,
 };
@@ -153,7 +153,7 @@ pub(crate) fn provide(
             StdPlan::AddSources => match rustup(workspace, &["component", "add", "rust-src"]) {
                 Ok(()) => StdPlan::Use(StdKind::Source, "rustup added its sources"),
                 Err(error) => {
-                    ui.warning(crate::failure::chain(&StdError::Rustup("std's sources", error)));
+                    ui.warning(chain(&StdError::Rustup("std's sources", error)));
                     plan_prebuilt(offer).map_err(StdError::Neither)?
                 }
             },

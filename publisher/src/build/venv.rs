@@ -2,8 +2,8 @@
 
 use crate::{
     build::{
+        cross_tools::{CrossTools, Zig},
         exec::{self, ExecError},
-        tools::{CrossTools, Zig},
         workspace::Workspace,
     },
     failure::Failure,

@@ -16,7 +16,11 @@ use std::{
     time::SystemTime,
 };
 
-const PACKER: [&[u8]; 2] = [include_bytes!("layer_zip.rs"), include_bytes!("../../../Cargo.lock")];
+const PACKER: [&[u8]; 3] = [
+    include_bytes!("layer_zip.rs"),
+    include_bytes!("../model/layer_layout.rs"),
+    include_bytes!("../../../Cargo.lock"),
+];
 /// Both architectures with and without Relay, of this build and the one before.
 const MOST: usize = 8;
 const DIGEST: usize = 64;

@@ -4,23 +4,27 @@ use crate::{
     artifacts::layers_manifest::{LayersError, LayersManifest},
     aws::{
         audience::AccountId,
-        layer_arn::{BadLayerArn, LayerArn},
+        identity::Identity,
         partition::RegionName,
         regions::{RegionChoice, RegionPattern},
-        session::AwsOptions,
+        session::{AwsOptions, Session},
     },
     commands::common::{
-        account,
+        account, manifest,
         newest_version::{self, LayerQuery},
     },
     failure::{Code, Failure, chain},
-    model::{arch::Arch, layer_name, variant::LayerKind},
+    model::{
+        arch::Arch,
+        layer_name::{self, LayerName},
+        variant::LayerKind,
+    },
     snippets::{ArnTable, Format, RegionArns},
     ui::Ui,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// Arguments of `publisher arn`.
@@ -72,10 +76,10 @@ impl Arn {
         let table = if self.latest {
             account::runtime()?.block_on(self.newest(ui))?
         } else {
-            let manifest = open_manifest(&self.dist)?;
-            let table = table(&manifest, self.kind(), self.region.as_ref(), self.arch)?;
+            let manifest = manifest::open(&self.dist)?;
+            let table = manifest::arns(&manifest, self.kind(), self.region.as_ref(), self.arch)?;
             if table.is_empty() {
-                return Err(absent(&manifest, self.kind(), self.region.as_ref(), self.arch));
+                return Err(manifest::absent(&manifest, self.kind(), self.region.as_ref(), self.arch));
             }
             table
         };
@@ -91,46 +95,26 @@ impl Arn {
     async fn newest(&self, ui: &Ui) -> Result<ArnTable, Failure> {
         let manifest = match LayersManifest::open(&self.dist) {
             Err(LayersError::NotPublished(_)) => None,
-            _ => Some(open_manifest(&self.dist)?),
+            _ => Some(manifest::open(&self.dist)?),
         };
-        let names: Vec<_> = match (&self.layer_name, &manifest) {
-            (None, Some(manifest)) => {
-                manifest.layers(self.kind()).iter().map(|(arch, layer)| (*arch, layer.name.clone())).collect()
-            }
-            (template, _) => {
-                let template = template.as_deref().unwrap_or(layer_name::usual(self.kind()));
-                let names = layer_name::names(template, "0.0.0");
-                names.map_err(|error| Failure::message(Code::Usage, chain(&error)))?.to_vec()
-            }
-        };
+        let names = self.layer_names(manifest.as_ref())?;
         let (session, identity) = account::enter_as(ui, &self.aws, self.region.as_ref()).await?;
-        let owner =
-            manifest.as_ref().and_then(|manifest| manifest.accounts.get(&identity.partition)).cloned();
-        let owner =
-            AccountId::try_from(owner.unwrap_or_else(|| identity.account.clone())).map_err(Failure::new)?;
-        let owner = self.account.clone().unwrap_or(owner);
-        let regions = if let Some(region) = &self.region {
-            vec![region.clone()]
-        } else {
-            let known = manifest.iter().flat_map(|manifest| manifest.layers(self.kind()).values());
-            let known: BTreeSet<_> = known.flat_map(|layer| layer.regions.keys()).collect();
-            let ours = known.into_iter().filter(|region| region.partition() == identity.partition);
-            let regions = ours.map(|region| RegionPattern::Exact(region.clone())).collect();
-            let choice = RegionChoice { regions, optional: Vec::new(), exclude: Vec::new() };
-            let selection = account::select(ui, &session, &identity, &choice).await?;
-            let on = selection.targets.into_iter().filter(|target| target.disabled.is_none());
-            on.map(|target| target.region).collect()
-        };
-        let subject = |region: &RegionName, (arch, name): &(Arch, layer_name::LayerName)| LayerQuery {
-            region: region.clone(),
-            arch: *arch,
-            account: owner.clone(),
-            name: name.clone(),
-        };
-        let wanted = names.iter().filter(|(arch, _)| self.arch.is_none_or(|only| only == *arch));
-        let subjects = wanted.flat_map(|name| regions.iter().map(|region| subject(region, name))).collect();
+        let owner = self.owner(manifest.as_ref(), &identity)?;
+        let regions = self.regions(ui, manifest.as_ref(), &session, &identity).await?;
+        let mut queries = Vec::new();
+        for (arch, name) in &names {
+            if self.arch.is_some_and(|only| only != *arch) {
+                continue;
+            }
+            for region in &regions {
+                let region = region.clone();
+                let account = owner.clone();
+                let name = name.clone();
+                queries.push(LayerQuery { region, arch: *arch, account, name });
+            }
+        }
         let mut rows: BTreeMap<RegionName, RegionArns> = BTreeMap::new();
-        for (arch, arn) in newest_version::newest(&session, &identity, subjects).await? {
+        for (arch, arn) in newest_version::newest(&session, &identity, queries).await? {
             rows.entry(arn.region.clone()).or_default().insert(arch, arn);
         }
         if rows.is_empty() {
@@ -142,92 +126,47 @@ impl Arn {
         let title = "Sentry Lambda extension, the newest versions that AWS lists".to_owned();
         Ok(ArnTable { title, version: None, kind: self.kind(), rows, runtimes: BTreeMap::new() })
     }
-}
 
-/// Says where it is instead.
-pub(crate) fn absent(
-    manifest: &LayersManifest,
-    kind: LayerKind,
-    region: Option<&RegionName>,
-    arch: Option<Arch>,
-) -> Failure {
-    let regions: BTreeSet<&str> = manifest
-        .layers(kind)
-        .iter()
-        .filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it))
-        .flat_map(|(_, layer)| layer.regions.keys().map(RegionName::as_str))
-        .collect();
-    let relay = if kind == LayerKind::Relay { " with Relay" } else { "" };
-    let what = arch.map_or_else(|| "the layer".to_owned(), |arch| format!("the {arch} layer"));
-    let version = &manifest.version;
-    if regions.is_empty() {
-        return Failure::message(Code::Failed, format!("{what}{relay} of {version} is in no region"))
-            .hint("publish it with `publisher publish --execute`");
-    }
-    let region = region.map_or_else(|| "any region".to_owned(), ToString::to_string);
-    Failure::message(Code::Failed, format!("{what}{relay} of {version} is not in {region}"))
-        .hint(format!("it is in: {}", regions.into_iter().collect::<Vec<_>>().join(" ")))
-}
-
-/// What all layers of a manifest are called.
-pub(crate) fn names(manifest: &LayersManifest) -> BTreeSet<String> {
-    let layers = LayerKind::ALL.into_iter().flat_map(|kind| manifest.layers(kind).values());
-    layers.map(|layer| layer.name.to_string()).collect()
-}
-
-/// The layer whose newest version AWS is to be asked for.
-pub(crate) fn subject(
-    manifest: &LayersManifest,
-    kind: LayerKind,
-    region: &RegionName,
-    arch: Arch,
-) -> Result<LayerQuery, Failure> {
-    let layer = manifest.layers(kind).get(&arch);
-    let owner = manifest.accounts.get(&region.partition());
-    let (Some(layer), Some(owner)) = (layer, owner) else {
-        return Err(absent(manifest, kind, Some(region), Some(arch)));
-    };
-    let account = AccountId::try_from(owner.clone()).map_err(Failure::new)?;
-    Ok(LayerQuery { region: region.clone(), arch, account, name: layer.name.clone() })
-}
-
-/// What a manifest says, as far as it is wanted.
-pub(crate) fn table(
-    manifest: &LayersManifest,
-    kind: LayerKind,
-    region: Option<&RegionName>,
-    arch: Option<Arch>,
-) -> Result<ArnTable, Failure> {
-    let mut rows: BTreeMap<RegionName, RegionArns> = BTreeMap::new();
-    let mut runtimes = BTreeMap::new();
-    let layers = manifest.layers(kind).iter().filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it));
-    for (arch, layer) in layers {
-        runtimes.insert(*arch, layer.runtimes.clone().unwrap_or_default());
-        for (place, placement) in &layer.regions {
-            if region.is_none_or(|wanted| wanted == place) {
-                let arn: LayerArn = placement.arn.parse().map_err(damaged)?;
-                rows.entry(place.clone()).or_default().insert(*arch, arn);
-            }
+    /// What the layers are called: by `--layer-name`, else by the manifest, else by default.
+    fn layer_names(&self, manifest: Option<&LayersManifest>) -> Result<Vec<(Arch, LayerName)>, Failure> {
+        if let (None, Some(manifest)) = (&self.layer_name, manifest) {
+            let layers = manifest.layers(self.kind()).iter();
+            return Ok(layers.map(|(arch, layer)| (*arch, layer.name.clone())).collect());
         }
+        let template = self.layer_name.as_deref().unwrap_or(layer_name::usual(self.kind()));
+        let names = layer_name::names(template, "0.0.0");
+        Ok(names.map_err(|error| Failure::message(Code::Usage, chain(&error)))?.to_vec())
     }
-    let with = if kind == LayerKind::Relay { " with Relay" } else { "" };
-    let title = format!("Sentry Lambda extension {}{with}", manifest.version);
-    Ok(ArnTable { title, version: Some(manifest.version.clone()), kind, rows, runtimes })
-}
 
-fn damaged(error: BadLayerArn) -> Failure {
-    Failure::new(error).hint("layers.json was changed by hand: restore it from the history")
-}
+    /// Whose layers: by `--account`, else by the manifest, else the account that asks.
+    fn owner(&self, manifest: Option<&LayersManifest>, identity: &Identity) -> Result<AccountId, Failure> {
+        if let Some(account) = &self.account {
+            return Ok(account.clone());
+        }
+        let recorded = manifest.and_then(|manifest| manifest.accounts.get(&identity.partition));
+        AccountId::try_from(recorded.unwrap_or(&identity.account).clone()).map_err(Failure::new)
+    }
 
-/// Reads `dist/layers.json`, for every step that needs one.
-pub(crate) fn open_manifest(dist: &Path) -> Result<LayersManifest, Failure> {
-    LayersManifest::open(dist).map_err(|error| {
-        let next = match &error {
-            LayersError::NotPublished(_) => {
-                "it is written by `publisher publish --execute`; --dist names the folder to look in"
-            }
-            _ => "restore it from the history, or move it away and run `publisher publish --execute` again",
-        };
-        Failure::new(error).hint(next)
-    })
+    /// Where to ask: in `--region`, else wherever the manifest has a layer, else in all regions of the account.
+    async fn regions(
+        &self,
+        ui: &Ui,
+        manifest: Option<&LayersManifest>,
+        session: &Session,
+        identity: &Identity,
+    ) -> Result<Vec<RegionName>, Failure> {
+        if let Some(region) = &self.region {
+            return Ok(vec![region.clone()]);
+        }
+        let layers = manifest.iter().flat_map(|manifest| manifest.layers(self.kind()).values());
+        let recorded: BTreeSet<&RegionName> = layers
+            .flat_map(|layer| layer.regions.keys())
+            .filter(|region| region.partition() == identity.partition)
+            .collect();
+        let regions = recorded.into_iter().map(|region| RegionPattern::Exact(region.clone())).collect();
+        let choice = RegionChoice { regions, optional: Vec::new(), exclude: Vec::new() };
+        let selection = account::select(ui, session, identity, &choice).await?;
+        let enabled = selection.targets.into_iter().filter(|target| target.disabled.is_none());
+        Ok(enabled.map(|target| target.region).collect())
+    }
 }

@@ -23,7 +23,7 @@ use crate::{
         workspace::Workspace,
         zip_cache::ZipCache,
     },
-    failure::{Code, Failure},
+    failure::{Code, Failure, chain},
     github_actions::WorkflowStep,
     model::{
         arch::Arch,
@@ -87,7 +87,7 @@ impl Build {
             Failure::message(Code::Usage, error.to_string()).hint("unset it, or use: git log -1 --format=%ct")
         })?;
         let commit = Commit::of(&workspace.root).unwrap_or_else(|error| {
-            ui.warning(format_args!("the commit is not recorded: {}", crate::failure::chain(&error)));
+            ui.warning(format_args!("the commit is not recorded: {}", chain(&error)));
             Commit::Unknown
         });
         let out = self.out.clone().unwrap_or_else(|| workspace.root.join("dist"));
@@ -114,7 +114,7 @@ impl Build {
             }
         }
         let manifest = BuildManifest {
-            schema: 1,
+            schema: build_manifest::SCHEMA,
             version: workspace.version.clone(),
             commit: commit.full(),
             toolchain: Toolchain {
@@ -253,13 +253,13 @@ fn write(
         }
     }
     dist.write(bundle::SUMS, dist::sums(&manifest.artifacts).as_bytes())?;
-    dist.write(build_manifest::FILE, format!("{}\n", json(&manifest)?).as_bytes())?;
+    dist.write(build_manifest::FILE, format!("{}\n", manifest.to_json().map_err(Failure::new)?).as_bytes())?;
     Ok(manifest)
 }
 
 fn report(manifest: &BuildManifest, ui: &Ui) -> Result<(), Failure> {
     if ui.json() {
-        ui.result(json(manifest)?);
+        ui.result(manifest.to_json().map_err(Failure::new)?);
         return Ok(());
     }
     let rows = manifest.artifacts.iter().map(|artifact| {
@@ -275,15 +275,12 @@ fn tell_github(manifest: &BuildManifest) -> Result<(), Failure> {
     let row =
         |artifact: &Artifact| format!("| `{}` | {} | `{}` |", artifact.file, artifact.size, artifact.sha256);
     let rows: Vec<String> = manifest.artifacts.iter().map(row).collect();
-    let (version, commit) = (&manifest.version, &manifest.commit);
+    let version = &manifest.version;
+    let commit = &manifest.commit;
     let head =
         format!("### Built: {version}, commit `{commit}`\n\n| Zip | Bytes | sha256 |\n| --- | ---: | --- |");
     let step = WorkflowStep::from_env();
     step.summary(&format!("{head}\n{}", rows.join("\n")))?;
     step.output("version", version)?;
     Ok(())
-}
-
-fn json(manifest: &BuildManifest) -> Result<String, Failure> {
-    serde_json::to_string_pretty(manifest).map_err(Failure::new)
 }

@@ -1,7 +1,6 @@
 //! `publisher completions`: what a shell needs to complete the command line.
 
-use crate::{cli::Cli, failure::Failure, ui::Ui};
-use clap::CommandFactory;
+use crate::{failure::Failure, ui::Ui};
 use clap_complete::Shell;
 
 /// Arguments of `publisher completions`.
@@ -13,10 +12,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    /// Prints the shell's script.
-    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+    /// Prints the shell's script for `command`.
+    pub(crate) fn run(&self, command: &mut clap::Command, ui: &Ui) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "publisher", &mut script);
+        clap_complete::generate(self.shell, command, "publisher", &mut script);
         let script = String::from_utf8(script).map_err(Failure::new)?;
         ui.result(script.trim_end());
         Ok(())

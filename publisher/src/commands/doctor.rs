@@ -5,7 +5,7 @@ use crate::{
         inventory::{self, Finding, Purpose},
         workspace::Workspace,
     },
-    failure::{Code, Failure},
+    failure::{Code, Failure, chain},
     ui::{self, Ui},
 };
 
@@ -19,7 +19,7 @@ impl Doctor {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let workspace = Workspace::find();
         if let Err(error) = &workspace {
-            ui.warning(crate::failure::chain(error));
+            ui.warning(chain(error));
         }
         let findings = inventory::take(workspace.as_ref().ok());
         if ui.json() {

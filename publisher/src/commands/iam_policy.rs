@@ -212,7 +212,8 @@ impl Attach {
     fn document(&self) -> Result<IamDocument, Failure> {
         let function = self.layers.arn("lambda", "*", &format!("function:{}", self.function));
         let owner = self.layers_of.as_ref().unwrap_or(&self.layers.account).clone();
-        let (partition, layer_name) = (self.layers.partition, self.layers.layer_name.clone());
+        let partition = self.layers.partition;
+        let layer_name = self.layers.layer_name.clone();
         let layers = Layers { account: owner, partition, layer_name };
         let mut statements = layers.statements(rights::ATTACH)?;
         let on_this = rights::ATTACH.iter().filter(|right| right.on == On::Function);

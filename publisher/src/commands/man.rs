@@ -2,11 +2,9 @@
 
 use crate::{
     artifacts::atomic_file::AtomicFile,
-    cli::Cli,
     failure::{Code, Failure},
     ui::Ui,
 };
-use clap::CommandFactory;
 use std::{fs, path::PathBuf};
 
 /// Arguments of `publisher man`.
@@ -24,9 +22,9 @@ struct Page {
 }
 
 impl Man {
-    /// Prints one page, or writes all.
-    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let mut command = Cli::command().disable_help_subcommand(true);
+    /// Prints the page of `command`, or writes one for each of its subcommands as well.
+    pub(crate) fn run(&self, command: clap::Command, ui: &Ui) -> Result<(), Failure> {
+        let mut command = command.disable_help_subcommand(true);
         // Gives each subcommand its full name, `publisher-iam-policy-trust`.
         command.build();
         let mut pages = Vec::new();

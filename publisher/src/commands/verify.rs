@@ -2,23 +2,20 @@
 
 use crate::{
     artifacts::{
+        build_manifest::BuildManifestError,
         bundle::{Bundle, BundleError},
         layers_manifest::{LayersManifest, Placement},
     },
     aws::{download, layers::RegionLayers, partition::RegionName, session::Session},
-    commands::{
-        arn::open_manifest,
-        common::account::{self, AccountOptions},
+    commands::common::{
+        account::{self, AccountOptions},
+        manifest,
     },
     failure::{Code, Failure, chain},
     github_actions::WorkflowStep,
     model::{digest::Digest, variant::Variant},
-    publish::{
-        job::RolloutError,
-        plan::{Difference, Wanted},
-        report,
-    },
-    ui::Ui,
+    publish::plan::{Difference, Wanted},
+    ui::{self, Ui},
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -69,7 +66,7 @@ struct PublishedLayer {
 impl Verify {
     /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let manifest = open_manifest(&self.dist)?;
+        let manifest = manifest::open(&self.dist)?;
         self.compare_zips(ui, &manifest)?;
         account::runtime()?.block_on(self.verify(ui, &manifest))
     }
@@ -78,7 +75,7 @@ impl Verify {
     fn compare_zips(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
         let bundle = match Bundle::open(&self.dist, None) {
             Ok(bundle) => bundle,
-            Err(BundleError::NotBuilt(_)) => {
+            Err(BundleError::Manifest(BuildManifestError::NotBuilt(_))) => {
                 ui.status("Zips", "none here to compare with; comparing with layers.json alone");
                 return Ok(());
             }
@@ -118,7 +115,9 @@ impl Verify {
                 .iter()
                 .map(|(partition, account)| format!("{account} ({partition})"))
                 .collect();
-            let (owners, account, partition) = (owners.join(", "), &identity.account, identity.partition);
+            let owners = owners.join(", ");
+            let account = &identity.account;
+            let partition = identity.partition;
             let text =
                 format!("the layers are of account {owners}, these credentials of {account} ({partition})");
             return Err(Failure::message(Code::Failed, text).hint("choose the owner's with --profile"));
@@ -146,7 +145,8 @@ impl Verify {
         let downloads = Arc::new(Semaphore::new(if self.download { DOWNLOADS } else { 0 }));
         for subject in subjects(manifest, &session, other.as_ref()) {
             if subject.region.partition() == identity.partition {
-                let (session, downloads) = (Arc::clone(&session), Arc::clone(&downloads));
+                let session = Arc::clone(&session);
+                let downloads = Arc::clone(&downloads);
                 let download = self.download;
                 tasks.spawn(async move { check(&subject, &session, download.then_some(&*downloads)).await });
             }
@@ -200,7 +200,9 @@ async fn check(subject: &PublishedLayer, session: &Session, downloads: Option<&S
         Err(error) => (Vec::new(), Some(error)),
     };
     let ok = differences.is_empty() && error.is_none();
-    let (region, variant, arn) = (subject.region.clone(), subject.wanted.variant, subject.place.arn.clone());
+    let region = subject.region.clone();
+    let variant = subject.wanted.variant;
+    let arn = subject.place.arn.clone();
     Check { region, variant, arn, ok, differences, error }
 }
 
@@ -211,13 +213,14 @@ async fn look(
 ) -> Result<Vec<Difference>, String> {
     let PublishedLayer { wanted, place, .. } = subject;
     let found = subject.layers.read(wanted.layer.as_str(), place.version).await;
-    let Some(found) = found.map_err(|error| chain(&RolloutError::in_region(error)))? else {
+    let Some(found) = found.map_err(|error| chain(&error.in_region()))? else {
         let expected = place.version.to_string();
         return Ok(vec![Difference { what: "version", expected, found: "missing".to_owned() }]);
     };
     let mut differences = wanted.differences(&found);
     if found.arn != place.arn {
-        let (expected, found) = (place.arn.clone(), found.arn.clone());
+        let expected = place.arn.clone();
+        let found = found.arn.clone();
         differences.push(Difference { what: "ARN", expected, found });
     }
     if let Some(downloads) = downloads {
@@ -248,7 +251,8 @@ async fn look(
 
 /// What GitHub Actions wants to know, where it runs us.
 fn tell_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
-    let (step, version) = (WorkflowStep::from_env(), &manifest.version);
+    let step = WorkflowStep::from_env();
+    let version = &manifest.version;
     let bad: Vec<&Check> = checks.iter().filter(|check| !check.ok).collect();
     step.summary(&if bad.is_empty() {
         format!("### {} layer versions of {version} are as layers.json says", checks.len())
@@ -267,10 +271,9 @@ fn table<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
         let state = if check.error.is_some() { "not read" } else { state };
         let mut notes: Vec<String> = check.differences.iter().map(ToString::to_string).collect();
         notes.extend(check.error.clone());
-        vec![check.region.to_string(), check.variant.to_string(), state.to_owned(), notes.join("; ")]
+        [check.region.to_string(), check.variant.to_string(), state.to_owned(), notes.join("; ")]
     };
-    let head = ["region", "layer", "state", ""].map(str::to_owned).to_vec();
-    report::columns(std::iter::once(head).chain(checks.into_iter().map(line)))
+    ui::table(["region", "layer", "state", ""], checks.into_iter().map(line))
 }
 
 fn show(ui: &Ui, checks: &[Check]) -> Result<(), Failure> {

@@ -115,7 +115,8 @@ pub(crate) fn of_kinds(
     relay: &str,
     version: &str,
 ) -> Result<BTreeMap<Variant, LayerName>, LayerNameError> {
-    let (plain, relay) = (names(plain, version)?, names(relay, version)?);
+    let plain = names(plain, version)?;
+    let relay = names(relay, version)?;
     if let Some((_, name)) = relay.iter().find(|(_, name)| plain.iter().any(|(_, other)| other == name)) {
         return Err(LayerNameError::SameKinds(name.to_string()));
     }
@@ -127,7 +128,9 @@ fn name(template: &str, version: &str, arch: Arch) -> Result<LayerName, LayerNam
     // Prerelease and build metadata belong to {version} alone.
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let mut numbers = core.split('.');
-    let (major, minor, patch) = (numbers.next(), numbers.next(), numbers.next());
+    let major = numbers.next();
+    let minor = numbers.next();
+    let patch = numbers.next();
     let mut name = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

@@ -1,6 +1,7 @@
 //! What is wanted against what is there: pure decisions, for one region and architecture.
 
 use crate::{
+    artifacts::layers_manifest::{Layer, RelayInside},
     aws::{audience::Audience, layers::LayerVersion, policy::Repair},
     model::{
         digest::Digest,
@@ -9,7 +10,7 @@ use crate::{
     },
 };
 use serde::Serialize;
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 /// What a layer's users are told of its licence. Relay has one of its own, which wants to be named with every copy.
 pub(crate) fn license(kind: LayerKind) -> &'static str {
@@ -63,6 +64,21 @@ pub(crate) struct Difference {
     pub(crate) found: String,
 }
 
+/// What was found, and what it needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Inspection {
+    /// What is to be done.
+    pub(crate) action: Action,
+    /// The version that it is done to.
+    pub(crate) found: Option<LayerVersion>,
+    /// What its policy needs, or will need.
+    pub(crate) repair: Repair,
+    /// The number that the next version will most likely get.
+    pub(crate) next: i64,
+    /// What a person should know of beside it.
+    pub(crate) note: Option<String>,
+}
+
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} is {}, expected {}", self.what, self.found, self.expected)
@@ -70,6 +86,19 @@ impl std::fmt::Display for Difference {
 }
 
 impl Wanted {
+    /// The layer as `layers.json` lists it, before it is in any region.
+    pub(crate) fn listed(&self, relay: Option<RelayInside>) -> Layer {
+        Layer {
+            name: self.layer.clone(),
+            sha256: self.digest,
+            code_sha256: self.digest.base64(),
+            size: self.size,
+            runtimes: relay.as_ref().map(|_| self.runtimes.clone()),
+            relay,
+            regions: BTreeMap::new(),
+        }
+    }
+
     /// Whether a description may be that of these bytes: worth a closer look.
     pub(crate) fn may_be(&self, description: &str) -> bool {
         description.contains(&self.digest.short())
@@ -103,7 +132,8 @@ impl Wanted {
     pub(crate) fn differences(&self, found: &LayerVersion) -> Vec<Difference> {
         let mut all = self.fixed_differences(found);
         if !found.policy.is(&self.audience) {
-            let (expected, found) = (self.audience.to_string(), found.policy.to_string());
+            let expected = self.audience.to_string();
+            let found = found.policy.to_string();
             all.push(Difference { what: "permission", expected, found });
         }
         all

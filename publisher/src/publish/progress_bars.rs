@@ -4,7 +4,7 @@
 use crate::{
     aws::partition::RegionName,
     model::variant::Variant,
-    publish::{job::Progress, journal::JobState, report::Row},
+    publish::{journal::JobState, progress::Progress, report::Row},
     ui::Ui,
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -41,7 +41,9 @@ impl ProgressBars {
 
     /// A layer got further in a region.
     pub(crate) fn progress(&mut self, progress: &Progress) {
-        let (region, variant, version) = (&progress.region, progress.variant, progress.version);
+        let region = &progress.region;
+        let variant = progress.variant;
+        let version = progress.version;
         self.ui.event(&json!({
             "event": "state", "region": region, "arch": variant.arch, "kind": variant.kind,
             "state": progress.state, "version": version

@@ -3,7 +3,8 @@
 use crate::{
     aws::{layers::LayerVersion, partition::RegionName, regions::Target},
     model::variant::Variant,
-    publish::{job::Inspection, plan::Action},
+    publish::{plan::Action, plan::Inspection},
+    ui,
 };
 use serde::Serialize;
 
@@ -68,7 +69,8 @@ impl Row {
     #[must_use]
     pub(crate) fn done(self, version: LayerVersion, note: Option<String>) -> Self {
         let note = note.or_else(|| self.note.clone());
-        let (number, arn) = (Some(version.number), Some(version.arn));
+        let number = Some(version.number);
+        let arn = Some(version.arn);
         Self { done: true, version: number, arn, note, error: None, ..self }
     }
 
@@ -98,27 +100,20 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> [String; 5] {
         let version = self.version.map(|number| number.to_string()).unwrap_or_default();
         let optional = if self.required { "" } else { "optional" };
         let changes = if self.error.is_none() { self.changes.as_str() } else { "" };
         let [error, beside] = [&self.error, &self.note].map(|text| text.as_deref().unwrap_or_default());
         let note = [optional, error, changes, beside];
         let note: Vec<&str> = note.into_iter().filter(|part| !part.is_empty()).collect();
-        vec![
-            self.region.to_string(),
-            self.variant.to_string(),
-            self.state().to_owned(),
-            version,
-            note.join(": "),
-        ]
+        [self.region.to_string(), self.variant.to_string(), self.state().to_owned(), version, note.join(": ")]
     }
 }
 
 /// The rows as a table.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let head = ["region", "layer", "state", "version", ""].map(str::to_owned).to_vec();
-    columns(std::iter::once(head).chain(rows.iter().map(Row::cells)))
+    ui::table(["region", "layer", "state", "version", ""], rows.iter().map(Row::cells))
 }
 
 /// How many rows are in which state, most wanted first.
@@ -141,30 +136,10 @@ pub(crate) fn summary(rows: &[Row]) -> String {
     parts.join(", ")
 }
 
-/// Lines with their columns aligned.
-pub(crate) fn columns(lines: impl IntoIterator<Item = Vec<String>>) -> String {
-    let lines: Vec<Vec<String>> = lines.into_iter().collect();
-    let width = |column: usize| {
-        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let render = |line: &Vec<String>| {
-        let cells: Vec<String> =
-            line.iter().enumerate().map(|(i, cell)| format!("{cell:width$}", width = width(i))).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    lines.iter().map(render).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{arch::Arch, variant::LayerKind};
-
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let lines = [["a", "bb", "c"], ["aaa", "b", ""]].map(|line| line.map(str::to_owned).to_vec());
-        assert_eq!(columns(lines), "a    bb  c\naaa  b");
-    }
 
     #[test]
     fn a_failure_is_one_line_and_says_failed() {

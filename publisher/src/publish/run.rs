@@ -1,16 +1,21 @@
 //! All regions and layers at once: none waits for another, none stops another.
 
 use crate::{
+    artifacts::bundle,
     aws::{
         layers::RegionLayers, rate_limit::InFlight, regions::Target, s3::Bucket, session::Session,
         upload::Upload,
     },
+    failure::{Failure, chain},
     model::variant::Variant,
     publish::{
         interrupt::{Interrupt, Urgency},
-        job::{Done, Inspection, Job, JobContext, Progress, RolloutError},
-        plan::{Action, Wanted},
+        job::{Job, JobContext, RolloutError},
+        journal::{JobState, Journal},
+        plan::{Action, Inspection, Wanted},
+        progress::{Progress, Step},
         report::Row,
+        rollout::Done,
     },
 };
 use std::{
@@ -36,7 +41,7 @@ pub(crate) struct WriteContext {
     /// The bound on what is on its way.
     pub(crate) in_flight: InFlight,
     /// Where it is noted.
-    pub(crate) journal: crate::publish::journal::Journal,
+    pub(crate) journal: Journal,
     /// Whether to go on.
     pub(crate) interrupt: Interrupt,
     /// Leave what goes through a bucket there.
@@ -55,7 +60,7 @@ pub(crate) struct LayerOptions {
 /// Whoever is told.
 pub(crate) trait Observer {
     /// Everything has been inspected, or as much as answered in time. An error keeps all of it from being begun.
-    fn planned(&mut self, rows: &[Row]) -> Result<(), crate::failure::Failure>;
+    fn planned(&mut self, rows: &[Row]) -> Result<(), Failure>;
     /// A layer got further in a region.
     fn progress(&mut self, progress: &Progress);
     /// It ended, one way or the other.
@@ -75,7 +80,8 @@ impl WriteContext {
     /// What one job needs of it.
     pub(crate) fn for_job(&self, variant: Variant) -> Option<JobContext> {
         let upload = self.uploads.get(&variant)?.clone();
-        let (in_flight, journal) = (self.in_flight.clone(), self.journal.clone());
+        let in_flight = self.in_flight.clone();
+        let journal = self.journal.clone();
         Some(JobContext {
             upload,
             in_flight,
@@ -84,15 +90,6 @@ impl WriteContext {
             keep_s3: self.keep_s3,
         })
     }
-}
-
-/// What a task tells while it goes on.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// The inspection is done.
-    Planned(Id, Box<Inspection>),
-    /// It got further.
-    Progress(Progress),
 }
 
 type JobOutcome = Result<(Inspection, Option<Done>), RolloutError>;
@@ -113,7 +110,7 @@ pub(crate) async fn publish_all(
     options: &LayerOptions,
     write: Option<&WriteContext>,
     observer: &mut impl Observer,
-) -> Result<Vec<RegionResult>, crate::failure::Failure> {
+) -> Result<Vec<RegionResult>, Failure> {
     let (steps, mut heard) = mpsc::unbounded_channel();
     let (go, _) = watch::channel(false);
     let mut run =
@@ -181,7 +178,7 @@ impl Run {
                 self.results.push(RegionResult { row, job: None });
                 continue;
             }
-            let large = wanted.size > crate::artifacts::bundle::DIRECT;
+            let large = wanted.size > bundle::DIRECT;
             let template = options.bucket.as_deref().filter(|_| large);
             let job = Job {
                 region: target.region.clone(),
@@ -200,7 +197,7 @@ impl Run {
         }
     }
 
-    fn begin(&mut self, observer: &mut impl Observer) -> Result<(), crate::failure::Failure> {
+    fn begin(&mut self, observer: &mut impl Observer) -> Result<(), Failure> {
         let mut rows: Vec<Row> = self.results.iter().map(|result| result.row.clone()).collect();
         rows.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
         // Dropping the run ends the tasks; none of them has written anything yet.
@@ -228,7 +225,7 @@ impl Run {
         observer: &mut impl Observer,
     ) {
         let (id, outcome) = match task {
-            Ok((id, outcome)) => (id, outcome.map_err(|e| (crate::failure::chain(&e), is_fatal(&e)))),
+            Ok((id, outcome)) => (id, outcome.map_err(|e| (chain(&e), is_fatal(&e)))),
             Err(fault) if fault.is_cancelled() => {
                 (fault.id(), Err(("interrupted; the next run finds out how far it got".to_owned(), false)))
             }
@@ -271,13 +268,8 @@ async fn one(job: Job, context: Option<JobContext>, mut go: watch::Receiver<bool
     }
     let done = job.carry_out(inspection.clone(), &context).await;
     if let Err(error) = &done {
-        let cause = crate::failure::chain(error);
-        context.journal.note(
-            job.journal_key(),
-            crate::publish::journal::JobState::Failed,
-            None,
-            Some(&cause),
-        )?;
+        let cause = chain(error);
+        context.journal.note(job.journal_key(), JobState::Failed, None, Some(&cause))?;
     }
     Ok((inspection, Some(done?)))
 }

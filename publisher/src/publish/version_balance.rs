@@ -5,11 +5,14 @@
 
 use crate::{
     aws::partition::RegionName,
+    failure::chain,
     model::variant::Variant,
     publish::{
-        job::{Done, Job, RolloutError},
+        job::{Job, RolloutError},
+        journal::JobState,
         publish_once::Publishing,
         report::Row,
+        rollout::Done,
         run::{RegionResult, WriteContext},
     },
 };
@@ -89,7 +92,8 @@ pub(crate) async fn level(results: &mut [RegionResult], write: &WriteContext, li
                     Some(format!("{} versions behind, more than --balance allows", target - number));
                 continue;
             }
-            let (job, write) = (job.clone(), write.clone());
+            let job = job.clone();
+            let write = write.clone();
             tasks.spawn(async move { (index, catch_up(&job, &write, target, limit).await) });
         }
         if tasks.is_empty() {
@@ -99,7 +103,7 @@ pub(crate) async fn level(results: &mut [RegionResult], write: &WriteContext, li
             let Some(result) = results.get_mut(index) else { continue };
             result.row = match outcome {
                 Ok(done) => result.row.clone().done(done.version, done.note),
-                Err(error) => result.row.clone().failed(&crate::failure::chain(&error)),
+                Err(error) => result.row.clone().failed(&chain(&error)),
             };
         }
     }
@@ -116,7 +120,7 @@ async fn catch_up(job: &Job, write: &WriteContext, target: i64, limit: u16) -> R
         if number >= target {
             let repair = published.policy.repair(&job.wanted.audience);
             let version = job.grant(&context, number, repair).await?;
-            job.note(&context, crate::publish::journal::JobState::Done, Some(number))?;
+            job.note(&context, JobState::Done, Some(number))?;
             return Ok(Done { version, note: published.note });
         }
     }

@@ -12,7 +12,8 @@ pub(crate) fn attribute(arch: Arch) -> String {
 
 pub(crate) fn plain(table: &ArnTable) -> String {
     let head = head(table, "cloudformation", "");
-    let (architecture, layer) = (architecture(table), layer(table));
+    let architecture = architecture(table);
+    let layer = layer(table);
     format!(
         r#"{head}Resources:
   Role:
@@ -47,7 +48,8 @@ pub(crate) fn plain(table: &ArnTable) -> String {
 
 pub(crate) fn sam(table: &ArnTable) -> String {
     let head = head(table, "sam", "Transform: AWS::Serverless-2016-10-31\n");
-    let (architecture, layer) = (architecture(table), layer(table));
+    let architecture = architecture(table);
+    let layer = layer(table);
     format!(
         r#"{head}Resources:
   Function:
@@ -116,7 +118,8 @@ fn architecture(table: &ArnTable) -> String {
 fn layer(table: &ArnTable) -> String {
     let find = |arch| format!("!FindInMap [SentryLambdaExtension, !Ref AWS::Region, {}]", attribute(arch));
     if table.arches().len() > 1 {
-        let (arm64, x86_64) = (find(Arch::Arm64), find(Arch::X86_64));
+        let arm64 = find(Arch::Arm64);
+        let x86_64 = find(Arch::X86_64);
         format!("        - !If\n          - IsArm64\n          - {arm64}\n          - {x86_64}")
     } else {
         format!("        - {}", find(table.example_arch()))

@@ -6,6 +6,7 @@ mod support;
 
 mod arn;
 mod arn_latest;
+mod assemble;
 mod attach;
 mod attach_failures;
 mod attach_limits;

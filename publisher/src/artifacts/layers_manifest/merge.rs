@@ -5,15 +5,18 @@ use crate::{
         bundle::Bundle,
         layers_manifest::{FILE, Layer, LayersError, LayersManifest, SCHEMA},
     },
-    aws::identity::Identity,
+    aws::{identity::Identity, partition::RegionName},
     model::{digest::Digest, variant::Variant},
-    publish::plan::Wanted,
 };
 use std::{collections::BTreeMap, path::Path};
 
 impl LayersManifest {
-    /// A release that is nowhere yet.
-    pub(crate) fn of(bundle: &Bundle, identity: &Identity, wanted: &[Wanted]) -> Self {
+    /// A release of these layers, before they are in any region.
+    pub(crate) fn of(
+        bundle: &Bundle,
+        identity: &Identity,
+        layers: impl IntoIterator<Item = (Variant, Layer)>,
+    ) -> Self {
         let mut manifest = Self {
             schema: SCHEMA,
             version: bundle.version.clone(),
@@ -23,18 +26,8 @@ impl LayersManifest {
             layers: BTreeMap::new(),
             relay_layers: BTreeMap::new(),
         };
-        for wanted in wanted {
-            let relay = bundle.zip(wanted.variant).and_then(|zip| zip.relay.as_ref());
-            let layer = Layer {
-                name: wanted.layer.clone(),
-                sha256: wanted.digest,
-                code_sha256: wanted.digest.base64(),
-                size: wanted.size,
-                relay: relay.cloned(),
-                runtimes: relay.map(|_| wanted.runtimes.clone()),
-                regions: BTreeMap::new(),
-            };
-            manifest.layers_mut(wanted.variant.kind).insert(wanted.variant.arch, layer);
+        for (variant, layer) in layers {
+            manifest.layers_mut(variant.kind).insert(variant.arch, layer);
         }
         manifest
     }
@@ -60,7 +53,8 @@ impl LayersManifest {
         }
         for (partition, account) in &self.accounts {
             if let Some(other) = earlier.accounts.get(partition).filter(|other| *other != account) {
-                let (path, account) = (dist.join(FILE), other.clone());
+                let path = dist.join(FILE);
+                let account = other.clone();
                 return Err(LayersError::OtherAccount { path, account, partition: *partition });
             }
         }
@@ -95,7 +89,7 @@ impl LayersManifest {
 
     /// Whose the regions are that were taken over.
     fn own(&mut self, earlier: &Self, layer: &Layer) {
-        for partition in layer.regions.keys().map(crate::aws::partition::RegionName::partition) {
+        for partition in layer.regions.keys().map(RegionName::partition) {
             if let Some(account) = earlier.accounts.get(&partition) {
                 self.accounts.entry(partition).or_insert_with(|| account.clone());
             }
@@ -107,7 +101,10 @@ impl LayersManifest {
 mod tests {
     use super::*;
     use crate::{
-        artifacts::{atomic_file::AtomicFile, layers_manifest::sample},
+        artifacts::{
+            atomic_file::AtomicFile,
+            layers_manifest::{Placement, sample},
+        },
         aws::partition::Partition,
         model::{arch::Arch, variant::LayerKind},
     };
@@ -122,10 +119,7 @@ mod tests {
         let place = layer.regions.values().next().unwrap().clone();
         let numbered = |(region, version): (&&str, i64)| {
             let arn = format!("arn:{version}");
-            (
-                region.parse().unwrap(),
-                crate::artifacts::layers_manifest::Placement { arn, version, ..place.clone() },
-            )
+            (region.parse().unwrap(), Placement { arn, version, ..place.clone() })
         };
         layer.regions = regions.iter().zip(1..).map(numbered).collect();
         let mut manifest = sample::full();

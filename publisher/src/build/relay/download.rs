@@ -94,7 +94,8 @@ struct Failed {
 impl Download<'_> {
     /// Brings the whole file into `part`; whether it was pieced together.
     pub(crate) fn run(&self) -> Result<bool, RelayDownloadError> {
-        let (mut most, mut idle) = (self.received(), 0);
+        let mut most = self.received();
+        let mut idle = 0;
         loop {
             let failed = match self.attempt() {
                 Ok(pieced) => return Ok(pieced),

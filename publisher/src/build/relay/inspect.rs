@@ -1,27 +1,15 @@
 //! What a Relay binary asks of the system that it runs on.
 
-use crate::{build::elf as static_elf, model::arch::Arch};
+use crate::{
+    build::elf as static_elf,
+    model::{arch::Arch, lambda_runtime::Glibc},
+};
 use object::{
     Endianness, elf,
     read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader},
 };
 
 type Header = elf::FileHeader64<Endianness>;
-
-/// A version of the GNU C library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Glibc {
-    /// 2.
-    pub(crate) major: u32,
-    /// The number that counts.
-    pub(crate) minor: u32,
-}
-
-impl std::fmt::Display for Glibc {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
 
 /// What it asks for.
 #[derive(Debug, PartialEq, Eq)]

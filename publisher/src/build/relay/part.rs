@@ -5,13 +5,13 @@ use crate::{
     build::{
         layer_zip::ZipEntry,
         relay::{
-            inspect, runtime,
+            inspect,
             source::{self, RelayBinary},
             strip,
         },
     },
     failure::{Code, Failure, chain},
-    model::digest::Digest,
+    model::{digest::Digest, lambda_runtime},
     ui::Ui,
 };
 
@@ -34,12 +34,12 @@ impl PackedRelay {
     pub(crate) fn make(relay: RelayBinary, keep_debug: bool, ui: &Ui) -> Result<Self, Failure> {
         let needs =
             inspect::inspect(&relay.binary, relay.arch).map_err(|error| source::refused(&relay, &error))?;
-        let runtimes = runtime::compatible(needs.glibc);
+        let runtimes = lambda_runtime::compatible(needs.glibc);
         if let (true, Some(glibc)) = (runtimes.is_empty(), needs.glibc) {
             let text = format!(
                 "{} needs glibc {glibc}; the newest on Lambda is {} (Amazon Linux 2023)",
                 relay.origin,
-                runtime::NEWEST
+                lambda_runtime::NEWEST
             );
             return Err(Failure::message(Code::Failed, text)
                 .hint("take one of Sentry's releases, or build Relay on an older system"));
@@ -103,7 +103,8 @@ fn stripped(binary: &[u8], origin: &str, ui: &Ui) -> Option<Vec<u8>> {
     match strip::strip(binary) {
         Ok(None) => None,
         Ok(Some(smaller)) => {
-            let (left, all) = (smaller.len(), binary.len());
+            let left = smaller.len();
+            let all = binary.len();
             ui.status("Stripped", format_args!("{origin}: {left} of {all} bytes are left"));
             Some(smaller)
         }

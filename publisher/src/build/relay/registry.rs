@@ -1,6 +1,6 @@
 //! Sentry's release registry: which files a version of Relay consists of.
 
-use crate::build::relay::client;
+use crate::{build::relay::client, model::arch::Arch};
 use serde::Deserialize;
 use std::{collections::BTreeMap, thread, time::Duration};
 use ureq::Agent;
@@ -9,6 +9,14 @@ use ureq::Agent;
 pub(crate) const DEFAULT: &str = "https://release-registry.services.sentry.io";
 const ATTEMPTS: u32 = 3;
 const LARGEST: u64 = 1024 * 1024;
+
+/// The name of an architecture's binary in a release of Relay.
+pub(crate) fn file_name(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Arm64 => "relay-Linux-aarch64",
+        Arch::X86_64 => "relay-Linux-x86_64",
+    }
+}
 
 /// What is said of a version. The registry has no checksums of Relay.
 #[derive(Debug, Deserialize)]

@@ -5,6 +5,7 @@ use crate::{
         elf::{self, ElfError},
         relay::{
             inspect::InspectError,
+            registry::file_name,
             store::{Store, StoreError},
         },
     },
@@ -16,14 +17,6 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
-
-/// The name of an architecture's binary in a release of Relay.
-pub(crate) fn file_name(arch: Arch) -> &'static str {
-    match arch {
-        Arch::Arm64 => "relay-Linux-aarch64",
-        Arch::X86_64 => "relay-Linux-x86_64",
-    }
-}
 
 /// A version, fit to be part of a URL and of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

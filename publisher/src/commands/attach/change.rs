@@ -80,7 +80,8 @@ impl FunctionUpdater<'_> {
     /// Does it.
     pub(crate) async fn reach(&self, ui: &Ui, goal: &Goal, family: &Family) -> Result<UpdateResult, Failure> {
         let end = Instant::now() + self.wait;
-        let (mut retries, mut first) = (RETRIES, None);
+        let mut retries = RETRIES;
+        let mut first = None;
         loop {
             let function = self.settled(ui, end).await?;
             let plan = plan(&function, goal, family)?;

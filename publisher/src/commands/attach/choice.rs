@@ -7,7 +7,10 @@ use crate::{
         audience::AccountId, error::CallError, functions::Function, identity::Identity, layer_arn::LayerArn,
         layers::RegionLayers, partition::RegionName, session::Session,
     },
-    commands::{arn, attach::Attach, common::newest_version},
+    commands::{
+        attach::Attach,
+        common::{manifest, newest_version},
+    },
     failure::{Code, Failure},
     model::arch::Arch,
     ui::Ui,
@@ -28,7 +31,7 @@ impl Attach {
         };
         let owner = manifest.accounts.get(&region.partition()).cloned();
         let account = owner.map(AccountId::try_from).transpose().map_err(Failure::new)?;
-        Ok(Family { account, names: arn::names(manifest) })
+        Ok(Family { account, names: manifest::names(manifest) })
     }
 
     /// Which layer version.
@@ -56,11 +59,11 @@ impl Attach {
             return Err(Failure::message(Code::Usage, "there is no layer to attach"));
         };
         if !self.latest {
-            let table = arn::table(manifest, self.kind(), Some(region), Some(arch))?;
+            let table = manifest::arns(manifest, self.kind(), Some(region), Some(arch))?;
             let found = table.arns().next().map(|(_, _, arn)| arn.clone());
-            return found.ok_or_else(|| arn::absent(manifest, self.kind(), Some(region), Some(arch)));
+            return found.ok_or_else(|| manifest::absent(manifest, self.kind(), Some(region), Some(arch)));
         }
-        let subject = arn::subject(manifest, self.kind(), region, arch)?;
+        let subject = manifest::layer_query(manifest, self.kind(), region, arch)?;
         let found = newest_version::newest(session, identity, vec![subject]).await?;
         let found = found.into_iter().next().map(|(_, arn)| arn);
         found.ok_or_else(|| {

@@ -13,9 +13,9 @@ use crate::{
     aws::{
         functions::RegionFunctions, layer_arn::LayerArn, partition::RegionName, session::configured_region,
     },
-    commands::{
-        arn::open_manifest,
-        common::account::{self, AccountOptions},
+    commands::common::{
+        account::{self, AccountOptions},
+        manifest,
     },
     failure::{Code, Failure},
     model::variant::LayerKind,
@@ -76,7 +76,7 @@ pub(crate) struct Attach {
 impl Attach {
     /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let manifest = if self.layer_arn.is_some() { None } else { Some(open_manifest(&self.dist)?) };
+        let manifest = if self.layer_arn.is_some() { None } else { Some(manifest::open(&self.dist)?) };
         account::runtime()?.block_on(self.attach(ui, manifest.as_ref()))
     }
 
@@ -115,7 +115,8 @@ impl Attach {
             Goal::Attached { layer, .. } => Some(layer.to_string()),
             Goal::Detached => None,
         };
-        let (changed, after) = (outcome.changed, outcome.after.clone());
+        let changed = outcome.changed;
+        let after = outcome.after.clone();
         let report = AttachReport {
             function: function.arn.clone(),
             arch: function.arch,

@@ -1,4 +1,5 @@
 //! What several subcommands share.
 
 pub(crate) mod account;
+pub(crate) mod manifest;
 pub(crate) mod newest_version;

@@ -8,7 +8,6 @@ use crate::{
     commands::common::account,
     failure::{Code, Failure, chain},
     model::{arch::Arch, layer_name::LayerName},
-    publish::job::RolloutError,
 };
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -46,7 +45,9 @@ pub(crate) async fn newest(
             (subject, foreign, listed)
         });
     }
-    let (mut found, mut failed, mut denied) = (Vec::new(), Vec::new(), None);
+    let mut found = Vec::new();
+    let mut failed = Vec::new();
+    let mut denied = None;
     for (subject, foreign, listed) in tasks.join_all().await {
         match listed {
             Ok(versions) => {
@@ -59,7 +60,7 @@ pub(crate) async fn newest(
                 if foreign && error.kind == CallErrorKind::Denied {
                     denied = Some(subject.account.clone());
                 }
-                let why = chain(&RolloutError::in_region(error));
+                let why = chain(&error.in_region());
                 failed.push(format!("{} {}: {why}", subject.region, subject.name));
             }
         }

@@ -6,14 +6,13 @@ mod subject;
 use crate::{
     artifacts::layers_manifest::LayersManifest,
     aws::{layers::RegionLayers, regions::RegionChoice},
-    commands::{
-        arn::open_manifest,
-        common::account::{self, AccountOptions, RegionOptions, command},
+    commands::common::{
+        account::{self, AccountOptions, RegionOptions, command},
+        manifest,
     },
     failure::{Code, Failure},
     model::variant::LayerKind,
-    publish::report,
-    ui::Ui,
+    ui::{self, Ui},
 };
 use region::{PruneRequest, PruneResult, RegionPruner};
 use std::{path::PathBuf, sync::Arc};
@@ -57,7 +56,7 @@ pub(crate) struct Prune {
 impl Prune {
     /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let mut manifests = vec![open_manifest(&self.dist)?];
+        let mut manifests = vec![manifest::open(&self.dist)?];
         for path in &self.manifest {
             manifests.push(LayersManifest::read(path).map_err(|error| {
                 Failure::new(error).hint("nothing was deleted; give only manifests that can be read")
@@ -72,16 +71,17 @@ impl Prune {
                 None => subjects.extend(subject::of_manifests(kind, &manifests)),
             }
         }
-        let order = PruneRequest { manifests, subjects, keep: self.keep, execute: self.execute };
-        account::runtime()?.block_on(self.prune(ui, &Arc::new(order)))
+        let request = PruneRequest { manifests, subjects, keep: self.keep, execute: self.execute };
+        account::runtime()?.block_on(self.prune(ui, &Arc::new(request)))
     }
 
-    async fn prune(&self, ui: &Ui, order: &Arc<PruneRequest>) -> Result<(), Failure> {
-        let (regions, exclude) = (self.regions.regions.clone(), self.regions.exclude.clone());
+    async fn prune(&self, ui: &Ui, request: &Arc<PruneRequest>) -> Result<(), Failure> {
+        let regions = self.regions.regions.clone();
+        let exclude = self.regions.exclude.clone();
         let choice = RegionChoice { regions, optional: Vec::new(), exclude };
         let near = account::near(&choice);
         let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
-        for manifest in &order.manifests {
+        for manifest in &request.manifests {
             let owner = manifest.accounts.get(&identity.partition);
             if let Some(owner) = owner.filter(|owner| **owner != identity.account) {
                 let text =
@@ -92,50 +92,38 @@ impl Prune {
         let selection = account::select(ui, &session, &identity, &choice).await?;
         let mut tasks = JoinSet::new();
         for target in &selection.targets {
-            let region = RegionPruner::new(order, target, RegionLayers::new(&session, &target.region));
+            let region = RegionPruner::new(request, target, RegionLayers::new(&session, &target.region));
             tasks.spawn(async move { region.prune().await });
         }
-        let mut outcomes = Vec::new();
+        let mut results = Vec::new();
         while let Some(region) = tasks.join_next().await {
             let region = region.map_err(Failure::new)?;
-            for (outcome, _) in region.iter().filter(|(outcome, _)| !outcome.deleted.is_empty()) {
-                let (region, layer, gone) = (&outcome.region, &outcome.layer, list(&outcome.deleted));
-                ui.status("Deleted", format!("{region} {layer}: {gone}"));
+            for result in region.iter().filter(|result| !result.deleted.is_empty()) {
+                let deleted = list(&result.deleted);
+                ui.status("Deleted", format!("{} {}: {deleted}", result.region, result.layer));
             }
-            outcomes.extend(region);
+            results.extend(region);
         }
         // Within a region they stay as they were found: releases by age.
-        outcomes.sort_by(|(a, _), (b, _)| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
-        self.show(ui, &outcomes)
+        results.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
+        self.show(ui, &results)
     }
 
-    fn show(&self, ui: &Ui, outcomes: &[(PruneResult, bool)]) -> Result<(), Failure> {
+    fn show(&self, ui: &Ui, results: &[PruneResult]) -> Result<(), Failure> {
         if ui.json() {
-            let all: Vec<&PruneResult> = outcomes.iter().map(|(outcome, _)| outcome).collect();
-            ui.result(serde_json::to_string_pretty(&all).map_err(Failure::new)?);
+            ui.result(serde_json::to_string_pretty(results).map_err(Failure::new)?);
         } else {
-            let head = ["region", "layer", "versions", "kept by layers.json", "superfluous", ""];
-            let line = |(outcome, _): &(PruneResult, bool)| {
-                let error = outcome.error.clone().unwrap_or_default();
-                let (kept, gone) = (list(&outcome.kept_by_manifest), list(&outcome.superfluous));
-                vec![
-                    outcome.region.to_string(),
-                    outcome.layer.clone(),
-                    outcome.versions.to_string(),
-                    kept,
-                    gone,
-                    error,
-                ]
-            };
-            let lines = std::iter::once(head.map(str::to_owned).to_vec()).chain(outcomes.iter().map(line));
-            ui.result(report::columns(lines));
+            ui.result(table(results));
         }
-        let superfluous: usize = outcomes.iter().map(|(outcome, _)| outcome.superfluous.len()).sum();
-        let deleted: usize = outcomes.iter().map(|(outcome, _)| outcome.deleted.len()).sum();
-        let failed: Vec<String> = outcomes
+        let superfluous: usize = results.iter().map(|result| result.superfluous.len()).sum();
+        let deleted: usize = results.iter().map(|result| result.deleted.len()).sum();
+        let failed: Vec<String> = results
             .iter()
-            .filter(|(_, required)| *required)
-            .filter_map(|(o, _)| Some(format!("{} {}: {}", o.region, o.layer, o.error.as_ref()?)))
+            .filter(|result| result.required)
+            .filter_map(|result| {
+                let error = result.error.as_ref()?;
+                Some(format!("{} {}: {error}", result.region, result.layer))
+            })
             .collect();
         if self.execute {
             ui.status("Finished", format!("{deleted} of {superfluous} superfluous versions deleted"));
@@ -157,6 +145,21 @@ impl Prune {
             command("")
         )))
     }
+}
+
+fn table(results: &[PruneResult]) -> String {
+    let header = ["region", "layer", "versions", "kept by layers.json", "superfluous", ""];
+    let row = |result: &PruneResult| {
+        [
+            result.region.to_string(),
+            result.layer.clone(),
+            result.versions.to_string(),
+            list(&result.kept_by_manifest),
+            list(&result.superfluous),
+            result.error.clone().unwrap_or_default(),
+        ]
+    };
+    ui::table(header, results.iter().map(row))
 }
 
 fn list(numbers: &[i64]) -> String {

@@ -1,144 +1,150 @@
-//! One region: what is there, what of it can go, and its end.
+//! Pruning in one region: lists the versions of every layer, decides which of them are superfluous, and deletes those
+//! if that is asked for.
 
 use crate::{
     artifacts::layers_manifest::LayersManifest,
-    aws::{error::CallError, layers::RegionLayers, partition::RegionName, regions::Target},
+    aws::{layers::RegionLayers, partition::RegionName, regions::Target},
     commands::prune::subject::{self, Subject},
     failure::chain,
     model::variant::Variant,
-    prune::retention,
-    publish::job::RolloutError,
+    prune::{name_pattern::NamePattern, retention},
 };
 use serde::Serialize;
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-/// One layer in one region.
+/// What became of one layer in one region.
 #[derive(Serialize)]
 pub(super) struct PruneResult {
     pub(super) region: RegionName,
     #[serde(flatten)]
     pub(super) variant: Variant,
     pub(super) layer: String,
+    /// How many versions there were.
     pub(super) versions: usize,
     pub(super) kept_by_manifest: Vec<i64>,
     pub(super) superfluous: Vec<i64>,
     pub(super) deleted: Vec<i64>,
     pub(super) error: Option<String>,
+    /// Whether an error in this region makes the whole run fail.
+    #[serde(skip)]
+    pub(super) required: bool,
 }
 
-/// What is asked for, for all regions.
+/// What is asked for, the same in all regions.
 pub(super) struct PruneRequest {
     pub(super) manifests: Vec<LayersManifest>,
     pub(super) subjects: Vec<Subject>,
+    /// How many of the newest releases stay.
     pub(super) keep: usize,
+    /// Whether to delete, rather than only to say what would be deleted.
     pub(super) execute: bool,
 }
 
-/// A region's share of it.
+/// The part of it that is done in one region.
 pub(super) struct RegionPruner {
-    order: Arc<PruneRequest>,
+    request: Arc<PruneRequest>,
     target: Target,
     layers: RegionLayers,
 }
 
 impl RegionPruner {
-    pub(super) fn new(order: &Arc<PruneRequest>, target: &Target, layers: RegionLayers) -> Self {
-        Self { order: Arc::clone(order), target: target.clone(), layers }
+    pub(super) fn new(request: &Arc<PruneRequest>, target: &Target, layers: RegionLayers) -> Self {
+        Self { request: Arc::clone(request), target: target.clone(), layers }
     }
 
-    /// Looks, and does it where that was asked for.
-    pub(super) async fn prune(&self) -> Vec<(PruneResult, bool)> {
-        let mut outcomes = Vec::new();
-        let mut all = None;
-        for subject in &self.order.subjects {
-            match subject {
-                Subject::Numbered(variant, name) => {
-                    let named = subject::named(&self.order.manifests, &self.target.region, name.as_str());
-                    let gone = |versions: &[i64]| retention::superfluous(versions, &named, self.order.keep);
-                    outcomes.push(self.layer(*variant, name.as_str(), &named, gone).await);
+    /// Prunes every subject, one after the other.
+    pub(super) async fn prune(&self) -> Vec<PruneResult> {
+        let subjects = &self.request.subjects;
+        if let Some(status) = &self.target.disabled {
+            let error = format!("the region is {status} in this account");
+            let failed =
+                |subject: &Subject| self.failed(subject.variant(), subject.to_string(), error.clone());
+            return subjects.iter().map(failed).collect();
+        }
+        // One list of all layers serves every subject that has a layer for each release.
+        let names = if subjects.iter().any(|subject| matches!(subject, Subject::Named(..))) {
+            self.layers.names().await.map_err(|error| chain(&error.in_region()))
+        } else {
+            Ok(Vec::new())
+        };
+        let mut results = Vec::new();
+        for subject in subjects {
+            match (subject, &names) {
+                (Subject::Numbered(variant, name), _) => {
+                    results.push(self.numbered(*variant, name.as_str()).await);
                 }
-                Subject::Named(variant, shape) => {
-                    let found = match &self.target.disabled {
-                        Some(status) => Err(format!("the region is {status} in this account")),
-                        None => self.names(&mut all).await.map_err(|error| explain(error.clone())),
-                    };
-                    let found = match found {
-                        Ok(names) => {
-                            names.iter().filter_map(|name| Some((shape.release(name)?, name.clone())))
-                        }
-                        Err(error) => {
-                            outcomes.push(self.failed(*variant, shape.to_string(), error));
-                            continue;
-                        }
-                    };
-                    outcomes.extend(self.releases(*variant, found.collect()).await);
+                (Subject::Named(variant, pattern), Ok(names)) => {
+                    results.extend(self.releases(*variant, pattern, names).await);
+                }
+                (Subject::Named(variant, pattern), Err(error)) => {
+                    results.push(self.failed(*variant, pattern.to_string(), error.clone()));
                 }
             }
         }
-        outcomes.into_iter().map(|outcome| (outcome, self.target.required)).collect()
+        results
     }
 
-    /// The names of all layers that there are, asked for once.
-    async fn names<'a>(
-        &self,
-        all: &'a mut Option<Result<Vec<String>, CallError>>,
-    ) -> Result<&'a Vec<String>, &'a CallError> {
-        if all.is_none() {
-            *all = Some(self.layers.names().await);
-        }
-        all.get_or_insert_with(|| Ok(Vec::new())).as_ref()
+    /// A layer whose versions are the releases: the old versions go.
+    async fn numbered(&self, variant: Variant, layer: &str) -> PruneResult {
+        let named = subject::named(&self.request.manifests, &self.target.region, layer);
+        let superfluous = |versions: &[i64]| retention::superfluous(versions, &named, self.request.keep);
+        self.layer(variant, layer, superfluous).await
     }
 
-    /// Layers that are a release each: of the old ones, all versions.
-    async fn releases<R: Ord>(&self, variant: Variant, found: Vec<(R, String)>) -> Vec<PruneResult> {
-        let spared = subject::named_layers(&self.order.manifests);
-        let mut newest_first = found;
+    /// Layers that are a release each: of the old releases, all versions go.
+    async fn releases(&self, variant: Variant, pattern: &NamePattern, names: &[String]) -> Vec<PruneResult> {
+        let release = |name: &String| Some((pattern.release(name)?, name.clone()));
+        let mut newest_first: Vec<_> = names.iter().filter_map(release).collect();
         newest_first.sort_by(|(a, _), (b, _)| b.cmp(a));
-        let names: Vec<String> = newest_first.iter().map(|(_, name)| name.clone()).collect();
-        let old = retention::superfluous_releases(newest_first, &spared, self.order.keep);
-        let mut outcomes = Vec::new();
-        // The oldest first: what is interrupted leaves the newer ones.
-        for name in names.iter().rev() {
-            let kept = subject::named(&self.order.manifests, &self.target.region, name);
-            let goes = old.contains(name);
-            let gone = |versions: &[i64]| if goes { versions.to_vec() } else { Vec::new() };
-            outcomes.push(self.layer(variant, name, &kept, gone).await);
+        let spared = subject::named_layers(&self.request.manifests);
+        let old = retention::superfluous_releases(newest_first.clone(), &spared, self.request.keep);
+        let mut results = Vec::new();
+        // The oldest release goes first, so that a run that is interrupted leaves the newer ones.
+        for (_, name) in newest_first.iter().rev() {
+            let is_old = old.contains(name);
+            let superfluous = |versions: &[i64]| if is_old { versions.to_vec() } else { Vec::new() };
+            results.push(self.layer(variant, name, superfluous).await);
         }
-        outcomes
+        results
     }
 
+    /// One layer: `superfluous` decides which of its versions go.
     async fn layer(
         &self,
         variant: Variant,
         layer: &str,
-        named: &BTreeSet<i64>,
-        gone: impl Fn(&[i64]) -> Vec<i64>,
+        superfluous: impl Fn(&[i64]) -> Vec<i64>,
     ) -> PruneResult {
-        if let Some(status) = &self.target.disabled {
-            let error = format!("the region is {status} in this account");
-            return self.failed(variant, layer.to_owned(), error);
-        }
         let versions: Vec<i64> = match self.layers.list(layer).await {
             Ok(listed) => listed.iter().map(|listed| listed.number).collect(),
-            Err(error) => return self.failed(variant, layer.to_owned(), explain(error)),
+            Err(error) => return self.failed(variant, layer.to_owned(), chain(&error.in_region())),
         };
-        let superfluous = gone(&versions);
-        let (mut deleted, mut error) = (Vec::new(), None);
-        // The oldest first: what is interrupted leaves the newer ones.
-        for number in superfluous.iter().rev().filter(|_| self.order.execute) {
-            if let Err(cause) = self.layers.delete(layer, *number).await {
-                error = Some(chain(&cause));
-                break;
+        let mut result = self.result(variant, layer.to_owned());
+        result.versions = versions.len();
+        result.kept_by_manifest = subject::named(&self.request.manifests, &self.target.region, layer)
+            .into_iter()
+            .filter(|number| versions.contains(number))
+            .collect();
+        result.superfluous = superfluous(&versions);
+        if self.request.execute {
+            // The oldest version goes first, for the same reason as above.
+            for number in result.superfluous.iter().rev() {
+                if let Err(error) = self.layers.delete(layer, *number).await {
+                    result.error = Some(chain(&error));
+                    break;
+                }
+                result.deleted.push(*number);
             }
-            deleted.push(*number);
         }
-        let kept_by_manifest = named.iter().copied().filter(|number| versions.contains(number)).collect();
-        let (region, layer) = (self.target.region.clone(), layer.to_owned());
-        let versions = versions.len();
-        PruneResult { region, variant, layer, versions, kept_by_manifest, superfluous, deleted, error }
+        result
     }
 
     fn failed(&self, variant: Variant, layer: String, error: String) -> PruneResult {
+        PruneResult { error: Some(error), ..self.result(variant, layer) }
+    }
+
+    /// A result that says nothing yet.
+    fn result(&self, variant: Variant, layer: String) -> PruneResult {
         PruneResult {
             region: self.target.region.clone(),
             variant,
@@ -147,11 +153,8 @@ impl RegionPruner {
             kept_by_manifest: Vec::new(),
             superfluous: Vec::new(),
             deleted: Vec::new(),
-            error: Some(error),
+            error: None,
+            required: self.target.required,
         }
     }
-}
-
-fn explain(error: CallError) -> String {
-    chain(&RolloutError::in_region(error))
 }

@@ -22,6 +22,23 @@ pub(super) enum Subject {
     Named(Variant, NamePattern),
 }
 
+impl Subject {
+    pub(super) fn variant(&self) -> Variant {
+        match self {
+            Self::Numbered(variant, _) | Self::Named(variant, _) => *variant,
+        }
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Numbered(_, name) => name.fmt(f),
+            Self::Named(_, pattern) => pattern.fmt(f),
+        }
+    }
+}
+
 /// All that the layers of a kind are called in any of the manifests.
 pub(super) fn of_manifests(kind: LayerKind, manifests: &[LayersManifest]) -> Vec<Subject> {
     let mut subjects = Vec::new();

@@ -66,7 +66,7 @@ impl Publish {
         let near = account::near(&choice);
         let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
         let selection = account::select(ui, &session, &identity, &choice).await?;
-        let mut manifest = LayersManifest::of(&release.bundle, &identity, &release.wanted);
+        let mut manifest = LayersManifest::of(&release.bundle, &identity, release.layers());
         // What could keep the result from being written down is found out before there is one.
         let earlier =
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
@@ -172,8 +172,10 @@ impl Publish {
     fn load(&self, ui: &Ui, release: &PublishPlan, identity: &Identity) -> Result<WriteContext, Failure> {
         let bundle = &release.bundle;
         let upload = |zip: &bundle::Zip| {
-            let (description, license) = (bundle.description(zip), plan::license(zip.variant.kind));
-            let (arch, runtimes) = (zip.variant.arch, zip.runtimes.clone());
+            let description = bundle.description(zip);
+            let license = plan::license(zip.variant.kind);
+            let arch = zip.variant.arch;
+            let runtimes = zip.runtimes.clone();
             let label = Label { description, license, arch, runtimes };
             Upload::new(zip.bytes.clone(), label).map(|upload| (zip.variant, upload))
         };

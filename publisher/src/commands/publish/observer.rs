@@ -3,7 +3,7 @@
 use crate::{
     failure::{Code, Failure},
     publish::{
-        job::Progress,
+        progress::Progress,
         progress_bars::ProgressBars,
         report::{self, Row},
         run::Observer,

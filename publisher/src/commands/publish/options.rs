@@ -1,7 +1,11 @@
 //! What `publisher publish` is asked for, checked before anybody else is asked.
 
 use crate::{
-    artifacts::bundle::{self, Bundle, BundleError},
+    artifacts::{
+        build_manifest::BuildManifestError,
+        bundle::{self, Bundle, BundleError},
+        layers_manifest::Layer,
+    },
     aws::{
         audience::{AccountId, Audience, OrganizationId, Reader},
         regions::{RegionChoice, RegionPattern},
@@ -108,6 +112,16 @@ pub(super) struct PublishPlan {
     pub(super) audience: Audience,
 }
 
+impl PublishPlan {
+    /// The layers as `layers.json` lists them, before they are in any region.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (Variant, Layer)> {
+        self.wanted.iter().map(|wanted| {
+            let relay = self.bundle.zip(wanted.variant).and_then(|zip| zip.relay.clone());
+            (wanted.variant, wanted.listed(relay))
+        })
+    }
+}
+
 impl Publish {
     /// Checks all that can be checked without asking anybody.
     pub(super) fn open(&self) -> Result<PublishPlan, Failure> {
@@ -119,7 +133,8 @@ impl Publish {
         if let Some(zip) = bundle.zips.iter().find(|zip| zip.bytes.len() as u64 > bundle::DIRECT)
             && self.s3_bucket.is_none()
         {
-            let (variant, size) = (zip.variant, zip.bytes.len());
+            let variant = zip.variant;
+            let size = zip.bytes.len();
             let text = format!(
                 "the {variant} zip has {size} bytes; Lambda takes at most {} with the request",
                 bundle::DIRECT
@@ -135,8 +150,10 @@ impl Publish {
         let mut names = self.names(&bundle)?;
         let wanted = bundle.zips.iter().filter_map(|zip| {
             let (variant, layer) = names.remove_entry(&zip.variant)?;
-            let (digest, size) = (zip.digest, zip.bytes.len() as u64);
-            let (runtimes, audience) = (zip.runtimes.clone(), audience.clone());
+            let digest = zip.digest;
+            let size = zip.bytes.len() as u64;
+            let runtimes = zip.runtimes.clone();
+            let audience = audience.clone();
             Some(Wanted { variant, layer, digest, size, runtimes, audience })
         });
         Ok(PublishPlan { wanted: wanted.collect(), audience, bundle })
@@ -183,7 +200,9 @@ impl Publish {
 
 fn not_fit(error: BundleError) -> Failure {
     let next = match &error {
-        BundleError::NotBuilt(_) => "build first: ci/build; --dist names another folder to look in",
+        BundleError::Manifest(BuildManifestError::NotBuilt(_)) => {
+            "build first: ci/build; --dist names another folder to look in"
+        }
         BundleError::NoRelay(_) => "build them: publisher build --relay PATH|VERSION",
         BundleError::TooLarge { .. } => "find out what made it grow; build again with ci/build",
         _ => "build again: ci/build",

@@ -1,6 +1,19 @@
-//! Which of Lambda's runtimes have a C library that is new enough.
+//! Lambda's runtimes and their C libraries: which of them have one that is new enough.
 
-use crate::build::relay::inspect::Glibc;
+/// A version of the GNU C library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Glibc {
+    /// 2.
+    pub(crate) major: u32,
+    /// The number that counts.
+    pub(crate) minor: u32,
+}
+
+impl std::fmt::Display for Glibc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
 
 /// Amazon Linux 2.
 const AL2: (Glibc, [&str; 8]) = (

@@ -1,0 +1,106 @@
+//! `dist/layers.json` as the commands read it, and what they say where it lacks something.
+
+use crate::{
+    artifacts::layers_manifest::{LayersError, LayersManifest},
+    aws::{
+        audience::AccountId,
+        layer_arn::{BadLayerArn, LayerArn},
+        partition::RegionName,
+    },
+    commands::common::newest_version::LayerQuery,
+    failure::{Code, Failure},
+    model::{arch::Arch, variant::LayerKind},
+    snippets::{ArnTable, RegionArns},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+/// Says where it is instead.
+pub(crate) fn absent(
+    manifest: &LayersManifest,
+    kind: LayerKind,
+    region: Option<&RegionName>,
+    arch: Option<Arch>,
+) -> Failure {
+    let regions: BTreeSet<&str> = manifest
+        .layers(kind)
+        .iter()
+        .filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it))
+        .flat_map(|(_, layer)| layer.regions.keys().map(RegionName::as_str))
+        .collect();
+    let relay = if kind == LayerKind::Relay { " with Relay" } else { "" };
+    let what = arch.map_or_else(|| "the layer".to_owned(), |arch| format!("the {arch} layer"));
+    let version = &manifest.version;
+    if regions.is_empty() {
+        return Failure::message(Code::Failed, format!("{what}{relay} of {version} is in no region"))
+            .hint("publish it with `publisher publish --execute`");
+    }
+    let region = region.map_or_else(|| "any region".to_owned(), ToString::to_string);
+    Failure::message(Code::Failed, format!("{what}{relay} of {version} is not in {region}"))
+        .hint(format!("it is in: {}", regions.into_iter().collect::<Vec<_>>().join(" ")))
+}
+
+/// What all layers of a manifest are called.
+pub(crate) fn names(manifest: &LayersManifest) -> BTreeSet<String> {
+    let layers = LayerKind::ALL.into_iter().flat_map(|kind| manifest.layers(kind).values());
+    layers.map(|layer| layer.name.to_string()).collect()
+}
+
+/// The layer whose newest version AWS is to be asked for.
+pub(crate) fn layer_query(
+    manifest: &LayersManifest,
+    kind: LayerKind,
+    region: &RegionName,
+    arch: Arch,
+) -> Result<LayerQuery, Failure> {
+    let layer = manifest.layers(kind).get(&arch);
+    let owner = manifest.accounts.get(&region.partition());
+    let (Some(layer), Some(owner)) = (layer, owner) else {
+        return Err(absent(manifest, kind, Some(region), Some(arch)));
+    };
+    let account = AccountId::try_from(owner.clone()).map_err(Failure::new)?;
+    Ok(LayerQuery { region: region.clone(), arch, account, name: layer.name.clone() })
+}
+
+/// What a manifest says, as far as it is wanted.
+pub(crate) fn arns(
+    manifest: &LayersManifest,
+    kind: LayerKind,
+    region: Option<&RegionName>,
+    arch: Option<Arch>,
+) -> Result<ArnTable, Failure> {
+    let mut rows: BTreeMap<RegionName, RegionArns> = BTreeMap::new();
+    let mut runtimes = BTreeMap::new();
+    let layers = manifest.layers(kind).iter().filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it));
+    for (arch, layer) in layers {
+        runtimes.insert(*arch, layer.runtimes.clone().unwrap_or_default());
+        for (place, placement) in &layer.regions {
+            if region.is_none_or(|wanted| wanted == place) {
+                let arn: LayerArn = placement.arn.parse().map_err(damaged)?;
+                rows.entry(place.clone()).or_default().insert(*arch, arn);
+            }
+        }
+    }
+    let with = if kind == LayerKind::Relay { " with Relay" } else { "" };
+    let title = format!("Sentry Lambda extension {}{with}", manifest.version);
+    Ok(ArnTable { title, version: Some(manifest.version.clone()), kind, rows, runtimes })
+}
+
+fn damaged(error: BadLayerArn) -> Failure {
+    Failure::new(error).hint("layers.json was changed by hand: restore it from the history")
+}
+
+/// Reads `dist/layers.json`, for every step that needs one.
+pub(crate) fn open(dist: &Path) -> Result<LayersManifest, Failure> {
+    LayersManifest::open(dist).map_err(|error| {
+        let next = match &error {
+            LayersError::NotPublished(_) => {
+                "it is written by `publisher publish --execute`; --dist names the folder to look in"
+            }
+            _ => "restore it from the history, or move it away and run `publisher publish --execute` again",
+        };
+        Failure::new(error).hint(next)
+    })
+}

@@ -1,0 +1,147 @@
+//! A job from whatever is there to done: find by hash → publish → grant → read back.
+//!
+//! Every state can be found again by looking, so whoever is interrupted runs it again.
+
+use crate::{
+    aws::{error::CallError, layers::LayerVersion, policy::Repair},
+    publish::{
+        job::{Job, JobContext, RolloutError},
+        journal::JobState,
+        plan::{Action, Inspection},
+        publish_once::Publishing,
+    },
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// How long what was just written may take to be seen.
+const SETTLE: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// As read back.
+    pub(crate) version: LayerVersion,
+    /// What a person should know of beside it.
+    pub(crate) note: Option<String>,
+}
+
+/// What took effect too late to be removed, or could not be: the same bytes, newer, and nobody's.
+fn left_over(identical: &[LayerVersion], found: &LayerVersion) -> Option<String> {
+    let is_left = |version: &&LayerVersion| version.number > found.number && version.policy.is_empty();
+    let numbers: Vec<String> =
+        identical.iter().filter(is_left).map(|version| version.number.to_string()).collect();
+    let text = format!("the same bytes, given to nobody, are left over as version {}", numbers.join(" "));
+    (!numbers.is_empty()).then_some(text)
+}
+
+impl Job {
+    /// Looks, and decides. Writes nothing.
+    pub(crate) async fn inspect(&self) -> Result<Inspection, RolloutError> {
+        self.tell(JobState::Looking, None);
+        let (identical, newest) = self.identical().await.map_err(CallError::in_region)?;
+        let found = self.wanted.choose(&identical).cloned();
+        let action = self.wanted.action(found.as_ref());
+        let mut note = found.as_ref().and_then(|found| left_over(&identical, found));
+        if action == Action::Publish {
+            if self.named && newest > 0 {
+                let layer = self.wanted.layer.to_string();
+                return Err(RolloutError::NameTaken { layer, number: newest });
+            }
+            note = self.check_room().await?;
+            if let Some(bucket) = &self.bucket {
+                bucket.check().await?;
+            }
+        }
+        let policy = found.as_ref().map(|version| version.policy.clone()).unwrap_or_default();
+        let repair = policy.repair(&self.wanted.audience);
+        Ok(Inspection { action, found, repair, next: newest + 1, note })
+    }
+
+    async fn check_room(&self) -> Result<Option<String>, RolloutError> {
+        let needed = i64::try_from(self.needed).unwrap_or(i64::MAX);
+        match self.layers.code_storage_left().await {
+            Ok(left) if left < needed => Err(RolloutError::NoRoom { left, needed }),
+            Ok(_) => Ok(None),
+            // A right that few give, for a check that seldom matters.
+            Err(error) => Ok(Some(format!("room for code not checked ({error})"))),
+        }
+    }
+
+    /// Does what the inspection found to be missing, and reads it back.
+    pub(crate) async fn carry_out(
+        &self,
+        inspection: Inspection,
+        context: &JobContext,
+    ) -> Result<Done, RolloutError> {
+        let mut note = None;
+        let mut doubt = false;
+        let (number, repair) = match inspection.found {
+            Some(version) if inspection.action == Action::Adopt => {
+                self.note(context, JobState::Done, Some(version.number))?;
+                return Ok(Done { version, note });
+            }
+            Some(version) => (version.number, inspection.repair),
+            None => {
+                let published = Publishing::new(self, context).once(&BTreeSet::new()).await?;
+                (note, doubt) = (published.note, published.doubt);
+                (published.number, published.policy.repair(&self.wanted.audience))
+            }
+        };
+        let version = self.grant(context, number, repair).await?;
+        if doubt {
+            note = Publishing::new(self, context).late(number, &BTreeSet::new()).await.or(note);
+        }
+        self.note(context, JobState::Done, Some(number))?;
+        Ok(Done { version, note })
+    }
+
+    /// Mends the policy until it reads back right.
+    pub(crate) async fn grant(
+        &self,
+        context: &JobContext,
+        number: i64,
+        repair: Repair,
+    ) -> Result<LayerVersion, RolloutError> {
+        self.mend(context, number, &repair).await?;
+        match self.read_back(number).await {
+            // Somebody else was at the policy as well: once more, from what is there now.
+            Err(RolloutError::ReadBack { .. }) => {
+                let found = self.layers.read(self.wanted.layer.as_str(), number).await?;
+                let found = found.ok_or(RolloutError::Vanished(number))?;
+                self.mend(context, number, &self.wanted.repair(&found)).await?;
+                self.read_back(number).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn mend(&self, context: &JobContext, number: i64, repair: &Repair) -> Result<(), RolloutError> {
+        if repair.is_empty() {
+            return Ok(());
+        }
+        self.note(context, JobState::Granting, Some(number))?;
+        let layer = self.wanted.layer.as_str();
+        for (id, reader) in &repair.add {
+            self.layers.permit(layer, number, id, reader).await?;
+        }
+        for id in &repair.remove {
+            self.layers.forbid(layer, number, id).await?;
+        }
+        self.note(context, JobState::Granted, Some(number))
+    }
+
+    async fn read_back(&self, number: i64) -> Result<LayerVersion, RolloutError> {
+        let mut last = RolloutError::Vanished(number);
+        for pause in SETTLE {
+            tokio::time::sleep(pause).await;
+            let Some(version) = self.layers.read(self.wanted.layer.as_str(), number).await? else { continue };
+            let differences = self.wanted.differences(&version);
+            if differences.is_empty() {
+                return Ok(version);
+            }
+            last = RolloutError::ReadBack { number, differences };
+        }
+        Err(last)
+    }
+}
