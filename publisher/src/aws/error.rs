@@ -96,6 +96,11 @@ impl CallError {
         Self { kind, code, operation, message }
     }
 
+    /// What was said, without the operation.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// An answer that lacks what the API promises.
     pub(crate) fn incomplete(operation: &'static str, what: &str) -> Self {
         Self {

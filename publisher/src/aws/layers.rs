@@ -55,6 +55,19 @@ pub(crate) struct LayerVersion {
     pub(crate) policy: Policy,
 }
 
+/// What `PublishLayerVersion` says of the version that it made. Whatever it leaves out has to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishAnswer {
+    /// The version's number.
+    pub(crate) number: i64,
+    /// Its ARN, with the number at its end.
+    pub(crate) arn: Option<String>,
+    /// Base64 of the sha256 of the bytes that Lambda has stored.
+    pub(crate) code_sha256: Option<String>,
+    /// How many bytes Lambda has stored.
+    pub(crate) size: Option<i64>,
+}
+
 /// A number and its description: what a list tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -192,7 +205,7 @@ impl RegionLayers {
         upload: &Upload,
         way: ZipSource<'_>,
         reservation: Option<Reservation>,
-    ) -> Result<i64, CallError> {
+    ) -> Result<PublishAnswer, CallError> {
         let begun = Instant::now();
         let once = aws_sdk_lambda::config::Config::builder()
             .retry_config(RetryConfig::disabled())
@@ -213,7 +226,9 @@ impl RegionLayers {
                     .content(content)
                     .description(&upload.label.description)
                     .license_info(upload.label.license)
-                    .compatible_architectures(Architecture::from(upload.label.arch.name()))
+                    .set_compatible_architectures(
+                        upload.label.arch.map(|arch| vec![Architecture::from(arch.name())]),
+                    )
                     .set_compatible_runtimes(runtimes(&upload.label.runtimes))
                     .customize()
                     .config_override(once)
@@ -233,7 +248,14 @@ impl RegionLayers {
         if answer.version() < 1 {
             return Err(CallError::incomplete(PUBLISH, "a version"));
         }
-        Ok(answer.version())
+        let content = answer.content();
+        Ok(PublishAnswer {
+            number: answer.version(),
+            arn: answer.layer_version_arn().map(str::to_owned),
+            code_sha256: content.and_then(|content| content.code_sha256()).map(str::to_owned),
+            // The SDK reads a size that is not there as 0, which no zip has.
+            size: content.map(|content| content.code_size()).filter(|size| *size > 0),
+        })
     }
 
     /// Lets somebody use a version. That the statement is there already is no error here; what it says is

@@ -16,6 +16,7 @@ pub(crate) mod layers;
 pub(crate) mod partition;
 pub(crate) mod policy;
 pub(crate) mod rate_limit;
+pub(crate) mod refusal;
 pub(crate) mod regions;
 pub(crate) mod s3;
 pub(crate) mod session;

@@ -36,8 +36,8 @@ pub(crate) struct Label {
     pub(crate) description: String,
     /// An SPDX identifier.
     pub(crate) license: &'static str,
-    /// The architecture that it is compatible with.
-    pub(crate) arch: Arch,
+    /// The architecture that it is compatible with; none: Lambda is not told, since some regions refuse to hear it.
+    pub(crate) arch: Option<Arch>,
     /// The runtimes that it is compatible with; none: all.
     pub(crate) runtimes: Vec<String>,
 }
@@ -63,10 +63,11 @@ impl Upload {
         } else {
             format!(r#""CompatibleRuntimes":{},"#, serde_json::to_string(&label.runtimes)?)
         };
-        let head = format!(
-            r#"{{"CompatibleArchitectures":[{}],{runtimes}"Content":{{"ZipFile":""#,
-            text(label.arch.name())?
-        );
+        let architectures = match label.arch {
+            Some(arch) => format!(r#""CompatibleArchitectures":[{}],"#, text(arch.name())?),
+            None => String::new(),
+        };
+        let head = format!(r#"{{{architectures}{runtimes}"Content":{{"ZipFile":""#);
         let tail = format!(
             r#""}},"Description":{},"LicenseInfo":{}}}"#,
             text(&label.description)?,
@@ -80,6 +81,11 @@ impl Upload {
         }
         upload.sha256 = Hex::from_bytes(hash.finalize().into()).to_string();
         Ok(upload)
+    }
+
+    /// The same request without `CompatibleArchitectures`.
+    pub(crate) fn without_architecture(&self) -> Result<Self, serde_json::Error> {
+        Self::new(self.zip.clone(), Label { arch: None, ..self.label.clone() })
     }
 
     /// The length of the request's body.
@@ -190,7 +196,7 @@ mod tests {
         let label = Label {
             description: "a \"b\"".to_owned(),
             license: "BSD-3-Clause",
-            arch: Arch::Arm64,
+            arch: Some(Arch::Arm64),
             runtimes: runtimes.iter().map(|name| (*name).to_owned()).collect(),
         };
         let upload = Upload::new(Bytes::copy_from_slice(zip), label).unwrap();
@@ -209,6 +215,14 @@ mod tests {
                 "Description": "a \"b\"", "LicenseInfo": "BSD-3-Clause"
             })
         );
+        let without = body(b"zip", &[]).0.without_architecture().unwrap();
+        let bytes: Vec<u8> = std::iter::successors(Some(without.pieces()), |_| None)
+            .flat_map(|mut pieces| std::iter::from_fn(move || pieces.next_piece()))
+            .flatten()
+            .collect();
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(json.get("CompatibleArchitectures"), None);
+        assert_eq!(json["Content"], serde_json::json!({"ZipFile": "emlw"}));
     }
 
     #[test]

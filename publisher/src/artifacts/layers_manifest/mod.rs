@@ -4,6 +4,7 @@
 //! since a field that is not known here would be lost when the file is written again.
 
 mod error;
+mod last_regions;
 mod merge;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -11,6 +12,7 @@ pub(crate) mod sample;
 mod schema_tests;
 
 pub(crate) use error::LayersError;
+pub(crate) use last_regions::LastRegions;
 
 use crate::{
     artifacts::{atomic_file::AtomicFile, build_manifest::Toolchain},
@@ -27,7 +29,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -79,6 +81,9 @@ pub(crate) struct Layer {
     pub(crate) runtimes: Option<Vec<String>>,
     /// Where it is.
     pub(crate) regions: BTreeMap<RegionName, Placement>,
+    /// Where the last release had it, and this one has not.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) missing_regions: BTreeSet<RegionName>,
 }
 
 /// Which Relay a layer carries.

@@ -10,21 +10,24 @@ use crate::{
     artifacts::{
         atomic_file::AtomicFile,
         bundle,
-        layers_manifest::{self, LayersError, LayersManifest, Placement},
+        layers_manifest::{self, LastRegions, LayersError, LayersManifest, Placement},
     },
     aws::{
-        audience::Audience,
+        audience::{AccountId, Audience},
         identity::Identity,
         partition::RegionName,
         rate_limit::InFlight,
-        regions::Selection,
+        regions::{RegionPattern, Selection},
         session::Session,
         upload::{Label, Upload},
     },
-    commands::common::account::{self, command},
+    commands::common::{
+        account::{self, command},
+        fewer_regions,
+    },
     failure::{Code, Failure},
     github_actions::WorkflowStep,
-    model::time,
+    model::{time, variant::Variant},
     publish::{
         interrupt::{Interrupt, Urgency},
         journal::{Journal, JournalError},
@@ -39,7 +42,10 @@ use crate::{
 use observer::{ProgressObserver, tell_drift};
 use options::{PublishPlan, VersionStyle};
 use serde::Serialize;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The result, for machines.
 #[derive(Serialize)]
@@ -70,20 +76,26 @@ impl Publish {
         // What could keep the result from being written down is found out before there is one.
         let earlier =
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
+        let last = self.last_regions()?;
+        self.announce_fewer(ui, &last, &manifest, &selection);
         let (aside, write) = if self.execute {
             let aside = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
             (Some(aside), Some(self.load(ui, release, &identity)?))
         } else {
             (None, None)
         };
-        let results = self.publish_all(ui, &session, &selection, release, write.as_ref()).await?;
+        let results = self.publish_all(ui, &session, &identity, &selection, release, write.as_ref()).await?;
         let rows: Vec<Row> = results.into_iter().map(|result| result.row).collect();
         let mut written = None;
-        if let Some(aside) = aside {
+        if self.execute {
             note(&mut manifest, &rows, &release.audience);
-            if let Some(earlier) = earlier {
-                manifest.keep(&earlier, &release.bundle.built);
-            }
+        }
+        if let Some(earlier) = &earlier {
+            manifest.keep(earlier, &release.bundle.built);
+        }
+        let missing = self.fewer.missing(&last, &present(&manifest, &rows, self.execute));
+        manifest.set_missing(&missing);
+        if let Some(aside) = aside {
             if manifest.all().any(|(_, layer)| !layer.regions.is_empty()) {
                 manifest.write(aside).map_err(|error| self.cannot_note(error))?;
                 ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
@@ -107,13 +119,68 @@ impl Publish {
         }
         // A release that is incomplete is told as well, and its failure is the one that counts.
         let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
-        match (self.conclude(ui, &rows), told) {
+        let concluded = self.conclude(ui, &rows).and_then(|()| {
+            let why = |region: &RegionName| self.why_missing(region, &rows, &selection);
+            let lost = missing.only(|region| !self.is_partial_without(region));
+            fewer_regions::failure(&lost, identity.partition, why).map_or(Ok(()), Err)
+        });
+        match (concluded, told) {
             (Ok(()), told) => told,
             (failed, told) => {
                 told.unwrap_or_else(|error| ui.warning(error.text()));
                 failed
             }
         }
+    }
+
+    /// Where the last release has its layers: by the files that are named, and by the manifest that this run replaces.
+    fn last_regions(&self) -> Result<LastRegions, Failure> {
+        let mut last = self.fewer.last_regions()?;
+        match LayersManifest::open(&self.dist) {
+            Ok(manifest) => last.add(&manifest),
+            Err(LayersError::NotPublished(_)) => {}
+            Err(error) => return Err(self.cannot_note(error)),
+        }
+        Ok(last)
+    }
+
+    /// Says before anything is done which regions of the last release this run does not even try.
+    fn announce_fewer(&self, ui: &Ui, last: &LastRegions, manifest: &LayersManifest, selection: &Selection) {
+        let tried = selection.targets.iter().filter(|target| target.disabled.is_none());
+        let tried: BTreeSet<RegionName> = tried.map(|target| target.region.clone()).collect();
+        let present = manifest.all().map(|(variant, _)| (variant, tried.clone())).collect();
+        let missing = self.fewer.missing(last, &present);
+        if let Some(failure) = fewer_regions::failure(&missing, manifest.partition(), |region| {
+            self.why_missing(region, &[], selection)
+        }) {
+            ui.warning(failure.text());
+        }
+    }
+
+    /// Whether this run was told not to go to a region. That is a part of a release, which the next part goes on with:
+    /// `layers.json` keeps in mind what is missing. Compared with a file that was named, a part is not enough.
+    fn is_partial_without(&self, region: &RegionName) -> bool {
+        let is_in = |patterns: &[RegionPattern]| patterns.iter().any(|pattern| pattern.matches(region));
+        let only = &self.regions.regions;
+        self.fewer.previous.is_empty()
+            && (is_in(&self.regions.exclude)
+                || !(only.is_empty() || is_in(only) || is_in(&self.optional_regions)))
+    }
+
+    fn why_missing(&self, region: &RegionName, rows: &[Row], selection: &Selection) -> Option<String> {
+        if let Some(row) = rows.iter().find(|row| row.region == *region) {
+            return row.error.clone().or_else(|| row.note.clone());
+        }
+        if selection.left_out.contains(region) {
+            return Some("it is switched off in this account".to_owned());
+        }
+        if self.regions.exclude.iter().any(|pattern| pattern.matches(region)) {
+            return Some("it was excluded".to_owned());
+        }
+        let narrowed = !self.regions.regions.is_empty();
+        let text =
+            if narrowed { "it was not asked for" } else { "the account's list of regions does not have it" };
+        Some(text.to_owned())
     }
 
     /// What GitHub Actions wants to know, where it runs us.
@@ -136,12 +203,18 @@ impl Publish {
         &self,
         ui: &Ui,
         session: &Arc<Session>,
+        identity: &Identity,
         selection: &Selection,
         release: &PublishPlan,
         write: Option<&WriteContext>,
     ) -> Result<Vec<RegionResult>, Failure> {
         let named = self.version_style == VersionStyle::Named;
-        let options = LayerOptions { bucket: self.s3_bucket.clone(), named };
+        let options = LayerOptions {
+            owner: AccountId::try_from(identity.account.clone()).map_err(Failure::new)?,
+            bucket: self.s3_bucket.clone(),
+            named,
+            publish_again: self.publish_again,
+        };
         let total = selection.targets.len() * release.wanted.len();
         let mut observer = ProgressObserver {
             ui,
@@ -174,7 +247,7 @@ impl Publish {
         let upload = |zip: &bundle::Zip| {
             let description = bundle.description(zip);
             let license = plan::license(zip.variant.kind);
-            let arch = zip.variant.arch;
+            let arch = Some(zip.variant.arch);
             let runtimes = zip.runtimes.clone();
             let label = Label { description, license, arch, runtimes };
             Upload::new(zip.bytes.clone(), label).map(|upload| (zip.variant, upload))
@@ -201,21 +274,27 @@ impl Publish {
     }
 
     fn conclude(&self, ui: &Ui, rows: &[Row]) -> Result<(), Failure> {
-        let missing: Vec<String> = rows
-            .iter()
-            .filter(|row| row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
-            .collect();
+        let say = |row: &Row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?));
+        let not_as_sent: Vec<&Row> = rows.iter().filter(|row| row.not_as_sent).collect();
+        let required: Vec<&Row> = rows.iter().filter(|row| row.required && row.error.is_some()).collect();
+        let missing: Vec<String> = required.iter().filter_map(|row| say(row)).collect();
         let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
         let summary =
             if settled && missing.is_empty() { "nothing to do".to_owned() } else { report::summary(rows) };
         ui.status(if self.execute { "Finished" } else { "Planned" }, summary);
+        if !not_as_sent.is_empty() {
+            let lines: Vec<String> = not_as_sent.iter().filter_map(|row| say(row)).collect();
+            let text = format!(
+                "what AWS has is not what was sent; it is not granted, and not published again:\n  {}",
+                lines.join("\n  ")
+            );
+            return Err(Failure::message(Code::Failed, text).hint(next_for(&not_as_sent)));
+        }
         if !missing.is_empty() {
             let verb = if self.execute { "done" } else { "ready to be published" };
             let text =
                 format!("{} required layers are not {verb}:\n  {}", missing.len(), missing.join("\n  "));
-            return Err(Failure::message(Code::Incomplete, text)
-                .hint(format!("what is done stays done; run the same again to resume:\n  {}", command(""))));
+            return Err(Failure::message(Code::Incomplete, text).hint(next_for(&required)));
         }
         if !self.execute && !settled {
             ui.status("Note", format!("nothing was written; to act:  {}", command(" --execute")));
@@ -237,6 +316,41 @@ impl Publish {
         };
         Failure::new(error).hint(next)
     }
+}
+
+/// What to do about failed rows: what has to change, each once, and the command again where that may be enough.
+fn next_for(rows: &[&Row]) -> String {
+    let mut next: Vec<&str> = Vec::new();
+    for remedy in rows.iter().filter_map(|row| row.remedy.as_deref()) {
+        if !next.contains(&remedy) {
+            next.push(remedy);
+        }
+    }
+    let again = command("");
+    let resume = if rows.iter().any(|row| row.remedy.is_none()) {
+        format!("what is done stays done; run the same again to resume:\n  {again}")
+    } else if rows.iter().any(|row| row.not_as_sent) {
+        "what is done stays done".to_owned()
+    } else {
+        format!("what is done stays done; once that is changed, this resumes:\n  {again}")
+    };
+    next.push(&resume);
+    next.join("\n")
+}
+
+/// Where each layer is after the run or, of a plan, where it would be.
+fn present(
+    manifest: &LayersManifest,
+    rows: &[Row],
+    executed: bool,
+) -> BTreeMap<Variant, BTreeSet<RegionName>> {
+    let mut present = manifest.present();
+    if !executed {
+        for row in rows.iter().filter(|row| row.error.is_none() && !row.left_out) {
+            present.entry(row.variant).or_default().insert(row.region.clone());
+        }
+    }
+    present
 }
 
 fn note(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {
