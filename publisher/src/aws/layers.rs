@@ -14,7 +14,9 @@ use crate::aws::{
 use aws_sdk_lambda::{
     Client,
     config::retry::RetryConfig,
-    types::{Architecture, LayerVersionContentInput, Runtime, S3ObjectStorageMode},
+    types::{
+        Architecture, LayerVersionContentInput, LayerVersionContentOutput, Runtime, S3ObjectStorageMode,
+    },
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -254,7 +256,7 @@ impl RegionLayers {
             arn: answer.layer_version_arn().map(str::to_owned),
             code_sha256: content.and_then(|content| content.code_sha256()).map(str::to_owned),
             // The SDK reads a size that is not there as 0, which no zip has.
-            size: content.map(|content| content.code_size()).filter(|size| *size > 0),
+            size: content.map(LayerVersionContentOutput::code_size).filter(|size| *size > 0),
         })
     }
 

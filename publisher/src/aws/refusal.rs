@@ -5,7 +5,7 @@ use crate::aws::error::{CallError, CallErrorKind};
 /// Why AWS will not carry out a request, however often it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The region does not know `CompatibleArchitectures`, as several did when they were new: it runs x86_64 alone.
+    /// The region does not know `CompatibleArchitectures`, as several did when they were new: it runs `x86_64` alone.
     Architectures,
     /// The request is larger than Lambda, or something on the way, takes.
     TooLarge,

@@ -101,7 +101,7 @@ impl<'a> Publishing<'a> {
                 // by the plan. What gets broken from now on is one.
                 known.extend(candidates.broken.iter().map(|(version, _)| version.number));
             }
-            if let Some(version) = self.usable(candidates.without(&known))? {
+            if let Some(version) = self.usable(&candidates.without(&known))? {
                 return self.taken_over(&version);
             }
             if let (None, Some(bucket)) = (&staged, &self.job.bucket) {
@@ -196,7 +196,7 @@ impl<'a> Publishing<'a> {
     async fn look_for(&self, known: &BTreeSet<i64>) -> Result<Option<LayerVersion>, RolloutError> {
         for pause in LOOK_AFTER {
             tokio::time::sleep(pause).await;
-            if let Some(version) = self.usable(self.job.candidates().await?.without(known))? {
+            if let Some(version) = self.usable(&self.job.candidates().await?.without(known))? {
                 return Ok(Some(version));
             }
         }
@@ -204,7 +204,7 @@ impl<'a> Publishing<'a> {
     }
 
     /// The version to take over, if one has appeared.
-    fn usable(&self, candidates: Candidates) -> Result<Option<LayerVersion>, RolloutError> {
+    fn usable(&self, candidates: &Candidates) -> Result<Option<LayerVersion>, RolloutError> {
         if let Err(error) = candidates.refuse_broken() {
             return Err(self.refute(error));
         }

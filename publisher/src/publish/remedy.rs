@@ -9,8 +9,8 @@ impl RolloutError {
     /// What has to change before the command can succeed; none where running it again may be enough.
     pub(crate) fn remedy(&self) -> Option<String> {
         let text = match self {
-            Self::Call(RegionError::Call(error)) => return of_refusal(error.refusal()?),
-            Self::Bucket(BucketError::Refused { source, .. }) => return of_refusal(source.refusal()?),
+            Self::Call(RegionError::Call(error)) => of_refusal(error.refusal()?),
+            Self::Bucket(BucketError::Refused { source, .. }) => of_refusal(source.refusal()?),
             Self::NotAsSent { given_to: Some(_), .. } => {
                 "take the version back from those who may use it, and find out where its bytes come from; then \
                  --publish-again publishes one more"
@@ -42,8 +42,8 @@ const ROOM: &str =
     "make room with `publisher prune`, or ask AWS for more code storage in the region (Service Quotas)";
 const POLICY: &str = "name fewer accounts, or an organization instead (--organization)";
 
-fn of_refusal(refusal: Refusal) -> Option<String> {
-    let text = match refusal {
+fn of_refusal(refusal: Refusal) -> &'static str {
+    match refusal {
         Refusal::TooLarge => {
             "bring the zip to Lambda through a bucket: --s3-bucket 'layers-{region}'; or find the proxy on the way that \
              refuses it"
@@ -57,6 +57,5 @@ fn of_refusal(refusal: Refusal) -> Option<String> {
         Refusal::Architectures | Refusal::Rejected => {
             "AWS refuses the request itself: mend what it names, or leave the region out with --exclude"
         }
-    };
-    Some(text.to_owned())
+    }
 }

@@ -95,12 +95,12 @@ impl Publish {
         }
         let missing = self.fewer.missing(&last, &present(&manifest, &rows, self.execute));
         manifest.set_missing(&missing);
-        if let Some(aside) = aside {
-            if manifest.all().any(|(_, layer)| !layer.regions.is_empty()) {
-                manifest.write(aside).map_err(|error| self.cannot_note(error))?;
-                ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
-                written = Some(manifest);
-            }
+        if let Some(aside) = aside
+            && manifest.all().any(|(_, layer)| !layer.regions.is_empty())
+        {
+            manifest.write(aside).map_err(|error| self.cannot_note(error))?;
+            ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
+            written = Some(manifest);
         }
         if ui.json() {
             let document = PublishDocument {
@@ -121,8 +121,8 @@ impl Publish {
         let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
         let concluded = self.conclude(ui, &rows).and_then(|()| {
             let why = |region: &RegionName| self.why_missing(region, &rows, &selection);
-            let lost = missing.only(|region| !self.is_partial_without(region));
-            fewer_regions::failure(&lost, identity.partition, why).map_or(Ok(()), Err)
+            let silently = missing.only(|region| !self.is_partial_without(region));
+            fewer_regions::failure(&silently, identity.partition, why).map_or(Ok(()), Err)
         });
         match (concluded, told) {
             (Ok(()), told) => told,
@@ -213,7 +213,7 @@ impl Publish {
             owner: AccountId::try_from(identity.account.clone()).map_err(Failure::new)?,
             bucket: self.s3_bucket.clone(),
             named,
-            publish_again: self.publish_again,
+            publish_again: self.again,
         };
         let total = selection.targets.len() * release.wanted.len();
         let mut observer = ProgressObserver {

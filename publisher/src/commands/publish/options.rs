@@ -86,8 +86,8 @@ pub(crate) struct Publish {
     pub(super) s3_bucket: Option<String>,
 
     /// Publish once more where a version is not what was sent
-    #[arg(long)]
-    pub(super) publish_again: bool,
+    #[arg(long = "publish-again")]
+    pub(super) again: bool,
 
     /// Leave the zips in the bucket
     #[arg(long, requires = "s3_bucket")]
