@@ -1,4 +1,4 @@
-# Shared by the scripts of this folder, which are sourced from the repository's top folder.
+# Functions for the scripts in this folder. The scripts source this file from the top folder of the repository.
 # shellcheck shell=bash
 
 say() { printf '\n== %s\n' "$*"; }
@@ -8,7 +8,7 @@ fail() {
   exit 1
 }
 
-# phase NAME COMMAND…: runs the command and says how long it took.
+# phase NAME COMMAND…: runs the command and prints how long it took.
 phase() {
   local name=$1 start=$SECONDS
   shift
@@ -17,12 +17,13 @@ phase() {
   printf '== %s: %d s\n' "$name" $((SECONDS - start))
 }
 
-# keep FOLDER KEY COMMAND…: runs the command, which fills the folder, unless it was filled under the same key (versions and
-# the like). The key is written last, so that a half-made folder is made again.
+# keep FOLDER KEY COMMAND…: runs the command, which fills the folder. If the folder was filled with the same key
+# before, nothing is run. The key contains versions and hashes. It is written last, so that an incomplete folder is
+# filled again.
 keep() {
   local folder=$1 key=$2
   shift 2
-  # Virtual environments hold absolute paths: a moved repository makes its own.
+  # Virtual environments contain absolute paths, so a moved repository needs new ones.
   key="$PWD $key"
   if [ -f "$folder/.made-from" ] && [ "$(cat "$folder/.made-from")" = "$key" ]; then
     return
@@ -36,8 +37,8 @@ keep() {
 
 hash_of() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
 
-# debian PACKAGE…: installs packages of the distribution.
-debian() {
+# install_debian PACKAGE…: installs packages of Debian or Ubuntu.
+install_debian() {
   local as_root=()
   if [ "$(id -u)" != 0 ]; then
     if ! sudo -n true 2>/dev/null; then
@@ -45,19 +46,19 @@ debian() {
     fi
     as_root=(sudo -n)
   fi
-  command -v apt-get >/dev/null || fail "missing: $*" 'install them: this is no Debian or Ubuntu'
+  command -v apt-get >/dev/null || fail "missing: $*" 'this system is not Debian or Ubuntu: install them yourself'
   printf 'Installing from the distribution: %s\n' "$*"
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# publisher ARGUMENT…: the one that PUBLISHER names, else that of this repository.
+# publisher ARGUMENT…: runs the publisher that PUBLISHER names, or else the one of this repository.
 publisher() {
   if [ -n "${PUBLISHER:-}" ]; then "$PUBLISHER" "$@"; else cargo run --quiet --locked -p publisher -- "$@"; fi
 }
 
-# cargo_tool NAME: keeps a tool in .tools/NAME, in the version that ci/cargo-tools.txt pins.
+# cargo_tool NAME: installs a tool into .tools/NAME, in the version that ci/cargo-tools.txt pins.
 cargo_tool() {
   local name=$1 version
   version=$(sed -n "s/^$name //p" ci/cargo-tools.txt)
@@ -65,14 +66,15 @@ cargo_tool() {
   keep ".tools/$name" "$version" cargo_install "$name" "$version"
 }
 
-# Unoptimised: they build in a fifth of the time, and are quick enough all the same.
+# cargo_install NAME VERSION: builds a tool without optimization. That takes a fifth of the time, and the tools are
+# still fast enough.
 cargo_install() {
   CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root ".tools/$1" \
     --target-dir ".tools/$1/target" "$1@$2"
   rm -r ".tools/$1/target"
 }
 
-# need PROGRAM…: stops where one is missing.
+# need PROGRAM…: fails if a program is not installed.
 need() {
   local program
   for program in "$@"; do
@@ -80,5 +82,5 @@ need() {
   done
 }
 
-# summary TEXT: for the page of a run on GitHub, and nowhere else.
+# summary TEXT: adds a line to the summary of a run on GitHub. Elsewhere it does nothing.
 summary() { if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then printf '%s\n' "$1" >>"$GITHUB_STEP_SUMMARY"; fi; }

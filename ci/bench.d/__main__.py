@@ -1,4 +1,4 @@
-"""`ci/bench`: measures the released binary, compares with the budgets, and fails where one is broken."""
+"""The program behind `ci/bench`. It measures the released binary and fails if a figure exceeds its budget."""
 
 import importlib
 import json
@@ -15,19 +15,22 @@ import options
 from figures import BROKEN, CHEAPER, NOT_COMPARABLE, NOT_MEASURED
 from place import BUILD, DIST
 
-def measured(names, quick, before):
-    """All figures of these rows. A row that cannot be measured is a failure that names itself, and the others go on."""
+
+def measure(names, quick, recorded_before):
+    """Yields the figures of these rows. A row that raises an error counts as broken, and the other rows are still
+    measured.
+    """
     for name in names:
         began = time.monotonic()
         try:
             row = importlib.import_module(f"rows.{name}")
-            found = [figure.judge(before) for figure in row.measure(quick)]
+            found = [figure.judge(recorded_before, quick) for figure in row.measure(quick)]
         except Exception as error:
             traceback.print_exc()
             label = f"{name}: {type(error).__name__}, see above"
             found = [figures.Figure(name, label, None, "", verdict=BROKEN)]
-        took = time.monotonic() - began
-        print(f"{name}: {took:.1f} s", file=sys.stderr, flush=True)
+        duration = time.monotonic() - began
+        print(f"{name}: {duration:.1f} s", file=sys.stderr, flush=True)
         yield from found
 
 
@@ -37,46 +40,54 @@ def machine():
     return {"cpu": model, "cpus": os.cpu_count(), "kernel": os.uname().release, "load": os.getloadavg()[0]}
 
 
+def say(message):
+    print(message, file=sys.stderr)
+
+
 def main():
-    wanted = options.parse()
-    names, before = options.chosen(wanted), baseline.load()
-    all = list(measured(names, wanted.quick, before))
+    arguments = options.parse()
+    names, recorded_before = options.chosen(arguments), baseline.load()
+    measurements = list(measure(names, arguments.quick, recorded_before))
     document = {
         "schema": 1,
         "version": BUILD["version"],
         "commit": BUILD["commit"],
         "toolchain": BUILD["toolchain"],
         "baseline": baseline.key(),
-        "quick": wanted.quick,
+        "quick": arguments.quick,
         "machine": machine(),
         "left_out": [name for name in options.ROWS if name not in names],
-        "figures": [figure.as_json() for figure in all],
+        "figures": [figure.as_json() for figure in measurements],
     }
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    aside = DIST / "bench.json.new"
-    aside.write_text(text)
-    aside.replace(DIST / "bench.json")
-    print(text if wanted.json else figures.markdown(all) if wanted.markdown else figures.table(all))
-    say = lambda words: print(words, file=sys.stderr)
+    temporary = DIST / "bench.json.new"
+    temporary.write_text(text)
+    temporary.replace(DIST / "bench.json")
+    if arguments.json:
+        print(text)
+    else:
+        print(figures.markdown(measurements) if arguments.markdown else figures.table(measurements))
     if document["left_out"]:
         say(f"left out: {', '.join(document['left_out'])}")
     say("wrote dist/bench.json")
-    if wanted.record:
-        recorded = baseline.record(all)
-        say(f"recorded {len(recorded)} figures for {baseline.key()} in ci/bench-baseline.json: commit it with the reason")
-    broken = [figure for figure in all if figure.verdict == BROKEN]
-    if wanted.record:
+    if arguments.record:
+        recorded = baseline.record(measurements)
+        say(f"recorded {len(recorded)} figures for {baseline.key()} in ci/bench-baseline.json")
+        say("Commit that file and give the reason for the change.")
+    broken = [figure for figure in measurements if figure.verdict == BROKEN]
+    if arguments.record:
         broken = [figure for figure in broken if figure.id not in recorded]
-    elif any(figure.verdict == NOT_COMPARABLE for figure in all):
-        say(f"WARNING: ci/bench-baseline.json has nothing for this toolchain ({baseline.key()}): no instruction count was compared.")
-        say("         ci/bench --record adds it.")
-    for figure in all:
+    elif any(figure.verdict == NOT_COMPARABLE for figure in measurements):
+        say(f"WARNING: ci/bench-baseline.json has no figures for this toolchain ({baseline.key()}).")
+        say("         No instruction count was compared. ci/bench --record adds the figures.")
+    for figure in measurements:
         if figure.verdict == NOT_MEASURED:
             say(f"WARNING: not measured: {figure.label}: {figure.comparison}")
-        if figure.verdict == CHEAPER and not wanted.record:
-            say(f"cheaper than the baseline: {figure.label}. ci/bench --record keeps it so.")
+        if figure.verdict == CHEAPER and not arguments.record:
+            say(f"cheaper than the baseline: {figure.label}. ci/bench --record makes this the new baseline.")
     for figure in broken:
-        say(f"error: {figure.label}: {figures.number(figure.value)} {figure.unit}, {figure.budget or 'not measured'} ({figure.id})")
+        value, budget = f"{figures.number(figure.value)} {figure.unit}", figure.budget or "not measured"
+        say(f"error: {figure.label}: {value}, {budget} ({figure.id})")
     return 1 if broken else 0
 
 

@@ -1,4 +1,6 @@
-"""The committed baseline of instruction counts, kept for each toolchain apart: another compiler makes another program."""
+"""The committed baseline of instruction counts. Each toolchain has its own counts, because each compiles another
+program.
+"""
 
 import json
 import subprocess
@@ -10,7 +12,9 @@ FILE = ROOT / "ci/bench-baseline.json"
 
 
 def key():
-    """What the counts depend on beside the sources: compiler, standard library, architecture, and who counts."""
+    """Returns everything but the sources that the counts depend on: architecture, compiler, standard library and
+    valgrind.
+    """
     toolchain = BUILD["toolchain"]
     rustc = " ".join(toolchain["rustc"].split()[:2])
     counter = subprocess.run(["valgrind", "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -18,20 +22,20 @@ def key():
 
 
 def load():
-    """The baseline of this toolchain, or None."""
-    return everything()["baselines"].get(key())
+    """Returns the baseline of this toolchain, or None if there is none."""
+    return load_document()["baselines"].get(key())
 
 
-def everything():
+def load_document():
     return json.loads(FILE.read_text()) if FILE.exists() else {"schema": 1, "baselines": {}}
 
 
 def record(figures):
-    """Writes what was measured now. Rows that were not measured stay as they are."""
-    document = everything()
+    """Writes the measured counts into the baseline. Figures that were not measured keep their old counts."""
+    document = load_document()
     counts = {figure.id: figure.value for figure in figures if figure.id in DRIFTS and figure.value is not None}
     document["baselines"].setdefault(key(), {}).update(counts)
-    aside = FILE.with_suffix(".json.new")
-    aside.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-    aside.replace(FILE)
+    temporary = FILE.with_suffix(".json.new")
+    temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    temporary.replace(FILE)
     return counts

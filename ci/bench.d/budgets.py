@@ -1,14 +1,17 @@
-"""The budgets: every number that can fail `ci/bench`, in one place.
+"""The budgets of `ci/bench`. Every number that can make it fail is in this file.
 
-A unit of "x" is a ratio to what is named in the figure's comparison. MB are 1,000,000 bytes.
+The unit "x" is a ratio to the value in the figure's comparison. A MB is 1,000,000 bytes.
 """
 
-# Most that a figure may be.
+# The largest allowed value of each figure.
 LIMITS = {
-    # Milliseconds that the extension adds to an init, beyond what one adds that does nothing.
+    # Milliseconds that the extension adds to an init, more than a minimal extension adds.
     "init.over_floor": 0.6,
-    # Milliseconds, user and system.
+    # Milliseconds of user and system time.
     "start.cpu": 3.0,
+    # Milliseconds. Starting a process before the first /next would cost 1.5; a look at a file costs microseconds.
+    "start.relay": 1.0,
+    "start.wrapper": 1.0,
     # MB
     "memory.idle": 3.0,
     "memory.worked": 6.0,
@@ -22,8 +25,9 @@ LIMITS = {
     "accept.kept.p99": 1.3,
     "accept.fresh.p50": 1.3,
     "accept.fresh.p99": 1.3,
-    # 1.1 was the aim; medians are 1.15 to 1.35. The SDK compresses, and what is in an envelope has to be known before it is
-    # answered (400, 413, 429): inflating what that server only reads is most of it.
+    # The goal was 1.1, but medians are 1.15 to 1.35. The SDK compresses envelopes, and the extension must know their
+    # content before it answers (400, 413, 429). Most of the difference is decompression, which the minimal server
+    # does not do.
     "flush.sdk": 1.5,
     "delivery.warm": 1.1,
     "delivery.first": 3.2,
@@ -33,7 +37,24 @@ LIMITS = {
     "publisher.writes": 0,
 }
 
-# How far a figure may be from the committed baseline, either way; what got cheaper is recorded on purpose too.
+# The limits above that are on times. They also depend on what else the machine does. So with `--quick`, which `ci/test`
+# runs, these figures are recorded and cannot fail.
+TIMES = {
+    "init.over_floor",
+    "start.cpu",
+    "start.relay",
+    "start.wrapper",
+    "accept.kept.p50",
+    "accept.kept.p99",
+    "accept.fresh.p50",
+    "accept.fresh.p99",
+    "flush.sdk",
+    "delivery.warm",
+    "delivery.first",
+    "publisher.unchanged",
+}
+
+# The allowed deviation from the committed baseline, in both directions. A cheaper figure must be recorded, too.
 DRIFTS = {
     "start.instructions": 0.02,
     "envelope.identity.plain.instructions": 0.05,
@@ -42,6 +63,6 @@ DRIFTS = {
     "envelope.gzip.tls.instructions": 0.05,
 }
 
-# How often a row whose figures depend on what else the machine does may be measured again before it fails. Samples add up,
-# and minima are compared.
+# How often a row is measured before it fails, if its figures depend on the load of the machine. The samples of all
+# attempts count together.
 ATTEMPTS = 3

@@ -1,8 +1,8 @@
-"""A figure, and what is to be said of it."""
+"""The figures, their verdicts and the tables that show them."""
 
 from dataclasses import dataclass, field
 
-from budgets import DRIFTS, LIMITS
+from budgets import DRIFTS, LIMITS, TIMES
 
 OK = "ok"
 BROKEN = "BROKEN"
@@ -14,7 +14,7 @@ NOT_MEASURED = "NOT MEASURED"
 
 @dataclass
 class Figure:
-    """One line of the table."""
+    """One figure, which is one line of the table."""
 
     id: str
     label: str
@@ -24,17 +24,17 @@ class Figure:
     detail: dict = field(default_factory=dict)
     budget: str = ""
     verdict: str = RECORDED
-    # Whether the budget counts in this run.
+    # Whether the figure can fail in this run.
     judged: bool = True
 
-    def judge(self, baseline):
-        """Compares with the limit, or with the baseline (None: there is none for this toolchain)."""
+    def judge(self, baseline, quick):
+        """Compares the figure with its limit or with the baseline, which is None if this toolchain has none."""
         if self.value is None:
             self.verdict = NOT_MEASURED
         elif self.id in LIMITS:
             limit = LIMITS[self.id]
             self.budget = f"≤ {limit:g} {self.unit}"
-            if self.judged:
+            if self.judged and not (quick and self.id in TIMES):
                 self.verdict = OK if self.value <= limit else BROKEN
         elif self.id in DRIFTS:
             self.judge_drift(baseline, DRIFTS[self.id])
@@ -79,17 +79,18 @@ def cells(figures):
 
 
 def markdown(figures):
-    """The figures as docs/performance.md has them."""
-    line = lambda cells: f"| {' | '.join(cells)} |"
-    return "\n".join([line(HEADS), "|---|--:|---|--:|---|", *map(line, cells(figures))])
+    """Returns the figures as the Markdown table of docs/performance.md."""
+    rows = [f"| {' | '.join(row)} |" for row in [HEADS, *cells(figures)]]
+    rows.insert(1, "|---|--:|---|--:|---|")
+    return "\n".join(rows)
 
 
 def table(figures):
-    """The figures as text."""
-    heads, rows = HEADS, cells(figures)
-    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
-    line = lambda cells: "  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip()
-    return "\n".join([line(heads), line(["-" * width for width in widths]), *map(line, rows)])
+    """Returns the figures as a text table with aligned columns."""
+    rows = [HEADS, *cells(figures)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
 def median(values):

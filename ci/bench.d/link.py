@@ -1,7 +1,7 @@
-"""A link with a delay, where the kernel has no netem: what is sent to the far address of a tun device comes back, later, as if it
-came from the far end. TCP handshakes are delayed like everything else.
+"""A network link with a delay, for kernels without netem. A packet to the far address of a tun device comes back
+later, as if it came from the far address. TCP handshakes are delayed like all other packets.
 
-`link.py NEAR FAR MILLISECONDS` makes the device and serves it until it is killed.
+`link.py NEAR FAR MILLISECONDS` creates the device and serves it until it is killed.
 """
 
 import collections
@@ -25,12 +25,13 @@ def main():
     print("ready", flush=True)
     waiting = collections.deque()
     while True:
-        patience = max(0, waiting[0][0] - time.monotonic()) if waiting else None
-        if select.select([tun], [], [], patience)[0]:
+        wait = max(0, waiting[0][0] - time.monotonic()) if waiting else None
+        if select.select([tun], [], [], wait)[0]:
             waiting.append((time.monotonic() + delay, os.read(tun, 65536)))
         while waiting and waiting[0][0] <= time.monotonic():
             packet = waiting.popleft()[1]
-            # Swapped addresses leave every checksum as it was. Only IPv4 has them here.
+            # Swapped addresses do not change any checksum. Other packets than IPv4 are dropped, as the addresses are
+            # at another place in them.
             if packet[0] >> 4 == 4:
                 os.write(tun, packet[:12] + packet[16:20] + packet[12:16] + packet[20:])
 

@@ -1,28 +1,48 @@
-"""What `ci/bench` can be asked for. Run by itself, it checks the arguments, before anything is built for them."""
+"""The options of `ci/bench`. As a program it only checks the arguments, so that a mistake is found before the build."""
 
 import argparse
 
-# In the order of the table; each is a file in rows/. Cheap and certain ones first.
-ROWS = ["size", "start", "memory", "init", "accept", "flush", "envelopes", "delivery", "slow", "publisher", "node", "build"]
-# Too long for every commit, or nothing that could fail; to `publisher` the publisher's own tests hold too.
+# The rows in the order of the table, the quick and stable ones first. Each is a file in rows/.
+ROWS = [
+    "size",
+    "start",
+    "memory",
+    "init",
+    "accept",
+    "flush",
+    "envelopes",
+    "delivery",
+    "slow",
+    "publisher",
+    "node",
+    "build",
+]
+# These rows take too long for every commit, or they have no budget. The publisher's own tests also check what
+# `publisher` checks.
 NOT_QUICK = ["slow", "publisher", "node", "build"]
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="ci/bench", description="Measures the released binary, and fails where a budget is broken.")
-    parser.add_argument("--quick", action="store_true", help=f"under a minute: fewer samples, and none of {', '.join(NOT_QUICK)}")
-    parser.add_argument("--with-build", action="store_true", help="with --quick: time a clean build of both architectures all the same")
-    parser.add_argument("--record", action="store_true", help="write the instruction counts to ci/bench-baseline.json")
-    parser.add_argument("--only", metavar="ROW", action="append", choices=ROWS, help=f"this row, repeatable: {', '.join(ROWS)}")
-    parser.add_argument("--json", action="store_true", help="print dist/bench.json instead of the table")
-    parser.add_argument("--markdown", action="store_true", help="print the table as docs/performance.md has it")
+    description = "Measures the released binary and fails if a figure exceeds its budget."
+    parser = argparse.ArgumentParser(prog="ci/bench", description=description)
+    flags = {
+        "--quick": f"take fewer samples, judge no times, leave out {', '.join(NOT_QUICK)}; takes less than a minute",
+        "--with-build": "with --quick: also time a clean build of both architectures",
+        "--record": "write the instruction counts to ci/bench-baseline.json",
+        "--json": "print dist/bench.json instead of the table",
+        "--markdown": "print the table as Markdown, as in docs/performance.md",
+    }
+    for flag, text in flags.items():
+        parser.add_argument(flag, action="store_true", help=text)
+    rows = f"measure only this row (repeatable): {', '.join(ROWS)}"
+    parser.add_argument("--only", metavar="ROW", action="append", choices=ROWS, help=rows)
     return parser.parse_args()
 
 
-def chosen(wanted):
-    """The rows to measure."""
-    left_out = set(NOT_QUICK if wanted.quick else []) - set(["build"] if wanted.with_build else [])
-    return [name for name in ROWS if (name in wanted.only if wanted.only else name not in left_out)]
+def chosen(arguments):
+    """Returns the rows to measure."""
+    left_out = set(NOT_QUICK if arguments.quick else []) - set(["build"] if arguments.with_build else [])
+    return [name for name in ROWS if (name in arguments.only if arguments.only else name not in left_out)]
 
 
 if __name__ == "__main__":

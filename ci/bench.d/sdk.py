@@ -1,4 +1,4 @@
-"""A function's side of rows/flush.py, run by the Python that has the SDK: `sdk.py WAYS ROUNDS`."""
+"""The SDK's side of rows/flush.py. The Python that has the SDK installed runs it: `sdk.py TARGETS ROUNDS`."""
 
 import json
 import sys
@@ -8,8 +8,9 @@ import sentry_sdk
 
 
 def flush(dsn):
-    """What an SDK does at the end of an invocation that failed. The client is new each time, as in a cold start: its first
-    request opens the connection."""
+    """Sends an error and a transaction, as an SDK does at the end of a failed invocation. Returns the milliseconds of
+    the flush. The client is new each time, so that its first request opens the connection, as in a cold start.
+    """
     sentry_sdk.init(dsn=dsn, traces_sample_rate=1.0, default_integrations=False)
     with sentry_sdk.start_transaction(name="invocation", op="function"):
         try:
@@ -18,22 +19,23 @@ def flush(dsn):
             sentry_sdk.capture_exception()
     began = time.perf_counter()
     sentry_sdk.flush(timeout=5)
-    took = (time.perf_counter() - began) * 1000
+    duration = (time.perf_counter() - began) * 1000
     sentry_sdk.get_client().close(timeout=0)
-    return took
+    return duration
 
 
 def main():
-    ways, rounds = json.loads(sys.argv[1]), int(sys.argv[2])
-    times = {way: [] for way in ways}
+    targets, rounds = json.loads(sys.argv[1]), int(sys.argv[2])
+    times = {target: [] for target in targets}
     for round in range(rounds):
-        # As long as upstream takes for two: nobody is still busy with what came before.
+        # Upstream takes this long for the two envelopes of a flush, so the servers have finished the previous work.
         time.sleep(0.1)
-        # Whoever comes second finds warm caches, so they take turns in that too.
-        for way in sorted(ways, reverse=round % 2 == 1):
-            # The one that upstream answers by itself is the slow one, and there to be seen, not compared.
-            if way != "without" or round < 3:
-                times[way].append(flush(ways[way]))
+        # The second target finds warm caches, so the order alternates.
+        for target in sorted(targets, reverse=round % 2 == 1):
+            # `without` sends directly to the slow upstream. It is only shown and not compared, so three samples are
+            # enough.
+            if target != "without" or round < 3:
+                times[target].append(flush(targets[target]))
     print(json.dumps(times))
 
 

@@ -1,8 +1,9 @@
-//! What each flush policy costs and what it brings, on traffic of many shapes: the policy is the real one,
-//! Lambda and Sentry are models. Prints Markdown tables; the same ones at every run.
+//! Simulates what each flush policy costs and how fast it delivers, on several kinds of traffic. The policy is the
+//! real one of `flush_policy.rs`; Lambda and Sentry are models. It prints Markdown tables, which are the same at
+//! every run.
 //!
-//! A short freeze is a pause: an answer that comes meanwhile is read after the thaw. A longer one undoes every exchange that
-//! it interrupts, which then starts anew over a fresh connection: that is pessimistic.
+//! A short freeze is modelled as a pause: a response that arrives during it is read after the thaw. A longer freeze
+//! cancels every request that it interrupts, and the request starts again on a new connection. That is pessimistic.
 
 use sentry_lambda_extension::config::FlushMode;
 use sentry_lambda_extension::lifecycle::flush_policy::{Hold, Moment, Policy, Tuning};
@@ -12,32 +13,33 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Microseconds.
+/// A point in time or a duration, in microseconds.
 type Micros = u64;
 const MS: Micros = 1_000;
 const SECOND: Micros = 1_000 * MS;
 const MINUTE: Micros = 60 * SECOND;
 
-/// One exchange with upstream over a connection that is open, and over a fresh one, with TLS.
+/// The duration of one request to upstream on an open connection, and on a new connection with TLS.
 const WARM: Micros = 80 * MS;
 const FRESH: Micros = 200 * MS;
-/// A freeze of this length cuts connections that are in use.
+/// A freeze of at least this length breaks the connections that are in use.
 const CUT: Micros = 500 * MS;
-/// Connections idle for longer are not used again.
+/// A connection that was idle for longer than this is not used again.
 const KEEP: Micros = 30 * SECOND;
-/// As many envelopes travel at once.
+/// The number of envelopes that are sent at the same time.
 const IN_FLIGHT: usize = 4;
-/// More than can be delivered while an environment is awake for one invocation: the rest need not be looked at.
-const LOOKED_AT: usize = 128;
-/// Lambda's smallest buffer for telemetry, and the post.
+/// The number of waiting envelopes that are scheduled. No environment can deliver more while it is awake for one
+/// invocation, so the rest need no schedule.
+const MAX_SCHEDULED: usize = 128;
+/// The shortest time that Lambda buffers telemetry, and the time of the request that posts it.
 const BUFFERED: Micros = 25 * MS;
 const POSTED: Micros = 2 * MS;
-/// An SDK reports so long before the function is done.
+/// An SDK sends its error this long before the function is done.
 const REPORTED_BEFORE: Micros = MS;
-/// An environment ends when it was idle so long, or at this age.
+/// An environment ends after this idle time, or at this age.
 const IDLE: Micros = 15 * MINUTE;
 const AGE: Micros = 40 * MINUTE;
-/// One exchange's bound, as `SENTRY_EXTENSION_TIMEOUT` has it.
+/// The longest time that one request may take. It is the default of `SENTRY_EXTENSION_TIMEOUT`.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> std::io::Result<()> {
@@ -73,7 +75,8 @@ fn main() -> std::io::Result<()> {
     std::io::stdout().write_all(out.as_bytes())
 }
 
-/// `brief`: what is the same as the first policy's row is left out.
+/// Adds a table with one row for each shape of traffic, error rate and policy. If `brief` is set, rows that equal the
+/// first policy's row are left out.
 fn table(
     out: &mut String,
     title: &str,
@@ -81,7 +84,7 @@ fn table(
     policies: &[(&str, (FlushMode, Tuning))],
     brief: bool,
 ) {
-    // Writing to a String cannot fail.
+    // Writing to a String cannot fail, so the results are ignored.
     let _ = writeln!(out, "### {title}\n");
     let _ = writeln!(
         out,
@@ -103,7 +106,7 @@ fn table(
     let _ = writeln!(out);
 }
 
-/// splitmix64: the same numbers at every run and on every machine.
+/// The random number generator splitmix64. It gives the same numbers at every run and on every machine.
 struct Random(u64);
 
 impl Random {
@@ -120,7 +123,7 @@ impl Random {
     }
 }
 
-/// A request that reaches the environment, and how long the function takes for it.
+/// The time at which a request reaches the environment, and how long the function runs for it.
 struct Arrival {
     at: Micros,
     runs: Micros,
@@ -164,7 +167,7 @@ const SHAPES: [Shape; 7] = [
 fn steady(random: &mut Random, gap: Micros, runs: (Micros, Micros)) -> Vec<Arrival> {
     let mut at = 0;
     std::iter::from_fn(|| {
-        // Within 20 % of the gap.
+        // The gaps vary by up to 20 %.
         at += gap * random.between(80, 121) / 100;
         (at < AGE).then(|| Arrival { at, runs: random.between(runs.0, runs.1) })
     })
@@ -186,7 +189,7 @@ fn idle(random: &mut Random) -> Vec<Arrival> {
 struct Sums {
     invocations: u64,
     added: Micros,
-    /// Requests that would have been served here but for a hold.
+    /// The number of requests that another environment had to serve only because of a hold.
     displaced: u64,
     delays: Vec<Micros>,
     at_shutdown: u64,
@@ -227,27 +230,27 @@ fn human(micros: Micros) -> String {
 /// An envelope that is not delivered yet.
 struct Waiting {
     accepted: Micros,
-    /// When it will arrive; only what is on its way has that.
+    /// The time at which it will arrive. Only an envelope that is being sent has one.
     arrives: Option<Micros>,
 }
 
-/// Where one environment's envelopes are.
+/// The relay of one environment: its waiting envelopes and its connection.
 #[derive(Default)]
 struct Relay {
     waiting: VecDeque<Waiting>,
-    /// When a connection was used last.
+    /// The time at which a connection was last used.
     connected: Option<Micros>,
 }
 
 impl Relay {
-    /// The environment thaws after so long.
+    /// Thaws the environment after a freeze of this length.
     fn thaw(&mut self, frozen: Micros) {
         if frozen >= CUT {
-            self.waiting.iter_mut().take(LOOKED_AT).for_each(|one| one.arrives = None);
+            self.waiting.iter_mut().take(MAX_SCHEDULED).for_each(|one| one.arrives = None);
         }
     }
 
-    /// When each envelope starts and arrives if the environment, awake since `thaw`, stays awake.
+    /// Returns when each envelope starts and arrives, if the environment is awake from `thaw` on.
     fn schedule(&self, thaw: Micros) -> Vec<(Micros, Micros)> {
         let fresh = self.connected.is_none_or(|used| thaw.saturating_sub(used) > KEEP);
         let on_their_way = self.waiting.iter().filter_map(|one| one.arrives).map(|at| (at.max(thaw), WARM));
@@ -263,21 +266,21 @@ impl Relay {
             }
             (None, None) => (Micros::MAX, Micros::MAX),
         };
-        self.waiting.iter().take(LOOKED_AT).map(send).collect()
+        self.waiting.iter().take(MAX_SCHEDULED).map(send).collect()
     }
 
-    /// When nothing is left, from a moment on.
+    /// Returns the first time after `from` at which every envelope that was accepted by then is delivered.
     fn emptied(&self, schedule: &[(Micros, Micros)], from: Micros) -> Micros {
-        if self.waiting.len() > LOOKED_AT {
+        if self.waiting.len() > MAX_SCHEDULED {
             return Micros::MAX;
         }
-        let still = |at: Micros, (one, (_, arrives)): (&Waiting, &(Micros, Micros))| {
+        let later_of = |at: Micros, (one, (_, arrives)): (&Waiting, &(Micros, Micros))| {
             if one.accepted <= at { at.max(*arrives) } else { at }
         };
-        self.waiting.iter().zip(schedule).fold(from, still)
+        self.waiting.iter().zip(schedule).fold(from, later_of)
     }
 
-    /// The environment freezes: what has arrived has arrived.
+    /// Freezes the environment. Envelopes that have arrived by `now` are removed and their delays recorded.
     fn freeze(&mut self, now: Micros, schedule: &[(Micros, Micros)], delays: &mut Vec<Micros>) {
         let tried: Vec<_> = self.waiting.drain(..schedule.len()).zip(schedule).collect();
         for (one, (start, arrives)) in tried.into_iter().rev() {
@@ -291,7 +294,7 @@ impl Relay {
     }
 }
 
-/// The life of one environment.
+/// Simulates one environment from its first request to its end.
 fn environment(plan: &[Arrival], error_every: u64, mut policy: Policy, random: &mut Random, sums: &mut Sums) {
     let mut relay = Relay::default();
     let (mut free, mut done) = (0, 0);
@@ -299,7 +302,8 @@ fn environment(plan: &[Arrival], error_every: u64, mut policy: Policy, random: &
         let (begun, runs) = (*begun, *runs);
         let error = random.next().is_multiple_of(error_every);
         if begun < free {
-            // Another environment takes it. Only a hold makes that this one's fault.
+            // This environment is busy, so another one serves the request. It counts as displaced only if a hold is the
+            // reason.
             sums.displaced += u64::from(begun >= done);
             continue;
         }
@@ -319,8 +323,8 @@ fn environment(plan: &[Arrival], error_every: u64, mut policy: Policy, random: &
             Hold::No => begun,
             Hold::Delivered(most) => relay.emptied(&schedule, begun).min(begun + micros(most)),
             Hold::Done(most) => {
-                let told = if runs < BUFFERED { begun + BUFFERED } else { done + BUFFERED } + POSTED;
-                relay.emptied(&schedule, told).min(told + micros(most))
+                let reported = if runs < BUFFERED { begun + BUFFERED } else { done + BUFFERED } + POSTED;
+                relay.emptied(&schedule, reported).min(reported + micros(most))
             }
         };
         free = done.max(released);

@@ -1,69 +1,69 @@
-//! The command line. In Lambda there is none; it serves `--standalone`, and people who look around.
+//! The command line. Lambda passes no arguments. They are for `--standalone`, `--help` and `--version`.
 
 use crate::config::{InvalidUrl, Overrides, Upstream};
 use std::fmt;
 use std::net::SocketAddr;
 
-/// What `--help` prints.
+/// The text that `--help` prints.
 pub const HELP: &str = "\
-Takes Sentry envelopes from any SDK on localhost and gets them to Sentry.
+Receives Sentry envelopes from any SDK on localhost and delivers them to Sentry.
 
-In AWS Lambda it is started by the layer, without arguments. Settings are environment variables.
+In AWS Lambda the layer starts it without arguments. Environment variables contain the settings.
 
 Usage: sentry-lambda-extension [--standalone [--listen ADDR:PORT]... [--upstream URL]]
 
 Options:
-      --standalone         Run gateway and relay without Lambda, until SIGTERM or SIGINT, then drain
-      --listen ADDR:PORT   Listen here instead of on localhost:9000 and :5333 (repeatable)
+      --standalone         Run without Lambda until SIGTERM or SIGINT, then deliver what is queued
+      --listen ADDR:PORT   Listen here instead parse_line on localhost:9000 and :5333 (repeatable)
       --upstream URL       Send everything to this Sentry or Relay
   -h, --help               Print this
   -V, --version            Print the version";
 
-/// What the process is asked to do.
+/// The task that the arguments select.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Be a Lambda extension.
+    /// Run as a Lambda extension. This is the mode without arguments.
     Lambda,
-    /// Run without Lambda.
+    /// Run without Lambda, with these values instead of the environment's.
     Standalone(Overrides),
-    /// Print the help.
+    /// Print the help and exit.
     Help,
-    /// Print the version.
+    /// Print the version and exit.
     Version,
 }
 
-/// What is wrong with the arguments.
+/// The reason why the arguments are invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageError {
-    /// No such option.
+    /// The argument is not an option of this program.
     Unknown(String),
-    /// An option that wants a value has none.
+    /// An option that needs a value has none.
     NoValue(&'static str),
-    /// A value of `--listen` that is no address.
+    /// The value of `--listen` is not an address.
     Listen(String),
-    /// A value of `--upstream` that is no URL.
+    /// The value of `--upstream` is not a usable URL.
     Upstream(InvalidUrl),
-    /// An option of `--standalone` alone.
+    /// `--listen` or `--upstream` was given without `--standalone`.
     NotStandalone,
 }
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(arg) => write!(f, "unknown argument {arg:?}; --help lists all"),
+            Self::Unknown(arg) => write!(f, "unknown argument {arg:?}; --help lists all options"),
             Self::NoValue(option) => write!(f, "{option} needs a value"),
             Self::Listen(value) => {
-                write!(f, "--listen {value:?} is no address like 127.0.0.1:9000 or [::1]:9000")
+                write!(f, "--listen {value:?} is not an address like 127.0.0.1:9000 or [::1]:9000")
             }
             Self::Upstream(why) => write!(f, "--upstream {why}"),
-            Self::NotStandalone => f.write_str("--listen and --upstream go with --standalone"),
+            Self::NotStandalone => f.write_str("--listen and --upstream need --standalone"),
         }
     }
 }
 
 impl std::error::Error for UsageError {}
 
-/// Reads the arguments behind the program's name.
+/// Parses the arguments that follow the program's name.
 pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Mode, UsageError> {
     let mut args = args.into_iter();
     let mut standalone = false;
@@ -100,18 +100,18 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Mode, UsageError>
 mod tests {
     use super::*;
 
-    fn of(line: &str) -> Result<Mode, UsageError> {
+    fn parse_line(line: &str) -> Result<Mode, UsageError> {
         parse(line.split_whitespace().map(str::to_owned))
     }
 
     #[test]
-    fn modes() {
-        assert_eq!(of(""), Ok(Mode::Lambda));
-        assert_eq!(of("--version"), Ok(Mode::Version));
-        assert_eq!(of("--standalone -h"), Ok(Mode::Help));
-        let Ok(Mode::Standalone(overrides)) =
-            of("--standalone --listen 127.0.0.1:0 --listen=[::1]:7 --upstream https://sentry.example.com")
-        else {
+    fn parses_every_mode() {
+        assert_eq!(parse_line(""), Ok(Mode::Lambda));
+        assert_eq!(parse_line("--version"), Ok(Mode::Version));
+        assert_eq!(parse_line("--standalone -h"), Ok(Mode::Help));
+        let Ok(Mode::Standalone(overrides)) = parse_line(
+            "--standalone --listen 127.0.0.1:0 --listen=[::1]:7 --upstream https://sentry.example.com",
+        ) else {
             panic!("not standalone")
         };
         assert_eq!(overrides.listen.len(), 2);
@@ -119,12 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn mistakes() {
-        assert_eq!(of("--verbose"), Err(UsageError::Unknown("--verbose".into())));
-        assert_eq!(of("--standalone=yes"), Err(UsageError::Unknown("--standalone=yes".into())));
-        assert_eq!(of("--standalone --listen"), Err(UsageError::NoValue("--listen")));
-        assert_eq!(of("--standalone --listen 9000"), Err(UsageError::Listen("9000".into())));
-        assert_eq!(of("--standalone --upstream x"), Err(UsageError::Upstream(InvalidUrl::Malformed)));
-        assert_eq!(of("--listen 127.0.0.1:1"), Err(UsageError::NotStandalone));
+    fn refuses_invalid_arguments() {
+        assert_eq!(parse_line("--verbose"), Err(UsageError::Unknown("--verbose".into())));
+        assert_eq!(parse_line("--standalone=yes"), Err(UsageError::Unknown("--standalone=yes".into())));
+        assert_eq!(parse_line("--standalone --listen"), Err(UsageError::NoValue("--listen")));
+        assert_eq!(parse_line("--standalone --listen 9000"), Err(UsageError::Listen("9000".into())));
+        assert_eq!(parse_line("--standalone --upstream x"), Err(UsageError::Upstream(InvalidUrl::Malformed)));
+        assert_eq!(parse_line("--listen 127.0.0.1:1"), Err(UsageError::NotStandalone));
     }
 }

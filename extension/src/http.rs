@@ -1,5 +1,5 @@
-//! HTTP/1.1 over any stream. Each end has one type, whoever uses it, so that hyper's code for it is in the
-//! binary once.
+//! HTTP/1.1 client and server over any stream. All callers use the same stream and body types, so that the binary
+//! contains hyper's client code once and its server code once.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,41 +14,42 @@ use std::future::Future;
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Request heads larger than this are refused (431).
+/// The server refuses larger request heads with status 431. Bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// TCP, TLS, or either with something around it.
+/// A byte stream: TCP, TLS, or a wrapper around one of them.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// The sending half of a connection.
+/// Sends requests over one client connection.
 pub(crate) type RequestSender = SendRequest<Full<Bytes>>;
 
-/// An answer in the making.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+/// The future that a server's handler returns for one request.
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
 
-/// Speaks as a client over a stream.
+/// Starts an HTTP client on `stream`, and drives the connection in a task of its own.
 pub(crate) async fn handshake(stream: Box<dyn Stream>) -> hyper::Result<RequestSender> {
     let (sender, connection) = client::handshake(TokioIo::new(stream)).await?;
-    // It ends with its sender, or when upstream closes; failures reach whoever waits for an answer. With
-    // upgrades, for what a proxy gives back is the stream itself.
+    // The task ends when the sender is dropped or the server closes the connection. Its error can be ignored,
+    // because a pending request gets it too. Upgrades are enabled because a proxy's reply to CONNECT hands the
+    // raw stream back.
     tokio::spawn(async move {
         let _ = connection.with_upgrades().await;
     });
     Ok(sender)
 }
 
-/// Answers the requests that come over a stream, until its other end is done.
+/// Answers all requests that come over `stream`. Returns when the client closes the connection, or on an error.
 pub(crate) async fn serve(
     stream: Box<dyn Stream>,
-    answer: Box<dyn Fn(Request<Incoming>) -> Answering + Send + Sync>,
+    handler: Box<dyn Fn(Request<Incoming>) -> ResponseFuture + Send + Sync>,
 ) -> hyper::Result<()> {
     let service = service_fn(move |request| {
-        let answering = answer(request);
-        async move { Ok::<_, Infallible>(answering.await) }
+        let response = handler(request);
+        async move { Ok::<_, Infallible>(response.await) }
     });
-    // No time-out on idle connections: an SDK's pooled connection has to survive the freeze between two
-    // invocations, and a close that crosses its next request would lose that event.
+    // Idle connections have no timeout. An SDK's pooled connection must survive the freeze between two
+    // invocations: if the extension closed it while the SDK sends its next request, that event would be lost.
     server::Builder::new()
         .half_close(true)
         .max_buf_size(MAX_HEAD)

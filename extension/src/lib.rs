@@ -1,22 +1,24 @@
-//! A Lambda extension that takes Sentry envelopes from any SDK on localhost and gets them to Sentry.
+//! A Lambda extension that takes Sentry envelopes from any SDK on localhost and delivers them to Sentry.
 //!
-//! What each room is for:
+//! The modules and their tasks:
 //!
 //! - `main` reads arguments and environment (`cli`, `config`), decides whether Sentry's Relay is wanted, and starts the
-//!   rest. Called by another name it is the `wrapper`, which points an SDK at the extension and becomes the function's
-//!   runtime.
-//! - `gateway` listens on localhost. It checks who sends what to where, and answers an SDK as soon as the envelope is
-//!   queued.
-//! - `relay` holds envelopes in a queue that is bounded in bytes, delivers them to upstream, and keeps the books.
-//! - `sentry_relay` runs Sentry's Relay as a child process where the layer holds it, and puts it before upstream.
+//!   rest. If it is called by another name, it is the `wrapper`, which points an SDK at the extension and becomes the
+//!   function's runtime.
+//! - `gateway` listens on localhost. It checks the sender, the format and the destination of each request, and answers
+//!   an SDK as soon as the envelope is queued.
+//! - `relay` holds envelopes in a queue that is bounded in bytes, delivers them to upstream, and counts what became of
+//!   each.
+//! - `sentry_relay` runs Sentry's Relay as a child process if the layer contains it, and sends envelopes through it.
 //! - `lifecycle` talks to Lambda: it registers, takes events, decides after each invocation whether the environment is
 //!   kept awake for deliveries, and drains the relay at SHUTDOWN.
-//! - `telemetry` hears from Lambda when the function is done.
-//! - `config` turns the environment into settings, and `protocol` knows Sentry's formats; both are pure.
-//! - `http` is either end of a connection, `task` keeps panics from ending the process, and `log` is the only voice.
+//! - `telemetry` learns from Lambda when the function has finished an invocation.
+//! - `config` turns the environment into settings, and `protocol` implements Sentry's formats. Both are pure.
+//! - `http` makes both ends of an HTTP connection, `task` keeps a panic from ending the process, and `log` writes all
+//!   log lines.
 //!
 //! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `telemetry`, `relay` → `config` → `protocol`.
-//! The rooms of the last line are for all of them.
+//! Every module may import `http`, `task` and `log`.
 
 pub mod cli;
 pub mod config;
@@ -31,7 +33,7 @@ pub mod task;
 pub mod telemetry;
 pub mod wrapper;
 
-/// The version and, where the build knows it, the commit: `0.1.0 (0123456789ab)`.
+/// Returns the version and, if the build knows it, the commit: `0.1.0 (0123456789ab)`.
 pub fn version() -> String {
     let version = env!("CARGO_PKG_VERSION");
     match option_env!("SENTRY_EXTENSION_COMMIT") {

@@ -1,31 +1,31 @@
-//! One JSON object a line on stdout, which Lambda carries into the function's log group.
+//! Writes one JSON object per line to stdout. Lambda copies it into the function's log group.
 //!
-//! Nothing per envelope above `debug`. Secrets stay out by construction: the types that hold a key
-//! (`PublicKey`, `Dsn`) print it masked, and no raw setting is ever a field.
+//! A line per envelope is written only at `debug`. Secrets cannot get into the log: the types that contain a key
+//! (`PublicKey`, `Dsn`) print it masked, and no code passes the raw value of a setting as a field.
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How much is said, least first.
+/// The levels of detail, from the least to the most detailed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
-    /// Nothing at all.
+    /// Nothing is logged.
     Off,
-    /// Data or the extension's own work is lost.
+    /// Lines that report lost data or a failure of the extension itself.
     Error,
-    /// Something is not as the user wanted it.
+    /// Lines that report that something is not as the user configured it.
     Warn,
-    /// Milestones: a few lines in an environment's life.
+    /// Milestones: a few lines for each environment.
     Info,
-    /// Every envelope and every flush.
+    /// Lines for every envelope and every flush.
     Debug,
 }
 
 impl Level {
-    /// The level of that name, as `SENTRY_EXTENSION_LOG` spells it.
+    /// Returns the level of that name in any case, as `SENTRY_EXTENSION_LOG` spells it, or `None` if there is none.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "off" => Self::Off,
@@ -50,35 +50,36 @@ impl Level {
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
-/// Sets the level of the whole process.
+/// Sets the most detailed level that the process logs.
 pub fn set_level(level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Whether a line of this level would be written; for what is costly to put together.
+/// Whether a line of this level would be written. Callers ask before they compute expensive fields.
 pub fn enabled(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// A named value of a log line: an integer from 0 up becomes a JSON number, everything else a JSON string.
+/// The name and the value of a field of a log line. An integer that is not negative becomes a JSON number, every other
+/// value a JSON string.
 pub type Field<'a> = (&'a str, &'a dyn Display);
 
-/// Data or the extension's own work is lost.
+/// Logs lost data or a failure of the extension itself.
 pub fn error(message: &str, fields: &[Field<'_>]) {
     write(Level::Error, message, fields);
 }
 
-/// Something is not as the user wanted it.
+/// Logs that something is not as the user configured it.
 pub fn warn(message: &str, fields: &[Field<'_>]) {
     write(Level::Warn, message, fields);
 }
 
-/// A milestone.
+/// Logs a milestone.
 pub fn info(message: &str, fields: &[Field<'_>]) {
     write(Level::Info, message, fields);
 }
 
-/// Every envelope and every flush.
+/// Logs a detail, such as one envelope or one flush.
 pub fn debug(message: &str, fields: &[Field<'_>]) {
     write(Level::Debug, message, fields);
 }
@@ -88,7 +89,7 @@ fn write(level: Level, message: &str, fields: &[Field<'_>]) {
         return;
     }
     let line = line(level, SystemTime::now(), message, fields);
-    // A closed stdout must not cost the function anything, and there is nobody left to tell.
+    // An error is ignored: a closed stdout must not harm the function, and it cannot be reported anywhere.
     let _ = std::io::stdout().lock().write_all(line.as_bytes());
 }
 
@@ -96,7 +97,7 @@ fn line(level: Level, now: SystemTime, message: &str, fields: &[Field<'_>]) -> S
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, milliseconds) = (now.as_secs(), now.subsec_millis());
     let mut line = String::with_capacity(160);
-    // Writing to a String cannot fail.
+    // Writing to a String cannot fail, so the result is ignored.
     let _ = write!(line, r#"{{"ts":{seconds}.{milliseconds:03},"level":"{}","message":"#, level.name());
     push_string(&mut line, message);
     for (name, value) in fields {

@@ -1,9 +1,9 @@
-//! Wiring: arguments → config → listeners → lifecycle.
+//! Parses the arguments, reads the config, binds the listeners, and starts the lifecycle.
 
 use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
-use sentry_lambda_extension::lifecycle::{self, ExtensionName, Life, RuntimeApi};
+use sentry_lambda_extension::lifecycle::{self, ExtensionName, Lifecycle, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
 use sentry_lambda_extension::{log, sentry_relay, task, version, wrapper};
 use std::io::{self, Write as _};
@@ -15,34 +15,34 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What a standalone relay takes to drain; container runtimes kill after ten seconds.
+/// The time in which a standalone relay drains. Container runtimes kill a process ten seconds after they ask it to end.
 const STANDALONE_DRAIN: Duration = Duration::from_secs(8);
 
-const FAILED: u8 = 1;
-const USAGE: u8 = 2;
+const EXIT_FAILED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     if args.next().is_some_and(|program| wrapper::is_called(&program)) {
         let error = wrapper::become_runtime(args);
-        return complain_as(wrapper::NAME, error.code(), &error.to_string());
+        return fail_as(wrapper::NAME, error.code(), &error.to_string());
     }
     if let Some(done) = sentry_relay::become_sentry_relay(args) {
         return done;
     }
     match cli::parse(std::env::args().skip(1)) {
-        Ok(Mode::Help) => say(cli::HELP),
-        Ok(Mode::Version) => say(&format!("sentry-lambda-extension {}", version())),
+        Ok(Mode::Help) => print(cli::HELP),
+        Ok(Mode::Version) => print(&format!("sentry-lambda-extension {}", version())),
         Ok(Mode::Standalone(overrides)) => run(standalone(configure(overrides)))
-            .unwrap_or_else(|error| complain(FAILED, &format!("cannot start: {error}"))),
+            .unwrap_or_else(|error| fail(EXIT_FAILED, &format!("cannot start: {error}"))),
         Ok(Mode::Lambda) => match config::variable("AWS_LAMBDA_RUNTIME_API") {
             Some(api) => in_lambda(&RuntimeApi(api)),
-            None => complain(
-                USAGE,
+            None => fail(
+                EXIT_USAGE,
                 "AWS_LAMBDA_RUNTIME_API is not set: this is not AWS Lambda; use --standalone to run without it",
             ),
         },
-        Err(error) => complain(USAGE, &error.to_string()),
+        Err(error) => fail(EXIT_USAGE, &error.to_string()),
     }
 }
 
@@ -59,12 +59,13 @@ fn configure(overrides: Overrides) -> Config {
 fn run<T>(work: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(work);
-    // A name that is being looked up holds a thread; nobody waits for it any more.
+    // A name lookup that is still under way blocks a thread. Do not wait for it: its result is not needed any more.
     runtime.shutdown_background();
     Ok(done)
 }
 
-/// Whatever fails at the start, even by a panic: the process answers Lambda until SHUTDOWN.
+/// Runs as a Lambda extension. If the start fails or panics, the process still takes Lambda's events until SHUTDOWN,
+/// because an extension that exits early fails the function.
 fn in_lambda(api: &RuntimeApi) -> ExitCode {
     let work = || run(lambda(api.clone(), configure(Overrides::default())));
     let failure = match panic::catch_unwind(AssertUnwindSafe(work)) {
@@ -73,7 +74,7 @@ fn in_lambda(api: &RuntimeApi) -> ExitCode {
         Err(_) => "a panic".to_owned(),
     };
     log::error("cannot start: idles until SHUTDOWN", &[("error", &failure)]);
-    lifecycle::fallback(api, &name());
+    lifecycle::fallback(api, &extension_name());
     ExitCode::SUCCESS
 }
 
@@ -82,44 +83,44 @@ async fn lambda(api: RuntimeApi, config: Config) {
     let (bound, unbound) = gateway::bind(&config);
     let config = Arc::new(config);
     let relay = start_relay(&config);
-    let life = Arc::new(Life::new(api, name(), &config));
-    // First in line: what comes before `/register` is cold start. In a task of its own, so that a panic ends the
-    // task and not the process.
-    let living = task::outlive("lifecycle", {
+    let life = Arc::new(Lifecycle::new(api, extension_name(), &config));
+    // This comes first because everything before `/register` adds to the cold start. The lifecycle has a task of its
+    // own, so that a panic ends the task and not the process.
+    let running = task::restart_on_panic("lifecycle", {
         let relay = relay.clone();
         move || Arc::clone(&life).run(relay.clone())
     });
-    // Its first question is on its way before anything is logged.
+    // Lets the lifecycle send `/register` before anything is logged.
     tokio::task::yield_now().await;
     serve(bound, &unbound, &config, &relay);
-    living.await;
+    running.await;
 }
 
-/// Runs without Lambda until a signal ends it.
+/// Runs without Lambda until SIGTERM or SIGINT arrives.
 async fn standalone(config: Config) -> ExitCode {
     let (bound, unbound) = gateway::bind(&config);
     if bound.is_empty() {
         gateway::report(&bound, &unbound);
-        return complain(FAILED, "no address to listen on: name a free one with --listen");
+        return fail(EXIT_FAILED, "no address to listen on: name a free one with --listen");
     }
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        return complain(FAILED, "cannot listen for signals");
+        return fail(EXIT_FAILED, "cannot listen for signals");
     };
     let relay = start_relay(&config);
     serve(bound, &unbound, &Arc::new(config), &relay);
     relay.begin();
-    let mut either = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
-    either().await;
+    let mut signalled = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
+    signalled().await;
     log::info("shutting down", &[("reason", &"signal")]);
-    // A second signal is impatience.
-    tokio::select! { () = relay.drain(STANDALONE_DRAIN) => {}, () = either() => {} }
+    // A second signal ends the drain at once.
+    tokio::select! { () = relay.drain(STANDALONE_DRAIN) => {}, () = signalled() => {} }
     relay.log_ledger();
     ExitCode::SUCCESS
 }
 
-/// The relay, with Sentry's Relay before it where the layer holds that and the settings want it.
+/// Starts the relay. It delivers through Sentry's Relay if the layer contains that program and the settings want it.
 fn start_relay(config: &Config) -> Relay {
     if !sentry_relay::is_wanted(config) {
         return Relay::start(config);
@@ -144,24 +145,24 @@ fn serve(bound: Vec<TcpListener>, unbound: &[Unbound], config: &Arc<Config>, rel
     }
 }
 
-/// Lambda knows an extension by its file's base name, whatever it was renamed to.
-fn name() -> ExtensionName {
+/// Returns the name to register with: Lambda requires the base name of the extension's file.
+fn extension_name() -> ExtensionName {
     let path = std::env::args().next().unwrap_or_default();
     let base = Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
     ExtensionName(base.unwrap_or_else(|| "sentry-lambda-extension".to_owned()))
 }
 
-fn say(text: &str) -> ExitCode {
-    // A closed pipe is the reader's choice.
+fn print(text: &str) -> ExitCode {
+    // An error here means that the reader has closed the pipe, so there is nobody to tell.
     let _ = writeln!(std::io::stdout(), "{text}");
     ExitCode::SUCCESS
 }
 
-fn complain(code: u8, text: &str) -> ExitCode {
-    complain_as("sentry-lambda-extension", code, text)
+fn fail(code: u8, text: &str) -> ExitCode {
+    fail_as("sentry-lambda-extension", code, text)
 }
 
-fn complain_as(name: &str, code: u8, text: &str) -> ExitCode {
+fn fail_as(name: &str, code: u8, text: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{name}: {text}");
     ExitCode::from(code)
 }

@@ -1,40 +1,40 @@
-//! Tasks that outlive their own panics: an extension whose task has panicked goes on.
+//! Tasks that are restarted after a panic, so that a panic in one task does not stop the extension.
 
 use crate::log;
 use std::future::Future;
 use std::panic;
 use std::time::Duration;
 
-/// Between the fall of a task and its next life, so that a fault that recurs does not eat the CPU.
+/// The pause between a panic and the restart of the task, so that a repeated panic does not use up the CPU.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Starts a task, and starts it anew whenever it panics. It runs at once; what is given back waits for its end.
-pub fn outlive<F>(
+/// Starts a task at once. The returned future restarts it after each panic and completes when the task ends normally.
+pub fn restart_on_panic<F>(
     name: &'static str,
     mut start: impl FnMut() -> F + Send + 'static,
 ) -> impl Future<Output = ()> + Send
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut living = tokio::spawn(start());
+    let mut running = tokio::spawn(start());
     async move {
-        while let Err(error) = living.await {
-            log::error("task panicked: it is started again", &[("task", &name), ("error", &error)]);
+        while let Err(error) = running.await {
+            log::error("task panicked and is restarted", &[("task", &name), ("error", &error)]);
             tokio::time::sleep(PAUSE).await;
-            living = tokio::spawn(start());
+            running = tokio::spawn(start());
         }
     }
 }
 
-/// Runs a task, and runs it anew whenever it panics, for as long as the process lives.
+/// Runs a task in the background and restarts it after each panic.
 pub fn supervise<F>(name: &'static str, start: impl FnMut() -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    tokio::spawn(outlive(name, start));
+    tokio::spawn(restart_on_panic(name, start));
 }
 
-/// Sends panics to the log instead of stderr: one line, with the place.
+/// Writes panics as one line with their location to the log instead of stderr.
 pub fn log_panics() {
     panic::set_hook(Box::new(|info| {
         let payload = info.payload();
@@ -53,17 +53,17 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    #[tokio::test]
-    async fn a_task_is_started_until_it_ends_well() {
-        let lives = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&lives);
-        let begun = std::time::Instant::now();
-        outlive("test", move || {
-            let life = counted.fetch_add(1, Ordering::SeqCst);
-            async move { assert!(life == 2, "injected") }
+    #[tokio::test(start_paused = true)]
+    async fn a_task_is_restarted_until_it_ends_without_a_panic() {
+        let starts = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&starts);
+        let begun = tokio::time::Instant::now();
+        restart_on_panic("test", move || {
+            let earlier = counted.fetch_add(1, Ordering::SeqCst);
+            async move { assert!(earlier == 2, "injected") }
         })
         .await;
-        assert_eq!(lives.load(Ordering::SeqCst), 3);
-        assert!(begun.elapsed() >= PAUSE * 2, "no pause between lives");
+        assert_eq!(starts.load(Ordering::SeqCst), 3);
+        assert!(begun.elapsed() >= PAUSE * 2, "there was no pause before a restart");
     }
 }

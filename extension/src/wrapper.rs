@@ -1,7 +1,7 @@
-//! `sentry-exec-wrapper`: points the SDK at the extension, and becomes the function's runtime.
+//! `sentry-exec-wrapper` points the SDK at the extension and then becomes the function's runtime.
 //!
-//! Lambda starts the runtime through it where `AWS_LAMBDA_EXEC_WRAPPER` says so. It is this very binary under another name, in
-//! the runtime's own process: whatever it makes of the settings, the runtime is started.
+//! Lambda starts the runtime through it if `AWS_LAMBDA_EXEC_WRAPPER` names it. It is the extension's binary under
+//! another name and runs in the runtime's process. It starts the runtime even if the settings are invalid.
 
 use crate::config::{self, Dsn, InvalidUrl, Upstream};
 use crate::log::{self, Level};
@@ -12,20 +12,22 @@ use std::path::Path;
 use std::process::Command;
 use std::{fmt, io};
 
-/// What the binary is called by then.
+/// The name under which the binary acts as the wrapper.
 pub const NAME: &str = "sentry-exec-wrapper";
-/// The port that is asked for, if it is among ours: Sentry's own Node extension takes 9000 wherever it is, and knows no DSNs.
-const FAVOURITE: u16 = 5333;
-/// Where the extension is. By number: that asks no resolver, and every SDK can do it.
+/// The preferred port, if the extension listens on it. Sentry's own Node extension may use 9000, and it cannot parse a
+/// DSN path.
+const PREFERRED_PORT: u16 = 5333;
+/// The extension's host. An address needs no resolver, and every SDK supports it.
 const HOST: &str = "127.0.0.1";
-const DIRECT: [&str; 2] = ["localhost", HOST];
+/// The hosts that the SDK must reach without a proxy.
+const NO_PROXY_HOSTS: [&str; 2] = ["localhost", HOST];
 
-/// Whether the process was called by the wrapper's name.
+/// Whether the process was started under the wrapper's name.
 pub fn is_called(program: &OsStr) -> bool {
     Path::new(program).file_name().is_some_and(|name| name == NAME)
 }
 
-/// Becomes the program that the arguments name. Returns only where that fails.
+/// Replaces this process with the program that the arguments name. Returns only if that fails.
 pub fn become_runtime(mut args: impl Iterator<Item = OsString>) -> WrapperError {
     let Some(program) = args.next() else { return WrapperError::NoProgram };
     if let Some(level) = config::variable("SENTRY_EXTENSION_LOG").and_then(|level| Level::parse(&level)) {
@@ -33,34 +35,34 @@ pub fn become_runtime(mut args: impl Iterator<Item = OsString>) -> WrapperError 
     }
     let mut runtime = Command::new(&program);
     runtime.args(args);
-    match changes(|name| std::env::var_os(name), &config::ports(config::variable)) {
+    match changed_variables(|name| std::env::var_os(name), &config::ports(config::variable)) {
         Ok(changes) => drop(runtime.envs(changes)),
-        Err(Left::Local) => {}
+        Err(NotChanged::Local) => {}
         Err(why) => {
-            log::warn("SENTRY_DSN is left as it is: the SDK sends without the extension", &[("why", &why)]);
+            log::warn("SENTRY_DSN is left as it is: the SDK does not use the extension", &[("why", &why)]);
         }
     }
-    // Std's `exec` also gives the runtime the SIGPIPE back that std has taken from this process.
+    // The `exec` of std also restores SIGPIPE, which std ignores in this process, for the runtime.
     let error = runtime.exec();
     WrapperError::Exec { program, error }
 }
 
-/// Why there is no runtime.
+/// The reason why the runtime could not be started.
 #[derive(Debug)]
 pub enum WrapperError {
-    /// There is no argument.
+    /// The wrapper was called without an argument.
     NoProgram,
     /// The program cannot be executed.
     Exec {
-        /// As it was named.
+        /// The program as the arguments named it.
         program: OsString,
-        /// Why not.
+        /// The error of the system call.
         error: io::Error,
     },
 }
 
 impl WrapperError {
-    /// The exit code, as of a shell.
+    /// Returns the exit code that a shell would return for the same failure.
     pub fn code(&self) -> u8 {
         match self {
             Self::NoProgram => 2,
@@ -76,7 +78,8 @@ impl fmt::Display for WrapperError {
             Self::NoProgram => {
                 write!(
                     f,
-                    "nothing to start: call it as `{NAME} PROGRAM [ARGUMENT]...`, as Lambda does with AWS_LAMBDA_EXEC_WRAPPER"
+                    "nothing to start: call it as `{NAME} PROGRAM [ARGUMENT]...`, \
+                     as Lambda does with AWS_LAMBDA_EXEC_WRAPPER"
                 )
             }
             Self::Exec { program, error } => write!(f, "cannot start {}: {error}", program.display()),
@@ -86,18 +89,18 @@ impl fmt::Display for WrapperError {
 
 impl std::error::Error for WrapperError {}
 
-/// Why the environment stays as it is.
+/// The reason why the wrapper does not change the environment.
 #[derive(Debug, PartialEq, Eq)]
-enum Left {
+enum NotChanged {
     Missing,
     Invalid(InvalidUrl),
     Key,
     Project,
-    /// It points at the extension already, by its user's hand.
+    /// The user's DSN already points at the extension.
     Local,
 }
 
-impl fmt::Display for Left {
+impl fmt::Display for NotChanged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "it is not set",
@@ -109,51 +112,51 @@ impl fmt::Display for Left {
     }
 }
 
-/// What the runtime's environment has instead of its own. Pure: `var` is the environment.
-fn changes(
+/// Returns the variables that the runtime gets instead of the existing ones. It is pure: `var` reads the environment.
+fn changed_variables(
     var: impl Fn(&str) -> Option<OsString>,
     ports: &[u16],
-) -> Result<[(&'static str, OsString); 3], Left> {
-    let dsn = var("SENTRY_DSN").filter(|dsn| !dsn.is_empty()).ok_or(Left::Missing)?;
-    let dsn = local(dsn.to_str().ok_or(Left::Invalid(InvalidUrl::Malformed))?, ports)?;
+) -> Result<[(&'static str, OsString); 3], NotChanged> {
+    let dsn = var("SENTRY_DSN").filter(|dsn| !dsn.is_empty()).ok_or(NotChanged::Missing)?;
+    let dsn = rewrite_dsn(dsn.to_str().ok_or(NotChanged::Invalid(InvalidUrl::Malformed))?, ports)?;
     let (upper, lower) = (var("NO_PROXY"), var("no_proxy"));
-    // Where only one is set, it counts for programs that read the other first.
+    // If only one spelling is set, both get its value, because programs differ in the spelling that they read.
     let either = |own: &Option<OsString>, other: &Option<OsString>| {
-        direct(own.as_deref().or(other.as_deref()).unwrap_or_default())
+        with_no_proxy_hosts(own.as_deref().or(other.as_deref()).unwrap_or_default())
     };
     let exceptions = (either(&upper, &lower), either(&lower, &upper));
     Ok([("SENTRY_DSN", dsn.into()), ("NO_PROXY", exceptions.0), ("no_proxy", exceptions.1)])
 }
 
-/// The DSN with the extension for its Sentry. Its path prefix is upstream's.
-fn local(text: &str, ports: &[u16]) -> Result<String, Left> {
-    let dsn = Dsn::parse(text).map_err(Left::Invalid)?;
+/// Returns the DSN with the extension's address. The path prefix is removed, because it belongs to upstream.
+fn rewrite_dsn(text: &str, ports: &[u16]) -> Result<String, NotChanged> {
+    let dsn = Dsn::parse(text).map_err(NotChanged::Invalid)?;
     let ours = |upstream: &Upstream| upstream.is_loopback() && ports.contains(&upstream.port());
     if ours(&dsn.upstream) {
-        return Err(Left::Local);
+        return Err(NotChanged::Local);
     }
-    dsn.key.ok_or(Left::Key)?;
-    let project = dsn.project.ok_or(Left::Project)?;
-    let port = ports.first().filter(|_| !ports.contains(&FAVOURITE)).unwrap_or(&FAVOURITE);
-    // Key and secret stay in the words of the user; what has been parsed has them.
+    dsn.key.ok_or(NotChanged::Key)?;
+    let project = dsn.project.ok_or(NotChanged::Project)?;
+    let port = ports.first().filter(|_| !ports.contains(&PREFERRED_PORT)).unwrap_or(&PREFERRED_PORT);
+    // Key and secret are copied from the user's text. The parsed DSN proves that the text contains them.
     let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
-    let (user, _) = authority.and_then(|authority| authority.rsplit_once('@')).ok_or(Left::Key)?;
+    let (user, _) = authority.and_then(|authority| authority.rsplit_once('@')).ok_or(NotChanged::Key)?;
     Ok(format!("http://{user}@{HOST}:{port}/{project}"))
 }
 
-/// A list of hosts that are reached without a proxy, with the extension's added.
-fn direct(list: &OsStr) -> OsString {
+/// Adds the extension's hosts to a list of hosts that are reached without a proxy.
+fn with_no_proxy_hosts(list: &OsStr) -> OsString {
     let mut longer = list.to_owned();
-    // A star means everything only where it is alone.
+    // A star means every host only if it is the only entry, so nothing is added to it.
     if list.as_bytes().trim_ascii() == b"*" {
         return longer;
     }
-    for host in DIRECT {
+    for host in NO_PROXY_HOSTS {
         let mut entries = list.as_bytes().split(|b| *b == b',' || b.is_ascii_whitespace());
         if entries.any(|entry| entry == host.as_bytes()) {
             continue;
         }
-        // An empty entry would mean every host to some SDKs.
+        // Some SDKs read an empty entry as every host.
         if !longer.is_empty() && !longer.as_bytes().ends_with(b",") {
             longer.push(",");
         }

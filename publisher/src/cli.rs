@@ -1,4 +1,4 @@
-//! What can be asked for on the command line, and nothing else.
+//! The definition of the command line.
 
 use crate::{commands, failure::Failure, ui::Ui};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -15,7 +15,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// One verb each; its arguments and its work are in the step of the same name.
+/// The subcommands. The module of the same name has the arguments and the work of each.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Build the extension and assemble the layer zips
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Prune(commands::prune::Prune),
     /// Record which binaries of Sentry's own Relay may go into a layer
     Relay(commands::relay::Relay),
-    /// Say what is installed, what is missing, and the command that mends it
+    /// Say what is installed, what is missing, and the command that fixes it
     Doctor(commands::doctor::Doctor),
     /// Print the least IAM policy for a step, or the trust policy for GitHub Actions
     IamPolicy(commands::iam_policy::IamPolicy),
@@ -49,22 +49,21 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs the verb.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         match self {
-            Self::Build(step) => step.run(ui),
-            Self::Publish(step) => step.run(ui),
-            Self::Verify(step) => step.run(ui),
-            Self::Arn(step) => step.run(ui),
-            Self::Attach(step) => step.run(ui),
-            Self::Prune(step) => step.run(ui),
-            Self::Relay(step) => step.run(ui),
-            Self::Doctor(step) => step.run(ui),
-            Self::IamPolicy(step) => step.run(ui),
-            Self::Compare(step) => step.run(ui),
-            Self::Assemble(step) => step.run(ui),
-            Self::Completions(step) => step.run(&mut Cli::command(), ui),
-            Self::Man(step) => step.run(Cli::command(), ui),
+            Self::Build(command) => command.run(ui),
+            Self::Publish(command) => command.run(ui),
+            Self::Verify(command) => command.run(ui),
+            Self::Arn(command) => command.run(ui),
+            Self::Attach(command) => command.run(ui),
+            Self::Prune(command) => command.run(ui),
+            Self::Relay(command) => command.run(ui),
+            Self::Doctor(command) => command.run(ui),
+            Self::IamPolicy(command) => command.run(ui),
+            Self::Compare(command) => command.run(ui),
+            Self::Assemble(command) => command.run(ui),
+            Self::Completions(command) => command.run(&mut Cli::command(), ui),
+            Self::Man(command) => command.run(Cli::command(), ui),
         }
     }
 }

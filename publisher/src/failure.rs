@@ -1,17 +1,17 @@
-//! What went wrong, in the words and the exit code that the person or pipeline at the other end needs.
+//! The error that a command ends with: its text, what to do next, and the exit code.
 
-/// The exit codes of the command line: part of its contract.
+/// The exit codes of the command line. They are part of its contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// Something failed; nothing half-done is left behind.
+    /// The command failed and left nothing half done.
     Failed = 1,
-    /// The command was called wrongly (clap uses the same number).
+    /// The command line is wrong. clap uses the same number.
     Usage = 2,
-    /// Some required region is missing; running the command again resumes.
+    /// A required region is missing. Running the command again resumes.
     Incomplete = 3,
 }
 
-/// An error on its way to the user: what happened, why, and what to do next.
+/// An error for the user: what happened, why, and what to do next.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: Code,
@@ -20,7 +20,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Something failed (exit code 1).
+    /// A failure with exit code 1, described by an error and its causes.
     pub(crate) fn new(error: impl std::error::Error) -> Self {
         Self { code: Code::Failed, message: chain(&error), hint: None }
     }
@@ -30,7 +30,7 @@ impl Failure {
         Self { code, message: message.into(), hint: None }
     }
 
-    /// Adds what to do next: a command where there is one.
+    /// Adds what to do next, as a command if there is one.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -42,18 +42,17 @@ impl Failure {
         &self.message
     }
 
-    /// What to do next.
     pub(crate) fn next(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         self.code as u8
     }
 }
 
-/// An error and its causes, outermost first: `cannot write dist/x.zip: permission denied`.
+/// Joins an error and its causes, outermost first: `cannot write dist/x.zip: permission denied`. A cause that the
+/// text already contains is left out.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,6 +1,7 @@
-//! What GitHub Actions shows and passes on of a run: the job's summary and the step's outputs, where it asks for them.
+//! Passes results to GitHub Actions: the summary of the job and the outputs of the step, if the environment names the
+//! files for them.
 //!
-//! Both are files that steps add to; whatever others wrote stays.
+//! Both files are only appended to, so that the text of other steps stays.
 
 use crate::{failure::Failure, model::digest::Digest};
 use std::{
@@ -13,16 +14,16 @@ use std::{
 const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 const OUTPUT: &str = "GITHUB_OUTPUT";
 
-/// The job that runs us; outside GitHub Actions, nobody.
+/// The GitHub Actions step that runs this process. Outside GitHub Actions both paths are `None`.
 #[derive(Debug)]
 pub(crate) struct WorkflowStep {
     summary: Option<PathBuf>,
     output: Option<PathBuf>,
 }
 
-/// The job asked for something and did not get it.
+/// A file that GitHub Actions names cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot add to {}, which {variable} names", path.display())]
+#[error("cannot append to {}, which {variable} names", path.display())]
 pub(crate) struct GithubError {
     variable: &'static str,
     path: PathBuf,
@@ -31,30 +32,30 @@ pub(crate) struct GithubError {
 
 impl From<GithubError> for Failure {
     fn from(error: GithubError) -> Self {
-        let hint = format!("everything else is done; without {} it is left out", error.variable);
+        let hint = format!("everything else is done; unset {} to leave it out", error.variable);
         Self::new(error).hint(hint)
     }
 }
 
 impl WorkflowStep {
-    /// As the environment says.
+    /// Reads the paths from the environment.
     pub(crate) fn from_env() -> Self {
         let file = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
         Self { summary: file(SUMMARY), output: file(OUTPUT) }
     }
 
-    /// Adds some Markdown to what the job's page shows.
+    /// Appends Markdown to the summary on the job's page.
     pub(crate) fn summary(&self, markdown: &str) -> Result<(), GithubError> {
-        add(SUMMARY, self.summary.as_ref(), &format!("{}\n\n", markdown.trim_end()))
+        append(SUMMARY, self.summary.as_ref(), &format!("{}\n\n", markdown.trim_end()))
     }
 
     /// Sets an output of the step.
     pub(crate) fn output(&self, name: &str, value: &str) -> Result<(), GithubError> {
-        add(OUTPUT, self.output.as_ref(), &assignment(name, value))
+        append(OUTPUT, self.output.as_ref(), &assignment(name, value))
     }
 }
 
-fn add(variable: &'static str, path: Option<&PathBuf>, text: &str) -> Result<(), GithubError> {
+fn append(variable: &'static str, path: Option<&PathBuf>, text: &str) -> Result<(), GithubError> {
     let Some(path) = path else { return Ok(()) };
     let write = || {
         let mut file = File::options().read(true).append(true).create(true).open(path)?;
@@ -72,13 +73,14 @@ fn add(variable: &'static str, path: Option<&PathBuf>, text: &str) -> Result<(),
     write().map_err(|source| GithubError { variable, path: path.clone(), source })
 }
 
-/// The form that takes any value, lines included: what ends it is in none of them.
+/// Formats an output with a delimiter, so that its value may have several lines. The delimiter does not occur in the
+/// value.
 fn assignment(name: &str, value: &str) -> String {
-    let mut end = format!("end-{}", Digest::of(value.as_bytes()).short());
-    while value.contains(&end) {
-        end.push('-');
+    let mut delimiter = format!("end-{}", Digest::of(value.as_bytes()).short());
+    while value.contains(&delimiter) {
+        delimiter.push('-');
     }
-    format!("{name}<<{end}\n{value}\n{end}\n")
+    format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
 }
 
 #[cfg(test)]
@@ -87,26 +89,26 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn what_others_wrote_stays_even_if_their_last_line_has_no_end() {
+    fn earlier_text_stays_even_if_its_last_line_has_no_newline() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("output");
         fs::write(&path, "other=1").unwrap();
         let job = WorkflowStep { summary: None, output: Some(path.clone()) };
         job.output("version", "1.2.3").unwrap();
         job.output("two", "a\nb").unwrap();
-        job.summary("nobody asked").unwrap();
+        job.summary("not requested").unwrap();
         let text = fs::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().map(|line| line.split("end-").next().unwrap()).collect();
         assert_eq!(lines, ["other=1", "version<<", "1.2.3", "", "two<<", "a", "b", ""]);
     }
 
     #[test]
-    fn no_value_can_end_itself_early_and_set_another_output() {
+    fn a_value_cannot_contain_the_delimiter_and_set_another_output() {
         let value = "a\nend-\nlayers=evil";
         let text = assignment("x", value);
-        let end = text.lines().next().unwrap().split_once("<<").unwrap().1;
-        assert!(!value.contains(end));
-        assert_eq!(text, format!("x<<{end}\n{value}\n{end}\n"));
+        let delimiter = text.lines().next().unwrap().split_once("<<").unwrap().1;
+        assert!(!value.contains(delimiter));
+        assert_eq!(text, format!("x<<{delimiter}\n{value}\n{delimiter}\n"));
     }
 
     #[test]

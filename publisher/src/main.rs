@@ -1,9 +1,9 @@
-//! The release tool: builds the extension for both architectures, assembles the layer zips,
-//! publishes them to every region, proves that they are right and tells users the ARN.
+//! The release tool. It builds the extension for both architectures, assembles the layer zips, publishes them to
+//! every region, verifies what was published, and tells users the ARN.
 //!
-//! `cli` says what can be asked for, and `commands` has one file or folder for each subcommand. They use `build`
-//! (toolchain, ELF, zip), `publish` (plan, journal, regions), `attach`, `prune` and `snippets`. Those know the files in
-//! `dist/` from `artifacts` and AWS from `aws`. `model` has the words that all of them use.
+//! `cli` defines the command line, and `commands` has one file or folder for each subcommand. The commands use
+//! `build` (toolchain, ELF, zip), `publish` (plan, journal, regions), `attach`, `prune` and `snippets`. Those modules
+//! use `artifacts` for the files in `dist/` and `aws` for AWS. `model` has the terms that all of them use.
 
 mod artifacts;
 mod attach;

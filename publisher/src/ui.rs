@@ -1,7 +1,7 @@
-//! The one owner of output: progress on stderr, results on stdout.
+//! Prints all output: progress to stderr, results to stdout. No other module prints.
 //!
-//! For machines (`--json`) the result is one JSON document on stdout, and progress is one JSON object a line on
-//! stderr, each with an `event`; docs/publishing.md lists them.
+//! With `--json`, the result is one JSON document on stdout, and progress is one JSON object per line on stderr. Each
+//! object has an `event` field; docs/publishing.md lists the events.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::io::IsTerminal;
 
-/// Where everything that a person or a pipeline reads goes through.
+/// Prints everything that a person or a pipeline reads.
 #[derive(Clone)]
 pub(crate) struct Ui {
     json: bool,
@@ -20,7 +20,7 @@ pub(crate) struct Ui {
 }
 
 impl Ui {
-    /// `json`: results are for machines.
+    /// With `json`, all output is for machines.
     pub(crate) fn new(json: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && !json && std::env::var_os("NO_COLOR").is_none();
@@ -32,12 +32,12 @@ impl Ui {
         self.json
     }
 
-    /// Where bars can be drawn: on a terminal.
+    /// The progress bars, or `None` where they cannot be drawn: on anything but a terminal.
     pub(crate) fn bars(&self) -> Option<&MultiProgress> {
         self.bars.as_ref()
     }
 
-    /// One step of progress, in cargo's form: a right-aligned verb and what it is done to.
+    /// Prints one step of progress in cargo's format: a right-aligned verb and its object.
     pub(crate) fn status(&self, verb: &str, what: impl std::fmt::Display) {
         if self.json {
             self.event(&json!({"event": "status", "verb": verb, "text": what.to_string()}));
@@ -48,7 +48,7 @@ impl Ui {
         }
     }
 
-    /// Something that is not an error, but that the user should know.
+    /// Prints something that is not an error but that the user should know.
     pub(crate) fn warning(&self, what: impl std::fmt::Display) {
         if self.json {
             self.event(&json!({"event": "warning", "text": what.to_string()}));
@@ -59,14 +59,14 @@ impl Ui {
         }
     }
 
-    /// Progress that is a text of several lines.
+    /// Prints progress of several lines. It is for people, so `--json` leaves it out.
     pub(crate) fn text(&self, text: &str) {
         if !self.json {
             self.line(text);
         }
     }
 
-    /// Progress for machines; nothing for anybody else.
+    /// Prints one event for machines. Without `--json` it prints nothing.
     pub(crate) fn event(&self, event: &impl Serialize) {
         if self.json
             && let Ok(line) = serde_json::to_string(event)
@@ -75,13 +75,13 @@ impl Ui {
         }
     }
 
-    /// A result: a table, an ARN, a snippet.
-    #[expect(clippy::unused_self, reason = "whoever prints has to hold the Ui")]
+    /// Prints a result: a table, an ARN or a snippet.
+    #[expect(clippy::unused_self, reason = "the caller needs a Ui, so that all output goes through it")]
     pub(crate) fn result(&self, text: impl std::fmt::Display) {
         println!("{text}");
     }
 
-    /// The last words of a command that failed.
+    /// Prints the error of a command that failed, and what to do next.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
             let code = failure.exit_code();
@@ -108,7 +108,7 @@ impl Ui {
     }
 }
 
-/// Rows under a header, columns aligned; no borders, so that it can be cut and pasted.
+/// Formats rows under a header, with aligned columns. It has no borders, so that the text can be cut and pasted.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,

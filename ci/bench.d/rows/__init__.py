@@ -1,1 +1,1 @@
-"""One file a row of the table: each has `measure(quick)`, which gives back figures."""
+"""Each file measures one row of the table. Its function `measure(quick)` yields the figures."""

@@ -1,6 +1,8 @@
-"""From the last envelope to delivered, with a round trip of 50 ms to upstream, in TLS: on a new connection and on a kept one.
+"""The time from the last envelope to its delivery over TLS with a round trip of 50 ms, on a new and on a kept
+connection.
 
-Delivered is when the extension asks for the next event, which lets the environment freeze."""
+The delivery is complete when the extension asks for the next event, because then the environment may freeze.
+"""
 
 import subprocess
 import sys
@@ -17,7 +19,8 @@ def measure(quick):
     try:
         if link.stdout.readline() != b"ready\n":
             for id in "delivery.warm", "delivery.first":
-                yield Figure(id, "last envelope → delivered", None, "x", "no tun device: /dev/net/tun, or the right to make one")
+                comparison = "/dev/net/tun is missing, or no device may be created"
+                yield Figure(id, "last envelope → delivered", None, "x", comparison)
             return
         environment = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128"}
         numbers = {"starts": 4 if quick else 10, "invocations": 4 if quick else 6}

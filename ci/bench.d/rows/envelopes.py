@@ -1,4 +1,6 @@
-"""What an envelope costs from the SDK's connection to Sentry's answer: instructions, CPU time, and how many go through one core."""
+"""The cost of an envelope from the SDK's connection to Sentry's response: instructions, CPU time, and envelopes per
+second.
+"""
 
 from figures import Figure
 from place import EXTENSION, PATH, SCRATCH, counted, peers
@@ -7,20 +9,21 @@ KINDS = {"identity": ("identity5k", "5 KB"), "gzip": ("gzip2k", "2 KB gzip")}
 ENVIRONMENT = {"PATH": PATH, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "4096"}
 
 
-def run(command, kind, way, envelopes, senders):
+def run(command, kind, transport, envelopes, senders):
     specification = {"kind": KINDS[kind][0], "envelopes": envelopes, "senders": senders}
-    if way == "tls":
+    if transport == "tls":
         specification["ca_file"] = str(SCRATCH / "ca.pem")
     return peers("cost", extension=[str(word) for word in command], env=ENVIRONMENT, **specification)
 
 
-def instructions(kind, way, few, many):
-    """Of one envelope: the difference between two runs that are alike but for their number, so that start, handshake and
-    warm-up drop out."""
+def instructions(kind, transport, few, many):
+    """Returns the instructions of one envelope. It is the difference between two runs with different numbers of
+    envelopes, so that it does not contain start, handshake and warm-up.
+    """
     totals = []
     for envelopes in few, many:
         command, total = counted([EXTENSION])
-        run(command, kind, way, envelopes, senders=0)
+        run(command, kind, transport, envelopes, senders=0)
         totals.append(total())
     return (totals[1] - totals[0]) / (many - few)
 
@@ -28,17 +31,21 @@ def instructions(kind, way, few, many):
 def measure(quick):
     few, many = (20, 120) if quick else (100, 600)
     for kind, (_, size) in KINDS.items():
-        for way in "plain", "tls":
-            label = f"{size}, upstream {'TLS' if way == 'tls' else 'plain'}"
-            count = round(instructions(kind, way, few, many))
-            yield Figure(f"envelope.{kind}.{way}.instructions", f"instructions per envelope, {label}", count, "")
+        for transport in "plain", "tls":
+            label = f"{size}, upstream {'TLS' if transport == 'tls' else 'plain'}"
+            count = round(instructions(kind, transport, few, many))
+            figure = f"envelope.{kind}.{transport}"
+            yield Figure(f"{figure}.instructions", f"instructions per envelope, {label}", count, "")
             if quick:
                 continue
-            alone = run([EXTENSION], kind, way, envelopes=1000, senders=0)
-            yield Figure(f"envelope.{kind}.{way}.cpu", f"CPU per envelope, {label}", alone["cpu_us"] / 1000, "µs", "one after the other")
-            crowd = max((run(["taskset", "-c", "1", EXTENSION], kind, way, 4000, senders=4) for _ in range(3)), key=rate)
-            comparison = f"{crowd['cpu_us'] / 4000:.0f} µs CPU each, busy {crowd['cpu_us'] / crowd['wall_us']:.0%} of the time"
-            yield Figure(f"envelope.{kind}.{way}.rate", f"envelopes/s on one core, {label}", rate(crowd), "/s", comparison)
+            alone = run([EXTENSION], kind, transport, envelopes=1000, senders=0)
+            cpu = alone["cpu_us"] / 1000
+            yield Figure(f"{figure}.cpu", f"CPU per envelope, {label}", cpu, "µs", "one after the other")
+            one_core = ["taskset", "-c", "1", EXTENSION]
+            best = max((run(one_core, kind, transport, 4000, senders=4) for _ in range(3)), key=rate)
+            busy = best["cpu_us"] / best["wall_us"]
+            comparison = f"{best['cpu_us'] / 4000:.0f} µs CPU each, busy {busy:.0%} of the time"
+            yield Figure(f"{figure}.rate", f"envelopes/s on one core, {label}", rate(best), "/s", comparison)
 
 
 def rate(seen):

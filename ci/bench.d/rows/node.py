@@ -1,4 +1,4 @@
-"""Sentry's own Node extension, as its npm package ships it, against the same scripted Lambda in the same run."""
+"""Sentry's own Node extension from its npm package, measured in the same run against the same scripted Lambda."""
 
 import shutil
 
@@ -12,8 +12,14 @@ NODE_EXTENSION = ROOT / "ci/node_modules/@sentry/aws-serverless/build/lambda-ext
 def measure(_quick):
     programs = {"extension": [str(EXTENSION)], "node": [shutil.which("node"), str(NODE_EXTENSION)]}
     seen = start(programs, runs=10, settle_ms=500)
-    for key, what, divisor, unit in ("wall_us", "start → first /next", 1000, "ms"), ("cpu_us", "CPU until idle", 1000, "ms"), ("rss", "RSS, idle", 1e6, "MB"):
+    columns = [
+        ("wall_us", "start → first /next", 1000, "ms"),
+        ("cpu_us", "CPU until idle", 1000, "ms"),
+        ("rss", "RSS, idle", 1e6, "MB"),
+    ]
+    for key, what, divisor, unit in columns:
         values = {name: [run[key] / divisor for run in runs] for name, runs in seen.items()}
         comparison = f"this extension {min(values['extension']):.2f} {unit}"
         detail = {name: {"least": min(all), "median": median(all)} for name, all in values.items()}
-        yield Figure(f"node.{key.split('_')[0]}", f"Sentry's Node extension: {what}", min(values["node"]), unit, comparison, detail)
+        figure = f"node.{key.split('_')[0]}"
+        yield Figure(figure, f"Sentry's Node extension: {what}", min(values["node"]), unit, comparison, detail)

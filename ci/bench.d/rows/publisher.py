@@ -1,4 +1,4 @@
-"""The publisher where there is nothing to do: a build of what is built, a publish of what is published (which may only read)."""
+"""The publisher when nothing has changed: the time of a build, and a publish, which may read but must not write."""
 
 import collections
 import http.client
@@ -19,12 +19,16 @@ from place import DIST, ROOT, SCRATCH, background, close, wait_for
 PUBLISHER = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug/publisher")
 EMULATOR, COUNTER = 9200, 9201
 REGIONS = ["eu-central-1", "us-east-1", "ap-southeast-2"]
-# What is asked by POST and changes nothing.
-READS = re.compile(r"^(GET|HEAD) |^POST /(listRegions|getRegionOptStatus)$|^POST .*Action=(GetCallerIdentity|DescribeRegions)\b")
+# Requests that change nothing. Some of them use POST.
+READS = re.compile(
+    r"^(GET|HEAD) |^POST /(listRegions|getRegionOptStatus)$|^POST .*Action=(GetCallerIdentity|DescribeRegions)\b"
+)
 
 
 def owner():
-    """Arguments and environment for a program that writes into the repository: it is the user's, also where measuring took sudo."""
+    """Returns arguments and environment that run a program as the user who called sudo. That user owns the
+    repository, so a program that writes into it must not run as root.
+    """
     if "SUDO_UID" not in os.environ:
         return {}, {}
     user = pwd.getpwuid(int(os.environ["SUDO_UID"]))
@@ -32,7 +36,7 @@ def owner():
 
 
 class Counter(http.server.BaseHTTPRequestHandler):
-    """Passes everything on to the emulator, and notes what it was."""
+    """Forwards every request to the emulator and counts it by method, path and form."""
 
     protocol_version = "HTTP/1.1"
     seen = collections.Counter()
@@ -62,7 +66,7 @@ class Counter(http.server.BaseHTTPRequestHandler):
 
 
 def publish(dist):
-    """`publisher publish --execute`, in a home of its own. Gives back what it asked, and how long it took."""
+    """Runs `publisher publish --execute` with its own home folder. Returns the counted requests and the duration."""
     Counter.seen.clear()
     environment = {
         "PATH": os.environ["PATH"],
@@ -80,12 +84,19 @@ def publish(dist):
     return dict(Counter.seen), time.monotonic() - began
 
 
+def writes(requests):
+    """Returns the number of requests that may have changed something."""
+    return sum(count for request, count in requests.items() if not READS.search(request))
+
+
 def unchanged():
-    """Seconds of `publisher build` where nothing has changed: the best of five."""
+    """Returns the seconds of a `publisher build` when nothing has changed: the best of five."""
     times = []
     for _ in range(5):
         began = time.monotonic()
-        done = subprocess.run([PUBLISHER, "build"], cwd=ROOT, env=os.environ | owner()[1], capture_output=True, text=True, **owner()[0])
+        user, environment = owner()
+        environment = os.environ | environment
+        done = subprocess.run([PUBLISHER, "build"], cwd=ROOT, env=environment, capture_output=True, text=True, **user)
         times.append(time.monotonic() - began)
         if done.returncode != 0:
             raise RuntimeError(f"publisher build: {done.stderr.strip()[-2000:]}")
@@ -97,7 +108,8 @@ def measure(_quick):
     environment = {**os.environ, "GATEWAY_PORT": str(EMULATOR), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1"}
     log = SCRATCH / "ministack.log"
     with open(log, "w") as output:
-        emulator = background([ROOT / ".tools/aws/bin/ministack"], env=environment, cwd=SCRATCH, stdout=output, stderr=output)
+        ministack = ROOT / ".tools/aws/bin/ministack"
+        emulator = background([ministack], env=environment, cwd=SCRATCH, stdout=output, stderr=output)
     wait_for(EMULATOR, "/_ministack/health", log)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", COUNTER), Counter)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -108,12 +120,12 @@ def measure(_quick):
                 shutil.copy2(file, dist)
         (dist / "layers.json").unlink(missing_ok=True)
         first, _ = publish(dist)
-        writes = lambda seen: sum(count for request, count in seen.items() if not READS.search(request))
         if not writes(first):
-            raise RuntimeError(f"the first publish wrote nothing, so the second proves nothing: {first}")
+            raise RuntimeError(f"the first publish wrote nothing, so the second cannot prove anything: {first}")
         again, took = publish(dist)
     close(emulator)
     server.shutdown()
     reads = sum(again.values()) - writes(again)
     comparison = f"{reads} reads in {took:.1f} s, {len(REGIONS)} regions; the first run wrote {writes(first)} times"
-    yield Figure("publisher.writes", "publish with nothing to do: writes", writes(again), "", comparison, {"requests": again})
+    detail = {"requests": again}
+    yield Figure("publisher.writes", "publish with nothing to do: writes", writes(again), "", comparison, detail)

@@ -1,17 +1,17 @@
-"""Sizes of binary and zip: every byte is downloaded and read in a cold start."""
+"""The sizes of binary and zip. A cold start downloads and reads every byte."""
 
 from figures import Figure
 from place import BUILD
 
 
-# What releases are made with. Without std's sources a build falls back to the prebuilt one, which is larger.
+# Releases build std from source. Without its source, a build uses the prebuilt std, which makes the binary larger.
 RELEASED = BUILD["toolchain"]["std"] == "source"
 
 
 def measure(_quick):
-    about = {"judged": RELEASED, "comparison": "" if RELEASED else "not as released: with the prebuilt std"}
+    about = {"judged": RELEASED, "comparison": "" if RELEASED else "not as released: built with the prebuilt std"}
     for artifact in BUILD["artifacts"]:
-        # With Sentry's Relay in it, it is mostly Relay's.
+        # A layer with Sentry's Relay is skipped, because most of its size is Sentry's Relay.
         if artifact.get("relay"):
             continue
         arch = artifact["arch"]

@@ -1,7 +1,8 @@
-//! A request from its head to the queue: over a kept connection, through the gateway as it is, to the answer.
+//! Measures a request through the real gateway into the queue, from sending it on an open connection to its response.
 //!
-//! Upstream refuses connections, so nothing is delivered meanwhile; the queue is full after a moment, and what is accepted
-//! takes an older one's place. A small queue shows the way into it, a large one what an outage adds.
+//! Upstream refuses connections, so nothing is delivered during the measurement. The queue is soon full, and every
+//! accepted envelope evicts an older one. A small queue shows the cost of queueing, and a large one shows what an
+//! outage adds.
 
 use crate::KEY;
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -17,7 +18,7 @@ pub(crate) fn request_to_queue(criterion: &mut Criterion) {
     for (buffer, bytes) in [("256KiB", 500), ("256KiB", 5000), ("256KiB", 50_000), ("64MiB", 5000)] {
         let mut stream = match serve(buffer).and_then(TcpStream::connect) {
             Ok(stream) => stream,
-            Err(error) => return complain(&error),
+            Err(error) => return exit_with(&error),
         };
         let request = request(bytes);
         group.throughput(Throughput::Bytes(request.len() as u64));
@@ -25,7 +26,7 @@ pub(crate) fn request_to_queue(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new(name, bytes), &request, |bench, request| {
             bench.iter(|| {
                 if let Err(error) = exchange(&mut stream, request) {
-                    complain(&error);
+                    exit_with(&error);
                 }
             });
         });
@@ -33,14 +34,14 @@ pub(crate) fn request_to_queue(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The gateway, on a thread of its own for as long as the process lives.
+/// Starts a gateway on its own thread, which runs until the process ends. Returns its address.
 fn serve(buffer: &'static str) -> io::Result<SocketAddr> {
-    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let closed_port = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let settings = move |name: &str| match name {
-        "SENTRY_DSN" => Some(format!("http://{KEY}@{nobody}/42")),
+        "SENTRY_DSN" => Some(format!("http://{KEY}@{closed_port}/42")),
         "SENTRY_EXTENSION_BUFFER" => Some(buffer.to_owned()),
         "SENTRY_EXTENSION_LOG" => Some("off".to_owned()),
         _ => None,
@@ -52,7 +53,7 @@ fn serve(buffer: &'static str) -> io::Result<SocketAddr> {
             let relay = Relay::start(&config);
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => gateway::serve(Arc::new(listener), config, relay).await,
-                Err(error) => complain(&error),
+                Err(error) => exit_with(&error),
             }
         });
     });
@@ -75,18 +76,22 @@ fn request(bytes: usize) -> Vec<u8> {
 
 fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<()> {
     stream.write_all(request)?;
-    let mut answer = [0; 1024];
-    // The answer is small, and comes in one piece.
-    let read = stream.read(&mut answer)?;
-    if answer.starts_with(b"HTTP/1.1 200") {
+    let mut response = [0; 1024];
+    // The response is small, so one read returns all of it.
+    let read = stream.read(&mut response)?;
+    if response.starts_with(b"HTTP/1.1 200") {
         return Ok(());
     }
-    Err(io::Error::other(String::from_utf8_lossy(answer.get(..read).unwrap_or_default()).into_owned()))
+    Err(io::Error::other(String::from_utf8_lossy(response.get(..read).unwrap_or_default()).into_owned()))
 }
 
-/// A bench that cannot measure must not look as if it had.
-#[expect(clippy::print_stderr, clippy::exit, reason = "a bench has no caller who could be told")]
-fn complain(error: &io::Error) {
-    eprintln!("the gateway's bench: {error}");
+/// Ends the process with an error, because a benchmark that cannot measure must not look successful.
+#[expect(
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a benchmark has no caller that could handle the error"
+)]
+fn exit_with(error: &io::Error) {
+    eprintln!("the gateway benchmark failed: {error}");
     std::process::exit(1);
 }

@@ -1,13 +1,13 @@
-//! The books: what is written for each envelope.
+//! Measures the counters that are updated for each envelope.
 
 use criterion::{Criterion, Throughput};
 use sentry_lambda_extension::relay::{DropReason, Ledger};
 use std::hint::black_box;
 
-pub(crate) fn booking(criterion: &mut Criterion) {
+pub(crate) fn count_envelope(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ledger");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("accept, lose, balance", |bench| {
+    group.bench_function("accept, drop, check balance", |bench| {
         let mut ledger = Ledger::default();
         bench.iter(|| {
             ledger.accepted += 1;

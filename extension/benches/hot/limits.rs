@@ -1,4 +1,4 @@
-//! The look at upstream's rate limits that each envelope takes.
+//! Measures the check of an envelope against upstream's rate limits.
 
 use crate::KEY;
 use criterion::{BenchmarkId, Criterion, Throughput};

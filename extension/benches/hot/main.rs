@@ -1,7 +1,7 @@
-//! The hot inner parts, each by itself: `cargo bench -p sentry-lambda-extension`.
+//! Micro-benchmarks of the code that runs for each envelope: `cargo bench -p sentry-lambda-extension`.
 //!
-//! These tell what an inner part takes on the machine at hand, for the one who works on it. What the product as a whole may
-//! take is measured on the released binary, by `ci/bench`.
+//! They help a developer who works on one of these parts, and depend on the machine. `ci/bench` measures the released
+//! binary as a whole and enforces the budgets.
 
 mod gateway;
 mod ledger;
@@ -15,10 +15,10 @@ criterion_group!(
     scan::first_line,
     scan::split,
     limits::lookup,
-    ledger::booking,
+    ledger::count_envelope,
     gateway::request_to_queue
 );
 criterion_main!(hot);
 
-/// A public key as DSNs have it.
+/// A public key in the form that DSNs contain.
 const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";

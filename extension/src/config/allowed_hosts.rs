@@ -1,25 +1,26 @@
-//! Which upstream hosts an envelope may name: the extension is no open proxy.
+//! The upstream hosts that an envelope may name. The list keeps the extension from being an open proxy.
 
 use super::upstream::Upstream;
 
-/// The allow-list: configured hosts, sentry.io, and what `SENTRY_EXTENSION_ALLOWED_HOSTS` adds.
+/// The allow-list: the configured upstream hosts, sentry.io with all its subdomains, and the entries of
+/// `SENTRY_EXTENSION_ALLOWED_HOSTS`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
     exact: Vec<String>,
-    /// With the leading dot: `.example.com`.
+    /// Each suffix starts with a dot, such as `.example.com`.
     suffixes: Vec<String>,
 }
 
 impl AllowedHosts {
-    /// Sentry's own hosts and `configured` ones.
+    /// Creates the list from Sentry's own hosts and the hosts of the `configured` upstreams.
     pub fn new<'a>(configured: impl IntoIterator<Item = &'a Upstream>) -> Self {
         let mut exact: Vec<String> = configured.into_iter().map(|u| u.host().to_owned()).collect();
         exact.push("sentry.io".to_owned());
         Self { exact, suffixes: vec![".sentry.io".to_owned()] }
     }
 
-    /// Adds one entry of the setting: a host, or `*.example.com` for every host below it.
-    /// `false`: the entry is neither.
+    /// Adds one entry of the setting: a host, or `*.example.com` for every host below `example.com`.
+    /// Returns `false` if the entry is neither.
     pub fn add(&mut self, pattern: &str) -> bool {
         let pattern = pattern.trim().to_ascii_lowercase();
         let (list, host) = match pattern.strip_prefix('*') {
@@ -36,7 +37,7 @@ impl AllowedHosts {
         true
     }
 
-    /// Whether envelopes may go to this host (lower case, no brackets).
+    /// Whether envelopes may be sent to this host. The host must be in lower case and without brackets.
     pub fn contains(&self, host: &str) -> bool {
         self.exact.iter().any(|h| h == host) || self.suffixes.iter().any(|s| host.ends_with(s.as_str()))
     }
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_let_through() {
+    fn allows_configured_hosts_and_refuses_similar_names() {
         let upstream = Upstream::parse("https://sentry.example.com").unwrap();
         let mut hosts = AllowedHosts::new([&upstream]);
         assert!(hosts.add(" *.corp.example "));
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_that_mean_nothing() {
+    fn refuses_invalid_patterns() {
         let mut hosts = AllowedHosts::default();
         for pattern in ["", "*", "*example.com", "*.", "https://example.com", "a*.example.com", "*.a.*"] {
             assert!(!hosts.add(pattern), "{pattern}");

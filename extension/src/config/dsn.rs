@@ -1,22 +1,22 @@
-//! Sentry's DSN: which project at which Sentry, and the key that lets an SDK in.
+//! Sentry's DSN names a project, the Sentry that has the project, and the public key that an SDK authenticates with.
 
 use super::upstream::{InvalidUrl, Upstream};
 use hyper::Uri;
 use std::fmt;
 
-/// A project's public key: 32 ASCII letters and digits. Printed masked.
+/// A project's public key: 32 ASCII letters and digits. `Display` and `Debug` print only its first four characters.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PublicKey(Box<str>);
 
 impl PublicKey {
-    /// Takes a key as SDKs write it; flags behind a dot (`KEY.no-cache`) are dropped, as Relay does.
+    /// Parses a key as SDKs write it. Flags after a dot (`KEY.no-cache`) are dropped, as Sentry's Relay does.
     pub fn parse(text: &str) -> Option<Self> {
         let key = text.split('.').next().unwrap_or_default();
         let valid = key.len() == 32 && key.bytes().all(|b| b.is_ascii_alphanumeric());
         valid.then(|| Self(key.into()))
     }
 
-    /// The key itself, for the request to upstream and nothing else.
+    /// Returns the whole key. Use it only in requests to upstream, never in a log or an error.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -24,7 +24,7 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // 32 ASCII characters, see `parse`: the first four exist.
+        // `parse` accepts only 32 ASCII characters, so the first four exist.
         write!(f, "{}…", self.0.get(..4).unwrap_or_default())
     }
 }
@@ -35,12 +35,12 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// The number of a project.
+/// The number of a project, as it stands in a DSN and in the paths of Sentry's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjectId(u64);
 
 impl ProjectId {
-    /// Takes decimal digits only: what stands in a path goes into another path.
+    /// Parses decimal digits and nothing else, because the number is copied from one URL path into another.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         digits.then(|| text.parse().ok().map(Self)).flatten()
@@ -53,19 +53,20 @@ impl fmt::Display for ProjectId {
     }
 }
 
-/// `https://KEY[:SECRET]@HOST[:PORT][/PREFIX]/PROJECT`. The secret of old DSNs is read over.
+/// A DSN: `https://KEY[:SECRET]@HOST[:PORT][/PREFIX]/PROJECT`. The secret of old DSNs is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dsn {
-    /// Absent where it is not 32 letters and digits: enough to find the host, not to send as.
+    /// The public key. It is `None` if it is not 32 letters and digits. Such a DSN still names a host, but nothing
+    /// can be sent with it.
     pub key: Option<PublicKey>,
-    /// Absent where it is not a number.
+    /// The project. It is `None` if it is not a number.
     pub project: Option<ProjectId>,
     /// The Sentry that the DSN names.
     pub upstream: Upstream,
 }
 
 impl Dsn {
-    /// Parses a DSN as far as it goes: without a usable host there is none.
+    /// Parses a DSN. Only an unusable host is an error; an unusable key or project becomes `None`.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         let uri: Uri = text.trim().parse().map_err(|_| InvalidUrl::Malformed)?;
         let authority = uri.authority().map(hyper::http::uri::Authority::as_str).unwrap_or_default();
@@ -88,7 +89,7 @@ mod tests {
     const KEY: &str = "a94ae32be2584e0bbd7a4cbb95971fee";
 
     #[test]
-    fn every_form_of_a_dsn() {
+    fn parses_every_form_of_a_dsn() {
         for (dsn, upstream) in [
             (format!("https://{KEY}@o1.ingest.sentry.io/42"), "https://o1.ingest.sentry.io"),
             (format!("https://{KEY}:secret@sentry.example.com:8443/42"), "https://sentry.example.com:8443"),
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn no_dsn() {
+    fn refuses_a_dsn_without_a_usable_host() {
         for text in ["", "https://", "nonsense", "https://key@/42", "ftp://key@host/42"] {
             assert!(Dsn::parse(text).is_err(), "{text}");
         }

@@ -1,4 +1,5 @@
-//! Environment → [`Config`] and warnings: pure, and never fails. A bad setting falls back to its default.
+//! Reads the environment into a [`Config`] and a list of warnings. It is pure and never fails: an invalid setting falls
+//! back to its default and adds a warning.
 
 mod allowed_hosts;
 mod dsn;
@@ -20,60 +21,60 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const MIB: usize = 1 << 20;
-/// What is assumed of a machine that does not say what memory the function has.
+/// The memory that is assumed, in bytes, if the environment does not tell the function's memory.
 const UNKNOWN_MEMORY: usize = 1024 * MIB;
-/// Of today's Node SDK tunnel, and of the DSN rewriting of the layers of 2022.
+/// The tunnel of today's Node SDK sends to 9000, and the layers of 2022 rewrote DSNs to 5333.
 const DEFAULT_PORTS: [u16; 2] = [9000, 5333];
-/// The Runtime API and telemetry live there.
+/// Lambda's Runtime API and Extensions API use this port.
 const RESERVED_PORT: u16 = 9001;
 
-/// All that the extension lets its user decide. Names and defaults: docs/settings.md.
+/// All settings of the extension. `docs/settings.md` lists their names and defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where everything goes; without it the `dsn` in each envelope's header decides.
+    /// The Sentry that receives everything. If it is `None`, the `dsn` in each envelope's header decides.
     pub upstream: Option<Arc<Upstream>>,
-    /// Set where a setting points at this extension itself: what to tell the SDK when nothing else is left.
+    /// A text that says which setting points at this extension itself. The SDK gets it if no other upstream is known.
     pub upstream_mistake: Option<String>,
-    /// Hosts that an envelope's `dsn` may name.
+    /// The hosts that an envelope's `dsn` may name.
     pub allowed_hosts: AllowedHosts,
-    /// Loopback addresses to listen on.
+    /// The addresses to listen on. In Lambda they are loopback addresses.
     pub listen: Vec<SocketAddr>,
-    /// Bound of the queue, bytes.
+    /// The largest size of the queue, in bytes.
     pub buffer: usize,
-    /// Largest decompressed envelope, bytes.
+    /// The largest decompressed envelope, in bytes.
     pub max_body: usize,
-    /// Bound of one exchange with upstream, from connecting to the answer.
+    /// The longest time that one request to upstream may take, from connecting to the response.
     pub timeout: Duration,
-    /// On the way to upstream.
+    /// The proxies between the extension and upstream.
     pub proxies: Proxies,
-    /// PEM files of further roots.
+    /// PEM files with additional root certificates.
     pub ca_bundles: Vec<PathBuf>,
-    /// Who carries envelopes to upstream.
+    /// Whether Sentry's Relay or the built-in relay sends envelopes to upstream.
     pub relay: RelayMode,
-    /// A `config.yml` for Sentry's own Relay, or the folder that has one; instead of the layer's.
+    /// A `config.yml` for Sentry's Relay, or the folder that contains one. It replaces the layer's own.
     pub sentry_relay_config: Option<PathBuf>,
-    /// The function's memory, bytes; a guess where nobody says.
+    /// The function's memory, in bytes. It is a guess if the environment does not tell it.
     pub memory: usize,
-    /// When `/next` waits for deliveries.
+    /// The mode that decides when `/next` waits for deliveries.
     pub flush: FlushMode,
-    /// How much is logged.
+    /// The most detailed level that is logged.
     pub log: Level,
     /// Whether the function runs on Lambda Managed Instances, where INVOKE cannot be registered.
     pub managed_instances: bool,
 }
 
-/// What the command line of `--standalone` says instead of the environment.
+/// The values that the command line of `--standalone` sets instead of the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// Instead of the loopback addresses of `SENTRY_EXTENSION_PORTS`, unless empty.
+    /// The addresses to listen on. If it is empty, the loopback addresses with `SENTRY_EXTENSION_PORTS` are used.
     pub listen: Vec<SocketAddr>,
-    /// Instead of `SENTRY_EXTENSION_UPSTREAM`.
+    /// The upstream that replaces `SENTRY_EXTENSION_UPSTREAM`.
     pub upstream: Option<Upstream>,
 }
 
 impl Config {
-    /// Reads the settings through `var`, which gives a variable's value where it is set and not empty.
-    /// Warnings say what was wrong with a setting and what is done instead; they hold no secrets.
+    /// Reads the settings through `var`, which returns a variable's value if it is set and not empty.
+    /// A warning says what is wrong with a setting and what is done instead. Warnings contain no secrets.
     pub fn read(var: impl Fn(&str) -> Option<String>, overrides: Overrides) -> (Self, Vec<String>) {
         let mut reader = EnvironmentReader { var: &var, warnings: Vec::new() };
 
@@ -91,12 +92,14 @@ impl Config {
             ("SENTRY_DSN", sentry_dsn),
         ] {
             match upstream {
-                // With another setting above it, it is no mistake: the SDK reads SENTRY_DSN too.
+                // It is no mistake if a setting before it names the upstream. The SDK also reads SENTRY_DSN, and may be
+                // meant to send to this extension.
                 Some(upstream) if is_loop(&listen, &upstream) => {
                     let shadowed = !upstreams.is_empty();
                     if !shadowed {
                         let mistake = format!(
-                            "{name} points at this extension itself ({upstream}): put the real DSN into SENTRY_EXTENSION_DSN"
+                            "{name} points at this extension itself ({upstream}): \
+                             put the real DSN into SENTRY_EXTENSION_DSN"
                         );
                         reader.warnings.push(mistake.clone());
                         upstream_mistake = Some(mistake);
@@ -111,7 +114,7 @@ impl Config {
             if !allowed_hosts.add(&pattern) {
                 reader.warn(
                     "SENTRY_EXTENSION_ALLOWED_HOSTS",
-                    "has an entry that is no host",
+                    "has an entry that is not a host",
                     "it is ignored",
                 );
             }
@@ -147,18 +150,18 @@ impl Config {
         (config, reader.warnings)
     }
 
-    /// Whether an upstream is one of our own listeners, so that an envelope would go round in circles.
+    /// Whether an upstream is one of our own listeners. An envelope for it would come back to the extension for ever.
     pub fn is_loop(&self, upstream: &Upstream) -> bool {
         is_loop(&self.listen, upstream)
     }
 }
 
-/// A variable of this process, where it is set and not empty: Lambda's console makes empty variables easily.
+/// Returns an environment variable that is set and not empty. Lambda's console makes it easy to leave one empty.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The ports of `SENTRY_EXTENSION_PORTS`, or the default ones: never none.
+/// Returns the ports of `SENTRY_EXTENSION_PORTS`, or the default ports if it has none. The list is never empty.
 pub fn ports(var: impl Fn(&str) -> Option<String>) -> Vec<u16> {
     EnvironmentReader { var: &var, warnings: Vec::new() }.ports()
 }
@@ -259,7 +262,7 @@ impl EnvironmentReader<'_> {
             match text.parse::<u16>() {
                 Ok(RESERVED_PORT) => self.warn(NAME, "has 9001, which is Lambda's own", "it is left out"),
                 Ok(port) if port != 0 && !ports.contains(&port) => ports.push(port),
-                Ok(0) | Err(_) => self.warn(NAME, "has an entry that is no port", "it is left out"),
+                Ok(0) | Err(_) => self.warn(NAME, "has an entry that is not a port", "it is left out"),
                 Ok(_) => {}
             }
         }

@@ -1,21 +1,21 @@
-//! What the user chooses by name: who carries envelopes to upstream, and when `/next` waits for deliveries.
+//! The modes that a user can choose by name.
 
-/// Who carries envelopes to upstream, as `SENTRY_EXTENSION_RELAY` spells it.
+/// Who sends envelopes to upstream. `SENTRY_EXTENSION_RELAY` sets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RelayMode {
-    /// Sentry's own Relay where the layer has it, else the built-in one.
+    /// Sentry's Relay if the layer contains it, otherwise the built-in relay.
     #[default]
     Auto,
-    /// The built-in relay.
+    /// The built-in relay, also if the layer contains Sentry's Relay.
     Builtin,
-    /// Sentry's own Relay. Where that fails, the built-in one.
+    /// Sentry's Relay. If it fails, the built-in relay takes over.
     Process,
-    /// Sentry's own Relay and nobody else: what it does not take is not sent at all.
+    /// Sentry's Relay alone. Envelopes that it does not accept are not sent.
     Only,
 }
 
 impl RelayMode {
-    /// The mode of that name.
+    /// Returns the mode of that name in any case, or `None` if there is no such mode.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name.trim().to_ascii_lowercase().as_str() {
             "auto" => Self::Auto,
@@ -27,20 +27,20 @@ impl RelayMode {
     }
 }
 
-/// When `/next` waits for deliveries, as `SENTRY_EXTENSION_FLUSH` spells it.
+/// When `/next` waits for deliveries. `SENTRY_EXTENSION_FLUSH` sets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlushMode {
-    /// As `End` while invocations are rare, else as `Continuous`, with a bound on the age of what waits.
+    /// Like `End` while invocations are rare, otherwise like `Continuous` with a bound on the age of waiting envelopes.
     #[default]
     Auto,
-    /// After every invocation, until the function is done and all is delivered.
+    /// After every invocation, until the function is done and all envelopes are delivered.
     End,
-    /// Never: deliver while the function runs.
+    /// Never. Envelopes are delivered while the function runs.
     Continuous,
 }
 
 impl FlushMode {
-    /// The mode of that name.
+    /// Returns the mode of that name in any case, or `None` if there is no such mode.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name.trim().to_ascii_lowercase().as_str() {
             "auto" => Self::Auto,

@@ -1,4 +1,5 @@
-//! Proxies between us and upstream: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case.
+//! The proxies between the extension and upstream. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` set them, in upper or
+//! lower case.
 
 use super::upstream::{InvalidUrl, Scheme, Upstream};
 use crate::protocol::percent_decoded;
@@ -9,17 +10,17 @@ use hyper::header::HeaderValue;
 use std::fmt;
 use std::net::IpAddr;
 
-/// A proxy that speaks HTTP, over TCP or over TLS.
+/// An HTTP proxy that is reached over TCP or over TLS. `Debug` does not print its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// Where it is; the path means nothing.
+    /// The scheme, host and port of the proxy. Its path prefix is always empty.
     pub address: Upstream,
-    /// `Proxy-Authorization`, where the URL has a user.
+    /// The value of the `Proxy-Authorization` header, if the URL has a user.
     pub authorization: Option<HeaderValue>,
 }
 
 impl Proxy {
-    /// Reads a proxy's URL; without a scheme it is `http`, as everywhere.
+    /// Parses the URL of a proxy. A URL without a scheme means `http`, as in other programs.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         let text = text.trim();
         let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
@@ -38,19 +39,19 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// Which proxy serves which upstream.
+/// The proxies by the scheme of the upstream, and the upstreams that need none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// For upstreams with https.
+    /// The proxy for upstreams with `https`.
     pub https: Option<Proxy>,
-    /// For upstreams with http.
+    /// The proxy for upstreams with `http`.
     pub http: Option<Proxy>,
-    /// Upstreams that are reached directly.
+    /// The upstreams that are reached without a proxy.
     pub exceptions: Vec<Exception>,
 }
 
 impl Proxies {
-    /// The proxy on the way to an upstream. There is never one to loopback.
+    /// Returns the proxy for an upstream, or `None` if it is reached directly. A loopback upstream never has a proxy.
     pub fn to(&self, upstream: &Upstream) -> Option<&Proxy> {
         let proxy = match upstream.scheme() {
             Scheme::Https => self.https.as_ref(),
@@ -64,16 +65,16 @@ impl Proxies {
 /// An entry of `NO_PROXY`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exception {
-    /// `*`
+    /// Every upstream: `*`.
     All,
-    /// `example.com`, `.example.com`, `*.example.com`: the host and all below it; with a port, that port alone.
+    /// A host and all hosts below it: `example.com`, `.example.com` or `*.example.com`. With a port, only that port.
     Host(String, Option<u16>),
-    /// `10.0.0.0/8`, `fd00::/8`, or a single address.
+    /// A network and the length of its prefix in bits: `10.0.0.0/8`, `fd00::/8` or a single address.
     Network(IpAddr, u8),
 }
 
 impl Exception {
-    /// Reads the whole variable: entries are separated by commas or spaces.
+    /// Parses the value of `NO_PROXY`. Commas or spaces separate the entries, and invalid entries are skipped.
     pub fn list(text: &str) -> Vec<Self> {
         let separator = |c: char| c == ',' || c.is_whitespace();
         text.split(separator).filter(|entry| !entry.is_empty()).filter_map(Self::parse).collect()
@@ -123,7 +124,7 @@ fn in_network(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
 
 fn share_prefix(a: u128, b: u128, width: u32, bits: u8) -> bool {
     let shift = width.saturating_sub(u32::from(bits));
-    // A shift by the whole width is `/0`: everything.
+    // `/0` shifts by the whole width of 128 bits, which gives `None`. Then both sides are 0, so every address matches.
     a.checked_shr(shift).unwrap_or_default() == b.checked_shr(shift).unwrap_or_default()
 }
 
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_of_proxies() {
+    fn parses_proxy_urls() {
         let plain = Proxy::parse("proxy.corp:3128").unwrap();
         assert_eq!(plain.address.to_string(), "http://proxy.corp:3128");
         assert_eq!(plain.authorization, None);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn by_scheme_and_never_to_loopback() {
+    fn the_scheme_selects_the_proxy_and_loopback_has_none() {
         assert!(proxied("", "https://sentry.io"));
         assert!(!proxied("", "http://sentry.io"));
         assert!(!proxied("", "https://localhost"));
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn exceptions() {
+    fn exceptions_match_hosts_ports_and_networks() {
         for (no_proxy, upstream) in [
             ("*", "https://sentry.io"),
             ("example.com, sentry.io", "https://o1.ingest.sentry.io"),

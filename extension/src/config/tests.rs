@@ -10,7 +10,7 @@ fn read(vars: &[(&str, &str)]) -> (Config, Vec<String>) {
 const DSN: &str = "https://a94ae32be2584e0bbd7a4cbb95971fee@o1.ingest.sentry.io/42";
 
 #[test]
-fn nothing_set() {
+fn an_empty_environment_gives_the_defaults() {
     let (config, warnings) = read(&[]);
     assert!(warnings.is_empty());
     assert_eq!(config.upstream, None);
@@ -29,7 +29,7 @@ fn the_buffer_follows_the_functions_memory() {
 }
 
 #[test]
-fn upstreams_in_their_order() {
+fn the_upstream_setting_comes_before_the_extension_dsn_and_that_before_the_sdk_dsn() {
     let real = ("SENTRY_DSN", DSN);
     let (config, _) = read(&[real]);
     assert_eq!(config.upstream.unwrap().host(), "o1.ingest.sentry.io");
@@ -43,7 +43,7 @@ fn upstreams_in_their_order() {
 }
 
 #[test]
-fn an_upstream_that_is_ourselves_is_named_as_the_mistake_it_is() {
+fn an_upstream_that_is_this_extension_is_a_mistake_unless_another_setting_names_one() {
     let local = ("SENTRY_DSN", "http://a94ae32be2584e0bbd7a4cbb95971fee@localhost:9000/42");
     let (config, warnings) = read(&[local]);
     assert_eq!(config.upstream, None);
@@ -56,7 +56,7 @@ fn an_upstream_that_is_ourselves_is_named_as_the_mistake_it_is() {
 }
 
 #[test]
-fn bad_settings_fall_back_with_a_warning_that_holds_no_secret() {
+fn invalid_settings_fall_back_to_defaults_with_warnings_that_contain_no_secret() {
     let (config, warnings) = read(&[
         ("SENTRY_DSN", "a94ae32be2584e0bbd7a4cbb95971fee"),
         ("SENTRY_EXTENSION_BUFFER", "lots"),
@@ -74,7 +74,7 @@ fn bad_settings_fall_back_with_a_warning_that_holds_no_secret() {
 }
 
 #[test]
-fn ports_on_request() {
+fn listens_on_the_configured_ports() {
     let (config, _) = read(&[("SENTRY_EXTENSION_PORTS", "3000, 9000,3000")]);
     let ports: Vec<u16> = config.listen.iter().map(SocketAddr::port).collect();
     assert_eq!(ports, [3000, 9000, 3000, 9000]);

@@ -1,8 +1,9 @@
-//! Sizes and durations as people write them in settings.
+//! Parses sizes and durations as people write them in settings.
 
 use std::time::Duration;
 
-/// `16MiB`, `16MB`, `16M`, `512KiB`, `65536`: bytes. Decimal and binary units are the same here: a bound, not a bill.
+/// Parses a size into bytes, such as `16MiB`, `16MB`, `16M`, `512KiB` or `65536`. Decimal units mean the same as binary
+/// ones, because the difference does not matter for a bound.
 pub(super) fn size(text: &str) -> Option<usize> {
     let (number, unit) = split(text)?;
     let factor = match unit.to_ascii_lowercase().as_str() {
@@ -15,7 +16,7 @@ pub(super) fn size(text: &str) -> Option<usize> {
     usize::try_from(number).ok()?.checked_mul(factor)
 }
 
-/// `2s`, `1500ms`, `2` (seconds).
+/// Parses a duration such as `2s`, `1500ms` or `2`, which means seconds.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     match unit.to_ascii_lowercase().as_str() {

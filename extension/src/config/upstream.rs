@@ -1,13 +1,13 @@
-//! Where envelopes go: scheme, host, port and path prefix of a Sentry, parsed once.
+//! The Sentry that envelopes are sent to. Its URL is parsed once into scheme, host, port and path prefix.
 
 use hyper::Uri;
 use std::fmt;
 use std::net::IpAddr;
 
-/// Plain or encrypted.
+/// The scheme of an upstream or a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// Plain HTTP: loopback, or configured on purpose.
+    /// HTTP without encryption, for loopback and for upstreams that are configured so.
     Http,
     /// HTTP over TLS.
     Https,
@@ -17,17 +17,17 @@ pub enum Scheme {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
     scheme: Scheme,
-    /// Lower case, without the brackets of an IPv6 address.
+    /// The host in lower case. An IPv6 address has no brackets.
     host: String,
     port: u16,
-    /// Empty, or `/some/path` without a slash at its end.
+    /// The path prefix. It is empty, or like `/some/path` without a slash at its end.
     prefix: String,
 }
 
-/// Why a text is no upstream. Never holds the text: it may contain a key.
+/// The reason why a text is not a usable URL. It never contains the text, because the text may contain a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidUrl {
-    /// It does not parse as an absolute URL.
+    /// The text is not an absolute URL.
     Malformed,
     /// The scheme is neither http nor https.
     Scheme,
@@ -48,14 +48,14 @@ impl fmt::Display for InvalidUrl {
 impl std::error::Error for InvalidUrl {}
 
 impl Upstream {
-    /// Parses a URL; user information, query and fragment are ignored.
+    /// Parses a URL. User information, query and fragment are ignored.
     pub fn parse(url: &str) -> Result<Self, InvalidUrl> {
         let uri: Uri = url.trim().parse().map_err(|_| InvalidUrl::Malformed)?;
         let path = uri.path().to_owned();
         Self::from_uri(&uri, &path)
     }
 
-    /// The upstream of a parsed URL whose path prefix is `prefix`.
+    /// Builds an upstream from a parsed URL. `prefix` replaces the path of the URL.
     pub(super) fn from_uri(uri: &Uri, prefix: &str) -> Result<Self, InvalidUrl> {
         let scheme = match uri.scheme_str() {
             Some("http") => Scheme::Http,
@@ -78,27 +78,27 @@ impl Upstream {
         Ok(Self { scheme, host: host.to_ascii_lowercase(), port, prefix })
     }
 
-    /// Plain or encrypted.
+    /// Returns whether the upstream uses HTTP or HTTPS.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// Lower case; an IPv6 address without brackets.
+    /// Returns the host in lower case. An IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, also where the URL left it out.
+    /// Returns the port. If the URL has none, it is the default port of the scheme.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path and query on this upstream of an API path that starts with a slash.
+    /// Adds the upstream's path prefix to an API path, which must start with a slash.
     pub fn path(&self, api: &str) -> String {
         format!("{}{api}", self.prefix)
     }
 
-    /// The value of a `Host` header: the port only where it is not the scheme's own.
+    /// Returns the value of the `Host` header. It contains the port only if that is not the default port of the scheme.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         match (self.scheme, self.port) {
@@ -107,7 +107,7 @@ impl Upstream {
         }
     }
 
-    /// Host and port, as `CONNECT` wants them.
+    /// Returns host and port in the form that a `CONNECT` request needs.
     pub fn host_and_port(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -116,7 +116,7 @@ impl Upstream {
         }
     }
 
-    /// Whether it is this very machine.
+    /// Whether the host is this machine: `localhost`, a loopback address or the unspecified address.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
     }
@@ -138,7 +138,8 @@ fn is_loopback(host: &str) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
-/// The text behind the host's colon, which `Uri` does not hold to be a number.
+/// Returns the text after the colon of the host. `Uri` accepts a text that is not a valid port and then returns no
+/// port.
 fn written_port(uri: &Uri) -> Option<&str> {
     let authority = uri.authority()?.as_str();
     let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, rest)| rest);
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_in_and_out() {
+    fn parses_and_prints_urls() {
         for (url, shown) in [
             ("https://o1.ingest.sentry.io", "https://o1.ingest.sentry.io"),
             ("https://O1.Ingest.Sentry.IO:443/", "https://o1.ingest.sentry.io"),
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_upstream() {
+    fn refuses_invalid_urls() {
         for (url, why) in [
             ("", InvalidUrl::Malformed),
             ("sentry.io", InvalidUrl::Malformed),
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_in_every_spelling() {
+    fn recognizes_loopback_in_every_spelling() {
         for host in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]", "app.localhost", "LOCALHOST", "0.0.0.0"]
         {
             assert!(Upstream::parse(&format!("http://{host}:9000")).unwrap().is_loopback(), "{host}");

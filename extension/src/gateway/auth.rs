@@ -1,6 +1,7 @@
-//! Who sends: the key, protocol version and client, from whichever of the forms an SDK uses.
+//! Reads the sender's public key, protocol version and client name from a request.
 //!
-//! Exactly one form may be present, as in Relay; with none, the `dsn` in the envelope's header decides.
+//! SDKs send them in a header, in the query or in the path. A request may use only one of these forms, as in
+//! Sentry's Relay. If it uses none, the `dsn` in the envelope's header decides.
 
 use super::query;
 use crate::config::PublicKey;
@@ -10,25 +11,25 @@ use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use std::fmt;
 
-/// The newest protocol version that Sentry knows.
+/// The newest version of the protocol between SDKs and Sentry.
 const PROTOCOL_VERSION: u16 = 7;
 
-/// What the sender says of itself.
+/// What the request says about its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Auth {
     pub(super) key: PublicKey,
     pub(super) version: u16,
-    /// `sentry.python/2.75.0`
+    /// The SDK's name and version, for example `sentry.python/2.75.0`.
     pub(super) client: Option<String>,
 }
 
 impl Auth {
-    /// A sender of which nothing but its key is known.
-    pub(super) fn of_key(key: PublicKey) -> Self {
+    /// Authentication from a key alone, with the newest protocol version and no client name.
+    pub(super) fn from_key(key: PublicKey) -> Self {
         Self { key, version: PROTOCOL_VERSION, client: None }
     }
 
-    /// The value of upstream's `X-Sentry-Auth`, rebuilt: order and spacing of SDKs vary.
+    /// The value of `X-Sentry-Auth` for upstream. It is built anew, because SDKs differ in order and spacing.
     pub(super) fn header(&self) -> String {
         let mut header = format!("Sentry sentry_key={}, sentry_version={}", self.key.expose(), self.version);
         if let Some(client) = &self.client {
@@ -39,7 +40,7 @@ impl Auth {
     }
 }
 
-/// Why nobody can be made out of what was sent.
+/// Why a request's authentication is missing or invalid. The texts are those of Sentry's Relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AuthError {
     Missing,
@@ -61,24 +62,26 @@ impl fmt::Display for AuthError {
     }
 }
 
-/// Finds the one form of authentication in headers, query and path, if there is any.
+/// Reads the authentication from headers, query or path. Returns `None` if the request has none, and an error if
+/// it has several or an invalid one.
 pub(super) fn find(
     headers: &HeaderMap,
     query: Option<&str>,
     path_key: Option<&str>,
 ) -> Result<Option<Auth>, AuthError> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let own = after_scheme(header("x-sentry-auth"), "sentry ").map(|fields| parse(fields.split(',')));
-    let standard = header(AUTHORIZATION.as_str());
-    let authorization = after_scheme(standard, "sentry ").map(|fields| parse(fields.split(',')));
-    let basic = after_scheme(standard, "basic ").and_then(basic).map(Ok);
-    let query = query.filter(|q| q.contains("sentry_")).map(|q| parse(q.split('&')));
-    let path = path_key.map(|key| Ok(Fields { key: Some(query::decoded(key)), ..Fields::default() }));
+    let sentry_header =
+        strip_scheme(header("x-sentry-auth"), "sentry ").map(|fields| parse_fields(fields.split(',')));
+    let authorization = header(AUTHORIZATION.as_str());
+    let sentry_scheme = strip_scheme(authorization, "sentry ").map(|fields| parse_fields(fields.split(',')));
+    let basic_scheme = strip_scheme(authorization, "basic ").and_then(parse_basic).map(Ok);
+    let query = query.filter(|q| q.contains("sentry_")).map(|q| parse_fields(q.split('&')));
+    let path = path_key.map(|key| Ok(Fields { key: Some(query::percent_decode(key)), ..Fields::default() }));
 
-    let mut found = [own, authorization, basic, query, path].into_iter().flatten();
+    let mut found = [sentry_header, sentry_scheme, basic_scheme, query, path].into_iter().flatten();
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => Err(AuthError::Multiple),
-        (Some(fields), None) => fields?.check().map(Some),
+        (Some(fields), None) => fields?.into_auth().map(Some),
         (None, _) => Ok(None),
     }
 }
@@ -91,7 +94,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn check(self) -> Result<Auth, AuthError> {
+    fn into_auth(self) -> Result<Auth, AuthError> {
         let key = self.key.ok_or(AuthError::Malformed)?;
         let key = PublicKey::parse(&key).ok_or(AuthError::Key)?;
         let version = self.version.unwrap_or(PROTOCOL_VERSION);
@@ -102,20 +105,20 @@ impl Fields {
     }
 }
 
-fn after_scheme<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
+fn strip_scheme<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = header.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// `sentry_key=…`, in any order; what is not known is read over.
-fn parse<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Fields, AuthError> {
+/// Reads fields like `sentry_key=…` in any order, and ignores unknown ones.
+fn parse_fields<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Fields, AuthError> {
     let mut found = Fields::default();
     for field in fields {
         let Some((name, value)) = field.trim().split_once('=') else { continue };
-        let value = query::decoded(value.trim());
+        let value = query::percent_decode(value.trim());
         match name.trim().trim_start_matches("sentry_") {
             "key" => found.key = Some(value),
-            "version" => found.version = Some(version(&value)?),
+            "version" => found.version = Some(parse_version(&value)?),
             "client" => found.client = Some(value).filter(|c| !c.is_empty() && visible_ascii(c)),
             _ => {}
         }
@@ -123,17 +126,17 @@ fn parse<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Fields, AuthError>
     Ok(found)
 }
 
-/// `7`, and `7.0` of some old SDKs.
-fn version(text: &str) -> Result<u16, AuthError> {
+/// Reads the major version. Some old SDKs send `7.0` instead of `7`.
+fn parse_version(text: &str) -> Result<u16, AuthError> {
     text.split('.').next().and_then(|major| major.parse().ok()).ok_or(AuthError::Malformed)
 }
 
-/// What goes into a header of ours must not end it.
+/// Whether `text` can be sent inside a header. A line break would end the header and let the sender add others.
 fn visible_ascii(text: &str) -> bool {
     text.bytes().all(|b| (0x20..0x7f).contains(&b))
 }
 
-fn basic(encoded: &str) -> Option<Fields> {
+fn parse_basic(encoded: &str) -> Option<Fields> {
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (key, _) = decoded.split_once(':')?;
     Some(Fields { key: Some(key.to_owned()), ..Fields::default() })
@@ -146,18 +149,18 @@ mod tests {
 
     const KEY: &str = "a94ae32be2584e0bbd7a4cbb95971fee";
 
-    fn with(headers: &[(&str, String)], query: Option<&str>) -> Result<Option<Auth>, AuthError> {
+    fn find_auth(headers: &[(&str, String)], query: Option<&str>) -> Result<Option<Auth>, AuthError> {
         let headers = headers.iter().map(|(name, value)| {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(value.as_str()).unwrap())
         });
         find(&headers.collect(), query, None)
     }
 
-    /// Headers and query.
+    /// A request's headers and query.
     type Form<'a> = (&'a [(&'a str, String)], Option<String>);
 
     #[test]
-    fn every_form() {
+    fn every_form_is_read() {
         let basic = STANDARD.encode(format!("{KEY}:"));
         let forms: [Form<'_>; 7] = [
             (&[("x-sentry-auth", format!("Sentry sentry_key={KEY}, sentry_version=7"))], None),
@@ -175,8 +178,8 @@ mod tests {
             (&[("x-sentry-auth", String::new())], Some(format!("sentry_key={KEY}"))),
         ];
         for (headers, query) in forms {
-            let auth = with(headers, query.as_deref()).unwrap().unwrap();
-            assert_eq!(auth, Auth::of_key(PublicKey::parse(KEY).unwrap()), "{headers:?} {query:?}");
+            let auth = find_auth(headers, query.as_deref()).unwrap().unwrap();
+            assert_eq!(auth, Auth::from_key(PublicKey::parse(KEY).unwrap()), "{headers:?} {query:?}");
         }
     }
 
@@ -184,23 +187,24 @@ mod tests {
     fn the_client_is_kept_and_the_header_rebuilt() {
         let query =
             format!("sentry_version=7&sentry_key={KEY}&sentry_client=sentry.javascript.node%2F7.43.0");
-        let auth = with(&[], Some(&query)).unwrap().unwrap();
+        let auth = find_auth(&[], Some(&query)).unwrap().unwrap();
         assert_eq!(
             auth.header(),
             format!("Sentry sentry_key={KEY}, sentry_version=7, sentry_client=sentry.javascript.node/7.43.0")
         );
-        let smuggled = with(&[], Some(&format!("sentry_key={KEY}&sentry_client=a%0d%0ab"))).unwrap().unwrap();
+        let smuggled =
+            find_auth(&[], Some(&format!("sentry_key={KEY}&sentry_client=a%0d%0ab"))).unwrap().unwrap();
         assert_eq!(smuggled.client, None);
     }
 
     #[test]
-    fn no_authentication() {
-        assert_eq!(with(&[], None), Ok(None));
-        assert_eq!(with(&[("x-sentry-auth", "Bearer x".into())], Some("a=b")), Ok(None));
+    fn requests_without_authentication() {
+        assert_eq!(find_auth(&[], None), Ok(None));
+        assert_eq!(find_auth(&[("x-sentry-auth", "Bearer x".into())], Some("a=b")), Ok(None));
     }
 
     #[test]
-    fn the_key_in_the_path() {
+    fn keys_in_the_path() {
         let in_path = |key| find(&HeaderMap::new(), Some("status=ok"), Some(key));
         assert_eq!(in_path(KEY).unwrap().unwrap().key.expose(), KEY);
         assert_eq!(in_path("short"), Err(AuthError::Key));
@@ -209,9 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_authentication_is_rejected() {
         let own = ("x-sentry-auth", format!("Sentry sentry_key={KEY}"));
-        let twice = with(std::slice::from_ref(&own), Some(&format!("sentry_key={KEY}")));
+        let twice = find_auth(std::slice::from_ref(&own), Some(&format!("sentry_key={KEY}")));
         assert_eq!(twice, Err(AuthError::Multiple));
         let in_path = find(&HeaderMap::new(), Some(&format!("sentry_key={KEY}")), Some(KEY));
         assert_eq!(in_path, Err(AuthError::Multiple));
@@ -221,7 +225,11 @@ mod tests {
             (format!("sentry_key={KEY}, sentry_version=8"), AuthError::Version(8)),
             (format!("sentry_key={KEY}, sentry_version=x"), AuthError::Malformed),
         ] {
-            assert_eq!(with(&[("x-sentry-auth", format!("Sentry {fields}"))], None), Err(error), "{fields}");
+            assert_eq!(
+                find_auth(&[("x-sentry-auth", format!("Sentry {fields}"))], None),
+                Err(error),
+                "{fields}"
+            );
         }
     }
 }

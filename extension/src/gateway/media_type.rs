@@ -1,21 +1,22 @@
-//! `Content-Type`, as far as routes ask for it.
+//! Reads the `Content-Type` header.
 
 use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;
 
-/// The header's text, or nothing.
-pub(super) fn text(headers: &HeaderMap) -> &str {
+/// The value of `Content-Type`, or an empty text if the header is missing or not ASCII.
+pub(super) fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// `application/json` of `Application/JSON; charset=utf-8`; `None` where there is no type.
+/// The media type in lower case and without parameters: `application/json` for `Application/JSON; charset=utf-8`.
+/// `None` if there is no valid type.
 pub(super) fn essence(headers: &HeaderMap) -> Option<String> {
-    let essence = text(headers).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = content_type(headers).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (kind, subtype) = essence.split_once('/')?;
     (!kind.is_empty() && !subtype.is_empty()).then_some(essence)
 }
 
-/// A parameter of a header like `form-data; name="a"; filename="b"`.
+/// The value of a parameter in a header like `form-data; name="a"; filename="b"`.
 pub(super) fn parameter(header: &str, name: &str) -> Option<String> {
     let mut rest = header.split_once(';')?.1;
     loop {
@@ -34,8 +35,8 @@ pub(super) fn parameter(header: &str, name: &str) -> Option<String> {
     }
 }
 
-/// The text up to the closing quote, and what follows it. Browsers write `%22` for quotes in names, and
-/// leave backslashes alone, so only an escaped quote or backslash counts as one.
+/// The text up to the closing quote, and the text after it. Browsers write `%22` for quotes in names and do not
+/// escape backslashes, so a backslash is an escape only before a quote or another backslash.
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices().peekable();
@@ -57,7 +58,7 @@ mod tests {
     use hyper::header::HeaderValue;
 
     #[test]
-    fn essences() {
+    fn media_types_without_parameters() {
         let of = |text| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(text));
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters() {
+    fn parameters_of_a_header() {
         let header = r#"form-data; name="a; \"b\""; Filename = c:\d.txt;x=y"#;
         for (name, value) in
             [("name", Some(r#"a; "b""#)), ("filename", Some(r"c:\d.txt")), ("x", Some("y")), ("z", None)]

@@ -1,8 +1,10 @@
-//! localhost: takes what SDKs send and answers at once. An envelope that was answered with 200 is in the queue.
+//! The HTTP server on localhost that SDKs send to. It responds at once: when the client gets status 200, the envelope
+//! is in the queue.
 //!
-//! A request comes over a `connection`, which bounds its time and its memory. `routes` sends it to `ingest` or to
-//! `forward`, whose handlers share a `request` context. `auth` and `project_auth` say who sends to which project,
-//! `headers` go upstream, and `response` is what the client is told. The rest reads queries and media types.
+//! A request comes over a `connection`, which limits its time and its memory. `routes` reads its path, and `ingest` or
+//! `forward` handles it. The handlers share a `request` context. `auth` reads who sends, and `project_auth` decides to
+//! which project and upstream. `headers` builds the headers for upstream, and `response` builds what the client gets.
+//! `query` and `media_type` are parsers.
 
 mod auth;
 mod connection;
@@ -35,16 +37,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Takes connections for as long as the process lives.
+/// Accepts connections and serves each in a task of its own. Never returns.
 pub async fn serve(listener: Arc<TcpListener>, config: Arc<Config>, relay: Relay) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // In a task of its own: a panic while it is served ends this one connection.
-                tokio::spawn(converse(stream, peer.ip(), Arc::clone(&config), relay.clone()));
+                // Each connection has its own task, so that a panic ends only this connection.
+                tokio::spawn(serve_connection(stream, peer.ip(), Arc::clone(&config), relay.clone()));
             }
             Err(error) => {
-                // Out of file descriptors, most likely: give the function time to let go of some.
+                // The file descriptors are probably used up. The function may close some during this pause.
                 log::debug("cannot accept a connection", &[("error", &error)]);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -52,29 +54,29 @@ pub async fn serve(listener: Arc<TcpListener>, config: Arc<Config>, relay: Relay
     }
 }
 
-async fn converse(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
-    // A connection that is held open for later costs next to nothing until it is used.
+async fn serve_connection(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
+    // Waits for the first byte with little memory. SDKs open connections that they use much later or never.
     if stream.peek(&mut [0]).await.is_ok() {
-        Box::pin(converse_at_length(stream, peer, config, relay)).await;
+        Box::pin(serve_requests(stream, peer, config, relay)).await;
     }
 }
 
-async fn converse_at_length(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
-    // Answers are small; without this they would wait for the client's acknowledgement.
+async fn serve_requests(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
+    // Responses are small. Without this the system would hold them back until the client acknowledges earlier data.
     let _ = stream.set_nodelay(true);
     let phase = RequestPhase::default();
     let stream = GuardedStream::new(stream, phase.clone());
-    let answer = move |request| -> http::Answering {
+    let handler = move |request| -> http::ResponseFuture {
         let (config, relay, phase) = (Arc::clone(&config), relay.clone(), phase.clone());
         Box::pin(async move {
-            phase.pass();
+            phase.advance();
             let response = handle(request, peer, &config, &relay).await;
-            phase.pass();
+            phase.advance();
             response
         })
     };
-    // Idle connections stay. What a client has begun has to come to an end, though: see `stall_guard` and `body`.
-    if let Err(error) = http::serve(Box::new(stream), Box::new(answer)).await {
+    // Idle connections stay open. `stall_guard` and `body` limit the time of a request that a client has begun.
+    if let Err(error) = http::serve(Box::new(stream), Box::new(handler)).await {
         log::debug("a client's connection ended early", &[("error", &error)]);
     }
 }
@@ -85,14 +87,14 @@ async fn handle(request: Request<Incoming>, peer: IpAddr, config: &Config, relay
     let context =
         RequestContext { head: &head, peer, config, relay, memory: MemoryBudget::shared(config.buffer) };
     let outcome = dispatch(&context, route, &mut body).await;
-    // What nobody wanted is read over, so that the client sees the answer and the connection lives on.
-    // Who waits to be asked for his body is not asked.
+    // Reads the rest of a refused body, so that the client sees the response and can use the connection again. A
+    // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read.
     if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
-        connection::body::read_over(&mut body).await;
+        connection::body::discard(&mut body).await;
     }
     let response = outcome.unwrap_or_else(|rejection| rejection.to_response());
-    let is_open = matches!(route, Route::Ingest(_)) && head.method != Method::OPTIONS;
-    cors::loadable(if is_open { cors::open(response) } else { response })
+    let allows_any_origin = matches!(route, Route::Ingest(_)) && head.method != Method::OPTIONS;
+    cors::allow_embedding(if allows_any_origin { cors::allow_any_origin(response) } else { response })
 }
 
 async fn dispatch(
@@ -103,18 +105,20 @@ async fn dispatch(
     let method = &context.head.method;
     match route {
         Route::Ingest(_) if method == Method::OPTIONS => Ok(cors::preflight()),
-        Route::Ingest(ingest) if takes(&ingest, method) => ingest::take(context, ingest, body).await,
+        Route::Ingest(ingest) if accepts_method(&ingest, method) => {
+            ingest::handle(context, ingest, body).await
+        }
         Route::Ingest(ingest) => Ok(response::method_not_allowed(ingest.methods())),
         Route::Health if method == Method::GET || method == Method::HEAD => {
             Ok(response::json(StatusCode::OK, &b"{\"is_healthy\":true}"[..]))
         }
         Route::Health => Ok(response::method_not_allowed("GET, HEAD")),
-        Route::BadHealth => Err(Rejection::bad("unknown health check")),
-        Route::Forward => forward::take(context, body).await,
+        Route::BadHealth => Err(Rejection::bad_request("unknown health check")),
+        Route::Forward => forward::handle(context, body).await,
         Route::Unknown => Err(Rejection::new(StatusCode::NOT_FOUND, "not found")),
     }
 }
 
-fn takes(ingest: &Ingest<'_>, method: &Method) -> bool {
-    ingest.methods().split(", ").any(|one| one == method.as_str())
+fn accepts_method(ingest: &Ingest<'_>, method: &Method) -> bool {
+    ingest.methods().split(", ").any(|allowed| allowed == method.as_str())
 }

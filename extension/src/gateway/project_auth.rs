@@ -1,4 +1,4 @@
-//! Who sends to which project, and to which Sentry that goes.
+//! Decides for which project a request is, who sends it, and to which Sentry it goes.
 
 use super::auth::{Auth, AuthError};
 use super::response::rejection::Rejection;
@@ -6,7 +6,7 @@ use crate::config::{Config, Dsn, ProjectId, Scheme, Upstream};
 use hyper::StatusCode;
 use std::sync::Arc;
 
-/// Who sends, and for which project.
+/// The sender's authentication and the project that it sends to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ProjectAuth {
     pub(super) auth: Auth,
@@ -14,24 +14,25 @@ pub(super) struct ProjectAuth {
 }
 
 impl ProjectAuth {
-    /// Of a request that must say it itself.
+    /// Reads the project from the path. Fails if `auth` is missing, for routes on which nothing else names the sender.
     pub(super) fn of_request(auth: Option<Auth>, project: &str) -> Result<Self, Rejection> {
         let project = project_in_path(project)?;
         Ok(Self { auth: auth.ok_or(AuthError::Missing)?, project })
     }
 
-    /// Of an envelope: the request says it, or the `dsn` in its header; if both do, they must agree.
-    /// Where there is no authentication, the path's project does not count.
+    /// Takes the sender from the request or from the `dsn` in the envelope's header. If both name one, they must agree.
+    /// Without authentication in the request, the DSN decides alone, and the project in the path is ignored.
     pub(super) fn of_envelope(
         auth: Option<Auth>,
         project: Option<ProjectId>,
         dsn: Option<&Dsn>,
     ) -> Result<Self, Rejection> {
         let Some(auth) = auth else {
-            let dsn = dsn.ok_or_else(|| no_sender("missing field `dsn`"))?;
-            let key = dsn.key.clone().ok_or_else(|| no_sender("the dsn has no valid public key"))?;
-            let project = dsn.project.ok_or_else(|| no_sender("the dsn does not end in a project number"))?;
-            return Ok(Self { auth: Auth::of_key(key), project });
+            let dsn = dsn.ok_or_else(|| unknown_sender("missing field `dsn`"))?;
+            let key = dsn.key.clone().ok_or_else(|| unknown_sender("the dsn has no valid public key"))?;
+            let project =
+                dsn.project.ok_or_else(|| unknown_sender("the dsn does not end in a project number"))?;
+            return Ok(Self { auth: Auth::from_key(key), project });
         };
         let named = dsn.and_then(|dsn| dsn.project);
         if let Some(dsn) = dsn {
@@ -47,13 +48,13 @@ impl ProjectAuth {
     }
 }
 
-/// The number of the project in a path.
+/// Reads the project number in a path.
 pub(super) fn project_in_path(text: &str) -> Result<ProjectId, Rejection> {
-    ProjectId::parse(text).ok_or_else(|| Rejection::bad("bad project path parameter"))
+    ProjectId::parse(text).ok_or_else(|| Rejection::bad_request("bad project path parameter"))
 }
 
-/// Neither the request nor the envelope's header says who sends.
-pub(super) fn no_sender(cause: impl Into<String>) -> Rejection {
+/// The rejection if neither the request nor the envelope's header names a valid sender.
+pub(super) fn unknown_sender(cause: impl Into<String>) -> Rejection {
     Rejection::unauthorized("bad envelope authentication header").because(cause)
 }
 
@@ -61,7 +62,8 @@ fn mismatch(what: &str) -> Rejection {
     Rejection::envelope(format!("{what} header mismatch between envelope and request"))
 }
 
-/// Where it goes: what is configured, else what the envelope names and the allow-list lets through.
+/// Where the request goes: to the configured upstream, or else to the host in the envelope's DSN if the list of allowed
+/// hosts contains it.
 pub(super) fn upstream(config: &Config, dsn: Option<&Dsn>) -> Result<Arc<Upstream>, Rejection> {
     if let Some(upstream) = &config.upstream {
         return Ok(Arc::clone(upstream));
@@ -108,13 +110,13 @@ mod tests {
 
     #[test]
     fn request_and_envelope_must_name_the_same_sender() {
-        let auth = || Some(Auth::of_key(PublicKey::parse(KEY).unwrap()));
+        let auth = || Some(Auth::from_key(PublicKey::parse(KEY).unwrap()));
         let project = ProjectId::parse("42");
         let own = dsn("https://KEY@anywhere.example/42");
         let found = |auth, project, dsn| ProjectAuth::of_envelope(auth, project, dsn);
         assert_eq!(found(auth(), project, Some(&own)).unwrap().project, project.unwrap());
         assert_eq!(found(auth(), None, Some(&own)).unwrap().project, project.unwrap());
-        // Without authentication the path's project does not count.
+        // Without authentication in the request, the project in the path is ignored.
         assert_eq!(found(None, ProjectId::parse("7"), Some(&own)).unwrap().project, project.unwrap());
         assert_eq!(status(found(None, project, None)), Some(401));
         assert_eq!(status(found(auth(), None, None)), Some(400));
@@ -125,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn where_an_envelope_may_go() {
-        let open = config(&[]);
+    fn upstreams_that_an_envelope_may_choose() {
+        let unconfigured = config(&[]);
         let sentry = dsn("https://KEY@o1.ingest.sentry.io/42");
-        assert_eq!(upstream(&open, Some(&sentry)).unwrap().host(), "o1.ingest.sentry.io");
-        assert_eq!(status(upstream(&open, Some(&dsn("https://KEY@evil.example/42")))), Some(403));
-        assert_eq!(status(upstream(&open, Some(&dsn("http://KEY@sentry.io/42")))), Some(403));
-        assert_eq!(status(upstream(&open, Some(&dsn("http://KEY@localhost:9000/42")))), Some(403));
-        assert_eq!(status(upstream(&open, None)), Some(403));
+        assert_eq!(upstream(&unconfigured, Some(&sentry)).unwrap().host(), "o1.ingest.sentry.io");
+        assert_eq!(status(upstream(&unconfigured, Some(&dsn("https://KEY@evil.example/42")))), Some(403));
+        assert_eq!(status(upstream(&unconfigured, Some(&dsn("http://KEY@sentry.io/42")))), Some(403));
+        assert_eq!(status(upstream(&unconfigured, Some(&dsn("http://KEY@localhost:9000/42")))), Some(403));
+        assert_eq!(status(upstream(&unconfigured, None)), Some(403));
         let configured = config(&[("SENTRY_DSN", "http://k@relay.example:3000/1")]);
         for envelope in [None, Some(&sentry)] {
             assert_eq!(upstream(&configured, envelope).unwrap().host(), "relay.example");
@@ -140,9 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn the_loop_is_named() {
-        let looped = config(&[("SENTRY_DSN", "http://KEY@localhost:5333/42")]);
-        let rejection = upstream(&looped, None).unwrap_err();
+    fn a_dsn_that_points_to_the_extension_is_explained() {
+        let pointing_here = config(&[("SENTRY_DSN", "http://KEY@localhost:5333/42")]);
+        let rejection = upstream(&pointing_here, None).unwrap_err();
         assert!(rejection.detail.contains("SENTRY_EXTENSION_DSN"), "{}", rejection.detail);
     }
 }

@@ -1,16 +1,16 @@
-//! Percent encoding, and values of a query.
+//! Reads values from a query, and decodes percent encoding.
 
 use crate::protocol::percent_decoded;
 
-/// The value of the first field of that name.
+/// The decoded value of the first field with this name.
 pub(super) fn value(query: &str, name: &str) -> Option<String> {
     let fields = query.split('&').map(|field| field.split_once('=').unwrap_or((field, "")));
-    let mut named = fields.filter(|(found, _)| decoded(&found.replace('+', " ")) == name);
-    named.next().map(|(_, value)| decoded(&value.replace('+', " ")))
+    let mut named = fields.filter(|(found, _)| percent_decode(&found.replace('+', " ")) == name);
+    named.next().map(|(_, value)| percent_decode(&value.replace('+', " ")))
 }
 
-/// `sentry.javascript.node%2F7.43.0` in plain text; what is no encoding stays as it is.
-pub(super) fn decoded(text: &str) -> String {
+/// Decodes text like `sentry.javascript.node%2F7.43.0`. A percent sign without two hex digits stays as it is.
+pub(super) fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&percent_decoded(text)).into_owned()
 }
 

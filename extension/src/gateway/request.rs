@@ -1,4 +1,4 @@
-//! One request on its way through the gateway: what handlers share.
+//! The context of one request, with the steps that several handlers need.
 
 use super::auth::{self, Auth};
 use super::connection::body::{self, ReceivedBody};
@@ -15,7 +15,7 @@ use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use hyper::http::request::Parts;
 use std::net::IpAddr;
 
-/// A request's head, and what it takes to answer.
+/// A request's head, and what handlers need to answer it.
 #[derive(Debug)]
 pub(super) struct RequestContext<'a> {
     pub(super) head: &'a Parts,
@@ -25,12 +25,12 @@ pub(super) struct RequestContext<'a> {
     pub(super) memory: &'a MemoryBudget,
 }
 
-/// What a client sent, and how.
+/// An envelope for the queue, with its sender.
 pub(super) struct Submission<'a> {
     pub(super) project_auth: ProjectAuth,
     pub(super) dsn: Option<&'a Dsn>,
     pub(super) encoding: Encoding,
-    /// It came as an envelope: its content type is kept.
+    /// The client sent an envelope, so upstream gets the client's content type.
     pub(super) as_envelope: bool,
     pub(super) items: Vec<Item>,
     pub(super) body: Vec<u8>,
@@ -41,18 +41,18 @@ impl<'a> RequestContext<'a> {
         self.head.uri.query()
     }
 
-    /// Who sends, as far as the request's head says it.
+    /// The authentication in the request's head, or `None` if there is none.
     pub(super) fn auth(&self, path_key: Option<&str>) -> Result<Option<Auth>, Rejection> {
         Ok(auth::find(&self.head.headers, self.query(), path_key)?)
     }
 
-    /// Who sends on a route that asks for authentication.
+    /// The sender and the project on a route that requires authentication.
     pub(super) fn project_auth(
         &self,
         project: &str,
         path_key: Option<&str>,
     ) -> Result<ProjectAuth, Rejection> {
-        // Relay's order: a bad project is named before anything else.
+        // A bad project is reported before bad authentication, as in Sentry's Relay.
         let number = project_auth::project_in_path(project);
         ProjectAuth::of_request(number.and_then(|_| self.auth(path_key))?, project)
     }
@@ -64,8 +64,8 @@ impl<'a> RequestContext<'a> {
         Encoding::parse(name).ok_or_else(unknown)
     }
 
-    /// Takes the body as it is.
-    pub(super) async fn take(
+    /// Reads the body without decoding it.
+    pub(super) async fn read_body(
         &self,
         body: &mut Incoming,
         limit: usize,
@@ -73,24 +73,27 @@ impl<'a> RequestContext<'a> {
         Ok(body::collect(body, limit, self.memory).await?)
     }
 
-    /// Takes the body and decodes it; neither form may be larger than `limit`.
+    /// Reads the body and decodes it. Neither the encoded nor the decoded body may be larger than `limit`.
     ///
-    /// What decoding adds is not waited for: nothing is awaited from here to the queue, so on the one
-    /// thread there is at most one decoded body at a time.
-    pub(super) async fn take_decoded(
+    /// The memory for decoding is not reserved in the budget. Nothing is awaited between decoding and the queue, and
+    /// there is one thread, so only one decoded body exists at a time.
+    pub(super) async fn read_decoded_body(
         &self,
         body: &mut Incoming,
         limit: usize,
     ) -> Result<ReceivedBody<'a>, Rejection> {
         let encoding = self.encoding()?;
-        let taken = self.take(body, limit).await?;
-        Ok(ReceivedBody { bytes: decoded(encoding, taken.bytes, limit)?, reservation: taken.reservation })
+        let received = self.read_body(body, limit).await?;
+        Ok(ReceivedBody {
+            bytes: decode_body(encoding, received.bytes, limit)?,
+            reservation: received.reservation,
+        })
     }
 
-    /// Hands what was sent to the relay.
+    /// Hands an envelope to the relay. Fails if no upstream may get it.
     pub(super) fn submit(&self, submission: Submission<'_>) -> Result<Acceptance, Rejection> {
         let Submission { project_auth, dsn, encoding, as_envelope, items, mut body } = submission;
-        // It may wait for long.
+        // The body may stay in the queue for a long time, so it gives unused memory back.
         body.shrink_to_fit();
         let upstream = project_auth::upstream(self.config, dsn)?;
         let headers =
@@ -107,13 +110,13 @@ impl<'a> RequestContext<'a> {
         }))
     }
 
-    /// Hands over an envelope that was made here of something else.
-    pub(super) fn submit_made(
+    /// Hands an envelope to the relay that the gateway made from another format.
+    pub(super) fn submit_built(
         &self,
         project_auth: ProjectAuth,
         envelope: Vec<u8>,
     ) -> Result<Acceptance, Rejection> {
-        let items = scan(Encoding::Identity, &envelope, usize::MAX)?.items;
+        let items = scan_envelope(Encoding::Identity, &envelope, usize::MAX)?.items;
         let encoding = Encoding::Identity;
         self.submit(Submission {
             project_auth,
@@ -126,13 +129,13 @@ impl<'a> RequestContext<'a> {
     }
 }
 
-/// What a body decodes to.
-pub(super) fn decoded(encoding: Encoding, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Rejection> {
-    if encoding == Encoding::Identity { Ok(body) } else { expanded(encoding, &body, limit) }
+/// Decodes a body to at most `limit` bytes. A body without encoding is returned as it is.
+pub(super) fn decode_body(encoding: Encoding, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Rejection> {
+    if encoding == Encoding::Identity { Ok(body) } else { decode_to_vec(encoding, &body, limit) }
 }
 
-/// What bytes decode to, at most `limit`.
-pub(super) fn expanded(encoding: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>, Rejection> {
+/// Decodes bytes to at most `limit` bytes.
+pub(super) fn decode_to_vec(encoding: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>, Rejection> {
     let mut plain = Vec::new();
     decode(encoding, body, limit, |block| {
         plain.extend_from_slice(block);
@@ -141,8 +144,9 @@ pub(super) fn expanded(encoding: Encoding, body: &[u8], limit: usize) -> Result<
     Ok(plain)
 }
 
-/// Reads an envelope's shape, and holds nothing of it.
-pub(super) fn scan(encoding: Encoding, body: &[u8], limit: usize) -> Result<Scanned, Rejection> {
+/// Checks an envelope and lists its items, without holding the decoded bytes. Fails if it decodes to more than `limit`
+/// bytes.
+pub(super) fn scan_envelope(encoding: Encoding, body: &[u8], limit: usize) -> Result<Scanned, Rejection> {
     let mut scanner = Scanner::new();
     decode(encoding, body, limit, |block| scanner.feed(block))?;
     Ok(scanner.finish()?)

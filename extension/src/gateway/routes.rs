@@ -1,47 +1,48 @@
-//! What a path means. Duplicate slashes fold, as in Relay; a slash at the end is optional for ingestion.
+//! Maps paths to routes. Several slashes in a row count as one, as in Sentry's Relay. On ingestion routes the slash at
+//! the end is optional.
 
 use crate::protocol::ItemKind;
 
-/// Where a request goes.
+/// What a request's path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
-    /// Takes data in.
+    /// Accepts data for Sentry.
     Ingest(Ingest<'a>),
-    /// `/api/relay/healthcheck/{live,ready}/` and `/api/0/relays/live/`.
+    /// A health check: `/api/relay/healthcheck/{live,ready}/` and `/api/0/relays/live/`.
     Health,
     /// A kind of health check that does not exist.
     BadHealth,
-    /// Any other path of the API: upstream knows.
+    /// Any other path of Sentry's API. The request is forwarded to upstream.
     Forward,
-    /// Nothing of ours.
+    /// A path outside of the API, which gets status 404.
     Unknown,
 }
 
-/// Routes that take data in. Projects and keys are as they stand in the path.
+/// The routes that accept data. Projects and keys are the unchecked texts from the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ingest<'a> {
-    /// `/envelope`: the `tunnel` of JavaScript SDKs; the envelope's header says which project.
+    /// `/envelope`: the `tunnel` of JavaScript SDKs. The DSN in the envelope's header names the project.
     Tunnel,
-    /// `/api/{project}/envelope/`.
+    /// `/api/{project}/envelope/`: an envelope, from all current SDKs.
     Envelope { project: &'a str },
-    /// `/api/{project}/store/`: a bare JSON event.
+    /// `/api/{project}/store/`: a bare JSON event, from old SDKs.
     Store { project: &'a str },
-    /// `/api/{project}/security/` and `/csp-report/`: a browser's report.
+    /// `/api/{project}/security/` and `/csp-report/`: a browser's report about a violated security policy.
     Security { project: &'a str },
-    /// `/api/{project}/cron/{slug}[/{key}]`: a check-in without an SDK.
+    /// `/api/{project}/cron/{slug}[/{key}]`: a check-in of a cron job without an SDK.
     Cron { project: &'a str, slug: &'a str, key: Option<&'a str> },
-    /// `/api/{project}/minidump`: a native crash.
+    /// `/api/{project}/minidump`: a native crash report.
     Minidump { project: &'a str },
-    /// `/api/{project}/unreal/{key}/`: a crash of the Unreal Engine.
+    /// `/api/{project}/unreal/{key}/`: a crash report of the Unreal Engine.
     Unreal { project: &'a str, key: &'a str },
-    /// `/api/{project}/events/{event}/attachments/`.
+    /// `/api/{project}/events/{event}/attachments/`: files for an event that was sent before.
     Attachments { project: &'a str, event: &'a str },
-    /// What upstream must see as it was sent: OTLP, network error reports, `/api/store/`.
-    Pass { project: &'a str, kind: ItemKind },
+    /// Requests that upstream must see unchanged: OTLP, network error reports and `/api/store/`.
+    Passthrough { project: &'a str, kind: ItemKind },
 }
 
 impl<'a> Route<'a> {
-    /// Reads a path without its query.
+    /// Finds the route of a path. The path must not contain the query.
     pub(super) fn of(path: &'a str) -> Self {
         let mut segments = path.split('/').filter(|s| !s.is_empty());
         let parts = [(); 8].map(|()| segments.next());
@@ -65,9 +66,9 @@ impl<'a> Ingest<'a> {
     fn of(parts: [Option<&'a str>; 8]) -> Option<Self> {
         let (project, rest) = match parts {
             [Some("envelope"), None, ..] => return Some(Self::Tunnel),
-            // Old SDKs leave the project to the key.
+            // Old SDKs do not name the project. Upstream finds it by the key.
             [Some("api"), Some("store"), None, ..] => {
-                return Some(Self::Pass { project: "0", kind: ItemKind::Event });
+                return Some(Self::Passthrough { project: "0", kind: ItemKind::Event });
             }
             [Some("api"), Some(project), rest @ ..] => (project, rest),
             _ => return None,
@@ -83,19 +84,19 @@ impl<'a> Ingest<'a> {
             [Some("events"), Some(event), Some("attachments"), None, ..] => {
                 Self::Attachments { project, event }
             }
-            [Some("nel"), None, ..] => Self::Pass { project, kind: ItemKind::Log },
+            [Some("nel"), None, ..] => Self::Passthrough { project, kind: ItemKind::Log },
             [Some("otlp"), Some("v1"), Some("traces"), None, ..]
             | [Some("integration"), Some("otlp"), Some("v1"), Some("traces"), None, ..] => {
-                Self::Pass { project, kind: ItemKind::Span }
+                Self::Passthrough { project, kind: ItemKind::Span }
             }
             [Some("integration"), Some("otlp"), Some("v1"), Some("logs"), None, ..] => {
-                Self::Pass { project, kind: ItemKind::Log }
+                Self::Passthrough { project, kind: ItemKind::Log }
             }
             _ => return None,
         })
     }
 
-    /// The methods that it answers, for `Allow`.
+    /// The methods that the route accepts, as a value for the `Allow` header.
     pub(super) fn methods(&self) -> &'static str {
         match self {
             Self::Store { .. } | Self::Cron { .. } => "GET, POST",
@@ -104,8 +105,8 @@ impl<'a> Ingest<'a> {
     }
 }
 
-/// A path and query with single slashes.
-pub(super) fn folded(path_and_query: &str) -> String {
+/// Replaces several slashes in a row by one in the path. The query stays as it is.
+pub(super) fn fold_slashes(path_and_query: &str) -> String {
     let (path, query) = match path_and_query.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (path_and_query, None),
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_ingestion() {
+    fn ingestion_paths() {
         let project = "42";
         for (path, ingest) in [
             ("/envelope", Ingest::Tunnel),
@@ -146,11 +147,11 @@ mod tests {
             ("/api/42/minidump", Ingest::Minidump { project }),
             ("/api/42/unreal/abc/", Ingest::Unreal { project, key: "abc" }),
             ("/api/42/events/e/attachments/", Ingest::Attachments { project, event: "e" }),
-            ("/api/store/", Ingest::Pass { project: "0", kind: ItemKind::Event }),
-            ("/api/42/nel/", Ingest::Pass { project, kind: ItemKind::Log }),
-            ("/api/42/integration/otlp/v1/traces", Ingest::Pass { project, kind: ItemKind::Span }),
-            ("/api/42/integration/otlp/v1/logs/", Ingest::Pass { project, kind: ItemKind::Log }),
-            ("/api/42/otlp/v1/traces", Ingest::Pass { project, kind: ItemKind::Span }),
+            ("/api/store/", Ingest::Passthrough { project: "0", kind: ItemKind::Event }),
+            ("/api/42/nel/", Ingest::Passthrough { project, kind: ItemKind::Log }),
+            ("/api/42/integration/otlp/v1/traces", Ingest::Passthrough { project, kind: ItemKind::Span }),
+            ("/api/42/integration/otlp/v1/logs/", Ingest::Passthrough { project, kind: ItemKind::Log }),
+            ("/api/42/otlp/v1/traces", Ingest::Passthrough { project, kind: ItemKind::Span }),
         ] {
             assert_eq!(Route::of(path), Route::Ingest(ingest), "{path}");
         }
@@ -179,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn slashes_fold_in_the_path_alone() {
-        assert_eq!(folded("//api///0//x/?a=//b"), "/api/0/x/?a=//b");
-        assert_eq!(folded("/api/0"), "/api/0");
+    fn slashes_are_folded_in_the_path_only() {
+        assert_eq!(fold_slashes("//api///0//x/?a=//b"), "/api/0/x/?a=//b");
+        assert_eq!(fold_slashes("/api/0"), "/api/0");
     }
 }

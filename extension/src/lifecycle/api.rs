@@ -1,4 +1,5 @@
-//! The Extensions API, version 2020-01-01: register, and ask for the next event. One connection, ours alone.
+//! A client of Lambda's Extensions API, version 2020-01-01. It registers the extension and asks for the next event.
+//! All calls use one connection that nothing else uses.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>
 
@@ -17,37 +18,37 @@ use tokio::time::timeout;
 const NAME: &str = "lambda-extension-name";
 const IDENTIFIER: &str = "lambda-extension-identifier";
 const FEATURES: &str = "lambda-extension-accept-feature";
-/// Events are some 500 bytes.
+/// The largest response body that is read, in bytes. Events have about 500 bytes.
 const MAX_BODY: usize = 256 * 1024;
-/// Of everything but `/event/next`, which has none.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest time that a connect or a registration may take. `/event/next` has no such bound.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the API is: the value of `AWS_LAMBDA_RUNTIME_API`, `host:port`.
+/// The address of the API as `host:port`. This is the value of `AWS_LAMBDA_RUNTIME_API`.
 #[derive(Clone, Debug)]
 pub struct RuntimeApi(pub String);
 
-/// The file's base name: Lambda refuses every other.
+/// The name to register under. It must be the base name of the extension's file, as Lambda refuses every other name.
 #[derive(Clone, Debug)]
 pub struct ExtensionName(pub String);
 
-/// What registration gives, and every later call shows.
+/// The identifier that Lambda returns at registration. Every later call must send it.
 #[derive(Clone, Debug)]
 pub struct ExtensionId(HeaderValue);
 
 /// Why a call failed.
 #[derive(Debug)]
 pub enum ApiError {
-    /// The API could not be reached.
+    /// The connection to the API could not be opened.
     Connect(io::Error),
-    /// The connection broke.
+    /// The connection broke during the call.
     Http(hyper::Error),
-    /// The API said no, with this status and these words.
+    /// The API answered with this status instead of success. The text is the start of the body.
     Refused(u16, String),
-    /// An answer without what it must have.
+    /// The response lacks a required part. The text names the part.
     Malformed(&'static str),
-    /// The request cannot be built.
+    /// The request cannot be built, because a header value is invalid.
     Request(hyper::http::Error),
-    /// No answer in time.
+    /// The API did not answer in time.
     TimedOut,
 }
 
@@ -57,23 +58,23 @@ impl fmt::Display for ApiError {
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::Http(error) => error.fmt(f),
             Self::Refused(status, text) => write!(f, "status {status}: {text}"),
-            Self::Malformed(what) => write!(f, "the answer has no valid {what}"),
+            Self::Malformed(what) => write!(f, "the response has no valid {what}"),
             Self::Request(error) => error.fmt(f),
             Self::TimedOut => f.write_str("no answer in time"),
         }
     }
 }
 
-/// The kinds of events that an extension can ask for.
+/// The sets of events that this extension registers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Events {
-    /// Each invocation, and the end.
+    /// One event for each invocation, and one when the environment ends.
     InvokeAndShutdown,
-    /// The end alone: Lambda Managed Instances refuse INVOKE.
+    /// Only the event when the environment ends. Lambda Managed Instances refuse INVOKE.
     ShutdownOnly,
 }
 
-/// A client of the Extensions API.
+/// A client of the Extensions API. It keeps its connection open between calls.
 #[derive(Debug)]
 pub struct ExtensionsApi {
     api: RuntimeApi,
@@ -81,12 +82,12 @@ pub struct ExtensionsApi {
 }
 
 impl ExtensionsApi {
-    /// Does not connect yet.
+    /// Creates the client. It connects at the first call.
     pub fn new(api: RuntimeApi) -> Self {
         Self { api, connection: None }
     }
 
-    /// Registers; from here on Lambda waits for this extension's `/event/next`.
+    /// Registers the extension. From then on Lambda waits until this extension calls `/event/next`.
     pub async fn register(&mut self, name: &ExtensionName, events: Events) -> Result<ExtensionId, ApiError> {
         let body = match events {
             Events::InvokeAndShutdown => r#"{"events":["INVOKE","SHUTDOWN"]}"#,
@@ -104,28 +105,33 @@ impl ExtensionsApi {
         let registering = async {
             let response = self.call(request).await?;
             let id = response.headers().get(IDENTIFIER).cloned();
-            // To its end, or the connection could not be used again.
-            read(response).await?;
+            // The body must be read to its end, or the connection could not be used again.
+            read_body(response).await?;
             id.map(ExtensionId).ok_or(ApiError::Malformed(IDENTIFIER))
         };
-        timeout(PATIENCE, registering).await.unwrap_or(Err(ApiError::TimedOut))
+        timeout(CALL_TIMEOUT, registering).await.unwrap_or(Err(ApiError::TimedOut))
     }
 
-    /// Subscribes to the platform's telemetry, to be posted to this port. The caller bounds the time.
+    /// Asks Lambda to post the platform's telemetry to this port. The caller must bound the time.
     pub async fn subscribe(
         &mut self,
         id: &ExtensionId,
         events: Events,
         port: u16,
     ) -> Result<Subscribed, ApiError> {
-        // Managed Instances insist on their schema; older regions do not know it.
+        // Managed Instances accept only the newer schema, and older regions do not know it.
         let schema = match events {
             Events::InvokeAndShutdown => "2022-12-13",
             Events::ShutdownOnly => "2025-01-29",
         };
-        // The smallest buffers that Lambda accepts: each millisecond in them is billed.
+        // These are the smallest buffers that Lambda accepts. Each millisecond of waiting for them is billed.
         let body = format!(
-            r#"{{"schemaVersion":"{schema}","types":["platform"],"buffering":{{"maxItems":1000,"maxBytes":262144,"timeoutMs":25}},"destination":{{"protocol":"HTTP","URI":"http://sandbox.localdomain:{port}"}}}}"#
+            concat!(
+                r#"{{"schemaVersion":"{}","types":["platform"],"#,
+                r#""buffering":{{"maxItems":1000,"maxBytes":262144,"timeoutMs":25}},"#,
+                r#""destination":{{"protocol":"HTTP","URI":"http://sandbox.localdomain:{}"}}}}"#
+            ),
+            schema, port
         );
         let request = Request::put("/2022-07-01/telemetry")
             .header(HOST, &self.api.0)
@@ -135,20 +141,20 @@ impl ExtensionsApi {
             .map_err(ApiError::Request)?;
         let response = self.call(request).await?;
         let subscribed = response.status() == StatusCode::OK;
-        read(response).await?;
+        read_body(response).await?;
         Ok(if subscribed { Subscribed::Yes } else { Subscribed::NotSupported })
     }
 
-    /// Waits for the next event, however long that takes: the environment may be frozen for hours. `asked` is
-    /// called once the question is on its way.
-    pub async fn next(&mut self, id: &ExtensionId, asked: impl FnOnce()) -> Result<Event, ApiError> {
+    /// Waits for the next event without a bound, because the environment may be frozen for hours.
+    /// Calls `on_sent` when the request has been handed to the connection.
+    pub async fn next(&mut self, id: &ExtensionId, on_sent: impl FnOnce()) -> Result<Event, ApiError> {
         let request = Request::get("/2020-01-01/extension/event/next")
             .header(HOST, &self.api.0)
             .header(IDENTIFIER, id.0.clone())
             .body(Full::default())
             .map_err(ApiError::Request)?;
-        let response = self.call_and(request, asked).await?;
-        let body = read(response).await?;
+        let response = self.call_with(request, on_sent).await?;
+        let body = read_body(response).await?;
         Event::parse(&body).ok_or(ApiError::Malformed("event"))
     }
 
@@ -156,13 +162,13 @@ impl ExtensionsApi {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<hyper::body::Incoming>, ApiError> {
-        self.call_and(request, || ()).await
+        self.call_with(request, || ()).await
     }
 
-    async fn call_and(
+    async fn call_with(
         &mut self,
         request: Request<Full<Bytes>>,
-        asked: impl FnOnce(),
+        on_sent: impl FnOnce(),
     ) -> Result<Response<hyper::body::Incoming>, ApiError> {
         let mut connection = match self.connection.take().filter(|c| !c.is_closed()) {
             Some(connection) => connection,
@@ -170,13 +176,13 @@ impl ExtensionsApi {
         };
         connection.ready().await.map_err(ApiError::Http)?;
         let sending = connection.send_request(request);
-        // That has woken the connection's own task, which writes before this one is its turn again.
+        // `send_request` has woken the connection's task. After the yield that task has written the request.
         tokio::task::yield_now().await;
-        asked();
+        on_sent();
         let response = sending.await.map_err(ApiError::Http)?;
         let status = response.status();
         if !status.is_success() {
-            let text = read(response).await.unwrap_or_default();
+            let text = read_body(response).await.unwrap_or_default();
             let text = String::from_utf8_lossy(&text).chars().take(300).collect();
             return Err(ApiError::Refused(status.as_u16(), text));
         }
@@ -186,14 +192,14 @@ impl ExtensionsApi {
 
     async fn connect(&self) -> Result<RequestSender, ApiError> {
         let connecting = TcpStream::connect(&self.api.0);
-        let stream = timeout(PATIENCE, connecting).await.map_err(|_| ApiError::TimedOut)?;
+        let stream = timeout(CALL_TIMEOUT, connecting).await.map_err(|_| ApiError::TimedOut)?;
         let stream = stream.map_err(ApiError::Connect)?;
         let _ = stream.set_nodelay(true);
         handshake(Box::new(stream)).await.map_err(ApiError::Http)
     }
 }
 
-async fn read(response: Response<hyper::body::Incoming>) -> Result<Bytes, ApiError> {
+async fn read_body(response: Response<hyper::body::Incoming>) -> Result<Bytes, ApiError> {
     let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
     body.map(http_body_util::Collected::to_bytes).map_err(|_| ApiError::Malformed("body"))
 }

@@ -1,27 +1,29 @@
-//! What `/event/next` answers, read leniently: RIE and Lambda differ, and unknown kinds will come.
+//! The events that `/event/next` returns. They are read leniently, because AWS's emulator and Lambda differ, and
+//! because Lambda may add new kinds of events.
 
 use crate::telemetry::RequestId;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// An event of the lifecycle.
+/// An event from the Extensions API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The function is invoked.
+    /// The function has been invoked.
     Invoke {
-        /// Its name; empty where there is none.
+        /// The invocation's identifier. It is empty if the event has none.
         request: RequestId,
-        /// When the invocation will be ended, by the wall clock.
+        /// The wall-clock time at which Lambda ends the invocation.
         deadline: Option<SystemTime>,
     },
-    /// The environment ends.
+    /// The environment is about to end.
     Shutdown {
-        /// When the processes will be killed, by the wall clock.
+        /// The wall-clock time at which Lambda kills all processes.
         deadline: Option<SystemTime>,
-        /// `spindown`, `timeout`, `failure`, in whatever spelling.
+        /// The reason that Lambda gives, such as `spindown`, `timeout` or `failure`. The spelling differs between
+        /// platforms.
         reason: String,
     },
-    /// Something newer than this extension.
+    /// An event of another type, which is named here. A newer Lambda may send such events.
     Unknown(String),
 }
 
@@ -29,14 +31,14 @@ pub enum Event {
 #[serde(rename_all = "camelCase")]
 struct EventJson {
     event_type: Option<String>,
-    // Lambda sends an integer; a float or a string must not cost the whole event.
+    // Lambda sends an integer. If it is a float or a string, only the deadline is lost and not the whole event.
     deadline_ms: Option<serde_json::Value>,
     shutdown_reason: Option<serde_json::Value>,
     request_id: Option<serde_json::Value>,
 }
 
 impl Event {
-    /// Reads an answer's body; `None`: not even JSON.
+    /// Reads the body of a response. Returns `None` if it is not a JSON object.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let json: EventJson = serde_json::from_slice(body).ok()?;
         let milliseconds = json.deadline_ms.as_ref().and_then(serde_json::Value::as_u64);
@@ -61,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lambda_sends() {
+    fn reads_the_events_that_lambda_sends() {
         let invoke = br#"{"eventType":"INVOKE","deadlineMs":1700000000000,"requestId":"r","tracing":{}}"#;
         let deadline = Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         assert_eq!(Event::parse(invoke), Some(Event::Invoke { request: RequestId::new("r"), deadline }));
@@ -75,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_should_send() {
+    fn reads_events_with_missing_or_invalid_fields() {
         let lenient = br#"{"eventType":"SHUTDOWN","deadlineMs":"soon","shutdownReason":7}"#;
         let event = Event::Shutdown { deadline: None, reason: "unknown".to_owned() };
         assert_eq!(Event::parse(lenient), Some(event));

@@ -1,5 +1,5 @@
-//! The last resort: a process that cannot even start its runtime still answers Lambda, for an extension that
-//! exits fails the function. Blocking, with nothing but a socket, and of no use for anything else.
+//! The last resort for a process that cannot start its async runtime. It still registers and answers Lambda, because
+//! an extension that exits makes the function fail. It blocks, needs only a socket, and delivers nothing.
 
 use super::api::{ExtensionName, RuntimeApi};
 use super::event::Event;
@@ -8,10 +8,11 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Between failed calls.
+/// The pause after a failed call, so that a broken API does not cause a busy loop.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Registers for SHUTDOWN alone, and returns when it comes.
+/// Registers for SHUTDOWN only and returns when that event arrives. It retries for ever, because an exit would fail
+/// the function.
 pub fn fallback(api: &RuntimeApi, name: &ExtensionName) {
     let id = loop {
         match register(api, name) {
@@ -26,7 +27,7 @@ pub fn fallback(api: &RuntimeApi, name: &ExtensionName) {
     loop {
         match call(api, &next, "") {
             Ok((_, body)) if matches!(Event::parse(&body), Some(Event::Shutdown { .. })) => return,
-            // Whatever else was said, it was said too soon.
+            // Only SHUTDOWN ends this loop. Every other response leads to the next call.
             Ok(_) => {}
             Err(error) => log::debug("cannot ask Lambda for the next event", &[("error", &error)]),
         }
@@ -34,7 +35,7 @@ pub fn fallback(api: &RuntimeApi, name: &ExtensionName) {
     }
 }
 
-/// Registers for SHUTDOWN alone; `None` means that the answer names no identifier.
+/// Registers for SHUTDOWN only. Returns `None` if the response contains no identifier.
 fn register(api: &RuntimeApi, name: &ExtensionName) -> io::Result<Option<String>> {
     let body = r#"{"events":["SHUTDOWN"]}"#;
     let head = format!(
@@ -46,17 +47,18 @@ fn register(api: &RuntimeApi, name: &ExtensionName) -> io::Result<Option<String>
     Ok(identifier(&head))
 }
 
-/// One exchange on a connection of its own: the answer's head, and what looks like JSON in its body, chunked or not.
+/// Makes one call on a new connection. Returns the head of the response and the JSON object in its body, which may be
+/// chunked.
 fn call(api: &RuntimeApi, head: &str, body: &str) -> io::Result<(String, Vec<u8>)> {
     let mut stream = TcpStream::connect(&api.0)?;
     write!(stream, "{head}Host: {}\r\nConnection: close\r\n\r\n{body}", api.0)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(split(&answer))
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    Ok(split(&response))
 }
 
-fn split(answer: &[u8]) -> (String, Vec<u8>) {
-    let text = String::from_utf8_lossy(answer);
+fn split(response: &[u8]) -> (String, Vec<u8>) {
+    let text = String::from_utf8_lossy(response);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let json = body.find('{').zip(body.rfind('}')).and_then(|(from, to)| body.get(from..=to));
     (head.to_owned(), json.unwrap_or_default().as_bytes().to_vec())
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_of_every_form() {
+    fn splits_valid_and_invalid_responses() {
         let (head, body) = split(
             b"HTTP/1.1 200 OK\r\nlambda-Extension-identifier: an-id\r\n\r\n7\r\n{\"a\":1}\r\n0\r\n\r\n",
         );

@@ -1,4 +1,5 @@
-//! Keeps the environment awake: `/next` is not called before what the policy decided on has come, or time is up.
+//! Keeps the environment awake. It delays the call of `/next` until the condition that the flush policy chose is met,
+//! or until the time is up.
 
 use super::flush_policy;
 use crate::log;
@@ -7,29 +8,30 @@ use crate::telemetry::{FunctionEnd, RequestId, Telemetry};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// A hold of one invocation.
+/// The delay of `/next` for one invocation.
 #[derive(Debug)]
 pub(super) struct FlushHold<'a> {
     pub(super) wait_for: flush_policy::Hold,
     pub(super) request: RequestId,
-    /// The budget.
+    /// The longest time that the hold may last.
     pub(super) within: Duration,
     pub(super) telemetry: Option<&'a Telemetry>,
 }
 
 impl FlushHold<'_> {
-    /// Waits. The environment cannot freeze meanwhile, so the monotonic clock is good here.
+    /// Waits until the hold ends. The environment cannot freeze during the wait, so the monotonic clock is reliable
+    /// here.
     pub(super) async fn until_released(self, relay: &Relay) {
         let start = Instant::now();
-        let left = || self.within.saturating_sub(start.elapsed());
+        let remaining = || self.within.saturating_sub(start.elapsed());
         match (self.wait_for, self.telemetry) {
             (flush_policy::Hold::Done(most), Some(telemetry)) => {
-                if telemetry.done(&self.request, left()).await == FunctionEnd::Done {
-                    let _ = timeout(left().min(most), relay.settled()).await;
+                if telemetry.done(&self.request, remaining()).await == FunctionEnd::Done {
+                    let _ = timeout(remaining().min(most), relay.settled()).await;
                 }
             }
             (flush_policy::Hold::Delivered(most), _) => {
-                let _ = timeout(left().min(most), relay.settled()).await;
+                let _ = timeout(remaining().min(most), relay.settled()).await;
             }
             (flush_policy::Hold::No, _) | (flush_policy::Hold::Done(_), None) => {}
         }

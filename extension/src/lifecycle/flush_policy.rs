@@ -1,8 +1,9 @@
-//! When `/next` waits: the flush policy. Pure: the clock and the backlog are handed in.
+//! The flush policy decides when `/next` waits. It is pure: the caller passes the time and the backlog.
 //!
-//! An environment freezes once the function and all extensions have called Next, so what is not delivered by
-//! then waits for the next invocation, or for SHUTDOWN. A hold keeps it awake; it is billed, and it keeps the next
-//! invocation out. How the numbers here were chosen: `docs/flush.md`, made by `examples/flush-simulation.rs`.
+//! An environment freezes when the function and all extensions have called Next. Envelopes that are not delivered by
+//! then wait for the next invocation or for SHUTDOWN. A hold keeps the environment awake. It is billed, and no other
+//! invocation can use the environment during it. `docs/flush.md` explains the numbers here. Its tables come from
+//! `examples/flush-simulation.rs`.
 
 use crate::config::FlushMode;
 use crate::relay::Backlog;
@@ -10,14 +11,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-/// The parameters of `auto`.
+/// The parameters of the mode `auto`. The defaults are those that the extension uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// Traffic is dense where invocations come closer together than this, on average …
+    /// Traffic is dense if the average gap between invocations is shorter than this.
     pub gap: Duration,
-    /// … over this many of them.
+    /// The number of gaps that the average is taken over.
     pub window: usize,
-    /// In dense traffic, an invocation is held for what has waited so long already.
+    /// In dense traffic, an invocation is held only if an envelope has already waited this long.
     pub age: Duration,
 }
 
@@ -27,29 +28,30 @@ impl Default for Tuning {
     }
 }
 
-/// Without telemetry nobody knows when the function is done, and under SAM and RIE the caller waits for the
-/// extension: long enough for a delivery on a fresh TLS connection, short enough to be taken for latency.
-const BLIND: Duration = Duration::from_millis(500);
+/// The longest hold without telemetry. Then the end of the function is not known, and under SAM and RIE the caller
+/// waits for the extension. It is long enough for a delivery on a new TLS connection and short enough to pass as
+/// latency.
+const MAX_WITHOUT_TELEMETRY: Duration = Duration::from_millis(500);
 
-/// What is known when an invocation begins.
+/// The input of a decision: what is known when an invocation begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// By the wall clock: the monotonic one may stand still while the environment is frozen.
+    /// The wall-clock time. The monotonic clock may stand still while the environment is frozen.
     pub now: SystemTime,
-    /// What earlier invocations have left behind.
+    /// The envelopes that earlier invocations have left in the queue.
     pub backlog: Backlog,
-    /// Whether Lambda will say when the function is done.
+    /// Whether Lambda will report when the function is done.
     pub telemetry: bool,
 }
 
-/// What `/next` waits for. The invocation's deadline bounds both waits, whatever stands here.
+/// What `/next` waits for. The invocation's deadline bounds every wait in addition to the durations here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// Nothing.
+    /// `/next` does not wait.
     No,
-    /// Until all is delivered, at most so long. The function runs meanwhile.
+    /// `/next` waits until all envelopes are delivered, at most this long. The function runs at the same time.
     Delivered(Duration),
-    /// Until the function is done, and then until all is delivered, at most so long.
+    /// `/next` waits until the function is done, and then at most this long until all envelopes are delivered.
     Done(Duration),
 }
 
@@ -63,27 +65,28 @@ impl fmt::Display for Hold {
     }
 }
 
-/// The policy of one environment.
+/// The flush policy of one environment. It remembers when the last invocations began.
 #[derive(Clone, Debug)]
 pub struct Policy {
     mode: FlushMode,
     tuning: Tuning,
-    /// No delivery takes longer: a hold that is shorter could be interrupted by every freeze, for ever.
+    /// The longest time that one delivery takes. If a hold were shorter, every freeze could interrupt the same
+    /// delivery.
     delivery: Duration,
-    /// When the last invocations began, latest last.
-    begun: VecDeque<SystemTime>,
+    /// The times at which the last invocations began. The latest is at the end.
+    starts: VecDeque<SystemTime>,
 }
 
 impl Policy {
-    /// `delivery` is the bound of one exchange with upstream.
+    /// Creates the policy. `delivery` is the longest time that one request to upstream may take.
     pub fn new(mode: FlushMode, tuning: Tuning, delivery: Duration) -> Self {
-        Self { mode, tuning, delivery, begun: VecDeque::new() }
+        Self { mode, tuning, delivery, starts: VecDeque::new() }
     }
 
-    /// Decides on the invocation that begins now.
+    /// Decides what `/next` waits for in the invocation that begins now.
     pub fn decide(&mut self, moment: &Moment) -> Hold {
         let dense = self.is_dense(moment.now);
-        // After a failure no invocation pays for what upstream cannot take.
+        // During an outage a hold would be billed and deliver nothing.
         if self.mode == FlushMode::Continuous || moment.backlog.outage {
             return Hold::No;
         }
@@ -95,17 +98,21 @@ impl Policy {
         if moment.backlog.envelopes == 0 || !overdue {
             return Hold::No;
         }
-        Hold::Delivered(if moment.telemetry { self.delivery } else { self.delivery.min(BLIND) })
+        Hold::Delivered(if moment.telemetry {
+            self.delivery
+        } else {
+            self.delivery.min(MAX_WITHOUT_TELEMETRY)
+        })
     }
 
-    /// Enters an invocation; whether it is one of many.
+    /// Records an invocation and returns whether traffic is dense.
     fn is_dense(&mut self, now: SystemTime) -> bool {
-        // The clock was set back: nothing is known of the gaps.
-        if self.begun.back().is_some_and(|last| *last > now) {
-            self.begun.clear();
+        // If the clock was set back, the recorded times say nothing about the gaps.
+        if self.starts.back().is_some_and(|last| *last > now) {
+            self.starts.clear();
         }
-        let first = (self.begun.len() >= self.tuning.window).then(|| self.begun.pop_front()).flatten();
-        self.begun.push_back(now);
+        let first = (self.starts.len() >= self.tuning.window).then(|| self.starts.pop_front()).flatten();
+        self.starts.push_back(now);
         let window = u32::try_from(self.tuning.window).unwrap_or(u32::MAX);
         let short = self.tuning.gap.saturating_mul(window);
         first.and_then(|first| now.duration_since(first).ok()).is_some_and(|span| span < short)
@@ -137,7 +144,7 @@ mod tests {
         Policy::new(mode, Tuning::default(), DELIVERY)
     }
 
-    /// `auto` after traffic of one a second, and the time of the next invocation.
+    /// Returns the policy `auto` after one invocation a second, and the time of the next invocation.
     fn dense() -> (Policy, SystemTime) {
         let mut policy = policy(FlushMode::Auto);
         for second in 0..10 {
@@ -168,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn auto_turns_back_when_traffic_thins_out() {
+    fn auto_holds_again_when_traffic_becomes_rare() {
         let (mut auto, now) = dense();
         assert_eq!(auto.decide(&moment(now, EMPTY)), Hold::No);
         assert_eq!(auto.decide(&moment(now + 20 * SECOND, EMPTY)), Hold::Done(DELIVERY));
     }
 
     #[test]
-    fn dense_traffic_is_held_for_what_has_become_old() {
+    fn auto_holds_in_dense_traffic_only_for_old_envelopes() {
         let (mut auto, now) = dense();
         let fresh = waiting_since(now - Duration::from_millis(999));
         assert_eq!(auto.clone().decide(&moment(now, fresh)), Hold::No);
@@ -184,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn no_invocation_pays_for_an_outage() {
+    fn no_mode_holds_during_an_outage() {
         for mode in [FlushMode::Auto, FlushMode::End, FlushMode::Continuous] {
             let backlog = Backlog { outage: true, ..waiting_since(at(0)) };
             for telemetry in [true, false] {
@@ -195,11 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn without_telemetry_only_leftovers_hold_and_shortly() {
+    fn without_telemetry_only_leftover_envelopes_hold_and_only_shortly() {
         for (mode, since, hold) in [
-            (FlushMode::End, 99, Hold::Delivered(BLIND)),
+            (FlushMode::End, 99, Hold::Delivered(MAX_WITHOUT_TELEMETRY)),
             (FlushMode::Auto, 100, Hold::No),
-            (FlushMode::Auto, 90, Hold::Delivered(BLIND)),
+            (FlushMode::Auto, 90, Hold::Delivered(MAX_WITHOUT_TELEMETRY)),
             (FlushMode::Continuous, 0, Hold::No),
         ] {
             let leftover = Moment { now: at(100), backlog: waiting_since(at(since)), telemetry: false };
@@ -210,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_changes_holds_and_breaks_nothing() {
+    fn a_clock_jump_leads_to_a_hold() {
         let (auto, now) = dense();
-        // Back: the gaps mean nothing any more, nor does the age.
+        // The clock jumps back: neither the gaps nor the age are known.
         let mut back = auto.clone();
         assert_eq!(back.decide(&moment(at(0) - 3600 * SECOND, waiting_since(now))), Hold::Done(DELIVERY));
         assert_eq!(back.decide(&moment(at(0) - 3599 * SECOND, waiting_since(now))), Hold::Done(DELIVERY));
-        // Forward: it looks like an idle hour.
+        // The clock jumps forward: this looks like an idle hour.
         let mut forward = auto.clone();
         assert_eq!(forward.decide(&moment(now + 3600 * SECOND, EMPTY)), Hold::Done(DELIVERY));
-        // As far as it goes, both ways.
+        // The clock jumps as far as possible in both directions.
         let mut far = auto;
         for now in [UNIX_EPOCH, at(u64::from(u32::MAX) * 1000), UNIX_EPOCH, at(0)] {
             assert_eq!(far.decide(&moment(now, waiting_since(at(0)))), Hold::Done(DELIVERY));
@@ -227,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_parameters_are_outlived() {
+    fn extreme_parameters_do_not_panic() {
         for (gap, window) in [(Duration::MAX, usize::MAX), (Duration::MAX, 1), (Duration::ZERO, 0)] {
             let tuning = Tuning { gap, window, age: Duration::MAX };
             let mut auto = Policy::new(FlushMode::Auto, tuning, Duration::MAX);

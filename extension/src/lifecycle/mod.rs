@@ -1,4 +1,5 @@
-//! The life of an extension: register, then `/event/next` until SHUTDOWN. It never ends before that.
+//! The lifecycle of the extension. It registers with Lambda and calls `/event/next` until SHUTDOWN arrives.
+//! It never ends before SHUTDOWN, because Lambda counts an early exit as a failure of the function.
 
 mod api;
 mod budget;
@@ -22,27 +23,29 @@ use retry::Retry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Events of the future may come with each invocation, so they must not hold anything up; yet an answer that
-/// never is an event must not make a busy loop.
-const BETWEEN_UNKNOWN: Duration = Duration::from_millis(20);
+/// The pause after an event of unknown type. It is short, because a future event may come with each invocation and must
+/// not delay it. It is not zero, so that an API that only sends unknown events does not cause a busy loop.
+const PAUSE_AFTER_UNKNOWN_EVENT: Duration = Duration::from_millis(20);
 
-/// One environment's life. It can be run anew after a panic: what Lambda gave and what was learnt stays.
+/// The lifecycle in one execution environment. It can be run again after a panic, because it keeps the registration,
+/// the telemetry subscription and the state of the flush policy.
 #[derive(Debug)]
-pub struct Life {
+pub struct Lifecycle {
     api: RuntimeApi,
     name: ExtensionName,
     events: Events,
-    /// The identity, and the events that it was given for.
+    /// The identifier from the registration, and the events that it was registered for.
     id: OnceLock<(ExtensionId, Events)>,
-    /// It can be had during init only, so it is asked for once.
+    /// Lambda accepts a subscription only during init, so the extension asks once. `None` inside: there is no
+    /// telemetry.
     telemetry: OnceLock<Option<Telemetry>>,
     policy: Mutex<Policy>,
 }
 
-impl Life {
-    /// Does not talk to Lambda yet.
+impl Lifecycle {
+    /// Prepares the lifecycle. It makes no call to Lambda.
     pub fn new(api: RuntimeApi, name: ExtensionName, config: &Config) -> Self {
-        // Managed Instances refuse INVOKE, and never freeze.
+        // Managed Instances refuse INVOKE. They never freeze, so INVOKE is not needed there.
         let events = if config.managed_instances { Events::ShutdownOnly } else { Events::InvokeAndShutdown };
         let policy = Policy::new(config.flush, Tuning::default(), config.timeout);
         Self {
@@ -55,12 +58,14 @@ impl Life {
         }
     }
 
-    /// Registers, takes events until SHUTDOWN, and leaves the queue drained or accounted for.
+    /// Registers and handles events until SHUTDOWN. Then it drains the queue and logs how many envelopes were not
+    /// delivered.
     ///
-    /// Between registering and the first `/next` nothing is talked to but Lambda's own API: that is cold start.
+    /// Between the registration and the first `/next` it talks only to Lambda's own API, because that time is cold
+    /// start.
     pub async fn run(self: Arc<Self>, relay: Relay) {
         let mut api = ExtensionsApi::new(self.api.clone());
-        let (id, telemetry) = self.introduce(&mut api).await;
+        let (id, telemetry) = self.register_and_subscribe(&mut api).await;
         let mut retry = Retry::default();
         loop {
             let event = api.next(id, || relay.begin()).await;
@@ -68,27 +73,27 @@ impl Life {
             match event {
                 Ok(Event::Invoke { request, deadline }) => {
                     retry = Retry::default();
-                    self.hold(&relay, telemetry, request, deadline).until_released(&relay).await;
+                    self.decide_hold(&relay, telemetry, request, deadline).until_released(&relay).await;
                 }
                 Ok(Event::Shutdown { deadline, reason }) => {
-                    let budget = budget::until(deadline, SystemTime::now(), budget::SHUTDOWN);
-                    let budget = budget.max(budget::LAST_TRY);
+                    let budget = budget::until(deadline, SystemTime::now(), budget::MAX_SHUTDOWN);
+                    let budget = budget.max(budget::MIN_SHUTDOWN);
                     log::info("shutting down", &[("reason", &reason), ("budget_ms", &budget.as_millis())]);
                     relay.drain(budget).await;
                     relay.log_ledger();
                     return;
                 }
                 Ok(Event::Unknown(kind)) => {
-                    log::debug("an unknown event", &[("type", &kind)]);
-                    tokio::time::sleep(BETWEEN_UNKNOWN).await;
+                    log::debug("unknown event from Lambda", &[("type", &kind)]);
+                    tokio::time::sleep(PAUSE_AFTER_UNKNOWN_EVENT).await;
                 }
                 Err(error) => retry.after("cannot ask Lambda for the next event", &error).await,
             }
         }
     }
 
-    /// Registers and subscribes, unless an earlier run has.
-    async fn introduce(&self, api: &mut ExtensionsApi) -> (&ExtensionId, Option<&Telemetry>) {
+    /// Registers and subscribes to telemetry, unless an earlier run has already done so.
+    async fn register_and_subscribe(&self, api: &mut ExtensionsApi) -> (&ExtensionId, Option<&Telemetry>) {
         let (id, events) = if let Some(known) = self.id.get() {
             known
         } else {
@@ -104,8 +109,8 @@ impl Life {
         (id, telemetry.as_ref())
     }
 
-    /// Tries for as long as it takes: without an id nothing else can be done, not even a report to `init/error`,
-    /// and an exit would fail the function.
+    /// Registers and retries without an end. Without an identifier the extension can do nothing else, not even report
+    /// to `init/error`, and an exit would fail the function.
     async fn register(&self, api: &mut ExtensionsApi) -> (ExtensionId, Events) {
         let mut retry = Retry::default();
         let mut events = self.events;
@@ -114,7 +119,7 @@ impl Life {
                 Ok(id) => return (id, events),
                 Err(error) => {
                     retry.after("cannot register with Lambda", &error).await;
-                    // Where INVOKE is what Lambda does not like, SHUTDOWN alone still gets everything out.
+                    // Lambda may refuse INVOKE. With SHUTDOWN alone the extension still delivers everything.
                     if matches!(error, ApiError::Refused(400..500, _)) {
                         events = if events == self.events { Events::ShutdownOnly } else { self.events };
                     }
@@ -123,8 +128,8 @@ impl Life {
         }
     }
 
-    /// Decides on an invocation that has just begun.
-    fn hold<'a>(
+    /// Decides what `/next` waits for in the invocation that has just begun.
+    fn decide_hold<'a>(
         &self,
         relay: &Relay,
         telemetry: Option<&'a Telemetry>,
@@ -134,8 +139,13 @@ impl Life {
         let now = SystemTime::now();
         let telemetry = telemetry.filter(|telemetry| telemetry.works() && !request.is_empty());
         let moment = Moment { now, backlog: relay.backlog(), telemetry: telemetry.is_some() };
-        // The policy is whole even where a decision has panicked.
+        // A poisoned lock is safe to use, because a decision that panicked leaves the policy in a valid state.
         let wait_for = self.policy.lock().unwrap_or_else(PoisonError::into_inner).decide(&moment);
-        FlushHold { wait_for, request, within: budget::until(deadline, now, budget::INVOCATION), telemetry }
+        FlushHold {
+            wait_for,
+            request,
+            within: budget::until(deadline, now, budget::MAX_INVOCATION),
+            telemetry,
+        }
     }
 }

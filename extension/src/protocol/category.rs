@@ -1,24 +1,24 @@
-//! Sentry's data categories: what rate limits are about, and what losses are counted in.
+//! Sentry's data categories. Rate limits apply to categories, and client reports count lost data in them.
 
 use super::item::{Item, ItemKind};
 
 macro_rules! categories {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// A category of data, by Sentry's names.
+        /// One of Sentry's data categories.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Category {
             $($(#[$doc])* $variant,)*
         }
 
         impl Category {
-            /// The name in `X-Sentry-Rate-SizeLimits` and client reports.
+            /// The category's name in `X-Sentry-Rate-Limits` and in client reports.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
                 }
             }
 
-            /// Reads a name; `None` for those that no item here falls under.
+            /// Reads a category's name. Returns `None` for a category that no item in this crate belongs to.
             pub fn parse(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)*
@@ -30,47 +30,47 @@ macro_rules! categories {
 }
 
 categories! {
-    /// Errors and messages.
+    /// The number of errors and messages.
     Error = "error",
-    /// Traces' roots.
+    /// The number of transactions.
     Transaction = "transaction",
-    /// Parts of traces.
+    /// The number of spans.
     Span = "span",
-    /// Reports of browsers' security policies.
+    /// The number of browsers' reports about violated security policies.
     Security = "security",
-    /// Bytes of attachments.
+    /// The size of attachments, in bytes.
     Attachment = "attachment",
-    /// Attachments.
+    /// The number of attachments.
     AttachmentItem = "attachment_item",
-    /// Release health.
+    /// The number of sessions, from which Sentry computes release health.
     Session = "session",
-    /// What users say.
+    /// The number of users' feedback messages.
     Feedback = "feedback",
-    /// Profiles of transactions.
+    /// The number of profiles that belong to a transaction.
     Profile = "profile",
-    /// Parts of continuous profiles.
+    /// The number of chunks of continuous profiles.
     ProfileChunk = "profile_chunk",
-    /// Session replays.
+    /// The number of session replays, or parts of them.
     Replay = "replay",
-    /// Check-ins of cron monitors.
+    /// The number of check-ins of cron monitors.
     Monitor = "monitor",
-    /// Log lines.
+    /// The number of structured logs.
     LogItem = "log_item",
-    /// Bytes of log lines.
+    /// The size of structured logs, in bytes.
     LogByte = "log_byte",
-    /// Metrics.
+    /// The number of metrics.
     TraceMetric = "trace_metric",
-    /// Bytes of metrics.
+    /// The size of metrics, in bytes.
     TraceMetricByte = "trace_metric_byte",
 }
 
 impl Item {
-    /// The categories that this item falls under, and how much of each it is.
+    /// The categories that this item counts in, and its quantity in each: a number of things or of bytes.
     pub fn quantities(&self) -> impl Iterator<Item = (Category, u64)> {
         let (count, bytes) = (u64::from(self.count), self.bytes as u64);
         let (first, second) = match self.kind {
             ItemKind::Event => (Some((Category::Error, 1)), None),
-            // A transaction that is lost takes its own span along at least.
+            // A transaction is also a span itself, so a lost transaction counts as one lost span too.
             ItemKind::Transaction => (Some((Category::Transaction, 1)), Some((Category::Span, 1))),
             ItemKind::Security => (Some((Category::Security, 1)), None),
             ItemKind::Attachment => {
@@ -92,7 +92,7 @@ impl Item {
         first.into_iter().chain(second)
     }
 
-    /// Whether a limit on this category removes the item. A limit on spans leaves transactions alone.
+    /// Whether a rate limit on this category drops the item. A limit on spans does not drop transactions.
     pub fn is_limited_by(&self, category: Category) -> bool {
         let mut own = self.quantities().map(|(own, _)| own);
         match self.kind {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn quantities_are_items_counts_or_bytes() {
+    fn quantities_are_numbers_of_items_or_bytes() {
         let of = |kind| item(kind).quantities().collect::<Vec<_>>();
         assert_eq!(of(ItemKind::Event), [(Category::Error, 1)]);
         assert_eq!(of(ItemKind::Log), [(Category::LogItem, 3), (Category::LogByte, 100)]);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_on_spans_leaves_transactions() {
+    fn a_limit_on_spans_does_not_drop_transactions() {
         assert!(item(ItemKind::Span).is_limited_by(Category::Span));
         assert!(!item(ItemKind::Transaction).is_limited_by(Category::Span));
         assert!(item(ItemKind::Transaction).is_limited_by(Category::Transaction));

@@ -1,9 +1,9 @@
-//! Content encodings: read through in blocks, so that what a body decodes to is never held.
+//! Decodes content encodings block by block, so that the decoded body is never in memory as a whole.
 
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use std::io::{self, Read, Write};
 
-/// How a body is compressed. Names are matched exactly, as Relay does.
+/// How a body is compressed. Names are compared case-sensitively, as in Sentry's Relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Identity,
@@ -14,7 +14,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// Reads the value of `Content-Encoding`; empty is what Ruby sends with plain bodies.
+    /// Reads the value of `Content-Encoding`. The Ruby SDK sends an empty value with uncompressed bodies.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "" | "identity" | "UTF-8" => Self::Identity,
@@ -26,7 +26,7 @@ impl Encoding {
         })
     }
 
-    /// The value of `Content-Encoding` to send along; none for plain bodies.
+    /// The value of `Content-Encoding`, or `None` for an uncompressed body, which has no such header.
     pub(crate) fn header(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
@@ -38,18 +38,19 @@ impl Encoding {
     }
 }
 
-/// Why a body could not be read to its end.
+/// Why a body was not decoded to its end.
 #[derive(Debug)]
 pub(crate) enum DecodeError<E> {
-    /// It decodes to more than the limit.
+    /// The body decodes to more than the limit.
     TooLarge,
-    /// It is not what its encoding says.
+    /// The body is not valid in its encoding, or is incomplete.
     Corrupt(io::Error),
-    /// Whoever was fed does not want it.
-    Refused(E),
+    /// The consumer of the decoded blocks returned this error.
+    Consumer(E),
 }
 
-/// Feeds what `body` decodes to, block by block and at most `limit` bytes, to `feed`.
+/// Decodes `body` and calls `feed` with each decoded block. Fails if there are more than `limit` decoded bytes, if the
+/// body is corrupt, or if `feed` fails.
 pub(crate) fn decode<E>(
     encoding: Encoding,
     body: &[u8],
@@ -59,16 +60,16 @@ pub(crate) fn decode<E>(
     let corrupt = DecodeError::Corrupt;
     match encoding {
         Encoding::Identity if body.len() > limit => Err(DecodeError::TooLarge),
-        Encoding::Identity => feed(body).map_err(DecodeError::Refused),
-        Encoding::Gzip => pump(flate2::bufread::MultiGzDecoder::new(body), limit, feed),
-        Encoding::Deflate => pump(flate2::bufread::ZlibDecoder::new(body), limit, feed),
-        Encoding::Zstd => pump(Frames { rest: body, frame: None, limit }, limit, feed),
+        Encoding::Identity => feed(body).map_err(DecodeError::Consumer),
+        Encoding::Gzip => read_blocks(flate2::bufread::MultiGzDecoder::new(body), limit, feed),
+        Encoding::Deflate => read_blocks(flate2::bufread::ZlibDecoder::new(body), limit, feed),
+        Encoding::Zstd => read_blocks(ZstdFrames { rest: body, frame: None, limit }, limit, feed),
         Encoding::Brotli => {
-            let mut tap = Tap { left: limit, feed: &mut feed, stopped: None };
-            let mut source = brotli_decompressor::DecompressorWriter::new(&mut tap, BLOCK);
-            let written = source.write_all(body).and_then(|()| source.close());
-            drop(source);
-            match (tap.stopped, written) {
+            let mut writer = BlockWriter { left: limit, feed: &mut feed, stopped: None };
+            let mut decoder = brotli_decompressor::DecompressorWriter::new(&mut writer, BLOCK);
+            let written = decoder.write_all(body).and_then(|()| decoder.close());
+            drop(decoder);
+            match (writer.stopped, written) {
                 (Some(why), _) => Err(why),
                 (None, written) => written.map_err(corrupt),
             }
@@ -76,9 +77,10 @@ pub(crate) fn decode<E>(
     }
 }
 
+/// The size of a decoded block, in bytes.
 const BLOCK: usize = 8 * 1024;
 
-fn pump<E>(
+fn read_blocks<E>(
     mut source: impl Read,
     limit: usize,
     mut feed: impl FnMut(&[u8]) -> Result<(), E>,
@@ -93,21 +95,22 @@ fn pump<E>(
             Err(error) => return Err(DecodeError::Corrupt(error)),
         };
         left = left.checked_sub(read).ok_or(DecodeError::TooLarge)?;
-        feed(block.get(..read).unwrap_or_default()).map_err(DecodeError::Refused)?;
+        feed(block.get(..read).unwrap_or_default()).map_err(DecodeError::Consumer)?;
     }
 }
 
-/// Windows of encoders at their highest usual level; a frame may ask for more than what it decodes to.
+/// The zstd window that is always accepted, in bytes: encoders use it at their highest usual level. A frame may ask
+/// for a larger window than the size that it decodes to.
 const MAX_WINDOW: usize = 8 << 20;
 
-/// Zstd's frames one after the other: encoders that stream may send several.
-struct Frames<'a> {
+/// Reads all zstd frames of a body. A streaming encoder may send several.
+struct ZstdFrames<'a> {
     rest: &'a [u8],
     frame: Option<StreamingDecoder<&'a [u8], FrameDecoder>>,
     limit: usize,
 }
 
-impl Read for Frames<'_> {
+impl Read for ZstdFrames<'_> {
     fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some(frame) = &mut self.frame {
@@ -127,14 +130,14 @@ impl Read for Frames<'_> {
     }
 }
 
-/// The reading end of a decoder that pushes.
-struct Tap<'a, E, F> {
+/// Passes blocks on to `feed` and counts them. The brotli decoder writes its output instead of letting it be read.
+struct BlockWriter<'a, E, F> {
     left: usize,
     feed: &'a mut F,
     stopped: Option<DecodeError<E>>,
 }
 
-impl<E, F: FnMut(&[u8]) -> Result<(), E>> Write for Tap<'_, E, F> {
+impl<E, F: FnMut(&[u8]) -> Result<(), E>> Write for BlockWriter<'_, E, F> {
     fn write(&mut self, block: &[u8]) -> io::Result<usize> {
         let stopped = match self.left.checked_sub(block.len()) {
             None => DecodeError::TooLarge,
@@ -142,7 +145,7 @@ impl<E, F: FnMut(&[u8]) -> Result<(), E>> Write for Tap<'_, E, F> {
                 self.left = left;
                 match (self.feed)(block) {
                     Ok(()) => return Ok(block.len()),
-                    Err(error) => DecodeError::Refused(error),
+                    Err(error) => DecodeError::Consumer(error),
                 }
             }
         };
@@ -160,7 +163,7 @@ mod tests {
     use super::*;
     use std::convert::Infallible;
 
-    /// `{}\n` a thousand times over, by each encoder's reference implementation.
+    /// `{}\n` one thousand times, compressed by the reference implementation of each encoding.
     const GZIP: &[u8] = &[
         0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xed, 0xc2, 0x31, 0x0d, 0x00, 0x00, 0x0c,
         0x03, 0xa0, 0x7f, 0x96, 0x9b, 0x79, 0xaf, 0x8d, 0x1e, 0x10, 0xf2, 0x17, 0x55, 0x55, 0x75, 0x7b, 0x01,
@@ -194,19 +197,19 @@ mod tests {
     }
 
     #[test]
-    fn every_encoding() {
+    fn every_encoding_is_decoded() {
         let plain = "{}\n".repeat(1000).into_bytes();
         for (encoding, body) in ALL {
             assert_eq!(decoded(encoding, body, plain.len()).unwrap(), plain, "{encoding:?}");
         }
         assert_eq!(decoded(Encoding::Identity, &plain, plain.len()).unwrap(), plain);
-        // SDKs that stream may send several members.
+        // A streaming SDK may send several gzip members or zstd frames.
         assert_eq!(decoded(Encoding::Gzip, &GZIP.repeat(2), 6000).unwrap(), plain.repeat(2));
         assert_eq!(decoded(Encoding::Zstd, &ZSTD.repeat(2), 6000).unwrap(), plain.repeat(2));
     }
 
     #[test]
-    fn the_limit_holds_for_what_a_body_decodes_to() {
+    fn the_limit_is_on_the_decoded_size() {
         for (encoding, body) in ALL {
             assert!(matches!(decoded(encoding, body, 2999), Err(DecodeError::TooLarge)), "{encoding:?}");
         }
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn corrupt_and_truncated_bodies() {
+    fn corrupt_and_truncated_bodies_are_rejected() {
         for (encoding, body) in ALL {
             let cut = &body[..body.len() - 3];
             assert!(matches!(decoded(encoding, cut, 9999), Err(DecodeError::Corrupt(_))), "{encoding:?}");
@@ -224,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_had_enough_ends_it() {
+    fn an_error_of_the_consumer_ends_decoding() {
         for (encoding, body) in ALL {
             let mut fed = 0;
             let outcome = decode(encoding, body, 9999, |_| {
                 fed += 1;
                 Err("enough")
             });
-            assert!(matches!(outcome, Err(DecodeError::Refused("enough"))), "{encoding:?}");
+            assert!(matches!(outcome, Err(DecodeError::Consumer("enough"))), "{encoding:?}");
             assert_eq!(fed, 1, "{encoding:?}");
         }
     }

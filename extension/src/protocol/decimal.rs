@@ -1,7 +1,7 @@
-//! Decimal numbers as seconds are written. The standard library's parser is exact to the last bit, by means of
-//! 15 KB that no zip makes smaller; a duration does not need it.
+//! A parser for decimal numbers, used for seconds. The parser of the standard library is exact to the last bit, but it
+//! needs tables of 15 KB that do not compress. A duration does not need that precision.
 
-/// Reads `60`, `2.5`, `-.5`, `1e3`; `None` where it is no finite number.
+/// Reads a number like `60`, `2.5`, `-.5` or `1e3`. Returns `None` if the text is not a finite number.
 pub(crate) fn parse(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -12,7 +12,8 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    // Each digit of the fraction, and each that an integer has no room for, moves the point.
+    // `digits` holds the leading digits as an integer. Each digit of the fraction moves the decimal point, and so does
+    // each digit of the whole part for which the integer has no space.
     let mut digits = 0_u64;
     let mut point = exponent.clamp(-400, 400);
     for (digit, is_fraction) in whole.bytes().map(|b| (b, false)).chain(fraction.bytes().map(|b| (b, true))) {
@@ -30,9 +31,9 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
     }
     #[expect(clippy::cast_precision_loss, reason = "15 digits are more than any duration has")]
     let digits = digits as f64;
-    let ten = 10_f64.powi(point.saturating_abs().min(400));
-    let size = if point < 0 { digits / ten } else { digits * ten };
-    Some(if text.starts_with('-') { -size } else { size }).filter(|number| number.is_finite())
+    let power_of_ten = 10_f64.powi(point.saturating_abs().min(400));
+    let magnitude = if point < 0 { digits / power_of_ten } else { digits * power_of_ten };
+    Some(if text.starts_with('-') { -magnitude } else { magnitude }).filter(|number| number.is_finite())
 }
 
 #[cfg(test)]
@@ -40,7 +41,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn as_the_standard_library_reads_them() {
+    fn numbers_are_read_as_by_the_standard_library() {
         for text in [
             "0",
             "60",
@@ -64,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number() {
+    fn other_texts_are_rejected() {
         for text in
             ["", "-", ".", "e3", "1e", "1e+", "x", "1x", "1.x", "--1", " 1", "1..2", "inf", "nan", "1e999"]
         {

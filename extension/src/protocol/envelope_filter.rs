@@ -1,4 +1,4 @@
-//! An envelope without some of its items. It was scanned when it came, so its framing is known to be sound.
+//! Removes items from an envelope. The envelope was scanned when it was accepted, so its framing is valid.
 
 use super::content_encoding::{DecodeError, Encoding, decode};
 use super::envelope_scanner::ScanError;
@@ -9,45 +9,45 @@ struct ItemLength {
     length: Option<usize>,
 }
 
-/// Copies the items for which `keep` holds, in order, into a plain envelope. `None`: the bytes are not
-/// the envelope that was scanned.
-pub(crate) fn without(encoding: Encoding, body: &[u8], limit: usize, keep: &[bool]) -> Option<Vec<u8>> {
+/// Copies an envelope without the items for which `keep` is false. `keep` has one entry for each item, in order. The
+/// result is not compressed. Returns `None` if the bytes cannot be read, which does not happen to a scanned envelope.
+pub(crate) fn keep_items(encoding: Encoding, body: &[u8], limit: usize, keep: &[bool]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     let decoded = decode(encoding, body, limit, |block| {
         plain.extend_from_slice(block);
         Ok::<(), ScanError>(())
     });
-    if let Err(DecodeError::TooLarge | DecodeError::Corrupt(_) | DecodeError::Refused(_)) = decoded {
+    if let Err(DecodeError::TooLarge | DecodeError::Corrupt(_) | DecodeError::Consumer(_)) = decoded {
         return None;
     }
-    let (header, mut rest) = line(&plain);
+    let (header, mut rest) = split_line(&plain);
     let mut kept = Vec::with_capacity(plain.len());
     push_line(&mut kept, header);
     for keep in keep {
-        let (item_header, behind) = line(rest);
+        let (item_header, after) = split_line(rest);
         let header: ItemLength = serde_json::from_slice(item_header).ok()?;
-        let (payload, behind) = match header.length {
+        let (payload, after) = match header.length {
             Some(length) => {
-                let (payload, behind) = behind.split_at_checked(length)?;
-                (payload, behind.strip_prefix(b"\n").unwrap_or(behind))
+                let (payload, after) = after.split_at_checked(length)?;
+                (payload, after.strip_prefix(b"\n").unwrap_or(after))
             }
-            None => line(behind),
+            None => split_line(after),
         };
         if *keep {
             push_line(&mut kept, item_header);
             push_line(&mut kept, payload);
         }
-        rest = behind;
+        rest = after;
     }
     Some(kept)
 }
 
-fn push_line(to: &mut Vec<u8>, line: &[u8]) {
-    to.extend_from_slice(line);
-    to.push(b'\n');
+fn push_line(output: &mut Vec<u8>, line: &[u8]) {
+    output.extend_from_slice(line);
+    output.push(b'\n');
 }
 
-fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
+fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
     let (line, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
     (line, rest.get(1..).unwrap_or_default())
@@ -57,14 +57,16 @@ fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
 
-    const BODY: &[u8] = b"{\"event_id\":\"x\"}\n{\"type\":\"event\",\"length\":3}\n{\n}\n{\"type\":\"log\"}\n[1]\n{\"type\":\"attachment\",\"length\":0}\n\n{\"type\":\"span\"}\nlast";
+    const BODY: &[u8] =
+        b"{\"event_id\":\"x\"}\n{\"type\":\"event\",\"length\":3}\n{\n}\n{\"type\":\"log\"}\n[1]\n\
+        {\"type\":\"attachment\",\"length\":0}\n\n{\"type\":\"span\"}\nlast";
 
     fn kept(keep: [bool; 4]) -> String {
-        String::from_utf8(without(Encoding::Identity, BODY, 999, &keep).unwrap()).unwrap()
+        String::from_utf8(keep_items(Encoding::Identity, BODY, 999, &keep).unwrap()).unwrap()
     }
 
     #[test]
-    fn payloads_stay_as_they_were() {
+    fn kept_payloads_are_not_changed() {
         assert_eq!(kept([false; 4]), "{\"event_id\":\"x\"}\n");
         assert_eq!(
             kept([true, false, false, true]),
@@ -75,11 +77,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_scanned() {
-        assert_eq!(without(Encoding::Gzip, b"noise", 999, &[true]), None);
-        assert_eq!(without(Encoding::Identity, b"{}\n", 999, &[true]), None);
+    fn invalid_envelopes_give_none() {
+        assert_eq!(keep_items(Encoding::Gzip, b"noise", 999, &[true]), None);
+        assert_eq!(keep_items(Encoding::Identity, b"{}\n", 999, &[true]), None);
         assert_eq!(
-            without(Encoding::Identity, b"{}\n{\"type\":\"event\",\"length\":9}\n{}", 99, &[true]),
+            keep_items(Encoding::Identity, b"{}\n{\"type\":\"event\",\"length\":9}\n{}", 99, &[true]),
             None
         );
     }

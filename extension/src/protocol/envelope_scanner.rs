@@ -1,25 +1,25 @@
-//! The envelope's shape, read as it streams by: header, item headers, lengths. Payloads pass unread.
+//! Reads an envelope's header and its items' headers from blocks of bytes. Payloads are skipped, not stored.
 //!
-//! Format: `header\n(item-header\npayload\n)*`; an item's `length` is optional (then its payload ends at
-//! the newline), as is the last newline.
+//! The format is `header\n(item-header\npayload\n)*`. An item's `length` is optional: without it the payload ends at
+//! the next newline. The last newline of the envelope is optional too.
 
 use super::item::{Item, ItemKind};
-use super::size_limits::{Bounded, SizeLimits};
+use super::size_limits::{LimitedType, SizeLimits};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Headers longer than this are nobody's.
+/// The longest header line, in bytes. Real headers are much shorter.
 const MAX_LINE: usize = 256 * 1024;
-/// Relay refuses more.
+/// The most items in an envelope. Sentry's Relay refuses more.
 const MAX_ITEMS: usize = 500;
 
-/// What the first line says; other fields are read over.
+/// The envelope's header, which is its first line. Other fields are ignored.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
 pub struct Header {
-    /// The event's id, if the envelope has an event.
+    /// The id of the event that the items belong to. Absent if there is no event, or if the SDK left it out.
     pub event_id: Option<String>,
-    /// Sent by JavaScript SDKs in tunnel mode; optional elsewhere.
+    /// The DSN. JavaScript SDKs send it in tunnel mode, and other SDKs may send it.
     pub dsn: Option<String>,
 }
 
@@ -28,16 +28,16 @@ struct ItemHeader<'a> {
     #[serde(borrow)]
     r#type: Cow<'a, str>,
     length: Option<usize>,
-    /// Of the containers: logs, metrics, spans.
+    /// How many things a container of logs, metrics or spans holds.
     item_count: Option<u32>,
 }
 
-/// The one item of a body that is no envelope.
-pub(crate) fn lone_item(kind: ItemKind, bytes: usize) -> Item {
+/// Describes a body that is not an envelope as one item. `bytes` is the body's length.
+pub(crate) fn single_item(kind: ItemKind, bytes: usize) -> Item {
     Item { kind, count: 1, bytes }
 }
 
-/// Whether an item of this type belongs to an event, so that its envelope must name one.
+/// Whether items of this type belong to an event, so that the envelope needs an event id.
 fn belongs_to_event(name: &str) -> bool {
     matches!(
         name,
@@ -55,35 +55,35 @@ fn belongs_to_event(name: &str) -> bool {
     )
 }
 
-/// An envelope that was read to its end.
+/// What a scanner found in a complete envelope.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Scanned {
-    /// Its first line.
+    /// The envelope's header.
     pub header: Header,
-    /// One for each item, in order.
+    /// The items, in the order of the envelope.
     pub items: Vec<Item>,
-    /// Something in it belongs to an event.
+    /// Whether an item belongs to an event, so that the header needs an `event_id`.
     pub needs_event_id: bool,
 }
 
-/// Why bytes are no envelope.
+/// Why an envelope is not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ScanError {
-    /// There are none.
+    /// The body is empty.
     Empty,
-    /// The first line is not what it has to be.
+    /// The envelope's header is not valid JSON or has a field of a wrong type. Holds the parser's text.
     Header(String),
-    /// Nor is an item's.
+    /// An item's header is not valid JSON or has no valid `type`. Holds the parser's text.
     ItemHeader(String),
-    /// A header is too long.
-    Line,
-    /// Something stands where a line has to end.
+    /// The envelope's header or an item's header is longer than 256 KiB.
+    HeaderTooLong,
+    /// A payload of known length does not end with a newline.
     MissingNewline,
-    /// It ends in the midst of an item.
+    /// The envelope ends inside an item.
     Truncated,
-    /// There are more than Relay takes.
+    /// There are more than 500 items, the limit of Sentry's Relay.
     TooManyItems,
-    /// Too many items of this type or too many bytes in them.
+    /// There are too many items of this type, or their payloads have too many bytes in total.
     TooLarge(&'static str),
 }
 
@@ -93,35 +93,36 @@ impl fmt::Display for ScanError {
             Self::Empty => f.write_str("empty request body"),
             Self::Header(why) => write!(f, "invalid envelope header: {why}"),
             Self::ItemHeader(why) => write!(f, "invalid item header: {why}"),
-            Self::Line => write!(f, "a header is longer than {MAX_LINE} bytes"),
+            Self::HeaderTooLong => write!(f, "a header is longer than {MAX_LINE} bytes"),
             Self::MissingNewline => f.write_str("missing newline after header or payload"),
             Self::Truncated => f.write_str("unexpected end of file"),
             Self::TooManyItems => write!(f, "more than {MAX_ITEMS} items"),
             Self::TooLarge(name) => write!(
                 f,
-                "envelope exceeded size limits for type '{name}' (https://develop.sentry.dev/sdk/envelopes/#size-limits)"
+                "envelope exceeded size limits for type '{name}' \
+                 (https://develop.sentry.dev/sdk/envelopes/#size-limits)"
             ),
         }
     }
 }
 
 #[derive(Clone, Copy, Debug)]
-enum At {
+enum State {
     Header,
     ItemHeader,
-    /// That many bytes of payload are to come.
+    /// Inside a payload, of which this number of bytes is still missing.
     Payload(usize),
-    /// A payload without a length, and what bounds it.
-    Line(Option<Bounded>),
-    /// Right behind a payload of known length.
-    Newline,
+    /// Inside a payload without a known length, and the limit on its type.
+    PayloadLine(Option<LimitedType>),
+    /// After a payload of known length, before its newline.
+    PayloadEnd,
 }
 
-/// Takes an envelope in blocks of any size.
+/// Scans an envelope that arrives in blocks of any size.
 #[derive(Debug)]
 pub struct Scanner {
-    at: At,
-    /// The part of a header line that earlier blocks brought.
+    state: State,
+    /// The beginning of a header line whose end is not in the blocks so far.
     line: Vec<u8>,
     header: Option<Header>,
     items: Vec<Item>,
@@ -136,10 +137,10 @@ impl Default for Scanner {
 }
 
 impl Scanner {
-    /// At the beginning of an envelope.
+    /// Creates a scanner at the beginning of an envelope.
     pub fn new() -> Self {
         Self {
-            at: At::Header,
+            state: State::Header,
             line: Vec::new(),
             header: None,
             items: Vec::new(),
@@ -148,7 +149,7 @@ impl Scanner {
         }
     }
 
-    /// Reads the next block.
+    /// Reads the next block. Fails as soon as the envelope is known to be invalid.
     pub fn feed(&mut self, mut block: &[u8]) -> Result<(), ScanError> {
         while !block.is_empty() {
             block = self.step(block)?;
@@ -156,64 +157,64 @@ impl Scanner {
         Ok(())
     }
 
-    /// The body ends here.
+    /// Ends the scan. Fails if the envelope is not complete.
     pub fn finish(mut self) -> Result<Scanned, ScanError> {
-        match self.at {
-            At::Header if self.line.is_empty() => return Err(ScanError::Empty),
-            At::ItemHeader if self.line.is_empty() => {}
-            At::Header | At::ItemHeader => {
+        match self.state {
+            State::Header if self.line.is_empty() => return Err(ScanError::Empty),
+            State::ItemHeader if self.line.is_empty() => {}
+            State::Header | State::ItemHeader => {
                 let line = std::mem::take(&mut self.line);
-                self.header_line(&line)?;
-                // An item whose payload is empty may end with its header.
-                if !matches!(self.at, At::ItemHeader | At::Line(_) | At::Newline) {
+                self.read_header(&line)?;
+                // An item with an empty payload may end with its header.
+                if !matches!(self.state, State::ItemHeader | State::PayloadLine(_) | State::PayloadEnd) {
                     return Err(ScanError::Truncated);
                 }
             }
-            At::Payload(_) => return Err(ScanError::Truncated),
-            At::Line(_) | At::Newline => {}
+            State::Payload(_) => return Err(ScanError::Truncated),
+            State::PayloadLine(_) | State::PayloadEnd => {}
         }
         let header = self.header.ok_or(ScanError::Empty)?;
         Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id })
     }
 
-    /// Consumes some of the block, gives back the rest.
+    /// Consumes a part of the block, and returns the rest.
     fn step<'a>(&mut self, block: &'a [u8]) -> Result<&'a [u8], ScanError> {
-        match self.at {
-            At::Header | At::ItemHeader => {
+        match self.state {
+            State::Header | State::ItemHeader => {
                 let Some((line, rest)) = split_line(block) else {
-                    self.keep(block)?;
+                    self.buffer_line(block)?;
                     return Ok(&[]);
                 };
                 if self.line.is_empty() {
-                    self.header_line(line)?;
+                    self.read_header(line)?;
                 } else {
-                    self.keep(line)?;
+                    self.buffer_line(line)?;
                     let line = std::mem::take(&mut self.line);
-                    self.header_line(&line)?;
+                    self.read_header(&line)?;
                 }
                 Ok(rest)
             }
-            At::Payload(left) => {
+            State::Payload(left) => {
                 let taken = left.min(block.len());
-                self.at = if taken == left { At::Newline } else { At::Payload(left - taken) };
+                self.state = if taken == left { State::PayloadEnd } else { State::Payload(left - taken) };
                 Ok(block.get(taken..).unwrap_or_default())
             }
-            At::Line(bounded) => {
+            State::PayloadLine(limited) => {
                 let (line, rest) = split_line(block).unwrap_or((block, &[]));
-                if let Some(bounded) = bounded.filter(|of| !self.limits.bytes(*of, line.len())) {
-                    return Err(ScanError::TooLarge(bounded.name));
+                if let Some(limited) = limited.filter(|of| !self.limits.count_bytes(*of, line.len())) {
+                    return Err(ScanError::TooLarge(limited.name));
                 }
                 if let Some(item) = self.items.last_mut() {
                     item.bytes += line.len();
                 }
                 if line.len() < block.len() {
-                    self.at = At::ItemHeader;
+                    self.state = State::ItemHeader;
                 }
                 Ok(rest)
             }
-            At::Newline => match block.split_first() {
+            State::PayloadEnd => match block.split_first() {
                 Some((b'\n', rest)) => {
-                    self.at = At::ItemHeader;
+                    self.state = State::ItemHeader;
                     Ok(rest)
                 }
                 _ => Err(ScanError::MissingNewline),
@@ -221,22 +222,22 @@ impl Scanner {
         }
     }
 
-    fn keep(&mut self, part: &[u8]) -> Result<(), ScanError> {
+    fn buffer_line(&mut self, part: &[u8]) -> Result<(), ScanError> {
         if self.line.len() + part.len() > MAX_LINE {
-            return Err(ScanError::Line);
+            return Err(ScanError::HeaderTooLong);
         }
         self.line.extend_from_slice(part);
         Ok(())
     }
 
-    fn header_line(&mut self, line: &[u8]) -> Result<(), ScanError> {
+    fn read_header(&mut self, line: &[u8]) -> Result<(), ScanError> {
         if line.len() > MAX_LINE {
-            return Err(ScanError::Line);
+            return Err(ScanError::HeaderTooLong);
         }
         if self.header.is_none() {
             let header = serde_json::from_slice(line).map_err(|e| ScanError::Header(e.to_string()))?;
             self.header = Some(header);
-            self.at = At::ItemHeader;
+            self.state = State::ItemHeader;
             return Ok(());
         }
         let item: ItemHeader<'_> =
@@ -244,20 +245,21 @@ impl Scanner {
         if self.items.len() == MAX_ITEMS {
             return Err(ScanError::TooManyItems);
         }
-        let bounded = Bounded::of(&item.r#type, item.item_count.is_some());
+        let limited = LimitedType::of(&item.r#type, item.item_count.is_some());
         let length = item.length.unwrap_or(0);
-        let over = |of: &Bounded| !self.limits.item(*of) || !self.limits.bytes(*of, length);
-        if let Some(bounded) = bounded.filter(over) {
-            return Err(ScanError::TooLarge(bounded.name));
+        let is_over_limit =
+            |of: &LimitedType| !self.limits.count_item(*of) || !self.limits.count_bytes(*of, length);
+        if let Some(limited) = limited.filter(is_over_limit) {
+            return Err(ScanError::TooLarge(limited.name));
         }
         self.needs_event_id |= belongs_to_event(&item.r#type);
         let kind = ItemKind::of(&item.r#type);
         let count = item.item_count.unwrap_or(1);
         self.items.push(Item { kind, count, bytes: length });
-        self.at = match item.length {
-            Some(0) => At::Newline,
-            Some(length) => At::Payload(length),
-            None => At::Line(bounded),
+        self.state = match item.length {
+            Some(0) => State::PayloadEnd,
+            Some(length) => State::Payload(length),
+            None => State::PayloadLine(limited),
         };
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Writing envelopes: around what came as something else, and the id into the header of one that lacks it.
+//! Writes envelopes around data of other formats, and adds an event id to an envelope that has none.
 
 use super::event_id::EventId;
 use serde_json::{Map, Value};
@@ -7,47 +7,47 @@ use serde_json::{Map, Value};
 #[derive(Debug)]
 pub(crate) struct InvalidHeader(pub(crate) serde_json::Error);
 
-/// The header of an envelope, with further fields.
-pub(crate) fn envelope(id: &EventId, fields: &[(&str, &str)]) -> Vec<u8> {
+/// Starts an envelope: returns its header line, with the id and the given fields. `fields` are names and values.
+pub(crate) fn start(id: &EventId, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut header = format!("{{\"event_id\":\"{id}\"").into_bytes();
-    append(&mut header, fields);
+    append_fields(&mut header, fields);
     header.extend_from_slice(b"}\n");
     header
 }
 
-/// Adds an item to an envelope.
-pub(crate) fn item(envelope: &mut Vec<u8>, kind: &str, fields: &[(&str, &str)], payload: &[u8]) {
+/// Adds an item to an envelope. `kind` is its type, and `fields` are further header fields.
+pub(crate) fn push_item(envelope: &mut Vec<u8>, kind: &str, fields: &[(&str, &str)], payload: &[u8]) {
     envelope.reserve_exact(payload.len() + 256);
     envelope.extend_from_slice(format!("{{\"type\":\"{kind}\",\"length\":{}", payload.len()).as_bytes());
-    append(envelope, fields);
+    append_fields(envelope, fields);
     envelope.extend_from_slice(b"}\n");
     envelope.extend_from_slice(payload);
     envelope.push(b'\n');
 }
 
-fn append(header: &mut Vec<u8>, fields: &[(&str, &str)]) {
+fn append_fields(header: &mut Vec<u8>, fields: &[(&str, &str)]) {
     for (name, value) in fields {
         header.extend_from_slice(format!(",\"{name}\":{}", Value::from(*value)).as_bytes());
     }
 }
 
-/// Puts an event's id into the header of an envelope that has none.
+/// Sets the event id in the header of an uncompressed envelope. Fails if the header is not a JSON object.
 pub(crate) fn with_event_id(mut envelope: Vec<u8>, id: &EventId) -> Result<Vec<u8>, InvalidHeader> {
     let end = envelope.iter().position(|b| *b == b'\n').unwrap_or(envelope.len());
     let header = envelope.get(..end).unwrap_or_default();
     let fields: Map<String, Value> = serde_json::from_slice(header).map_err(InvalidHeader)?;
     if fields.contains_key("event_id") {
-        // It is there and says `null`.
+        // The field exists with the value `null`, so the header is written anew.
         let mut fields = fields;
         fields.insert("event_id".to_owned(), id.to_string().into());
         envelope.splice(..end, Value::from(fields).to_string().into_bytes());
         return Ok(envelope);
     }
-    // The rest of the header stays as the SDK wrote it.
+    // The id is inserted as the first field, and the rest of the header stays as the SDK wrote it.
     let start = header.iter().position(|b| *b == b'{').map_or(0, |at| at + 1);
     let comma = if fields.is_empty() { "" } else { "," };
     let field = format!("\"event_id\":\"{id}\"{comma}");
-    // It may wait for long: what growing by halves would leave behind it is memory that nobody can use.
+    // The envelope may stay in the queue for a long time. Exact growth leaves no unused capacity behind it.
     envelope.reserve_exact(field.len());
     envelope.splice(start..start, field.into_bytes());
     Ok(envelope)
@@ -60,10 +60,10 @@ mod tests {
     const ID: &str = "f3d98fbd851e4cfeb5a6d4e45a253049";
 
     #[test]
-    fn an_envelope_with_items() {
+    fn envelopes_with_items() {
         let id = EventId::parse(ID).unwrap();
-        let mut made = envelope(&id, &[("unreal_user_id", "a\"b")]);
-        item(&mut made, "attachment", &[("filename", "ä\n.txt")], b"a\nb");
+        let mut made = start(&id, &[("unreal_user_id", "a\"b")]);
+        push_item(&mut made, "attachment", &[("filename", "ä\n.txt")], b"a\nb");
         let expected = format!(
             "{{\"event_id\":\"{ID}\",\"unreal_user_id\":\"a\\\"b\"}}\n\
              {{\"type\":\"attachment\",\"length\":3,\"filename\":\"ä\\n.txt\"}}\na\nb\n"
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_goes_into_the_header_and_nothing_else_changes() {
+    fn the_id_is_added_and_nothing_else_changes() {
         let id = EventId::parse(ID).unwrap();
         for (before, after) in [
             ("{}\nrest\n", format!("{{\"event_id\":\"{ID}\"}}\nrest\n")),

@@ -1,29 +1,29 @@
-//! The id of an event: 32 hex digits on the wire, a hyphenated UUID for crash reporters.
+//! The id of an event. It has 32 hex digits in envelopes, and is a hyphenated UUID for crash reporters.
 
 use std::fmt;
 
-/// An event's id, in lower case and without hyphens.
+/// An event's id: 32 hex digits in lower case, without hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EventId(String);
 
 impl EventId {
-    /// A new one: a random UUID.
+    /// Creates a random id, which is a UUID of version 4.
     pub(crate) fn random() -> Self {
         use std::hash::BuildHasher as _;
-        // RandomState is seeded by the system once a process and differs at each call: ids need to be
-        // unique, not secret.
+        // The system seeds RandomState once per process, and each new one differs. That is enough, because ids must
+        // be unique but not secret.
         let random = || std::hash::RandomState::new().hash_one(std::time::SystemTime::now());
         let high = (random() & !0xf000) | 0x4000;
         let low = (random() & !(0b11 << 62)) | (0b10 << 62);
         Self(format!("{high:016x}{low:016x}"))
     }
 
-    /// The id that says "none" in check-ins.
+    /// The id of zeros. In a check-in it means that there is no id.
     pub(crate) fn nil() -> Self {
         Self("0".repeat(32))
     }
 
-    /// Reads 32 hex digits, or a UUID with its hyphens in their places.
+    /// Reads 32 hex digits, or a UUID with hyphens. Returns `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let hyphenated =
             text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
@@ -32,7 +32,7 @@ impl EventId {
         valid.then(|| Self(digits.to_ascii_lowercase()))
     }
 
-    /// As a UUID is usually written.
+    /// The id as a UUID with hyphens.
     pub(crate) fn hyphenated(&self) -> String {
         let part = |range| self.0.get(range).unwrap_or_default();
         [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings() {
+    fn ids_with_and_without_hyphens() {
         let hyphenated = "f3d98fbd-851e-4cfe-b5a6-d4e45a253049";
         for text in [hyphenated, "F3D98FBD851E4CFEB5A6D4E45A253049"] {
             assert_eq!(EventId::parse(text).unwrap().hyphenated(), hyphenated);

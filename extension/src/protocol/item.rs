@@ -1,73 +1,73 @@
-//! What can be in an envelope, and what it is worth when there is not room for everything.
+//! The types of items in an envelope, and their priorities when the queue cannot hold everything.
 
-/// The type of an envelope's item, as far as it matters here.
+/// The type of an envelope's item. Types that are handled alike share one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemKind {
-    /// An error or message.
+    /// An error or a message.
     Event,
-    /// A cron monitor's heartbeat.
+    /// A check-in of a cron monitor.
     CheckIn,
-    /// What a user says of a problem.
+    /// A user's feedback or crash report form.
     Feedback,
-    /// A report of a browser's security policies.
+    /// A browser's report about a violated security policy.
     Security,
     /// A file that belongs to an event.
     Attachment,
-    /// Release health.
+    /// One session, or counts of sessions, for release health.
     Session,
-    /// Structured logs.
+    /// A container of structured logs.
     Log,
-    /// Metrics.
+    /// A container of metrics.
     Metric,
-    /// A trace's root in this function.
+    /// A transaction, which is the root span of the function's part of a trace.
     Transaction,
-    /// Parts of a trace.
+    /// A span, or a container of spans.
     Span,
-    /// A session replay or a part of it.
+    /// A session replay, or a part of one.
     Replay,
-    /// Samples of the function's stacks in a transaction.
+    /// A profile of one transaction: samples of the function's stacks.
     Profile,
-    /// A part of a continuous profile.
+    /// A chunk of a continuous profile.
     ProfileChunk,
-    /// Everything else, also what is not known yet.
+    /// Any other type, including types that are not known yet.
     Other,
 }
 
-/// One item of an envelope, as far as the books need it.
+/// One item of an envelope, with the values that rate limits, priorities and client reports need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its type.
+    /// The item's type.
     pub kind: ItemKind,
-    /// How many logs, metrics or spans it holds; 1 for all others.
+    /// The number of logs, metrics or spans in a container, and 1 for all other items.
     pub count: u32,
-    /// Length of its payload.
+    /// The length of the payload, in bytes. For a request that is passed through unread, the length as received.
     pub bytes: usize,
 }
 
-/// The worth of an envelope: when room or time is short, the least goes first.
+/// The priority of an envelope, from low to high. If memory or time is short, the lowest is dropped first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Large, and sampled anyway.
+    /// Profiles, which are large and only samples.
     Profile,
-    /// Large.
+    /// Session replays, which are large.
     Replay,
-    /// Many.
+    /// Spans, of which there are many.
     Span,
-    /// A whole trace.
+    /// Transactions, each of which is a whole trace of the function.
     Transaction,
-    /// Small and periodical: logs, metrics, sessions, and what is not known.
+    /// Logs, metrics, sessions, attachments and unknown types, which are mostly small and frequent.
     Telemetry,
-    /// Errors, check-ins, feedback: what somebody is woken up for.
+    /// Errors, check-ins, feedback and security reports, which people are alerted about.
     Error,
 }
 
 impl Priority {
-    /// How many there are.
+    /// The number of priorities.
     pub const COUNT: usize = Self::Error as usize + 1;
 }
 
 impl ItemKind {
-    /// Reads an item header's `type`.
+    /// Maps the `type` of an item's header to its kind. Unknown types are `Other`.
     pub fn of(name: &str) -> Self {
         match name {
             "event" | "unreal_report" => Self::Event,
@@ -87,7 +87,7 @@ impl ItemKind {
         }
     }
 
-    /// What an item of this kind is worth.
+    /// The priority of items of this kind.
     pub fn priority(self) -> Priority {
         match self {
             Self::Event | Self::CheckIn | Self::Feedback | Self::Security => Priority::Error,
@@ -101,7 +101,8 @@ impl ItemKind {
 }
 
 impl Priority {
-    /// An envelope is worth as much as the best in it: a profile travels with its transaction.
+    /// The priority of an envelope is the highest one of its items. So a profile has the priority of the transaction
+    /// that it was sent with.
     pub fn of(items: &[Item]) -> Self {
         items.iter().map(|item| item.kind.priority()).max().unwrap_or(Self::Telemetry)
     }
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_envelope_is_worth_its_best_item() {
+    fn an_envelope_has_the_highest_priority_of_its_items() {
         let priority = |names: &[&str]| {
             let items = names.iter().map(|name| Item { kind: ItemKind::of(name), count: 1, bytes: 0 });
             Priority::of(&items.collect::<Vec<_>>())

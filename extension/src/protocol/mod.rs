@@ -1,4 +1,4 @@
-//! Sentry's formats as they come over the wire: content encodings, envelopes, and what can be in them.
+//! Sentry's wire formats: content encodings, envelopes, and the items in envelopes. Nothing here does I/O.
 
 mod category;
 mod content_encoding;
@@ -13,8 +13,8 @@ mod size_limits;
 
 pub use category::Category;
 pub(crate) use content_encoding::{DecodeError, Encoding, decode};
-pub(crate) use envelope_filter::without;
-pub(crate) use envelope_scanner::lone_item;
+pub(crate) use envelope_filter::keep_items;
+pub(crate) use envelope_scanner::single_item;
 pub use envelope_scanner::{Header, ScanError, Scanned, Scanner};
 pub use item::{Item, ItemKind, Priority};
 pub(crate) use percent::percent_decoded;

@@ -1,16 +1,16 @@
-//! Percent signs in queries and URLs.
+//! Decodes percent encoding in queries and URLs.
 
-/// Decodes `%2F`; what is no hex number stays as it is.
+/// Decodes sequences like `%2F`. A percent sign without two hex digits stays as it is.
 pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|h| std::str::from_utf8(h).ok());
-        // `from_str_radix` would take a sign for a digit.
+    while let Some((first, after_first)) = rest.split_first() {
+        let hex = after_first.get(..2).and_then(|h| std::str::from_utf8(h).ok());
+        // Checks for digits first, because `from_str_radix` accepts a sign such as `+1`.
         let hex = hex.filter(|h| *first == b'%' && h.bytes().all(|b| b.is_ascii_hexdigit()));
         let byte = hex.and_then(|h| u8::from_str_radix(h, 16).ok());
         bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+        rest = if byte.is_some() { after_first.get(2..).unwrap_or_default() } else { after_first };
     }
     bytes
 }
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decoded() {
+    fn only_percent_signs_with_two_hex_digits_are_decoded() {
         for (text, plain) in [
             ("a%2Fb", "a/b"),
             ("%", "%"),

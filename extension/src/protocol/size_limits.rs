@@ -1,22 +1,23 @@
-//! How many items of a type an envelope may hold, and how many bytes they may have together: Relay's bounds.
+//! Limits the number of items of each type in an envelope, and their total bytes. The values are those of Sentry's
+//! Relay.
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
-/// Any number: the bound on all items of an envelope is lower.
-const ANY: usize = usize::MAX;
+/// No limit of its own. The limit on all items of an envelope is lower.
+const UNLIMITED: usize = usize::MAX;
 
-/// What may still come of each class: items and bytes.
+/// The items and bytes that an envelope may still have, for each class.
 #[derive(Debug)]
 pub(super) struct SizeLimits([(usize, usize); Class::COUNT]);
 
-/// A type of items that is bounded.
+/// An item type that has a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounded {
+pub(super) struct LimitedType {
     pub(super) name: &'static str,
     class: Class,
 }
 
-/// Types that share a bound.
+/// A group of item types that share one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Event,
@@ -38,8 +39,8 @@ enum Class {
 impl Class {
     const COUNT: usize = Self::SpanContainer as usize + 1;
 
-    /// Items and bytes of this class in one envelope.
-    fn bound(self) -> (usize, usize) {
+    /// The most items of this class in one envelope, and the most bytes of their payloads.
+    fn limit(self) -> (usize, usize) {
         match self {
             Self::Event | Self::Statsd | Self::MetricBuckets => (1, MIB),
             Self::Attachment => (30, 200 * MIB),
@@ -49,7 +50,7 @@ impl Class {
             Self::Profile => (1, 50 * MIB),
             Self::CheckIn => (1, 100 * KIB),
             Self::Log | Self::TraceMetric | Self::SpanContainer => (1, 12 * MIB),
-            Self::Span => (ANY, 12 * MIB),
+            Self::Span => (UNLIMITED, 12 * MIB),
         }
     }
 }
@@ -79,8 +80,8 @@ const TYPES: [(&str, Class); 22] = [
     ("log", Class::Log),
 ];
 
-impl Bounded {
-    /// The bound of an item's type; types that nobody knows have none.
+impl LimitedType {
+    /// Finds the limit of an item type. Unknown types have none. `is_container` tells a container of spans from a span.
     pub(super) fn of(name: &str, is_container: bool) -> Option<Self> {
         let span = if is_container { Class::SpanContainer } else { Class::Span };
         let others = [("trace_metric", Class::TraceMetric), ("span", span)];
@@ -107,26 +108,30 @@ const ALL: [Class; Class::COUNT] = [
 ];
 
 impl SizeLimits {
-    /// Nothing taken yet.
+    /// The limits for a new envelope.
     pub(super) fn new() -> Self {
-        Self(ALL.map(Class::bound))
+        Self(ALL.map(Class::limit))
     }
 
-    /// Takes one more item; `false` where that is one too many.
+    /// Counts one item. Returns `false` if it exceeds the limit.
     #[must_use]
-    pub(super) fn item(&mut self, of: Bounded) -> bool {
-        self.take(of.class, |left| left.0.checked_sub(1).map(|items| (items, left.1)))
+    pub(super) fn count_item(&mut self, limited: LimitedType) -> bool {
+        self.subtract(limited.class, |left| left.0.checked_sub(1).map(|items| (items, left.1)))
     }
 
-    /// Takes bytes of an item's payload; `false` where there are too many.
+    /// Counts bytes of an item's payload. Returns `false` if they exceed the limit.
     #[must_use]
-    pub(super) fn bytes(&mut self, of: Bounded, count: usize) -> bool {
-        self.take(of.class, |left| left.1.checked_sub(count).map(|bytes| (left.0, bytes)))
+    pub(super) fn count_bytes(&mut self, limited: LimitedType, count: usize) -> bool {
+        self.subtract(limited.class, |left| left.1.checked_sub(count).map(|bytes| (left.0, bytes)))
     }
 
-    fn take(&mut self, class: Class, less: impl FnOnce((usize, usize)) -> Option<(usize, usize)>) -> bool {
+    fn subtract(
+        &mut self,
+        class: Class,
+        subtract: impl FnOnce((usize, usize)) -> Option<(usize, usize)>,
+    ) -> bool {
         let Some(left) = self.0.get_mut(class as usize) else { return false };
-        less(*left).map(|rest| *left = rest).is_some()
+        subtract(*left).map(|rest| *left = rest).is_some()
     }
 }
 
@@ -135,25 +140,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_stand_in_their_order() {
+    fn classes_are_listed_in_order() {
         for (at, class) in ALL.into_iter().enumerate() {
             assert_eq!(class as usize, at);
         }
     }
 
     #[test]
-    fn items_and_bytes_are_bounded_for_types_that_belong_together() {
+    fn types_of_one_class_share_its_limits() {
         let mut limits = SizeLimits::new();
-        let of = |name| Bounded::of(name, false).unwrap();
-        assert!(limits.item(of("event")));
-        assert!(!limits.item(of("transaction")));
-        assert!(limits.bytes(of("event"), MIB));
-        assert!(!limits.bytes(of("event"), 1));
+        let limited = |name| LimitedType::of(name, false).unwrap();
+        assert!(limits.count_item(limited("event")));
+        assert!(!limits.count_item(limited("transaction")));
+        assert!(limits.count_bytes(limited("event"), MIB));
+        assert!(!limits.count_bytes(limited("event"), 1));
         for _ in 0..30 {
-            assert!(limits.item(of("attachment")));
+            assert!(limits.count_item(limited("attachment")));
         }
-        assert!(!limits.item(of("user_report")));
-        assert!((0..500).all(|_| limits.item(of("span"))));
-        assert_eq!(Bounded::of("from the future", false), None);
+        assert!(!limits.count_item(limited("user_report")));
+        assert!((0..500).all(|_| limits.count_item(limited("span"))));
+        assert_eq!(LimitedType::of("from the future", false), None);
     }
 }

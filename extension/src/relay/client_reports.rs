@@ -1,7 +1,7 @@
-//! Client reports: what was lost here is told to Sentry, so that its statistics show it.
+//! Client reports tell Sentry what was lost here, so that Sentry's statistics show it.
 //!
-//! They go out right behind a delivery, over the connection it used, and as the last thing at SHUTDOWN:
-//! never as a reason of their own to open a connection or to hold an invocation.
+//! A report is sent right after a delivery, over the same connection, and at the end of SHUTDOWN. No connection is
+//! opened and no invocation is held only for a report.
 
 use super::envelope::Envelope;
 use super::ledger::DropReason;
@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Between two reports to the same project.
+/// The shortest time between two reports to the same project.
 const INTERVAL: Duration = Duration::from_secs(30);
-/// Projects with losses at a time; those beyond are not reported, and still in the log.
-const MOST: usize = 16;
+/// The most projects whose losses are kept at a time. The losses of further projects are not reported, but still
+/// logged.
+const MAX_PROJECTS: usize = 16;
 
-/// Who lost something.
+/// The project and key that a report is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ReportTarget {
     upstream: Arc<Upstream>,
@@ -35,96 +36,104 @@ impl ReportTarget {
     }
 }
 
-/// Losses by reason and category.
+/// The number of lost items by reason and category.
 type Losses = BTreeMap<(&'static str, Category), u64>;
 
 #[derive(Debug)]
-struct Account {
+struct ProjectLosses {
     target: ReportTarget,
     losses: Losses,
-    /// A delivery to this project succeeded after the last report.
-    ripe: bool,
-    last: Option<SystemTime>,
+    /// Whether a delivery to this project succeeded after the last report.
+    has_delivery: bool,
+    last_report: Option<SystemTime>,
 }
 
-impl Account {
+impl ProjectLosses {
     fn is_due(&self, now: SystemTime, last_chance: bool) -> bool {
-        // After a jump back nothing is known of the interval.
-        let is_rested = |last| now.duration_since(last).map_or(true, |passed| passed >= INTERVAL);
-        !self.losses.is_empty() && (last_chance || self.ripe && self.last.is_none_or(is_rested))
+        // If the clock was set back, the time since the last report is unknown, and the report may be sent.
+        let is_over = |last| now.duration_since(last).map_or(true, |passed| passed >= INTERVAL);
+        !self.losses.is_empty() && (last_chance || self.has_delivery && self.last_report.is_none_or(is_over))
     }
 }
 
-/// A report on its way; if it does not arrive, it is given back.
+/// A report that is being sent. If it does not arrive, `give_back` keeps its losses.
 #[derive(Debug)]
 pub(super) struct ClientReport {
     target: ReportTarget,
     losses: Losses,
 }
 
-/// What was lost and not reported yet.
+/// All losses that are not reported yet.
 #[derive(Debug, Default)]
-pub(super) struct ClientReports(Vec<Account>);
+pub(super) struct ClientReports(Vec<ProjectLosses>);
 
 impl ClientReports {
-    /// Items of an envelope are lost.
+    /// Records that these items of an envelope are lost.
     pub(super) fn lose<'a>(
         &mut self,
         envelope: &Envelope,
         items: impl IntoIterator<Item = &'a Item>,
         reason: DropReason,
     ) {
-        let Some(account) = self.account(ReportTarget::of(envelope)) else { return };
+        let Some(project) = self.project(ReportTarget::of(envelope)) else { return };
         for (category, quantity) in items.into_iter().flat_map(Item::quantities) {
-            *account.losses.entry((reason.report(), category)).or_default() += quantity;
+            *project.losses.entry((reason.report(), category)).or_default() += quantity;
         }
     }
 
-    /// Upstream took an envelope of this sender.
+    /// Records that upstream took an envelope of this project, so that a report may follow.
     pub(super) fn delivered(&mut self, envelope: &Envelope) {
         let target = ReportTarget::of(envelope);
-        if let Some(account) = self.0.iter_mut().find(|account| account.target == target) {
-            account.ripe = true;
+        if let Some(project) = self.0.iter_mut().find(|project| project.target == target) {
+            project.has_delivery = true;
         }
     }
 
-    /// The next report that may go, to an upstream that is `well`. At SHUTDOWN (`last_chance`) all may.
+    /// Takes out the next report that may be sent to an upstream for which `is_healthy` returns true. At SHUTDOWN
+    /// (`last_chance`) the interval and the preceding delivery are not required.
     pub(super) fn take(
         &mut self,
         now: SystemTime,
         last_chance: bool,
-        well: impl Fn(&Arc<Upstream>) -> bool,
+        is_healthy: impl Fn(&Arc<Upstream>) -> bool,
     ) -> Option<ClientReport> {
-        let is_due =
-            |account: &&mut Account| account.is_due(now, last_chance) && well(&account.target.upstream);
-        let account = self.0.iter_mut().find(is_due)?;
-        account.ripe = false;
-        account.last = Some(now);
-        Some(ClientReport { target: account.target.clone(), losses: std::mem::take(&mut account.losses) })
+        let is_ready = |project: &&mut ProjectLosses| {
+            project.is_due(now, last_chance) && is_healthy(&project.target.upstream)
+        };
+        let project = self.0.iter_mut().find(is_ready)?;
+        project.has_delivery = false;
+        project.last_report = Some(now);
+        Some(ClientReport { target: project.target.clone(), losses: std::mem::take(&mut project.losses) })
     }
 
-    /// Whether there is anything to report to an upstream that is `well`.
-    pub(super) fn any(&self, well: impl Fn(&Arc<Upstream>) -> bool) -> bool {
-        self.0.iter().any(|account| !account.losses.is_empty() && well(&account.target.upstream))
+    /// Whether there are losses to report to an upstream for which `is_healthy` returns true.
+    pub(super) fn any(&self, is_healthy: impl Fn(&Arc<Upstream>) -> bool) -> bool {
+        self.0.iter().any(|project| !project.losses.is_empty() && is_healthy(&project.target.upstream))
     }
 
-    /// A report did not arrive.
+    /// Keeps the losses of a report that did not arrive.
     pub(super) fn give_back(&mut self, report: ClientReport) {
-        let Some(account) = self.account(report.target) else { return };
+        let Some(project) = self.project(report.target) else { return };
         for (what, quantity) in report.losses {
-            *account.losses.entry(what).or_default() += quantity;
+            *project.losses.entry(what).or_default() += quantity;
         }
     }
 
-    fn account(&mut self, target: ReportTarget) -> Option<&mut Account> {
-        let known = self.0.iter().position(|account| account.target == target);
-        if known.is_none() && self.0.len() >= MOST {
-            // All of its losses were told; only when, will not be known any more.
-            let settled = self.0.iter().position(|account| account.losses.is_empty())?;
-            self.0.remove(settled);
+    /// Returns the losses of this project, and adds an entry if there is room. `None` means that there is no room.
+    fn project(&mut self, target: ReportTarget) -> Option<&mut ProjectLosses> {
+        let known = self.0.iter().position(|project| project.target == target);
+        if known.is_none() && self.0.len() >= MAX_PROJECTS {
+            // An entry without losses is needed only for the time of its last report, so it may be removed.
+            let reported = self.0.iter().position(|project| project.losses.is_empty())?;
+            self.0.remove(reported);
         }
         let at = known.unwrap_or_else(|| {
-            self.0.push(Account { target, losses: Losses::new(), ripe: false, last: None });
+            self.0.push(ProjectLosses {
+                target,
+                losses: Losses::new(),
+                has_delivery: false,
+                last_report: None,
+            });
             self.0.len() - 1
         });
         self.0.get_mut(at)
@@ -132,7 +141,7 @@ impl ClientReports {
 }
 
 impl ClientReport {
-    /// The envelope that tells it.
+    /// Makes the envelope that contains this report.
     pub(super) fn envelope(&self, now: SystemTime) -> Envelope {
         let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let discarded: Vec<String> = self
@@ -181,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_add_up_and_go_behind_a_delivery() {
+    fn losses_add_up_and_are_reported_after_a_delivery() {
         let mut client_reports = ClientReports::default();
         let lost = sample(ItemKind::Transaction, 9);
         client_reports.lose(&lost, &lost.items, DropReason::QueueOverflow);
@@ -200,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn not_too_often_but_always_at_the_end() {
+    fn reports_keep_the_interval_except_at_shutdown() {
         let mut client_reports = ClientReports::default();
         let lost = sample(ItemKind::Event, 9);
         client_reports.lose(&lost, &lost.items, DropReason::Network);
@@ -210,13 +219,16 @@ mod tests {
         client_reports.delivered(&lost);
         assert!(client_reports.take(now() + Duration::from_secs(1), false, |_| true).is_none());
         assert!(client_reports.take(now() + INTERVAL, false, |_| true).is_some());
-        assert!(client_reports.take(now() + INTERVAL, true, |_| true).is_none(), "it was taken");
+        assert!(
+            client_reports.take(now() + INTERVAL, true, |_| true).is_none(),
+            "the report was already taken"
+        );
         client_reports.lose(&lost, &lost.items, DropReason::Network);
         assert!(client_reports.take(now() + INTERVAL, true, |_| true).is_some());
     }
 
     #[test]
-    fn projects_whose_losses_were_told_make_room() {
+    fn reported_projects_make_room_for_others() {
         let mut client_reports = ClientReports::default();
         let of = |project: usize| Envelope {
             project: ProjectId::parse(&project.to_string()).unwrap(),
@@ -226,17 +238,17 @@ mod tests {
             let lost = of(project);
             client_reports.lose(&lost, &lost.items, DropReason::Network);
         };
-        for project in 1..=MOST + 1 {
+        for project in 1..=MAX_PROJECTS + 1 {
             lose(&mut client_reports, project);
         }
-        let told = std::iter::from_fn(|| client_reports.take(now(), true, |_| true)).count();
-        assert_eq!(told, MOST, "their number is bounded");
-        lose(&mut client_reports, MOST + 1);
+        let reported = std::iter::from_fn(|| client_reports.take(now(), true, |_| true)).count();
+        assert_eq!(reported, MAX_PROJECTS, "the number of projects is bounded");
+        lose(&mut client_reports, MAX_PROJECTS + 1);
         assert!(client_reports.take(now(), true, |_| true).is_some());
     }
 
     #[test]
-    fn what_has_no_category_is_not_reported() {
+    fn item_without_a_category_is_not_reported() {
         let mut client_reports = ClientReports::default();
         let lost = sample(ItemKind::Other, 9);
         client_reports.lose(&lost, &lost.items, DropReason::Network);

@@ -1,5 +1,5 @@
-//! What the parts of the relay share: its state, the client, the route, and the signals between the pump, those who
-//! wait for deliveries, and the supervisor of Sentry's Relay.
+//! The parts of the relay share this: the state, the client, the route, and the signals between the pump, the tasks
+//! that wait for deliveries, and the supervisor of Sentry's Relay.
 
 use super::client::{Client, SendError};
 use super::route::{DeliveryRoute, Routing};
@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
-/// What waits for delivery or is on its way.
+/// The envelopes that wait for delivery or are being delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many.
+    /// The number of envelopes.
     pub envelopes: u64,
-    /// When the one that waits longest was accepted, by the wall clock.
+    /// The time when the oldest of them was accepted, by the wall clock.
     pub oldest: Option<SystemTime>,
-    /// Nothing can be delivered now: the last that was heard of each upstream that matters was a failure.
+    /// Whether nothing can be delivered now, because the last try failed for each upstream that has envelopes waiting.
     pub outage: bool,
 }
 
@@ -28,13 +28,14 @@ pub(crate) struct Core {
     state: Mutex<State>,
     client: Client,
     routing: Routing,
-    /// There is something to do for the pump.
+    /// Wakes the pump when it has something to do.
     pump_wakeup: Notify,
-    /// The fate of an envelope was decided, upstream has failed, or the route is another.
+    /// Wakes the tasks in `wait_until`: the result of an envelope is known, upstream has failed, or the route has
+    /// changed.
     changed: Notify,
-    /// Sentry's Relay did not answer a request.
+    /// Wakes the health check, because Sentry's Relay did not answer a request.
     health_check_requested: Notify,
-    /// How many wait for everything to be delivered.
+    /// The number of tasks that wait for everything to be delivered.
     waiting: AtomicUsize,
 }
 
@@ -52,7 +53,7 @@ impl Core {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // No section leaves the state half-changed where it could panic.
+        // A poisoned lock is safe to use: no critical section can panic while the state is half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,17 +73,17 @@ impl Core {
         self.pump_wakeup.notified().await;
     }
 
-    /// Lets everyone in `wait_until` look again.
+    /// Makes every `wait_until` check its condition again.
     pub(super) fn announce_change(&self) {
         self.changed.notify_waiters();
     }
 
-    /// Waits until `holds` is true, and looks again at each change that is announced.
+    /// Waits until `holds` returns true. It is called at once, and again after each `announce_change`.
     pub(crate) async fn wait_until(&self, mut holds: impl FnMut(&Self) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // From here on no announcement is missed.
+            // From here on no announcement is missed, so the condition is checked after this and not before.
             changed.as_mut().enable();
             if holds(self) {
                 return;
@@ -91,8 +92,8 @@ impl Core {
         }
     }
 
-    /// Whether somebody waits for deliveries: the function is done, or this is the end.
-    pub(super) fn is_hurried(&self) -> bool {
+    /// Whether deliveries should start without delay: a task waits for them after an invocation, or the relay drains.
+    pub(super) fn is_urgent(&self) -> bool {
         self.has_waiters() || self.state().draining()
     }
 
@@ -100,25 +101,24 @@ impl Core {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// What is still to be delivered.
     pub(super) fn backlog(&self) -> Backlog {
         let state = self.state();
         Backlog {
             envelopes: state.pending(),
             oldest: state.oldest(),
-            outage: self.routing.is_troubled() || self.routing.is_barred() || state.is_troubled(),
+            outage: self.routing.is_troubled() || self.routing.is_blocked() || state.is_troubled(),
         }
     }
 
-    /// Whether this is the end: what is not delivered soon never will be.
+    /// Whether SHUTDOWN has come: an envelope that is not delivered soon is lost.
     pub(crate) fn is_draining(&self) -> bool {
         self.state().draining()
     }
 }
 
-/// What the supervisor of Sentry's Relay needs.
+/// The methods that the supervisor of Sentry's Relay calls.
 impl Core {
-    /// Sends a request that is no envelope, and reads the whole response.
+    /// Sends a request that is not an envelope, and reads the whole response.
     pub(crate) async fn request(
         &self,
         upstream: &Arc<Upstream>,
@@ -127,7 +127,7 @@ impl Core {
         self.client.forward(upstream, request).await
     }
 
-    /// Sends envelopes another way from now on.
+    /// Sends envelopes by this route from now on. Outages are forgotten, because they belong to the old route.
     pub(crate) fn enter_route(&self, route: DeliveryRoute) {
         self.state().forget_outages();
         self.routing.set_route(route);
@@ -135,19 +135,19 @@ impl Core {
         self.announce_change();
     }
 
-    /// Sentry's Relay is ready here, in the life of that number.
+    /// Sends envelopes through Sentry's Relay, which is ready at `upstream`. `life` numbers its starts.
     pub(crate) fn enter_sentry_relay(&self, upstream: Arc<Upstream>, life: u32) {
         self.state().begin_life(life);
         self.enter_route(DeliveryRoute::SentryRelay { upstream, life });
     }
 
-    /// Sentry's Relay is not run any more.
+    /// Records that Sentry's Relay has ended and is not started again.
     pub(crate) fn sentry_relay_ended(&self) {
         self.routing.set_ended();
         self.announce_change();
     }
 
-    /// Sentry's Relay did not answer: it may hang.
+    /// Asks for a health check, because Sentry's Relay did not answer and may hang.
     pub(crate) fn request_health_check(&self) {
         self.health_check_requested.notify_one();
     }
@@ -156,32 +156,33 @@ impl Core {
         self.health_check_requested.notified().await;
     }
 
-    /// How many envelopes Sentry's Relay has taken and may not have delivered yet.
+    /// Returns how many envelopes Sentry's Relay has taken and may not have delivered yet.
     pub(crate) fn unconfirmed(&self) -> u64 {
         self.state().unconfirmed()
     }
 
-    /// Books what Sentry's Relay may not have delivered as lost, and returns how many envelopes that are.
+    /// Counts the envelopes that Sentry's Relay may not have delivered as dropped, and returns their number.
     pub(crate) fn abandon_unconfirmed(&self) -> u64 {
         self.state().abandon_unconfirmed()
     }
 
-    /// The time until the next flush barrier; `None` means that none is needed.
+    /// Returns the time until the next flush barrier. `None` means that none is needed.
     pub(crate) fn next_barrier(&self) -> Option<Duration> {
         let state = self.state();
-        // A barrier that somebody waits for goes behind everything that is on its way.
+        // If a task waits for deliveries, the barrier is sent only after all queued envelopes, so that it covers them.
         let wanted = self.has_waiters() && state.is_idle();
         state.next_barrier(wanted, Instant::now(), SystemTime::now())
     }
 
-    /// A barrier has passed behind so many envelopes. Returns whether the one before it had failed.
+    /// Records that a barrier has passed, which confirms this number of envelopes. Returns whether the barrier before
+    /// it had failed.
     pub(crate) fn barrier_passed(&self, envelopes: u64) -> bool {
         let recovered = self.state().barrier_passed(envelopes, SystemTime::now());
         self.announce_change();
         recovered
     }
 
-    /// A barrier has not passed. Returns whether the one before it had.
+    /// Records that a barrier has failed. Returns whether it is the first failure since one passed.
     pub(crate) fn barrier_failed(&self) -> bool {
         let is_first = self.state().barrier_failed(Instant::now());
         self.announce_change();
@@ -189,7 +190,8 @@ impl Core {
     }
 }
 
-/// Somebody waits for everything to be delivered: deliveries and barriers are prompt for as long as this lives.
+/// Registers a task that waits for everything to be delivered. While this value lives, deliveries and barriers start
+/// without delay.
 #[derive(Debug)]
 pub(super) struct Waiting<'a>(&'a Core);
 

@@ -1,14 +1,15 @@
-//! The end: who gets how much of the time that Lambda gives, and the orderly death of Sentry's Relay in it.
+//! Drains the relay at SHUTDOWN. It divides the time that Lambda allows among the deliveries, the last flush barrier,
+//! and the end of Sentry's Relay.
 
 use super::core::{Core, Waiting};
 use super::ledger::DropReason;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// For killing what did not end by itself.
-const LAST: Duration = Duration::from_millis(50);
+/// The time that is kept for killing Sentry's Relay if it does not end by itself.
+const KILL_TIME: Duration = Duration::from_millis(50);
 
-/// The time until the end, shared out.
+/// Divides the whole time of the drain into deadlines.
 #[derive(Debug)]
 struct DrainBudget {
     start: Instant,
@@ -16,50 +17,51 @@ struct DrainBudget {
 }
 
 impl DrainBudget {
-    /// Sentry's Relay has to be ready by then.
+    /// Returns when Sentry's Relay has to be ready.
     fn decision(&self) -> Instant {
         self.start + self.within / 3
     }
 
-    /// Everything has to be delivered by then. Where Sentry's Relay is behind it, a barrier has to pass after that.
+    /// Returns when everything has to be delivered. With Sentry's Relay, time is left for a barrier after that.
     fn deliveries(&self, through_sentry_relay: bool) -> Instant {
         self.start + if through_sentry_relay { self.within * 2 / 3 } else { self.within }
     }
 
-    /// Sentry's Relay is told to end then, and not before everything is delivered.
+    /// Returns when the last barrier has to pass. After that, Sentry's Relay is told to end.
     fn barrier(&self) -> Instant {
         self.start + self.within * 9 / 10
     }
 
     fn end(&self) -> Instant {
-        self.start + self.within.saturating_sub(LAST)
+        self.start + self.within.saturating_sub(KILL_TIME)
     }
 }
 
-/// Delivers what can be delivered in `within`, books the rest as lost, and closes.
+/// Delivers what can be delivered in the time `within`, counts the rest as dropped, and closes the state.
 pub(super) async fn drain(core: &Core, within: Duration) {
     let budget = DrainBudget { start: Instant::now(), within };
     core.state().start_draining();
     core.wake_pump();
-    // What is queued goes through Sentry's Relay if that is ready soon, else past it where it may: there is no later.
-    if core.routing().settle_by(budget.decision()).await {
+    // If Sentry's Relay is not ready soon, queued envelopes go directly to upstream where the settings allow it: this
+    // is their last chance.
+    if core.routing().decide_by(budget.decision()).await {
         core.wake_pump();
     }
-    let drained = core.wait_until(|core| core.routing().is_barred() || core.state().is_drained());
+    let drained = core.wait_until(|core| core.routing().is_blocked() || core.state().is_drained());
     let deadline = budget.deliveries(core.routing().is_through_sentry_relay());
     let _ = timeout_at(deadline, drained).await;
     end_sentry_relay(core, &budget).await;
-    // These are envelopes that Sentry's Relay should have taken, and was not there to take.
-    let unavailable = core.routing().is_barred().then_some(DropReason::SentryRelayUnavailable);
+    // The envelopes that remain had to go through Sentry's Relay, which did not run.
+    let unavailable = core.routing().is_blocked().then_some(DropReason::SentryRelayUnavailable);
     core.state().close(unavailable);
 }
 
-/// Waits for a last barrier behind everything that Sentry's Relay has, and ends it.
+/// Waits until a last barrier confirms everything that Sentry's Relay has taken, and then ends Sentry's Relay.
 async fn end_sentry_relay(core: &Core, budget: &DrainBudget) {
     let waiting = Waiting::new(core);
     let _ = timeout_at(budget.barrier(), core.wait_until(|core| core.unconfirmed() == 0)).await;
     drop(waiting);
     core.routing().end_by(budget.end());
     let ended = core.routing().wait_for_stage(|stage| *stage == super::route::Stage::Ended);
-    let _ = timeout_at(budget.end() + LAST, ended).await;
+    let _ = timeout_at(budget.end() + KILL_TIME, ended).await;
 }

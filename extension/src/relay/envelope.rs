@@ -1,4 +1,4 @@
-//! An accepted envelope on its way: the SDK's bytes, untouched, and what upstream needs to be told about them.
+//! An accepted envelope: the SDK's bytes without changes, and what the request to upstream needs beside them.
 
 use crate::config::{ProjectId, PublicKey, Upstream};
 use crate::protocol::{Encoding, Item, Priority};
@@ -6,40 +6,39 @@ use bytes::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
 
-/// What is held for an envelope beside its body: queue slot, items, headers with their values.
+/// The memory that an envelope takes beside its body, in bytes: queue slot, items, headers with their values.
 const OVERHEAD: usize = 1024;
 
-/// An accepted envelope, or a request of another kind that goes the same way. Its body is held once, by all clones.
+/// An accepted envelope, or another request that is delivered like one. All clones share one body.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    /// Where it goes.
+    /// The Sentry that it is for.
     pub upstream: Arc<Upstream>,
-    /// The API path, with its query: `/api/42/envelope/`.
+    /// The API path with its query, such as `/api/42/envelope/`.
     pub path: String,
-    /// Who it is from.
+    /// The public key that the SDK sent.
     pub key: PublicKey,
     /// The project it is for.
     pub project: ProjectId,
-    /// Headers to send. They hold the key, so they are never logged; and values of their own, for those
-    /// of a request would keep its whole read buffer in memory.
+    /// The headers to send. They are never logged, because they contain the key. Their values are copies, because the
+    /// values of a request would keep its whole read buffer in memory.
     pub headers: Box<[(HeaderName, HeaderValue)]>,
-    /// How the body is compressed.
+    /// The compression of the body.
     pub(crate) encoding: Encoding,
-    /// What is in it.
+    /// The kind and size of each item in the body.
     pub items: Box<[Item]>,
-    /// The SDK's bytes.
+    /// The bytes to send: those of the SDK, unless items were removed.
     pub body: Bytes,
 }
 
 impl Envelope {
-    /// What it takes of the buffer, in bytes.
+    /// Returns how many bytes of the queue's buffer it takes.
     pub fn size(&self) -> usize {
         self.body.len() + OVERHEAD
     }
 
-    /// The same in memory that is no larger than it is: whoever made the body may have left room for more, and
-    /// the queue counts what is in it.
-    pub(super) fn fitted(mut self) -> Self {
+    /// Gives back the spare capacity of the body, because the queue counts only the body's length.
+    pub(super) fn without_spare_capacity(mut self) -> Self {
         self.body = match std::mem::take(&mut self.body).try_into_mut() {
             Ok(body) if body.capacity() - body.len() > OVERHEAD => Bytes::copy_from_slice(&body),
             Ok(body) => body.freeze(),
@@ -48,7 +47,7 @@ impl Envelope {
         self
     }
 
-    /// What goes first when room or time is short.
+    /// Returns its priority. A higher priority is delivered first and evicted last.
     pub fn priority(&self) -> Priority {
         Priority::of(&self.items)
     }
@@ -74,10 +73,10 @@ mod tests {
     use crate::protocol::ItemKind;
 
     #[test]
-    fn room_for_more_is_given_back() {
+    fn spare_capacity_is_given_back() {
         let mut body = Vec::with_capacity(100_000);
         body.extend_from_slice(&[7; 5000]);
-        let envelope = Envelope { body: body.into(), ..sample(ItemKind::Event, 0) }.fitted();
+        let envelope = Envelope { body: body.into(), ..sample(ItemKind::Event, 0) }.without_spare_capacity();
         assert_eq!(envelope.body, vec![7; 5000]);
         let capacity = envelope.body.try_into_mut().unwrap().capacity();
         assert!(capacity < 5000 + OVERHEAD, "{capacity}");

@@ -1,25 +1,25 @@
-//! What became of every accepted envelope. At every moment: accepted = delivered + rejected + dropped + pending.
+//! Counts what became of every accepted envelope. At every moment: accepted = delivered + rejected + dropped + pending.
 
 use std::fmt;
 
-/// Why an accepted envelope will never arrive.
+/// The reason why an accepted envelope was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
-    /// The queue was full of what is worth as much or more.
+    /// The queue was full of envelopes of the same or a higher priority.
     QueueOverflow,
-    /// Upstream could not be reached in the time there was.
+    /// Upstream could not be reached before the time ran out.
     Network,
     /// Upstream's rate limits forbid it.
     RateLimit,
-    /// Upstream answered 5xx until patience or time ran out.
+    /// Upstream answered 5xx until the tries or the time ran out.
     Upstream,
-    /// The environment ended before there was a try.
+    /// The environment ended before the envelope was tried.
     Shutdown,
-    /// A fault of the extension's own.
+    /// The extension itself has a fault: the task that delivered the envelope panicked too often.
     Internal,
-    /// Sentry's own Relay took it and ended before it said that nothing is left.
+    /// Sentry's Relay took the envelope and ended before a flush barrier confirmed the delivery.
     SentryRelay,
-    /// Sentry's own Relay did not run, and nothing may be sent without it.
+    /// Sentry's Relay did not run, and nothing may be sent without it.
     SentryRelayUnavailable,
 }
 
@@ -35,7 +35,7 @@ impl DropReason {
         Self::SentryRelayUnavailable,
     ];
 
-    /// The name in logs: Sentry's own words for discarded events where it has them.
+    /// Returns the name in logs. It is Sentry's own name for the reason where Sentry has one.
     pub fn name(self) -> &'static str {
         match self {
             Self::QueueOverflow => "queue_overflow",
@@ -49,7 +49,7 @@ impl DropReason {
         }
     }
 
-    /// The reason in client reports, which has to be one of those that Sentry knows.
+    /// Returns the reason in client reports. Sentry accepts only the reasons that it knows.
     pub(super) fn report(self) -> &'static str {
         match self {
             Self::QueueOverflow => "queue_overflow",
@@ -63,46 +63,47 @@ impl DropReason {
     }
 }
 
-/// Counts of envelopes.
+/// The counts of envelopes since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// Answered with 200.
+    /// Envelopes that the extension took from SDKs and answered with 200.
     pub accepted: u64,
-    /// Upstream took them. Sentry's own Relay answers before it delivers: what it took counts once a flush
-    /// barrier behind it has passed.
+    /// Envelopes that upstream took. Sentry's Relay answers before it delivers, so an envelope that it took counts only
+    /// once a later flush barrier has passed.
     pub delivered: u64,
-    /// Upstream said for good that it does not want them (4xx).
+    /// Envelopes that upstream refused for good, with a 4xx.
     pub rejected: u64,
-    /// Tries whose answer was lost: upstream may have an envelope twice for each of these.
+    /// Requests that were sent and got no response. For each of them, upstream may have received an envelope twice.
     pub unanswered: u64,
     dropped: [u64; DropReason::ALL.len()],
 }
 
 impl Ledger {
-    /// Books losses.
+    /// Counts this number of envelopes as dropped.
     pub fn lose(&mut self, reason: DropReason, envelopes: u64) {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count += envelopes;
         }
     }
 
-    /// All that was lost, whatever the reason.
+    /// Returns the number of dropped envelopes, for all reasons together.
     pub fn dropped(&self) -> u64 {
         self.dropped.iter().sum()
     }
 
-    /// Lost for one reason.
+    /// Returns the number of envelopes that were dropped for one reason.
     pub fn dropped_for(&self, reason: DropReason) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
     }
 
-    /// Whether every accepted envelope is accounted for, `pending` ones being queued or in flight.
+    /// Whether every accepted envelope is counted once. `pending` is the number of envelopes that are queued, in
+    /// flight, or not confirmed by Sentry's Relay.
     pub fn balances(&self, pending: u64) -> bool {
         self.accepted == self.delivered + self.rejected + self.dropped() + pending
     }
 }
 
-/// The reasons that occurred: `queue_overflow=3 network_error=1`, or `none`.
+/// Prints the reasons that occurred with their counts: `queue_overflow=3 network_error=1`, or `none`.
 pub struct Reasons<'a>(pub &'a Ledger);
 
 impl fmt::Display for Reasons<'_> {
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_books() {
+    fn counts_balance_and_reasons_are_listed() {
         let mut ledger = Ledger { accepted: 10, delivered: 4, rejected: 1, ..Ledger::default() };
         assert_eq!(Reasons(&ledger).to_string(), "none");
         ledger.lose(DropReason::Network, 2);

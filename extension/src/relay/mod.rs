@@ -1,4 +1,4 @@
-//! From an accepted envelope to upstream: queue, delivery, and the books over both.
+//! Takes accepted envelopes, queues them, delivers them to upstream, and counts what became of each.
 
 mod backoff;
 pub(crate) mod client;
@@ -33,39 +33,38 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a request that is no envelope waits for Sentry's Relay.
-const DECISION: Duration = Duration::from_secs(2);
+/// How long a request that is not an envelope waits until Sentry's Relay is ready. It cannot be queued.
+const ROUTE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The relay's handle: gateway and lifecycle hold clones of it.
+/// A handle to the relay. It is cheap to clone; gateway and lifecycle each have clones.
 #[derive(Clone, Debug)]
 pub struct Relay {
     core: Arc<Core>,
 }
 
-/// What became of an envelope at the door, and what the SDK should be told of upstream's rate limits.
+/// The result of accepting an envelope, with the rate limits of upstream that the SDK should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceptance {
-    /// All of it was taken.
+    /// The whole envelope was taken.
     Taken {
-        /// `X-Sentry-Rate-Limits` that are in force for other categories.
+        /// The value of `X-Sentry-Rate-Limits`, if limits for other categories are in force.
         limits: Option<String>,
     },
-    /// Some or all items were removed because upstream does not take their category now; the rest was taken.
+    /// Some or all items were removed because upstream's rate limits forbid their category now. The rest was taken.
     Limited {
-        /// `X-Sentry-Rate-Limits`.
+        /// The value of `X-Sentry-Rate-Limits`.
         limits: String,
-        /// `Retry-After`, seconds.
+        /// The value of `Retry-After`, in seconds.
         retry_after: u64,
     },
 }
 
-/// Upstream did not answer a forwarded request; without more to say, because Sentry's Relay, which it has to go
-/// through, does not run.
+/// A forwarded request got no response. `None` means that it has to go through Sentry's Relay, which does not run.
 #[derive(Debug)]
 pub struct ForwardError(Option<SendError>);
 
 impl ForwardError {
-    /// Whether upstream may be well and only did not answer in time.
+    /// Whether upstream did not answer in time. It may still be healthy.
     pub fn is_late(&self) -> bool {
         matches!(self.0, Some(SendError::Timeout(_)))
     }
@@ -83,12 +82,12 @@ impl fmt::Display for ForwardError {
 impl std::error::Error for ForwardError {}
 
 impl Relay {
-    /// Starts the pump. Neither network nor files are touched until the first envelope.
+    /// Starts the task that delivers envelopes. It touches neither network nor files until the first envelope.
     pub fn start(config: &Config) -> Self {
         Self::start_pump(Core::new(config, false))
     }
 
-    /// The same, but everything waits until Sentry's Relay is ready, which is not started before `begin`.
+    /// Does the same as `start`, but holds all envelopes until Sentry's Relay is ready. `begin` allows its start.
     pub fn start_behind_sentry_relay(config: &Config) -> Self {
         Self::start_pump(Core::new(config, true))
     }
@@ -104,37 +103,39 @@ impl Relay {
         &self.core
     }
 
-    /// Lambda waits for nothing any more: this is the time for what would have been cold start.
+    /// Allows the start of Sentry's Relay. Call this once Lambda does not wait for the extension any more, so that the
+    /// start does not add to the cold start.
     pub fn begin(&self) {
         self.core.routing().begin();
     }
 
-    /// An event came from Lambda: the environment may have been frozen until now, and clocks with it.
+    /// Ends the pauses that are over by the wall clock, and lets the pump try again. Call this for each event from
+    /// Lambda: the environment may have been frozen until now, and the monotonic clock with it.
     pub fn awake(&self) {
         self.core.state().catch_up(SystemTime::now());
         self.core.wake_pump();
     }
 
-    /// What is still to be delivered; for the decision when to hold `/next`.
+    /// Returns the envelopes that are not delivered yet. The flush policy uses it to decide whether to hold `/next`.
     pub fn backlog(&self) -> Backlog {
         self.core.backlog()
     }
 
-    /// Waits until nothing is left to deliver, or until upstream has failed: then waiting is of no use.
-    /// It does not bound the time.
+    /// Waits until everything is delivered, or until upstream has failed, because then waiting is of no use.
+    /// The caller bounds the time.
     pub async fn settled(&self) {
         let _waiting = Waiting::new(&self.core);
         let is_settled = |backlog: Backlog| backlog.envelopes == 0 || backlog.outage;
         self.core.wait_until(|core| is_settled(core.backlog())).await;
     }
 
-    /// Takes an envelope over: from here on it is delivered, rejected by upstream, or counted as dropped.
-    /// Items of a category that upstream's rate limits forbid are taken out before, and not accepted.
+    /// Accepts an envelope. From here on it is pending until it is delivered, rejected by upstream, or counted as
+    /// dropped. Items of a category that upstream's rate limits forbid are removed first and are not accepted.
     pub fn accept(&self, envelope: Envelope) -> Acceptance {
         let now = SystemTime::now();
         let key = envelope.key.clone();
         let mut state = self.core.state();
-        let waits = state.waits_out_a_pause(&envelope.upstream, Instant::now());
+        let waits_for_pause = state.is_waiting_for_pause(&envelope.upstream, Instant::now());
         let (admitted, retry_after) = state.admit(envelope, now);
         let evicted = admitted.map_or(0, |envelope| state.accept(envelope, now));
         let rate_limits = state.rate_limit_header(&key, now);
@@ -142,7 +143,7 @@ impl Relay {
         if evicted > 0 {
             log::debug("the buffer is full", &[("evicted", &evicted)]);
         }
-        if !waits {
+        if !waits_for_pause {
             self.core.wake_pump();
         }
         match retry_after {
@@ -151,30 +152,31 @@ impl Relay {
         }
     }
 
-    /// Sends a request that is no envelope to upstream as it is, and gives back upstream's answer.
+    /// Sends a request that is not an envelope to upstream without changes, and returns upstream's response.
     ///
-    /// The URI holds path and query; hop-by-hop headers and `Host` are the caller's to remove.
+    /// The URI holds path and query only. The caller removes hop-by-hop headers and `Host`.
     pub async fn forward(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, ForwardError> {
-        let destination = self.core.routing().decided_within(DECISION).await.ok_or(ForwardError(None))?;
+        let destination =
+            self.core.routing().decided_within(ROUTE_TIMEOUT).await.ok_or(ForwardError(None))?;
         let response = self.core.client().forward(destination.to(upstream), request).await;
         response.map_err(|error| ForwardError(Some(error)))
     }
 
-    /// Delivers what can be delivered in `within`, books the rest as lost, and closes.
+    /// Delivers what can be delivered in the time `within`, counts the rest as dropped, and accepts nothing more.
     pub async fn drain(&self, within: Duration) {
         drain::drain(&self.core, within).await;
     }
 
-    /// The counts as they are now.
+    /// Returns the current counts.
     pub fn ledger(&self) -> Ledger {
         self.core.state().ledger()
     }
 
-    /// One line on what became of everything.
+    /// Logs one line with all counts. It is a warning if an envelope was dropped or the counts do not add up.
     pub fn log_ledger(&self) {
         let state = self.core.state();
         let (ledger, pending) = (state.ledger(), state.pending());

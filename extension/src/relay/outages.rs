@@ -1,28 +1,30 @@
-//! Which upstream is well: one back-off each, so that the trouble of one holds up no other's envelopes.
+//! Tracks which upstreams fail. Each has its own back-off, so that a failing upstream does not delay the envelopes of
+//! another.
 
 use super::backoff::Backoff;
 use crate::config::Upstream;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Upstreams in trouble at a time. A function has one or two; more share the fate of being tried at once.
-const MOST: usize = 8;
+/// The most outages that are kept at a time. A function has one or two upstreams. Beyond this number the oldest outage
+/// is forgotten, and its upstream is tried at once.
+const MAX_OUTAGES: usize = 8;
 
-/// An upstream that failed last time it was tried.
+/// An upstream whose last try failed.
 #[derive(Debug)]
 struct Outage {
     upstream: Arc<Upstream>,
     backoff: Backoff,
-    /// When it failed last, by the wall clock.
+    /// The time of the last failure, by the wall clock.
     failed: SystemTime,
 }
 
-/// The upstreams in trouble.
+/// The upstreams whose last try failed.
 #[derive(Debug, Default)]
 pub(super) struct Outages(Vec<Outage>);
 
 impl Outages {
-    /// A try failed.
+    /// Records a failed try. `fail` sets the length of the pause.
     pub(super) fn failed(
         &mut self,
         upstream: &Arc<Upstream>,
@@ -31,7 +33,7 @@ impl Outages {
     ) {
         let at = self.0.iter().position(|outage| outage.upstream == *upstream);
         let at = at.unwrap_or_else(|| {
-            if self.0.len() >= MOST {
+            if self.0.len() >= MAX_OUTAGES {
                 self.0.remove(0);
             }
             self.0.push(Outage { upstream: Arc::clone(upstream), backoff: Backoff::default(), failed: now });
@@ -43,45 +45,44 @@ impl Outages {
         }
     }
 
-    /// A try succeeded.
+    /// Ends the outage of this upstream, because it has responded.
     pub(super) fn succeeded(&mut self, upstream: &Arc<Upstream>) {
         self.0.retain(|outage| outage.upstream != *upstream);
     }
 
-    /// Forgets all: envelopes go another way from now on.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Whether the last that was heard of an upstream was a failure.
+    /// Whether the last try of this upstream failed.
     pub(super) fn has(&self, upstream: &Arc<Upstream>) -> bool {
         self.0.iter().any(|outage| outage.upstream == *upstream)
     }
 
-    /// Whether any upstream is in trouble.
     pub(super) fn any(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// What is left of an upstream's pause.
+    /// Returns the rest of the pause of this upstream, if it has one.
     pub(super) fn pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> Option<Duration> {
         self.0.iter().find(|outage| outage.upstream == *upstream)?.backoff.pause(clock)
     }
 
-    /// The shortest of the pauses.
+    /// Returns the time until the first pause ends.
     pub(super) fn shortest_pause(&self, clock: Instant) -> Option<Duration> {
         self.0.iter().filter_map(|outage| outage.backoff.pause(clock)).min()
     }
 
-    /// Ends the pauses that are over by the wall clock: the one they run by may have stood still in a freeze.
+    /// Ends the pauses that are over by the wall clock. They run by the monotonic clock, which may stand still in a
+    /// freeze.
     pub(super) fn catch_up(&mut self, now: SystemTime) {
         for outage in &mut self.0 {
-            // A clock that was set back says nothing.
+            // If the clock was set back, the time since the failure is unknown, and the pause stays.
             outage.backoff.catch_up(now.duration_since(outage.failed).unwrap_or_default());
         }
     }
 
-    /// Ends all pauses, for there will be no later: SHUTDOWN.
+    /// Ends all pauses at SHUTDOWN, because a later try would be too late.
     pub(super) fn end_pauses(&mut self) {
         self.0.iter_mut().for_each(|outage| outage.backoff.end_pause());
     }
@@ -93,7 +94,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     #[test]
-    fn each_has_its_own() {
+    fn each_upstream_has_its_own_pause() {
         let [one, other] =
             ["http://127.0.0.1:1", "http://127.0.0.1:2"].map(|url| Arc::new(Upstream::parse(url).unwrap()));
         let now = Instant::now();
@@ -102,7 +103,7 @@ mod tests {
         assert!(outages.has(&one) && !outages.has(&other));
         assert!(outages.pause(&one, now).is_some() && outages.pause(&other, now).is_none());
         let equal = Arc::new(Upstream::parse("http://127.0.0.1:1").unwrap());
-        assert!(outages.has(&equal), "by what it is, not by where it is kept");
+        assert!(outages.has(&equal), "upstreams are compared by value, not by address");
         outages.catch_up(UNIX_EPOCH);
         assert!(outages.pause(&one, now).is_some());
         outages.catch_up(UNIX_EPOCH + Duration::from_hours(1));

@@ -1,4 +1,4 @@
-//! An accepted envelope on its way through the queue, with what is known of its tries.
+//! An accepted envelope in the queue or in flight, with the history of its tries.
 
 use super::envelope::Envelope;
 use super::ledger::DropReason;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::time::SystemTime;
 
-/// An accepted envelope that is neither delivered nor lost.
+/// An accepted envelope that is neither delivered, nor rejected, nor dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) envelope: Arc<Envelope>,
-    /// How often it failed in a way that may be its own fault.
+    /// How many tries failed in a way that the envelope itself may have caused.
     pub(super) attempts: u8,
-    /// When it was accepted.
+    /// The time when it was accepted, by the wall clock.
     pub(super) since: SystemTime,
-    /// Why it would be lost if this were the end.
+    /// The reason that is counted if the environment ends now.
     pub(super) reason: DropReason,
-    /// Requests of the present try that went out and have no answer.
+    /// The number of requests of the current try that were sent and have no response.
     pub(super) unanswered: Arc<AtomicU8>,
 }
 
-/// What upstream falls over so often is itself the trouble.
+/// After this number of failed tries, the envelope itself is taken to be the cause of the failures.
 const MAX_ATTEMPTS: u8 = 10;
 
 impl Pending {
-    /// Whether it was tried so often that it is itself the trouble.
+    /// Whether it failed so often that it should not be tried again.
     pub(super) fn is_hopeless(&self) -> bool {
         self.attempts >= MAX_ATTEMPTS
     }

@@ -1,6 +1,6 @@
-//! The pump: takes envelopes from the queue, a few at a time, and settles each with the ledger.
+//! The pump takes envelopes from the queue, sends a few at a time, and records each result in the state.
 //!
-//! It runs by its own timer: a lone envelope that failed is tried again without waiting for another to come.
+//! It has its own timer, so that an envelope whose try failed is tried again even if no other envelope arrives.
 
 use super::client::SendResult;
 use super::client_reports::ClientReport;
@@ -17,26 +17,27 @@ use std::sync::atomic::AtomicU8;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
-/// Twice what one upstream may have in flight, so that one that hangs leaves room for another.
+/// The most envelopes in flight. It is twice the number for one upstream, so that an upstream that hangs does not take
+/// all of them.
 const IN_FLIGHT: usize = 2 * IN_FLIGHT_TO_ONE;
-/// How long the first delivery after a rest leaves the CPU to the function, which has its answer by then. Where both share
-/// one, answer and delivery in one go would cost the function the time of both.
+/// How long the first delivery after an idle time waits. The function has its response by then and continues. On a
+/// single CPU, response and delivery in one go would cost the function the time of both.
 const FIRST_SEND_DELAY: Duration = Duration::from_millis(1);
-/// Between tries while draining: there is no later.
+/// The pause between tries while draining. It is short because the time is limited.
 const DRAIN_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is carried to upstream.
+/// One thing to send to upstream.
 enum Outgoing {
     Envelope(Pending),
     ClientReport(ClientReport),
 }
 
-/// What was sent, where to, and what came of it.
+/// A finished try: what was sent, where it was sent, and the result.
 type Try = (Outgoing, Destination, SendResult);
 
-/// Delivers for as long as the process lives.
+/// Delivers envelopes and never returns.
 pub(super) async fn run(core: Arc<Core>) {
-    // Left over if an earlier pump panicked: nobody else is waiting for them.
+    // If an earlier pump panicked, its envelopes are still marked as in flight, and no task waits for their results.
     core.state().reclaim_in_flight();
     let mut tries: JoinSet<Try> = JoinSet::new();
     loop {
@@ -47,20 +48,20 @@ pub(super) async fn run(core: Arc<Core>) {
                 Err(error) => log::error("delivery task panicked", &[("error", &error)]),
             },
             () = core.pump_woken() => {
-                if tries.is_empty() && !core.is_hurried() {
+                if tries.is_empty() && !core.is_urgent() {
                     tokio::time::sleep(FIRST_SEND_DELAY).await;
                 }
             }
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
         }
         if tries.is_empty() {
-            // What is in flight and carried by nobody has lost its carrier.
+            // No try runs, so an envelope that is still in flight belongs to a task that panicked.
             core.state().reclaim_in_flight();
         }
     }
 }
 
-/// Starts what may be started now; gives back how long to wait before more may be.
+/// Starts all tries that may start now. Returns how long to wait before the next may start, if an upstream is paused.
 fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
     let mut state = core.state();
     let Some(destination) = core.routing().destination() else {
@@ -77,18 +78,18 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
             },
         };
         #[cfg(test)]
-        tests::trip(&outgoing, tests::PUMP);
+        tests::panic_if_asked(&outgoing, tests::PUMP_PANICS);
         let (core, destination) = (Arc::clone(core), destination.clone());
         tries.spawn(async move {
             #[cfg(test)]
-            tests::trip(&outgoing, tests::CARRIER);
+            tests::panic_if_asked(&outgoing, tests::DELIVERY_PANICS);
             let client = core.client();
             let outcome = match &outgoing {
                 Outgoing::Envelope(pending) => {
                     let envelope = &pending.envelope;
                     client.send(envelope, destination.to(&envelope.upstream), &pending.unanswered).await
                 }
-                // Of a report nobody keeps books.
+                // Lost responses are counted for envelopes only, not for reports.
                 Outgoing::ClientReport(report) => {
                     let envelope = report.envelope(now);
                     client.send(&envelope, destination.to(&envelope.upstream), &AtomicU8::new(0)).await
@@ -97,7 +98,7 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
             (outgoing, destination, outcome)
         });
     }
-    // What was dropped on the way out may have been the last.
+    // `check_out` may have dropped the last envelope, so tasks that wait for an empty queue have to check again.
     core.announce_change();
     state.pause(Instant::now())
 }
@@ -110,8 +111,8 @@ fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &
     let mut state = core.state();
     match outgoing {
         Outgoing::Envelope(pending) => {
-            tell(&pending, outcome, verdict);
-            learn(&mut state, &pending, outcome);
+            log_result(&pending, outcome, verdict);
+            apply_rate_limits(&mut state, &pending, outcome);
             settle_envelope(&mut state, pending, destination, outcome, verdict);
         }
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
@@ -120,8 +121,8 @@ fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &
     core.announce_change();
 }
 
-/// What an answer says beside its verdict.
-fn learn(state: &mut State, pending: &Pending, outcome: &SendResult) {
+/// Applies the rate limits that a response announces.
+fn apply_rate_limits(state: &mut State, pending: &Pending, outcome: &SendResult) {
     let Ok(reply) = outcome else { return };
     let key = &pending.envelope.key;
     match &reply.rate_limits {
@@ -143,7 +144,7 @@ fn settle_envelope(
     let upstream = Arc::clone(&pending.envelope.upstream);
     match verdict {
         Verdict::Delivered => {
-            recovered(state, &upstream);
+            end_outage(state, &upstream);
             state.allow_report(&pending.envelope);
             match destination {
                 Destination::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
@@ -151,7 +152,7 @@ fn settle_envelope(
             }
         }
         Verdict::Rejected => {
-            recovered(state, &upstream);
+            end_outage(state, &upstream);
             state.check_in(&pending, |ledger| ledger.rejected += 1);
         }
         Verdict::RetryNow => state.put_back(pending, DropReason::Network),
@@ -171,7 +172,7 @@ fn settle_envelope(
                     &[("upstream", &upstream), ("answer", &why)],
                 );
             }
-            // At the end the deadline decides: upstream may recover a moment before it.
+            // While draining, no envelope is given up before the deadline: upstream may recover just before it.
             let suspect = is_suspect(outcome);
             if suspect && pending.is_hopeless() && !draining {
                 state.give_up(&pending, reason);
@@ -183,18 +184,18 @@ fn settle_envelope(
     }
 }
 
-/// One line for the end of an outage, as there was one for its beginning.
-fn recovered(state: &mut State, upstream: &Arc<Upstream>) {
+/// Ends the outage of this upstream, if it has one, and logs that. Its beginning was logged too.
+fn end_outage(state: &mut State, upstream: &Arc<Upstream>) {
     if state.upstream_responded(upstream) {
         log::info("upstream recovered", &[("upstream", upstream)]);
     }
 }
 
-fn tell(pending: &Pending, outcome: &SendResult, verdict: Verdict) {
+fn log_result(pending: &Pending, outcome: &SendResult, verdict: Verdict) {
     if !log::enabled(log::Level::Debug) {
         return;
     }
-    let what = match verdict {
+    let message = match verdict {
         Verdict::Delivered => "delivered",
         Verdict::Rejected => "upstream rejected an envelope",
         Verdict::RetryNow => "a freeze interrupted a delivery",
@@ -203,12 +204,12 @@ fn tell(pending: &Pending, outcome: &SendResult, verdict: Verdict) {
     let envelope = &pending.envelope;
     let answer = describe(outcome);
     log::debug(
-        what,
+        message,
         &[("upstream", &envelope.upstream), ("project", &envelope.project), ("answer", &answer)],
     );
 }
 
-/// Between 0 and 1, so that many environments do not come back in step.
+/// Returns a random number between 0 and 1. It spreads the tries of many environments over time.
 fn jitter() -> f64 {
     use std::hash::BuildHasher as _;
     let random = std::hash::RandomState::new().hash_one(Instant::now());
@@ -226,21 +227,25 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    pub(super) const CARRIER: &str = "/carrier";
-    pub(super) const PUMP: &str = "/pump";
-    const ALWAYS: &str = "/carrier/always";
+    pub(super) const DELIVERY_PANICS: &str = "/delivery-panics";
+    pub(super) const PUMP_PANICS: &str = "/pump-panics";
+    const DELIVERY_ALWAYS_PANICS: &str = "/delivery-always-panics";
 
-    /// Where a test wants a task to panic: by the envelope's path, and the first time only.
-    pub(super) fn trip(outgoing: &Outgoing, task: &str) {
-        static TRIPPED: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+    /// Panics if the envelope's path asks for it in this place. With `DELIVERY_ALWAYS_PANICS` it panics at each try,
+    /// with the other paths only at the first.
+    pub(super) fn panic_if_asked(outgoing: &Outgoing, place: &str) {
+        static CALLS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
         let Outgoing::Envelope(pending) = outgoing else { return };
         let path = &*pending.envelope.path;
-        let times = &TRIPPED[usize::from(task == PUMP)];
-        assert!(path != task || times.fetch_add(1, Ordering::Relaxed) > 0, "tripped once");
-        assert!(path != ALWAYS || task == PUMP, "tripped again");
+        let calls = &CALLS[usize::from(place == PUMP_PANICS)];
+        assert!(path != place || calls.fetch_add(1, Ordering::Relaxed) > 0, "the test asks for one panic");
+        assert!(
+            path != DELIVERY_ALWAYS_PANICS || place == PUMP_PANICS,
+            "the test asks for a panic at each try"
+        );
     }
 
-    /// Answers every request with 200, some time after.
+    /// Answers every request with 200 after 20 ms.
     async fn upstream() -> Arc<Upstream> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -266,33 +271,49 @@ mod tests {
             let (upstream, path) = (Arc::clone(&upstream), (*path).to_owned());
             let _ = relay.accept(Envelope { upstream, path, ..sample(ItemKind::Event, 10) });
         }
-        let emptied = tokio::time::timeout(Duration::from_secs(5), async {
+        let emptied = tokio::time::timeout(Duration::from_mins(1), async {
             while relay.backlog().envelopes > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
-        emptied.await.expect("something is stuck");
+        emptied.await.expect("not all envelopes were settled in time");
         relay.ledger()
     }
 
+    /// Timers run by a clock that only waiting moves, so that a busy machine makes no difference.
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_takes_no_longer_than_it_is_given() {
+        // The kernel accepts connections, and nobody answers.
+        let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", hanging.local_addr().unwrap());
+        let upstream = Arc::new(Upstream::parse(&url).unwrap());
+        let (config, _) = Config::read(|_| None, Overrides::default());
+        let relay = Relay::start(&config);
+        let _ = relay.accept(Envelope { upstream, ..sample(ItemKind::Event, 10) });
+        let begun = tokio::time::Instant::now();
+        relay.drain(Duration::from_millis(700)).await;
+        assert!((700..710).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+        assert_eq!(relay.ledger().dropped(), 1);
+    }
+
     #[tokio::test]
-    async fn a_delivery_that_panics_is_made_again() {
-        // The others are still under way when it falls.
-        let ledger = deliver(&["/fine", CARRIER, "/fine"]).await;
+    async fn panicked_delivery_is_tried_again() {
+        // The other deliveries are still under way when it panics.
+        let ledger = deliver(&["/fine", DELIVERY_PANICS, "/fine"]).await;
         assert_eq!((ledger.accepted, ledger.delivered, ledger.dropped()), (3, 3, 0));
     }
 
     #[tokio::test]
-    async fn a_pump_that_panics_goes_on_where_it_was() {
-        // It falls while it holds the state, and takes a try that is under way along.
-        let ledger = deliver(&["/fine", PUMP, "/fine"]).await;
+    async fn restarted_pump_delivers_what_the_panicked_one_had() {
+        // It panics while it holds the lock on the state, which also cancels the try that is under way.
+        let ledger = deliver(&["/fine", PUMP_PANICS, "/fine"]).await;
         assert_eq!((ledger.accepted, ledger.delivered, ledger.dropped()), (3, 3, 0));
-        assert_eq!(ledger.unanswered, 0, "the try had not begun");
+        assert_eq!(ledger.unanswered, 0, "the cancelled try had sent no request");
     }
 
     #[tokio::test]
-    async fn a_delivery_that_always_panics_ends_and_holds_up_no_other() {
-        let ledger = deliver(&[ALWAYS, "/fine", "/fine"]).await;
+    async fn delivery_that_always_panics_is_dropped_and_delays_no_other() {
+        let ledger = deliver(&[DELIVERY_ALWAYS_PANICS, "/fine", "/fine"]).await;
         assert_eq!((ledger.delivered, ledger.dropped_for(DropReason::Internal)), (2, 1));
         assert!(ledger.balances(0));
     }

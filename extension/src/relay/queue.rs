@@ -1,61 +1,63 @@
-//! What waits for upstream, bounded in bytes. When it is full, what is worth less goes for what is worth more: the least
-//! valuable and then the oldest first. What would not fit even then is refused, and evicts nothing.
+//! The queue of envelopes that wait for upstream, bounded in bytes. When it is full, a newcomer evicts envelopes of a
+//! lower priority: the lowest priority first, and the oldest first within one priority. A newcomer that would not fit
+//! even then is refused, and evicts nothing.
 
 use super::pending::Pending;
 use crate::protocol::Priority;
 use std::collections::VecDeque;
 
-/// Envelopes by value. Bytes of envelopes in flight count too: they may come back.
+/// Envelopes by priority. The bytes of envelopes in flight count too, because those may be put back.
 #[derive(Debug)]
 pub(super) struct Queue {
     waiting: [VecDeque<Pending>; Priority::COUNT],
-    /// Of waiting envelopes and of those in flight.
-    held: usize,
-    bound: usize,
+    /// The bytes of waiting envelopes and of those in flight.
+    held_bytes: usize,
+    max_bytes: usize,
 }
 
 impl Queue {
-    /// A queue that holds at most `bound` bytes.
-    pub(super) fn new(bound: usize) -> Self {
-        Self { waiting: Default::default(), held: 0, bound }
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { waiting: Default::default(), held_bytes: 0, max_bytes }
     }
 
-    /// Takes an envelope in, and gives back what had to go for it: perhaps the envelope itself.
+    /// Queues an envelope, and returns the envelopes that were evicted for it. If it does not fit, it returns the
+    /// envelope itself.
     #[must_use]
     pub(super) fn push(&mut self, pending: Pending) -> Vec<Pending> {
-        match self.hold(pending.envelope.size(), pending.envelope.priority()) {
+        match self.reserve(pending.envelope.size(), pending.envelope.priority()) {
             Some(evicted) => {
-                self.back(pending);
+                self.push_back(pending);
                 evicted
             }
             None => vec![pending],
         }
     }
 
-    /// Gives out the most valuable and then oldest envelope of those that `may` go. Its bytes stay
-    /// accounted for until `release`.
-    pub(super) fn pop_where(&mut self, may: impl Fn(&Pending) -> bool) -> Option<Pending> {
+    /// Takes out the envelope with the highest priority, and the oldest within it, of those for which `is_allowed`
+    /// returns true. Its bytes stay counted until `release`.
+    pub(super) fn pop_where(&mut self, is_allowed: impl Fn(&Pending) -> bool) -> Option<Pending> {
         self.waiting.iter_mut().rev().find_map(|class| {
-            let at = class.iter().position(&may)?;
+            let at = class.iter().position(&is_allowed)?;
             class.remove(at)
         })
     }
 
-    /// Takes an envelope back that was given out: behind its equals, so that one which upstream
-    /// cannot digest does not hold up the rest.
+    /// Puts back an envelope that was taken out. It goes behind the others of its priority, so that an envelope that
+    /// upstream cannot process does not delay the rest.
     pub(super) fn put_back(&mut self, pending: Pending) {
-        self.back(pending);
+        self.push_back(pending);
     }
 
-    /// Accounts for an envelope of this size and value, one that comes or one that was given out, released and has grown.
-    /// Gives back what had to go for it. `None`: it does not fit even so, and nothing has changed.
+    /// Counts the bytes of an envelope of this priority. The envelope is new, or it was taken out, released, and has
+    /// grown. Returns the envelopes that were evicted for it. `None` means that it does not fit, and nothing has
+    /// changed.
     #[must_use]
-    pub(super) fn hold(&mut self, size: usize, priority: Priority) -> Option<Vec<Pending>> {
-        let excess = (self.held + size).saturating_sub(self.bound);
-        let worth_less = self.waiting.get_mut(..priority as usize).unwrap_or_default();
-        // First the sum: what goes for an envelope that is then lost as well would be lost for nothing.
+    pub(super) fn reserve(&mut self, size: usize, priority: Priority) -> Option<Vec<Pending>> {
+        let excess = (self.held_bytes + size).saturating_sub(self.max_bytes);
+        let lower = self.waiting.get_mut(..priority as usize).unwrap_or_default();
+        // Adds up first what could be evicted. Otherwise envelopes could be evicted for one that is then refused.
         let (mut freed, mut victims) = (0, 0);
-        for pending in worth_less.iter().flatten() {
+        for pending in lower.iter().flatten() {
             if freed >= excess {
                 break;
             }
@@ -65,31 +67,29 @@ impl Queue {
         if freed < excess {
             return None;
         }
-        self.held = self.held - freed + size;
-        Some((0..victims).filter_map(|_| worth_less.iter_mut().find_map(VecDeque::pop_front)).collect())
+        self.held_bytes = self.held_bytes - freed + size;
+        Some((0..victims).filter_map(|_| lower.iter_mut().find_map(VecDeque::pop_front)).collect())
     }
 
-    /// An envelope that was given out is gone for good.
+    /// Frees the bytes of an envelope that was taken out and will not be put back.
     pub(super) fn release(&mut self, size: usize) {
-        self.held = self.held.saturating_sub(size);
+        self.held_bytes = self.held_bytes.saturating_sub(size);
     }
 
-    /// All that wait.
+    /// Returns the waiting envelopes, without those in flight.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
         self.waiting.iter().flatten()
     }
 
-    /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.iter().all(VecDeque::is_empty)
     }
 
-    /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
-    fn back(&mut self, pending: Pending) {
+    fn push_back(&mut self, pending: Pending) {
         if let Some(class) = self.waiting.get_mut(pending.envelope.priority() as usize) {
             class.push_back(pending);
         }
@@ -106,7 +106,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
-    /// Of 1 KiB; the tag is kept where no test here looks otherwise.
+    /// Makes an envelope of 1 KiB. Its tag is stored in `attempts`, which the queue does not read.
     fn envelope(kind: ItemKind, tag: u8) -> Pending {
         Pending {
             envelope: Arc::new(sample(kind, 0)),
@@ -121,13 +121,13 @@ mod tests {
         envelopes.iter().map(|e| e.attempts).collect()
     }
 
-    /// Room for four.
+    /// Makes a queue with room for four envelopes of 1 KiB.
     fn queue() -> Queue {
         Queue::new(4 * 1024)
     }
 
     #[test]
-    fn the_least_valuable_and_then_the_oldest_goes() {
+    fn lowest_priority_and_then_oldest_is_evicted() {
         let mut queue = queue();
         for (kind, tag) in [
             (ItemKind::Transaction, 1),
@@ -139,14 +139,18 @@ mod tests {
         }
         assert_eq!(tags(&queue.push(envelope(ItemKind::Transaction, 5))), [3]);
         assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 6))), [1]);
-        assert_eq!(tags(&queue.push(envelope(ItemKind::Span, 7))), [7], "it is itself the least valuable");
-        assert_eq!(tags(&queue.push(envelope(ItemKind::Transaction, 8))), [8], "its equals came first");
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Span, 7))), [7], "it has the lowest priority itself");
+        assert_eq!(
+            tags(&queue.push(envelope(ItemKind::Transaction, 8))),
+            [8],
+            "others of its priority came first"
+        );
         let order: Vec<u8> = std::iter::from_fn(|| queue.pop_where(|_| true)).map(|e| e.attempts).collect();
-        assert_eq!(order, [2, 6, 4, 5], "errors first, each in the order they came");
+        assert_eq!(order, [2, 6, 4, 5], "errors come first, and each priority keeps its order");
     }
 
     #[test]
-    fn what_is_in_flight_still_takes_room() {
+    fn envelopes_in_flight_still_take_room() {
         let mut queue = queue();
         for tag in 0..4 {
             assert!(queue.push(envelope(ItemKind::Event, tag)).is_empty());
@@ -154,43 +158,43 @@ mod tests {
         let in_flight = queue.pop_where(|_| true).unwrap();
         assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [9]);
         queue.release(in_flight.envelope.size());
-        assert_eq!(queue.held, 3 * 1024);
+        assert_eq!(queue.held_bytes, 3 * 1024);
         assert!(queue.push(envelope(ItemKind::Event, 10)).is_empty());
     }
 
     #[test]
-    fn what_grows_in_flight_takes_the_room_of_others() {
+    fn envelope_that_grows_in_flight_evicts_lower_priorities_only() {
         let mut queue = queue();
         for (kind, tag) in [(ItemKind::Event, 1), (ItemKind::Event, 2), (ItemKind::Span, 3)] {
             let _ = queue.push(envelope(kind, tag));
         }
         let in_flight = queue.pop_where(|_| true).unwrap();
         queue.release(in_flight.envelope.size());
-        assert!(queue.hold(4 * 1024, Priority::Error).is_none(), "the other event is worth as much");
-        assert_eq!(queue.held, 2 * 1024);
-        assert_eq!(tags(&queue.hold(3 * 1024, Priority::Error).unwrap()), [3]);
-        assert_eq!(queue.held, 4 * 1024);
+        assert!(queue.reserve(4 * 1024, Priority::Error).is_none(), "the other event has the same priority");
+        assert_eq!(queue.held_bytes, 2 * 1024);
+        assert_eq!(tags(&queue.reserve(3 * 1024, Priority::Error).unwrap()), [3]);
+        assert_eq!(queue.held_bytes, 4 * 1024);
     }
 
     #[test]
-    fn what_comes_back_waits_behind_its_equals() {
+    fn envelope_that_is_put_back_waits_behind_its_priority() {
         let mut queue = queue();
         let _ = queue.push(envelope(ItemKind::Event, 1));
         let _ = queue.push(envelope(ItemKind::Event, 2));
         let first = queue.pop_where(|_| true).unwrap();
         queue.put_back(first);
         assert_eq!(queue.pop_where(|_| true).unwrap().attempts, 2);
-        assert_eq!(queue.held, 2 * 1024);
+        assert_eq!(queue.held_bytes, 2 * 1024);
     }
 
     #[test]
-    fn what_can_never_fit_goes_at_once() {
+    fn envelope_larger_than_the_queue_is_refused() {
         let mut queue = Queue::new(1023);
         assert_eq!(queue.push(envelope(ItemKind::Event, 1)).len(), 1);
-        assert_eq!(queue.held, 0);
+        assert_eq!(queue.held_bytes, 0);
     }
 
-    /// What is done to a queue. Envelopes that were given out are chosen by an index that is taken modulo their number.
+    /// An operation on a queue. The index chooses an envelope that was taken out; it is taken modulo their number.
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Push(ItemKind, usize),
@@ -217,28 +221,36 @@ mod tests {
         Pending { envelope: Arc::new(sample(kind, length)), ..envelope(kind, 0) }
     }
 
-    fn total<'a>(envelopes: impl IntoIterator<Item = &'a Pending>) -> usize {
+    fn total_size<'a>(envelopes: impl IntoIterator<Item = &'a Pending>) -> usize {
         envelopes.into_iter().map(|pending| pending.envelope.size()).sum()
     }
 
-    /// Makes room by `act`, and checks that what goes is worth less than `newcomer`, no more than is needed, and nothing
-    /// where the newcomer, and only a newcomer for which there cannot be room, is refused.
-    fn checked(
+    /// Makes room for `newcomer` by `insert`, and checks three things. Evicted envelopes have a lower priority than
+    /// the newcomer, and are no more than needed. The newcomer is refused only if it cannot fit. If it is refused,
+    /// nothing is evicted. Returns whether it was taken.
+    fn insert_and_check(
         queue: &mut Queue,
         newcomer: &Pending,
-        act: impl FnOnce(&mut Queue) -> Option<Vec<Pending>>,
+        insert: impl FnOnce(&mut Queue) -> Option<Vec<Pending>>,
     ) -> bool {
-        let (value, size) = (newcomer.envelope.priority(), newcomer.envelope.size());
-        let (held, waiting) = (queue.held, queue.len());
-        let worth_less = total(queue.iter().filter(|pending| pending.envelope.priority() < value));
-        let Some(gone) = act(queue) else {
-            assert_eq!((queue.held, queue.len()), (held, waiting), "something went for what is refused");
-            assert!(held - worth_less + size > queue.bound, "it would have fitted");
+        let (priority, size) = (newcomer.envelope.priority(), newcomer.envelope.size());
+        let (held, waiting) = (queue.held_bytes, queue.len());
+        let lower = total_size(queue.iter().filter(|pending| pending.envelope.priority() < priority));
+        let Some(evicted) = insert(queue) else {
+            assert_eq!(
+                (queue.held_bytes, queue.len()),
+                (held, waiting),
+                "a refused newcomer evicted something"
+            );
+            assert!(held - lower + size > queue.max_bytes, "the refused newcomer would have fitted");
             return false;
         };
-        assert!(gone.iter().all(|victim| victim.envelope.priority() < value), "{gone:?} for {newcomer:?}");
-        let needed = total(gone.iter().rev().skip(1));
-        assert!(gone.is_empty() || held - needed + size > queue.bound, "more went than had to");
+        assert!(
+            evicted.iter().all(|victim| victim.envelope.priority() < priority),
+            "{evicted:?} for {newcomer:?}"
+        );
+        let needed = total_size(evicted.iter().rev().skip(1));
+        assert!(evicted.is_empty() || held - needed + size > queue.max_bytes, "more was evicted than needed");
         true
     }
 
@@ -246,45 +258,47 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn only_what_is_worth_less_goes_and_only_for_what_fits(steps in prop::collection::vec(step(), 1..100)) {
+        fn only_lower_priorities_are_evicted_and_only_for_envelopes_that_fit(
+            steps in prop::collection::vec(step(), 1..100),
+        ) {
             let mut queue = Queue::new(16 * 1024);
-            let mut given_out: Vec<Pending> = Vec::new();
+            let mut taken_out: Vec<Pending> = Vec::new();
             for step in steps {
-                let at = |at: usize| at.checked_rem(given_out.len());
+                let at = |at: usize| at.checked_rem(taken_out.len());
                 match step {
                     Step::Push(kind, length) => {
                         let newcomer = sized(kind, length);
-                        checked(&mut queue, &newcomer, |queue| {
-                            let gone = queue.push(newcomer.clone());
-                            let refused = gone.iter().any(|one| Arc::ptr_eq(&one.envelope, &newcomer.envelope));
-                            if refused { None } else { Some(gone) }
+                        insert_and_check(&mut queue, &newcomer, |queue| {
+                            let evicted = queue.push(newcomer.clone());
+                            let refused = evicted.iter().any(|one| Arc::ptr_eq(&one.envelope, &newcomer.envelope));
+                            if refused { None } else { Some(evicted) }
                         });
                     }
-                    Step::Pop => given_out.extend(queue.pop_where(|_| true)),
+                    Step::Pop => taken_out.extend(queue.pop_where(|_| true)),
                     Step::PutBack(n) => {
                         if let Some(at) = at(n) {
-                            queue.put_back(given_out.remove(at));
+                            queue.put_back(taken_out.remove(at));
                         }
                     }
                     Step::Release(n) => {
                         if let Some(at) = at(n) {
-                            queue.release(given_out.remove(at).envelope.size());
+                            queue.release(taken_out.remove(at).envelope.size());
                         }
                     }
                     Step::Grow(n, length) => {
                         if let Some(at) = at(n) {
-                            let before = given_out.remove(at);
+                            let before = taken_out.remove(at);
                             queue.release(before.envelope.size());
                             let after = sized(before.envelope.items[0].kind, length);
-                            let (size, value) = (after.envelope.size(), after.envelope.priority());
-                            if checked(&mut queue, &after, |queue| queue.hold(size, value)) {
-                                given_out.push(after);
+                            let (size, priority) = (after.envelope.size(), after.envelope.priority());
+                            if insert_and_check(&mut queue, &after, |queue| queue.reserve(size, priority)) {
+                                taken_out.push(after);
                             }
                         }
                     }
                 }
-                prop_assert_eq!(queue.held, total(queue.iter().chain(&given_out)));
-                prop_assert!(queue.held <= queue.bound);
+                prop_assert_eq!(queue.held_bytes, total_size(queue.iter().chain(&taken_out)));
+                prop_assert!(queue.held_bytes <= queue.max_bytes);
             }
         }
     }

@@ -1,27 +1,29 @@
-//! Upstream's rate limits, by key and category: what they take out of an envelope, and what SDKs are told.
+//! Upstream's rate limits, by key and category. They decide which items are removed from an envelope, and they are
+//! passed on to SDKs.
 //!
-//! `X-Sentry-Rate-Limits: 60:error;transaction:key:reason, 2700::organization`. No category means all.
-//! They expire by the wall clock, which goes on while the environment is frozen, and which may jump:
-//! a clock behind the moment a limit was set ends it.
+//! The header looks like `X-Sentry-Rate-Limits: 60:error;transaction:key:reason, 2700::organization`. No category
+//! means all categories. A limit expires by the wall clock, because that goes on while the environment is frozen. The
+//! wall clock may also jump back: a limit ends if the clock shows a time before it was set.
 
 use crate::config::PublicKey;
 use crate::protocol::{Category, Item, ItemKind, decimal};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-/// More limits than this at a time are nobody's; the oldest goes.
-const MOST: usize = 64;
-/// No limit lasts longer, whatever upstream says.
+/// The most limits that are kept at a time. Upstream has no reason to set more. Beyond this number the oldest is
+/// removed.
+const MAX_LIMITS: usize = 64;
+/// The longest time that a limit lasts, even if upstream asks for more.
 const LONGEST: Duration = Duration::from_hours(24);
-/// Where upstream says 429 and not for how long; Sentry's SDKs assume the same.
-const UNSAID: Duration = Duration::from_mins(1);
+/// How long a limit lasts if upstream answers 429 without a time. Sentry's SDKs assume the same.
+const DEFAULT_LENGTH: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RateLimit {
     key: PublicKey,
-    /// Empty: all.
+    /// The limited categories. An empty list means all.
     categories: Vec<Category>,
-    /// As upstream wrote them, for SDKs: `error;transaction:key:reason`.
+    /// The limit without its seconds, as upstream wrote it, for SDKs: `error;transaction:key:reason`.
     text: String,
     set: SystemTime,
     until: SystemTime,
@@ -33,45 +35,45 @@ impl RateLimit {
     }
 
     fn covers(&self, item: &Item) -> bool {
-        // What has no category, client reports first of all, passes every limit.
+        // An item without a category passes every limit. Client reports are such items.
         let any = item.quantities().next().is_some();
         any && (self.categories.is_empty() || self.categories.iter().any(|c| item.is_limited_by(*c)))
     }
 
-    /// Whole seconds, rounded up: an SDK that comes back early is refused again.
+    /// Returns whole seconds, rounded up, because an SDK that comes back too early is refused again.
     fn seconds_left(&self, now: SystemTime) -> u64 {
         let left = self.until.duration_since(now).unwrap_or_default();
         left.as_secs() + u64::from(left.subsec_nanos() > 0)
     }
 }
 
-/// What a look at the limits says of an envelope's items.
+/// The result of checking an envelope's items against the limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimitCheck {
-    /// For each item, whether it may go.
+    /// For each item, whether it may be sent.
     pub keep: Vec<bool>,
-    /// Seconds until the last of the limits that removed something ends; 0 where none did.
+    /// The seconds until all limits that removed an item have ended. It is 0 if no item was removed.
     pub retry_after: u64,
 }
 
 impl RateLimitCheck {
-    /// Nothing was removed.
+    /// Whether no item was removed.
     pub fn keeps_all(&self) -> bool {
         self.keep.iter().all(|keep| *keep)
     }
 
-    /// Nothing is left.
+    /// Whether all items were removed.
     pub fn keeps_none(&self) -> bool {
         !self.keep.iter().any(|keep| *keep)
     }
 }
 
-/// The limits in force.
+/// The limits that upstream has announced and that may still be in force.
 #[derive(Debug, Default)]
 pub struct RateLimits(Vec<RateLimit>);
 
 impl RateLimits {
-    /// Takes in `X-Sentry-Rate-Limits` for a key.
+    /// Adds the limits of an `X-Sentry-Rate-Limits` header for a key. Malformed parts are ignored.
     pub fn update(&mut self, key: &PublicKey, header: &str, now: SystemTime) {
         for limit in header.split(',') {
             let mut fields = limit.trim().splitn(2, ':');
@@ -80,7 +82,7 @@ impl RateLimits {
             let names = rest.split(':').next().unwrap_or_default();
             let names = || names.split(';').map(str::trim).filter(|name| !name.is_empty());
             let categories: Vec<Category> = names().filter_map(Category::parse).collect();
-            // All of its categories are unknown here: it is about something that never passes.
+            // None of its categories is known here, so no item can be limited by it.
             if categories.is_empty() && names().next().is_some() {
                 continue;
             }
@@ -89,9 +91,9 @@ impl RateLimits {
         }
     }
 
-    /// Takes in a 429 without `X-Sentry-Rate-Limits`: everything of the key is limited.
+    /// Adds the limit of a 429 without `X-Sentry-Rate-Limits`, which limits everything of the key.
     pub fn update_all(&mut self, key: &PublicKey, retry_after: Option<Duration>, now: SystemTime) {
-        self.set(key, Vec::new(), ":key", retry_after.unwrap_or(UNSAID), now);
+        self.set(key, Vec::new(), ":key", retry_after.unwrap_or(DEFAULT_LENGTH), now);
     }
 
     fn set(
@@ -103,16 +105,17 @@ impl RateLimits {
         now: SystemTime,
     ) {
         let Some(until) = now.checked_add(lasts.min(LONGEST)) else { return };
-        // A header value is ASCII, and this one is told again to SDKs: bounded.
+        // The text becomes a header value for SDKs, so it is reduced to ASCII and bounded.
         let text: String = text.chars().filter(char::is_ascii_graphic).take(300).collect();
         self.0.retain(|limit| limit.holds(now) && !(limit.key == *key && limit.text == text));
-        if self.0.len() >= MOST {
+        if self.0.len() >= MAX_LIMITS {
             self.0.remove(0);
         }
         self.0.push(RateLimit { key: key.clone(), categories, text, set: now, until });
     }
 
-    /// Looks at the items of an envelope. An event that is removed takes its attachments and profile along.
+    /// Checks the items of an envelope. If an event or a transaction is removed, its attachments and profile are
+    /// removed too.
     pub fn check(&self, key: &PublicKey, items: &[Item], now: SystemTime) -> RateLimitCheck {
         let active = || self.0.iter().filter(|limit| limit.key == *key && limit.holds(now));
         let mut check = RateLimitCheck { keep: vec![true; items.len()], retry_after: 0 };
@@ -132,7 +135,7 @@ impl RateLimits {
         check
     }
 
-    /// The header that tells an SDK of the limits on its key; `None` where there are none.
+    /// Returns the header that tells an SDK the limits on its key. It is `None` if there are none.
     pub fn header(&self, key: &PublicKey, now: SystemTime) -> Option<String> {
         let mut header = String::new();
         for limit in self.0.iter().filter(|limit| limit.key == *key && limit.holds(now)) {
@@ -160,7 +163,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
     }
 
-    /// What is kept under a header.
+    /// Returns which items are kept when this header is in force.
     fn kept(header: &str, names: &[&str]) -> Vec<bool> {
         let mut rate_limits = RateLimits::default();
         rate_limits.update(&key(), header, now());
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn limited_items_go_and_the_rest_stays() {
+    fn limited_items_are_removed_and_the_rest_is_kept() {
         assert_eq!(kept("60:error:key", &["event", "session"]), [false, true]);
         assert_eq!(kept("60:transaction;span:key:reason", &["transaction", "log"]), [false, true]);
         assert_eq!(kept("60::organization", &["event", "log", "client_report"]), [false, false, true]);
@@ -178,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_takes_what_belongs_to_it() {
+    fn a_removed_event_removes_its_attachments_and_profile() {
         assert_eq!(kept("60:error:key", &["attachment", "event"]), [false, false]);
         assert_eq!(kept("60:transaction:key", &["transaction", "profile"]), [false, false]);
         assert_eq!(kept("60:session:key", &["session", "attachment"]), [false, true]);
     }
 
     #[test]
-    fn they_are_the_keys_own() {
+    fn limits_apply_to_their_own_key_only() {
         let other = PublicKey::parse("ffffffffffffffffffffffffffffffff").unwrap();
         let mut rate_limits = RateLimits::default();
         rate_limits.update_all(&key(), None, now());
@@ -195,18 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn they_end_by_a_clock_that_may_jump() {
+    fn limits_end_by_the_wall_clock_even_if_it_jumps() {
         let mut rate_limits = RateLimits::default();
         rate_limits.update(&key(), "60:error:key:quota", now());
         let keeps = |at| rate_limits.check(&key(), &items(&["event"]), at).keeps_all();
         assert!(!keeps(now() + Duration::from_secs(59)));
         assert!(keeps(now() + Duration::from_mins(1)));
         assert!(keeps(now() + Duration::from_hours(9)));
-        assert!(keeps(now() - Duration::from_secs(1)), "set in a future that was taken back");
+        assert!(keeps(now() - Duration::from_secs(1)), "the clock shows a time before the limit was set");
     }
 
     #[test]
-    fn what_an_sdk_is_told() {
+    fn the_header_repeats_limits_with_the_seconds_left() {
         let mut rate_limits = RateLimits::default();
         rate_limits.update(&key(), "60:error;transaction:key:quota, 10:log_item:project", now());
         let later = now() + Duration::from_millis(500);
@@ -216,15 +219,18 @@ mod tests {
         assert_eq!(header, "60:error;transaction:key:quota, 10:log_item:project");
         rate_limits.update(&key(), "5:error;transaction:key:quota", later);
         let header = rate_limits.header(&key(), later).unwrap();
-        assert_eq!(header, "10:log_item:project, 5:error;transaction:key:quota", "the newer word counts");
+        assert_eq!(
+            header, "10:log_item:project, 5:error;transaction:key:quota",
+            "the newer limit replaces the older"
+        );
     }
 
     #[test]
-    fn their_number_is_bounded() {
+    fn the_number_of_limits_is_bounded() {
         let mut rate_limits = RateLimits::default();
         for n in 0..1000 {
             rate_limits.update(&key(), &format!("60:error:key:reason{n}"), now());
         }
-        assert_eq!(rate_limits.0.len(), MOST);
+        assert_eq!(rate_limits.0.len(), MAX_LIMITS);
     }
 }

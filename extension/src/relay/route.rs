@@ -1,4 +1,4 @@
-//! Which way envelopes go: to upstream directly, through Sentry's Relay, or nowhere until that is decided.
+//! The route of envelopes: directly to upstream, through Sentry's Relay, or held until one of these is decided.
 
 use crate::config::Upstream;
 use std::sync::Arc;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// What holds for all envelopes now.
+/// The route of all envelopes at this time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveryRoute {
-    /// The built-in relay does the work.
+    /// The built-in relay sends envelopes directly to upstream.
     Direct,
-    /// Sentry's Relay is not ready yet.
+    /// Envelopes are held, because Sentry's Relay is not ready yet.
     Held {
-        /// It has failed before, so nobody should wait for it.
+        /// Whether Sentry's Relay has failed before. If so, `/next` is not held for it.
         troubled: bool,
     },
-    /// Sentry's Relay is ready here, in the life of this number.
+    /// Sentry's Relay is ready at `upstream`. `life` is the number of its start.
     SentryRelay { upstream: Arc<Upstream>, life: u32 },
 }
 
-/// Where one envelope goes.
+/// The destination of one envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     Direct,
@@ -40,7 +40,7 @@ impl DeliveryRoute {
 }
 
 impl Destination {
-    /// Where the request itself goes, if the envelope is for `upstream`.
+    /// Returns the server that gets the request of an envelope for `upstream`.
     pub(super) fn to<'a>(&'a self, upstream: &'a Arc<Upstream>) -> &'a Arc<Upstream> {
         match self {
             Self::Direct => upstream,
@@ -49,20 +49,20 @@ impl Destination {
     }
 }
 
-/// How far Sentry's Relay is in its life.
+/// The stages of running Sentry's Relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It is not started before the first `/next`.
+    /// It is not started yet, because the first `/next` has not been sent.
     Waiting,
-    /// It is being run.
+    /// It is started, and started again if it fails.
     Begun,
-    /// It has to have ended by then.
+    /// It has to end before this time.
     Ending(Instant),
-    /// It is not run any more, or never was.
+    /// It does not run any more, or was never wanted.
     Ended,
 }
 
-/// The route and the stage of Sentry's Relay, each of which can be waited for.
+/// The route of envelopes and the stage of Sentry's Relay. A task can wait for a change of each.
 ///
 /// The senders of both channels live as long as the process, so a wait on them cannot fail.
 #[derive(Debug)]
@@ -73,8 +73,8 @@ pub(crate) struct Routing {
 }
 
 impl Routing {
-    /// Everything goes directly to upstream, unless `with_sentry_relay`: then everything is held until that is ready.
-    /// `only_sentry_relay`: nothing may be sent past Sentry's Relay, whatever becomes of it.
+    /// Sends everything directly to upstream, or, with `with_sentry_relay`, holds everything until Sentry's Relay is
+    /// ready. With `only_sentry_relay`, nothing is ever sent without Sentry's Relay, even if it fails.
     pub(super) fn new(with_sentry_relay: bool, only_sentry_relay: bool) -> Self {
         let (route, stage) = if with_sentry_relay {
             (DeliveryRoute::Held { troubled: false }, Stage::Waiting)
@@ -84,29 +84,28 @@ impl Routing {
         Self { route: watch::Sender::new(route), stage: watch::Sender::new(stage), only_sentry_relay }
     }
 
-    /// Whether nothing may be sent but through Sentry's Relay.
+    /// Whether envelopes may be sent only through Sentry's Relay.
     pub(crate) fn is_only_sentry_relay(&self) -> bool {
         self.only_sentry_relay
     }
 
-    /// Where an envelope goes now; `None` means that it has to wait.
+    /// Returns where an envelope goes now. `None` means that it has to wait.
     pub(super) fn destination(&self) -> Option<Destination> {
-        // This is the one place that lets anything out.
+        // Everything that leaves the extension passes this check, so nothing can bypass Sentry's Relay.
         let destination = self.route.borrow().destination();
         destination.filter(|destination| !self.only_sentry_relay || *destination != Destination::Direct)
     }
 
-    /// Whether nothing can go out any more, as far as anyone can tell.
-    pub(super) fn is_barred(&self) -> bool {
+    /// Whether nothing can be sent any more: only Sentry's Relay may send, and it has failed for good.
+    pub(super) fn is_blocked(&self) -> bool {
         self.only_sentry_relay && *self.route.borrow() == DeliveryRoute::Direct
     }
 
-    /// Whether envelopes are held for a Sentry's Relay that has failed before.
+    /// Whether envelopes are held until Sentry's Relay is ready, and it has failed before.
     pub(super) fn is_troubled(&self) -> bool {
         *self.route.borrow() == DeliveryRoute::Held { troubled: true }
     }
 
-    /// Whether envelopes go through Sentry's Relay now.
     pub(super) fn is_through_sentry_relay(&self) -> bool {
         matches!(*self.route.borrow(), DeliveryRoute::SentryRelay { .. })
     }
@@ -115,8 +114,8 @@ impl Routing {
         self.route.send_replace(route);
     }
 
-    /// Where a request goes that cannot be queued, after waiting for a decision at most so long. `None` means that
-    /// only Sentry's Relay may take it, and that is not ready.
+    /// Returns where a request goes that cannot be queued. It waits at most `limit` until Sentry's Relay is ready.
+    /// `None` means that only Sentry's Relay may take the request, and is not ready.
     pub(super) async fn decided_within(&self, limit: Duration) -> Option<Destination> {
         if let Some(destination) = self.destination() {
             return Some(destination);
@@ -126,9 +125,9 @@ impl Routing {
         self.destination().or((!self.only_sentry_relay).then_some(Destination::Direct))
     }
 
-    /// Waits at most until then for Sentry's Relay to be ready, and goes past it where it is not. Returns whether
-    /// envelopes that were held until now go directly to upstream.
-    pub(super) async fn settle_by(&self, deadline: Instant) -> bool {
+    /// Waits until `deadline` for Sentry's Relay to be ready, and changes to the direct route if it is not. Returns
+    /// whether envelopes that were held until now go directly to upstream.
+    pub(super) async fn decide_by(&self, deadline: Instant) -> bool {
         let mut route = self.route.subscribe();
         let _ = timeout_at(deadline, route.wait_for(|route| route.destination().is_some())).await;
         let bypass = |route: &mut DeliveryRoute| {
@@ -145,7 +144,7 @@ impl Routing {
         bypassed
     }
 
-    /// Sentry's Relay may be started from now on.
+    /// Allows the start of Sentry's Relay.
     pub(super) fn begin(&self) {
         self.stage.send_if_modified(|stage| {
             let waits = *stage == Stage::Waiting;
@@ -156,7 +155,7 @@ impl Routing {
         });
     }
 
-    /// Tells Sentry's Relay to end by then, unless it was told to already.
+    /// Tells Sentry's Relay to end before `deadline`, unless it was already told to end.
     pub(super) fn end_by(&self, deadline: Instant) {
         self.stage.send_if_modified(|stage| {
             let runs = matches!(stage, Stage::Waiting | Stage::Begun);
@@ -175,7 +174,7 @@ impl Routing {
         *self.stage.borrow()
     }
 
-    /// Waits for a stage for which `holds` is true.
+    /// Waits until `holds` returns true for the stage.
     pub(crate) async fn wait_for_stage(&self, holds: impl FnMut(&Stage) -> bool) {
         let _ = self.stage.subscribe().wait_for(holds).await;
     }

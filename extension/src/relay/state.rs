@@ -1,4 +1,4 @@
-//! What the relay knows at a moment; every transition books itself in the ledger.
+//! The state of the relay. Every change of an envelope's state is also counted in the ledger.
 
 mod sentry_relay;
 mod upstreams;
@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Enough to hide a round trip of 100 ms at 40 envelopes a second; each connection costs memory.
+/// The most envelopes in flight to one upstream. Four are enough for 40 envelopes a second at a round trip of 100 ms;
+/// more connections would cost memory.
 pub(super) const IN_FLIGHT_TO_ONE: usize = 4;
 
-/// The state behind the relay's lock.
 #[derive(Debug)]
 pub(super) struct State {
     ledger: Ledger,
@@ -36,7 +36,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// `buffer` bounds the queue and `max_body` what an envelope decodes to, both in bytes.
+    /// `buffer` is the bound of the queue and `max_body` that of a decompressed envelope, both in bytes.
     pub(super) fn new(buffer: usize, max_body: usize) -> Self {
         Self {
             ledger: Ledger::default(),
@@ -53,18 +53,18 @@ impl State {
         }
     }
 
-    /// Takes out of an envelope what rate limits forbid. Gives back what is left to accept, and, where
-    /// something was removed, the seconds until a try makes sense.
+    /// Removes the items that rate limits forbid. Returns the rest of the envelope, if there is any, and, if an item
+    /// was removed, the seconds until the SDK may try again.
     pub(super) fn admit(&mut self, envelope: Envelope, now: SystemTime) -> (Option<Envelope>, Option<u64>) {
         let check = self.rate_limits.check(&envelope.key, &envelope.items, now);
         if check.keeps_all() {
             return (Some(envelope), None);
         }
         let retry_after = check.retry_after;
-        (self.strip(envelope, &check), Some(retry_after))
+        (self.remove_limited(envelope, &check), Some(retry_after))
     }
 
-    /// Queues an envelope; gives back how many went for it.
+    /// Queues an envelope. Returns how many envelopes were dropped because the buffer is full.
     pub(super) fn accept(&mut self, envelope: Envelope, now: SystemTime) -> u64 {
         self.ledger.accepted += 1;
         if self.closed {
@@ -72,7 +72,7 @@ impl State {
             return 0;
         }
         let pending = Pending {
-            envelope: Arc::new(envelope.fitted()),
+            envelope: Arc::new(envelope.without_spare_capacity()),
             attempts: 0,
             since: now,
             reason: DropReason::Shutdown,
@@ -85,8 +85,8 @@ impl State {
         evicted.len() as u64
     }
 
-    /// The next envelope that may be tried, now in flight. While an upstream is in trouble, one try at a
-    /// time is enough for it, after each pause.
+    /// Takes out the next envelope that may be tried and marks it as in flight. If the last try of an upstream failed,
+    /// it gets only one try at a time, after each pause.
     pub(super) fn check_out(&mut self, clock: Instant, now: SystemTime) -> Option<Pending> {
         loop {
             let pending = self.queue.pop_where(|pending| {
@@ -100,14 +100,14 @@ impl State {
                 self.in_flight.push(pending.clone());
                 return Some(pending);
             }
-            // Accepted before the limit was known: what it forbids need not be carried to upstream.
+            // The envelope was accepted before the limit was known. Upstream would refuse the limited items.
             self.queue.release(pending.envelope.size());
             let Pending { envelope, attempts, since, reason, unanswered } = pending;
-            match self.strip(Arc::unwrap_or_clone(envelope), &check) {
+            match self.remove_limited(Arc::unwrap_or_clone(envelope), &check) {
                 Some(rest) => {
-                    let envelope = Arc::new(rest.fitted());
-                    // Without its compression it may be larger by far, and then not fit any more.
-                    let Some(evicted) = self.queue.hold(envelope.size(), envelope.priority()) else {
+                    let envelope = Arc::new(rest.without_spare_capacity());
+                    // The rest is not compressed, so it may be much larger and not fit any more.
+                    let Some(evicted) = self.queue.reserve(envelope.size(), envelope.priority()) else {
                         self.lose(&envelope, DropReason::QueueOverflow);
                         continue;
                     };
@@ -123,37 +123,37 @@ impl State {
         }
     }
 
-    /// The fate of an envelope in flight is known: `book` enters it.
-    pub(super) fn check_in(&mut self, pending: &Pending, book: impl FnOnce(&mut Ledger)) {
-        if self.land(pending) {
+    /// Ends the delivery of an envelope in flight. `count` records the result in the ledger.
+    pub(super) fn check_in(&mut self, pending: &Pending, count: impl FnOnce(&mut Ledger)) {
+        if self.remove_in_flight(pending) {
             self.queue.release(pending.envelope.size());
-            book(&mut self.ledger);
+            count(&mut self.ledger);
         }
     }
 
-    /// An envelope in flight is lost.
+    /// Drops an envelope in flight.
     pub(super) fn give_up(&mut self, pending: &Pending, reason: DropReason) {
-        if self.land(pending) {
+        if self.remove_in_flight(pending) {
             self.queue.release(pending.envelope.size());
             self.lose(&pending.envelope, reason);
         }
     }
 
-    /// An envelope in flight has to wait for another try.
+    /// Queues an envelope in flight again, for another try.
     pub(super) fn put_back(&mut self, mut pending: Pending, reason: DropReason) {
-        if self.land(&pending) {
+        if self.remove_in_flight(&pending) {
             pending.reason = reason;
             self.queue.put_back(pending);
         }
     }
 
-    /// Puts everything in flight back: the task that carried it has panicked.
+    /// Queues everything in flight again, because the task that delivered it has panicked.
     pub(super) fn reclaim_in_flight(&mut self) {
         self.reports_in_flight = 0;
         for mut pending in std::mem::take(&mut self.in_flight) {
             self.count_unanswered(&pending);
             if pending.is_hopeless() {
-                // What breaks its carrier each time cannot do so for ever.
+                // The task panics on each try of this envelope, so more tries are of no use.
                 self.queue.release(pending.envelope.size());
                 self.lose(&pending.envelope, DropReason::Internal);
                 continue;
@@ -164,9 +164,10 @@ impl State {
         }
     }
 
-    /// The next client report that may go, now in flight.
+    /// Takes out the next client report that may be sent and marks it as in flight.
     pub(super) fn check_out_report(&mut self, now: SystemTime) -> Option<ClientReport> {
-        // At the end a report waits for the last envelope to its upstream, which may still be lost.
+        // While draining, a report waits until no envelope to its upstream remains: such an envelope may still be lost,
+        // and the report has to count it.
         let awaited = |upstream: &Arc<Upstream>| {
             let mut left = self.in_flight.iter().chain(self.queue.iter());
             self.draining && left.any(|pending| pending.envelope.upstream == *upstream)
@@ -177,7 +178,7 @@ impl State {
         Some(report)
     }
 
-    /// The fate of a report is known; one that did not arrive is kept for later, if there is a later.
+    /// Ends the delivery of a report. If it did not arrive, its losses are reported later, except while draining.
     pub(super) fn check_in_report(&mut self, report: ClientReport, arrived: bool) {
         self.reports_in_flight = self.reports_in_flight.saturating_sub(1);
         if !arrived && !self.draining {
@@ -185,20 +186,20 @@ impl State {
         }
     }
 
-    /// There will be no later: pauses end, and failures are tried again at short intervals.
+    /// Starts the drain at SHUTDOWN: all pauses end, and failed tries are repeated at short intervals.
     pub(super) fn start_draining(&mut self) {
         self.draining = true;
         self.outages.end_pauses();
     }
 
-    /// Books what is left as lost, and takes nothing more. `why` counts for more than what is known of each.
+    /// Counts all remaining envelopes as dropped, and accepts nothing more. `why` replaces the reason of each envelope.
     pub(super) fn close(&mut self, why: Option<DropReason>) {
         self.closed = true;
         let mut in_flight = std::mem::take(&mut self.in_flight);
         for pending in &mut in_flight {
             self.count_unanswered(pending);
             if pending.reason == DropReason::Shutdown {
-                // There was a try, and upstream did not answer in time.
+                // The envelope was tried, and upstream did not answer in time.
                 pending.reason = DropReason::Network;
             }
         }
@@ -209,7 +210,6 @@ impl State {
         self.abandon_unconfirmed();
     }
 
-    /// The counts as they are now.
     pub(super) fn ledger(&self) -> Ledger {
         self.ledger
     }
@@ -223,7 +223,7 @@ impl State {
         self.queue.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Whether there is nothing left to do: no envelope, and no report that could be sent.
+    /// Whether the drain is finished: no envelope and no report that could be sent remains.
     pub(super) fn is_drained(&self) -> bool {
         let outages = &self.outages;
         self.is_idle()
@@ -231,7 +231,8 @@ impl State {
             && !self.client_reports.any(|upstream| !outages.has(upstream))
     }
 
-    /// Whether each upstream that something waits for is in trouble; where nothing waits, any that is.
+    /// Whether the last try failed for each upstream that has envelopes waiting. If nothing waits, whether it failed
+    /// for any upstream.
     pub(super) fn is_troubled(&self) -> bool {
         let mut waiting = self.in_flight.iter().chain(self.queue.iter());
         if self.is_idle() && self.unconfirmed.held() > 0 {
@@ -240,24 +241,24 @@ impl State {
         self.outages.any() && waiting.all(|pending| self.outages.has(&pending.envelope.upstream))
     }
 
-    /// How many are queued, in flight or with Relay.
+    /// Returns how many envelopes are queued, in flight, or taken by Sentry's Relay and not confirmed.
     pub(super) fn pending(&self) -> u64 {
         (self.queue.len() + self.in_flight.len()) as u64 + self.unconfirmed.held()
     }
 
-    /// When the envelope that waits longest was accepted.
+    /// Returns when the oldest pending envelope was accepted.
     pub(super) fn oldest(&self) -> Option<SystemTime> {
         let waiting = self.in_flight.iter().chain(self.queue.iter()).map(|pending| pending.since);
         waiting.chain(self.unconfirmed.since()).min()
     }
 
-    /// Whether an envelope to this upstream changes nothing for the pump, which has to look through all that wait: it
-    /// is up to the end of a pause, and the pump, since something waits, knows when that is.
-    pub(super) fn waits_out_a_pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> bool {
+    /// Whether a new envelope for this upstream need not wake the pump. The upstream is paused, and other envelopes
+    /// wait, so the pump already has a timer. Each wake-up would make the pump search the whole queue for nothing.
+    pub(super) fn is_waiting_for_pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> bool {
         !self.queue.is_empty() && self.outages.pause(upstream, clock).is_some()
     }
 
-    /// How long until a pause ends that something waits for.
+    /// Returns the time until the first pause ends, if an envelope waits.
     pub(super) fn pause(&self, clock: Instant) -> Option<Duration> {
         if self.queue.is_empty() { None } else { self.outages.shortest_pause(clock) }
     }
@@ -267,17 +268,18 @@ impl State {
         self.client_reports.lose(envelope, &envelope.items, reason);
     }
 
-    /// Takes an envelope off the list of those in flight; `false` after `close`, which has booked it.
-    fn land(&mut self, pending: &Pending) -> bool {
+    /// Removes an envelope from the list of those in flight. Returns `false` after `close`, which has already counted
+    /// it.
+    fn remove_in_flight(&mut self, pending: &Pending) -> bool {
         let at = self.in_flight.iter().position(|p| Arc::ptr_eq(&p.envelope, &pending.envelope));
-        let landed = at.map(|at| self.in_flight.swap_remove(at));
-        if let Some(pending) = &landed {
+        let removed = at.map(|at| self.in_flight.swap_remove(at));
+        if let Some(pending) = &removed {
             self.count_unanswered(pending);
         }
-        landed.is_some()
+        removed.is_some()
     }
 
-    /// Books what a try that is over leaves without an answer.
+    /// Counts the requests of a finished try that got no response.
     fn count_unanswered(&mut self, pending: &Pending) {
         self.ledger.unanswered += u64::from(pending.unanswered.swap(0, Ordering::Relaxed));
     }

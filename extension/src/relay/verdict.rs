@@ -1,23 +1,24 @@
-//! What an answer, or the lack of one, means for the envelope. Pure.
+//! Decides from the response, or from its absence, what happens to the envelope. It is pure.
 
 use super::client::active_timeout::TimeoutKind;
 use super::client::{Reply, SendError};
 use super::ledger::DropReason;
 use std::time::Duration;
 
-/// What becomes of an envelope after a try.
+/// What happens to an envelope after a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Upstream has it.
+    /// Upstream has taken it.
     Delivered,
-    /// Upstream does not want it, now or ever.
+    /// Upstream has refused it for good.
     Rejected,
-    /// The try came to nothing, and upstream had no part in it: another, at once, on a fresh connection.
+    /// The try failed, but not because of upstream. The envelope is tried again at once, on a fresh connection.
     RetryNow,
-    /// Another try may do; if there is none, this is why it was lost.
+    /// The envelope is tried again after a pause.
     RetryLater {
+        /// The reason that is counted if there is no time for another try.
         reason: DropReason,
-        /// What upstream asked for.
+        /// The pause that upstream asked for.
         after: Option<Duration>,
     },
 }
@@ -30,23 +31,24 @@ pub(super) fn judge(reply: &Result<Reply, SendError>) -> Verdict {
     };
     match reply.status {
         200..=299 => Verdict::Delivered,
-        // Sentry has decided, counted it, and said for how long. A 429 that says nothing is a proxy's.
+        // Sentry has refused and counted the envelope, and says how long the limit lasts. A 429 without a time comes
+        // from a proxy, so Sentry has not seen the envelope.
         429 if reply.rate_limits.is_some() || reply.retry_after.is_some() => Verdict::Rejected,
         429 => Verdict::RetryLater { reason: DropReason::RateLimit, after: None },
-        // Only a proxy on the way says 407, and Sentry has seen nothing.
+        // Only a proxy answers 407, so Sentry has not seen the envelope.
         407 => Verdict::RetryLater { reason: DropReason::Network, after: None },
         408 | 500..=599 => Verdict::RetryLater { reason: DropReason::Upstream, after: reply.retry_after },
         _ => Verdict::Rejected,
     }
 }
 
-/// Whether the envelope itself may be what upstream fell over. The other 5xx speak of upstream alone, and of a
-/// time that passes, however long it takes.
+/// Whether the envelope itself may have caused the failure. Only 500 can mean that. The other 5xx describe the state of
+/// upstream, which will pass.
 pub(super) fn is_suspect(reply: &Result<Reply, SendError>) -> bool {
     reply.as_ref().is_ok_and(|reply| reply.status == 500)
 }
 
-/// The status, or why there is none, for the log.
+/// Returns the status, or the reason why there is none, for the log.
 pub(super) fn describe(reply: &Result<Reply, SendError>) -> String {
     match reply {
         Ok(reply) => reply.status.to_string(),
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses() {
+    fn each_status_has_its_verdict() {
         let after = Some(Duration::from_secs(7));
         let verdict = |status| judge(&Ok(Reply { status, retry_after: after, rate_limits: None }));
         for status in [200, 201, 202, 204] {
@@ -78,13 +80,13 @@ mod tests {
             );
         }
         assert_eq!(judge(&Err(SendError::Timeout(TimeoutKind::Frozen))), Verdict::RetryNow);
-        for unseen in [verdict(407), judge(&Err(SendError::Timeout(TimeoutKind::TimedOut)))] {
-            assert_eq!(unseen, Verdict::RetryLater { reason: DropReason::Network, after: None });
+        for not_seen_by_sentry in [verdict(407), judge(&Err(SendError::Timeout(TimeoutKind::TimedOut)))] {
+            assert_eq!(not_seen_by_sentry, Verdict::RetryLater { reason: DropReason::Network, after: None });
         }
     }
 
     #[test]
-    fn a_429_is_final_where_sentry_says_it() {
+    fn a_429_is_final_only_if_sentry_sent_it() {
         let verdict = |rate_limits: Option<&str>| {
             judge(&Ok(Reply { status: 429, retry_after: None, rate_limits: rate_limits.map(str::to_owned) }))
         };

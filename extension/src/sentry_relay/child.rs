@@ -1,31 +1,33 @@
-//! Relay's process: born, watched and ended.
+//! Starts, watches and ends the process of Sentry's Relay.
 //!
-//! It is started by way of this very binary, which first arranges its own death and then becomes Relay: between `fork` and
-//! `exec` that would take unsafe code.
+//! The extension starts its own binary, which asks the kernel to kill it when the extension ends, and then executes
+//! Sentry's Relay. To ask the kernel between `fork` and `exec` would need unsafe code.
 
 use super::command::{BINARY, SentryRelayCommand};
 use super::log_pipe;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, execv, getppid};
 use std::ffi::{CString, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// As whom this binary is called to become Relay.
+/// The first argument that makes this binary become Sentry's Relay.
 const FLAG: &str = "--become-relay";
-/// As a shell says it: found, and could not be executed.
+/// The exit code of a shell for a file that was found but could not be executed.
 const CANNOT_EXECUTE: u8 = 126;
-/// What the kernel takes to end it.
-const KILLED: Duration = Duration::from_millis(40);
+/// How long to wait for the end of the process after SIGKILL.
+const KILL_TIMEOUT: Duration = Duration::from_millis(40);
 
-/// Becomes Relay if that is what the arguments say, and gives back a code only where that fails.
-/// The kernel kills it when the extension ends, and takes it before anyone else when memory runs out.
+/// Becomes Sentry's Relay if the first argument asks for it. It returns `None` if not, and an exit code if that fails.
+/// The kernel kills the process when the extension ends, and kills it first when memory runs out.
 pub fn become_sentry_relay(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if args.next()? != FLAG {
         return None;
@@ -33,29 +35,29 @@ pub fn become_sentry_relay(mut args: impl Iterator<Item = OsString>) -> Option<E
     let parent = args.next().and_then(|pid| pid.to_str()?.parse().ok()).map(Pid::from_raw);
     let bound = prctl::set_pdeathsig(Signal::SIGKILL);
     if bound.is_ok() && parent != Some(getppid()) {
-        // It has ended before it could be told of.
+        // The extension ended before the kernel was asked, so no signal will come.
         return Some(ExitCode::FAILURE);
     }
-    // Where there is no such file, the kernel chooses by itself.
+    // If this file does not exist, the kernel chooses by itself which process to kill.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let words: Vec<CString> = std::iter::once(OsString::from(BINARY))
         .chain(args)
-        // A word with a zero byte cannot have come through an argument.
+        // This drops nothing: an argument of a process cannot contain a zero byte.
         .filter_map(|word| CString::new(word.into_encoded_bytes()).ok())
         .collect();
-    // Not std's `exec`: with glibc it gives a file for another machine to the shell.
+    // The `exec` of std is not used, because with glibc it lets the shell run a file that is for another machine.
     if let Some(Err(error)) = words.first().map(|file| execv(file, &words)) {
         let _ = writeln!(io::stderr(), "cannot execute {BINARY}: {}", error.desc());
     }
     Some(ExitCode::from(CANNOT_EXECUTE))
 }
 
-/// Whether an end means that there is nothing to execute, now or ever.
+/// Whether the status means that the file cannot be executed, so that another start is of no use.
 pub(super) fn cannot_execute(status: ExitStatus) -> bool {
     status.code() == Some(CANNOT_EXECUTE.into())
 }
 
-/// How it ended, for the log.
+/// Says how the process ended, for the log.
 pub(super) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("it exited with {code}"),
@@ -64,18 +66,18 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// A Relay in a process group of its own. Dropping it kills the group.
+/// A process of Sentry's Relay in a process group of its own. Dropping it kills the group, and no zombie is left.
 #[derive(Debug)]
 pub(super) struct Child {
     process: std::process::Child,
-    ends: tokio::signal::unix::Signal,
+    sigchld: tokio::signal::unix::Signal,
     reaped: bool,
 }
 
 impl Child {
     pub(super) fn start(command: &SentryRelayCommand) -> io::Result<Self> {
-        // Before the child, or its end could be missed.
-        let ends = signal(SignalKind::child())?;
+        // SIGCHLD is registered before the start, because otherwise the end of the child could be missed.
+        let sigchld = signal(SignalKind::child())?;
         let mut process = Command::new("/proc/self/exe")
             .args([FLAG, &std::process::id().to_string()])
             .args(&command.arguments)
@@ -87,7 +89,7 @@ impl Child {
             .process_group(0)
             .spawn()?;
         let (out, err) = (process.stdout.take(), process.stderr.take());
-        let child = Self { process, ends, reaped: false };
+        let child = Self { process, sigchld, reaped: false };
         for pipe in [out.map(OwnedFd::from), err.map(OwnedFd::from)].into_iter().flatten() {
             log_pipe::follow(pipe)?;
         }
@@ -98,31 +100,36 @@ impl Child {
         self.process.id()
     }
 
-    /// Waits for its end.
+    /// Waits until the process has ended, and then kills the rest of its group.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.process.try_wait()? {
-                // Whatever it may have started itself.
+                // This ends processes that Sentry's Relay may have started.
                 self.signal(Signal::SIGKILL);
                 self.reaped = true;
                 return Ok(status);
             }
-            self.ends.recv().await;
+            self.sigchld.recv().await;
         }
     }
 
-    /// Asks it to end, and kills it where it has not by then.
-    pub(super) async fn end(mut self, by: Instant) {
+    /// Asks the process to end, and kills it if it has not ended at `deadline`.
+    pub(super) async fn end(mut self, deadline: Instant) {
         self.signal(Signal::SIGTERM);
-        if timeout_at(by, self.ended()).await.is_err() {
-            self.signal(Signal::SIGKILL);
-            let _ = timeout(KILLED, self.ended()).await;
+        if timeout_at(deadline, self.ended()).await.is_err() {
+            self.kill().await;
         }
+    }
+
+    /// Kills the process, and waits for the short time in which the kernel usually ends it and frees its memory.
+    pub(super) async fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = timeout(KILL_TIMEOUT, self.ended()).await;
     }
 
     fn signal(&self, signal: Signal) {
         if let Ok(id) = i32::try_from(self.process.id()) {
-            // It may have ended by itself.
+            // An error means that the group has ended already.
             let _ = killpg(Pid::from_raw(id), signal);
         }
     }
@@ -132,8 +139,11 @@ impl Drop for Child {
     fn drop(&mut self) {
         if !self.reaped {
             self.signal(Signal::SIGKILL);
-            // Dead or dying; the next SIGCHLD, or our own end, sees to what is left of it.
-            let _ = self.process.try_wait();
+            // The process may still be ending, and nothing can wait for that here: a panic may be unwinding. Unless
+            // somebody waits, the process stays a zombie for as long as the extension lives.
+            if let Ok(id) = i32::try_from(self.process.id()) {
+                let _ = thread::Builder::new().spawn(move || waitpid(Pid::from_raw(id), None));
+            }
         }
     }
 }

@@ -1,16 +1,16 @@
-//! How Relay is called: arguments and environment. Pure.
+//! Builds the arguments and the environment of Sentry's Relay. It is pure.
 
 use crate::config::{Config, Upstream};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where the layer has it.
+/// The program in the layer.
 pub(super) const BINARY: &str = "/opt/relay/relay";
-/// The layer's own configuration.
+/// The configuration in the layer.
 pub(super) const CONFIG: &str = "/opt/relay/config.yml";
 
-/// What of the function's environment is Relay's business. The function's credentials are not.
-const HANDED_ON: [&str; 19] = [
+/// The variables of the function's environment that Sentry's Relay gets. The function's credentials are not among them.
+const PASSED_VARIABLES: [&str; 19] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "NO_PROXY",
@@ -27,17 +27,17 @@ const HANDED_ON: [&str; 19] = [
     "TMPDIR",
     "RELAY_LOG_LEVEL",
     "RELAY_LOG_FORMAT",
-    // A Relay that is registered with Sentry.
+    // The credentials of a Relay that is registered with Sentry.
     "RELAY_ID",
     "RELAY_PUBLIC_KEY",
     "RELAY_SECRET_KEY",
 ];
 
-/// Why Relay cannot do the work.
+/// Why Sentry's Relay cannot work with these settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CommandError {
     NoUpstream,
-    Path,
+    UpstreamHasPath,
 }
 
 impl fmt::Display for CommandError {
@@ -46,14 +46,14 @@ impl fmt::Display for CommandError {
             Self::NoUpstream => {
                 "it needs an upstream: set SENTRY_DSN, SENTRY_EXTENSION_DSN or SENTRY_EXTENSION_UPSTREAM"
             }
-            Self::Path => {
+            Self::UpstreamHasPath => {
                 "its upstream cannot have a path: set SENTRY_EXTENSION_UPSTREAM to a URL without one"
             }
         })
     }
 }
 
-/// A call of Relay.
+/// The arguments and the environment of one start of Sentry's Relay.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SentryRelayCommand {
     pub(super) arguments: Vec<String>,
@@ -61,8 +61,8 @@ pub(super) struct SentryRelayCommand {
 }
 
 impl SentryRelayCommand {
-    /// `file` is the configuration, if there is one: `config.yml` or its folder; `own_mode` that it is the user's, and
-    /// says in which mode Relay is to run. `var` is the function's environment.
+    /// `file` is the configuration, if there is one: a `config.yml` or its folder. `own_mode` is true if the user's
+    /// configuration sets the mode, which is then not set by an argument. `var` reads the function's environment.
     pub(super) fn new(
         config: &Config,
         file: Option<&Path>,
@@ -72,7 +72,7 @@ impl SentryRelayCommand {
     ) -> Result<Self, CommandError> {
         let upstream: &Upstream = config.upstream.as_ref().ok_or(CommandError::NoUpstream)?;
         if !upstream.path("").is_empty() {
-            return Err(CommandError::Path);
+            return Err(CommandError::UpstreamHasPath);
         }
         let mut arguments = vec!["run".to_owned()];
         if !own_mode {
@@ -84,23 +84,23 @@ impl SentryRelayCommand {
             format!("--port={port}"),
             "--shutdown-timeout=1".to_owned(),
         ]);
-        arguments.extend(file.map(|file| format!("--config={}", folder(file).display())));
-        let handed_on = HANDED_ON.into_iter().filter_map(|name| var(name).map(|value| (name, value)));
-        let mut environment: Vec<_> = handed_on.collect();
-        // The first is the extension's own setting, which counts for more.
+        arguments.extend(file.map(|file| format!("--config={}", config_folder(file).display())));
+        let passed = PASSED_VARIABLES.into_iter().filter_map(|name| var(name).map(|value| (name, value)));
+        let mut environment: Vec<_> = passed.collect();
+        // Sentry's Relay takes one file only. The first bundle is the extension's own setting, which takes precedence.
         let bundle = config.ca_bundles.first();
         environment.extend(bundle.map(|file| ("SSL_CERT_FILE", file.display().to_string())));
         Ok(Self { arguments, environment })
     }
 }
 
-/// Relay wants the folder that holds `config.yml`.
-fn folder(file: &Path) -> &Path {
+/// Returns the folder that contains `config.yml`, which is what Sentry's Relay wants.
+fn config_folder(file: &Path) -> &Path {
     file.parent().filter(|_| is_file(file)).unwrap_or(file)
 }
 
-/// The file itself.
-pub(super) fn file(configured: &Path) -> PathBuf {
+/// Returns the `config.yml` of a setting that names it or its folder.
+pub(super) fn config_file(configured: &Path) -> PathBuf {
     if is_file(configured) { configured.to_owned() } else { configured.join("config.yml") }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_relay_is_told() {
+    fn arguments_and_environment_of_sentry_relay() {
         let vars = [
             ("SENTRY_DSN", "https://a94ae32be2584e0bbd7a4cbb95971fee@o1.ingest.sentry.io/42"),
             ("https_proxy", "http://proxy.corp:3128"),
@@ -134,35 +134,37 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "secret"),
         ];
         let command = command(&vars, Some("/opt/relay/config.yml")).unwrap();
-        let words = "run --mode=proxy --upstream=https://o1.ingest.sentry.io/ --host=127.0.0.1 --port=4321 --shutdown-timeout=1 --config=/opt/relay";
-        assert_eq!(command.arguments.join(" "), words);
-        let told = [("https_proxy", "http://proxy.corp:3128"), ("SSL_CERT_FILE", "/var/task/ours.pem")];
-        assert_eq!(command.environment, told.map(|(name, value)| (name, value.to_owned())));
+        let arguments = "run --mode=proxy --upstream=https://o1.ingest.sentry.io/ --host=127.0.0.1 --port=4321 \
+            --shutdown-timeout=1 --config=/opt/relay";
+        assert_eq!(command.arguments.join(" "), arguments);
+        let passed = [("https_proxy", "http://proxy.corp:3128"), ("SSL_CERT_FILE", "/var/task/ours.pem")];
+        assert_eq!(command.environment, passed.map(|(name, value)| (name, value.to_owned())));
     }
 
     #[test]
-    fn a_mode_of_the_users_own_wins() {
+    fn the_mode_of_the_users_configuration_is_kept() {
         let var = |name: &str| (name == "SENTRY_DSN").then(|| "https://key@sentry.io/42".to_owned());
         let config = Config::read(var, Overrides::default()).0;
         let own =
             SentryRelayCommand::new(&config, Some(Path::new("/var/task/relay")), true, 4321, var).unwrap();
-        let words = "run --upstream=https://sentry.io/ --host=127.0.0.1 --port=4321 --shutdown-timeout=1 --config=/var/task/relay";
-        assert_eq!(own.arguments.join(" "), words);
+        let arguments = "run --upstream=https://sentry.io/ --host=127.0.0.1 --port=4321 --shutdown-timeout=1 \
+            --config=/var/task/relay";
+        assert_eq!(own.arguments.join(" "), arguments);
     }
 
     #[test]
-    fn a_folder_or_a_file() {
-        assert_eq!(folder(Path::new("/var/task/relay")), Path::new("/var/task/relay"));
-        assert_eq!(folder(Path::new("/var/task/relay/config.yml")), Path::new("/var/task/relay"));
+    fn the_setting_names_a_folder_or_a_file() {
+        assert_eq!(config_folder(Path::new("/var/task/relay")), Path::new("/var/task/relay"));
+        assert_eq!(config_folder(Path::new("/var/task/relay/config.yml")), Path::new("/var/task/relay"));
         for path in ["/var/task/relay", "/var/task/relay/config.yml"] {
-            assert_eq!(file(Path::new(path)), Path::new("/var/task/relay/config.yml"));
+            assert_eq!(config_file(Path::new(path)), Path::new("/var/task/relay/config.yml"));
         }
     }
 
     #[test]
-    fn what_relay_cannot_do() {
+    fn upstreams_that_sentry_relay_cannot_use() {
         assert_eq!(command(&[], None), Err(CommandError::NoUpstream));
         let path = [("SENTRY_EXTENSION_UPSTREAM", "https://sentry.example.com/prefix")];
-        assert_eq!(command(&path, None), Err(CommandError::Path));
+        assert_eq!(command(&path, None), Err(CommandError::UpstreamHasPath));
     }
 }

@@ -1,6 +1,7 @@
-//! What a `config.yml` says, as far as a look at its text can tell: a parser of YAML would cost every function its bytes.
+//! Finds single values in the text of a `config.yml`. It does not parse YAML, because a parser would make the extension
+//! larger for every function.
 
-/// The first value of that name, in block or flow style, quoted or not. Comments say nothing.
+/// Returns the first value of this name, in block or flow style, quoted or not. Comments are ignored.
 pub(super) fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let line = line.split_once('#').map_or(line, |(setting, _)| setting);

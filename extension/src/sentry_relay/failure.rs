@@ -1,4 +1,4 @@
-//! Why a life of Relay ended before its time.
+//! The reasons why Sentry's Relay could not be started or had to be ended.
 
 use super::child;
 use super::command::CommandError;
@@ -7,16 +7,16 @@ use std::{fmt, io};
 
 #[derive(Debug)]
 pub(super) enum RelayFailure {
-    /// The settings do not fit it.
+    /// Sentry's Relay cannot work with the settings.
     CommandError(CommandError),
-    /// There is no process.
+    /// The process could not be started.
     Start(io::Error),
-    /// The file cannot be executed.
+    /// The file cannot be executed on this machine.
     NotExecutable,
     Ended(ExitStatus),
     NeverReady,
     Hangs,
-    /// It took so many bytes.
+    /// It used this many bytes of memory, which is more than allowed.
     Memory(usize),
 }
 
@@ -29,7 +29,7 @@ impl RelayFailure {
         }
     }
 
-    /// Whether another try is bound to end the same way.
+    /// Whether another start would fail in the same way.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::CommandError(_) | Self::NotExecutable)
     }

@@ -1,5 +1,6 @@
-//! The flush barrier: with one request to upstream at a time, Relay answers a forwarded request only after every
-//! envelope that it took before. Its answer is what turns "Relay has it" into "delivered".
+//! The flush barrier is a request that Sentry's Relay forwards to upstream. Sentry's Relay sends one request at a time,
+//! so it answers the barrier only after it has sent every envelope that it took before. The response confirms their
+//! delivery.
 
 use crate::config::Upstream;
 use crate::log;
@@ -12,19 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Any path that Relay has no answer of its own for.
+/// A path that Sentry's Relay does not answer itself, so that it forwards the request.
 const PATH: &str = "/api/0/sentry-lambda-extension/";
-/// What Relay needs to get a post into its queue.
-const BEHIND: Duration = Duration::from_millis(10);
+/// How long Sentry's Relay needs to put an accepted envelope into its queue, so that the barrier goes behind it.
+const QUEUE_DELAY: Duration = Duration::from_millis(10);
 
-/// Passes barriers whenever one is due.
-pub(super) async fn keep(core: &Core, sentry_relay: &Arc<Upstream>) {
+/// Sends a barrier whenever one is due. It never returns.
+pub(super) async fn send_when_due(core: &Core, sentry_relay: &Arc<Upstream>) {
     loop {
         core.wait_until(|core| core.next_barrier().is_some()).await;
         let is_due = |core: &Core| core.next_barrier().is_none_or(|wait| wait.is_zero());
         match core.next_barrier() {
             None => {}
-            Some(Duration::ZERO) => pass(core, sentry_relay).await,
+            Some(Duration::ZERO) => send(core, sentry_relay).await,
             Some(wait) => {
                 let _ = timeout(wait, core.wait_until(is_due)).await;
             }
@@ -32,19 +33,20 @@ pub(super) async fn keep(core: &Core, sentry_relay: &Arc<Upstream>) {
     }
 }
 
-async fn pass(core: &Core, sentry_relay: &Arc<Upstream>) {
+async fn send(core: &Core, sentry_relay: &Arc<Upstream>) {
     let covered = core.unconfirmed();
-    tokio::time::sleep(BEHIND).await;
+    tokio::time::sleep(QUEUE_DELAY).await;
     let Ok(request) = Request::get(PATH).body(Bytes::new()) else { return };
     let failure = match core.request(sentry_relay, request).await {
-        // Upstream may think of the path what it wants. Sentry's Relay itself says 5xx where it cannot reach upstream.
+        // Any response below 500 comes from upstream, so the barrier has passed, whatever upstream says about the
+        // path. Sentry's Relay itself answers 5xx if it cannot reach upstream.
         Ok(response) if !response.status().is_server_error() => {
             if core.barrier_passed(covered) {
                 log::info("Sentry's Relay has delivered what it held", &[]);
             }
             return;
         }
-        // A freeze says nothing about Sentry's Relay.
+        // The environment was frozen, which says nothing about Sentry's Relay.
         Err(SendError::Timeout(TimeoutKind::Frozen)) => return,
         Ok(response) => response.status().to_string(),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Is Relay ready, and is it still there?
+//! Checks whether Sentry's Relay is ready, still answers, and uses no more memory than allowed.
 
 use crate::config::Upstream;
 use crate::relay::client::active_timeout::{TimeoutKind, timeout_awake};
@@ -8,48 +8,51 @@ use hyper::{Request, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Waking time that a start may take: 40 ms on a whole core, and the smallest functions have a fourteenth of one.
-const READY: Duration = Duration::from_secs(3);
-/// Of a Relay that is well.
-const LIVE: Duration = Duration::from_secs(1);
-const BETWEEN: Duration = Duration::from_millis(10);
-/// Of memory in use, in between.
-const LOOK: Duration = Duration::from_millis(250);
+/// How long a start may take, in waking time. It takes 40 ms on a whole core, and the smallest functions have a
+/// fourteenth of a core.
+const START_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the response to a liveness check may take, in waking time.
+const LIVENESS_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time between two readiness checks.
+const READY_INTERVAL: Duration = Duration::from_millis(10);
+/// The time between two checks of the memory in use.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Waits until Relay is ready; `false`: it took too long.
-pub(super) async fn ready(core: &Core, sentry_relay: &Arc<Upstream>) -> bool {
+/// Waits until Sentry's Relay is ready. Returns `false` if that takes too long.
+pub(super) async fn wait_until_ready(core: &Core, sentry_relay: &Arc<Upstream>) -> bool {
     loop {
         let polling = async {
             while !is_ok(core, sentry_relay, "/api/relay/healthcheck/ready/").await {
-                tokio::time::sleep(BETWEEN).await;
+                tokio::time::sleep(READY_INTERVAL).await;
             }
         };
-        match timeout_awake(READY, polling).await {
+        match timeout_awake(START_TIMEOUT, polling).await {
             Ok(()) => return true,
             Err(TimeoutKind::TimedOut) => return false,
-            // Nobody has waited.
+            // The freeze interrupted the wait, so the whole time starts again.
             Err(TimeoutKind::Frozen) => {}
         }
     }
 }
 
-/// Returns once a Relay that is in doubt does not answer.
-pub(super) async fn lost(core: &Core, sentry_relay: &Arc<Upstream>) {
+/// Checks Sentry's Relay whenever a check is requested, and returns once it does not answer.
+pub(super) async fn wait_until_unresponsive(core: &Core, sentry_relay: &Arc<Upstream>) {
     loop {
         core.health_check_requested().await;
-        let answer = timeout_awake(LIVE, is_ok(core, sentry_relay, "/api/relay/healthcheck/live/")).await;
+        let answer =
+            timeout_awake(LIVENESS_TIMEOUT, is_ok(core, sentry_relay, "/api/relay/healthcheck/live/")).await;
         if matches!(answer, Ok(false) | Err(TimeoutKind::TimedOut)) {
             return;
         }
     }
 }
 
-/// Returns once the process takes more memory than this, and with how much.
-pub(super) async fn over_memory(process: u32, most: usize) -> usize {
+/// Waits until the process uses more than `limit` bytes of memory. Returns how many bytes it uses.
+pub(super) async fn wait_until_over_memory(process: u32, limit: usize) -> usize {
     loop {
-        match resident(process) {
-            Some(taken) if taken > most => return taken,
-            _ => tokio::time::sleep(LOOK).await,
+        match resident_memory(process) {
+            Some(used) if used > limit => return used,
+            _ => tokio::time::sleep(MEMORY_INTERVAL).await,
         }
     }
 }
@@ -60,7 +63,7 @@ async fn is_ok(core: &Core, sentry_relay: &Arc<Upstream>, path: &str) -> bool {
     answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
 }
 
-fn resident(process: u32) -> Option<usize> {
+fn resident_memory(process: u32) -> Option<usize> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)

@@ -1,68 +1,70 @@
-//! What Relay writes becomes lines of our log, bounded in length and in number.
+//! Writes the output of Sentry's Relay to our log, line by line. The lines are bounded in length and in number.
 
 use crate::log;
 use std::io;
 use std::os::fd::OwnedFd;
 use tokio::net::unix::pipe::Receiver;
 
-/// Of a line; the rest is cut.
-const LONGEST: usize = 1000;
-/// Of one life and pipe; the rest is for `debug`.
-const MOST: usize = 100;
+/// The most bytes of a line. The rest of the line is cut.
+const MAX_LINE: usize = 1000;
+/// The most lines that are logged at `info` for one pipe of one process. Further lines are logged at `debug`.
+const MAX_INFO_LINES: usize = 100;
 
-/// Carries lines to the log until the pipe is closed.
+/// Starts a task that logs the lines of the pipe until it is closed.
 pub(super) fn follow(pipe: OwnedFd) -> io::Result<()> {
     let pipe = Receiver::from_owned_fd(pipe)?;
     tokio::spawn(async move {
         let mut lines = Lines::default();
         let mut chunk = [0; 1024];
-        let mut said = 0;
+        let mut lines_read = 0;
         while pipe.readable().await.is_ok() {
             match pipe.try_read(&mut chunk) {
                 Ok(0) => break,
-                Ok(read) => lines.take(chunk.get(..read).unwrap_or_default(), |line| say(line, &mut said)),
+                Ok(read) => {
+                    lines.add(chunk.get(..read).unwrap_or_default(), |line| log_line(line, &mut lines_read));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => break,
             }
         }
-        lines.finish(|line| say(line, &mut said));
+        lines.finish(|line| log_line(line, &mut lines_read));
     });
     Ok(())
 }
 
-fn say(line: &str, said: &mut usize) {
-    *said += 1;
+fn log_line(line: &str, lines_read: &mut usize) {
+    *lines_read += 1;
     let message = format!("relay: {line}");
-    if *said <= MOST { log::info(&message, &[]) } else { log::debug(&message, &[]) }
+    if *lines_read <= MAX_INFO_LINES { log::info(&message, &[]) } else { log::debug(&message, &[]) }
 }
 
-/// Bytes into lines.
+/// Collects bytes until they make a whole line.
 #[derive(Debug, Default)]
 struct Lines {
     line: Vec<u8>,
 }
 
 impl Lines {
-    fn take(&mut self, bytes: &[u8], mut say: impl FnMut(&str)) {
+    fn add(&mut self, bytes: &[u8], mut on_line: impl FnMut(&str)) {
         for &byte in bytes {
             if byte == b'\n' {
-                self.finish(&mut say);
-            } else if self.line.len() < LONGEST {
+                self.finish(&mut on_line);
+            } else if self.line.len() < MAX_LINE {
                 self.line.push(byte);
             }
         }
     }
 
-    fn finish(&mut self, mut say: impl FnMut(&str)) {
+    fn finish(&mut self, mut on_line: impl FnMut(&str)) {
         let line = masked(&String::from_utf8_lossy(&self.line));
         self.line.clear();
         if !line.trim().is_empty() {
-            say(line.trim_end());
+            on_line(line.trim_end());
         }
     }
 }
 
-/// What looks like a key is shortened.
+/// Shortens everything that looks like a public key: 32 or more hexadecimal digits in a row.
 fn masked(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut digits = 0;
@@ -85,19 +87,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_whole_and_bounded() {
+    fn chunks_become_whole_lines_of_bounded_length() {
         let mut lines = Lines::default();
-        let mut said = Vec::new();
-        for chunk in ["one\ntw", "o\n\n \nthree", &"x".repeat(5 * LONGEST), "\nfo\u{1}ur"] {
-            lines.take(chunk.as_bytes(), |line| said.push(line.to_owned()));
+        let mut lines_read = Vec::new();
+        for chunk in ["one\ntw", "o\n\n \nthree", &"x".repeat(5 * MAX_LINE), "\nfo\u{1}ur"] {
+            lines.add(chunk.as_bytes(), |line| lines_read.push(line.to_owned()));
         }
-        lines.finish(|line| said.push(line.to_owned()));
-        assert_eq!(said.len(), 4);
-        assert_eq!((&*said[0], &*said[1], said[2].len(), &*said[3]), ("one", "two", LONGEST, "fo\u{1}ur"));
+        lines.finish(|line| lines_read.push(line.to_owned()));
+        assert_eq!(lines_read.len(), 4);
+        assert_eq!(
+            (&*lines_read[0], &*lines_read[1], lines_read[2].len(), &*lines_read[3]),
+            ("one", "two", MAX_LINE, "fo\u{1}ur")
+        );
     }
 
     #[test]
-    fn keys_are_not_shown() {
+    fn keys_are_masked() {
         let key = "a94ae32be2584e0bbd7a4cbb95971fee";
         assert_eq!(masked(&format!("of {key}: no")), "of a94ae32b…: no");
         assert_eq!(masked(&format!("{key}00")), "a94ae32b…");

@@ -1,7 +1,8 @@
-//! Sentry's own Relay as a supervised child: between the queue and upstream, from the first `/next` to SHUTDOWN.
+//! Runs Sentry's Relay as a supervised child process between the queue and upstream, from the first `/next` to
+//! SHUTDOWN.
 //!
-//! Whatever it does, the function does not notice: it is restarted after a pause, and after some failures in a row the
-//! built-in relay takes over.
+//! A failure of it must not disturb the function. It is started again after a pause, and after several failures in a
+//! row the built-in relay takes over.
 
 mod child;
 mod command;
@@ -29,17 +30,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// In a row; then the built-in relay takes over.
-const FAILURES: u32 = 5;
+/// After this number of failures in a row, the built-in relay takes over.
+const MAX_FAILURES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// A Relay that was ready for so long starts a new row.
-const STABLE: Duration = Duration::from_mins(1);
-/// It takes 57 MB idle; more than this, and no small function has room for it and for its own work.
-const LEAST_MEMORY: usize = 96 << 20;
+/// After Sentry's Relay has been ready for this time, its earlier failures do not count any more.
+const STABLE_TIME: Duration = Duration::from_mins(1);
+/// The memory limit of Sentry's Relay in a small function, in bytes. It uses 57 MB when idle. If it used more than this
+/// limit, a small function would not have enough for its own work.
+const MIN_MEMORY_LIMIT: usize = 96 << 20;
 
-/// Whether Relay is to do the work, as far as a look at one file can tell.
+/// Whether envelopes should go through Sentry's Relay. It reads the settings and checks only whether the program
+/// exists.
 pub fn is_wanted(config: &Config) -> bool {
-    // Without a way past it, a Relay that is missing is one that fails.
+    // Nothing may be sent without Sentry's Relay, so a missing program is handled like a failed start.
     if config.relay == RelayMode::Only {
         return true;
     }
@@ -53,7 +56,7 @@ pub fn is_wanted(config: &Config) -> bool {
     present
 }
 
-/// Runs Relay from `Stage::Begun` on.
+/// Starts the task that runs Sentry's Relay. The process itself starts only once the relay's `begin` is called.
 pub fn supervise(relay: &Relay, config: &Config) {
     let supervisor = Arc::new(Supervisor {
         core: Arc::clone(relay.core()),
@@ -64,13 +67,13 @@ pub fn supervise(relay: &Relay, config: &Config) {
     task::supervise("sentry_relay", move || Arc::clone(&supervisor).run());
 }
 
-/// What outlives a panic of the supervision.
+/// The supervisor's state. It is kept if the supervising task panics and is started again.
 struct Supervisor {
     core: Arc<Core>,
     config: Config,
-    /// So far.
+    /// The number of times that Sentry's Relay became ready.
     lives: AtomicU32,
-    /// In a row, the present life counted as one until it has proved itself.
+    /// The failures in a row. The current life counts as a failure until it has lasted for `STABLE_TIME`.
     failures: AtomicU32,
 }
 
@@ -78,7 +81,7 @@ impl Supervisor {
     async fn run(self: Arc<Self>) {
         let routing = self.core.routing();
         routing.wait_for_stage(|stage| *stage != Stage::Waiting).await;
-        self.look_at_settings();
+        self.check_own_config();
         loop {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed);
             if failures > 0 {
@@ -90,23 +93,23 @@ impl Supervisor {
             if routing.stage() != Stage::Begun {
                 break;
             }
-            let failure = self.live().await;
+            let failure = self.run_once().await;
             let Some(failure) = failure else {
-                // SHUTDOWN: what is left by now goes nowhere.
+                // This is SHUTDOWN. The route does not change, because nothing is sent any more.
                 return self.core.sentry_relay_ended();
             };
             let lost = self.core.abandon_unconfirmed();
             let draining = self.core.is_draining();
             let failures = self.failures.load(Ordering::Relaxed);
             let only = routing.is_only_sentry_relay();
-            let over = draining || failure.is_final();
-            if over || failures == FAILURES {
+            let is_last = draining || failure.is_final();
+            if is_last || failures == MAX_FAILURES {
                 let fields: [log::Field<'_>; 3] =
                     [("why", &failure), ("failures", &failures), ("lost", &lost)];
                 let instead = if only { "nothing is sent past it" } else { "the built-in relay takes over" };
                 log::warn(&format!("Sentry's Relay has failed: {instead}"), &fields);
             }
-            if over || failures >= FAILURES && !only {
+            if is_last || failures >= MAX_FAILURES && !only {
                 break;
             }
             log::info(
@@ -118,59 +121,67 @@ impl Supervisor {
         self.core.sentry_relay_ended();
     }
 
-    /// One life of Relay; `None`: it was ended.
-    async fn live(&self) -> Option<RelayFailure> {
+    /// Runs Sentry's Relay once. Returns why it failed, or `None` if it was ended for SHUTDOWN.
+    async fn run_once(&self) -> Option<RelayFailure> {
         let (mut child, sentry_relay) = match self.start() {
             Ok(started) => started,
             Err(failure) => return Some(failure),
         };
         let core = &*self.core;
         let process = child.id();
-        let most = LEAST_MEMORY.max(self.config.memory / 2);
-        let by = tokio::select! {
-            failure = self.serve(&sentry_relay) => return Some(failure),
+        let memory_limit = MIN_MEMORY_LIMIT.max(self.config.memory / 2);
+        let end = tokio::select! {
+            failure = self.serve(&sentry_relay) => Err(failure),
             status = child.ended() => return Some(RelayFailure::of(status)),
-            taken = health::over_memory(process, most) => return Some(RelayFailure::Memory(taken)),
+            used = health::wait_until_over_memory(process, memory_limit) => Err(RelayFailure::Memory(used)),
             () = core.routing().wait_for_stage(|stage| matches!(stage, Stage::Ending(_))) => {
                 match core.routing().stage() {
-                    Stage::Ending(by) => by,
-                    _ => Instant::now(),
+                    Stage::Ending(deadline) => Ok(deadline),
+                    _ => Ok(Instant::now()),
                 }
             }
         };
-        child.end(by).await;
-        None
+        match end {
+            Ok(deadline) => {
+                child.end(deadline).await;
+                None
+            }
+            Err(failure) => {
+                child.kill().await;
+                Some(failure)
+            }
+        }
     }
 
-    /// Lets envelopes through once Sentry's Relay is ready, and returns once it has failed.
+    /// Sends envelopes through Sentry's Relay once it is ready, and returns once it has failed.
     async fn serve(&self, sentry_relay: &Arc<Upstream>) -> RelayFailure {
         let begun = Instant::now();
-        if !health::ready(&self.core, sentry_relay).await {
+        if !health::wait_until_ready(&self.core, sentry_relay).await {
             return RelayFailure::NeverReady;
         }
         log::debug("Sentry's Relay is ready", &[("ms", &begun.elapsed().as_millis())]);
         let life = self.lives.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         self.core.enter_sentry_relay(Arc::clone(sentry_relay), life);
         tokio::select! {
-            () = health::lost(&self.core, sentry_relay) => {}
-            () = flush_barrier::keep(&self.core, sentry_relay) => {}
+            () = health::wait_until_unresponsive(&self.core, sentry_relay) => {}
+            () = flush_barrier::send_when_due(&self.core, sentry_relay) => {}
             () = self.forgive_failures() => {}
         }
         RelayFailure::Hangs
     }
 
-    /// Forgets the failures before this life once it has lasted long enough, and never returns.
+    /// Forgets earlier failures once this life has lasted for `STABLE_TIME`. It never returns.
     async fn forgive_failures(&self) {
-        tokio::time::sleep(STABLE).await;
+        tokio::time::sleep(STABLE_TIME).await;
         self.failures.store(1, Ordering::Relaxed);
         std::future::pending::<()>().await;
     }
 
     fn start(&self) -> Result<(Child, Arc<Upstream>), RelayFailure> {
         let port = free_port().map_err(RelayFailure::Start)?;
-        let layers = Some(Path::new(CONFIG)).filter(|file| file.exists());
-        let file = self.config.sentry_relay_config.as_deref().or(layers);
-        let own_mode = self.own().is_some_and(|text| config_probe::value(&text, "mode").is_some());
+        let layer_config = Some(Path::new(CONFIG)).filter(|file| file.exists());
+        let file = self.config.sentry_relay_config.as_deref().or(layer_config);
+        let own_mode = self.own_config().is_some_and(|text| config_probe::value(&text, "mode").is_some());
         let command = SentryRelayCommand::new(&self.config, file, own_mode, port, config::variable)
             .map_err(RelayFailure::CommandError)?;
         let sentry_relay = Upstream::parse(&format!("http://127.0.0.1:{port}"));
@@ -178,25 +189,26 @@ impl Supervisor {
         Ok((Child::start(&command).map_err(RelayFailure::Start)?, Arc::new(sentry_relay)))
     }
 
-    /// The configuration of the user's own. One that cannot be read is Relay's to complain about.
-    fn own(&self) -> Option<String> {
-        std::fs::read_to_string(command::file(self.config.sentry_relay_config.as_deref()?)).ok()
+    /// Returns the text of the user's own configuration. If it cannot be read, Sentry's Relay itself reports the error.
+    fn own_config(&self) -> Option<String> {
+        std::fs::read_to_string(command::config_file(self.config.sentry_relay_config.as_deref()?)).ok()
     }
 
-    /// Warns of a configuration with which the extension cannot know when Relay has delivered.
-    fn look_at_settings(&self) {
-        let Some(text) = self.own() else { return };
+    /// Warns if the user's configuration allows several requests at a time. A flush barrier then proves nothing.
+    fn check_own_config(&self) {
+        let Some(text) = self.own_config() else { return };
         if config_probe::value(&text, "max_concurrent_requests") != Some("1") {
             log::warn(
-                "SENTRY_EXTENSION_RELAY_CONFIG has no `max_concurrent_requests: 1`: what Sentry's Relay has not delivered yet may count as delivered",
+                "SENTRY_EXTENSION_RELAY_CONFIG has no `max_concurrent_requests: 1`: \
+                 what Sentry's Relay has not delivered yet may count as delivered",
                 &[],
             );
         }
     }
 }
 
-/// A port that nobody has. Relay would share one that somebody has, and get half of its requests; so each life
-/// looks for another.
+/// Returns a port that no process uses. Each start of Sentry's Relay takes another, because it would share a port that
+/// is in use, and then get only some of the requests.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -1,49 +1,51 @@
-//! What was heard of the running invocations, and whether it is worth waiting for more. Pure.
+//! What telemetry has reported about the latest invocations. This is pure bookkeeping.
 
 use super::record::Record;
 use super::request_id::RequestId;
 use std::collections::VecDeque;
 
-/// There is one invocation at a time; records may come late and in one batch.
-const REMEMBERED: usize = 8;
+/// The number of requests that are kept. An environment runs one invocation at a time, but records may come late and in
+/// one batch.
+const MAX_REQUESTS: usize = 8;
 
-/// What a wait for the function's end has come to know.
+/// What telemetry has reported about one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InvocationState {
-    /// Not a word of this request.
+    /// Nothing was reported about this request.
     None,
-    /// It runs.
+    /// The function was started for it.
     Running,
-    /// It is done, or it will never be known.
+    /// The function is done, or its end will never be reported because records were dropped.
     Done,
 }
 
-/// The latest requests.
+/// The state of the latest requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InvocationLog {
     requests: VecDeque<(RequestId, InvocationState)>,
-    /// How many requests were reported as done so far.
+    /// The number of requests that were reported as done so far.
     pub(super) done: u64,
 }
 
 impl InvocationLog {
-    pub(super) fn enter(&mut self, record: &Record) {
+    pub(super) fn add(&mut self, record: &Record) {
         match record {
             Record::Start(request) => self.set(request, InvocationState::Running),
             Record::RuntimeDone(end) => {
                 self.done = self.done.saturating_add(1);
                 self.set(&end.request, InvocationState::Done);
             }
-            // It ends a wait, but proves nothing: elsewhere it comes only after the extension has called Next.
+            // A report ends a wait but does not count as done. Except on Managed Instances, Lambda sends it only
+            // after the extension has called Next, so it does not prove that telemetry is in time.
             Record::Report(end) => self.set(&end.request, InvocationState::Done),
-            // What was dropped may have been what somebody is waiting for.
+            // A dropped record may have been the one that a hold waits for, so every wait ends.
             Record::Dropped => self.requests.iter_mut().for_each(|(_, state)| *state = InvocationState::Done),
             Record::Init(_) | Record::Restore(_) => {}
         }
     }
 
-    /// What is known of a request.
-    pub(super) fn of(&self, request: &RequestId) -> InvocationState {
+    /// Returns what was reported about a request.
+    pub(super) fn state_of(&self, request: &RequestId) -> InvocationState {
         self.requests
             .iter()
             .find(|(known, _)| known == request)
@@ -52,13 +54,13 @@ impl InvocationLog {
 
     fn set(&mut self, request: &RequestId, state: InvocationState) {
         if let Some((_, known)) = self.requests.iter_mut().find(|(known, _)| known == request) {
-            // A start that comes behind its end is late.
+            // A start record that arrives after the end of the same request is late and changes nothing.
             if *known != InvocationState::Done {
                 *known = state;
             }
             return;
         }
-        if self.requests.len() >= REMEMBERED {
+        if self.requests.len() >= MAX_REQUESTS {
             self.requests.pop_front();
         }
         self.requests.push_back((request.clone(), state));
@@ -83,42 +85,45 @@ mod tests {
     }
 
     #[test]
-    fn a_report_ends_a_wait_and_restores_no_trust() {
+    fn a_report_ends_a_wait_but_does_not_count_as_done() {
         let mut invocations = InvocationLog::default();
-        invocations.enter(&start("a"));
-        invocations.enter(&Record::Report(ended("a")));
-        assert_eq!((invocations.of(&RequestId::new("a")), invocations.done), (InvocationState::Done, 0));
+        invocations.add(&start("a"));
+        invocations.add(&Record::Report(ended("a")));
+        assert_eq!(
+            (invocations.state_of(&RequestId::new("a")), invocations.done),
+            (InvocationState::Done, 0)
+        );
     }
 
     #[test]
-    fn the_latest_requests_in_any_order() {
+    fn records_may_arrive_in_any_order() {
         let mut invocations = InvocationLog::default();
         for record in [start("a"), done("a"), done("b"), start("b"), start("c")] {
-            invocations.enter(&record);
+            invocations.add(&record);
         }
-        let of = |id| invocations.of(&RequestId::new(id));
+        let state_of = |id| invocations.state_of(&RequestId::new(id));
         assert_eq!(
-            [of("a"), of("b"), of("c"), of("d")],
+            [state_of("a"), state_of("b"), state_of("c"), state_of("d")],
             [InvocationState::Done, InvocationState::Done, InvocationState::Running, InvocationState::None]
         );
         assert_eq!(invocations.done, 2);
     }
 
     #[test]
-    fn a_gap_ends_every_wait() {
+    fn dropped_records_end_every_wait() {
         let mut invocations = InvocationLog::default();
-        invocations.enter(&start("a"));
-        invocations.enter(&Record::Dropped);
-        assert_eq!(invocations.of(&RequestId::new("a")), InvocationState::Done);
+        invocations.add(&start("a"));
+        invocations.add(&Record::Dropped);
+        assert_eq!(invocations.state_of(&RequestId::new("a")), InvocationState::Done);
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn only_the_latest_requests_are_kept() {
         let mut invocations = InvocationLog::default();
         for n in 0..1000 {
-            invocations.enter(&done(&n.to_string()));
+            invocations.add(&done(&n.to_string()));
         }
-        assert_eq!(invocations.requests.len(), REMEMBERED);
-        assert_eq!(invocations.of(&RequestId::new("999")), InvocationState::Done);
+        assert_eq!(invocations.requests.len(), MAX_REQUESTS);
+        assert_eq!(invocations.state_of(&RequestId::new("999")), InvocationState::Done);
     }
 }

@@ -1,7 +1,8 @@
-//! Where Lambda posts telemetry: HTTP on a socket of its own. It answers 200 to everything.
+//! The HTTP listener that Lambda posts telemetry to. It uses its own port and answers 200 to every request.
 //!
-//! Lambda reaches it as `sandbox.localdomain`, an address of the environment itself, so it binds all addresses: nothing
-//! from outside gets into an environment. Elsewhere the socket closes as soon as telemetry turns out to be absent.
+//! Lambda reaches it as `sandbox.localdomain`, an address of the environment itself, so the socket is bound to all
+//! addresses. That is safe, because nothing from outside can connect into an environment. Where there is no telemetry,
+//! the socket is closed as soon as that is known.
 
 use super::record::Record;
 use crate::http;
@@ -15,21 +16,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Four times what a batch was asked to be at most.
+/// The largest body that is read, in bytes: four times the batch size that the subscription asks for.
 const MAX_BODY: usize = 1 << 20;
-/// Lambda uses one.
+/// The number of connections that are served at once. Lambda uses one.
 const MAX_CONNECTIONS: usize = 8;
-/// Between failed accepts, when there are no file descriptors left.
+/// The pause after a failed accept, which happens when the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A socket on a free port. Connections wait in the kernel until it is served.
+/// Binds a socket to a free port. Connections wait in the kernel until `serve` accepts them.
 pub(super) fn bind() -> io::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
-/// Hands every known record to `sink`, for as long as the process lives.
+/// Accepts connections as long as the process lives, and passes the known records of each batch to `sink`.
 pub(super) async fn serve(
     listener: Arc<tokio::net::TcpListener>,
     sink: impl Fn(Vec<Record>) + Clone + Send + Sync + 'static,
@@ -44,15 +45,15 @@ pub(super) async fn serve(
         };
         let sink = sink.clone();
         tokio::spawn(async move {
-            let answer = move |request| -> http::Answering { Box::pin(take(request, sink.clone())) };
-            // How it ends is the sender's affair.
+            let answer = move |request| -> http::ResponseFuture { Box::pin(receive(request, sink.clone())) };
+            // An error of a connection is ignored, because Lambda opens a new one.
             let _ = http::serve(Box::new(stream), Box::new(answer)).await;
             drop(slot);
         });
     }
 }
 
-async fn take(request: Request<Incoming>, sink: impl Fn(Vec<Record>)) -> Response<Full<Bytes>> {
+async fn receive(request: Request<Incoming>, sink: impl Fn(Vec<Record>)) -> Response<Full<Bytes>> {
     if let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await {
         sink(Record::batch(&body.to_bytes()));
     }

@@ -1,24 +1,25 @@
-//! What Lambda tells in a telemetry batch, read leniently: whatever is odd is passed over, never an error.
+//! The records of a telemetry batch. They are read leniently: an unknown or invalid record is skipped and is never an
+//! error.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html>
 
 use super::request_id::RequestId;
 use serde_json::Value;
 
-/// A platform event that means something to the extension.
+/// A platform event that the extension uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Record {
     /// The function was started for a request.
     Start(RequestId),
-    /// The runtime is through with a request.
+    /// The runtime is done with a request.
     RuntimeDone(InvocationEnd),
-    /// All are through with a request. On Managed Instances this is the only word of a request's end.
+    /// The runtime and all extensions are done with a request. On Managed Instances only this record tells its end.
     Report(InvocationEnd),
-    /// Of the init phase: `Start`, `RuntimeDone`, `Report`.
+    /// A record of the init phase: `Start`, `RuntimeDone` or `Report`.
     Init(String),
-    /// Of a restore from a snapshot: `Start`, `RuntimeDone`, `Report`.
+    /// A record of a restore from a snapshot: `Start`, `RuntimeDone` or `Report`.
     Restore(String),
-    /// Some records never came.
+    /// Lambda has dropped some records.
     Dropped,
 }
 
@@ -26,14 +27,14 @@ pub(super) enum Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InvocationEnd {
     pub(super) request: RequestId,
-    /// `success`, `failure`, `error`, `timeout`.
+    /// The status that Lambda gives: `success`, `failure`, `error` or `timeout`.
     pub(super) status: String,
-    /// What went wrong, where Lambda knows.
+    /// The type of the error, if Lambda reports one.
     pub(super) error_type: Option<String>,
 }
 
 impl Record {
-    /// The known records of a batch, in their order.
+    /// Reads a batch and returns its known records in their order. An invalid batch has none.
     pub(super) fn batch(body: &[u8]) -> Vec<Self> {
         match serde_json::from_slice(body) {
             Ok(Value::Array(records)) => records.iter().filter_map(Self::read).collect(),
@@ -84,15 +85,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lambda_sends() {
+    fn reads_the_records_that_lambda_sends() {
         let body = br#"[
-            {"time":"2024-10-12T00:00:00.000Z","type":"platform.initStart","record":{"initializationType":"on-demand","phase":"init"}},
+            {"time":"2024-10-12T00:00:00.000Z","type":"platform.initStart",
+                "record":{"initializationType":"on-demand","phase":"init"}},
             {"time":"2024-10-12T00:00:00.000Z","type":"platform.initRuntimeDone","record":{"status":"success"}},
             {"time":"2024-10-12T00:00:00.000Z","type":"platform.telemetrySubscription","record":{"state":"Subscribed"}},
             {"time":"2024-10-12T00:00:00.000Z","type":"platform.restoreStart","record":{}},
             {"time":"2024-10-12T00:00:01.000Z","type":"platform.start","record":{"requestId":"r1","version":"$LATEST"}},
-            {"time":"2024-10-12T00:00:02.000Z","type":"platform.runtimeDone","record":{"requestId":"r1","status":"error","errorType":"Runtime.ExitError","metrics":{"durationMs":2.5}}},
-            {"time":"2024-10-12T00:00:02.000Z","type":"platform.report","record":{"requestId":"r1","metrics":{"maxMemoryUsedMB":61}}},
+            {"time":"2024-10-12T00:00:02.000Z","type":"platform.runtimeDone",
+                "record":{"requestId":"r1","status":"error","errorType":"Runtime.ExitError","metrics":{"durationMs":2.5}}},
+            {"time":"2024-10-12T00:00:02.000Z","type":"platform.report",
+                "record":{"requestId":"r1","metrics":{"maxMemoryUsedMB":61}}},
             {"time":"2024-10-12T00:00:02.000Z","type":"platform.logsDropped","record":{"droppedRecords":1}}
         ]"#;
         let end = |status: &str, error_type: Option<&str>| InvocationEnd {
@@ -115,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_should_send_costs_only_itself() {
+    fn skips_only_the_invalid_records_of_a_batch() {
         let odd = br#"[7, null, {}, {"type":7}, {"type":"platform.runtimeDone"}, {"type":"function","record":"text"},
             {"type":"platform.runtimeDone","record":{"requestId":7}}, {"type":"platform.new","record":{}},
             {"type":"platform.runtimeDone","record":{"requestId":"r2"}}]"#;

@@ -1,16 +1,16 @@
-//! Lambda's name for one invocation, which events and telemetry share.
+//! The identifier of an invocation. Events of the Extensions API and telemetry share it.
 
-/// Lambda's name for one invocation.
+/// The identifier of one invocation, as Lambda sends it. It has at most 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(String);
 
 impl RequestId {
-    /// Lambda's are UUIDs; anything longer is cut.
+    /// Takes the identifier from an event. Lambda's identifiers are UUIDs; a text of more than 64 characters is cut.
     pub fn new(text: &str) -> Self {
         Self(text.chars().take(64).collect())
     }
 
-    /// Whether an event had none.
+    /// Whether the event had no identifier.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,5 @@
-//! Lambda's Telemetry API: when is the function done? The answer may never come, so no wait is without a bound.
+//! The subscription to Lambda's Telemetry API. It tells when the function is done. The report may never come, so every
+//! wait has a bound.
 
 use super::invocation_log::{InvocationLog, InvocationState};
 use super::listener;
@@ -11,45 +12,49 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Lambda answers within a few milliseconds; this is cold start.
-const SUBSCRIBING: Duration = Duration::from_millis(200);
-/// Records are buffered for 25 ms: the word that the function has started is overdue by then.
-const FIRST_SIGN: Duration = Duration::from_millis(250);
+/// The longest wait for the response to the subscription. Lambda answers within a few milliseconds, and this wait is
+/// part of cold start.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_millis(200);
+/// The longest wait for the record that the function has started. Lambda buffers records for 25 ms, so after this time
+/// the record is overdue.
+const START_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How a wait for the function's end has ended.
+/// The result of a wait for the end of the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FunctionEnd {
-    /// The function is done.
+    /// Telemetry reported that the function is done.
     Done,
-    /// It has not been heard of, or not in time.
+    /// Telemetry did not report it in time.
     Unknown,
 }
 
-/// What became of a subscription to telemetry.
+/// The result of a subscription to telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscribed {
-    /// Records will come.
+    /// Lambda will post records.
     Yes,
-    /// An emulator took the request and will do nothing.
+    /// The API accepted the request but will post nothing, as AWS's emulator does.
     NotSupported,
 }
 
-/// A subscription.
+/// A subscription to telemetry, and whether its reports can be relied on.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     invocations: watch::Receiver<InvocationLog>,
-    /// How many requests were reported as done when one was missed: nothing is waited for until there are more.
-    missed: Mutex<Option<u64>>,
+    /// The number of completed requests when telemetry last failed to report one. The extension does not wait for
+    /// telemetry again until the number grows.
+    done_at_miss: Mutex<Option<u64>>,
 }
 
 impl Telemetry {
-    /// Opens a port and subscribes through `ask`, within a bound. `None`: this is not a place with telemetry.
+    /// Opens a port and subscribes by `ask`, which gets the port, within a bounded time. Returns `None` where there is no
+    /// telemetry.
     pub(crate) async fn subscribe<E: Display>(
         ask: impl AsyncFnOnce(u16) -> Result<Subscribed, E>,
     ) -> Option<Self> {
         let socket = listener::bind().and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
         let (port, socket) = socket.inspect_err(|error| log_absence(error)).ok()?;
-        let missed = match timeout(SUBSCRIBING, ask(port)).await {
+        let done_at_miss = match timeout(SUBSCRIBE_TIMEOUT, ask(port)).await {
             Ok(Ok(Subscribed::Yes)) => None,
             Ok(Ok(Subscribed::NotSupported)) => {
                 log_absence(&"not supported here");
@@ -59,7 +64,8 @@ impl Telemetry {
                 log_absence(&error);
                 return None;
             }
-            // The request may have arrived, so listen; but nothing is waited for until something was heard.
+            // Lambda may have received the subscription, so the listener stays. The extension waits for telemetry only
+            // after a first report.
             Err(_) => {
                 log_absence(&"no answer in time");
                 Some(0)
@@ -69,20 +75,20 @@ impl Telemetry {
         match tokio::net::TcpListener::from_std(socket).map(Arc::new) {
             Ok(listener) => task::supervise("telemetry", move || {
                 let sender = sender.clone();
-                listener::serve(Arc::clone(&listener), move |records| take(&sender, &records))
+                listener::serve(Arc::clone(&listener), move |records| add_records(&sender, &records))
             }),
             Err(error) => log::warn("cannot listen for telemetry", &[("error", &error)]),
         }
-        Some(Self { invocations, missed: Mutex::new(missed) })
+        Some(Self { invocations, done_at_miss: Mutex::new(done_at_miss) })
     }
 
-    /// Whether it is worth waiting for the function's end.
+    /// Whether telemetry is expected to report the end of the function.
     pub(crate) fn works(&self) -> bool {
-        let missed = *self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        missed.is_none_or(|done| self.invocations.borrow().done > done)
+        let done_at_miss = *self.done_at_miss.lock().unwrap_or_else(PoisonError::into_inner);
+        done_at_miss.is_none_or(|done| self.invocations.borrow().done > done)
     }
 
-    /// Waits until the function is done with a request, at most so long.
+    /// Waits at most `within` until telemetry reports that the function is done with the request.
     pub(crate) async fn done(&self, request: &RequestId, within: Duration) -> FunctionEnd {
         if within.is_zero() {
             return FunctionEnd::Unknown;
@@ -90,18 +96,22 @@ impl Telemetry {
         let mut invocations = self.invocations.clone();
         let waiting = async {
             let running =
-                invocations.wait_for(|invocations| invocations.of(request) != InvocationState::None);
-            // The sender ends with the process.
-            if !timeout(FIRST_SIGN, running).await.is_ok_and(|invocations| invocations.is_ok()) {
+                invocations.wait_for(|invocations| invocations.state_of(request) != InvocationState::None);
+            // The wait fails only if the sender is dropped, which happens when the process ends.
+            if !timeout(START_TIMEOUT, running).await.is_ok_and(|invocations| invocations.is_ok()) {
                 return false;
             }
-            invocations.wait_for(|invocations| invocations.of(request) == InvocationState::Done).await.is_ok()
+            invocations
+                .wait_for(|invocations| invocations.state_of(request) == InvocationState::Done)
+                .await
+                .is_ok()
         };
         if timeout(within, waiting).await.unwrap_or(false) {
             return FunctionEnd::Done;
         }
-        *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.invocations.borrow().done);
-        log::debug("the function's end was not heard of", &[("request", request)]);
+        *self.done_at_miss.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(self.invocations.borrow().done);
+        log::debug("telemetry did not report the end of the function in time", &[("request", request)]);
         FunctionEnd::Unknown
     }
 }
@@ -110,7 +120,7 @@ fn log_absence(why: &dyn Display) {
     log::debug("no telemetry: /next does not wait for the function's end", &[("reason", why)]);
 }
 
-fn take(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
+fn add_records(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
     if records.is_empty() {
         return;
     }
@@ -125,5 +135,5 @@ fn take(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
             [("request", &end.request), ("status", &end.status), ("error_type", &error_type)];
         log::debug(what, &fields);
     }
-    invocations.send_modify(|invocations| records.iter().for_each(|record| invocations.enter(record)));
+    invocations.send_modify(|invocations| records.iter().for_each(|record| invocations.add(record)));
 }

@@ -3,13 +3,13 @@ use std::os::unix::ffi::OsStringExt as _;
 
 const KEY: &str = "a94ae32be2584e0bbd7a4cbb95971fee";
 
-fn pointed(dsn: &str, ports: &[u16]) -> Result<String, Left> {
-    local(&dsn.replace("KEY", KEY), ports).map(|dsn| dsn.replace(KEY, "KEY"))
+fn rewritten(dsn: &str, ports: &[u16]) -> Result<String, NotChanged> {
+    rewrite_dsn(&dsn.replace("KEY", KEY), ports).map(|dsn| dsn.replace(KEY, "KEY"))
 }
 
 #[test]
-fn every_form_of_a_dsn() {
-    for (dsn, told) in [
+fn rewrites_every_form_of_a_dsn() {
+    for (dsn, expected) in [
         ("https://KEY@o1.ingest.sentry.io/42", "http://KEY@127.0.0.1:5333/42"),
         ("https://KEY@o1.ingest.de.sentry.io/42", "http://KEY@127.0.0.1:5333/42"),
         ("https://KEY@o1.ingest.us.sentry.io:443/42/", "http://KEY@127.0.0.1:5333/42"),
@@ -19,39 +19,39 @@ fn every_form_of_a_dsn() {
         ("https://KEY@sentry.io/42?x=https://a@b/1", "http://KEY@127.0.0.1:5333/42"),
         ("http://KEY@localhost:3000/42", "http://KEY@127.0.0.1:5333/42"),
     ] {
-        assert_eq!(pointed(dsn, &[9000, 5333]), Ok(told.to_owned()), "{dsn}");
+        assert_eq!(rewritten(dsn, &[9000, 5333]), Ok(expected.to_owned()), "{dsn}");
     }
 }
 
 #[test]
-fn what_is_left_alone() {
+fn does_not_change_an_unusable_or_local_dsn() {
     for (dsn, why) in [
-        ("https://KEY@sentry.io:nine/42", Left::Invalid(InvalidUrl::Port)),
-        ("https://KEY@sentry.io:0/42", Left::Invalid(InvalidUrl::Port)),
-        ("ftp://KEY@sentry.io/42", Left::Invalid(InvalidUrl::Scheme)),
-        ("KEY", Left::Invalid(InvalidUrl::Malformed)),
-        ("https://public@sentry.io/42", Left::Key),
-        ("https://sentry.io/42", Left::Key),
-        ("https://KEY@sentry.io/", Left::Project),
-        ("https://KEY@sentry.io/my-project", Left::Project),
-        ("http://KEY@localhost:9000/42", Left::Local),
-        ("http://KEY@127.0.0.1:5333/42", Left::Local),
-        ("http://KEY@[::1]:9000/42", Left::Local),
+        ("https://KEY@sentry.io:nine/42", NotChanged::Invalid(InvalidUrl::Port)),
+        ("https://KEY@sentry.io:0/42", NotChanged::Invalid(InvalidUrl::Port)),
+        ("ftp://KEY@sentry.io/42", NotChanged::Invalid(InvalidUrl::Scheme)),
+        ("KEY", NotChanged::Invalid(InvalidUrl::Malformed)),
+        ("https://public@sentry.io/42", NotChanged::Key),
+        ("https://sentry.io/42", NotChanged::Key),
+        ("https://KEY@sentry.io/", NotChanged::Project),
+        ("https://KEY@sentry.io/my-project", NotChanged::Project),
+        ("http://KEY@localhost:9000/42", NotChanged::Local),
+        ("http://KEY@127.0.0.1:5333/42", NotChanged::Local),
+        ("http://KEY@[::1]:9000/42", NotChanged::Local),
     ] {
-        assert_eq!(pointed(dsn, &[9000, 5333]), Err(why), "{dsn}");
+        assert_eq!(rewritten(dsn, &[9000, 5333]), Err(why), "{dsn}");
     }
 }
 
 #[test]
-fn the_port_is_one_that_the_extension_has() {
+fn uses_a_port_that_the_extension_listens_on() {
     for (ports, port) in [(&[9000, 5333][..], 5333), (&[3000, 9000], 3000), (&[4000], 4000)] {
-        let told = format!("http://KEY@127.0.0.1:{port}/42");
-        assert_eq!(pointed("https://KEY@sentry.io/42", ports), Ok(told));
+        let expected = format!("http://KEY@127.0.0.1:{port}/42");
+        assert_eq!(rewritten("https://KEY@sentry.io/42", ports), Ok(expected));
     }
 }
 
 #[test]
-fn lists_of_exceptions() {
+fn adds_the_extension_to_the_no_proxy_list_once() {
     for (list, longer) in [
         ("", "localhost,127.0.0.1"),
         ("corp.example", "corp.example,localhost,127.0.0.1"),
@@ -62,20 +62,20 @@ fn lists_of_exceptions() {
         ("mylocalhost,127.0.0.1", "mylocalhost,127.0.0.1,localhost"),
         ("*", "*"),
     ] {
-        assert_eq!(direct(OsStr::new(list)), longer, "{list}");
+        assert_eq!(with_no_proxy_hosts(OsStr::new(list)), longer, "{list}");
     }
     let odd = OsString::from_vec(b"\xff,a".to_vec());
-    assert_eq!(direct(&odd).into_vec(), b"\xff,a,localhost,127.0.0.1");
+    assert_eq!(with_no_proxy_hosts(&odd).into_vec(), b"\xff,a,localhost,127.0.0.1");
 }
 
 #[test]
-fn an_exception_in_one_spelling_is_kept_in_the_other() {
+fn a_no_proxy_list_in_one_spelling_is_used_for_both() {
     for (set, other) in [("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY")] {
         let var = |name: &str| match name {
             "SENTRY_DSN" => Some(format!("https://{KEY}@sentry.io/42").into()),
             name => (name == set).then(|| "corp.example".into()),
         };
-        let changes = changes(var, &[9000]).unwrap();
+        let changes = changed_variables(var, &[9000]).unwrap();
         for name in [set, other] {
             let value = changes.iter().find(|(changed, _)| *changed == name).map(|(_, value)| value);
             assert_eq!(value.unwrap(), "corp.example,localhost,127.0.0.1", "{name}");
@@ -84,14 +84,14 @@ fn an_exception_in_one_spelling_is_kept_in_the_other() {
 }
 
 #[test]
-fn only_its_name_makes_it_the_wrapper() {
-    for (program, is) in [
+fn only_the_file_name_selects_the_wrapper() {
+    for (program, expected) in [
         ("/opt/sentry-exec-wrapper", true),
         ("sentry-exec-wrapper", true),
         ("/opt/extensions/sentry-lambda-extension", false),
         ("/opt/sentry-exec-wrapper/x", false),
         ("", false),
     ] {
-        assert_eq!(is_called(OsStr::new(program)), is, "{program}");
+        assert_eq!(is_called(OsStr::new(program)), expected, "{program}");
     }
 }

@@ -1,4 +1,4 @@
-//! The extension, driven as Lambda and the SDKs drive it.
+//! Runs the real binary, and sends it what Lambda and the SDKs send.
 #![allow(missing_docs, unreachable_pub)]
 #![allow(
     clippy::unwrap_used,

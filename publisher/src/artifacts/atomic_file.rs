@@ -1,4 +1,4 @@
-//! Files that are either whole or not there: written aside, then renamed.
+//! Writes a file completely or not at all: the content goes to a temporary file, which then replaces the target.
 
 use std::{
     io::Write,
@@ -6,7 +6,6 @@ use std::{
 };
 use tempfile::NamedTempFile;
 
-/// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}", path.display())]
 pub(crate) struct WriteError {
@@ -14,24 +13,24 @@ pub(crate) struct WriteError {
     source: std::io::Error,
 }
 
-/// A file in the making. Made before the work whose result it will hold, it proves that the folder can be
-/// written to; dropped, it leaves nothing behind.
+/// A temporary file that will replace the file at `path`. A caller creates it before a long task to be sure that the
+/// folder can be written to. If it is dropped without `replace`, nothing stays behind.
 pub(crate) struct AtomicFile {
     file: NamedTempFile,
     path: PathBuf,
 }
 
 impl AtomicFile {
-    /// Starts a file beside `path`.
+    /// Creates the temporary file in the folder of `path`.
     pub(crate) fn of(path: &Path) -> Result<Self, WriteError> {
         let error = |source| WriteError { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = tempfile::Builder::new().prefix(".aside-").tempfile_in(folder).map_err(error)?;
-        readable(&file).map_err(error)?;
+        make_readable_for_all(&file).map_err(error)?;
         Ok(Self { file, path: path.to_owned() })
     }
 
-    /// Puts the content in place of whatever was there.
+    /// Writes the content, syncs it to disk and replaces the file at `path`.
     pub(crate) fn replace(mut self, content: &[u8]) -> Result<(), WriteError> {
         let written = self.file.write_all(content).and_then(|()| self.file.as_file().sync_all());
         let path = self.path;
@@ -42,14 +41,14 @@ impl AtomicFile {
     }
 }
 
-/// Temporary files are private; what lies in `dist/` is for everybody.
+/// Temporary files are private to their owner, but everybody may read the files in `dist/`.
 #[cfg(unix)]
-fn readable(file: &NamedTempFile) -> std::io::Result<()> {
+fn make_readable_for_all(file: &NamedTempFile) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn readable(_file: &NamedTempFile) -> std::io::Result<()> {
+fn make_readable_for_all(_file: &NamedTempFile) -> std::io::Result<()> {
     Ok(())
 }

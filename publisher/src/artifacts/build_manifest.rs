@@ -1,4 +1,4 @@
-//! `dist/build.json`: what `publisher build` made, from what and with what. `publish` reads it.
+//! `dist/build.json`: the zips that `publisher build` made, their commit and the tools. `publish` reads it.
 
 use crate::model::{
     arch::Arch,
@@ -10,27 +10,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file's name inside the output folder.
+/// The name of the file in the output folder.
 pub(crate) const FILE: &str = "build.json";
 /// The version of the shape that this version reads and writes.
 pub(crate) const SCHEMA: u32 = 1;
 
-/// The shape of `build.json`.
+/// The content of `build.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BuildManifest {
-    /// Version of this shape: 1.
+    /// The version of this format: 1.
     pub(crate) schema: u32,
     /// The workspace's version, e.g. `0.1.0`.
     pub(crate) version: String,
-    /// The commit built, 40 hex digits, with `-dirty` behind it when the work tree had changes; `unknown` outside git.
+    /// The commit that was built, in 40 hex digits. `-dirty` follows if the work tree had changes. It is `unknown`
+    /// outside git.
     pub(crate) commit: String,
-    /// The tools that made the bytes.
     pub(crate) toolchain: Toolchain,
-    /// One for each zip, in the order of `Arch::ALL`, each plain one before the one with Relay.
+    /// One entry for each zip, in the order of `Arch::ALL`. The plain zip of an architecture comes before the one
+    /// with Relay.
     pub(crate) artifacts: Vec<Artifact>,
 }
 
-/// The tools that made the bytes, each as it states its own version.
+/// The tools that made the bytes, each with the version that it reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Toolchain {
@@ -40,7 +41,7 @@ pub(crate) struct Toolchain {
     pub(crate) cargo_lambda: String,
     /// `zig version`.
     pub(crate) zig: String,
-    /// Where musl's std came from: `prebuilt` or `source`.
+    /// Where the std library for musl came from: `prebuilt` or `source`.
     pub(crate) std: String,
 }
 
@@ -49,9 +50,9 @@ pub(crate) struct Toolchain {
 pub(crate) struct Artifact {
     /// The architecture of the binary inside.
     pub(crate) arch: Arch,
-    /// The file's name, beside `build.json`.
+    /// The file name of the zip, which is in the folder of `build.json`.
     pub(crate) file: String,
-    /// Lower-case hex sha256 of the zip. (Lambda's `CodeSha256` is the same digest in base64.)
+    /// Lower-case hex sha256 of the zip. Lambda's `CodeSha256` is the same digest in base64.
     pub(crate) sha256: String,
     /// The zip's size in bytes.
     pub(crate) size: u64,
@@ -59,7 +60,7 @@ pub(crate) struct Artifact {
     pub(crate) binary_sha256: String,
     /// The binary's size in bytes.
     pub(crate) binary_size: u64,
-    /// Sentry's own Relay, where the layer carries it.
+    /// Sentry's own Relay, if the layer contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) relay: Option<RelayPart>,
 }
@@ -126,7 +127,7 @@ impl Artifact {
         (Path::new(&self.file).file_name()? == self.file.as_str()).then_some(&self.file)
     }
 
-    /// What tells the zips of a build apart.
+    /// The variant of the layer, which identifies the zip within a build.
     pub(crate) fn variant(&self) -> Variant {
         Variant::new(self.arch, if self.relay.is_some() { LayerKind::Relay } else { LayerKind::Plain })
     }
@@ -135,16 +136,17 @@ impl Artifact {
 /// Sentry's own Relay in a layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RelayPart {
-    /// The released version, or `local` for a file of the user's own.
+    /// The released version, or `local` for a file that the user supplied.
     pub(crate) version: String,
     /// Lower-case hex sha256 of the binary as it is in the layer.
     pub(crate) sha256: String,
-    /// Its size in bytes.
+    /// The size of that binary in bytes.
     pub(crate) size: u64,
-    /// The same of the binary as it came, which is what is pinned: before its debug sections were taken off.
+    /// Lower-case hex sha256 of the original binary, before its debug sections were removed. `relay.lock` pins this
+    /// one.
     pub(crate) source_sha256: String,
-    /// The glibc that it needs; none for a static binary.
+    /// The glibc version that the binary needs; absent for a static binary.
     pub(crate) glibc: Option<String>,
-    /// Lambda's identifiers of the runtimes that have that glibc.
+    /// Lambda's identifiers of the runtimes whose glibc is new enough.
     pub(crate) runtimes: Vec<String>,
 }

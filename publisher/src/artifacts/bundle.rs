@@ -1,4 +1,4 @@
-//! What was built, read from `dist/` and checked against itself before anybody is asked anything.
+//! Reads a release from `dist/` and checks that its files agree with each other, before any call to AWS.
 
 use crate::{
     artifacts::{
@@ -20,112 +20,71 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The sums' file name inside `dist/`.
+/// The name of the checksum file in `dist/`.
 pub(crate) const SUMS: &str = "SHA256SUMS";
-/// Lambda's limit for a zip that comes with the request; larger ones go through a bucket.
-pub(crate) const DIRECT: u64 = 50 * 1024 * 1024;
-/// A zip of this size cannot unpack to less than Lambda's 250 MB: it is not even read.
-const LARGEST: u64 = 250 * 1024 * 1024;
+/// Lambda accepts a zip of up to this size in the request itself. A larger one has to be uploaded to S3.
+pub(crate) const MAX_DIRECT_UPLOAD: u64 = 50 * 1024 * 1024;
+/// Lambda's limit for an unpacked layer. A zip of more bytes cannot unpack to less, so it is not even read.
+const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
 
-/// One release as it lies in `dist/`.
+/// One release, as read from `dist/`.
 #[derive(Debug)]
 pub(crate) struct Bundle {
-    /// The workspace's version.
     pub(crate) version: String,
-    /// The commit built.
     pub(crate) commit: String,
-    /// The tools that made the bytes.
     pub(crate) toolchain: Toolchain,
-    /// The zips that were asked for: of each architecture the plain one, then the one with Relay if there is one.
+    /// The requested zips: for each architecture the plain one, then the one with Relay if there is one.
     pub(crate) zips: Vec<Zip>,
-    /// All zips of the build, as `build.json` has them.
+    /// The digests of all zips of the build, as `build.json` lists them.
     pub(crate) built: BTreeMap<Variant, Digest>,
 }
 
-/// A layer zip whose bytes are what `build.json` and the sums say.
+/// A layer zip whose bytes match `build.json` and `SHA256SUMS`.
 #[derive(Clone, Debug)]
 pub(crate) struct Zip {
-    /// What is inside.
     pub(crate) variant: Variant,
-    /// Of the whole file.
+    /// The digest of the whole zip.
     pub(crate) digest: Digest,
-    /// The Relay in it.
+    /// Sentry's own Relay in the layer, if there is one.
     pub(crate) relay: Option<RelayInside>,
-    /// What Lambda is told of the runtimes that it is for; nothing: all.
+    /// The runtimes that Lambda is told the layer is for. An empty list means all runtimes.
     pub(crate) runtimes: Vec<String>,
-    /// The file. Shared: it is as large as it gets here.
+    /// The content of the zip. It is shared and not copied, because it may be up to 250 MB.
     pub(crate) bytes: Bytes,
 }
 
-/// Why `dist/` is not fit to be published.
+/// Why `dist/` cannot be published.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BundleError {
-    /// There is no manifest that can be used.
     #[error(transparent)]
     Manifest(#[from] BuildManifestError),
-    /// A file that should be there cannot be read.
     #[error("cannot read {}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Only one architecture was built.
+    Read { path: PathBuf, source: io::Error },
     #[error("{} has no {arch} zip; both architectures are published together", path.display())]
-    Missing {
-        /// The manifest.
-        path: PathBuf,
-        /// What it lacks.
-        arch: Arch,
-    },
-    /// Layers with Relay were asked for.
+    Missing { path: PathBuf, arch: Arch },
+    /// Layers with Relay were requested, but none was built.
     #[error("{} lists no zip with Relay", .0.display())]
     NoRelay(PathBuf),
-    /// The same architecture twice, or a file outside `dist/`.
-    #[error("{} is not sound: {what}", path.display())]
-    Unsound {
-        /// The manifest.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// Lambda would refuse it.
-    #[error("{} has {size} bytes; Lambda takes at most {LARGEST}, even unpacked", path.display())]
-    TooLarge {
-        /// Which zip.
-        path: PathBuf,
-        /// Its size.
-        size: u64,
-    },
-    /// Lambda could do nothing with it.
-    #[error("{} is no layer for {arch}", path.display())]
-    Contents {
-        /// Which zip.
-        path: PathBuf,
-        /// Its architecture.
-        arch: Arch,
-        /// What is wrong with it.
-        source: ContentsError,
-    },
-    /// The zip is not the one that was built.
+    /// The manifest lists a variant twice, or a file outside `dist/`.
+    #[error("{} is inconsistent: {what}", path.display())]
+    Inconsistent { path: PathBuf, what: String },
+    #[error("{} has {size} bytes; Lambda takes at most {MAX_UNPACKED}, even unpacked", path.display())]
+    TooLarge { path: PathBuf, size: u64 },
+    #[error("{} is not a layer for {arch}", path.display())]
+    Contents { path: PathBuf, arch: Arch, source: ContentsError },
     #[error("{} was changed after it was built: {what} is {found}, {file} says {expected}", path.display())]
     Changed {
-        /// Which zip.
         path: PathBuf,
-        /// Size or sha256.
         what: &'static str,
-        /// As it is.
         found: String,
-        /// The file that says otherwise.
+        /// The file that has the expected value.
         file: &'static str,
-        /// As it was.
         expected: String,
     },
 }
 
 impl Bundle {
-    /// Reads `dist/build.json`, `dist/SHA256SUMS` and the zips, or those of one kind.
+    /// Reads `dist/build.json`, `dist/SHA256SUMS` and the zips. With `only`, it reads just the zips of that kind.
     pub(crate) fn open(dist: &Path, only: Option<LayerKind>) -> Result<Self, BundleError> {
         let path = dist.join(build_manifest::FILE);
         let manifest = BuildManifest::open(dist)?;
@@ -142,44 +101,47 @@ impl Bundle {
         if zips.is_empty() {
             return Err(BundleError::NoRelay(path));
         }
-        let digest = |artifact: &&Artifact| artifact.sha256.parse::<Digest>();
-        let built = artifacts.iter().map(|(variant, artifact)| Ok((*variant, digest(artifact)?)));
-        let built = built.collect::<Result<_, BadDigest>>();
-        let built = built.map_err(|error| BundleError::Unsound { path, what: error.to_string() })?;
+        let built = artifacts
+            .iter()
+            .map(|(variant, artifact)| Ok((*variant, artifact.sha256.parse::<Digest>()?)))
+            .collect::<Result<_, BadDigest>>()
+            .map_err(|error| BundleError::Inconsistent { path, what: error.to_string() })?;
         let BuildManifest { version, commit, toolchain, .. } = manifest;
         Ok(Self { version, commit, toolchain, zips, built })
     }
 
-    /// One of the zips that were asked for.
+    /// The zip of a variant, if it was requested.
     pub(crate) fn zip(&self, variant: Variant) -> Option<&Zip> {
         self.zips.iter().find(|zip| zip.variant == variant)
     }
 
-    /// Whether this is a version before the real one, like `1.2.0-rc.1`.
+    /// Whether the version is a prerelease, such as `1.2.0-rc.1`.
     pub(crate) fn is_prerelease(&self) -> bool {
         self.version.split('+').next().unwrap_or_default().contains('-')
     }
 
-    /// The description of a zip's layer version: what it is, and the digits that it is found by.
+    /// The description for the zip's layer version. It contains the first digits of the digest, by which the version
+    /// is found.
     pub(crate) fn description(&self, zip: &Zip) -> String {
         description(&self.version, &self.commit, zip.relay.as_ref(), &zip.digest)
     }
 }
 
-/// The artifacts of a build, each once, and the plain one of every architecture among them.
+/// Indexes the artifacts by variant. Fails if a variant is listed twice, if a file name contains a folder, or if an
+/// architecture has no plain zip.
 fn by_variant<'a>(
     artifacts: &'a [Artifact],
     path: &Path,
 ) -> Result<BTreeMap<Variant, &'a Artifact>, BundleError> {
-    let unsound = |what: String| BundleError::Unsound { path: path.to_owned(), what };
+    let inconsistent = |what: String| BundleError::Inconsistent { path: path.to_owned(), what };
     let mut all = BTreeMap::new();
     for artifact in artifacts {
         let variant = artifact.variant();
         if all.insert(variant, artifact).is_some() {
-            return Err(unsound(format!("it lists {variant} twice")));
+            return Err(inconsistent(format!("it lists {variant} twice")));
         }
         if artifact.file_name().is_none() {
-            return Err(unsound(format!("`{}` is not a file's name", artifact.file)));
+            return Err(inconsistent(format!("`{}` is not a file's name", artifact.file)));
         }
     }
     let lacks = |arch: &Arch| !all.contains_key(&Variant::new(*arch, LayerKind::Plain));
@@ -193,7 +155,7 @@ fn open_zip(dist: &Path, artifact: &Artifact, sums: &str) -> Result<Zip, BundleE
     let path = dist.join(&artifact.file);
     let read = |source| BundleError::Read { path: path.clone(), source };
     let size = fs::metadata(&path).map_err(read)?.len();
-    if size > LARGEST {
+    if size > MAX_UNPACKED {
         return Err(BundleError::TooLarge { path, size });
     }
     let bytes = fs::read(&path).map_err(read)?;
@@ -213,7 +175,7 @@ fn open_zip(dist: &Path, artifact: &Artifact, sums: &str) -> Result<Zip, BundleE
     if artifact.sha256 != digest.to_string() {
         return Err(changed("its sha256", digest.to_string(), build_manifest::FILE, &artifact.sha256));
     }
-    let sum = sum_of(sums, &artifact.file).unwrap_or("nothing of it");
+    let sum = sum_of(sums, &artifact.file).unwrap_or("nothing about it");
     if sum != digest.to_string() {
         return Err(changed("its sha256", digest.to_string(), SUMS, sum));
     }
@@ -223,16 +185,19 @@ fn open_zip(dist: &Path, artifact: &Artifact, sums: &str) -> Result<Zip, BundleE
         let sha256 = relay.sha256.parse()?;
         Ok(RelayInside { version: relay.version.clone(), sha256, glibc: relay.glibc.clone() })
     });
-    let relay = relay.transpose().map_err(|error: BadDigest| BundleError::Unsound {
+    let relay = relay.transpose().map_err(|error: BadDigest| BundleError::Inconsistent {
         path: dist.join(build_manifest::FILE),
         what: error.to_string(),
     })?;
-    let runtimes =
-        artifact.relay.as_ref().map(|relay| relay_runtimes::told(&relay.runtimes)).unwrap_or_default();
+    let runtimes = artifact
+        .relay
+        .as_ref()
+        .map(|relay| relay_runtimes::compatible_runtimes(&relay.runtimes))
+        .unwrap_or_default();
     Ok(Zip { variant: artifact.variant(), digest, relay, runtimes, bytes: bytes.into() })
 }
 
-/// The line of a file in the output of `sha256sum`, text or binary mode.
+/// The sum of a file in the output of `sha256sum`, in text or binary mode.
 fn sum_of<'a>(sums: &'a str, file: &str) -> Option<&'a str> {
     sums.lines().filter_map(|line| line.split_once(' ')).find_map(|(sum, name)| {
         let name = name.strip_prefix([' ', '*']).unwrap_or(name);

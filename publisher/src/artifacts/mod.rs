@@ -1,5 +1,5 @@
-//! The files in `dist/`: what `publisher build` wrote (`bundle`, `build_manifest`), and what `publisher publish` wrote
-//! for everybody to read (`layers_manifest`).
+//! The files in `dist/`: those that `publisher build` writes (`bundle`, `build_manifest`), and the one that
+//! `publisher publish` writes for everybody to read (`layers_manifest`).
 
 pub(crate) mod atomic_file;
 pub(crate) mod build_folder;

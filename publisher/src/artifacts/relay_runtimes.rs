@@ -1,47 +1,50 @@
-//! Which runtimes a layer with Relay says that it is for.
+//! Chooses the compatible runtimes that a layer with Sentry's Relay declares.
 //!
-//! Lambda takes at most 15 with a version, and uses them to filter lists. A layer that runs everywhere names none, as
-//! the plain ones do. One that does not must not claim what it cannot: Relay would not start there, and data would
-//! leave unscrubbed.
+//! Lambda accepts at most 15 for a layer version and uses them to filter lists. A layer that runs on every runtime
+//! declares none, as the plain layers do. Another layer must not claim a runtime on which it does not work: Sentry's
+//! Relay would not start there, and data would leave unscrubbed.
 
 use crate::model::lambda_runtime;
 
-/// Lambda's limit.
-const MOST: usize = 15;
+/// Lambda's limit for one layer version.
+const MAX_RUNTIMES: usize = 15;
 
-/// What Lambda is told, of the runtimes that a layer runs on: nothing where these are all of Lambda's, else up to 15
-/// of them: `provided.*` first, then the newest of every language, then the next of every language, and so on.
-pub(crate) fn told(runs_on: &[String]) -> Vec<String> {
-    told_of(&lambda_runtime::compatible(None), runs_on)
+/// Returns the runtimes that Lambda is told for a layer that runs on `runs_on`. The list is empty if these are all of
+/// Lambda's runtimes. Otherwise it has up to 15 of them: first `provided.*`, then the newest of every language, then
+/// the second newest of every language, and so on.
+pub(crate) fn compatible_runtimes(runs_on: &[String]) -> Vec<String> {
+    select(&lambda_runtime::compatible(None), runs_on)
 }
 
-fn told_of(all: &[&str], runs_on: &[String]) -> Vec<String> {
+fn select(all: &[&str], runs_on: &[String]) -> Vec<String> {
     if all.iter().all(|runtime| runs_on.iter().any(|name| name == runtime)) {
         return Vec::new();
     }
-    let mut told: Vec<&String> = runs_on.iter().collect();
-    told.sort_unstable();
-    told.dedup();
+    let mut candidates: Vec<&String> = runs_on.iter().collect();
+    candidates.sort_unstable();
+    candidates.dedup();
     let rank = |runtime: &str| {
-        let (language, number) = parts(runtime);
+        let (language, number) = language_and_version(runtime);
         let newer = |other: &&&String| {
-            let (its_language, its_number) = parts(other);
-            its_language == language && its_number > number
+            let (other_language, other_number) = language_and_version(other);
+            other_language == language && other_number > number
         };
-        (language != "provided", told.iter().filter(newer).count())
+        (language != "provided", candidates.iter().filter(newer).count())
     };
-    let mut ranked: Vec<_> = told.iter().map(|runtime| (rank(runtime), *runtime)).collect();
+    let mut ranked: Vec<_> = candidates.iter().map(|runtime| (rank(runtime), *runtime)).collect();
     ranked.sort_unstable();
-    let mut told: Vec<String> = ranked.into_iter().take(MOST).map(|(_, runtime)| runtime.clone()).collect();
-    told.sort_unstable();
-    told
+    let best = ranked.into_iter().take(MAX_RUNTIMES);
+    let mut selected: Vec<String> = best.map(|(_, runtime)| runtime.clone()).collect();
+    selected.sort_unstable();
+    selected
 }
 
-/// `python3.14` is `python`, 3 and 14; `java8.al2` is `java` and 8.
-fn parts(runtime: &str) -> (&str, Vec<u32>) {
+/// Splits a runtime into its language and version: `python3.14` gives `python` and 3, 14; `java8.al2` gives `java`
+/// and 8.
+fn language_and_version(runtime: &str) -> (&str, Vec<u32>) {
     let letters = runtime.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(runtime.len());
     let (language, version) = runtime.split_at(letters);
-    // `provided.al2` is older than `provided.al2023`.
+    // Without this prefix, `provided.al2` (2) counts as older than `provided.al2023` (2023).
     let version = version.trim_start_matches(".al");
     (language, version.split('.').map_while(|number| number.parse().ok()).collect())
 }
@@ -55,18 +58,18 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_runs_everywhere_names_none_and_one_that_does_not_names_its_own() {
+    fn a_layer_declares_its_runtimes_unless_it_runs_on_all() {
         let all = lambda_runtime::compatible(None);
-        assert_eq!(told(&owned(&all)), [""; 0]);
-        let newer: Vec<&str> = all.iter().copied().take(3).collect();
-        let mut sorted = owned(&newer);
+        assert_eq!(compatible_runtimes(&owned(&all)), [""; 0]);
+        let some: Vec<&str> = all.iter().copied().take(3).collect();
+        let mut sorted = owned(&some);
         sorted.sort_unstable();
-        assert_eq!(told(&owned(&newer)), sorted);
-        assert_eq!(told(&[]), [""; 0], "what runs nowhere is not built");
+        assert_eq!(compatible_runtimes(&owned(&some)), sorted);
+        assert_eq!(compatible_runtimes(&[]), [""; 0], "a layer that runs nowhere is never built");
     }
 
     #[test]
-    fn of_more_than_lambda_takes_the_newest_stay() {
+    fn above_lambdas_limit_the_newest_runtimes_are_kept() {
         let runs_on = [
             "java11",
             "java17",
@@ -88,13 +91,13 @@ mod tests {
             "dotnet10",
             "dotnet8",
         ];
-        let told = told_of(&["go9"], &owned(&runs_on));
-        let left: Vec<&str> =
-            runs_on.iter().copied().filter(|name| !told.iter().any(|told| told == name)).collect();
-        assert_eq!(left, ["nodejs18.x", "python3.9", "python3.10", "python3.11"]);
-        assert_eq!(told.len(), MOST);
-        let mut turned = runs_on;
-        turned.reverse();
-        assert_eq!(told_of(&["go9"], &owned(&turned)), told, "whatever the order");
+        let selected = select(&["go9"], &owned(&runs_on));
+        let left_out: Vec<&str> =
+            runs_on.iter().copied().filter(|name| !selected.iter().any(|kept| kept == name)).collect();
+        assert_eq!(left_out, ["nodejs18.x", "python3.9", "python3.10", "python3.11"]);
+        assert_eq!(selected.len(), MAX_RUNTIMES);
+        let mut reversed = runs_on;
+        reversed.reverse();
+        assert_eq!(select(&["go9"], &owned(&reversed)), selected, "the order of the input does not matter");
     }
 }

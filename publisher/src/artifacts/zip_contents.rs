@@ -1,4 +1,4 @@
-//! What is inside a layer zip: whether Lambda would take it, and start what is in it.
+//! Checks the content of a layer zip: whether Lambda accepts it, and whether Lambda can start the extension in it.
 
 use crate::model::{
     arch::Arch,
@@ -8,55 +8,33 @@ use object::{LittleEndian, elf};
 use std::io::{Cursor, Read};
 use zip::{ZipArchive, read::ZipFile};
 
-/// Where Lambda looks for extensions.
+/// The folder in which Lambda looks for extensions.
 const FOLDER: &str = "extensions/";
-/// Lambda's limit for everything in `/opt`.
-const LARGEST: u64 = 250 * 1024 * 1024;
+/// Lambda's limit for everything in `/opt`, in bytes.
+const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
 
 /// Why a zip is not a layer with an extension.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContentsError {
-    /// Not a zip at all, or a broken one.
     #[error("it is not a zip that can be read")]
     Zip(#[from] zip::result::ZipError),
-    /// An entry that ends too early.
+    /// The entry is damaged, or it ends too early.
     #[error("`{entry}` in it cannot be read")]
-    Read {
-        /// Which.
-        entry: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Lambda would refuse it.
-    #[error("unpacked it has {0} bytes; Lambda takes at most {LARGEST}")]
+    Read { entry: String, source: std::io::Error },
+    #[error("unpacked it has {0} bytes; Lambda takes at most {MAX_UNPACKED}")]
     TooLarge(u64),
-    /// Nothing for Lambda to start.
     #[error("it has no file in extensions/, so Lambda would start nothing")]
     NoExtension,
-    /// Functions that start their runtime through it would not start.
+    /// A function that starts its runtime through the wrapper would not start.
     #[error("`{WRAPPER}` in it has to be a link to `{EXTENSION}`, but {0}")]
     Wrapper(String),
-    /// Lambda could not start it.
     #[error("`{entry}` in it is not executable (mode {mode:o})")]
-    Mode {
-        /// Which.
-        entry: String,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// Lambda could not start it.
+    Mode { entry: String, mode: u32 },
     #[error("`{entry}` in it is {found}, not a binary for {arch}")]
-    Machine {
-        /// Which.
-        entry: String,
-        /// What it is.
-        found: String,
-        /// What it should be.
-        arch: Arch,
-    },
+    Machine { entry: String, found: String, arch: Arch },
 }
 
-/// Looks at every entry.
+/// Checks all entries of a layer zip for `arch` and returns the first fault.
 pub(crate) fn check(zip: &[u8], arch: Arch) -> Result<(), ContentsError> {
     let mut archive = ZipArchive::new(Cursor::new(zip))?;
     let mut unpacked = 0_u64;
@@ -67,7 +45,7 @@ pub(crate) fn check(zip: &[u8], arch: Arch) -> Result<(), ContentsError> {
         unpacked = unpacked.saturating_add(file.size());
         let entry = file.name()?.into_owned();
         if entry == WRAPPER {
-            wrapper = link(&mut file).map_err(|source| ContentsError::Read { entry, source })?;
+            wrapper = check_wrapper(&mut file).map_err(|source| ContentsError::Read { entry, source })?;
             continue;
         }
         if !entry.starts_with(FOLDER) || file.is_dir() {
@@ -87,7 +65,7 @@ pub(crate) fn check(zip: &[u8], arch: Arch) -> Result<(), ContentsError> {
             return Err(ContentsError::Machine { entry, found, arch });
         }
     }
-    if unpacked > LARGEST {
+    if unpacked > MAX_UNPACKED {
         return Err(ContentsError::TooLarge(unpacked));
     }
     if extensions == 0 {
@@ -96,12 +74,12 @@ pub(crate) fn check(zip: &[u8], arch: Arch) -> Result<(), ContentsError> {
     wrapper.map_err(ContentsError::Wrapper)
 }
 
-/// Whether an entry is a link to the extension, or what is wrong with it.
-fn link(file: &mut ZipFile<'_, impl Read>) -> std::io::Result<Result<(), String>> {
+/// Checks that an entry is a link to the extension. The inner error says what it is instead.
+fn check_wrapper(file: &mut ZipFile<'_, impl Read>) -> std::io::Result<Result<(), String>> {
     if !file.is_symlink() {
         return Ok(Err(format!("it is a file (mode {:o})", file.unix_mode().unwrap_or_default())));
     }
-    // One byte more than it should have tells a longer one.
+    // The buffer has one byte more than the expected target, so that a longer target is noticed.
     let mut target = [0; EXTENSION.len() + 1];
     let length = read_up_to(file, &mut target)?;
     let target = target.get(..length).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What attaching does to a function's list of layers: a pure decision.
+//! Decides how attaching or detaching changes a function's list of layers, without calling AWS.
 
 use crate::{
     aws::{audience::AccountId, layer_arn::LayerArn},
@@ -7,74 +7,79 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Lambda's limit of layers on a function.
-pub(crate) const MOST: usize = 5;
-/// How the layers are called where nobody wanted it otherwise, in whatever style.
-const USUAL: [&str; 2] = ["SentryLambdaExtension-", "SentryLambdaExtensionRelay-"];
-/// How Sentry's own layers with an SDK are called.
-const SDK: [&str; 2] = ["SentryNodeServerlessSDK", "SentryPythonServerlessSDK"];
+/// Lambda's limit for the layers of one function.
+pub(crate) const MAX_LAYERS: usize = 5;
+/// The beginnings of the default layer names, in both version styles.
+const DEFAULT_PREFIXES: [&str; 2] = ["SentryLambdaExtension-", "SentryLambdaExtensionRelay-"];
+/// The beginnings of the names of Sentry's own layers, which contain an SDK.
+const SDK_PREFIXES: [&str; 2] = ["SentryNodeServerlessSDK", "SentryPythonServerlessSDK"];
 
-/// The layers of which a function needs one at most: of one account, of either architecture, with Relay or without.
+/// The layers of which a function needs at most one: those of one account, for either architecture, with Relay or
+/// without.
 #[derive(Clone, Debug)]
 pub(crate) struct Family {
-    /// Whose they are; where nobody knows, the usual names are enough.
+    /// The account that owns them. If it is unknown, the name alone decides.
     pub(crate) account: Option<AccountId>,
-    /// What they are called.
+    /// The names of the layers. The default names always count as well.
     pub(crate) names: BTreeSet<String>,
 }
 
-/// What attaching or detaching does.
+/// How the list changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ListChange {
-    /// Nothing: it is as it should be.
+    /// The list is already right.
     None,
-    /// Adds the layer behind the others.
+    /// The layer is added behind the others.
     Append,
-    /// Puts it where another version or variant of it was.
+    /// The layer replaces another version or variant of itself.
     Replace,
-    /// Takes it away.
+    /// The layer is removed.
     Remove,
 }
 
-/// A function's layers as they should be.
+/// The layers that a function should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// What it takes.
+    /// The change that leads to this list.
     pub(crate) action: ListChange,
     /// All layers, in order.
     pub(crate) layers: Vec<String>,
 }
 
 impl Family {
-    /// Whether a layer is one of them.
+    /// Whether a layer belongs to the family.
     pub(crate) fn has(&self, arn: &str) -> bool {
         arn.parse().is_ok_and(|arn: LayerArn| {
-            self.account.as_ref().is_none_or(|account| *account == arn.account) && self.called(&arn.name)
+            self.account.as_ref().is_none_or(|account| *account == arn.account) && self.has_name(&arn.name)
         })
     }
 
-    /// Somebody else's copy: the same files, in the same places.
+    /// Whether a layer of another account has a name of this family. It is probably a copy, with the same files in
+    /// the same places.
     pub(crate) fn resembles(&self, arn: &str) -> bool {
-        !self.has(arn) && arn.parse().is_ok_and(|arn: LayerArn| self.called(&arn.name))
+        !self.has(arn) && arn.parse().is_ok_and(|arn: LayerArn| self.has_name(&arn.name))
     }
 
-    fn called(&self, name: &LayerName) -> bool {
-        self.names.contains(name.as_str()) || USUAL.iter().any(|usual| name.as_str().starts_with(usual))
+    fn has_name(&self, name: &LayerName) -> bool {
+        self.names.contains(name.as_str())
+            || DEFAULT_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
     }
 }
 
-/// Whether a layer is Sentry's own with an SDK, some of which bring an extension along that wants the same port.
+/// Whether a layer is one of Sentry's own with an SDK. Some of them contain an extension that uses the same port.
 pub(crate) fn is_sentrys_sdk(arn: &str) -> bool {
-    arn.parse().is_ok_and(|arn: LayerArn| SDK.iter().any(|sdk| arn.name.as_str().starts_with(sdk)))
+    arn.parse()
+        .is_ok_and(|arn: LayerArn| SDK_PREFIXES.iter().any(|prefix| arn.name.as_str().starts_with(prefix)))
 }
 
-/// The layer takes the place of the first of its family, or the last one; nothing else moves.
+/// Puts the layer in the place of the first one of its family, or at the end if there is none. The other layers keep
+/// their order.
 pub(crate) fn attach(before: &[String], wanted: &LayerArn, family: &Family) -> Decision {
     let wanted = wanted.to_string();
-    let ours = |arn: &String| *arn == wanted || family.has(arn);
-    let place = before.iter().position(ours);
-    let mut layers: Vec<String> = before.iter().filter(|arn| !ours(arn)).cloned().collect();
+    let is_ours = |arn: &String| *arn == wanted || family.has(arn);
+    let place = before.iter().position(is_ours);
+    let mut layers: Vec<String> = before.iter().filter(|arn| !is_ours(arn)).cloned().collect();
     let place_among_others = place.unwrap_or(layers.len());
     layers.insert(place_among_others, wanted);
     let action = match place {
@@ -85,7 +90,7 @@ pub(crate) fn attach(before: &[String], wanted: &LayerArn, family: &Family) -> D
     Decision { action, layers }
 }
 
-/// All of the family go; nothing else moves.
+/// Removes all layers of the family. The other layers keep their order.
 pub(crate) fn detach(before: &[String], family: &Family) -> Decision {
     let layers: Vec<String> = before.iter().filter(|arn| !family.has(arn)).cloned().collect();
     let action = if layers.len() == before.len() { ListChange::None } else { ListChange::Remove };
@@ -123,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_version_and_variant_gives_way_to_the_one_and_the_others_keep_their_order() {
+    fn the_layer_replaces_every_version_and_variant_and_the_others_keep_their_order() {
         let (a, b, wanted) = (arn(2, "a", 1), arn(2, "b", 2), ours("Ext-arm64", 7));
         for old in [
             ours("Ext-arm64", 6),
@@ -139,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_stays_and_twice_is_not_right() {
+    fn a_right_list_stays_and_a_duplicate_is_removed() {
         let (a, wanted) = (arn(2, "a", 1), ours("Ext-arm64", 7));
         let right = [wanted.clone(), a.clone()];
         assert_eq!(attached(&right, &wanted), (ListChange::None, right.to_vec()));
@@ -148,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_layers_are_not_ours_whatever_their_name() {
+    fn layers_of_another_account_are_not_ours_whatever_their_name() {
         let (copy, wanted) = (arn(2, "Ext-arm64", 6), ours("Ext-arm64", 7));
         assert_eq!(attached(std::slice::from_ref(&copy), &wanted).0, ListChange::Append);
         assert!(family().resembles(&copy) && !family().resembles(&wanted));
@@ -157,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn detaching_takes_ours_and_leaves_the_rest() {
+    fn detaching_removes_our_layers_only() {
         let (a, b) = (arn(2, "a", 1), arn(2, "b", 2));
         let before = [a.clone(), ours("Ext-arm64", 6), b.clone(), ours("Ext-x86_64", 1)];
         let decision = detach(&before, &family());

@@ -1,3 +1,3 @@
-//! Which layers a function should have: pure decisions.
+//! Decides which layers a function should have, without calling AWS.
 
 pub(crate) mod layer_list;

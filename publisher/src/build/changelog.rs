@@ -1,13 +1,12 @@
-//! What `CHANGELOG.md` says of a version: whether its section is that of a release.
+//! Reads the section of a version in `CHANGELOG.md`: whether the version is released.
 
-/// The state of a version's section, in the form of Keep a Changelog.
+/// The state of a version's section, in the format of Keep a Changelog.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ChangelogSection<'a> {
-    /// `## [1.2.3] - 2026-11-23`
+    /// The heading has a date: `## [1.2.3] - 2026-11-23`.
     Released,
-    /// There is one, and this stands where the date should.
+    /// The section exists, but this text stands where the date should be.
     Undated(&'a str),
-    /// There is none.
     Missing,
 }
 
@@ -26,7 +25,8 @@ pub(crate) fn section<'a>(changelog: &'a str, version: &str) -> ChangelogSection
     }
 }
 
-/// The heading of a version that is released on a day (`2026-11-23`, or a time of that day).
+/// The heading of a version that is released on this day. `day` is a date such as `2026-11-23`, or a time of that
+/// date.
 pub(crate) fn heading(version: &str, day: &str) -> String {
     format!("## [{version}] - {}", day.get(..10).unwrap_or(day))
 }
@@ -51,7 +51,7 @@ mod tests {
         ## [0.9.0] 2026-01-01\n## [0.8.0] - 2026-01-01 [YANKED]\nWhat came with 0.7.0\n";
 
     #[test]
-    fn only_a_section_with_a_date_is_that_of_a_release() {
+    fn only_a_section_with_a_date_is_released() {
         let of = |version| section(CHANGELOG, version);
         assert_eq!(of("1.1.10"), ChangelogSection::Released);
         assert_eq!(of("1.2.0"), ChangelogSection::Undated("unreleased"));

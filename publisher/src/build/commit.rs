@@ -1,9 +1,9 @@
-//! Which commit is built, and whether the work tree still is that commit.
+//! Finds the commit that is built, and whether the work tree has uncommitted changes.
 
 use crate::build::exec::{self, ExecError};
 use std::{path::Path, process::Command};
 
-/// What the layer's bytes are made from. A change elsewhere (documents, tests of the zips) does
+/// The files and folders that the layer's bytes are made from. A change elsewhere (documents, tests of the zips) does
 /// not make a build dirty.
 const INPUTS: [&str; 7] = [
     "Cargo.toml",
@@ -20,9 +20,9 @@ const INPUTS: [&str; 7] = [
 pub(crate) enum Commit {
     /// Exactly this commit, 40 hex digits.
     Clean(String),
-    /// This commit and changes that nobody has committed.
+    /// This commit, with uncommitted changes.
     Dirty(String),
-    /// No repository, or no git to ask.
+    /// There is no repository, or git is not installed.
     Unknown,
 }
 
@@ -34,7 +34,7 @@ impl Commit {
             return Ok(Self::Unknown);
         }
         let ask = |arguments: &[&str]| {
-            // Without optional locks `status` does not write the index: other builds may be reading it.
+            // Without optional locks, `status` does not write the index, which other builds may be reading.
             exec::ask(Command::new(&git).arg("--no-optional-locks").arg("-C").arg(root).args(arguments))
         };
         let answer = ask(&["rev-parse", "--show-toplevel", "HEAD"])?;
@@ -49,7 +49,7 @@ impl Commit {
         Ok(if ask(&status)?.is_empty() { Self::Clean(commit) } else { Self::Dirty(commit) })
     }
 
-    /// For `build.json`: `<40 digits>`, `<40 digits>-dirty` or `unknown`.
+    /// The form in `build.json`: `<40 digits>`, `<40 digits>-dirty` or `unknown`.
     pub(crate) fn full(&self) -> String {
         match self {
             Self::Clean(id) => id.clone(),
@@ -58,7 +58,7 @@ impl Commit {
         }
     }
 
-    /// For the binary's `--version`: twelve digits, none where the commit is unknown.
+    /// The form in the binary's `--version`: twelve digits, or `None` if the commit is unknown.
     pub(crate) fn short(&self) -> Option<String> {
         let digits = |id: &str| id.chars().take(12).collect::<String>();
         match self {
@@ -68,7 +68,7 @@ impl Commit {
         }
     }
 
-    /// Whether this name stands for one set of sources and no other.
+    /// Whether the commit determines the sources completely.
     pub(crate) fn is_exact(&self) -> bool {
         matches!(self, Self::Clean(_))
     }

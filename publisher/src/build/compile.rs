@@ -1,4 +1,4 @@
-//! One run of `cargo lambda build`, the same whoever calls it.
+//! Runs `cargo lambda build` in a way that does not depend on the environment of the caller.
 
 use crate::{
     build::{
@@ -21,48 +21,28 @@ use std::{
     process::Command,
 };
 
-/// Everything that decides what the binary's bytes are.
+/// Everything that determines the bytes of the binary.
 pub(crate) struct Compile<'a> {
-    /// What.
     pub(crate) workspace: &'a Workspace,
-    /// Of which commit.
     pub(crate) commit: &'a Commit,
-    /// With what.
     pub(crate) tools: &'a Tools,
-    /// And with which std.
     pub(crate) std: StdKind,
-    /// And with what this Rust has to make it smaller.
+    /// The unstable options of this Rust that make the binary smaller.
     pub(crate) smaller: &'a UnstableFlags,
 }
 
-/// Why there is no binary.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompileError {
-    /// cargo has already said why.
+    /// cargo has already printed the reason.
     #[error("the extension does not build for {arch}; cargo's own error is above")]
-    Cargo {
-        /// For which architecture.
-        arch: Arch,
-        /// How cargo-lambda ended.
-        source: ExecError,
-    },
-    /// cargo-lambda was content, but left nothing.
+    Cargo { arch: Arch, source: ExecError },
+    /// cargo-lambda succeeded but left no binary.
     #[error("cargo lambda left no binary at {}", .path.display())]
-    NoBinary {
-        /// Where it ought to be.
-        path: PathBuf,
-        /// What is there instead.
-        source: io::Error,
-    },
-    /// The output folder cannot be had for this build alone.
+    NoBinary { path: PathBuf, source: io::Error },
+    /// Without the lock, another build could replace the binary.
     #[error("cannot lock {}", .path.display())]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// No home, so no place for the registry's sources.
+    Lock { path: PathBuf, source: io::Error },
+    /// Without a home folder, the place of the registry's sources is unknown.
     #[error("neither CARGO_HOME nor HOME is set")]
     NoHome,
 }
@@ -77,13 +57,14 @@ impl From<CompileError> for Failure {
 }
 
 impl Compile<'_> {
-    /// Builds the extension for one architecture; returns the binary.
+    /// Builds the extension for one architecture and returns the binary.
     pub(crate) fn run(&self, arch: Arch) -> Result<Vec<u8>, CompileError> {
-        // Both targets would be copied to the same place in cargo-lambda's default folder.
+        // Each target has its own folder, because cargo-lambda would copy both to the same place in its default
+        // folder.
         let out = self.workspace.target_dir.join("lambda").join(arch.name());
         let _lock = lock(&out)?;
         let binary = out.join("extensions").join(PACKAGE);
-        // What an earlier run left must not pass for what this one made.
+        // The binary of an earlier run must not be taken for the new one.
         match fs::remove_file(&binary) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 return Err(CompileError::NoBinary { path: binary, source });
@@ -98,7 +79,7 @@ impl Compile<'_> {
     fn command(&self, arch: Arch, out: &Path) -> Result<Command, CompileError> {
         let mut command = Command::new(&self.tools.cross.cargo_lambda);
         command
-            // `layer` and not `release`: for the latter cargo-lambda adds settings of its own.
+            // The profile is `layer`, because cargo-lambda adds settings of its own to `release`.
             .args(["lambda", "build", "--locked", "--extension", "--profile", "layer"])
             .args(["--package", PACKAGE, "--bin", PACKAGE, "--output-format", "binary"])
             .args(["--target", arch.target(), "--skip-target-check", "--lambda-dir"])
@@ -113,8 +94,10 @@ impl Compile<'_> {
             None => command.env_remove("SENTRY_EXTENSION_COMMIT"),
         };
         if self.std == StdKind::Source {
-            // The switch for unstable options on a stable compiler, such as a distribution's.
-            command.env("RUSTC_BOOTSTRAP", "1").args(musl_std::from_source(self.smaller.std_for_size));
+            // RUSTC_BOOTSTRAP allows unstable options on a stable compiler, such as that of a distribution.
+            command
+                .env("RUSTC_BOOTSTRAP", "1")
+                .args(musl_std::build_std_arguments(self.smaller.std_for_size));
         }
         Ok(command)
     }
@@ -135,7 +118,7 @@ impl Compile<'_> {
     }
 }
 
-/// Until it is dropped, no other build puts its binary where this one will read its own.
+/// Locks the output folder. Until the lock is dropped, no other build can replace the binary there.
 fn lock(out: &Path) -> Result<File, CompileError> {
     let path = out.join("lock");
     let lock = || {
@@ -147,8 +130,8 @@ fn lock(out: &Path) -> Result<File, CompileError> {
     lock().map_err(|source| CompileError::Lock { path, source })
 }
 
-/// Removes what would change the bytes, or make cargo believe that something has changed:
-/// flags meant for other builds, and the variables that `cargo run` set for us.
+/// Removes the variables that would change the bytes, or make cargo believe that something has changed: flags for
+/// other builds, and the variables that `cargo run` has set for this process.
 fn isolate(command: &mut Command) {
     const PREFIXES: [&str; 5] =
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_PROFILE_", "CARGO_CRATE_"];

@@ -1,4 +1,5 @@
-//! The output folder: every file is written aside and renamed, and its lists name what is really there.
+//! The output folder. Each file is written under a temporary name and renamed, and the lists name the files that are
+//! really there.
 
 use crate::{
     artifacts::{
@@ -16,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The name of a zip.
+/// The file name of a layer zip.
 pub(crate) fn zip_name(Variant { arch, kind }: Variant) -> String {
     let relay = match kind {
         LayerKind::Plain => "",
@@ -25,33 +26,18 @@ pub(crate) fn zip_name(Variant { arch, kind }: Variant) -> String {
     format!("sentry-lambda-extension-{relay}{arch}.zip")
 }
 
-/// The output folder.
 pub(crate) struct Dist {
     dir: PathBuf,
 }
 
-/// Something in the output folder cannot be made, written or removed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DistError {
-    /// The folder itself.
-    #[error("cannot make the folder {}", .path.display())]
-    Folder {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file in it.
+    #[error("cannot create the folder {}", .path.display())]
+    Folder { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A file of an earlier build.
     #[error("cannot remove {}", .path.display())]
-    Remove {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Remove { path: PathBuf, source: io::Error },
 }
 
 impl From<DistError> for Failure {
@@ -61,29 +47,30 @@ impl From<DistError> for Failure {
 }
 
 impl Dist {
-    /// Makes the folder, and makes sure now that it can be written to: compiling takes minutes.
+    /// Creates the folder and checks that it can be written to. The check comes before compiling, which takes
+    /// minutes.
     pub(crate) fn open(dir: &Path) -> Result<Self, DistError> {
         fs::create_dir_all(dir).map_err(|source| DistError::Folder { path: dir.to_owned(), source })?;
         drop(AtomicFile::of(&dir.join(build_manifest::FILE))?);
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// The manifest of an earlier build, if there is one that can be read.
+    /// The manifest of an earlier build, if there is a readable one.
     pub(crate) fn previous(&self) -> Option<BuildManifest> {
         BuildManifest::open(&self.dir).ok()
     }
 
-    /// The hash of a file as it is now.
+    /// The current sha256 of a file in hex, or `None` if the file cannot be read.
     pub(crate) fn hash(&self, name: &str) -> Option<String> {
         fs::read(self.dir.join(name)).ok().map(|bytes| Digest::of(&bytes).to_string())
     }
 
-    /// Writes all or nothing of one file.
+    /// Writes a file completely or not at all.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DistError> {
         Ok(AtomicFile::of(&self.dir.join(name))?.replace(bytes)?)
     }
 
-    /// Removes a file; whether it was there.
+    /// Removes a file and returns whether it existed.
     pub(crate) fn remove(&self, name: &str) -> Result<bool, DistError> {
         let path = self.dir.join(name);
         match fs::remove_file(&path) {
@@ -94,8 +81,9 @@ impl Dist {
     }
 }
 
-/// The artifacts of `previous` that may stand beside those of `new`: of other architectures, or with Relay where
-/// `new` is without, made from exactly the same commit by exactly the same tools, and unchanged since (`hash` tells).
+/// Returns the artifacts of `previous` that may stay beside those of `new`: they are of another architecture, or
+/// contain Relay where `new` does not; they were made from exactly the same commit with exactly the same tools; and
+/// their files are unchanged, as `hash` tells.
 pub(crate) fn kept(
     previous: &BuildManifest,
     new: &BuildManifest,
@@ -108,7 +96,7 @@ pub(crate) fn kept(
         && previous.commit == new.commit
         && previous.toolchain == new.toolchain;
     let is_new = |old: &Artifact| new.artifacts.iter().any(|artifact| artifact.variant() == old.variant());
-    // One release has one extension for an architecture and one version of Relay.
+    // A release has one extension binary for each architecture, and one version of Relay.
     let fits = |old: &Artifact| {
         new.artifacts.iter().all(|artifact| {
             let relay = match (&artifact.relay, &old.relay) {
@@ -126,8 +114,8 @@ pub(crate) fn kept(
 
 /// The content of `SHA256SUMS`.
 pub(crate) fn sums(artifacts: &[Artifact]) -> String {
-    let line = |artifact: &Artifact| [&artifact.sha256, "  ", &artifact.file, "\n"].concat();
-    artifacts.iter().map(line).collect()
+    let lines = artifacts.iter().map(|artifact| [&artifact.sha256, "  ", &artifact.file, "\n"].concat());
+    lines.collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which of an earlier build's zips may stay.
+//! Tests which zips of an earlier build may stay.
 
 use super::*;
 use crate::{artifacts::build_manifest::Toolchain, model::arch::Arch};
@@ -39,7 +39,7 @@ fn the_other_architecture_of_the_same_build_stays() {
 }
 
 #[test]
-fn what_is_built_now_replaces_what_was() {
+fn a_new_zip_replaces_the_old_one() {
     assert_eq!(kept_archs(&manifest(Arch::X86_64), true, "aa"), []);
 }
 

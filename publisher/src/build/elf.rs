@@ -1,4 +1,4 @@
-//! The last check before a binary is packed: it has to start on Lambda, whatever the runtime's image holds.
+//! Checks a binary before it is packed: it has to start on Lambda, whatever libraries the runtime's image has.
 
 use crate::model::arch::Arch;
 use object::{
@@ -6,35 +6,29 @@ use object::{
     read::elf::{Dyn, FileHeader, ProgramHeader},
 };
 
-type Header = elf::FileHeader64<Endianness>;
+/// The header of a 64-bit ELF file.
+pub(crate) type ElfHeader = elf::FileHeader64<Endianness>;
 
 /// What is wrong with a binary.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ElfError {
-    /// A script, an archive, a file cut off before its header ends.
+    /// It is, for example, a script, an archive, or a file that is cut off within its header.
     #[error("it is not an ELF file")]
     NotElf,
-    /// Neither of Lambda's architectures has 32 bits.
+    /// Both of Lambda's architectures have 64 bits.
     #[error("it is not a 64-bit ELF file")]
     Not64Bit,
-    /// Built for another machine.
     #[error("it is for {found}, not for {wanted}")]
-    Machine {
-        /// What the header says.
-        found: String,
-        /// What was asked for.
-        wanted: &'static str,
-    },
-    /// An object file, a library, a core dump.
+    Machine { found: String, wanted: &'static str },
+    /// It is, for example, an object file, a library or a core dump.
     #[error("it is not an executable")]
     NotExecutable,
-    /// Dynamically linked.
     #[error("it is dynamically linked: it asks for the interpreter {0}, which not every runtime has")]
     Interpreter(String),
-    /// Dynamically linked, without saying by whom.
+    /// The binary is dynamically linked, but it names no interpreter.
     #[error("it is dynamically linked: it needs {0} shared libraries")]
     Libraries(usize),
-    /// Its tables lead out of the file.
+    /// A table of the file points to a place outside the file.
     #[error("it is a damaged ELF file ({0})")]
     Damaged(String),
 }
@@ -45,7 +39,7 @@ impl From<object::read::Error> for ElfError {
     }
 }
 
-/// Whether `binary` is an executable for `wanted`.
+/// Checks that `binary` is an executable for `wanted`, static or dynamic.
 pub(crate) fn executable(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
     let header = parse(binary)?;
     let endian = header.endian()?;
@@ -61,7 +55,7 @@ pub(crate) fn executable(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
     Ok(())
 }
 
-/// Which of Lambda's architectures a binary is for.
+/// Returns the architecture that a binary is for. Fails if Lambda does not have it.
 pub(crate) fn arch_of(binary: &[u8]) -> Result<Arch, ElfError> {
     let header = parse(binary)?;
     let machine = header.e_machine(header.endian()?);
@@ -69,17 +63,17 @@ pub(crate) fn arch_of(binary: &[u8]) -> Result<Arch, ElfError> {
     known.ok_or_else(|| ElfError::Machine { found: machine_name(machine), wanted: "Lambda" })
 }
 
-fn parse(binary: &[u8]) -> Result<&Header, ElfError> {
+fn parse(binary: &[u8]) -> Result<&ElfHeader, ElfError> {
     if !binary.starts_with(&elf::ELFMAG) {
         return Err(ElfError::NotElf);
     }
     if binary.get(4) != Some(&elf::ELFCLASS64.0) {
         return Err(ElfError::Not64Bit);
     }
-    Ok(Header::parse(binary)?)
+    Ok(ElfHeader::parse(binary)?)
 }
 
-/// Whether `binary` is a static executable for `wanted`.
+/// Checks that `binary` is a static executable for `wanted`.
 pub(crate) fn check(binary: &[u8], wanted: Arch) -> Result<(), ElfError> {
     executable(binary, wanted)?;
     let header = parse(binary)?;

@@ -1,4 +1,4 @@
-//! Headers made by hand, wrong in one thing each.
+//! Tests with handmade ELF headers, each with one fault.
 
 use super::*;
 
@@ -65,13 +65,13 @@ fn needed_libraries_are_refused() {
 }
 
 #[test]
-fn objects_and_libraries_are_no_executables() {
+fn objects_and_libraries_are_refused() {
     assert_eq!(check(&elf_file(1, 62, 64, PT_LOAD, b""), Arch::X86_64), Err(ElfError::NotExecutable));
     assert_eq!(check(&elf_file(3, 62, 0, PT_LOAD, b""), Arch::X86_64), Err(ElfError::NotExecutable));
 }
 
 #[test]
-fn what_is_no_64_bit_elf_is_refused() {
+fn files_that_are_not_64_bit_elf_are_refused() {
     assert_eq!(check(b"", Arch::X86_64), Err(ElfError::NotElf));
     assert_eq!(check(b"#!/bin/sh\n", Arch::X86_64), Err(ElfError::NotElf));
     let mut file = elf_file(2, 62, 64, PT_LOAD, b"");
@@ -80,7 +80,7 @@ fn what_is_no_64_bit_elf_is_refused() {
 }
 
 #[test]
-fn a_file_cut_off_anywhere_is_refused_and_never_a_panic() {
+fn a_file_cut_off_anywhere_is_refused_without_a_panic() {
     let file = elf_file(3, 62, 64, PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0");
     for length in 0..file.len() {
         assert!(check(&file[..length], Arch::X86_64).is_err(), "cut at {length}");

@@ -1,4 +1,4 @@
-//! Other programs: finding them, asking them something.
+//! Finds and runs other programs.
 
 use std::{
     env, io,
@@ -6,30 +6,21 @@ use std::{
     process::{Command, ExitStatus, Stdio},
 };
 
-/// A program that could not be run, or that said no.
+/// A program that could not be started, or that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExecError {
-    /// It did not start.
     #[error("cannot run `{command}`")]
-    Start {
-        /// Program and arguments.
-        command: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// It ended with an error.
-    #[error("`{command}` failed ({status}){}", own_words(.stderr))]
+    Start { command: String, source: io::Error },
+    #[error("`{command}` failed ({status}){}", stderr_suffix(.stderr))]
     Failed {
-        /// Program and arguments.
         command: String,
-        /// How it ended.
         status: ExitStatus,
-        /// Its own explanation; empty where it went straight to the terminal.
+        /// Its error output. It is empty if the output went straight to the terminal.
         stderr: String,
     },
 }
 
-fn own_words(stderr: &str) -> String {
+fn stderr_suffix(stderr: &str) -> String {
     if stderr.is_empty() { String::new() } else { format!(":\n{stderr}") }
 }
 
@@ -38,18 +29,18 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(program)).find(|path| is_executable(path))
 }
 
-/// Whether a file can be run by somebody.
+/// Whether the path is a file with an execute permission.
 pub(crate) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// The cargo to call: the one that runs us (`cargo run` says so in `CARGO`), else the first on PATH.
+/// The cargo to call: the one that started this process (`cargo run` sets `CARGO`), else the first on PATH.
 pub(crate) fn cargo() -> Option<PathBuf> {
     env::var_os("CARGO").map(PathBuf::from).filter(|path| is_executable(path)).or_else(|| find("cargo"))
 }
 
-/// Runs a program quietly; returns what it said on stdout, trimmed.
+/// Runs a program without showing its output, and returns its trimmed stdout.
 pub(crate) fn ask(command: &mut Command) -> Result<String, ExecError> {
     let output = command.stdin(Stdio::null()).output().map_err(|source| start_error(command, source))?;
     if output.status.success() {
@@ -59,7 +50,7 @@ pub(crate) fn ask(command: &mut Command) -> Result<String, ExecError> {
     Err(ExecError::Failed { command: describe(command), status: output.status, stderr })
 }
 
-/// Runs a program in the user's sight. Its stdout goes to our stderr: stdout is for results.
+/// Runs a program and shows its output. Its stdout goes to our stderr, because our stdout is for results.
 pub(crate) fn show(command: &mut Command) -> Result<(), ExecError> {
     let status = command
         .stdin(Stdio::null())
@@ -76,7 +67,7 @@ fn start_error(command: &Command, source: io::Error) -> ExecError {
     ExecError::Start { command: describe(command), source }
 }
 
-/// Program and arguments as one would type them, the program without its folder.
+/// The program, without its folder, and its arguments, as a user would type them.
 fn describe(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut text = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();

@@ -1,49 +1,47 @@
-//! The flags that rustc gets, so that the same commit gives the same bytes wherever it is built, and few of them.
+//! The flags for rustc. They give the same bytes for the same commit on every host, and a small binary.
 
 use crate::build::{musl_std::StdKind, unstable_flags::UnstableFlags};
 use std::path::Path;
 
-/// The folders whose names would otherwise end up in panic messages, each differing from host to host.
+/// The folders whose names would otherwise end up in panic messages. They differ from host to host.
 pub(crate) struct Folders<'a> {
-    /// The workspace.
     pub(crate) workspace: &'a Path,
-    /// cargo's target folder: build scripts generate sources there.
+    /// cargo's target folder, where build scripts generate sources.
     pub(crate) target_dir: &'a Path,
-    /// `CARGO_HOME`: the sources of all dependencies.
+    /// `CARGO_HOME`, which has the sources of all dependencies.
     pub(crate) cargo_home: &'a Path,
-    /// std's sources, which rustc prefers to name once they are installed.
+    /// The sources of std. If they are installed, rustc uses the name of this folder.
     pub(crate) rust_sources: &'a Path,
-    /// The compiler's commit: rustc's own name for those sources is `/rustc/<commit>`.
+    /// The compiler's commit. Otherwise rustc names the sources of std `/rustc/<commit>`.
     pub(crate) rust_commit: &'a str,
 }
 
-/// Each takes a few per cent off the binary; `docs/performance-experiments.md` has the figures.
-const SMALL: [&str; 2] = [
-    // The unwinder's tables are shorter where functions have a frame pointer.
+/// Each flag makes the binary a few per cent smaller; `docs/performance-experiments.md` has the figures.
+const SIZE_FLAGS: [&str; 2] = [
+    // The unwinder's tables are shorter if functions have a frame pointer.
     "-Cforce-frame-pointers=yes",
-    // The binary is not position-independent in any case (zig links it so), and absolute addresses are shorter.
+    // zig links the binary without position independence in any case, and absolute addresses are shorter.
     "-Crelocation-model=static",
 ];
 
-/// The flags for one build.
 pub(crate) fn rustflags(folders: &Folders<'_>, std: StdKind, smaller: &UnstableFlags) -> Vec<String> {
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    // The last that matches wins, so the narrowest comes last.
+    // The last matching entry wins, so the narrowest folder comes last.
     let mut flags = vec![
         remap(folders.cargo_home, "/cargo"),
         remap(folders.rust_sources, &format!("/rustc/{}", folders.rust_commit)),
         remap(folders.workspace, "/build"),
         remap(folders.target_dir, "/build/target"),
     ];
-    flags.extend(SMALL.iter().chain(&smaller.flags).map(|&flag| flag.to_owned()));
+    flags.extend(SIZE_FLAGS.iter().chain(&smaller.flags).map(|&flag| flag.to_owned()));
     if std == StdKind::Source {
-        // A distribution's Rust has no musl start files and no libunwind of its own to link; zig has both.
+        // The Rust of a distribution brings no musl start files and no libunwind to link with. zig has both.
         flags.push("-Clink-self-contained=no".to_owned());
     }
     flags
 }
 
-/// The form of `CARGO_ENCODED_RUSTFLAGS`, in which a flag may hold spaces.
+/// Encodes the flags for `CARGO_ENCODED_RUSTFLAGS`, where a flag may contain spaces.
 pub(crate) fn encode(flags: &[String]) -> String {
     flags.join("\x1f")
 }

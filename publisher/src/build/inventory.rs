@@ -1,4 +1,4 @@
-//! What a machine has of the tools for building, testing and publishing.
+//! Finds the tools for building, testing and publishing that this machine has.
 
 use crate::{
     build::{
@@ -17,32 +17,26 @@ use std::{
     process::Command,
 };
 
-/// What a tool is for.
+/// The task that needs a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Purpose {
-    /// `publisher build`.
     Build,
-    /// `ci/test`.
     Test,
-    /// `publisher publish`.
     Publish,
 }
 
-/// One tool: there, or missing with the command that mends it.
+/// The result of looking for one tool. If it is missing or does not work, `mend` is the command that fixes that.
 #[derive(Debug, Serialize)]
 pub(crate) struct Finding {
-    /// What one looked for.
     pub(crate) tool: String,
-    /// What it is for.
     pub(crate) purpose: Purpose,
-    /// Whether it is there and new enough.
+    /// Whether the tool is installed and new enough.
     pub(crate) ok: bool,
-    /// What it says of itself, or of its absence.
+    /// The version that the tool reports, or what is wrong with it.
     pub(crate) version: Option<String>,
-    /// Where it is.
     pub(crate) path: Option<PathBuf>,
-    /// The command that mends it.
+    /// The command that installs or fixes the tool.
     pub(crate) mend: Option<String>,
 }
 
@@ -62,7 +56,7 @@ impl Finding {
 
 const INSTALL_RUST: &str = "install Rust: https://rustup.rs, or apt-get install cargo rust-src";
 
-/// Looks at everything. `workspace` is absent outside one: then its pins and its Rust version are not known.
+/// Looks for all tools. Without a workspace, its pins and its Rust version are not known.
 pub(crate) fn take(workspace: Option<&Workspace>) -> Vec<Finding> {
     let folder = workspace.map_or_else(|| PathBuf::from("."), |workspace| workspace.root.clone());
     let mut findings = vec![cargo(&folder)];
@@ -75,37 +69,37 @@ pub(crate) fn take(workspace: Option<&Workspace>) -> Vec<Finding> {
     findings.push(program("npm", Purpose::Test, "apt-get install npm"));
     findings.push(program("qemu-aarch64-static", Purpose::Test, "apt-get install qemu-user-static"));
     findings.push(program("shellcheck", Purpose::Test, "apt-get install shellcheck"));
-    findings.extend(KEPT.iter().map(|kept| kept.look(&folder)));
+    findings.extend(REPOSITORY_TOOLS.iter().map(|tool| tool.find_installed(&folder)));
     findings.push(credentials());
     findings
 }
 
-/// A tool that `ci/test` keeps in a folder of the repository.
-struct KeptTool {
+/// A tool that `ci/test` installs into a folder of the repository.
+struct RepositoryTool {
     tool: &'static str,
-    place: &'static str,
-    /// Whether it tells its version; emulators would start instead.
-    asked: bool,
+    folder: &'static str,
+    /// Whether `--version` prints its version. The emulators would start instead.
+    reports_version: bool,
 }
 
-const KEPT: [KeptTool; 6] = [
-    KeptTool { tool: "cargo-deny", place: ".tools/cargo-deny/bin", asked: true },
-    KeptTool { tool: "actionlint", place: ".tools/lint/bin", asked: true },
-    KeptTool { tool: "zizmor", place: ".tools/lint/bin", asked: true },
-    KeptTool { tool: "ministack", place: ".tools/aws/bin", asked: false },
-    KeptTool { tool: "moto_server", place: ".tools/aws/bin", asked: false },
-    KeptTool { tool: "aws-lambda-rie-x86_64", place: ".tools/rie", asked: false },
+const REPOSITORY_TOOLS: [RepositoryTool; 6] = [
+    RepositoryTool { tool: "cargo-deny", folder: ".tools/cargo-deny/bin", reports_version: true },
+    RepositoryTool { tool: "actionlint", folder: ".tools/lint/bin", reports_version: true },
+    RepositoryTool { tool: "zizmor", folder: ".tools/lint/bin", reports_version: true },
+    RepositoryTool { tool: "ministack", folder: ".tools/aws/bin", reports_version: false },
+    RepositoryTool { tool: "moto_server", folder: ".tools/aws/bin", reports_version: false },
+    RepositoryTool { tool: "aws-lambda-rie-x86_64", folder: ".tools/rie", reports_version: false },
 ];
 
-impl KeptTool {
-    /// There, or, where any version will do, on PATH. (The emulators are pinned: those on PATH are not used.)
-    fn look(&self, root: &Path) -> Finding {
+impl RepositoryTool {
+    /// Looks in the folder and then on PATH. The emulators are pinned, so those on PATH are not used.
+    fn find_installed(&self, root: &Path) -> Finding {
         let finding = Finding::new(self.tool, Purpose::Test);
-        let kept = Some(root.join(self.place).join(self.tool)).filter(|path| exec::is_executable(path));
-        let found = kept.or_else(|| exec::find(self.tool).filter(|_| self.asked));
-        let mend = format!("ci/test installs it into {}", self.place);
+        let in_folder = Some(root.join(self.folder).join(self.tool)).filter(|path| exec::is_executable(path));
+        let found = in_folder.or_else(|| exec::find(self.tool).filter(|_| self.reports_version));
+        let mend = format!("ci/test installs it into {}", self.folder);
         match found {
-            Some(path) if self.asked => told(finding, path, &mend),
+            Some(path) if self.reports_version => with_version(finding, path, &mend),
             Some(path) => finding.found("installed", path),
             None => finding.missing(mend),
         }
@@ -115,13 +109,13 @@ impl KeptTool {
 fn program(name: &str, purpose: Purpose, mend: &str) -> Finding {
     let finding = Finding::new(name, purpose);
     match exec::find(name) {
-        Some(path) => told(finding, path, mend),
+        Some(path) => with_version(finding, path, mend),
         None => finding.missing(mend),
     }
 }
 
-/// What the program says of itself.
-fn told(finding: Finding, path: PathBuf, mend: &str) -> Finding {
+/// Asks the program for its version.
+fn with_version(finding: Finding, path: PathBuf, mend: &str) -> Finding {
     match exec::ask(Command::new(&path).arg("--version")) {
         Ok(answer) => finding.found(rust::version_in(&answer).unwrap_or(&answer).to_owned(), path),
         Err(error) => Finding { version: Some(error.to_string()), path: Some(path), ..finding.missing(mend) },
@@ -159,7 +153,7 @@ fn rust_and_std(folder: &Path, needed: Option<&str>) -> Vec<Finding> {
 fn std_for(arch: Arch, rust: &Rust) -> Finding {
     let finding = Finding::new(format!("std for {}", arch.target()), Purpose::Build);
     if rust.has_sources() {
-        return finding.found("compiled along", rust.sources());
+        return finding.found("compiled from source", rust.sources());
     }
     if rust.has_std(arch) {
         return finding.found("prebuilt", rust.sysroot.join("lib/rustlib").join(arch.target()));
@@ -197,7 +191,7 @@ fn python(purpose: Purpose) -> Finding {
     Finding { version: Some(version), ..finding.missing("apt-get install python3-venv") }
 }
 
-/// Whether credentials are there at all; whether they are right, only AWS can tell.
+/// Looks for AWS credentials. Only AWS can tell whether they are valid.
 fn credentials() -> Finding {
     const VARIABLES: [&str; 5] = [
         "AWS_ACCESS_KEY_ID",

@@ -1,47 +1,41 @@
-//! The layer zip: the same binary gives the same bytes, always.
+//! Assembles the layer zip. The same content always gives the same bytes.
 
 use crate::model::layer_layout::{EXTENSION, WRAPPER};
 use std::io::{Cursor, Write};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
-/// A file of the layer.
+/// One entry of the layer zip.
 pub(crate) struct ZipEntry<'a> {
-    /// Its path below `/opt`.
+    /// The path below `/opt`.
     pub(crate) name: &'a str,
-    /// What is there.
     pub(crate) kind: EntryContent<'a>,
 }
 
-/// What an entry is.
 pub(crate) enum EntryContent<'a> {
-    /// A file.
     File {
-        /// Its permissions, for everybody: extensions do not run as the user who unpacked them.
+        /// The permissions. They have to allow everybody, because extensions do not run as the user who unpacked
+        /// them.
         mode: u32,
-        /// Its bytes.
         content: &'a [u8],
     },
-    /// A symbolic link to this path, as seen from its own folder.
+    /// A symbolic link to this path, relative to the link's own folder.
     Link(&'a str),
 }
 
 impl<'a> ZipEntry<'a> {
-    /// A file.
     pub(crate) fn file(name: &'a str, mode: u32, content: &'a [u8]) -> Self {
         Self { name, kind: EntryContent::File { mode, content } }
     }
 
-    /// The extension itself.
     pub(crate) fn extension(binary: &'a [u8]) -> Self {
         Self::file(EXTENSION, 0o755, binary)
     }
 
-    /// The wrapper.
     pub(crate) fn wrapper() -> Self {
         Self { name: WRAPPER, kind: EntryContent::Link(EXTENSION) }
     }
 
-    /// What it takes unpacked.
+    /// The unpacked size in bytes.
     pub(crate) fn size(&self) -> u64 {
         match self.kind {
             EntryContent::File { content, .. } => content.len() as u64,
@@ -50,26 +44,25 @@ impl<'a> ZipEntry<'a> {
     }
 }
 
-/// Why there is no zip.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ZipError {
-    /// The writer gave up: too large for a zip, out of memory.
+    /// The writer failed: the zip is too large, for example, or memory ran out.
     #[error("cannot assemble the zip")]
     Zip(#[from] zip::result::ZipError),
-    /// The same, from its stream.
+    /// The stream below the writer failed.
     #[error("cannot assemble the zip")]
     Io(#[from] std::io::Error),
-    /// `SOURCE_DATE_EPOCH` is not what the specification says.
+    /// `SOURCE_DATE_EPOCH` does not follow its specification.
     #[error("SOURCE_DATE_EPOCH={0:?} is not a number of seconds between 1980 and 2107")]
     SourceDateEpoch(String),
 }
 
-/// Packs the extension's binary with its second name, and nothing else.
+/// Packs the extension's binary and the link to it, and nothing else.
 pub(crate) fn assemble(binary: &[u8], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
     assemble_all(&[ZipEntry::extension(binary), ZipEntry::wrapper()], mtime)
 }
 
-/// Packs files in the order given. All entries bear the time `mtime`.
+/// Packs entries in the given order. All of them get the time `mtime`.
 pub(crate) fn assemble_all(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -78,7 +71,7 @@ pub(crate) fn assemble_all(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<
     for entry in entries {
         match entry.kind {
             EntryContent::File { mode, content } => {
-                let options = options.compression_level(Some(effort(content)));
+                let options = options.compression_level(Some(compression_level_for(content)));
                 zip.start_file(entry.name, options.unix_permissions(mode))?;
                 zip.write_all(content)?;
             }
@@ -90,16 +83,16 @@ pub(crate) fn assemble_all(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<
     Ok(zip.finish()?.into_inner())
 }
 
-/// Deflate's best, or rounds of Zopfli above it: 2 % smaller, in seconds for the extension. For Sentry's own Relay it
-/// would be minutes.
-fn effort(content: &[u8]) -> i64 {
-    const BEST: i64 = 9;
-    const ROUNDS: i64 = 5;
-    const LARGEST: usize = 8 << 20;
-    if content.len() <= LARGEST { BEST + ROUNDS } else { BEST }
+/// The best level of deflate or, for small content, rounds of Zopfli on top. Zopfli makes the zip 2 % smaller. It
+/// takes seconds for the extension, but it would take minutes for Sentry's own Relay.
+fn compression_level_for(content: &[u8]) -> i64 {
+    const BEST_DEFLATE: i64 = 9;
+    const ZOPFLI_ROUNDS: i64 = 5;
+    const MAX_ZOPFLI_SIZE: usize = 8 << 20;
+    if content.len() <= MAX_ZOPFLI_SIZE { BEST_DEFLATE + ZOPFLI_ROUNDS } else { BEST_DEFLATE }
 }
 
-/// The time that entries bear: that of `SOURCE_DATE_EPOCH` where it is set, else the oldest that zip knows.
+/// The time of all entries: that of `SOURCE_DATE_EPOCH` if it is set, else the oldest that zip can express.
 pub(crate) fn mtime(source_date_epoch: Option<&str>) -> Result<DateTime, ZipError> {
     let Some(text) = source_date_epoch.filter(|text| !text.is_empty()) else {
         return Ok(DateTime::default());

@@ -1,9 +1,10 @@
-//! How a layer zip comes into being.
+//! Builds the layer zips.
 //!
-//! `workspace` and `commit` say what is built; `tools`, `cross_tools`, `venv`, `rust` and `musl_std` with what;
-//! `release` refuses what may not be one; `flags`, `unstable_flags` and `compile` turn it into a binary; `elf` refuses a wrong one;
-//! `layer_zip` packs it, once (`zip_cache`), and
-//! `dist` puts it where `publish` finds it. `relay` brings Sentry's own Relay. `inventory` is what `publisher doctor` looks at.
+//! `workspace` and `commit` find what is built; `tools`, `cross_tools`, `venv`, `rust` and `musl_std` find what it is
+//! built with. `release` refuses a work tree that may not be released. `flags`, `unstable_flags` and `compile` make
+//! the binary, and `elf` refuses a wrong one. `layer_zip` packs it, `zip_cache` keeps the packed zip for the next
+//! build, and `dist` writes it where `publish` finds it. `relay` brings Sentry's own Relay. `inventory` is what
+//! `publisher doctor` shows.
 
 pub(crate) mod changelog;
 pub(crate) mod commit;

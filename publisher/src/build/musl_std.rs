@@ -1,7 +1,8 @@
-//! Where std for the musl targets comes from: compiled along, installed, or added by rustup.
+//! Chooses where std for the musl targets comes from: compiled from source, installed with the compiler, or added by
+//! rustup.
 //!
-//! Compiled along it is a tenth of the binary smaller: without the printing of back-traces, which nobody reads in
-//! a stripped binary, and with the rest made for size and for what the extension calls.
+//! A binary with std compiled from source is a tenth smaller. It cannot print back-traces, which nobody can read in a
+//! stripped binary, and the rest of std is optimized for size and for what the extension calls.
 
 use crate::{
     build::{
@@ -16,29 +17,28 @@ use crate::{
 use clap::ValueEnum;
 use std::process::Command;
 
-/// What the user asks for.
+/// The user's choice of std.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StdMode {
-    /// Compile it where its sources are or rustup can add them, else what is installed or rustup can add
+    /// Compile it if its sources are installed or rustup can add them, else use what is installed or rustup can add
     #[default]
     Auto,
-    /// Installed with the compiler, or added by rustup
+    /// Use what is installed with the compiler or added by rustup
     Prebuilt,
-    /// Compile it with the compiler's own sources
+    /// Compile it from the compiler's own sources
     Source,
 }
 
-/// What it comes down to.
+/// Where the std of a build comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StdKind {
-    /// Installed with the compiler.
     Prebuilt,
-    /// Compiled along (`-Z build-std`).
+    /// Compiled together with the extension (`-Z build-std`).
     Source,
 }
 
 impl StdKind {
-    /// As `build.json` spells it.
+    /// The name in `build.json`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Prebuilt => "prebuilt",
@@ -47,8 +47,8 @@ impl StdKind {
     }
 }
 
-/// What cargo is told so that it compiles std. Without the feature `backtrace`, which is on by default.
-pub(crate) fn from_source(for_size: bool) -> [&'static str; 4] {
+/// The arguments that make cargo compile std. They leave out the feature `backtrace`, which is on by default.
+pub(crate) fn build_std_arguments(for_size: bool) -> [&'static str; 4] {
     let features = if for_size {
         "build-std-features=panic-unwind,optimize_for_size"
     } else {
@@ -57,26 +57,24 @@ pub(crate) fn from_source(for_size: bool) -> [&'static str; 4] {
     ["-Z", "build-std=std,panic_unwind", "-Z", features]
 }
 
-/// Why there is no std.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StdError {
-    /// `--std source` without sources.
+    /// For `--std source`, the sources are missing.
     #[error("std's sources are not installed in {0}")]
     NoSources(String),
-    /// `--std prebuilt` without std or rustup.
+    /// For `--std prebuilt`, both std and rustup are missing.
     #[error("std for {0} is not installed, and this compiler is not one of rustup's")]
     NoPrebuilt(&'static str),
-    /// Neither.
+    /// For `--std auto`, nothing is available.
     #[error(
         "std for {0} is not installed, this compiler is not one of rustup's, and std's sources are missing"
     )]
     Neither(&'static str),
-    /// rustup could not.
     #[error("rustup cannot add {0}")]
     Rustup(&'static str, #[source] ExecError),
 }
 
-/// The packages that distributions put std's sources into.
+/// How to install std's sources, as the packages of distributions or with rustup.
 const SOURCE_PACKAGES: &str = "apt-get install rust-src
 beside a rustc of another package: rust-web-src for rustc-web, rust-1.95-src for rustc-1.95
 with rustup: rustup component add rust-src";
@@ -99,44 +97,44 @@ impl From<StdError> for Failure {
     }
 }
 
-/// What the host has to offer.
+/// The ways in which this host can provide std.
 #[derive(Clone, Copy, Debug)]
-struct Offer {
+struct HostStd {
     /// The first target whose std is not installed.
     missing: Option<Arch>,
     rustup: bool,
     sources: bool,
 }
 
-/// What to do about std.
+/// The next step on the way to std.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StdPlan {
     Use(StdKind, &'static str),
-    /// std's sources if rustup can, else as if there were none to be had.
+    /// Lets rustup add std's sources. If that fails, the plan continues as if there were no sources.
     AddSources,
     AddTargets,
 }
 
-fn plan(mode: StdMode, offer: Offer, sysroot: &str) -> Result<StdPlan, StdError> {
+fn plan(mode: StdMode, host: HostStd, sysroot: &str) -> Result<StdPlan, StdError> {
     match mode {
-        StdMode::Source if offer.sources => Ok(StdPlan::Use(StdKind::Source, "as asked")),
+        StdMode::Source if host.sources => Ok(StdPlan::Use(StdKind::Source, "as requested")),
         StdMode::Source => Err(StdError::NoSources(sysroot.to_owned())),
-        StdMode::Prebuilt => plan_prebuilt(offer).map_err(StdError::NoPrebuilt),
-        StdMode::Auto if offer.sources => Ok(StdPlan::Use(StdKind::Source, "its sources are installed")),
-        StdMode::Auto if offer.rustup => Ok(StdPlan::AddSources),
-        StdMode::Auto => plan_prebuilt(offer).map_err(StdError::Neither),
+        StdMode::Prebuilt => plan_prebuilt(host).map_err(StdError::NoPrebuilt),
+        StdMode::Auto if host.sources => Ok(StdPlan::Use(StdKind::Source, "its sources are installed")),
+        StdMode::Auto if host.rustup => Ok(StdPlan::AddSources),
+        StdMode::Auto => plan_prebuilt(host).map_err(StdError::Neither),
     }
 }
 
-fn plan_prebuilt(offer: Offer) -> Result<StdPlan, &'static str> {
-    match offer.missing {
+fn plan_prebuilt(host: HostStd) -> Result<StdPlan, &'static str> {
+    match host.missing {
         None => Ok(StdPlan::Use(StdKind::Prebuilt, "it is installed")),
-        Some(_) if offer.rustup => Ok(StdPlan::AddTargets),
+        Some(_) if host.rustup => Ok(StdPlan::AddTargets),
         Some(arch) => Err(arch.target()),
     }
 }
 
-/// Decides where std comes from, gets it if need be, and says what it took and why.
+/// Decides where std comes from, gets it if necessary, and reports the choice with its reason.
 pub(crate) fn provide(
     mode: StdMode,
     archs: &[Arch],
@@ -145,8 +143,8 @@ pub(crate) fn provide(
     ui: &Ui,
 ) -> Result<StdKind, StdError> {
     let missing = || archs.iter().copied().find(|&arch| !rust.has_std(arch));
-    let offer = Offer { missing: missing(), rustup: rust.is_rustup(), sources: rust.has_sources() };
-    let mut plan = plan(mode, offer, &rust.sysroot.display().to_string())?;
+    let host = HostStd { missing: missing(), rustup: rust.is_rustup(), sources: rust.has_sources() };
+    let mut plan = plan(mode, host, &rust.sysroot.display().to_string())?;
     let (kind, why) = loop {
         plan = match plan {
             StdPlan::Use(kind, why) => break (kind, why),
@@ -154,7 +152,7 @@ pub(crate) fn provide(
                 Ok(()) => StdPlan::Use(StdKind::Source, "rustup added its sources"),
                 Err(error) => {
                     ui.warning(chain(&StdError::Rustup("std's sources", error)));
-                    plan_prebuilt(offer).map_err(StdError::Neither)?
+                    plan_prebuilt(host).map_err(StdError::Neither)?
                 }
             },
             StdPlan::AddTargets => {
@@ -180,45 +178,45 @@ fn rustup(workspace: &Workspace, arguments: &[&str]) -> Result<(), ExecError> {
 mod tests {
     use super::*;
 
-    const NOTHING: Offer = Offer { missing: Some(Arch::Arm64), rustup: false, sources: false };
+    const NOTHING_INSTALLED: HostStd = HostStd { missing: Some(Arch::Arm64), rustup: false, sources: false };
 
-    fn decide(mode: StdMode, offer: Offer) -> Result<StdPlan, String> {
-        plan(mode, offer, "/usr").map_err(|error| error.to_string())
+    fn decide(mode: StdMode, host: HostStd) -> Result<StdPlan, String> {
+        plan(mode, host, "/usr").map_err(|error| error.to_string())
     }
 
     #[test]
     fn auto_prefers_sources_then_rustup_then_installed() {
-        let all = Offer { missing: None, rustup: true, sources: true };
+        let all = HostStd { missing: None, rustup: true, sources: true };
         assert!(matches!(decide(StdMode::Auto, all), Ok(StdPlan::Use(StdKind::Source, _))));
-        let no_sources = Offer { sources: false, ..all };
+        let no_sources = HostStd { sources: false, ..all };
         assert_eq!(decide(StdMode::Auto, no_sources), Ok(StdPlan::AddSources));
         assert!(matches!(plan_prebuilt(no_sources), Ok(StdPlan::Use(StdKind::Prebuilt, _))));
-        let only_rustup = Offer { rustup: true, ..NOTHING };
+        let only_rustup = HostStd { rustup: true, ..NOTHING_INSTALLED };
         assert_eq!(plan_prebuilt(only_rustup), Ok(StdPlan::AddTargets), "where rustup has no sources");
-        let only_installed = Offer { missing: None, ..NOTHING };
+        let only_installed = HostStd { missing: None, ..NOTHING_INSTALLED };
         assert!(matches!(decide(StdMode::Auto, only_installed), Ok(StdPlan::Use(StdKind::Prebuilt, _))));
     }
 
     #[test]
-    fn what_is_asked_for_is_taken_whatever_else_there_is() {
-        let all = Offer { missing: None, rustup: true, sources: true };
+    fn an_explicit_choice_is_kept_whatever_else_there_is() {
+        let all = HostStd { missing: None, rustup: true, sources: true };
         assert!(matches!(decide(StdMode::Source, all), Ok(StdPlan::Use(StdKind::Source, _))));
         assert!(matches!(decide(StdMode::Prebuilt, all), Ok(StdPlan::Use(StdKind::Prebuilt, _))));
-        let not_installed = Offer { missing: Some(Arch::X86_64), ..all };
+        let not_installed = HostStd { missing: Some(Arch::X86_64), ..all };
         assert_eq!(decide(StdMode::Prebuilt, not_installed), Ok(StdPlan::AddTargets));
     }
 
     #[test]
-    fn what_cannot_be_had_is_named() {
-        assert!(decide(StdMode::Source, NOTHING).unwrap_err().contains("/usr"));
+    fn the_error_names_what_is_missing() {
+        assert!(decide(StdMode::Source, NOTHING_INSTALLED).unwrap_err().contains("/usr"));
         for mode in [StdMode::Prebuilt, StdMode::Auto] {
-            assert!(decide(mode, NOTHING).unwrap_err().contains("aarch64-unknown-linux-musl"));
+            assert!(decide(mode, NOTHING_INSTALLED).unwrap_err().contains("aarch64-unknown-linux-musl"));
         }
     }
 
     #[test]
     fn prebuilt_never_compiles_std() {
-        let only_sources = Offer { sources: true, ..NOTHING };
+        let only_sources = HostStd { sources: true, ..NOTHING_INSTALLED };
         assert!(decide(StdMode::Prebuilt, only_sources).is_err());
     }
 }

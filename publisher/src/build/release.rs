@@ -1,4 +1,5 @@
-//! What `publisher build --release` asks of a work tree before it compiles: that everything says the same version.
+//! Checks a work tree for `publisher build --release`, before it is compiled: it has to be a clean commit, and
+//! Cargo.toml, CHANGELOG.md and the tag have to agree on the version.
 
 use crate::{
     build::{
@@ -16,62 +17,47 @@ use std::{
     process::Command,
 };
 
-/// Why this is no release.
+/// Why this work tree cannot be released.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoRelease {
-    /// Nothing to look the version up in.
+pub(crate) enum ReleaseError {
     #[error("cannot read {}", path.display())]
-    Changelog {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It does not name the version.
+    Changelog { path: PathBuf, source: io::Error },
     #[error("CHANGELOG.md has no section for {0}")]
     NotNamed(String),
-    /// It names it, but not as released.
-    #[error("CHANGELOG.md does not say when {version} was released: `{found}` is no date")]
+    /// The section exists, but it has no date.
+    #[error("CHANGELOG.md does not say when {version} was released: `{found}` is not a date")]
     NotReleased {
-        /// The version.
         version: String,
-        /// What stands in place of the date.
+        /// The text in place of the date.
         found: String,
     },
-    /// No commit to build again from.
-    #[error("a release is built from a commit, and this is no git work tree")]
+    /// Without a commit, nobody can build the release again.
+    #[error("a release is built from a commit, and this is not a git work tree")]
     NoCommit,
-    /// git does not tell.
-    #[error("cannot tell what is released")]
+    #[error("cannot find out what would be released")]
     Git(#[from] ExecError),
-    /// Others could not build the same.
+    /// Others could not build the same bytes.
     #[error("the work tree has changes that are in no commit: {0}")]
     Dirty(String),
-    /// The tag is of another version.
     #[error("the tag is {tag}, and the version is {version}")]
-    Tag {
-        /// As found.
-        tag: String,
-        /// As built.
-        version: String,
-    },
+    Tag { tag: String, version: String },
 }
 
-impl From<NoRelease> for Failure {
-    fn from(error: NoRelease) -> Self {
+impl From<ReleaseError> for Failure {
+    fn from(error: ReleaseError) -> Self {
         let hint = match &error {
-            NoRelease::NotNamed(version) => {
+            ReleaseError::NotNamed(version) => {
                 format!("write what is new under this line:\n{}", changelog::heading(version, &time::now()))
             }
-            NoRelease::NotReleased { version, .. } => {
+            ReleaseError::NotReleased { version, .. } => {
                 format!("write this line:\n{}", changelog::heading(version, &time::now()))
             }
-            NoRelease::Changelog { .. } => "a release is named there: restore the file".to_owned(),
-            NoRelease::NoCommit | NoRelease::Git(_) => {
+            ReleaseError::Changelog { .. } => "restore the file, which has to name the release".to_owned(),
+            ReleaseError::NoCommit | ReleaseError::Git(_) => {
                 "build it in a clone of the repository, with git on PATH".to_owned()
             }
-            NoRelease::Dirty(_) => "commit or remove them; `git status` lists them".to_owned(),
-            NoRelease::Tag { version, .. } => {
+            ReleaseError::Dirty(_) => "commit or remove them; `git status` lists them".to_owned(),
+            ReleaseError::Tag { version, .. } => {
                 format!("tag this commit v{version}, or set the version in Cargo.toml")
             }
         };
@@ -79,37 +65,38 @@ impl From<NoRelease> for Failure {
     }
 }
 
-/// Refuses what is no release. Whatever lies in `dist/` or in the folder to build into is of other builds.
-pub(crate) fn check(workspace: &Workspace, commit: &Commit, out: &Path) -> Result<(), NoRelease> {
+/// Checks that the work tree may be released. Files in `dist/` and in the output folder `out` do not count as
+/// changes, because they come from other builds.
+pub(crate) fn check(workspace: &Workspace, commit: &Commit, out: &Path) -> Result<(), ReleaseError> {
     let version = &workspace.version;
     let path = workspace.root.join("CHANGELOG.md");
-    let text = fs::read_to_string(&path).map_err(|source| NoRelease::Changelog { path, source })?;
+    let text = fs::read_to_string(&path).map_err(|source| ReleaseError::Changelog { path, source })?;
     match changelog::section(&text, version) {
         ChangelogSection::Released => {}
         ChangelogSection::Undated(found) => {
-            return Err(NoRelease::NotReleased { version: version.clone(), found: found.to_owned() });
+            return Err(ReleaseError::NotReleased { version: version.clone(), found: found.to_owned() });
         }
-        ChangelogSection::Missing => return Err(NoRelease::NotNamed(version.clone())),
+        ChangelogSection::Missing => return Err(ReleaseError::NotNamed(version.clone())),
     }
     if *commit == Commit::Unknown {
-        return Err(NoRelease::NoCommit);
+        return Err(ReleaseError::NoCommit);
     }
-    let mut question = vec!["status", "--porcelain", "--", ".", ":(exclude)dist"];
+    let mut arguments = vec!["status", "--porcelain", "--", ".", ":(exclude)dist"];
     let out = std::path::absolute(out).ok().and_then(|out| {
         let out = out.strip_prefix(&workspace.root).ok()?.to_str()?.to_owned();
-        // The workspace itself would be all of it.
+        // If the output folder is the workspace itself, excluding it would exclude everything.
         (!out.is_empty()).then(|| format!(":(exclude,literal){out}"))
     });
-    question.extend(out.as_deref());
-    let changes = git(workspace, &question)?;
+    arguments.extend(out.as_deref());
+    let changes = git(workspace, &arguments)?;
     if !changes.is_empty() {
-        return Err(NoRelease::Dirty(some_of(&changes)));
+        return Err(ReleaseError::Dirty(first_changes(&changes)));
     }
     let tags = git(workspace, &["tag", "--points-at", "HEAD"])?;
     let tags: Vec<&str> = tags.lines().collect();
-    let pushed = Pushed::from_env();
-    contradiction(version, &pushed, &tags)
-        .map_or(Ok(()), |tag| Err(NoRelease::Tag { tag: tag.to_owned(), version: version.clone() }))
+    let pushed = PushedRef::from_env();
+    wrong_tag(version, &pushed, &tags)
+        .map_or(Ok(()), |tag| Err(ReleaseError::Tag { tag: tag.to_owned(), version: version.clone() }))
 }
 
 fn git(workspace: &Workspace, arguments: &[&str]) -> Result<String, ExecError> {
@@ -117,8 +104,8 @@ fn git(workspace: &Workspace, arguments: &[&str]) -> Result<String, ExecError> {
     exec::ask(command.arg("--no-optional-locks").arg("-C").arg(&workspace.root).args(arguments))
 }
 
-/// The first few of the files that `git status` lists.
-fn some_of(changes: &str) -> String {
+/// The first three of the files that `git status` lists, and the number of the others.
+fn first_changes(changes: &str) -> String {
     let names: Vec<&str> = changes
         .lines()
         .filter_map(|line| line.trim_start().split_once(' '))
@@ -128,39 +115,39 @@ fn some_of(changes: &str) -> String {
     format!("{}{more}", names.into_iter().take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// What was pushed, in GitHub Actions.
+/// The branch or tag that was pushed, in GitHub Actions.
 #[derive(Debug, Default)]
-struct Pushed {
+struct PushedRef {
     name: Option<String>,
     kind: Option<String>,
 }
 
-impl Pushed {
+impl PushedRef {
     fn from_env() -> Self {
         let text = |name| env::var(name).ok().filter(|text| !text.is_empty());
         Self { name: text("GITHUB_REF_NAME"), kind: text("GITHUB_REF_TYPE") }
     }
 }
 
-/// The tag that says another version than the one that is built.
-fn contradiction<'a>(version: &str, pushed: &'a Pushed, tags: &[&'a str]) -> Option<&'a str> {
-    let right = |tag: &str| tag.strip_prefix('v') == Some(version);
+/// The tag that names another version than the one that is built, if there is one.
+fn wrong_tag<'a>(version: &str, pushed: &'a PushedRef, tags: &[&'a str]) -> Option<&'a str> {
+    let is_right = |tag: &str| tag.strip_prefix('v') == Some(version);
     if let Some(name) = pushed.name.as_deref() {
         let is_tag = match pushed.kind.as_deref() {
             Some(kind) => kind == "tag",
-            None => names_a_version(name),
+            None => is_version_tag(name),
         };
-        if is_tag && !right(name) {
+        if is_tag && !is_right(name) {
             return Some(name);
         }
     }
-    // A commit may have tags for other purposes.
-    let mut versions = tags.iter().copied().filter(|tag| names_a_version(tag));
-    if tags.iter().any(|tag| right(tag)) { None } else { versions.next() }
+    // A commit may have tags for other purposes, so only tags with a version count.
+    let mut versions = tags.iter().copied().filter(|tag| is_version_tag(tag));
+    if tags.iter().any(|tag| is_right(tag)) { None } else { versions.next() }
 }
 
-/// `v1.2.3` and whatever may follow it.
-fn names_a_version(tag: &str) -> bool {
+/// Whether a tag has the form `v1.2.3`, with or without a suffix.
+fn is_version_tag(tag: &str) -> bool {
     let Some(version) = tag.strip_prefix('v') else { return false };
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let numbers: Vec<&str> = core.split('.').collect();
@@ -173,12 +160,12 @@ mod tests {
 
     #[test]
     fn a_tag_of_another_version_is_found_and_other_tags_are_not() {
-        let pushed = |name: &str, kind: Option<&str>| Pushed {
+        let pushed = |name: &str, kind: Option<&str>| PushedRef {
             name: Some(name.to_owned()),
             kind: kind.map(str::to_owned),
         };
-        let of = |pushed: Pushed, tags: &[&str]| contradiction("1.2.3", &pushed, tags).map(str::to_owned);
-        let none = Pushed::default;
+        let of = |pushed: PushedRef, tags: &[&str]| wrong_tag("1.2.3", &pushed, tags).map(str::to_owned);
+        let none = PushedRef::default;
         for (found, expected) in [
             (of(none(), &[]), None),
             (of(none(), &["nightly", "v1", "1.2.4"]), None),
@@ -198,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn some_changes_stand_for_all() {
-        assert_eq!(some_of("M a\n?? b c"), "a b c");
-        assert_eq!(some_of("M a\nM b\nM c\n D d\nM e"), "a b c and 2 more");
+    fn only_the_first_changes_are_named() {
+        assert_eq!(first_changes("M a\n?? b c"), "a b c");
+        assert_eq!(first_changes("M a\nM b\nM c\n D d\nM e"), "a b c and 2 more");
     }
 }

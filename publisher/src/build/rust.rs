@@ -1,4 +1,4 @@
-//! The Rust compiler at hand: its version, its folder, what of std lies in it.
+//! The installed Rust compiler: its version, its folder, and the parts of std in it.
 
 use crate::{
     build::exec::{self, ExecError},
@@ -11,12 +11,12 @@ use std::{
     process::Command,
 };
 
-/// A compiler and what it brought along.
+/// A Rust compiler and its installation.
 #[derive(Clone, Debug)]
 pub(crate) struct Rust {
     /// `rustc --version`.
     pub(crate) version: String,
-    /// The commit of the compiler, which its own std is compiled under the name of.
+    /// The commit of the compiler. Its prebuilt std contains source paths with this commit.
     pub(crate) commit: String,
     /// `rustc --print sysroot`.
     pub(crate) sysroot: PathBuf,
@@ -40,15 +40,16 @@ impl Rust {
         })
     }
 
-    /// Whether the rustc that cargo would call in `folder` takes these flags, unstable ones too. It is tried and not looked up
-    /// in `rustc -Z help`, which lists neither the values of an option nor, apart, those that were removed.
+    /// Whether the rustc that cargo would call in `folder` accepts these flags, including unstable ones. The flags
+    /// are tried, because `rustc -Z help` does not list the values of an option and does not tell removed options
+    /// apart.
     pub(crate) fn accepts(flags: &[&str], folder: &Path) -> bool {
-        let mut question = rustc();
-        question.args(flags).args(["--print", "sysroot"]).env("RUSTC_BOOTSTRAP", "1").current_dir(folder);
-        exec::ask(&mut question).is_ok()
+        let mut command = rustc();
+        command.args(flags).args(["--print", "sysroot"]).env("RUSTC_BOOTSTRAP", "1").current_dir(folder);
+        exec::ask(&mut command).is_ok()
     }
 
-    /// Where cargo looks for std's sources, installed or not.
+    /// The folder where cargo looks for std's sources, whether they are installed or not.
     pub(crate) fn sources(&self) -> PathBuf {
         self.sysroot.join("lib/rustlib/src/rust")
     }
@@ -58,7 +59,7 @@ impl Rust {
         self.sources().join("library/std/Cargo.toml").is_file()
     }
 
-    /// Whether this compiler is one of rustup's, so that rustup can add to it.
+    /// Whether rustup manages this compiler, so that rustup can add to it.
     pub(crate) fn is_rustup(&self) -> bool {
         let home = env::var_os("RUSTUP_HOME")
             .map(PathBuf::from)
@@ -76,7 +77,7 @@ fn field<'a>(verbose: &'a str, name: &str) -> Option<&'a str> {
     verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
-/// The first thing in a tool's answer that looks like a version: `1.96.0` in `rustc 1.96.0 (ac68faa20 2026-05-25)`.
+/// The first word of a tool's answer that looks like a version: `1.96.0` in `rustc 1.96.0 (ac68faa20 2026-05-25)`.
 pub(crate) fn version_in(answer: &str) -> Option<&str> {
     answer
         .split_whitespace()

@@ -1,4 +1,4 @@
-//! cargo-lambda and zig: those on PATH, else those of the project's own virtual environment.
+//! Finds cargo-lambda and zig: on PATH, or else in the project's own virtual environment.
 
 use crate::{
     build::{
@@ -15,23 +15,18 @@ use crate::{
 /// Everything that a build calls, each with its version.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
-    /// The compiler.
     pub(crate) rust: Rust,
-    /// cargo-lambda and zig.
     pub(crate) cross: CrossTools,
-    /// cargo-lambda's version.
     pub(crate) cargo_lambda_version: String,
-    /// zig's version.
     pub(crate) zig_version: String,
 }
 
 /// Why a tool cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ToolError {
-    /// The virtual environment could not be made.
     #[error(transparent)]
     Venv(#[from] VenvError),
-    /// It is there but does not work.
+    /// The tool is installed but does not work.
     #[error("a tool does not work")]
     Broken(#[from] ExecError),
 }
@@ -48,7 +43,7 @@ impl From<ToolError> for Failure {
 }
 
 impl Tools {
-    /// Finds them, and installs what is missing into the workspace's virtual environment.
+    /// Finds the tools, and installs missing ones into the workspace's virtual environment.
     pub(crate) fn find(workspace: &Workspace, ui: &Ui) -> Result<Self, ToolError> {
         let rust = Rust::ask(&workspace.root)?;
         let cross =

@@ -1,7 +1,7 @@
-//! What makes the binary smaller still where std is compiled along, as far as this Rust has it.
+//! Options that make the binary even smaller if std is compiled from source, as far as this Rust has them.
 //!
-//! These options are unstable: any release may rename or drop one, and rustc and cargo refuse to compile anything with
-//! one that they do not have. So what is unknown is left out, and said.
+//! These options are unstable: any release may rename or drop one, and rustc and cargo refuse to compile with an
+//! option that they do not know. So unknown options are left out, with a warning.
 
 use crate::{
     build::{musl_std::StdKind, rust::Rust},
@@ -9,36 +9,38 @@ use crate::{
 };
 use std::{fs, path::Path};
 
-/// For rustc. Each takes a few per cent off the binary; `docs/performance-experiments.md` has the figures.
+/// Options for rustc. Each makes the binary a few per cent smaller; `docs/performance-experiments.md` has the
+/// figures.
 const FLAGS: [&str; 3] = [
     // A panic in a destructor ends the process, so that no drop needs a landing pad. No destructor of ours can panic.
     "-Zpanic-in-drop=abort",
-    // Nothing but panics unwinds, and they do so from calls.
+    // Only panics unwind, and they start from calls.
     "-Zuse-sync-unwind=yes",
-    // `{:?}` of a variant in an error's text is its name, without what is in it.
+    // In the text of an error, `{:?}` prints the name of an enum variant without its fields.
     "-Zfmt-debug=shallow",
 ];
 
-/// A feature of std.
+/// The feature of std that optimizes it for size.
 const FOR_SIZE: &str = "optimize_for_size";
 
-/// What there is of it.
+/// The options that this Rust has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UnstableFlags {
-    /// What rustc takes.
+    /// The flags that rustc accepts.
     pub(crate) flags: Vec<&'static str>,
-    /// Whether std can be made for size.
+    /// Whether std has the feature `optimize_for_size`.
     pub(crate) std_for_size: bool,
 }
 
 impl UnstableFlags {
-    /// What the rustc that cargo would call in `folder` has; nothing where it does not compile std.
+    /// Finds the options that the rustc that cargo would call in `folder` has. If std is not compiled, there are
+    /// none.
     pub(crate) fn of(std: StdKind, rust: &Rust, folder: &Path, ui: &Ui) -> Self {
         if std == StdKind::Prebuilt {
             return Self::default();
         }
         let library = rust.sources().join("library");
-        // cargo looks for the feature in all of std's packages, and these two pass it on to the others.
+        // cargo looks for the feature in all of std's packages. These two pass it on to the others.
         let std_for_size = ["sysroot", "std"].iter().any(|package| {
             let manifest = fs::read_to_string(library.join(package).join("Cargo.toml"));
             manifest.is_ok_and(|manifest| has_feature(&manifest, FOR_SIZE))
@@ -58,7 +60,7 @@ impl UnstableFlags {
     }
 }
 
-/// One question where rustc takes them all; else one for each.
+/// Asks rustc about all flags at once and, if it refuses them, about each one.
 fn accepted(accepts: impl Fn(&[&str]) -> bool) -> Vec<&'static str> {
     if accepts(&FLAGS) {
         return FLAGS.to_vec();
@@ -81,7 +83,7 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn a_rustc_that_takes_all_is_asked_once() {
+    fn a_rustc_that_accepts_all_flags_is_asked_once() {
         let asked = Cell::new(0);
         let flags = accepted(|_| {
             asked.set(asked.get() + 1);
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rustc_does_not_take_is_left_out_and_named() {
+    fn a_flag_that_rustc_refuses_is_left_out_and_named() {
         let without_drop = |flags: &[&str]| !flags.iter().any(|flag| flag.contains("panic-in-drop"));
         let flags = accepted(without_drop);
         assert_eq!(flags, ["-Zuse-sync-unwind=yes", "-Zfmt-debug=shallow"]);
@@ -105,8 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn a_feature_is_one_of_the_table_of_features() {
-        let manifest = "[dependencies]\nfast = 1\n\n[features]\ndefault = []\noptimize_for_size = [\"core/x\"]\n\n[lints]\nmore = 1\n";
+    fn only_the_table_of_features_declares_a_feature() {
+        let manifest = "[dependencies]\nfast = 1\n\n[features]\ndefault = []\n\
+            optimize_for_size = [\"core/x\"]\n\n[lints]\nmore = 1\n";
         assert!(has_feature(manifest, FOR_SIZE) && has_feature(manifest, "default"));
         for other in ["fast", "more", "optimize", ""] {
             assert!(!has_feature(manifest, other), "{other}");

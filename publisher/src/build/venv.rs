@@ -1,4 +1,4 @@
-//! The project's own virtual environment with the pinned cargo-lambda and zig, in an ignored folder.
+//! The project's own virtual environment, in an ignored folder. It has the pinned cargo-lambda and zig.
 
 use crate::{
     build::{
@@ -16,7 +16,7 @@ use std::{
     process::Command,
 };
 
-/// The pins, relative to the workspace.
+/// The file with the pinned versions, relative to the workspace.
 const PINS: &str = "ci/requirements.txt";
 
 /// `<workspace>/.tools/build`.
@@ -29,26 +29,17 @@ pub(crate) struct Venv {
 /// Why there is no virtual environment.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VenvError {
-    /// No Python to make it with.
     #[error("cargo-lambda and zig are not on PATH, and there is no python3 to install them with")]
     NoPython,
-    /// Python without its `venv` module, as Debian ships it.
+    /// Debian ships Python without its `venv` module.
     #[error("python3 cannot make a virtual environment for cargo-lambda and zig")]
     NoVenv(#[source] ExecError),
-    /// pip could not get what is pinned.
     #[error("pip cannot install cargo-lambda and zig as {PINS} pins them")]
     Pip(#[source] ExecError),
-    /// The pins name something else.
     #[error("{PINS} does not install cargo-lambda")]
     NoCargoLambda,
-    /// A file or folder is in the way.
     #[error("cannot use {}", .path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 impl From<VenvError> for Failure {
@@ -64,18 +55,18 @@ impl From<VenvError> for Failure {
 }
 
 impl Venv {
-    /// That of a workspace, whether it exists or not.
+    /// The virtual environment of a workspace, whether it exists or not.
     pub(crate) fn of(workspace: &Workspace) -> Self {
         Self { dir: workspace.root.join(".tools/build"), pins: workspace.root.join(PINS) }
     }
 
-    /// What is in it, if it is complete and has the versions that are pinned now.
+    /// The tools in it, if it is complete and has the versions that are pinned now.
     pub(crate) fn installed(&self) -> Option<CrossTools> {
         let pins = fs::read(&self.pins).ok()?;
         (fs::read(self.stamp()).ok()? == pins).then(|| self.tools()).flatten()
     }
 
-    /// What is in it, installed now where need be.
+    /// The tools in it. They are installed now if necessary.
     pub(crate) fn ready(&self, ui: &Ui) -> Result<CrossTools, VenvError> {
         if let Some(tools) = self.installed() {
             return Ok(tools);
@@ -106,7 +97,8 @@ impl Venv {
         )
         .map_err(VenvError::Pip)?;
         let tools = self.tools().ok_or(VenvError::NoCargoLambda)?;
-        // Written last: an environment without it is a broken-off attempt.
+        // The stamp is written last. An environment without it is incomplete, because its installation was
+        // interrupted.
         fs::write(self.stamp(), pins).map_err(|source| io_error(&self.stamp(), source))?;
         Ok(tools)
     }

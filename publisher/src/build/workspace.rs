@@ -1,4 +1,4 @@
-//! The workspace that is built, found from any folder below it.
+//! Finds the workspace that is built, from any folder below it.
 
 use crate::{
     build::exec::{self, ExecError},
@@ -11,40 +11,34 @@ use std::{
     process::Command,
 };
 
-/// The package, and the binary in it, that the layer carries.
+/// The package, and the binary in it, that the layer contains.
 pub(crate) const PACKAGE: &str = "sentry-lambda-extension";
 
-/// The workspace that has the extension in it.
+/// The workspace that contains the extension.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    /// Its top folder.
     pub(crate) root: PathBuf,
-    /// Where cargo puts what it makes (`CARGO_TARGET_DIR` may have moved it).
+    /// The folder for cargo's output, which `CARGO_TARGET_DIR` may have moved.
     pub(crate) target_dir: PathBuf,
     /// The extension's version.
     pub(crate) version: String,
     /// The oldest rustc that the workspace accepts.
     pub(crate) rust_version: Option<String>,
-    /// The cargo that answered.
+    /// The cargo that answered, which the build calls again.
     pub(crate) cargo: PathBuf,
 }
 
 /// Why there is no workspace.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkspaceError {
-    /// Nothing to ask.
     #[error("cargo is not on PATH")]
     NoCargo,
-    /// We cannot even tell where we are.
     #[error("cannot tell the current folder")]
     CurrentDir(#[source] io::Error),
-    /// Another place altogether.
     #[error("{} is not inside the workspace of {PACKAGE}", .0.display())]
     Outside(PathBuf),
-    /// cargo does not like the workspace.
     #[error("cargo cannot read the workspace")]
     Cargo(#[source] ExecError),
-    /// cargo answered in another language.
     #[error("cannot read what `cargo metadata` says")]
     Metadata(#[source] serde_json::Error),
 }
@@ -75,7 +69,7 @@ struct Package {
 }
 
 impl Workspace {
-    /// The workspace around the current folder.
+    /// Finds the workspace that contains the current folder.
     pub(crate) fn find() -> Result<Self, WorkspaceError> {
         Self::around(&env::current_dir().map_err(WorkspaceError::CurrentDir)?)
     }

@@ -1,7 +1,7 @@
-//! Zips of earlier builds: to compress well takes seconds, and the same input gives the same bytes.
+//! Keeps the zips of earlier builds, because good compression takes seconds and the same input gives the same bytes.
 //!
-//! The key has everything that decides over a zip's bytes: what goes in, and the packer itself, by its source and by
-//! the versions of the libraries that it uses.
+//! The key covers everything that determines the bytes of a zip: the content, and the packer itself by its source and
+//! by the versions of the libraries that it uses.
 
 use crate::{
     artifacts::atomic_file::{AtomicFile, WriteError},
@@ -21,16 +21,15 @@ const PACKER: [&[u8]; 3] = [
     include_bytes!("../model/layer_layout.rs"),
     include_bytes!("../../../Cargo.lock"),
 ];
-/// Both architectures with and without Relay, of this build and the one before.
-const MOST: usize = 8;
-const DIGEST: usize = 64;
+/// Both architectures, with and without Relay, of this build and of the one before.
+const MAX_ZIPS: usize = 8;
+const DIGEST_LENGTH: usize = 64;
 
-/// A folder of zips.
 pub(crate) struct ZipCache {
     dir: PathBuf,
 }
 
-/// A zip could not be kept.
+/// A zip could not be stored in the cache.
 #[derive(Debug, thiserror::Error)]
 enum KeepError {
     #[error("cannot use the folder {}", .0.display())]
@@ -40,12 +39,13 @@ enum KeepError {
 }
 
 impl ZipCache {
-    /// The workspace's own, among the things that cargo makes.
+    /// The cache in the workspace's target folder.
     pub(crate) fn of(workspace: &Workspace) -> Self {
         Self { dir: workspace.target_dir.join("layer-zips") }
     }
 
-    /// What `make` gives for this input: from an earlier build, else made now and kept for the next.
+    /// Returns the zip for this input: that of an earlier build, or the result of `make`, which is kept for the next
+    /// build.
     pub(crate) fn zip<E>(
         &self,
         input: &[&[u8]],
@@ -58,7 +58,7 @@ impl ZipCache {
         }
         let zip = make()?;
         if let Err(error) = self.keep(&path, &zip) {
-            ui.warning(format_args!("the next build packs anew: {}", failure::chain(&error)));
+            ui.warning(format_args!("the next build has to pack the zip again: {}", failure::chain(&error)));
         }
         Ok(zip)
     }
@@ -73,21 +73,21 @@ impl ZipCache {
             kept.push((entry.metadata().and_then(|about| about.modified()).map_err(folder)?, entry.path()));
         }
         kept.sort_unstable();
-        kept.iter().rev().skip(MOST).try_for_each(|(_, old)| fs::remove_file(old)).map_err(folder)
+        kept.iter().rev().skip(MAX_ZIPS).try_for_each(|(_, old)| fs::remove_file(old)).map_err(folder)
     }
 }
 
-/// Each part with its length, so that no two lists of parts read the same.
+/// Hashes each part together with its length, so that no two lists of parts have the same key.
 fn key(input: &[&[u8]]) -> String {
     let digests: Vec<String> =
         PACKER.iter().chain(input).map(|part| format!("{} {}\n", Digest::of(part), part.len())).collect();
     Digest::of(digests.concat().as_bytes()).to_string()
 }
 
-/// A kept zip, if it is there and whole.
+/// Reads a kept zip, if it exists and is complete.
 fn load(path: &Path) -> Option<Vec<u8>> {
     let kept = fs::read(path).ok()?;
-    let (digest, zip) = kept.split_at_checked(DIGEST)?;
+    let (digest, zip) = kept.split_at_checked(DIGEST_LENGTH)?;
     (Digest::of(zip).to_string().as_bytes() == digest).then(|| zip.to_vec())
 }
 
@@ -96,8 +96,9 @@ mod tests {
     use super::*;
     use std::convert::Infallible;
 
-    /// What comes of a zip that packs to `content`, and whether it was packed for that.
-    fn zip(cache: &ZipCache, input: &[&[u8]], content: &str) -> (String, bool) {
+    /// Asks the cache for a zip that would be packed to `content`. Returns the zip, and whether it was packed for
+    /// that.
+    fn cached_zip(cache: &ZipCache, input: &[&[u8]], content: &str) -> (String, bool) {
         let mut packed = false;
         let zip = cache.zip(input, &Ui::new(true), || {
             packed = true;
@@ -110,31 +111,31 @@ mod tests {
     fn the_same_input_is_packed_once() {
         let dir = tempfile::TempDir::new().unwrap();
         let cache = ZipCache { dir: dir.path().join("zips") };
-        assert_eq!(zip(&cache, &[b"a", b"bc"], "first"), ("first".to_owned(), true));
-        assert_eq!(zip(&cache, &[b"a", b"bc"], "second"), ("first".to_owned(), false));
-        assert_eq!(zip(&cache, &[b"ab", b"c"], "third"), ("third".to_owned(), true));
+        assert_eq!(cached_zip(&cache, &[b"a", b"bc"], "first"), ("first".to_owned(), true));
+        assert_eq!(cached_zip(&cache, &[b"a", b"bc"], "second"), ("first".to_owned(), false));
+        assert_eq!(cached_zip(&cache, &[b"ab", b"c"], "third"), ("third".to_owned(), true));
     }
 
     #[test]
     fn a_damaged_zip_is_packed_again() {
         let dir = tempfile::TempDir::new().unwrap();
         let cache = ZipCache { dir: dir.path().to_owned() };
-        for damage in [&b""[..], b"short", &[b'0'; DIGEST + 3]] {
-            zip(&cache, &[b"a"], "whole");
+        for damage in [&b""[..], b"short", &[b'0'; DIGEST_LENGTH + 3]] {
+            cached_zip(&cache, &[b"a"], "whole");
             fs::write(dir.path().join(key(&[b"a"])), damage).unwrap();
-            assert_eq!(zip(&cache, &[b"a"], "whole"), ("whole".to_owned(), true));
+            assert_eq!(cached_zip(&cache, &[b"a"], "whole"), ("whole".to_owned(), true));
         }
     }
 
     #[test]
-    fn the_folder_does_not_grow() {
+    fn the_oldest_zips_are_removed() {
         let dir = tempfile::TempDir::new().unwrap();
         let cache = ZipCache { dir: dir.path().to_owned() };
-        let inputs = (0..MOST + 4).map(|number| number.to_string());
+        let inputs = (0..MAX_ZIPS + 4).map(|number| number.to_string());
         for input in inputs {
-            zip(&cache, &[input.as_bytes()], "zip");
+            cached_zip(&cache, &[input.as_bytes()], "zip");
         }
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), MOST);
-        assert!(!zip(&cache, &[(MOST + 3).to_string().as_bytes()], "zip").1, "the newest is kept");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), MAX_ZIPS);
+        assert!(!cached_zip(&cache, &[(MAX_ZIPS + 3).to_string().as_bytes()], "zip").1, "the newest is kept");
     }
 }

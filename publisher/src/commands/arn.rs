@@ -133,7 +133,7 @@ impl Arn {
             let layers = manifest.layers(self.kind()).iter();
             return Ok(layers.map(|(arch, layer)| (*arch, layer.name.clone())).collect());
         }
-        let template = self.layer_name.as_deref().unwrap_or(layer_name::usual(self.kind()));
+        let template = self.layer_name.as_deref().unwrap_or(layer_name::default_template(self.kind()));
         let names = layer_name::names(template, "0.0.0");
         Ok(names.map_err(|error| Failure::message(Code::Usage, chain(&error)))?.to_vec())
     }

@@ -15,7 +15,7 @@ pub(crate) struct Doctor {}
 
 impl Doctor {
     /// Shows what is there and what is missing; fails where a build would.
-    #[expect(clippy::unused_self, reason = "the form that all steps have")]
+    #[expect(clippy::unused_self, reason = "the form that all commands have")]
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let workspace = Workspace::find();
         if let Err(error) = &workspace {

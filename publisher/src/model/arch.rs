@@ -1,12 +1,12 @@
-//! The two architectures that Lambda runs, and what each is called by whom.
+//! The two architectures that Lambda runs, with Lambda's name and the Rust target of each.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// An architecture of a Lambda function, spelt as Lambda spells it.
+/// An architecture of a Lambda function. Its serialized form is Lambda's own spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Arch {
-    /// AWS Graviton; `aarch64` to everyone else.
+    /// AWS Graviton, which other tools call `aarch64`.
     #[value(name = "arm64", alias = "aarch64")]
     #[serde(rename = "arm64")]
     Arm64,
@@ -17,10 +17,10 @@ pub(crate) enum Arch {
 }
 
 impl Arch {
-    /// Both, in the order in which they are built and listed.
+    /// Both architectures, in the order in which they are built and listed.
     pub(crate) const ALL: [Self; 2] = [Self::Arm64, Self::X86_64];
 
-    /// Lambda's name: in ARNs, file names and `CompatibleArchitectures`.
+    /// Lambda's name for the architecture, as it appears in ARNs, file names and `CompatibleArchitectures`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
@@ -28,7 +28,7 @@ impl Arch {
         }
     }
 
-    /// Rust's target triple of the static musl build.
+    /// The Rust target triple of the static musl build.
     pub(crate) fn target(self) -> &'static str {
         match self {
             Self::Arm64 => "aarch64-unknown-linux-musl",

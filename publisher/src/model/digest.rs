@@ -1,36 +1,33 @@
-//! The sha256 of a zip, in the two spellings that it goes by.
+//! A SHA-256 digest in the two forms that are needed: hex for files and tools, base64 for Lambda.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use std::{fmt, str::FromStr};
 
-/// A sha256.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digest([u8; 32]);
 
-/// Not 64 hex digits.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a sha256: 64 hex digits")]
+#[error("`{0}` is not a sha256 of 64 hex digits")]
 pub(crate) struct BadDigest(String);
 
 impl Digest {
-    /// The digest of some bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// A digest that was computed elsewhere.
+    /// Wraps a digest that was computed elsewhere.
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Lambda's spelling: `CodeSha256`.
+    /// The base64 form, which Lambda calls `CodeSha256`.
     pub(crate) fn base64(&self) -> String {
         STANDARD.encode(self.0)
     }
 
-    /// Enough of it to find a version by its description.
+    /// The first 16 hex digits. The description of a layer version contains them, so that the version can be found.
     pub(crate) fn short(&self) -> String {
         self.to_string().chars().take(16).collect()
     }
@@ -82,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_spellings_of_the_empty_input() {
+    fn hex_and_base64_of_the_empty_input_are_as_known() {
         let digest = Digest::of(b"");
         let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(digest.to_string(), hex);

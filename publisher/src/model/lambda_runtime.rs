@@ -1,4 +1,4 @@
-//! Lambda's runtimes and their C libraries: which of them have one that is new enough.
+//! Lambda's runtimes and the glibc version that each of them has.
 
 /// A version of the GNU C library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,12 +15,12 @@ impl std::fmt::Display for Glibc {
     }
 }
 
-/// Amazon Linux 2.
+/// The glibc and the runtimes of Amazon Linux 2.
 const AL2: (Glibc, [&str; 8]) = (
     Glibc { major: 2, minor: 26 },
     ["python3.10", "python3.11", "nodejs18.x", "java8.al2", "java11", "java17", "ruby3.2", "provided.al2"],
 );
-/// Amazon Linux 2023.
+/// The glibc and the runtimes of Amazon Linux 2023.
 const AL2023: (Glibc, [&str; 13]) = (
     Glibc { major: 2, minor: 34 },
     [
@@ -40,10 +40,10 @@ const AL2023: (Glibc, [&str; 13]) = (
     ],
 );
 
-/// The newest C library on Lambda.
+/// The newest glibc on Lambda.
 pub(crate) const NEWEST: Glibc = AL2023.0;
 
-/// The runtimes that a binary starts on; none where it asks for too new a C library.
+/// The runtimes whose glibc is new enough for a binary that needs `needed`. A static binary (`None`) runs on all.
 pub(crate) fn compatible(needed: Option<Glibc>) -> Vec<&'static str> {
     let enough = |has: Glibc| needed.is_none_or(|needed| needed <= has);
     let al2 = AL2.1.iter().filter(|_| enough(AL2.0));
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_c_library_decides() {
+    fn the_glibc_version_selects_the_runtimes() {
         assert_eq!(runtimes(26).len(), 21);
         assert_eq!(compatible(None), runtimes(17));
         assert!(runtimes(27).contains(&"provided.al2023") && !runtimes(27).contains(&"provided.al2"));

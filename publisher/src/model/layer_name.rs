@@ -1,4 +1,4 @@
-//! The names of the layers: a template, and what Lambda allows.
+//! Layer names: expands templates with placeholders and checks the names against Lambda's rules.
 
 use crate::model::{
     arch::Arch,
@@ -7,38 +7,35 @@ use crate::model::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-/// Lambda's limit.
-const LONGEST: usize = 140;
+/// Lambda's limit for a layer name, in characters.
+const MAX_LENGTH: usize = 140;
 
-/// A name that Lambda accepts.
+/// A layer name that Lambda accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct LayerName(String);
 
-/// A template that makes no good names.
+/// Why a template gives no usable names.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LayerNameError {
-    /// Something in braces that stands for nothing.
     #[error(
-        "the layers' name has `{0}`, which stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}"
+        "the layer name template has `{0}`, which is not a placeholder; \
+         there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}"
     )]
     Placeholder(String),
-    /// A brace without its partner.
-    #[error("the layers' name `{0}` has a brace without its partner")]
+    #[error("the layer name template `{0}` has an unmatched brace")]
     Brace(String),
-    /// Lambda would refuse it.
     #[error(
-        "`{0}` cannot be a layer's name: 1 to 140 of the characters A-Z a-z 0-9 - and _ \
+        "`{0}` cannot be a layer's name, which has 1 to 140 of the characters A-Z a-z 0-9 - and _ \
          (a version has dots; use {{major}}_{{minor}}_{{patch}})"
     )]
     Characters(String),
-    /// Lambda would refuse it.
     #[error("the layer name `{0}` is longer than 140 characters")]
     TooLong(String),
-    /// One name would mean two different binaries.
-    #[error("`{0}` would be the name of both architectures' layers; put {{arch}} into it")]
+    /// Both architectures would share a name, although their binaries differ.
+    #[error("`{0}` would be the name of both architectures' layers; add {{arch}} to the template")]
     Same(String),
-    /// One name would mean a layer with Relay and one without.
+    /// A layer with Relay and one without would share a name.
     #[error(
         "`{0}` would be the name of a layer with Relay and of one without; choose another --relay-layer-name"
     )]
@@ -46,7 +43,6 @@ pub(crate) enum LayerNameError {
 }
 
 impl LayerName {
-    /// The name as Lambda knows it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -68,7 +64,7 @@ impl TryFrom<String> for LayerName {
     type Error = LayerNameError;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
-        if name.len() > LONGEST {
+        if name.len() > MAX_LENGTH {
             return Err(LayerNameError::TooLong(name));
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -79,38 +75,38 @@ impl TryFrom<String> for LayerName {
     }
 }
 
-/// The template of the layers' usual names.
-pub(crate) fn usual(kind: LayerKind) -> &'static str {
+/// The template of the default layer names.
+pub(crate) fn default_template(kind: LayerKind) -> &'static str {
     match kind {
         LayerKind::Plain => "SentryLambdaExtension-{arch}",
         LayerKind::Relay => "SentryLambdaExtensionRelay-{arch}",
     }
 }
 
-/// The template of the style in which each release is a layer of its own, with version 1 everywhere.
-pub(crate) fn of_release(kind: LayerKind, version: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    format!("{}-{}", usual(kind), version.chars().map(plain).collect::<String>())
+/// The template for the style in which every release is a separate layer, with version 1 in every region.
+pub(crate) fn release_template(kind: LayerKind, version: &str) -> String {
+    let allowed_or_underscore = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    format!("{}-{}", default_template(kind), version.chars().map(allowed_or_underscore).collect::<String>())
 }
 
-/// Whether the names that a template makes differ from release to release.
+/// Whether the template gives every release a different name.
 pub(crate) fn names_the_release(template: &str) -> bool {
     ["{version}", "{major}", "{minor}", "{patch}"].iter().any(|key| template.contains(key))
 }
 
-/// The names of both architectures' layers.
+/// Expands a template to the names of both architectures' layers.
 pub(crate) fn names(template: &str, version: &str) -> Result<[(Arch, LayerName); 2], LayerNameError> {
     let [first, second] = Arch::ALL;
-    let one = name(template, version, first)?;
-    let other = name(template, version, second)?;
+    let one = expand(template, version, first)?;
+    let other = expand(template, version, second)?;
     if one == other {
         return Err(LayerNameError::Same(one.0));
     }
     Ok([(first, one), (second, other)])
 }
 
-/// The names of all four.
-pub(crate) fn of_kinds(
+/// Expands both templates to the names of all four layers.
+pub(crate) fn names_of_all_variants(
     plain: &str,
     relay: &str,
     version: &str,
@@ -124,8 +120,8 @@ pub(crate) fn of_kinds(
     Ok(of_kind(plain, LayerKind::Plain).into_iter().chain(of_kind(relay, LayerKind::Relay)).collect())
 }
 
-fn name(template: &str, version: &str, arch: Arch) -> Result<LayerName, LayerNameError> {
-    // Prerelease and build metadata belong to {version} alone.
+fn expand(template: &str, version: &str, arch: Arch) -> Result<LayerName, LayerNameError> {
+    // Only {version} has the prerelease and build metadata. The other placeholders are plain numbers.
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let mut numbers = core.split('.');
     let major = numbers.next();
@@ -134,7 +130,7 @@ fn name(template: &str, version: &str, arch: Arch) -> Result<LayerName, LayerNam
     let mut name = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
-        let (key, behind) =
+        let (key, after_key) =
             after.split_once('}').ok_or_else(|| LayerNameError::Brace(template.to_owned()))?;
         let value = match key {
             "arch" => Some(arch.name()),
@@ -146,7 +142,7 @@ fn name(template: &str, version: &str, arch: Arch) -> Result<LayerName, LayerNam
         };
         name.push_str(before);
         name.push_str(value.ok_or_else(|| LayerNameError::Placeholder(format!("{{{key}}}")))?);
-        rest = behind;
+        rest = after_key;
     }
     if rest.contains('}') {
         return Err(LayerNameError::Brace(template.to_owned()));
@@ -173,21 +169,21 @@ mod tests {
     }
 
     #[test]
-    fn a_release_in_the_name_is_unmistakable() {
+    fn a_release_template_puts_the_version_into_the_name() {
         let pair = |version: &str| {
-            names(&of_release(LayerKind::Plain, version), version).unwrap().map(|(_, n)| n.to_string())
+            names(&release_template(LayerKind::Plain, version), version).unwrap().map(|(_, n)| n.to_string())
         };
         assert_eq!(
             pair("1.2.3"),
             ["SentryLambdaExtension-arm64-1_2_3", "SentryLambdaExtension-x86_64-1_2_3"]
         );
         assert_eq!(pair("1.2.3-rc.1+b.5")[0], "SentryLambdaExtension-arm64-1_2_3-rc_1_b_5");
-        assert_eq!(of_release(LayerKind::Relay, "1.2.3"), "SentryLambdaExtensionRelay-{arch}-1_2_3");
+        assert_eq!(release_template(LayerKind::Relay, "1.2.3"), "SentryLambdaExtensionRelay-{arch}-1_2_3");
     }
 
     #[test]
-    fn with_and_without_relay_are_never_the_same_layer() {
-        let all = |relay| of_kinds("x-{arch}", relay, "1.2.3");
+    fn layers_with_and_without_relay_have_different_names() {
+        let all = |relay| names_of_all_variants("x-{arch}", relay, "1.2.3");
         let names: Vec<String> = all("x-{arch}-relay").unwrap().values().map(ToString::to_string).collect();
         assert_eq!(names, ["x-arm64", "x-arm64-relay", "x-x86_64", "x-x86_64-relay"]);
         assert_eq!(all("x-{arch}"), Err(LayerNameError::SameKinds("x-arm64".to_owned())));
@@ -195,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lambda_would_refuse_is_refused_here() {
+    fn names_that_lambda_refuses_are_refused_here() {
         assert!(matches!(pair("x-{arch}-{version}"), Err(LayerNameError::Characters(_))));
         assert!(matches!(pair("x y {arch}"), Err(LayerNameError::Characters(_))));
         assert!(matches!(pair(""), Err(LayerNameError::Characters(_))));

@@ -1,7 +1,6 @@
-//! The words of the whole program: architectures, variants of the layer, layer names and paths, runtimes,
-//! digests and times.
+//! The terms of the whole program: architectures, variants of the layer, layer names, digests and times.
 //!
-//! Nothing here reads a file or asks AWS.
+//! This module reads no files and does not call AWS.
 
 pub(crate) mod arch;
 pub(crate) mod digest;

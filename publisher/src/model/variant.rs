@@ -1,11 +1,12 @@
-//! Which layers a release has: for each architecture the extension alone and, where it was built so, with Relay.
+//! The layers of a release: one for each architecture with the extension alone and, if it was built, one with
+//! Sentry's own Relay as well.
 
 use crate::model::arch::Arch;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a layer carries.
+/// What a layer contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LayerKind {
@@ -16,26 +17,23 @@ pub(crate) enum LayerKind {
 }
 
 impl LayerKind {
-    /// Both, in the order in which they are built and listed.
+    /// Both kinds, in the order in which they are built and listed.
     pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Relay];
 }
 
-/// What tells the layers of one release apart. In JSON it is two fields, `arch` and `kind`.
+/// Identifies one layer of a release. In JSON it is two fields, `arch` and `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Variant {
-    /// Of the binaries inside.
     pub(crate) arch: Arch,
-    /// What it carries.
     pub(crate) kind: LayerKind,
 }
 
 impl Variant {
-    /// The layer of an architecture that carries that.
     pub(crate) fn new(arch: Arch, kind: LayerKind) -> Self {
         Self { arch, kind }
     }
 
-    /// All that there can be, in the order in which they are built and listed.
+    /// All possible variants, in the order in which they are built and listed.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         Arch::ALL.into_iter().flat_map(|arch| LayerKind::ALL.map(|kind| Self { arch, kind }))
     }

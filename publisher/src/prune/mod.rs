@@ -1,4 +1,4 @@
-//! Which old versions can be deleted: pure decisions.
+//! Decides which old versions can be deleted, without calling AWS.
 
 pub(crate) mod name_pattern;
 pub(crate) mod retention;

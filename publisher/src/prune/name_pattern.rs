@@ -1,9 +1,9 @@
-//! Layers whose names hold the release: telling by its name which release a layer is of.
+//! Recognizes layers whose names contain the release, and orders them by release.
 
 use crate::model::{arch::Arch, layer_name, variant::LayerKind};
 use std::fmt;
 
-/// What the names of a layer's releases look like.
+/// The pattern of the names that a layer has in its releases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NamePattern {
     parts: Vec<PatternPart>,
@@ -12,17 +12,17 @@ pub(crate) struct NamePattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PatternPart {
     Literal(String),
-    /// Major, minor or patch.
+    /// The number of this index: 0 is major, 1 is minor, 2 is patch.
     Number(usize),
-    /// What a version may have behind its numbers.
+    /// The optional prerelease and build metadata remainder the numbers.
     Tail,
 }
 
-/// A release as a layer's name has it: the greatest is the newest.
+/// A release as a layer's name states it. The greatest one is the newest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ReleaseOrder {
     numbers: [u64; 3],
-    /// What comes before the real one is less than it.
+    /// False for a prerelease, which is less than the final release.
     is_final: bool,
     tail: Vec<TailWord>,
 }
@@ -34,26 +34,26 @@ enum TailWord {
 }
 
 impl NamePattern {
-    /// Of the style in which each release is a layer of its own.
+    /// The pattern for the style in which every release is a separate layer.
     pub(crate) fn of_release(kind: LayerKind, arch: Arch) -> Self {
-        let before = format!("{}-", layer_name::usual(kind).replace("{arch}", arch.name()));
-        let between = || PatternPart::Literal("_".to_owned());
+        let prefix = format!("{}-", layer_name::default_template(kind).replace("{arch}", arch.name()));
+        let separator = || PatternPart::Literal("_".to_owned());
         let numbers = [
             PatternPart::Number(0),
-            between(),
+            separator(),
             PatternPart::Number(1),
-            between(),
+            separator(),
             PatternPart::Number(2),
             PatternPart::Tail,
         ];
-        Self { parts: std::iter::once(PatternPart::Literal(before)).chain(numbers).collect() }
+        Self { parts: std::iter::once(PatternPart::Literal(prefix)).chain(numbers).collect() }
     }
 
-    /// Of a template that makes good names: others were refused before.
+    /// The pattern of a template. The caller has checked that the template gives valid names.
     pub(crate) fn of_template(template: &str, arch: Arch) -> Self {
         let mut parts = Vec::new();
         let mut rest = template;
-        while let Some((before, (key, behind))) =
+        while let Some((before, (key, remainder))) =
             rest.split_once('{').and_then(|(before, after)| Some((before, after.split_once('}')?)))
         {
             parts.push(PatternPart::Literal(before.to_owned()));
@@ -63,13 +63,13 @@ impl NamePattern {
                 "patch" => PatternPart::Number(2),
                 _ => PatternPart::Literal(arch.name().to_owned()),
             });
-            rest = behind;
+            rest = remainder;
         }
         parts.push(PatternPart::Literal(rest.to_owned()));
         Self { parts }
     }
 
-    /// The release that a name is of; none if it is not of this shape.
+    /// The release that a name states, or `None` if the name does not match.
     pub(crate) fn release(&self, name: &str) -> Option<ReleaseOrder> {
         let mut release = ReleaseOrder { is_final: true, ..ReleaseOrder::default() };
         let mut rest = name;
@@ -78,13 +78,13 @@ impl NamePattern {
                 PatternPart::Literal(text) => rest = rest.strip_prefix(text.as_str())?,
                 PatternPart::Number(place) => {
                     let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-                    let (number, behind) = rest.split_at(length);
+                    let (number, remainder) = rest.split_at(length);
                     *release.numbers.get_mut(*place)? = number.parse().ok()?;
-                    rest = behind;
+                    rest = remainder;
                 }
                 PatternPart::Tail => {
                     let tail = std::mem::take(&mut rest);
-                    // In a layer's name, `+` and `.` of a version are `_`.
+                    // In a layer's name, `_` replaces the `+` and `.` of a version.
                     if !tail.is_empty() && !tail.starts_with(['-', '_']) {
                         return None;
                     }
@@ -118,11 +118,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases_are_told_and_ordered_by_their_names() {
-        let shape = NamePattern::of_release(LayerKind::Plain, Arch::Arm64);
+    fn releases_are_recognized_and_ordered_by_their_names() {
+        let pattern = NamePattern::of_release(LayerKind::Plain, Arch::Arm64);
         let release = |version: &str| {
-            let name = layer_name::of_release(LayerKind::Plain, version).replace("{arch}", "arm64");
-            shape.release(&name).unwrap_or_else(|| panic!("{name}"))
+            let name = layer_name::release_template(LayerKind::Plain, version).replace("{arch}", "arm64");
+            pattern.release(&name).unwrap_or_else(|| panic!("{name}"))
         };
         let ascending = [
             "0.9.10",
@@ -143,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_nobodys_release() {
-        let shape = NamePattern::of_release(LayerKind::Plain, Arch::Arm64);
+    fn other_names_do_not_match() {
+        let pattern = NamePattern::of_release(LayerKind::Plain, Arch::Arm64);
         for name in [
             "SentryLambdaExtension-arm64",
             "SentryLambdaExtension-arm64-1_2",
@@ -155,18 +155,18 @@ mod tests {
             "My-SentryLambdaExtension-arm64-1_2_3",
             "SentryLambdaExtension-arm64-99999999999999999999_2_3",
         ] {
-            assert_eq!(shape.release(name), None, "{name}");
+            assert_eq!(pattern.release(name), None, "{name}");
         }
-        assert!(shape.release("SentryLambdaExtension-arm64-1_2_3").is_some());
+        assert!(pattern.release("SentryLambdaExtension-arm64-1_2_3").is_some());
     }
 
     #[test]
-    fn a_template_has_a_shape_too() {
-        let shape = NamePattern::of_template("Team-{major}_{minor}-{arch}", Arch::X86_64);
-        assert_eq!(shape.to_string(), "Team-*_*-x86_64");
-        assert!(shape.release("Team-1_2-x86_64") < shape.release("Team-1_10-x86_64"));
+    fn a_template_gives_a_pattern() {
+        let pattern = NamePattern::of_template("Team-{major}_{minor}-{arch}", Arch::X86_64);
+        assert_eq!(pattern.to_string(), "Team-*_*-x86_64");
+        assert!(pattern.release("Team-1_2-x86_64") < pattern.release("Team-1_10-x86_64"));
         for name in ["Team-1_2-arm64", "Team-1_2-x86_64-relay", "Team-1-x86_64"] {
-            assert_eq!(shape.release(name), None, "{name}");
+            assert_eq!(pattern.release(name), None, "{name}");
         }
     }
 }

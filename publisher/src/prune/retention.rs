@@ -1,16 +1,16 @@
-//! Which old versions can go: pure decisions.
+//! Decides which old versions can be deleted, without calling AWS.
 
 use std::collections::BTreeSet;
 
-/// Of all versions of a layer in a region, those that are neither among the newest `keep` nor named by a manifest.
+/// Returns the versions of a layer in one region that are neither among the newest `keep` nor named by a manifest.
 pub(crate) fn superfluous(versions: &[i64], named: &BTreeSet<i64>, keep: usize) -> Vec<i64> {
     let mut newest_first = versions.to_vec();
     newest_first.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
     newest_first.into_iter().skip(keep).filter(|number| !named.contains(number)).collect()
 }
 
-/// Of layers that each are a release, those that are neither of the newest `keep` releases nor named by a manifest;
-/// the newest first.
+/// Returns the layers that are neither of the newest `keep` releases nor named by a manifest, newest first. Each
+/// layer in `found` is one release.
 pub(crate) fn superfluous_releases<R: Ord>(
     found: Vec<(R, String)>,
     named: &BTreeSet<&str>,
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_and_the_named_stay() {
+    fn the_newest_and_the_named_versions_stay() {
         let named = BTreeSet::from([1, 9]);
         assert_eq!(superfluous(&[2, 9, 1, 7, 8], &named, 2), [7, 2]);
         assert_eq!(superfluous(&[2, 9, 1, 7, 8], &named, 9), Vec::<i64>::new());
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn of_releases_as_well() {
+    fn the_newest_and_the_named_releases_stay() {
         let found = || [2, 1, 4, 3].map(|n| (n, format!("x-{n}"))).to_vec();
         assert_eq!(superfluous_releases(found(), &BTreeSet::from(["x-1"]), 2), ["x-2"]);
         assert_eq!(superfluous_releases(found(), &BTreeSet::new(), 0), ["x-4", "x-3", "x-2", "x-1"]);

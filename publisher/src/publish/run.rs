@@ -193,7 +193,7 @@ impl Run {
                 self.results.push(RegionResult { row, job: None });
                 continue;
             }
-            let large = wanted.size > bundle::DIRECT;
+            let large = wanted.size > bundle::MAX_DIRECT_UPLOAD;
             let template = options.bucket.as_deref().filter(|_| large);
             let job = Job {
                 region: target.region.clone(),

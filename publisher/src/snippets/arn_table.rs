@@ -1,4 +1,4 @@
-//! The ARNs of a release as tables in Markdown: what a release's notes and a job's summary show.
+//! Renders the ARNs of a release as Markdown tables, for release notes and the summary of a GitHub Actions job.
 
 use crate::{
     artifacts::layers_manifest::{Layer, LayersManifest},
@@ -7,7 +7,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A row for each region and a column for each architecture; layers with Relay in a table of their own.
+/// Renders one row for each region and one column for each architecture. Layers with Relay get a table of their own.
 pub(crate) fn arn_table(manifest: &LayersManifest) -> String {
     let tables = LayerKind::ALL.into_iter().filter_map(|kind| {
         let layers = manifest.layers(kind);
@@ -39,18 +39,18 @@ fn rows(layers: &BTreeMap<Arch, Layer>) -> Option<String> {
     (!rows.is_empty()).then(|| table(&rows))
 }
 
-/// ARNs by region and architecture.
+/// Renders ARNs, given by region and architecture, as one table.
 pub(crate) fn table(rows: &BTreeMap<&RegionName, BTreeMap<Arch, String>>) -> String {
     let columns: BTreeSet<Arch> = rows.values().flat_map(|row| row.keys().copied()).collect();
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let head = std::iter::once("Region".to_owned()).chain(columns.iter().map(ToString::to_string));
-    let rule = vec!["---".to_owned(); columns.len() + 1];
+    let separator = vec!["---".to_owned(); columns.len() + 1];
     let row = |(region, row): (&&RegionName, &BTreeMap<Arch, String>)| {
         let cell = |arch| row.get(arch).map_or_else(|| "–".to_owned(), |arn| format!("`{arn}`"));
         line(std::iter::once(format!("`{region}`")).chain(columns.iter().map(cell)).collect())
     };
     let all: Vec<String> =
-        [line(head.collect()), line(rule)].into_iter().chain(rows.iter().map(row)).collect();
+        [line(head.collect()), line(separator)].into_iter().chain(rows.iter().map(row)).collect();
     all.join("\n")
 }
 
@@ -62,8 +62,8 @@ mod tests {
     #[test]
     fn regions_are_rows_and_architectures_are_columns() {
         let mut manifest = sample::full();
-        let gone = "us-east-1".parse().unwrap();
-        manifest.layers.get_mut(&Arch::X86_64).unwrap().regions.remove(&gone);
+        let removed = "us-east-1".parse().unwrap();
+        manifest.layers.get_mut(&Arch::X86_64).unwrap().regions.remove(&removed);
         let arn = |region, layer| format!("`arn:aws:lambda:{region}:123456789012:layer:{layer}:7`");
         let name = |kind: &str, arch| format!("SentryLambdaExtension{kind}-{arch}");
         let row = |region, kind| {

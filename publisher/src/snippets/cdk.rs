@@ -1,7 +1,7 @@
-//! The AWS CDK: a function that gives the layer of the stack's own region, in TypeScript and in Python.
+//! Snippets for the AWS CDK in TypeScript and Python: a function that returns the layer for the stack's own region.
 //!
-//! A stack need not know its region, and then CloudFormation has to look it up: `CfnMapping` does both. Its
-//! attributes are CloudFormation's, so they have to be alphanumeric.
+//! A stack may not know its region, and then CloudFormation has to look it up. `CfnMapping` handles both cases. Its
+//! attributes are those of CloudFormation, so they have to be alphanumeric.
 
 use crate::snippets::{ArnTable, cloudformation::attribute};
 

@@ -1,11 +1,11 @@
-//! CloudFormation and SAM: a whole template, whose `Mappings` are what matters.
+//! Snippets for CloudFormation and SAM: a complete template, whose `Mappings` contain the ARNs.
 //!
-//! An attribute of a mapping has to be alphanumeric, so `x86_64` cannot be one, nor can a parameter with that
-//! value choose it: a condition does.
+//! An attribute of a mapping has to be alphanumeric, so it cannot be `x86_64`, and a parameter with that value cannot
+//! select it. A condition selects it instead.
 
 use crate::{model::arch::Arch, snippets::ArnTable};
 
-/// The mapping's name for an architecture.
+/// The attribute of an architecture in the mapping: its name without the underscore.
 pub(crate) fn attribute(arch: Arch) -> String {
     arch.name().replace('_', "")
 }
@@ -95,7 +95,7 @@ AWSTemplateFormatVersion: "2010-09-09"
 Parameters:
 {choice}  SentryDsn:
     Type: String
-    Description: Where to send what happens, e.g. https://KEY@o1.ingest.sentry.io/42
+    Description: The DSN of the Sentry project, e.g. https://KEY@o1.ingest.sentry.io/42
 Mappings:
   SentryLambdaExtension:
 "#

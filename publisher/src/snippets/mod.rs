@@ -1,6 +1,6 @@
-//! The ARNs in the form that each tool wants: what a user copies into a template, a module or an app.
+//! The ARNs in the format of each tool, for a user to copy into a template, a module or an app.
 //!
-//! All are made from one `ArnTable`, and the tests give each of them to the tool that it is for.
+//! All snippets are made from one `ArnTable`, and the tests run each of them through the tool that it is for.
 
 pub(crate) mod arn_table;
 mod cdk;
@@ -16,7 +16,7 @@ use crate::{
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What there is to choose from.
+/// The formats that a user can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// One ARN a line
@@ -44,42 +44,40 @@ pub(crate) enum Format {
 /// Layer versions of one kind, by region and architecture.
 #[derive(Clone, Debug)]
 pub(crate) struct ArnTable {
-    /// What they are, for a comment.
+    /// What the layers are, for the comment in the snippet.
     pub(crate) title: String,
-    /// The release, where it is known.
+    /// The release, if it is known.
     pub(crate) version: Option<String>,
-    /// What they carry.
     pub(crate) kind: LayerKind,
-    /// What to attach.
+    /// The ARNs to attach.
     pub(crate) rows: BTreeMap<RegionName, RegionArns>,
-    /// The runtimes that each is for; none named: all.
+    /// The runtimes that each layer is for. An empty list means all runtimes.
     pub(crate) runtimes: BTreeMap<Arch, Vec<String>>,
 }
 
 /// One region's layer versions.
 pub(crate) type RegionArns = BTreeMap<Arch, LayerArn>;
 
-/// A snippet, and what its reader should know.
+/// A snippet and the notes for its reader.
 #[derive(Debug)]
 pub(crate) struct Snippet {
-    /// Without a newline at its end.
+    /// The snippet, without a newline at its end.
     pub(crate) text: String,
-    /// What could not be put into it.
+    /// Notes on what the snippet leaves out.
     pub(crate) notes: Vec<String>,
 }
 
-/// There is no such snippet of these layers.
+/// Why these layers cannot be written in a format.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnippetError {
-    /// Cannot be written as JSON.
     #[error("cannot write JSON")]
     Json(#[from] serde_json::Error),
-    /// The format wants to know the release.
+    /// The format requires the release, which is unknown.
     #[error(
         "the release registry lists releases, and AWS does not say which release its newest versions are of"
     )]
     NoRelease,
-    /// The format has no room for other partitions.
+    /// The format supports the partition `aws` only.
     #[error("the release registry has layers of the partition aws only, and none of these is in it")]
     NoCommercialRegion,
 }
@@ -93,7 +91,6 @@ struct ArnEntry<'a> {
 }
 
 impl ArnTable {
-    /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -103,7 +100,7 @@ impl ArnTable {
         self.rows.iter().flat_map(|(region, row)| row.iter().map(move |(arch, arn)| (region, *arch, arn)))
     }
 
-    /// A map of maps in some format: `open` begins a region, `close` ends it.
+    /// Renders the table as a map of maps: `open` begins a region, `entry` adds an ARN, and `close` ends the region.
     fn map(
         &self,
         open: impl Fn(&RegionName) -> String,
@@ -117,17 +114,17 @@ impl ArnTable {
         self.rows.iter().map(region).collect()
     }
 
-    /// The architectures that there are.
+    /// The architectures that occur in the table.
     fn arches(&self) -> BTreeSet<Arch> {
         self.arns().map(|(_, arch, _)| arch).collect()
     }
 
-    /// The one to show in an example.
+    /// The architecture that an example uses.
     fn example_arch(&self) -> Arch {
         self.arches().first().copied().unwrap_or(Arch::Arm64)
     }
 
-    /// A comment's text: what this is and where it is from.
+    /// The text of the comment in a snippet: what it contains and which command made it.
     fn comment(&self, format: &str) -> String {
         let title: String = self.title.chars().filter(|c| !c.is_control()).collect();
         format!("{title}: the ARNs of the layers, by `publisher arn --format {format}`.")
@@ -135,7 +132,7 @@ impl ArnTable {
 }
 
 impl Format {
-    /// Writes it.
+    /// Renders the table in this format.
     pub(crate) fn render(self, table: &ArnTable) -> Result<Snippet, SnippetError> {
         let text = match self {
             Self::Text => table.arns().map(|(_, _, arn)| arn.to_string()).collect::<Vec<_>>().join("\n"),

@@ -1,7 +1,8 @@
-//! Sentry's release registry: a file for each layer under `aws-lambda-layers/`, in the shape that is there.
+//! Snippet for Sentry's release registry: one file for each layer under `aws-lambda-layers/`, in the registry's own
+//! format.
 //!
-//! Its readers know one account and put ARNs together from the account, the layer's name and a region's version,
-//! in the partition `aws`; so layers of other partitions have no place in it.
+//! Readers of the registry know one account. They build an ARN from the account, the layer's name and the version in
+//! a region, always in the partition `aws`. So layers of other partitions cannot be listed there.
 
 use crate::{
     aws::partition::{Partition, RegionName},
@@ -11,7 +12,7 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The fields and their order are the registry's.
+/// The fields and their order are those of the registry.
 #[derive(Serialize)]
 struct RegistryLayer<'a> {
     name: String,
@@ -65,15 +66,13 @@ pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
         return Err(SnippetError::NoCommercialRegion);
     }
     let mut notes = vec![
-        "repo_url, main_docs_url and created_at are null: layers.json does not know them; an empty \
+        "repo_url, main_docs_url and created_at are null: layers.json does not have them; an empty \
          compatible_runtimes means all of them"
             .to_owned(),
     ];
     if !left_out.is_empty() {
-        notes.push(format!(
-            "left out, since the registry knows the partition aws only: {}",
-            left_out.join(" ")
-        ));
+        notes
+            .push(format!("left out, since the registry has the partition aws only: {}", left_out.join(" ")));
     }
     Ok(Snippet { text: serde_json::to_string_pretty(&files)?, notes })
 }

@@ -1,12 +1,12 @@
-//! The Serverless Framework: a whole serverless.yml, whose `custom` is what matters.
+//! Snippet for the Serverless Framework: a complete serverless.yml, whose `custom` section contains the ARNs.
 
 use crate::snippets::ArnTable;
 
 pub(crate) fn render(table: &ArnTable) -> String {
     let arch = table.example_arch();
-    let usual = "us-east-1";
-    let first = table.rows.keys().next().map_or(usual, |region| region.as_str());
-    let region = if table.rows.keys().any(|region| region.as_str() == usual) { usual } else { first };
+    let preferred = "us-east-1";
+    let first = table.rows.keys().next().map_or(preferred, |region| region.as_str());
+    let region = if table.rows.keys().any(|region| region.as_str() == preferred) { preferred } else { first };
     let head = format!(
         r"# {}
 service: example

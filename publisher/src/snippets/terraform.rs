@@ -1,4 +1,4 @@
-//! Terraform (and `OpenTofu`): `locals` by region and architecture, and a function that uses them.
+//! Snippet for Terraform and `OpenTofu`: `locals` by region and architecture, and a function that uses them.
 
 use crate::snippets::ArnTable;
 

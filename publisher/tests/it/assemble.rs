@@ -15,16 +15,16 @@ fn zip_name(arch: &str) -> String {
 /// What the machines of a release leave behind: each architecture of `dist`, built twice.
 fn built_twice(dist: &Dist) -> TempDir {
     let built = tempfile::tempdir().unwrap();
-    let build = read_json(&dist.path().join("build.json"));
+    let manifest = read_json(&dist.path().join("build.json"));
     let sums = fs::read_to_string(dist.path().join("SHA256SUMS")).unwrap();
     for arch in ARCHES {
         for copy in ["first", "second"] {
             let folder = built.path().join(format!("built-{arch}-{copy}"));
             fs::create_dir(&folder).unwrap();
             fs::copy(dist.zip(arch), folder.join(zip_name(arch))).unwrap();
-            let mut build = build.clone();
-            build["artifacts"].as_array_mut().unwrap().retain(|artifact| artifact["arch"] == arch);
-            fs::write(folder.join("build.json"), build.to_string()).unwrap();
+            let mut manifest = manifest.clone();
+            manifest["artifacts"].as_array_mut().unwrap().retain(|artifact| artifact["arch"] == arch);
+            fs::write(folder.join("build.json"), manifest.to_string()).unwrap();
             let line = sums.lines().find(|line| line.ends_with(&zip_name(arch))).unwrap();
             fs::write(folder.join("SHA256SUMS"), format!("{line}\n")).unwrap();
         }
@@ -108,9 +108,9 @@ fn architectures_of_different_builds_make_no_release() {
     let built = built_twice(&Dist::new("tools"));
     for copy in ["first", "second"] {
         let path = built.path().join(format!("built-x86_64-{copy}/build.json"));
-        let mut build = read_json(&path);
-        build["toolchain"]["zig"] = "another".into();
-        fs::write(path, build.to_string()).unwrap();
+        let mut manifest = read_json(&path);
+        manifest["toolchain"]["zig"] = "another".into();
+        fs::write(path, manifest.to_string()).unwrap();
     }
     assemble(&built)
         .expect(1)

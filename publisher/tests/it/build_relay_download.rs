@@ -3,23 +3,20 @@
 use crate::{
     build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr},
     build_relay::{entries, manifest, pretended, sha256},
-    support::{
-        registry::{Registry, answer, full_response, range_response, truncated},
-        tls::TestTls,
-    },
+    support::registry::{Registry, answer, full_response, range_response, truncated},
 };
 use serde_json::Value;
 use std::{fs, path::Path};
 
-const VERSION: &str = "26.9.0";
-const X86_64_FILE: &str = "/files/relay-Linux-x86_64";
+pub const VERSION: &str = "26.9.0";
+pub const X86_64_FILE: &str = "/files/relay-Linux-x86_64";
 
-fn arm64() -> Vec<u8> {
+pub fn arm64() -> Vec<u8> {
     static_elf(ARM64.1, 7)
 }
 
 /// Large enough to be cut in pieces, and different everywhere.
-fn x86_64() -> Vec<u8> {
+pub fn x86_64() -> Vec<u8> {
     x86_64_salted(7)
 }
 
@@ -36,7 +33,7 @@ fn run(workspace: &Workspace, registry: &Registry, arguments: &[&str], code: i32
 
 /// The same, with these certificates in place of the system's.
 #[track_caller]
-fn run_trusting(
+pub fn run_trusting(
     roots: Option<&Path>,
     workspace: &Workspace,
     registry: &Registry,
@@ -54,10 +51,10 @@ fn run_trusting(
     stderr(&output)
 }
 
-const PIN: [&str; 3] = ["relay", "pin", VERSION];
-const BUILD: [&str; 5] = ["build", "--relay", VERSION, "--arch", "x86_64"];
+pub const PIN: [&str; 3] = ["relay", "pin", VERSION];
+pub const BUILD: [&str; 5] = ["build", "--relay", VERSION, "--arch", "x86_64"];
 
-fn lock(workspace: &Workspace) -> Value {
+pub fn lock(workspace: &Workspace) -> Value {
     let text = fs::read(workspace.path().join("publisher/relay.lock")).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
@@ -194,7 +191,7 @@ fn what_is_not_there_is_named() {
     let workspace = pretended();
     let registry = Registry::new(|_| answer("404 Not Found", "", b""));
     let said = run(&workspace, &registry, &["relay", "pin", "26.8.0"], 1);
-    assert!(said.contains("knows no Relay 26.8.0"), "{said}");
+    assert!(said.contains("does not know Relay 26.8.0"), "{said}");
     assert_eq!(registry.requests("/apps/relay/26.8.0.json").len(), 1, "a mirror of the registry's files");
     let said = run(&workspace, &registry, &PIN, 1);
     assert!(said.contains("/files/relay-Linux-aarch64: the server answered 404"), "{said}");
@@ -263,57 +260,4 @@ fn a_pin_that_was_changed_by_hand_is_held_against_cache_and_download() {
     workspace.file("publisher/relay.lock", "<<<<<<< HEAD\n");
     let said = run(&workspace, &registry, &BUILD, 1);
     assert!(said.contains("relay.lock does not hold pins") && said.contains("git diff"), "{said}");
-}
-
-#[test]
-fn over_tls_it_comes_from_whom_the_user_trusts() {
-    let workspace = pretended();
-    let tls = TestTls::new();
-    let registry = Registry::secure(&tls, |request| {
-        if request.path.ends_with("aarch64") {
-            return full_response(&arm64());
-        }
-        let answer = range_response(request, &x86_64(), "\"one\"");
-        if request.nth == 0 { truncated(&answer, 100_000) } else { answer }
-    });
-    assert!(registry.url().starts_with("https://"));
-    run_trusting(Some(tls.authority()), &workspace, &registry, &PIN, 0);
-    assert_eq!(lock(&workspace)[VERSION]["x86_64"]["sha256"], sha256(&x86_64()));
-    assert_eq!(registry.requests(X86_64_FILE)[1].start(), x86_64().len() - 100_000, "and is resumed");
-    run_trusting(Some(tls.authority()), &workspace, &registry, &BUILD, 0);
-}
-
-#[test]
-fn over_tls_nothing_comes_from_anybody_else() {
-    let workspace = pretended();
-    let (tls, other) = (TestTls::new(), TestTls::new());
-    let registry = Registry::secure(&tls, |_| full_response(&arm64()));
-    for roots in [None, Some(other.authority())] {
-        let said = run_trusting(roots, &workspace, &registry, &PIN, 1);
-        assert!(said.contains("cannot ask https://") && said.contains("certificate"), "{said}");
-        assert!(said.contains("is not trusted here") && said.contains("SSL_CERT_FILE"), "{said}");
-    }
-    assert!(registry.requests("/").is_empty(), "it is not even asked");
-    assert_eq!(registry.connections(), 2, "what is not trusted once is not trusted a moment later");
-    assert_eq!(lock(&workspace), Value::Null);
-
-    // Who names certificates trusts these, or nobody.
-    let missing = workspace.path().join("missing.pem");
-    let empty = workspace.file("empty.pem", "no certificate\n");
-    for roots in [missing.as_path(), &empty] {
-        let said = run_trusting(Some(roots), &workspace, &registry, &PIN, 1);
-        assert!(said.contains("SSL_CERT_FILE names no certificate") && said.contains("unset it"), "{said}");
-    }
-}
-
-#[test]
-fn a_redirect_does_not_leave_tls() {
-    let workspace = pretended();
-    let tls = TestTls::new();
-    let plain = Registry::of(arm64(), x86_64());
-    let elsewhere = format!("location: {}/files/relay-Linux-aarch64\r\n", plain.url());
-    let registry = Registry::secure(&tls, move |_| answer("302 Found", &elsewhere, b""));
-    run_trusting(Some(tls.authority()), &workspace, &registry, &PIN, 1);
-    assert!(plain.requests("/").is_empty());
-    assert_eq!(lock(&workspace), Value::Null);
 }

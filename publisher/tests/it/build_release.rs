@@ -58,7 +58,7 @@ fn a_version_that_the_changelog_does_not_call_released_is_refused_with_the_line_
     let workspace = released();
     workspace.file("CHANGELOG.md", &RELEASED.replace("2026-01-02", "unreleased"));
     let said = build(&workspace, &[], 1);
-    assert!(said.contains("`unreleased` is no date"), "{said}");
+    assert!(said.contains("`unreleased` is not a date"), "{said}");
     let line = said
         .lines()
         .find(|line| line.trim().starts_with("## [9.8.7] - 2"))
@@ -86,7 +86,7 @@ fn changes_that_are_in_no_commit_are_refused() {
     }
     let workspace = released();
     fs::remove_dir_all(workspace.path().join(".git")).unwrap();
-    assert!(build(&workspace, &[], 1).contains("this is no git work tree"));
+    assert!(build(&workspace, &[], 1).contains("this is not a git work tree"));
 }
 
 #[test]

@@ -235,11 +235,11 @@ fn every_call_in_the_sources_is_in_a_policy() {
         let Some(action) = iam::action_of(call) else {
             panic!("the sources call {call}, and nobody knows what that needs: tests/it/support/iam.rs");
         };
-        assert!(allowed.contains(action), "{call} needs {action}: steps/iam_policy/rights.rs");
+        assert!(allowed.contains(action), "{call} needs {action}: commands/iam_policy/rights.rs");
     }
 }
 
-/// ci/smoke goes its own way to AWS: by curl.
+/// ci/smoke goes its own way to AWS, by boto3.
 #[test]
 fn the_smoke_test_is_allowed_what_it_asks_for() {
     let owner = Account::new(ministack());

@@ -18,6 +18,7 @@ mod build_refused;
 mod build_relay;
 mod build_relay_download;
 mod build_relay_elf;
+mod build_relay_tls;
 mod build_release;
 mod build_reproducible;
 mod build_unstable_flags;

@@ -3,16 +3,12 @@
 use crate::support::{
     account::Account,
     cli::Publisher,
-    dist::{ARCHES, Dist, other_zip},
+    dist::{ARCHES, Dist, layer_name, other_zip},
     emulator::ministack,
     proxy::{Proxy, Verdict},
 };
 
 const REGION: &str = "eu-west-1";
-
-fn layer(arch: &str) -> String {
-    format!("SentryLambdaExtension-{arch}")
-}
 
 #[test]
 fn the_newest_and_the_named_stay() {
@@ -28,17 +24,17 @@ fn the_newest_and_the_named_stay() {
     let plan = publisher.run(current, &args).expect(0);
     plan.says("4 superfluous versions, nothing was deleted")
         .says("eu-west-1  SentryLambdaExtension-arm64   5         2 5");
-    assert_eq!(owner.versions(REGION, &layer("arm64")), [1, 2, 3, 4, 5]);
+    assert_eq!(owner.versions(REGION, &layer_name("arm64")), [1, 2, 3, 4, 5]);
 
     publisher.run(current, &[&args, ["--execute"].as_slice()].concat()).expect(0).says("4 of 4 superfluous");
     for arch in ARCHES {
-        assert_eq!(owner.versions(REGION, &layer(arch)), [2, 4, 5]);
+        assert_eq!(owner.versions(REGION, &layer_name(arch)), [2, 4, 5]);
     }
     publisher.run(&releases[1], &["verify"]).expect(0);
     publisher.run(current, &[&args, ["--execute"].as_slice()].concat()).expect(0).says("0 of 0");
     // Of the current release alone, even when nothing is to be kept.
     publisher.run(current, &["prune", "--keep", "0", "--execute", "--regions", REGION]).expect(0);
-    assert_eq!(owner.versions(REGION, &layer("arm64")), [5]);
+    assert_eq!(owner.versions(REGION, &layer_name("arm64")), [5]);
 }
 
 #[test]
@@ -60,11 +56,11 @@ fn without_a_manifest_or_the_right_to_it_nothing_goes() {
     std::fs::write(&broken, "{").unwrap();
     let with = [args.as_slice(), &["--manifest", broken.to_str().unwrap()]].concat();
     publisher.run(&dist, &with).expect(1).says("nothing was deleted");
-    owner.publish(REGION, &layer("arm64"), "arm64", &other_zip("another"), "another");
-    owner.publish(REGION, &layer("arm64"), "arm64", &other_zip("and another"), "another");
+    owner.publish(REGION, &layer_name("arm64"), "arm64", &other_zip("another"), "another");
+    owner.publish(REGION, &layer_name("arm64"), "arm64", &other_zip("and another"), "another");
     let run = publisher.run(&dist, &args).expect(3);
     run.says("DeleteLayerVersion: AccessDeniedException").says("lambda:DeleteLayerVersion");
-    assert_eq!(owner.versions(REGION, &layer("arm64")), [1, 2, 3]);
+    assert_eq!(owner.versions(REGION, &layer_name("arm64")), [1, 2, 3]);
 }
 
 /// A release under names of its own.

@@ -3,14 +3,10 @@
 use crate::support::{
     account::Account,
     cli::{Publisher, Run},
-    dist::{ARCHES, COMMIT, Dist},
+    dist::{ARCHES, COMMIT, Dist, layer_name},
     emulator::ministack,
 };
 use serde_json::{Value, json};
-
-fn layer(arch: &str) -> String {
-    format!("SentryLambdaExtension-{arch}")
-}
 
 /// Region, architecture and one property of every row, in order.
 fn column(run: &Run, key: &str) -> Vec<Value> {
@@ -39,13 +35,13 @@ fn every_region_gets_both_layers_once_and_everybody_may_use_them() {
     assert_eq!(layers["accounts"], json!({"aws": owner.key}));
     for arch in ARCHES {
         let entry = &layers["layers"][arch];
-        assert_eq!(entry["layer_name"], layer(arch));
+        assert_eq!(entry["layer_name"], layer_name(arch));
         assert_eq!(entry["code_sha256"], dist.code_sha256(arch));
         assert_eq!(entry["size"], std::fs::metadata(dist.zip(arch)).unwrap().len());
         let places = entry["regions"].as_object().unwrap();
         assert_eq!(places.keys().collect::<Vec<_>>(), regions.iter().collect::<Vec<_>>());
         for (region, place) in places {
-            let arn = format!("arn:aws:lambda:{region}:{}:layer:{}:1", owner.key, layer(arch));
+            let arn = format!("arn:aws:lambda:{region}:{}:layer:{}:1", owner.key, layer_name(arch));
             assert_eq!(place["arn"], arn);
             assert_eq!(place["version"], 1);
             assert_eq!(place["grant"], "public");
@@ -69,7 +65,7 @@ fn every_region_gets_both_layers_once_and_everybody_may_use_them() {
     publisher.run(&dist, &["publish", "--execute"]).expect(0).says("nothing to do");
     for region in &regions {
         for arch in ARCHES {
-            assert_eq!(owner.versions(region, &layer(arch)), [1], "{region} {arch}");
+            assert_eq!(owner.versions(region, &layer_name(arch)), [1], "{region} {arch}");
         }
     }
     assert_eq!(dist.layers(), layers);
@@ -86,7 +82,7 @@ fn without_execute_nothing_is_written() {
     let run = run.expect(0).says("nothing was written").says("--execute").says("eu-west-1  arm64   publish");
     assert!(run.stderr.contains(&owner.key) && run.stderr.contains("(aws)"), "{}", run.stderr);
     for arch in ARCHES {
-        assert!(owner.versions("eu-west-1", &layer(arch)).is_empty());
+        assert!(owner.versions("eu-west-1", &layer_name(arch)).is_empty());
     }
     assert_eq!(dist.files(), files);
 }
@@ -104,8 +100,8 @@ fn the_endpoint_and_the_profile_can_be_named_on_the_command_line() {
     let args =
         ["publish", "--profile", "team", "--endpoint-url", &url, "--regions", "sa-east-1", "--execute"];
     publisher.run(&dist, &args).expect(0).says(&owner.key);
-    assert_eq!(owner.versions("sa-east-1", &layer("arm64")), [1]);
-    assert!(other.versions("sa-east-1", &layer("arm64")).is_empty());
+    assert_eq!(owner.versions("sa-east-1", &layer_name("arm64")), [1]);
+    assert!(other.versions("sa-east-1", &layer_name("arm64")).is_empty());
 }
 
 #[test]
@@ -141,7 +137,7 @@ fn another_machine_adopts_what_is_there_and_mends_what_lacks() {
         publisher.run(dist, &[&["publish", "--json"], regions.as_slice(), more].concat())
     };
     publish(&dist, &["--execute"]).expect(0);
-    owner.revoke("us-east-1", &layer("x86_64"), 1);
+    owner.revoke("us-east-1", &layer_name("x86_64"), 1);
     let arn = dist.layers()["layers"]["x86_64"]["regions"]["us-east-1"]["arn"].as_str().unwrap().to_owned();
     assert_eq!(stranger.by_arn(&arn).0, 403);
     // Other bytes under the same name, and newer: not ours, whatever their number.
@@ -159,7 +155,7 @@ fn another_machine_adopts_what_is_there_and_mends_what_lacks() {
     assert_eq!(numbers(&elsewhere), numbers(&dist));
     assert_eq!(stranger.by_arn(&arn).0, 200);
     for arch in ARCHES {
-        assert_eq!(owner.versions("us-east-1", &layer(arch)), [1, 2]);
+        assert_eq!(owner.versions("us-east-1", &layer_name(arch)), [1, 2]);
     }
 }
 

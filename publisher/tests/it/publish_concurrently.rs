@@ -3,7 +3,7 @@
 use crate::support::{
     account::Account,
     cli::Publisher,
-    dist::{ARCHES, Dist, other_zip},
+    dist::{ARCHES, Dist, layer_name, other_zip},
     emulator::ministack,
     gate::Gate,
     proxy::{Proxy, Verdict},
@@ -11,10 +11,6 @@ use crate::support::{
 
 const REGION: &str = "eu-west-1";
 const ARGS: [&str; 4] = ["publish", "--execute", "--regions", REGION];
-
-fn layer(arch: &str) -> String {
-    format!("SentryLambdaExtension-{arch}")
-}
 
 /// Both have looked before either publishes: the worst that can happen.
 fn at_once(may_delete: bool) -> (Account, [Dist; 2], [crate::support::cli::Run; 2]) {
@@ -44,7 +40,7 @@ fn at_once(may_delete: bool) -> (Account, [Dist; 2], [crate::support::cli::Run; 
 fn on_two_machines_they_agree_on_one_version() {
     let (owner, dists, _) = at_once(true);
     for arch in ARCHES {
-        assert_eq!(owner.versions(REGION, &layer(arch)).len(), 1, "{arch}");
+        assert_eq!(owner.versions(REGION, &layer_name(arch)).len(), 1, "{arch}");
         let arn = |dist: &Dist| dist.layers()["layers"][arch]["regions"][REGION]["arn"].clone();
         assert_eq!(arn(&dists[0]), arn(&dists[1]));
     }
@@ -57,9 +53,9 @@ fn on_two_machines_they_agree_on_one_version() {
 fn without_the_right_to_delete_they_agree_as_well_and_name_what_is_left() {
     let (owner, dists, runs) = at_once(false);
     for arch in ARCHES {
-        let versions = owner.versions(REGION, &layer(arch));
+        let versions = owner.versions(REGION, &layer_name(arch));
         let granted = versions.iter().filter(|number| {
-            let path = format!("layers/{}/versions/{number}/policy", layer(arch));
+            let path = format!("layers/{}/versions/{number}/policy", layer_name(arch));
             owner.get(REGION, &path).0 == 200
         });
         assert_eq!((versions.len(), granted.count()), (2, 1), "{arch}: one is for everybody");
@@ -72,7 +68,7 @@ fn without_the_right_to_delete_they_agree_as_well_and_name_what_is_left() {
     let tidy = Publisher::at(&ministack().url(), &owner.key);
     tidy.run(&dists[0], &["prune", "--keep", "0", "--execute", "--regions", REGION]).expect(0);
     for arch in ARCHES {
-        assert_eq!(owner.versions(REGION, &layer(arch)), [1]);
+        assert_eq!(owner.versions(REGION, &layer_name(arch)), [1]);
     }
 }
 
@@ -93,7 +89,7 @@ fn on_one_folder_the_second_is_refused() {
     gate.open(true);
     running.wait().expect(0);
     for arch in ARCHES {
-        assert_eq!(owner.versions(REGION, &layer(arch)), [1]);
+        assert_eq!(owner.versions(REGION, &layer_name(arch)), [1]);
     }
 }
 
@@ -119,14 +115,14 @@ fn what_somebody_else_published_in_between_is_adopted_if_it_is_the_same() {
                 lists += 1;
                 let other_bytes = other_zip("other bytes");
                 let zip = if same { &zip } else { &other_bytes };
-                other.publish(REGION, &layer("arm64"), "arm64", zip, &format!("sha256 {digest}"));
+                other.publish(REGION, &layer_name("arm64"), "arm64", zip, &format!("sha256 {digest}"));
             }
             Verdict::Forward
         });
         Publisher::at(&proxy.url(), &owner.key).run(&dist, &ARGS).expect(0);
         let publishes = proxy.requests().iter().filter(|s| s.publishes() && s.line.contains("arm64")).count();
         let expected = if same { (vec![1], 0) } else { (vec![1, 2], 1) };
-        assert_eq!((owner.versions(REGION, &layer("arm64")), publishes), expected);
-        assert_eq!(owner.copies(REGION, &layer("arm64"), &dist.code_sha256("arm64")).len(), 1);
+        assert_eq!((owner.versions(REGION, &layer_name("arm64")), publishes), expected);
+        assert_eq!(owner.copies(REGION, &layer_name("arm64"), &dist.code_sha256("arm64")).len(), 1);
     }
 }

@@ -5,7 +5,7 @@
 use crate::support::{
     account::Account,
     cli::Publisher,
-    dist::{ARCHES, Dist},
+    dist::{ARCHES, Dist, layer_name},
     emulator::ministack,
     gate::Gate,
     proxy::{Proxy, SeenRequest, Verdict},
@@ -25,10 +25,6 @@ struct Case {
     /// What is said of it, where it does not end well.
     says: &'static str,
     rule: Box<dyn FnMut(&SeenRequest) -> Verdict + Send>,
-}
-
-fn layer(arch: &str) -> String {
-    format!("SentryLambdaExtension-{arch}")
 }
 
 /// The first `n` requests of a kind, for each layer.
@@ -147,8 +143,8 @@ fn run(case: Case) -> Result {
     let first =
         if case.code == 0 { first } else { first.says(case.says).says(FAULTY_REGION).says("to resume") };
     let count = |region: &str| -> (usize, usize) {
-        let copies = ARCHES.map(|a| owner.copies(region, &layer(a), &dist.code_sha256(a)).len());
-        let all = ARCHES.map(|a| owner.versions(region, &layer(a)).len());
+        let copies = ARCHES.map(|a| owner.copies(region, &layer_name(a), &dist.code_sha256(a)).len());
+        let all = ARCHES.map(|a| owner.versions(region, &layer_name(a)).len());
         assert_eq!(copies, all, "only our bytes");
         (copies.iter().filter(|n| **n > 0).count(), copies.iter().map(|n| n.saturating_sub(1)).sum())
     };

@@ -3,16 +3,12 @@
 use crate::support::{
     account::Account,
     cli::Publisher,
-    dist::{ARCHES, Dist},
+    dist::{ARCHES, Dist, layer_name},
     emulator::{ministack, tools},
     gate::Gate,
     proxy::{Proxy, Verdict},
 };
 use serde_json::Value;
-
-fn layer(arch: &str) -> String {
-    format!("SentryLambdaExtension-{arch}")
-}
 
 const ARGS: [&str; 4] = ["publish", "--execute", "--regions", "eu-west-1,us-east-1"];
 
@@ -43,7 +39,7 @@ fn ctrl_c_finishes_what_has_begun_and_begins_nothing_more() {
     Publisher::at(&ministack().url(), &owner.key).run(&dist, &ARGS).expect(0).says("1 adopted");
     for region in ["eu-west-1", "us-east-1"] {
         for arch in ARCHES {
-            assert_eq!(owner.versions(region, &layer(arch)), [1]);
+            assert_eq!(owner.versions(region, &layer_name(arch)), [1]);
         }
     }
 }
@@ -67,7 +63,7 @@ fn a_second_ctrl_c_leaves_everything_as_it_is() {
     gate.open(false);
     Publisher::at(&ministack().url(), &owner.key).run(&dist, &ARGS).expect(0);
     for arch in ARCHES {
-        assert_eq!(owner.versions("eu-west-1", &layer(arch)), [1]);
+        assert_eq!(owner.versions("eu-west-1", &layer_name(arch)), [1]);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::support::{
     account::Account,
     cli::Publisher,
-    dist::{ARCHES, Dist},
+    dist::{ARCHES, Dist, layer_name},
     emulator::ministack,
     gate::Gate,
     proxy::{Proxy, SeenRequest, Verdict},
@@ -25,10 +25,6 @@ enum When {
     Answered,
     /// On its way, and it arrives when the next run is about to look for it.
     Late,
-}
-
-fn layer(arch: &str) -> String {
-    format!("SentryLambdaExtension-{arch}")
 }
 
 struct Outcome {
@@ -98,8 +94,10 @@ fn kill_at(nth: usize, when: When) -> Option<Outcome> {
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     publisher.run(&dist, &["verify"]).expect(0).says("2 layer versions are as");
     publisher.run(&dist, &["publish", "--regions", "eu-west-1"]).expect(0).says("nothing to do");
-    let duplicates =
-        ARCHES.iter().map(|arch| owner.versions("eu-west-1", &layer(arch)).len().saturating_sub(1)).sum();
+    let duplicates = ARCHES
+        .iter()
+        .map(|arch| owner.versions("eu-west-1", &layer_name(arch)).len().saturating_sub(1))
+        .sum();
     Some(Outcome { nth, line, when, state, duplicates })
 }
 
@@ -149,6 +147,6 @@ fn a_torn_journal_and_a_lost_one_change_nothing() {
     std::fs::remove_file(dist.path().join("layers.json")).unwrap();
     publisher.run(&dist, &ARGS).expect(0).says("nothing to do");
     for arch in ARCHES {
-        assert_eq!(owner.versions("eu-west-1", &layer(arch)), [1]);
+        assert_eq!(owner.versions("eu-west-1", &layer_name(arch)), [1]);
     }
 }

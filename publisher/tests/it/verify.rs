@@ -107,6 +107,6 @@ fn another_accounts_credentials_are_told_apart() {
     let publisher = Publisher::at(&ministack().url(), &other.key);
     publisher.run(&dist, &["verify"]).expect(1).says("the layers are of account").says(&other.key);
     let run = publisher.run(&dist, &["publish", "--execute", "--regions", REGION]).expect(1);
-    run.says("lists these very zips in account");
+    run.says("lists the same zips in account");
     assert!(other.versions(REGION, LAYER).is_empty());
 }

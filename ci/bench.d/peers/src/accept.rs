@@ -1,7 +1,7 @@
-//! How long an SDK waits for its answer: the extension, and a minimal server that does nothing but answer.
+//! Measures how long an SDK waits for its response from the extension, and from a minimal server that only answers.
 //!
-//! They take turns, request by request, so that both see the same machine. A turn begins when the extension has delivered
-//! what it took: nobody pays for what the other has left to do.
+//! The requests alternate between the two, so that both are measured under the same load. A request is sent only when
+//! the extension has delivered everything before it, so that no measurement contains the work of an earlier request.
 
 use crate::api::Api;
 use crate::envelope::{self, GATEWAY, KEY, Kind};
@@ -19,20 +19,20 @@ use std::time::{Duration, Instant};
 #[derive(Deserialize)]
 pub(crate) struct Specification {
     extension: Vec<String>,
-    /// The minimal server's command; it listens on the address that follows.
+    /// The command of the minimal server, which listens on `server_address`.
     server: Vec<String>,
     server_address: SocketAddr,
     env: BTreeMap<String, String>,
-    /// To each of the two, over each kind of connection.
+    /// The number of requests to each of the two over each kind of connection.
     requests: usize,
-    /// Between two requests.
+    /// The pause before each request, in microseconds.
     pause_us: u64,
 }
 
-/// Requests before it counts.
+/// The number of requests before the measurement starts.
 const WARM_UP: usize = 20;
 
-/// One of the two, and what was seen of it.
+/// One of the two servers, and the response times in microseconds over a kept and over a new connection.
 struct Target {
     name: &'static str,
     address: SocketAddr,
@@ -64,7 +64,7 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     let mut env = specification.env.clone();
     env.insert("SENTRY_DSN".to_owned(), format!("http://{KEY}@{}/42", upstream.address));
     let extension = Process::extension(&specification.extension, &env, api.address)?;
-    api.asked()?;
+    api.wait_for_next()?;
     let server = Process::start(&specification.server, &BTreeMap::new())?;
     wait_for(specification.server_address)?;
 
@@ -75,7 +75,7 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     for n in 0..WARM_UP + specification.requests {
         for kind in 0..2 {
             for target in &mut targets {
-                quiet(&upstream, sent, Duration::from_micros(specification.pause_us))?;
+                wait_until_idle(&upstream, sent, Duration::from_micros(specification.pause_us))?;
                 let took =
                     if kind == 0 { target.post_kept(&request)? } else { target.post_fresh(&request)? };
                 sent += u64::from(target.name == "extension");
@@ -90,9 +90,9 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     Ok(targets.map(|target| (target.name.to_owned(), json!(target.times))).into_iter().collect())
 }
 
-/// Waits until everything is delivered and whoever has work to do has done it; and then as long as it takes an SDK to come
-/// back.
-fn quiet(upstream: &Upstream, sent: u64, pause: Duration) -> Outcome<()> {
+/// Waits until everything is delivered and the other threads have finished their work. Then it waits as long as an SDK
+/// takes until its next request.
+fn wait_until_idle(upstream: &Upstream, sent: u64, pause: Duration) -> Outcome<()> {
     upstream.wait_for(sent)?;
     for _ in 0..20 {
         std::thread::yield_now();
@@ -107,7 +107,7 @@ fn wait_for(address: SocketAddr) -> Outcome<()> {
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
         if begun.elapsed() > Duration::from_secs(10) {
-            return Err(fail(format!("nobody listens on {address}")));
+            return Err(fail(format!("no program listens on {address}")));
         }
         std::thread::sleep(Duration::from_millis(5));
     }

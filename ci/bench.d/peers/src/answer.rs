@@ -1,4 +1,4 @@
-//! Servers for experiments whose client is somebody else.
+//! The servers for the experiments whose client is another program, such as an SDK.
 
 use crate::outcome::Outcome;
 use crate::upstream::Upstream;
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Where the minimal server listens.
+/// The address on which the minimal server listens.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ pub(crate) struct Specification {
     delay_ms: u64,
 }
 
-/// The stand-in for Sentry, until it is killed.
+/// Runs the stand-in for Sentry until it is killed.
 pub(crate) fn serve(specification: &Specification) -> Outcome<Value> {
     let delay = Duration::from_millis(specification.delay_ms);
     let _upstream = Upstream::start(&specification.listen, None, delay)?;
@@ -33,8 +33,8 @@ pub(crate) fn serve(specification: &Specification) -> Outcome<Value> {
     }
 }
 
-/// The minimal server, until it is killed: hyper on one thread, which reads a body to its end and answers 200. Less a server
-/// of this kind cannot do, so it is what the extension's answers are compared with.
+/// Runs the minimal server until it is killed. It uses hyper on one thread, reads each body to its end and answers 200.
+/// A server of this kind cannot do less, so the extension's response times are compared with it.
 pub(crate) fn answer() -> Outcome<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
@@ -42,7 +42,7 @@ pub(crate) fn answer() -> Outcome<Value> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            // How a connection ends is the client's affair.
+            // The clients check their responses, so an error of a connection is ignored here.
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(reply)));
         }
     })

@@ -1,4 +1,4 @@
-//! A scripted Lambda: the Extensions API as an extension sees it. It never freezes anything.
+//! A scripted Lambda that serves the Extensions API to an extension. It never freezes a process.
 
 use crate::http::{Connection, answer};
 use crate::outcome::{Outcome, fail};
@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const ID: &str = "d7a1f0de-6b2f-4a05-8f5e-3c1f5f1f8f10";
-/// For an extension under valgrind on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The longest wait for `/event/next`. It is enough for an extension under valgrind on a busy machine.
+const NEXT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The API. It lasts as long as the process.
+/// The API server. It runs until the process ends.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     asked: Receiver<Instant>,
@@ -38,38 +38,49 @@ impl Api {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                // How a connection ends is the extension's affair.
+                // The experiment notices missing calls, so an error of a connection is ignored here.
                 std::thread::spawn(move || serve(stream, &shared));
             }
         });
         Ok(Self { address, asked: asked_receiver, events, telemetry })
     }
 
-    /// Waits until `/event/next` is asked, and says when that was.
-    pub(crate) fn asked(&self) -> Outcome<Instant> {
-        self.asked.recv_timeout(PATIENCE).map_err(|_| fail(format!("no /event/next within {PATIENCE:?}")))
+    /// Waits until the extension calls `/event/next`, and returns the time of the call.
+    pub(crate) fn wait_for_next(&self) -> Outcome<Instant> {
+        self.asked
+            .recv_timeout(NEXT_TIMEOUT)
+            .map_err(|_| fail(format!("no /event/next within {NEXT_TIMEOUT:?}")))
     }
 
     /// Answers the pending `/event/next` with an invocation that has 10 seconds.
     pub(crate) fn invoke(&self, request: &str) -> Outcome<()> {
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH)? + Duration::from_secs(10);
         let event = format!(
-            r#"{{"eventType":"INVOKE","deadlineMs":{},"requestId":"{request}","invokedFunctionArn":"arn:aws:lambda:eu-central-1:123456789012:function:f","tracing":{{"type":"X-Amzn-Trace-Id","value":"Root=1"}}}}"#,
-            deadline.as_millis()
+            concat!(
+                r#"{{"eventType":"INVOKE","deadlineMs":{},"requestId":"{}","#,
+                r#""invokedFunctionArn":"arn:aws:lambda:eu-central-1:123456789012:function:f","#,
+                r#""tracing":{{"type":"X-Amzn-Trace-Id","value":"Root=1"}}}}"#
+            ),
+            deadline.as_millis(),
+            request
         );
         Ok(self.events.send(event)?)
     }
 
-    /// Posts telemetry of a request to whoever has subscribed, and waits for the answer.
-    pub(crate) fn tell(&self, kind: &str, request: &str) -> Outcome<()> {
+    /// Posts a telemetry record of a request to the subscribed extension, and waits for the response.
+    pub(crate) fn post_telemetry(&self, kind: &str, request: &str) -> Outcome<()> {
         let subscribed = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let subscribed = subscribed.ok_or_else(|| fail("nobody has subscribed to telemetry"))?;
+        let subscribed = subscribed.ok_or_else(|| fail("the extension has not subscribed to telemetry"))?;
         let port = subscribed
             .rsplit_once("localdomain:")
             .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
             .ok_or_else(|| fail(format!("no port in the subscription {subscribed}")))?;
         let body = format!(
-            r#"[{{"time":"2026-01-01T00:00:00.000Z","type":"platform.{kind}","record":{{"requestId":"{request}","status":"success"}}}}]"#
+            concat!(
+                r#"[{{"time":"2026-01-01T00:00:00.000Z","type":"platform.{}","#,
+                r#""record":{{"requestId":"{}","status":"success"}}}}]"#
+            ),
+            kind, request
         );
         let request = format!(
             "POST / HTTP/1.1\r\nhost: sandbox.localdomain\r\ncontent-length: {}\r\n\r\n{body}",

@@ -1,4 +1,4 @@
-//! What an envelope takes of the CPU, from the SDK's connection to Sentry's answer.
+//! Measures the CPU time of an envelope, from the SDK's connection to Sentry's response.
 
 use crate::api::Api;
 use crate::envelope::{self, GATEWAY, KEY, Kind};
@@ -17,15 +17,15 @@ pub(crate) struct Specification {
     extension: Vec<String>,
     env: BTreeMap<String, String>,
     kind: Kind,
-    /// Where to write the certificate authority, for an upstream with TLS.
+    /// The file for the certificate of the authority. If it is set, upstream uses TLS.
     ca_file: Option<PathBuf>,
     envelopes: u64,
-    /// Connections that send as fast as they can. None: each envelope is delivered before the next is sent, so that the
-    /// work is the same in every run.
+    /// The number of connections that send as fast as they can. If it is 0, each envelope is delivered before the
+    /// next is sent, so that the work is the same in every run.
     senders: u64,
 }
 
-/// Envelopes before it counts: connections are made, code is read in.
+/// The number of envelopes before the measurement starts. They open the connections and load the code.
 const WARM_UP: u64 = 20;
 
 pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
@@ -39,7 +39,7 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
         env.insert("SENTRY_EXTENSION_CA_BUNDLE".to_owned(), file.to_string_lossy().into_owned());
     }
     let process = Process::extension(&specification.extension, &env, api.address)?;
-    api.asked()?;
+    api.wait_for_next()?;
     let request = envelope::request(specification.kind)?;
     one_by_one(&upstream, &request, WARM_UP)?;
 

@@ -1,7 +1,8 @@
-//! From the last envelope to the next `/next`: with `SENTRY_EXTENSION_FLUSH=end` that is when everything is delivered.
+//! Measures the time from the last envelope to the next `/next`. With `SENTRY_EXTENSION_FLUSH=end` everything is
+//! delivered by then.
 //!
-//! Upstream is at the far end of a link with a delay, in TLS. Lambda's word that the function is done comes at once here;
-//! in Lambda it is up to 25 ms late.
+//! Upstream uses TLS and is at the far end of a link with a delay. Here telemetry reports the end of the function at
+//! once; in Lambda the report is up to 25 ms late.
 
 use crate::api::Api;
 use crate::envelope::{self, GATEWAY, KEY, Kind};
@@ -21,12 +22,12 @@ pub(crate) struct Specification {
     extension: Vec<String>,
     env: BTreeMap<String, String>,
     ca_file: PathBuf,
-    /// This end of the link, and what the far end is called here.
+    /// The addresses of this end and of the far end of the link.
     near: IpAddr,
     far: IpAddr,
-    /// Environments.
+    /// The number of environments.
     starts: usize,
-    /// Invocations in each.
+    /// The number of invocations in each environment.
     invocations: usize,
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     let ca_file = specification.ca_file.to_string_lossy().into_owned();
     env.insert("SENTRY_EXTENSION_CA_BUNDLE".to_owned(), ca_file);
 
-    // A TCP handshake is over for the client after one round trip.
+    // A TCP connect takes the client one round trip.
     let trip = || {
         let begun = Instant::now();
         TcpStream::connect(far).map(|_| micros(begun.elapsed()))
@@ -50,12 +51,12 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     for _ in 0..specification.starts {
         let api = Api::start()?;
         let process = Process::extension(&specification.extension, &env, api.address)?;
-        api.asked()?;
+        api.wait_for_next()?;
         for invocation in 0..specification.invocations {
             let before = upstream.answered();
             let took = micros(invoke(&api, &format!("request-{invocation}"))?);
             if upstream.answered() != before + 1 {
-                return Err(fail("the next event was asked for before the envelope was delivered"));
+                return Err(fail("the extension called /event/next before it had delivered the envelope"));
             }
             if invocation == 0 { first.push(took) } else { warm.push(took) }
         }
@@ -67,10 +68,10 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
 fn invoke(api: &Api, name: &str) -> Outcome<Duration> {
     let request = envelope::request(Kind::Identity5k)?;
     api.invoke(name)?;
-    api.tell("start", name)?;
+    api.post_telemetry("start", name)?;
     let mut connection = envelope::connect(GATEWAY.parse()?)?;
     let begun = Instant::now();
     envelope::post(&mut connection, &request)?;
-    api.tell("runtimeDone", name)?;
-    Ok(api.asked()?.duration_since(begun))
+    api.post_telemetry("runtimeDone", name)?;
+    Ok(api.wait_for_next()?.duration_since(begun))
 }

@@ -1,4 +1,4 @@
-//! The envelopes that are sent, and the SDK's side of sending them.
+//! Builds the envelopes that are sent, and sends them as an SDK does.
 
 use crate::http::Connection;
 use crate::outcome::{Outcome, fail};
@@ -8,24 +8,24 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 
-/// Where the extension listens, in a network of its own.
+/// The address of the extension. The port is fixed, so each run needs its own network namespace.
 pub(crate) const GATEWAY: &str = "127.0.0.1:9000";
 pub(crate) const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 const ID: &str = "9ec79c33ec9942ab8353589fcb2e04dc";
 
-/// What an envelope holds.
+/// The content and the encoding of an envelope.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// An error of 5 KB, as it is.
+    /// An error of 5 KB, not compressed.
     Identity5k,
-    /// An error that is 2 KB when compressed by gzip: some 10 KB of stack frames.
+    /// An error with about 10 KB of stack frames, which gzip compresses to 2 KB.
     Gzip2k,
-    /// An attachment of 20 MB.
+    /// An attachment of 20 MB, not compressed.
     Identity20m,
 }
 
-/// A whole request, head and body.
+/// Builds a whole request with head and body.
 pub(crate) fn request(kind: Kind) -> Outcome<Vec<u8>> {
     let (body, encoding) = match kind {
         Kind::Identity5k => (envelope("event", &padded(5000)), ""),
@@ -53,23 +53,23 @@ fn envelope(kind: &str, payload: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// An event whose envelope is about this long.
+/// Builds an event whose envelope has about this many bytes.
 fn padded(bytes: usize) -> String {
     format!("{{\"message\":\"{}\"}}", "x".repeat(bytes.saturating_sub(170)))
 }
 
-/// An event with as many stack frames as make this many bytes when compressed.
+/// Builds an event with enough stack frames that its compressed envelope has at least this many bytes.
 fn frames(compressed: usize) -> Outcome<String> {
     let mut event =
         String::from("{\"exception\":{\"values\":[{\"type\":\"ValueError\",\"stacktrace\":{\"frames\":[");
     let mut seed: u32 = 1;
     while gzip(&envelope("event", &event))?.len() < compressed {
-        // The numbers of a linear congruential generator: names and lines that do not repeat.
+        // A linear congruential generator gives names and line numbers that do not repeat.
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         write!(
             event,
-            "{{\"function\":\"handle_{seed:x}\",\"module\":\"app.service\",\"filename\":\"app/service.py\",\"lineno\":{},\
-             \"in_app\":true,\"context_line\":\"    return self.{:x}(request, timeout=30)\"}},",
+            "{{\"function\":\"handle_{seed:x}\",\"module\":\"app.service\",\"filename\":\"app/service.py\",\
+             \"lineno\":{},\"in_app\":true,\"context_line\":\"    return self.{:x}(request, timeout=30)\"}},",
             seed >> 20,
             seed.rotate_left(9)
         )?;
@@ -84,14 +84,14 @@ fn gzip(bytes: &[u8]) -> Outcome<Vec<u8>> {
     Ok(encoder.finish()?)
 }
 
-/// A connection to a gateway.
+/// Opens a connection to a gateway.
 pub(crate) fn connect(to: SocketAddr) -> Outcome<Connection<TcpStream>> {
     let stream = TcpStream::connect(to)?;
     stream.set_nodelay(true)?;
     Ok(Connection::new(stream))
 }
 
-/// Sends an envelope; anything but a 200 is an error.
+/// Sends an envelope. Every status except 200 is an error.
 pub(crate) fn post(connection: &mut Connection<TcpStream>, request: &[u8]) -> Outcome<()> {
     let answer = connection.exchange(request)?;
     if answer.is_ok() {

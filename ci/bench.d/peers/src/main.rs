@@ -1,13 +1,13 @@
-//! `bench-peers EXPERIMENT SPECIFICATION`: runs one experiment of `ci/bench` and prints what it saw as JSON.
+//! `bench-peers EXPERIMENT SPECIFICATION` runs one experiment of `ci/bench` and prints its measurements as JSON.
 //!
-//! - `start`: programs from their start to the first `/next`, in turns
-//! - `memory`: what the extension takes, idle, at work and with a large body
-//! - `accept`: how long an SDK waits for its answer, beside the server of `answer`
-//! - `cost`: what an envelope takes of the CPU
-//! - `delivery`: from an envelope to the next `/next`, when all is delivered
-//! - `serve`, `answer`: servers for experiments elsewhere; they run until they are killed
+//! - `start`: the time of several programs from their start to the first `/next`
+//! - `memory`: the extension's memory when it is idle, after work and with a large body
+//! - `accept`: how long an SDK waits for its response, compared with the server of `answer`
+//! - `cost`: the CPU time of an envelope
+//! - `delivery`: the time from an envelope to the next `/next`, when everything is delivered
+//! - `serve`, `answer`: servers for experiments in other programs, which run until they are killed
 //!
-//! It has to be in a network of its own, for the extension's ports are fixed.
+//! It must run in its own network namespace, because the extension's ports are fixed.
 
 mod accept;
 mod answer;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to be told of a closed pipe.
+            // If stderr is closed, the error cannot be reported anywhere, so the result is ignored.
             let _ = writeln!(std::io::stderr(), "bench-peers: {error}");
             ExitCode::FAILURE
         }
@@ -51,17 +51,17 @@ fn run() -> Outcome<()> {
         "delivery" => delivery::run(&specification(&given)?)?,
         "serve" => answer::serve(&specification(&given)?)?,
         "answer" => answer::answer()?,
-        other => return Err(fail(format!("no experiment {other:?}"))),
+        other => return Err(fail(format!("there is no experiment {other:?}"))),
     };
     writeln!(std::io::stdout(), "{seen}")?;
     Ok(())
 }
 
 fn specification<'a, T: Deserialize<'a>>(given: &'a str) -> Outcome<T> {
-    serde_json::from_str(given).map_err(|error| fail(format!("the specification: {error}")))
+    serde_json::from_str(given).map_err(|error| fail(format!("invalid specification: {error}")))
 }
 
-/// Microseconds.
+/// Converts a duration to microseconds.
 fn micros(duration: std::time::Duration) -> Value {
     Value::from(duration.as_secs_f64() * 1e6)
 }

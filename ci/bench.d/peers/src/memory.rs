@@ -1,4 +1,4 @@
-//! What the extension takes of the function's memory, from the kernel's books.
+//! Measures the extension's resident memory, as the kernel counts it.
 
 use crate::api::Api;
 use crate::envelope::{self, GATEWAY, KEY, Kind};
@@ -17,7 +17,7 @@ pub(crate) struct Specification {
     envelopes: u64,
 }
 
-/// For what is done behind an answer.
+/// The time for the work that the extension does after its response.
 const SETTLE: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
@@ -26,7 +26,7 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     let mut env = specification.env.clone();
     env.insert("SENTRY_DSN".to_owned(), format!("http://{KEY}@{}/42", upstream.address));
     let process = Process::extension(&specification.extension, &env, api.address)?;
-    api.asked()?;
+    api.wait_for_next()?;
     std::thread::sleep(SETTLE);
     let idle = process.memory()?;
 

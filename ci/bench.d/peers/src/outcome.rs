@@ -1,11 +1,11 @@
-//! What can go wrong while measuring: anything, and each of it ends the measuring with a message.
+//! The result type of the experiments. Every error ends the experiment with a message.
 
 use std::error::Error;
 
-/// A value, or why there is none.
+/// A value, or the error that ends the experiment.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// An error of these words.
+/// Creates an error with this message.
 pub(crate) fn fail(words: impl Into<String>) -> Box<dyn Error + Send + Sync> {
     words.into().into()
 }

@@ -1,4 +1,5 @@
-//! A process that is measured: started with nothing in its environment but what is said here, killed when it is dropped.
+//! A process that is measured. Its environment contains only the given variables, and it is killed when the value is
+//! dropped.
 
 use crate::envelope::GATEWAY;
 use crate::outcome::{Outcome, fail};
@@ -10,14 +11,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running process.
+/// A running process and the time at which it was started.
 pub(crate) struct Process {
     child: Child,
     pid: Pid,
     pub(crate) started: Instant,
 }
 
-/// Bytes of memory.
+/// Resident memory in bytes: now, and the largest value so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     pub(crate) now: u64,
@@ -25,7 +26,8 @@ pub(crate) struct Memory {
 }
 
 impl Process {
-    /// Starts a command. Its output goes nowhere: what it costs to write is measured, what it says is not.
+    /// Starts a command. Its output is discarded, so that the cost of writing it is measured and its content is not
+    /// shown.
     pub(crate) fn start(command: &[String], env: &BTreeMap<String, String>) -> Outcome<Self> {
         let (program, arguments) = command.split_first().ok_or_else(|| fail("an empty command"))?;
         let started = Instant::now();
@@ -42,7 +44,8 @@ impl Process {
         Ok(Self { child, pid, started })
     }
 
-    /// Starts an extension as Lambda does. Where another one has its port, what is measured would be that one.
+    /// Starts an extension as Lambda does. It is an error if another process has the extension's port, because the
+    /// experiment would measure that process.
     pub(crate) fn extension(
         command: &[String],
         env: &BTreeMap<String, String>,
@@ -50,7 +53,7 @@ impl Process {
     ) -> Outcome<Self> {
         let asked = Instant::now();
         while let Err(error) = TcpListener::bind(GATEWAY) {
-            // Whoever was killed for this one may still be on its way out.
+            // An extension that was killed just before may not have ended yet.
             if asked.elapsed() > Duration::from_secs(5) {
                 return Err(fail(format!("{GATEWAY}: {error}")));
             }
@@ -61,7 +64,7 @@ impl Process {
         Self::start(command, &env)
     }
 
-    /// User and system time of all its threads.
+    /// Returns the user and system time of all threads.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         Ok(Duration::from(clock_getcpuclockid(self.pid)?.now()?))
     }
@@ -76,7 +79,7 @@ impl Process {
         Ok(Memory { now: field("VmRSS:")?, most: field("VmHWM:")? })
     }
 
-    /// Ends it, gently so that tools write what they have found.
+    /// Ends the process with SIGTERM, so that tools such as valgrind write their results.
     pub(crate) fn end(mut self) -> Outcome<()> {
         kill(self.pid, Signal::SIGTERM)?;
         let asked = Instant::now();
@@ -92,7 +95,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already, so errors are ignored.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! From a program's start to its first `/next`, and to the first envelope that it takes.
+//! Measures the time from a program's start to its first `/next`, and the time of the first envelope.
 
 use crate::api::Api;
 use crate::envelope::{self, GATEWAY, Kind};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 #[derive(Deserialize)]
 pub(crate) struct Specification {
-    /// Commands by name; they take turns.
+    /// The commands by name. Their runs alternate.
     programs: BTreeMap<String, Vec<String>>,
     runs: usize,
     env: BTreeMap<String, String>,
-    /// What they may take to fall asleep behind the first `/next`.
+    /// The time, in milliseconds, after the first `/next` until a program is idle.
     settle_ms: u64,
-    /// Whether to send an envelope then.
+    /// Whether to send an envelope after that.
     post: bool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
 fn once(specification: &Specification, command: &[String]) -> Outcome<Value> {
     let api = Api::start()?;
     let process = Process::extension(command, &specification.env, api.address)?;
-    let wall = api.asked()?.duration_since(process.started);
+    let wall = api.wait_for_next()?.duration_since(process.started);
     std::thread::sleep(Duration::from_millis(specification.settle_ms));
     let (cpu, memory) = (process.cpu()?, process.memory()?);
     let mut seen = Map::from_iter([

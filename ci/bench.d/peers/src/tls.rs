@@ -1,4 +1,5 @@
-//! A certificate authority for one run, and a server certificate for loopback and the far end of the delayed link.
+//! Makes a certificate authority for one run, and a server certificate for loopback and the far end of the delayed
+//! link.
 
 use crate::outcome::Outcome;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -7,7 +8,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Writes the authority's certificate to a file, and makes a server that it vouches for.
+/// Writes the authority's certificate to a file and returns a server configuration with a certificate from it.
 pub(crate) fn server(ca_file: &Path) -> Outcome<Arc<ServerConfig>> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

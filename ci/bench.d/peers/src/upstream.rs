@@ -1,4 +1,4 @@
-//! A stand-in for Sentry: answers every request with 200, after a delay if it is told to, and counts.
+//! A stand-in for Sentry. It answers every request with 200 after a given delay, and counts the requests.
 
 use crate::http::{Connection, answer};
 use crate::outcome::{Outcome, fail};
@@ -8,9 +8,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_mins(2);
+/// The longest wait for envelopes to arrive.
+const DELIVERY_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The stand-in. It lasts as long as the process.
+/// The stand-in for Sentry. It runs until the process ends.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -23,7 +24,7 @@ struct Shared {
 }
 
 impl Upstream {
-    /// Listens on this address, with TLS where there is a configuration for it.
+    /// Listens on this address, with TLS if there is a configuration for it.
     pub(crate) fn start(listen: &str, tls: Option<Arc<ServerConfig>>, delay: Duration) -> Outcome<Self> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
@@ -32,25 +33,25 @@ impl Upstream {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (shared, tls) = (Arc::clone(&counting), tls.clone());
-                // How a connection ends is the client's affair.
+                // The experiment notices missing envelopes, so an error of a connection is ignored here.
                 std::thread::spawn(move || accept(stream, tls, &shared, delay));
             }
         });
         Ok(Self { address, shared })
     }
 
-    /// How many requests were answered.
+    /// Returns the number of requests that were answered.
     pub(crate) fn answered(&self) -> u64 {
         *self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until so many requests were answered.
+    /// Waits until this many requests were answered.
     pub(crate) fn wait_for(&self, count: u64) -> Outcome<()> {
         let answered = self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let (answered, waited) = self
             .shared
             .changed
-            .wait_timeout_while(answered, PATIENCE, |answered| *answered < count)
+            .wait_timeout_while(answered, DELIVERY_TIMEOUT, |answered| *answered < count)
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
             return Err(fail(format!("only {answered} of {count} envelopes arrived")));

@@ -1,5 +1,5 @@
-//! Time-outs for clients, counted in ticks that this process lived through: a freeze of the environment, in
-//! which client and gateway stand still together, must not count against a client.
+//! Timeouts for clients that count only the time in which this process runs. Lambda freezes the client and the
+//! gateway together, so the time of a freeze must not count against the client.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,29 +9,29 @@ use tokio::time::{Instant, Sleep, sleep};
 
 const TICK: Duration = Duration::from_secs(1);
 
-/// Runs out after a number of seconds.
+/// Ends after a number of one-second ticks. A freeze, however long, costs one tick at most.
 #[derive(Debug)]
 pub(in crate::gateway) struct ActiveTimer {
     tick: Pin<Box<Sleep>>,
-    left: u64,
+    ticks_left: u64,
 }
 
 impl ActiveTimer {
-    /// A timer that runs out after so many seconds.
+    /// Starts a timer that ends in `seconds` from now.
     pub(in crate::gateway) fn new(seconds: u64) -> Self {
-        Self { tick: Box::pin(sleep(TICK)), left: seconds }
+        Self { tick: Box::pin(sleep(TICK)), ticks_left: seconds }
     }
 
-    /// Adds seconds.
+    /// Moves the end back by `seconds`.
     pub(in crate::gateway) fn extend(&mut self, seconds: u64) {
-        self.left = self.left.saturating_add(seconds);
+        self.ticks_left = self.ticks_left.saturating_add(seconds);
     }
 
-    /// Ready once it has run out.
+    /// Is ready when the time is over.
     pub(in crate::gateway) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.tick.as_mut().poll(context).is_ready() {
-            self.left = self.left.saturating_sub(1);
-            if self.left == 0 {
+            self.ticks_left = self.ticks_left.saturating_sub(1);
+            if self.ticks_left == 0 {
                 return Poll::Ready(());
             }
             self.tick.as_mut().reset(Instant::now() + TICK);
@@ -39,7 +39,7 @@ impl ActiveTimer {
         Poll::Pending
     }
 
-    /// Waits for a future. `None` means that the timer ran out first.
+    /// Waits for `future`. Returns `None` if the time is over first.
     pub(in crate::gateway) async fn wait<F: Future>(&mut self, future: F) -> Option<F::Output> {
         tokio::select! {
             biased;
@@ -54,8 +54,8 @@ mod tests {
     use super::*;
     use std::future::{pending, ready};
 
-    #[tokio::test]
-    async fn it_runs_out_and_can_be_earned() {
+    #[tokio::test(start_paused = true)]
+    async fn the_timer_ends_after_its_seconds_and_those_that_were_added() {
         let started = Instant::now();
         let mut timer = ActiveTimer::new(1);
         assert_eq!(timer.wait(ready(7)).await, Some(7));

@@ -1,21 +1,21 @@
-//! The sockets that SDKs send to. A port that is taken is logged and left to whoever has it.
+//! The sockets that SDKs send to. If another process uses a port, the extension logs that and works without it.
 
 use crate::config::Config;
 use crate::log;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-/// A socket that could not be had.
+/// An address that the extension could not listen on.
 #[derive(Debug)]
 pub struct Unbound {
-    /// What was asked for.
+    /// The configured address.
     pub addr: SocketAddr,
-    /// Why not.
+    /// Why the system refused it.
     pub error: io::Error,
 }
 
-/// Binds every address of the configuration that can be had. Must run before `/register`: the function
-/// may send as soon as its own init runs, and its connections then wait in the backlog.
+/// Binds all configured addresses, and returns the sockets and the failures. Must run before `/register`: the
+/// function may send as soon as its own init runs, and its connections then wait in the backlog.
 pub fn bind(config: &Config) -> (Vec<TcpListener>, Vec<Unbound>) {
     let mut bound = Vec::new();
     let mut unbound = Vec::new();
@@ -28,21 +28,18 @@ pub fn bind(config: &Config) -> (Vec<TcpListener>, Vec<Unbound>) {
     (bound, unbound)
 }
 
-/// Logs where the extension can be reached and where it cannot.
+/// Logs the addresses on which the extension listens, and those on which it cannot.
 pub fn report(bound: &[TcpListener], unbound: &[Unbound]) {
     for addr in bound.iter().filter_map(|l| l.local_addr().ok()) {
         log::info("listening", &[("addr", &addr)]);
     }
     for Unbound { addr, error } in unbound {
-        // A sandbox without IPv6 is no news where IPv4 works.
+        // A sandbox without IPv6 is not worth a warning if IPv4 works.
         let no_ipv6 = error.kind() == io::ErrorKind::AddrNotAvailable && addr.is_ipv6();
         if no_ipv6 && !bound.is_empty() {
             log::debug("IPv6 is not available", &[("addr", addr)]);
         } else {
-            log::warn(
-                "cannot listen: another process may have the port",
-                &[("addr", addr), ("error", error)],
-            );
+            log::warn("cannot listen: another process may use the port", &[("addr", addr), ("error", error)]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A client's connection: the sockets, the time and the memory that a request may take, and its body.
+//! Client connections: the listening sockets, limits on a request's time and memory, and reading its body.
 
 pub(super) mod active_timer;
 pub(super) mod body;

@@ -1,5 +1,5 @@
-//! A client's connection, which ends where the client stalls in sending a request's head or in taking a response. A
-//! client that is silent between two requests is left alone for as long as it likes.
+//! Closes a client's connection when the client stalls: in the middle of a request's head, or while it reads a
+//! response. A client that is silent between two requests may be so for any time.
 
 use super::active_timer::ActiveTimer;
 use std::io::{self, IoSlice};
@@ -10,18 +10,19 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How long a head may take from its first byte, seconds.
-const HEAD: u64 = 10;
-/// How long a client may leave an answer where it is, seconds.
-const RESPONSE: u64 = 30;
+/// How long a request's head may take from its first byte. Seconds.
+const HEAD_SECONDS: u64 = 10;
+/// How long a write of the response may block because the client does not read. Seconds.
+const WRITE_SECONDS: u64 = 30;
 
-/// Counts up when a request's head is complete and again when it is answered: odd while one is served.
+/// Counts up when a request's head is complete, and again when the response is ready. The count is odd while a request
+/// is handled.
 #[derive(Clone, Debug, Default)]
 pub(in crate::gateway) struct RequestPhase(Arc<AtomicU64>);
 
 impl RequestPhase {
-    /// A head is complete, or an answer is.
-    pub(in crate::gateway) fn pass(&self) {
+    /// Notes that a request's head is complete, or that its response is ready.
+    pub(in crate::gateway) fn advance(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -30,27 +31,31 @@ impl RequestPhase {
     }
 }
 
-/// The connection's stream.
+/// The connection's stream. Reads and writes fail with `TimedOut` when the client stalls.
 #[derive(Debug)]
 pub(in crate::gateway) struct GuardedStream {
     stream: TcpStream,
     phase: RequestPhase,
     /// The phase in which a head has begun, and the timer for it.
-    head: Option<(u64, ActiveTimer)>,
-    response: Option<ActiveTimer>,
+    head_timer: Option<(u64, ActiveTimer)>,
+    write_timer: Option<ActiveTimer>,
 }
 
 impl GuardedStream {
     pub(in crate::gateway) fn new(stream: TcpStream, phase: RequestPhase) -> Self {
-        Self { stream, phase, head: None, response: None }
+        Self { stream, phase, head_timer: None, write_timer: None }
     }
 
-    fn written<T>(&mut self, outcome: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn check_write<T>(
+        &mut self,
+        outcome: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.response = None;
+            self.write_timer = None;
             return outcome;
         }
-        let timer = self.response.get_or_insert_with(|| ActiveTimer::new(RESPONSE));
+        let timer = self.write_timer.get_or_insert_with(|| ActiveTimer::new(WRITE_SECONDS));
         timer.poll_end(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -65,16 +70,19 @@ impl AsyncRead for GuardedStream {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
         let phase = this.phase.count();
-        this.head.take_if(|(begun, _)| *begun != phase);
+        this.head_timer.take_if(|(begun, _)| *begun != phase);
         if outcome.is_pending() {
-            let Some((_, timer)) = &mut this.head else { return Poll::Pending };
+            let Some((_, timer)) = &mut this.head_timer else { return Poll::Pending };
             return timer.poll_end(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
         }
-        // Old clients end a body with a newline too many: that begins no head.
-        let fresh = buffer.filled().get(before..).unwrap_or_default();
+        // Old clients send one more newline after a body. That newline does not begin a head.
+        let received = buffer.filled().get(before..).unwrap_or_default();
         let between_requests = phase.is_multiple_of(2);
-        if between_requests && this.head.is_none() && fresh.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
-            this.head = Some((phase, ActiveTimer::new(HEAD)));
+        if between_requests
+            && this.head_timer.is_none()
+            && received.iter().any(|b| !matches!(b, b'\r' | b'\n'))
+        {
+            this.head_timer = Some((phase, ActiveTimer::new(HEAD_SECONDS)));
         }
         outcome
     }
@@ -87,7 +95,7 @@ impl AsyncWrite for GuardedStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(outcome, context)
+        self.check_write(outcome, context)
     }
 
     fn poll_write_vectored(
@@ -96,7 +104,7 @@ impl AsyncWrite for GuardedStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.written(outcome, context)
+        self.check_write(outcome, context)
     }
 
     fn is_write_vectored(&self) -> bool {

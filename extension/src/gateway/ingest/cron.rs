@@ -1,4 +1,4 @@
-//! `/cron/{slug}`: a check-in of a job that has no SDK, from a JSON body or from the query.
+//! `/cron/{slug}`: a check-in of a cron job that has no SDK. Its data is in a JSON body or in the query.
 
 use super::event_limit;
 use crate::gateway::request::RequestContext;
@@ -12,11 +12,11 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// Who is said to send where nobody says it.
-const CLIENT: &str = "relay-http";
+/// The client name that upstream gets if the request has none.
+const DEFAULT_CLIENT: &str = "relay-http";
 
-/// Takes a check-in. Cron jobs do not understand 429, so none is told of rate limits.
-pub(super) async fn take(
+/// Queues a check-in. Cron jobs do not understand status 429, so the response does not depend on rate limits.
+pub(super) async fn handle(
     context: &RequestContext<'_>,
     project: &str,
     slug: &str,
@@ -24,22 +24,22 @@ pub(super) async fn take(
     body: &mut Incoming,
 ) -> Result<Response, Rejection> {
     let mut project_auth = context.project_auth(project, key)?;
-    let check_in = if media_type::text(&context.head.headers).starts_with("application/json") {
-        let taken = context.take_decoded(body, event_limit(context)).await?;
-        CheckIn::of_json(&taken.bytes)?
+    let check_in = if media_type::content_type(&context.head.headers).starts_with("application/json") {
+        let received = context.read_decoded_body(body, event_limit(context)).await?;
+        CheckIn::from_json(&received.bytes)?
     } else {
-        CheckIn::of_query(context.query().unwrap_or_default())?
+        CheckIn::from_query(context.query().unwrap_or_default())?
     };
-    let payload = check_in.payload(&query::decoded(slug)).to_string();
-    project_auth.auth.client.get_or_insert_with(|| CLIENT.to_owned());
-    let mut envelope = envelope_writer::envelope(&EventId::random(), &[]);
-    envelope_writer::item(
+    let payload = check_in.payload(&query::percent_decode(slug)).to_string();
+    project_auth.auth.client.get_or_insert_with(|| DEFAULT_CLIENT.to_owned());
+    let mut envelope = envelope_writer::start(&EventId::random(), &[]);
+    envelope_writer::push_item(
         &mut envelope,
         "check_in",
         &[("content_type", "application/json")],
         payload.as_bytes(),
     );
-    context.submit_made(project_auth, envelope)?;
+    context.submit_built(project_auth, envelope)?;
     Ok(response::empty(StatusCode::ACCEPTED))
 }
 
@@ -55,33 +55,34 @@ struct CheckIn {
 }
 
 impl CheckIn {
-    fn of_json(body: &[u8]) -> Result<Self, Rejection> {
+    fn from_json(body: &[u8]) -> Result<Self, Rejection> {
         let check_in: Self = serde_json::from_slice(body).map_err(|why| {
             let rejection = Rejection::json(&why);
-            // Well-formed, but no check-in.
+            // The body is valid JSON but not a check-in.
             let status = if why.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { rejection.status };
             Rejection { status, ..rejection }
         })?;
-        check_in.checked()
+        check_in.validated()
     }
 
-    fn of_query(query: &str) -> Result<Self, Rejection> {
+    fn from_query(query: &str) -> Result<Self, Rejection> {
         let value = |name| query::value(query, name);
-        let duration = value("duration").map(|text| decimal::parse(&text).ok_or_else(|| invalid("duration")));
+        let duration =
+            value("duration").map(|text| decimal::parse(&text).ok_or_else(|| invalid_field("duration")));
         Self {
             id: value("check_in_id"),
-            status: value("status").ok_or_else(|| invalid("status"))?,
+            status: value("status").ok_or_else(|| invalid_field("status"))?,
             environment: value("environment"),
             duration: duration.transpose()?,
             monitor_config: None,
             contexts: None,
         }
-        .checked()
+        .validated()
     }
 
-    fn checked(self) -> Result<Self, Rejection> {
+    fn validated(self) -> Result<Self, Rejection> {
         if self.id.as_deref().is_some_and(|id| EventId::parse(id).is_none()) {
-            return Err(invalid("check_in_id"));
+            return Err(invalid_field("check_in_id"));
         }
         Ok(self)
     }
@@ -103,8 +104,8 @@ impl CheckIn {
     }
 }
 
-fn invalid(field: &str) -> Rejection {
-    Rejection::bad(format!("missing or invalid field `{field}`"))
+fn invalid_field(field: &str) -> Rejection {
+    Rejection::bad_request(format!("missing or invalid field `{field}`"))
 }
 
 #[cfg(test)]
@@ -112,8 +113,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_query() {
-        let payload = |query: &str| CheckIn::of_query(query).map(|check_in| check_in.payload("nightly"));
+    fn check_ins_in_a_query() {
+        let payload = |query: &str| CheckIn::from_query(query).map(|check_in| check_in.payload("nightly"));
         let nil = "0".repeat(32);
         let minimal = json!({"check_in_id": nil, "monitor_slug": "nightly", "status": "ok"});
         assert_eq!(payload("status=ok").unwrap(), minimal);
@@ -129,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn of_json() {
+    fn check_ins_in_json() {
         let body = json!({"status": "error", "monitor_slug": "ignored", "duration": 21,
             "monitor_config": {"schedule": {"type": "crontab", "value": "0 * * * *"}}});
-        let payload = CheckIn::of_json(body.to_string().as_bytes()).unwrap().payload("nightly");
+        let payload = CheckIn::from_json(body.to_string().as_bytes()).unwrap().payload("nightly");
         assert_eq!((&payload["monitor_slug"], &payload["duration"]), (&json!("nightly"), &json!(21.0)));
         assert_eq!(payload["monitor_config"], body["monitor_config"]);
-        assert_eq!(CheckIn::of_json(b"{}").unwrap_err().status, 422);
-        assert_eq!(CheckIn::of_json(b"{").unwrap_err().status, 400);
+        assert_eq!(CheckIn::from_json(b"{}").unwrap_err().status, 422);
+        assert_eq!(CheckIn::from_json(b"{").unwrap_err().status, 400);
     }
 }

@@ -1,7 +1,8 @@
-//! Old Python SDKs wrote `NaN` and `Infinity`, which are no JSON; Relay reads them as zero, and so do we.
+//! Old Python SDKs write `NaN` and `Infinity`, which are not valid JSON. Sentry's Relay reads them as zero, and the
+//! extension does the same.
 
-/// Replaces them in place, outside of strings.
-pub(super) fn mend(json: &mut [u8]) {
+/// Replaces `NaN`, `Infinity` and `-Infinity` outside of strings by zero. The length stays the same.
+pub(super) fn replace_non_finite(json: &mut [u8]) {
     let mut at = 0;
     let mut in_string = false;
     while let Some(byte) = json.get(at).copied() {
@@ -14,9 +15,9 @@ pub(super) fn mend(json: &mut [u8]) {
                 1
             }
             (false, _, Some(word)) => {
-                let (number, blanks) = rest.split_at_mut(1);
+                let (number, padding) = rest.split_at_mut(1);
                 number.fill(b'0');
-                blanks.iter_mut().take(word.len() - 1).for_each(|blank| *blank = b' ');
+                padding.iter_mut().take(word.len() - 1).for_each(|byte| *byte = b' ');
                 word.len()
             }
             _ => 1,
@@ -27,9 +28,9 @@ pub(super) fn mend(json: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn only_what_stands_for_a_number() {
+    fn only_values_outside_of_strings_are_replaced() {
         let mut json = br#"{"NaN":[NaN,-Infinity,Infinity,"\"NaN\\"],"x":"a\\"}"#.to_vec();
-        super::mend(&mut json);
+        super::replace_non_finite(&mut json);
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(value, serde_json::json!({"NaN": [0, 0, 0, "\"NaN\\"], "x": "a\\"}));
     }

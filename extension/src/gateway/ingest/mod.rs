@@ -1,4 +1,5 @@
-//! The routes that take data in. All but `passthrough` end as envelopes.
+//! The routes that accept data. Each of them queues an envelope, except `passthrough`, which queues the request as it
+//! came.
 
 mod crash;
 mod cron;
@@ -15,34 +16,34 @@ use super::routes::Ingest;
 use hyper::Method;
 use hyper::body::Incoming;
 
-/// Relay's bound for a single event, decompressed.
+/// The largest decompressed event, in bytes. The value is that of Sentry's Relay.
 const MAX_EVENT: usize = 1 << 20;
 
-/// Takes what a client sends to a route, with a method that the route answers.
-pub(super) async fn take(
+/// Handles a request to a route. The caller has checked that the route accepts the method.
+pub(super) async fn handle(
     context: &RequestContext<'_>,
     route: Ingest<'_>,
     body: &mut Incoming,
 ) -> Result<Response, Rejection> {
     match route {
-        Ingest::Tunnel => envelope::take(context, None, body).await,
-        Ingest::Envelope { project } => envelope::take(context, Some(project), body).await,
+        Ingest::Tunnel => envelope::handle(context, None, body).await,
+        Ingest::Envelope { project } => envelope::handle(context, Some(project), body).await,
         Ingest::Store { project } if context.head.method == Method::GET => {
-            store::take_query(context, project)
+            store::handle_query(context, project)
         }
-        Ingest::Store { project } => store::take(context, project, body).await,
-        Ingest::Security { project } => security::take(context, project, body).await,
-        Ingest::Cron { project, slug, key } => cron::take(context, project, slug, key, body).await,
-        Ingest::Minidump { project } => crash::minidump::take(context, project, body).await,
-        Ingest::Unreal { project, key } => crash::unreal::take(context, project, key, body).await,
+        Ingest::Store { project } => store::handle(context, project, body).await,
+        Ingest::Security { project } => security::handle(context, project, body).await,
+        Ingest::Cron { project, slug, key } => cron::handle(context, project, slug, key, body).await,
+        Ingest::Minidump { project } => crash::minidump::handle(context, project, body).await,
+        Ingest::Unreal { project, key } => crash::unreal::handle(context, project, key, body).await,
         Ingest::Attachments { project, event } => {
-            crash::attachments::take(context, project, event, body).await
+            crash::attachments::handle(context, project, event, body).await
         }
-        Ingest::Pass { project, kind } => passthrough::take(context, project, kind, body).await,
+        Ingest::Passthrough { project, kind } => passthrough::handle(context, project, kind, body).await,
     }
 }
 
-/// The bound of a body on a route for single events.
+/// The largest body on a route for single events, in bytes.
 fn event_limit(context: &RequestContext<'_>) -> usize {
     MAX_EVENT.min(context.config.max_body)
 }

@@ -1,4 +1,4 @@
-//! `/security/` and `/csp-report/`: browsers' reports of violated policies.
+//! `/security/` and `/csp-report/`: reports of browsers about pages that violate a security policy.
 
 use super::event_limit;
 use crate::gateway::request::RequestContext;
@@ -10,7 +10,7 @@ use crate::protocol::event_id::EventId;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 
-const TYPES: [&str; 5] = [
+const CONTENT_TYPES: [&str; 5] = [
     "application/json",
     "application/csp-report",
     "application/expect-ct-report",
@@ -18,20 +18,20 @@ const TYPES: [&str; 5] = [
     "application/expect-staple-report",
 ];
 
-/// Takes a report.
-pub(super) async fn take(
+/// Queues a report. Release and environment come from the query.
+pub(super) async fn handle(
     context: &RequestContext<'_>,
     project: &str,
     body: &mut Incoming,
 ) -> Result<Response, Rejection> {
-    let essence =
-        media_type::essence(&context.head.headers).ok_or_else(|| Rejection::bad("no content type"))?;
+    let essence = media_type::essence(&context.head.headers)
+        .ok_or_else(|| Rejection::bad_request("no content type"))?;
     let project_auth = context.project_auth(project, None)?;
-    let taken = context.take_decoded(body, event_limit(context)).await?;
-    if !TYPES.contains(&&*essence) {
+    let received = context.read_decoded_body(body, event_limit(context)).await?;
+    if !CONTENT_TYPES.contains(&&*essence) {
         return Err(Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported content type"));
     }
-    if taken.bytes.is_empty() {
+    if received.bytes.is_empty() {
         return Err(Rejection::empty());
     }
     let value = |name| context.query().and_then(|query| query::value(query, name));
@@ -39,7 +39,10 @@ pub(super) async fn take(
     let mut fields = vec![("content_type", "application/json")];
     fields.extend(release.as_deref().map(|release| ("sentry_release", release)));
     fields.extend(environment.as_deref().map(|environment| ("sentry_environment", environment)));
-    let mut envelope = envelope_writer::envelope(&EventId::random(), &[]);
-    envelope_writer::item(&mut envelope, "raw_security", &fields, &taken.bytes);
-    Ok(response::of(context.submit_made(project_auth, envelope)?, response::empty(StatusCode::OK)))
+    let mut envelope = envelope_writer::start(&EventId::random(), &[]);
+    envelope_writer::push_item(&mut envelope, "raw_security", &fields, &received.bytes);
+    Ok(response::with_rate_limits(
+        context.submit_built(project_auth, envelope)?,
+        response::empty(StatusCode::OK),
+    ))
 }

@@ -1,4 +1,4 @@
-//! What browsers want to know before and after they send to an ingestion route: Relay's answers.
+//! The CORS headers that browsers need to send to ingestion routes. The values are those of Sentry's Relay.
 
 use super::Response;
 use hyper::StatusCode;
@@ -17,7 +17,7 @@ const VARIES: HeaderValue =
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Answers an `OPTIONS` request.
+/// The response to an `OPTIONS` request.
 pub(in crate::gateway) fn preflight() -> Response {
     let mut response = super::empty(StatusCode::OK);
     let headers = response.headers_mut();
@@ -29,8 +29,8 @@ pub(in crate::gateway) fn preflight() -> Response {
     response
 }
 
-/// Lets any page read the answer of an ingestion route.
-pub(in crate::gateway) fn open(mut response: Response) -> Response {
+/// Lets pages of any origin read the response of an ingestion route.
+pub(in crate::gateway) fn allow_any_origin(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
@@ -38,8 +38,8 @@ pub(in crate::gateway) fn open(mut response: Response) -> Response {
     response
 }
 
-/// Lets any page load any answer.
-pub(in crate::gateway) fn loadable(mut response: Response) -> Response {
+/// Lets pages of any origin load the response, for example as an image.
+pub(in crate::gateway) fn allow_embedding(mut response: Response) -> Response {
     response.headers_mut().insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     response
 }

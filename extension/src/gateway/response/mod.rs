@@ -1,5 +1,5 @@
-//! What the SDK is told. An accepted envelope is always exactly 200 on the routes of SDKs; errors are
-//! `{"detail","causes"}`, as Relay's.
+//! The responses to clients. An accepted envelope always gets status 200 on the routes of SDKs. Errors have a body
+//! like `{"detail":"…","causes":["…"]}`, as in Sentry's Relay.
 
 pub(super) mod cors;
 pub(super) mod rejection;
@@ -12,20 +12,20 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 
 const RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
-const LIMITED: &str = "Sentry dropped data due to a quota or internal rate limit being reached. This will not \
-    affect your application. See https://docs.sentry.io/product/accounts/quotas/ for more information.";
+const RATE_LIMITED_DETAIL: &str = "Sentry dropped data due to a quota or internal rate limit being reached. \
+    This will not affect your application. See https://docs.sentry.io/product/accounts/quotas/ for more information.";
 
-/// A response of ours: its body is at hand.
+/// A response whose whole body is in memory.
 pub(super) type Response = hyper::Response<Full<Bytes>>;
 
-/// Any status without a body.
+/// A response without a body.
 pub(super) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     response
 }
 
-/// Any status with a body.
+/// A response with a body.
 pub(super) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
@@ -33,31 +33,32 @@ pub(super) fn with_body(status: StatusCode, content_type: &'static str, body: im
     response
 }
 
-/// Any status with a JSON body.
+/// A response with a JSON body.
 pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
     with_body(status, "application/json", body)
 }
 
-/// The id of what was accepted.
-pub(super) fn id(id: Option<&EventId>) -> Response {
+/// The response with the id of an accepted event, as SDKs expect it: `{"id":"…"}`, or `{}` without an id.
+pub(super) fn json_id(id: Option<&EventId>) -> Response {
     match id {
         Some(id) => json(StatusCode::OK, format!("{{\"id\":\"{id}\"}}")),
         None => json(StatusCode::OK, &b"{}"[..]),
     }
 }
 
-/// The id as crash reporters expect it: a UUID, alone.
+/// The response with an event's id as crash reporters expect it: a UUID as plain text.
 pub(super) fn text_id(id: &EventId) -> Response {
     with_body(StatusCode::OK, "text/plain; charset=utf-8", id.hyphenated())
 }
 
-/// Tells of upstream's rate limits, where there are any.
-pub(super) fn of(acceptance: Acceptance, response: Response) -> Response {
+/// Adds upstream's rate limits to `response`. If a limit applies to everything that was sent, the result is a response
+/// with status 429 instead.
+pub(super) fn with_rate_limits(acceptance: Acceptance, response: Response) -> Response {
     let (mut response, limits, retry_after) = match acceptance {
         Acceptance::Taken { limits: None } => return response,
         Acceptance::Taken { limits: Some(limits) } => (response, limits, None),
         Acceptance::Limited { limits, retry_after } => {
-            (refused(StatusCode::TOO_MANY_REQUESTS, LIMITED, &[]), limits, Some(retry_after))
+            (refused(StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED_DETAIL, &[]), limits, Some(retry_after))
         }
     };
     if let Ok(limits) = HeaderValue::try_from(limits) {
@@ -69,7 +70,7 @@ pub(super) fn of(acceptance: Acceptance, response: Response) -> Response {
     response
 }
 
-/// The request will not be taken, and why.
+/// The response to a request that is not accepted. `causes` go from the nearest to the farthest.
 pub(super) fn refused(status: StatusCode, detail: &str, causes: &[String]) -> Response {
     let detail = serde_json::Value::from(detail);
     let body = if causes.is_empty() {
@@ -80,7 +81,7 @@ pub(super) fn refused(status: StatusCode, detail: &str, causes: &[String]) -> Re
     json(status, body)
 }
 
-/// The path is known, the method is not.
+/// The response with status 405 for a path that does not support the method. `allowed` lists those that it supports.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Response {
     let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &[]);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
@@ -95,11 +96,12 @@ mod tests {
     fn rate_limits_are_told_and_only_enforced_ones_stop_the_sdk() {
         let limits = || "60:error:key".to_owned();
         let header = |response: &Response, name| response.headers().get(name).cloned();
-        let told = of(Acceptance::Taken { limits: Some(limits()) }, id(None));
+        let told = with_rate_limits(Acceptance::Taken { limits: Some(limits()) }, json_id(None));
         assert_eq!(told.status(), 200);
         assert_eq!(header(&told, RATE_LIMITS).unwrap(), "60:error:key");
         assert_eq!(header(&told, RETRY_AFTER), None, "SDKs would stop sending everything");
-        let stopped = of(Acceptance::Limited { limits: limits(), retry_after: 60 }, id(None));
+        let stopped =
+            with_rate_limits(Acceptance::Limited { limits: limits(), retry_after: 60 }, json_id(None));
         assert_eq!(stopped.status(), 429);
         assert_eq!(header(&stopped, RETRY_AFTER).unwrap(), "60");
         assert_eq!(header(&stopped, RATE_LIMITS).unwrap(), "60:error:key");

@@ -1,4 +1,4 @@
-//! Why a request is not accepted: a status, and Relay's words for it, which SDKs' authors know.
+//! Why a request is not accepted. The statuses and texts are those of Sentry's Relay, which authors of SDKs know.
 
 use super::Response;
 use crate::gateway::auth::AuthError;
@@ -8,7 +8,7 @@ use crate::protocol::{DecodeError, ScanError};
 use hyper::StatusCode;
 use std::convert::Infallible;
 
-/// A refusal; `causes` go from the nearest to the farthest.
+/// An error response. `causes` go from the nearest to the farthest.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::gateway) struct Rejection {
     pub(in crate::gateway) status: StatusCode,
@@ -21,31 +21,31 @@ impl Rejection {
         Self { status, detail: detail.into(), causes: Vec::new() }
     }
 
-    /// The client's mistake.
-    pub(in crate::gateway) fn bad(detail: impl Into<String>) -> Self {
+    /// Status 400.
+    pub(in crate::gateway) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// Nothing says who sends.
+    /// Status 401, for a request whose sender is unknown.
     pub(in crate::gateway) fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
     pub(in crate::gateway) fn empty() -> Self {
-        Self::bad("empty request body")
+        Self::bad_request("empty request body")
     }
 
     pub(in crate::gateway) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "length limit exceeded")
     }
 
-    /// Something is wrong with an envelope.
+    /// Status 400 for an invalid envelope.
     pub(in crate::gateway) fn envelope(cause: impl Into<String>) -> Self {
-        Self::bad("invalid event envelope").because(cause)
+        Self::bad_request("invalid event envelope").because(cause)
     }
 
     pub(in crate::gateway) fn json(why: &serde_json::Error) -> Self {
-        Self::bad(format!("invalid JSON data: {why}")).because(why.to_string())
+        Self::bad_request(format!("invalid JSON data: {why}")).because(why.to_string())
     }
 
     pub(in crate::gateway) fn because(mut self, cause: impl Into<String>) -> Self {
@@ -76,9 +76,9 @@ impl From<BodyError> for Rejection {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge => Self::too_large(),
-            BodyError::Broken => Self::bad("the request body ended early"),
-            BodyError::Slow => Self::new(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly"),
-            BodyError::NoRoom => {
+            BodyError::Broken => Self::bad_request("the request body ended early"),
+            BodyError::Slow => Self::new(StatusCode::REQUEST_TIMEOUT, "the request body arrives too slowly"),
+            BodyError::NoMemory => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many request bodies at the same time")
             }
         }
@@ -90,9 +90,9 @@ impl<E: Into<Self>> From<DecodeError<E>> for Rejection {
         match error {
             DecodeError::TooLarge => Self::too_large(),
             DecodeError::Corrupt(why) => {
-                Self::bad("failed to decode the request body").because(why.to_string())
+                Self::bad_request("failed to decode the request body").because(why.to_string())
             }
-            DecodeError::Refused(why) => why.into(),
+            DecodeError::Consumer(why) => why.into(),
         }
     }
 }
@@ -116,9 +116,10 @@ impl From<ScanError> for Rejection {
             ScanError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             ScanError::Header(why) => Self::envelope("invalid envelope header").because(why),
             ScanError::ItemHeader(why) => Self::envelope("invalid item header").because(why),
-            ScanError::Line | ScanError::MissingNewline | ScanError::Truncated | ScanError::TooManyItems => {
-                Self::envelope(error.to_string())
-            }
+            ScanError::HeaderTooLong
+            | ScanError::MissingNewline
+            | ScanError::Truncated
+            | ScanError::TooManyItems => Self::envelope(error.to_string()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Envelopes of every shape, whole and in pieces.
+//! Tests of valid and invalid envelopes, scanned as a whole and in blocks.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn scan(body: &[u8], block: usize) -> Result<Scanned, ScanError> {
     scanner.finish()
 }
 
-/// Whatever the blocks, the result is the same.
+/// Scans a body in blocks of different sizes, and checks that the result is always the same.
 fn scan_all(body: &[u8]) -> Result<Scanned, ScanError> {
     let whole = scan(body, body.len().max(1));
     for block in 1..body.len().min(40) {
@@ -48,7 +48,7 @@ fn last_lines_with_and_without_a_newline() {
 }
 
 #[test]
-fn broken_framing() {
+fn invalid_framing_is_rejected() {
     for (body, error) in [
         ("", ScanError::Empty),
         ("{}\n{\"type\":\"event\",\"length\":3}\n{}", ScanError::Truncated),
@@ -69,7 +69,7 @@ fn size_limits_are_enforced() {
     assert!(scan(&many, 1000).is_ok());
     many.extend(b"{\"type\":\"span\"}\n{}\n");
     assert_eq!(scan(&many, 1000), Err(ScanError::TooManyItems));
-    assert_eq!(scan(&vec![b' '; MAX_LINE + 1], 1000), Err(ScanError::Line));
+    assert_eq!(scan(&vec![b' '; MAX_LINE + 1], 1000), Err(ScanError::HeaderTooLong));
     let two = b"{}\n{\"type\":\"event\"}\n{}\n{\"type\":\"transaction\"}\n{}";
     assert_eq!(scan_all(two), Err(ScanError::TooLarge("transaction")));
     let announced = b"{}\n{\"type\":\"check_in\",\"length\":102401}\n";

@@ -1,26 +1,28 @@
-//! A bound on waiting that counts waking time alone. In a freeze nobody waits: what came meanwhile lies in the
-//! socket, and would be thrown away, and sent again, by a time-out that fires at the moment of the thaw.
+//! A timeout that counts only the time in which the environment is awake. After a freeze, the response may already lie
+//! in the socket. A plain timeout would fire at the moment of the thaw, throw the response away, and make the caller
+//! send the envelope again.
 
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
 
-/// Between two looks at the clock.
+/// The time between two checks of the clock.
 const SLICE: Duration = Duration::from_millis(100);
-/// A slice that is so much too long was interrupted by a freeze. A starved process is late too, but less.
-const FROZEN: Duration = Duration::from_millis(250);
-/// After a freeze the other side's answer is at hand, or the connection is dead and nobody will say so.
+/// A slice that takes this much too long was interrupted by a freeze. A process without CPU time is late too, but less.
+const FREEZE_THRESHOLD: Duration = Duration::from_millis(250);
+/// The time for the work after a freeze. The response is either already there, or the connection is dead without
+/// notice.
 const AFTER_FREEZE: Duration = Duration::from_millis(750);
 
-/// Why the work was given up.
+/// Why the work was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimeoutKind {
-    /// It took longer than the limit.
+    /// The work took longer than the limit.
     TimedOut,
-    /// A freeze came in between, and soon after it there was still no end: that says nothing about the other side.
+    /// A freeze interrupted the work, and it did not end soon after. This says nothing about the other side.
     Frozen,
 }
 
-/// Waits for some work at most so long.
+/// Waits for `work`, but at most `limit` of waking time.
 pub(crate) async fn timeout_awake<T>(
     limit: Duration,
     work: impl Future<Output = T>,
@@ -34,9 +36,10 @@ pub(crate) async fn timeout_awake<T>(
         if let Ok(done) = timeout(slice, work.as_mut()).await {
             return Ok(done);
         }
-        // The monotonic clock may stand still in a freeze; the other may be set back meanwhile.
+        // The monotonic clock may stand still in a freeze, and the wall clock may be set back. The larger value is
+        // right.
         let passed = begun.elapsed().max(wall.elapsed().unwrap_or_default());
-        if passed < slice + FROZEN {
+        if passed < slice + FREEZE_THRESHOLD {
             left -= slice;
         } else {
             left = left.min(AFTER_FREEZE);
@@ -50,29 +53,35 @@ pub(crate) async fn timeout_awake<T>(
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn time_passes_awake_only() {
-        let start = Instant::now();
+    /// The whole process stands still, by all clocks: the timers of these tests run by one that only waiting moves.
+    async fn freeze(time: Duration) {
+        std::thread::sleep(time);
+        tokio::time::advance(time).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_waking_time_counts() {
+        let start = tokio::time::Instant::now();
         let limit = Duration::from_millis(120);
         assert_eq!(timeout_awake(limit, std::future::pending::<()>()).await, Err(TimeoutKind::TimedOut));
         assert!(start.elapsed() >= limit);
-        // The whole process stands still for longer than the limit, and the work needs a moment more.
+        // The process stands still for longer than the limit. After that, the work needs 20 ms more.
         let work = async {
-            std::thread::sleep(SLICE + FROZEN + limit);
+            freeze(SLICE + FREEZE_THRESHOLD + limit).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
             "done"
         };
         assert_eq!(timeout_awake(limit, work).await, Ok("done"));
     }
 
-    #[tokio::test]
-    async fn what_does_not_end_soon_after_a_freeze_is_told_from_a_time_out() {
-        let start = Instant::now();
+    #[tokio::test(start_paused = true)]
+    async fn work_that_does_not_end_after_a_freeze_is_not_a_plain_timeout() {
+        let start = tokio::time::Instant::now();
         let work = async {
-            std::thread::sleep(SLICE + FROZEN);
+            freeze(SLICE + FREEZE_THRESHOLD).await;
             std::future::pending::<()>().await;
         };
         assert_eq!(timeout_awake(Duration::from_mins(1), work).await, Err(TimeoutKind::Frozen));
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < SLICE + FREEZE_THRESHOLD + 2 * AFTER_FREEZE);
     }
 }

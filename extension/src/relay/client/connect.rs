@@ -1,4 +1,4 @@
-//! A fresh connection: name, TCP, perhaps a proxy, TLS, HTTP.
+//! Opens a connection: name lookup, TCP, a proxy if one is set, TLS, and HTTP.
 
 use super::tls::Tls;
 use crate::config::{Proxy, Scheme, Upstream};
@@ -13,7 +13,7 @@ use std::{fmt, io};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// How long an address has for itself before the next is tried beside it (RFC 8305).
+/// How long an address is tried alone before the next is tried at the same time (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Why there is no connection.
@@ -39,7 +39,7 @@ impl fmt::Display for ConnectError {
     }
 }
 
-/// Connects to an upstream, through a proxy where there is one. The caller bounds the time.
+/// Connects to an upstream, through the proxy if there is one. The caller bounds the time.
 pub(crate) async fn connect(
     upstream: &Upstream,
     proxy: Option<&Proxy>,
@@ -50,26 +50,31 @@ pub(crate) async fn connect(
         Some(proxy) => {
             let address = &proxy.address;
             let stream = tcp(address.host(), address.port()).await?;
-            let stream = secured(stream, address, tls).await?;
+            let stream = with_tls(stream, address, tls).await?;
             match upstream.scheme() {
-                // The proxy reads the request itself, which names the upstream.
+                // For plain HTTP the proxy reads the request itself, whose URI names the upstream, so no tunnel is
+                // needed.
                 Scheme::Http => return handshake(stream).await.map_err(ConnectError::Http),
                 Scheme::Https => tunnel(stream, proxy, upstream).await?,
             }
         }
     };
-    handshake(secured(stream, upstream, tls).await?).await.map_err(ConnectError::Http)
+    handshake(with_tls(stream, upstream, tls).await?).await.map_err(ConnectError::Http)
 }
 
-/// TLS where the scheme wants it.
-async fn secured(stream: Box<dyn Stream>, to: &Upstream, tls: &Tls) -> Result<Box<dyn Stream>, ConnectError> {
+/// Adds TLS to the stream if the scheme of `to` is HTTPS.
+async fn with_tls(
+    stream: Box<dyn Stream>,
+    to: &Upstream,
+    tls: &Tls,
+) -> Result<Box<dyn Stream>, ConnectError> {
     match to.scheme() {
         Scheme::Http => Ok(stream),
         Scheme::Https => Ok(Box::new(tls.connect(to.host(), stream).await.map_err(ConnectError::Tls)?)),
     }
 }
 
-/// Has a proxy connect us to the upstream (RFC 9110, 9.3.6).
+/// Asks a proxy to connect to the upstream (RFC 9110, 9.3.6).
 async fn tunnel(
     stream: Box<dyn Stream>,
     proxy: &Proxy,
@@ -90,8 +95,7 @@ async fn tunnel(
     Ok(Box::new(TokioIo::new(upgraded)))
 }
 
-/// Tries the addresses of a name one after the other, each with a head start over the next; the first that
-/// answers wins.
+/// Tries the addresses of a name, each with a head start over the next, and returns the first connection that succeeds.
 async fn tcp(host: &str, port: u16) -> Result<Box<dyn Stream>, ConnectError> {
     let addresses = tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?;
     let mut addresses = alternating(addresses.collect()).into_iter();
@@ -105,7 +109,7 @@ async fn tcp(host: &str, port: u16) -> Result<Box<dyn Stream>, ConnectError> {
         tokio::select! {
             Some(joined) = tries.join_next() => match joined.map_err(io::Error::other).flatten() {
                 Ok(stream) => {
-                    // Requests are written whole; without this the last part of each would wait.
+                    // Without this, TCP would delay the last segment of each request.
                     let _ = stream.set_nodelay(true);
                     return Ok(Box::new(stream));
                 }
@@ -116,7 +120,8 @@ async fn tcp(host: &str, port: u16) -> Result<Box<dyn Stream>, ConnectError> {
     }
 }
 
-/// IPv6 and IPv4 in turns, each family in the resolver's order: one of them may lead nowhere.
+/// Sorts IPv6 and IPv4 addresses alternately, because one of the families may not work. Within a family, the resolver's
+/// order is kept.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|a| a.is_ipv6() == first_is_v6);
@@ -131,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_take_turns() {
+    fn address_families_alternate() {
         let addresses =
             |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<SocketAddr>>();
         let resolved = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"]);
@@ -142,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dead_address_costs_no_more_than_its_head_start() {
+    async fn connects_although_another_address_does_not_work() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         // localhost may have an IPv6 address on which nobody listens.

@@ -1,7 +1,7 @@
-//! The way to upstream: HTTP/1.1 with keep-alive over TCP or TLS, each exchange bounded in time.
+//! The HTTP client to upstream: HTTP/1.1 with keep-alive over TCP or TLS. Each exchange is bounded in time.
 //!
-//! A connection that was used before may have died unseen, in a freeze most of all: a failure on it
-//! says nothing about upstream, so the exchange is tried again at once on a fresh one.
+//! A reused connection may have died without notice, above all in a freeze. A failure on it says nothing about
+//! upstream, so the exchange is repeated at once on a new connection.
 
 pub(crate) mod active_timeout;
 mod connect;
@@ -26,32 +26,32 @@ use std::{error, fmt};
 use tls::Tls;
 use tokio::time::timeout;
 
-/// Sentry's answers have some 50 bytes; a connection that brings more is not worth keeping.
+/// The most bytes of a response body that are read to reuse the connection. Sentry's responses have about 50 bytes.
 const MAX_REPLY: usize = 64 * 1024;
-/// Relay's bound for forwarded bodies.
+/// The largest body of a forwarded response, in bytes. Sentry's Relay has the same bound.
 const MAX_FORWARDED: usize = 20 << 20;
 
-/// What came of a try.
+/// The result of a try to send an envelope.
 pub(super) type SendResult = Result<Reply, SendError>;
 
-/// What upstream said.
+/// The parts of upstream's response that matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// `Retry-After` in seconds, where it is a number.
+    /// `Retry-After`, if it is a number of seconds.
     pub(super) retry_after: Option<Duration>,
-    /// `X-Sentry-Rate-Limits`, several headers joined.
+    /// `X-Sentry-Rate-Limits`. If there are several such headers, they are joined by commas.
     pub(super) rate_limits: Option<String>,
 }
 
-/// Why upstream said nothing.
+/// Why there is no response from upstream.
 #[derive(Debug)]
 pub(crate) enum SendError {
     Connect(ConnectError),
     Http(hyper::Error),
-    /// The request itself cannot be built: never seen, and never worth a panic.
+    /// The request cannot be built. This was never seen, but must not be a panic.
     Request(hyper::http::Error),
-    /// A forwarded request's answer broke off or is too large.
+    /// The response to a forwarded request broke off or is too large.
     Body(Box<dyn error::Error + Send + Sync>),
     Timeout(TimeoutKind),
 }
@@ -72,7 +72,7 @@ impl fmt::Display for SendError {
     }
 }
 
-/// Sends envelopes and keeps the connections.
+/// Sends requests and keeps idle connections.
 #[derive(Debug)]
 pub(super) struct Client {
     pool: Pool,
@@ -82,7 +82,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Touches no file and no network until the first envelope: that would be cold start.
+    /// Touches neither files nor network, because that would add to the cold start. The first envelope does.
     pub(super) fn new(config: &Config) -> Self {
         Self {
             pool: Pool::default(),
@@ -92,7 +92,7 @@ impl Client {
         }
     }
 
-    /// The address of a path on an upstream as it stands in the request: whole where a proxy has to read it.
+    /// Returns the URI of the request line. It is absolute if a proxy has to read it, otherwise path and query.
     fn uri(&self, upstream: &Upstream, path: &str) -> String {
         match (self.proxies.to(upstream), upstream.scheme()) {
             (Some(_), Scheme::Http) => format!("http://{}{}", upstream.authority(), upstream.path(path)),
@@ -100,44 +100,46 @@ impl Client {
         }
     }
 
-    /// `Proxy-Authorization` where the request itself goes through a proxy.
+    /// Returns the value of `Proxy-Authorization` if the request itself goes through a proxy. For HTTPS, only
+    /// `CONNECT` does.
     fn proxy_authorization(&self, upstream: &Upstream) -> Option<&HeaderValue> {
         let plain = upstream.scheme() == Scheme::Http;
         self.proxies.to(upstream).filter(|_| plain)?.authorization.as_ref()
     }
 
-    /// Delivers an envelope to this upstream, which may be a Relay before the envelope's own: one exchange, from connecting, if need be, to the head of the answer.
-    /// `unanswered` counts requests that went out and have no answer: upstream may have taken each of them.
+    /// Sends the envelope to `upstream` (Sentry, or the local Sentry's Relay) and waits for the response head. It
+    /// connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
+    /// because upstream may have taken each of them.
     pub(super) async fn send(
         &self,
         envelope: &Envelope,
         upstream: &Arc<Upstream>,
         unanswered: &AtomicU8,
     ) -> SendResult {
-        let exchange = self.exchange(upstream, || self.request(envelope, upstream), unanswered);
+        let exchange = self.exchange(upstream, || self.envelope_request(envelope, upstream), unanswered);
         let exchanged = timeout_awake(self.timeout, exchange).await;
         if exchanged.is_err() {
-            // Idle connections may lead into the same nothing, and each would cost a time-out of its own.
+            // Other idle connections may be as dead as this one, and each would cost a timeout of its own.
             self.pool.forget(upstream);
         }
         let (response, sender) = exchanged.map_err(SendError::Timeout).flatten()?;
         let reply = read_head(&response);
-        // Upstream has decided; what it adds decides over the connection only, also where time is up.
-        if read_over(response).await {
+        // The head decides what happens to the envelope. The body only decides whether the connection can be reused.
+        if read_to_end(response).await {
             self.pool.put(Arc::clone(upstream), sender);
         }
         Ok(reply)
     }
 
-    /// Sends any other request, and reads the whole answer.
+    /// Sends a request that is not an envelope, and reads the whole response.
     pub(super) async fn forward(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, SendError> {
         let exchange = async {
-            let again = || self.forwarded(upstream, &request);
-            let (response, sender) = self.exchange(upstream, again, &AtomicU8::new(0)).await?;
+            let build = || self.forwarded_request(upstream, &request);
+            let (response, sender) = self.exchange(upstream, build, &AtomicU8::new(0)).await?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_FORWARDED).collect().await.map_err(SendError::Body)?;
             self.pool.put(Arc::clone(upstream), sender);
@@ -146,27 +148,27 @@ impl Client {
         timeout_awake(self.timeout, exchange).await.map_err(SendError::Timeout).flatten()
     }
 
-    fn request(
+    fn envelope_request(
         &self,
         envelope: &Envelope,
         upstream: &Upstream,
     ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let request = Request::post(self.uri(upstream, &envelope.path));
         let headers = envelope.headers.iter().map(|(name, value)| (name, value));
-        self.finish(request, upstream, headers, envelope.body.clone())
+        self.build_request(request, upstream, headers, envelope.body.clone())
     }
 
-    fn forwarded(
+    fn forwarded_request(
         &self,
         upstream: &Upstream,
         request: &Request<Bytes>,
     ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let path = request.uri().path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
         let forwarded = Request::builder().method(request.method()).uri(self.uri(upstream, path));
-        self.finish(forwarded, upstream, request.headers(), request.body().clone())
+        self.build_request(forwarded, upstream, request.headers(), request.body().clone())
     }
 
-    fn finish<'a>(
+    fn build_request<'a>(
         &self,
         mut request: hyper::http::request::Builder,
         upstream: &Upstream,
@@ -183,7 +185,7 @@ impl Client {
         request.body(Full::new(body))
     }
 
-    /// Sends a request, made anew for each connection that is tried, and waits for the head of the answer.
+    /// Sends a request and waits for the response head. `request` builds it again for each connection that is tried.
     async fn exchange(
         &self,
         upstream: &Upstream,
@@ -191,10 +193,10 @@ impl Client {
         unanswered: &AtomicU8,
     ) -> Result<(Response<Incoming>, RequestSender), SendError> {
         if let Some(sender) = self.pool.take(upstream) {
-            match speak(sender, request().map_err(SendError::Request)?, unanswered).await {
+            match send_over(sender, request().map_err(SendError::Request)?, unanswered).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    // Its idle siblings are as old; if this one is dead, so are they.
+                    // The other idle connections are as old, and probably dead too.
                     self.pool.forget(upstream);
                     crate::log::debug("a reused connection failed", &[("error", &error)]);
                 }
@@ -203,13 +205,13 @@ impl Client {
         let sender = connect::connect(upstream, self.proxies.to(upstream), &self.tls)
             .await
             .map_err(SendError::Connect)?;
-        speak(sender, request().map_err(SendError::Request)?, unanswered).await.map_err(SendError::Http)
+        send_over(sender, request().map_err(SendError::Request)?, unanswered).await.map_err(SendError::Http)
     }
 }
 
-/// One request over one connection. While it is under way it counts as unanswered: the caller's time may
-/// run out at any moment.
-async fn speak(
+/// Sends one request over one connection. It counts as unanswered until the response arrives, because the caller's
+/// timeout may stop this function at any moment.
+async fn send_over(
     mut sender: RequestSender,
     request: Request<Full<Bytes>>,
     unanswered: &AtomicU8,
@@ -224,7 +226,7 @@ async fn speak(
         }
         Err(mut error) => {
             if error.take_message().is_some() {
-                // It never went out.
+                // The request was not sent.
                 answered();
             }
             Err(error.into_error())
@@ -244,9 +246,9 @@ fn read_head(response: &Response<Incoming>) -> Reply {
     }
 }
 
-/// Reads what is left of an answer; `false` where it is not worth waiting for.
-async fn read_over(response: Response<Incoming>) -> bool {
-    const PATIENCE: Duration = Duration::from_millis(100);
+/// Reads the rest of a response, so that the connection can be reused. Returns `false` if the rest is too long or slow.
+async fn read_to_end(response: Response<Incoming>) -> bool {
+    const MAX_WAIT: Duration = Duration::from_millis(100);
     let mut body = response.into_body();
     let mut left = MAX_REPLY;
     let reading = async {
@@ -260,5 +262,5 @@ async fn read_over(response: Response<Incoming>) -> bool {
         }
         true
     };
-    timeout(PATIENCE, reading).await.unwrap_or(false)
+    timeout(MAX_WAIT, reading).await.unwrap_or(false)
 }

@@ -1,15 +1,15 @@
-//! Connections between two uses.
+//! Keeps idle connections for the next envelope.
 
 use crate::config::Upstream;
 use crate::http::RequestSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Load balancers and NAT forget idle connections from about a minute on. By the wall clock, since the
-/// monotonic one may stand still while the environment is frozen.
-const KEEP: Duration = Duration::from_secs(30);
-/// More than are ever in flight.
-const MOST: usize = 8;
+/// How long an idle connection is kept. Load balancers and NAT forget idle connections after about a minute. The wall
+/// clock counts, because the monotonic clock may stand still while the environment is frozen.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
+/// The most idle connections. It is twice the number of envelopes that may be in flight to one upstream.
+const MAX_IDLE: usize = 8;
 
 #[derive(Debug)]
 struct IdleConnection {
@@ -18,25 +18,28 @@ struct IdleConnection {
     sender: RequestSender,
 }
 
-/// Idle connections, the freshest last.
+/// Idle connections. The one that was used last is the last.
 #[derive(Debug, Default)]
 pub(super) struct Pool(Mutex<Vec<IdleConnection>>);
 
 impl Pool {
-    /// The freshest connection to this upstream, if one may still be alive.
+    /// Takes out the connection to this upstream that was used last, if it may still be alive.
     pub(super) fn take(&self, upstream: &Upstream) -> Option<RequestSender> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemTime::now();
-        // A clock that was set back makes `since` lie in the future: nothing is known then.
-        idle.retain(|i| now.duration_since(i.since).is_ok_and(|age| age < KEEP) && !i.sender.is_closed());
+        // If the clock was set back, `since` may lie in the future. The age is unknown then, so the connection is
+        // closed.
+        idle.retain(|i| {
+            now.duration_since(i.since).is_ok_and(|age| age < MAX_IDLE_TIME) && !i.sender.is_closed()
+        });
         let last = idle.iter().rposition(|i| *i.upstream == *upstream)?;
         Some(idle.swap_remove(last).sender)
     }
 
-    /// Keeps a connection for the next envelope.
+    /// Keeps a connection. If there are too many, the oldest is closed.
     pub(super) fn put(&self, upstream: Arc<Upstream>, sender: RequestSender) {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() >= MOST {
+        if idle.len() >= MAX_IDLE {
             idle.remove(0);
         }
         idle.push(IdleConnection { upstream, since: SystemTime::now(), sender });

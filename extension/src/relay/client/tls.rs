@@ -1,4 +1,4 @@
-//! TLS with compiled-in roots and the user's own, put together when the first connection needs it.
+//! TLS with the compiled-in root certificates and those of the user. They are loaded for the first connection.
 
 use crate::log;
 use rustls::crypto::{CryptoProvider, KeyProvider, ring};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Makes TLS streams. Cheap until the first one.
+/// Makes TLS streams. The configuration is built for the first one only.
 #[derive(Debug)]
 pub(super) struct Tls {
     ca_bundles: Vec<PathBuf>,
@@ -25,7 +25,7 @@ impl Tls {
         Self { ca_bundles, config: OnceLock::new() }
     }
 
-    /// The handshake, with the host's certificate checked.
+    /// Does the TLS handshake, and checks the certificate of the host.
     pub(super) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -46,7 +46,7 @@ impl Tls {
             let path = bundle.display();
             match add(&mut roots, bundle) {
                 Ok(added) => log::debug("added roots", &[("file", &path), ("certificates", &added)]),
-                // The compiled-in roots may do; if not, the handshake's own error tells.
+                // The compiled-in roots may be enough. If not, the handshake fails with an error of its own.
                 Err(error) => log::warn("cannot read the CA bundle", &[("file", &path), ("error", &error)]),
             }
         }
@@ -60,7 +60,8 @@ impl Tls {
     }
 }
 
-/// Shows no certificate of its own, so it needs none of the code that loads private keys and signs with them.
+/// Loads no private keys. The client has no certificate of its own, so the code for private keys and signing is left
+/// out.
 #[derive(Debug)]
 struct NoKeys;
 

@@ -1,4 +1,4 @@
-//! What the state knows of envelopes that Sentry's Relay has taken.
+//! The part of the state about envelopes that Sentry's Relay has taken.
 
 use super::State;
 use crate::relay::ledger::DropReason;
@@ -6,9 +6,10 @@ use crate::relay::pending::Pending;
 use std::time::{Duration, Instant, SystemTime};
 
 impl State {
-    /// Relay has taken an envelope in flight, in the life of that number; not yet delivered.
+    /// Records that Sentry's Relay has taken an envelope in flight, but has not delivered it yet. `life` is the number
+    /// of the start in which it took the envelope. If that life has ended, the envelope is lost.
     pub(in crate::relay) fn hand_over(&mut self, pending: &Pending, life: u32, now: SystemTime) {
-        if self.land(pending) {
+        if self.remove_in_flight(pending) {
             self.queue.release(pending.envelope.size());
             if !self.unconfirmed.take(life, now) {
                 self.ledger.lose(DropReason::SentryRelay, 1);
@@ -16,17 +17,18 @@ impl State {
         }
     }
 
-    /// Another life of Sentry's Relay has begun.
+    /// Records that Sentry's Relay was started and is ready. `life` is the number of this start.
     pub(in crate::relay) fn begin_life(&mut self, life: u32) {
         self.unconfirmed.begin(life);
     }
 
-    /// How many envelopes Sentry's Relay has taken and may not have delivered yet.
+    /// Returns how many envelopes Sentry's Relay has taken and may not have delivered yet.
     pub(in crate::relay) fn unconfirmed(&self) -> u64 {
         self.unconfirmed.held()
     }
 
-    /// The time until the next flush barrier; `None` means that none is needed.
+    /// Returns the time until the next flush barrier. `None` means that none is needed. `wanted` says that a task
+    /// waits.
     pub(in crate::relay) fn next_barrier(
         &self,
         wanted: bool,
@@ -36,21 +38,23 @@ impl State {
         self.unconfirmed.due(wanted, clock, now)
     }
 
-    /// A barrier has passed behind so many envelopes. Returns whether the one before it had failed.
+    /// Records that a barrier has passed, which confirms this number of envelopes. Returns whether the barrier before
+    /// it had failed.
     pub(in crate::relay) fn barrier_passed(&mut self, envelopes: u64, now: SystemTime) -> bool {
         let recovered = self.unconfirmed.failing();
         self.ledger.delivered += self.unconfirmed.release(envelopes, now);
         recovered
     }
 
-    /// A barrier has not passed. Returns whether the one before it had.
+    /// Records that a barrier has failed. Returns whether it is the first failure since one passed.
     pub(in crate::relay) fn barrier_failed(&mut self, clock: Instant) -> bool {
         let is_first = !self.unconfirmed.failing();
         self.unconfirmed.failed(clock);
         is_first
     }
 
-    /// Relay has ended, or will not be asked any more: what it has is lost, as far as anyone can tell.
+    /// Counts the unconfirmed envelopes as dropped, and returns their number. Sentry's Relay has ended or will not be
+    /// asked again, so nothing can confirm them.
     pub(in crate::relay) fn abandon_unconfirmed(&mut self) -> u64 {
         let lost = self.unconfirmed.abandon();
         self.ledger.lose(DropReason::SentryRelay, lost);

@@ -1,4 +1,4 @@
-//! The state's transitions, step by step.
+//! Tests of single changes of the state, and of random sequences of them.
 
 use super::*;
 use crate::config::PublicKey;
@@ -18,7 +18,7 @@ fn state() -> State {
 }
 
 #[test]
-fn the_books_balance_at_every_step() {
+fn counts_balance_at_every_step() {
     let mut state = state();
     for _ in 0..6 {
         state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
@@ -34,22 +34,26 @@ fn the_books_balance_at_every_step() {
     let late = check_out(&mut state).unwrap();
     state.close(None);
     assert!(state.ledger.balances(0));
-    assert_eq!(state.ledger.dropped_for(DropReason::Network), 2, "one came back, one had no answer in time");
+    assert_eq!(
+        state.ledger.dropped_for(DropReason::Network),
+        2,
+        "one was put back, one had no response in time"
+    );
     assert_eq!(state.ledger.dropped_for(DropReason::Shutdown), 1);
     state.check_in(&late, |ledger| ledger.delivered += 1);
     state.accept(sample(ItemKind::Event, 1), UNIX_EPOCH);
-    assert!(state.ledger.balances(0), "nothing is booked twice");
+    assert!(state.ledger.balances(0), "nothing is counted twice");
 }
 
 #[test]
-fn what_was_in_flight_when_the_carrier_fell_is_tried_again() {
+fn envelopes_of_a_panicked_task_are_tried_again() {
     let mut state = state();
     state.accept(sample(ItemKind::Event, 10), UNIX_EPOCH);
     let _ = check_out(&mut state);
     state.reclaim_in_flight();
     let again = check_out(&mut state).unwrap();
     assert_eq!((again.attempts, again.reason), (1, DropReason::Internal));
-    // The fallen carrier may still hold it when a limit takes it out.
+    // The panicked task may still own a clone of the envelope when a rate limit removes its items.
     state.reclaim_in_flight();
     state.rate_limits.update(&key(), "60:error:key", UNIX_EPOCH);
     assert!(check_out(&mut state).is_none());
@@ -57,7 +61,7 @@ fn what_was_in_flight_when_the_carrier_fell_is_tried_again() {
     assert!(state.ledger.balances(0));
 }
 
-/// An error and a transaction in one envelope, plain.
+/// Makes an uncompressed envelope with an error and a transaction.
 fn mixed() -> Envelope {
     let body = "{}\n{\"type\":\"event\"}\n{}\n{\"type\":\"transaction\",\"length\":2}\n{}\n";
     let items = [ItemKind::Event, ItemKind::Transaction].map(|kind| Item { kind, count: 1, bytes: 2 });
@@ -69,7 +73,7 @@ fn key() -> PublicKey {
 }
 
 #[test]
-fn at_the_door_limited_items_are_removed_and_reported() {
+fn limited_items_are_removed_before_acceptance_and_reported() {
     let mut state = state();
     state.rate_limits.update(&key(), "60:transaction:key", UNIX_EPOCH);
     let (rest, retry_after) = state.admit(mixed(), UNIX_EPOCH);
@@ -85,7 +89,7 @@ fn at_the_door_limited_items_are_removed_and_reported() {
 }
 
 #[test]
-fn a_limit_counts_for_what_waits_too() {
+fn limit_applies_to_queued_envelopes_too() {
     let mut state = state();
     state.accept(mixed(), UNIX_EPOCH);
     state.accept(sample(ItemKind::Transaction, 9), UNIX_EPOCH);
@@ -99,28 +103,28 @@ fn a_limit_counts_for_what_waits_too() {
 }
 
 #[test]
-fn at_the_end_a_report_waits_for_its_own_upstream_only() {
+fn while_draining_a_report_waits_for_envelopes_to_its_own_upstream_only() {
     let mut state = state();
-    let well = Arc::new(Upstream::parse("http://127.0.0.1:2").unwrap());
-    let there = || Envelope { upstream: Arc::clone(&well), ..sample(ItemKind::Event, 0) };
-    state.lose(&there(), DropReason::RateLimit);
+    let healthy = Arc::new(Upstream::parse("http://127.0.0.1:2").unwrap());
+    let for_healthy = || Envelope { upstream: Arc::clone(&healthy), ..sample(ItemKind::Event, 0) };
+    state.lose(&for_healthy(), DropReason::RateLimit);
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
-    state.accept(there(), UNIX_EPOCH);
+    state.accept(for_healthy(), UNIX_EPOCH);
     state.start_draining();
-    let (stuck, last) = (check_out(&mut state).unwrap(), check_out(&mut state).unwrap());
-    assert_eq!((stuck.envelope.upstream.port(), last.envelope.upstream.port()), (1, 2));
+    let (other, last) = (check_out(&mut state).unwrap(), check_out(&mut state).unwrap());
+    assert_eq!((other.envelope.upstream.port(), last.envelope.upstream.port()), (1, 2));
     assert!(state.check_out_report(UNIX_EPOCH).is_none());
     state.check_in(&last, |ledger| ledger.delivered += 1);
     assert!(state.check_out_report(UNIX_EPOCH).is_some());
 }
 
 #[test]
-fn an_upstream_in_trouble_is_probed_and_holds_up_no_other() {
+fn failing_upstream_gets_one_try_at_a_time_and_delays_no_other() {
     let mut state = state();
-    let well = Upstream::parse("http://127.0.0.1:2").unwrap();
+    let healthy = Upstream::parse("http://127.0.0.1:2").unwrap();
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
-    state.accept(Envelope { upstream: Arc::new(well), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
+    state.accept(Envelope { upstream: Arc::new(healthy), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
     let probe = check_out(&mut state).unwrap();
     let clock = Instant::now();
     state.outages.failed(&probe.envelope.upstream, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
@@ -130,26 +134,27 @@ fn an_upstream_in_trouble_is_probed_and_holds_up_no_other() {
     assert!(state.check_out(clock, UNIX_EPOCH).is_none());
     let later = clock + state.pause(clock).unwrap();
     assert!(state.check_out(later, UNIX_EPOCH).is_some());
-    assert!(state.check_out(later, UNIX_EPOCH).is_none(), "one probe at a time");
+    assert!(state.check_out(later, UNIX_EPOCH).is_none(), "only one try at a time");
     state.start_draining();
-    assert!(state.check_out(later, UNIX_EPOCH).is_some(), "there is no later");
+    assert!(state.check_out(later, UNIX_EPOCH).is_some(), "while draining, tries are not limited to one");
 }
 
 #[test]
-fn an_upstream_that_is_well_is_worth_waiting_for() {
+fn healthy_upstream_with_envelopes_means_no_outage() {
     let mut state = state();
     assert!(!state.is_troubled());
     let dead = Arc::clone(&sample(ItemKind::Event, 0).upstream);
     state.outages.failed(&dead, UNIX_EPOCH, |_| {});
-    assert!(state.is_troubled(), "nothing waits, and the only one that is known is dead");
+    assert!(state.is_troubled(), "nothing waits, and the only known upstream failed");
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
     assert!(state.is_troubled());
-    let well = crate::config::Upstream::parse("http://127.0.0.1:2").unwrap();
-    state.accept(Envelope { upstream: Arc::new(well), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
+    let healthy = crate::config::Upstream::parse("http://127.0.0.1:2").unwrap();
+    state.accept(Envelope { upstream: Arc::new(healthy), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
     assert!(!state.is_troubled());
 }
 
-/// An item of this kind and length and an attachment, compressed: without the attachment it is larger.
+/// Makes a compressed envelope with an item of this kind and length, and an attachment. Without the attachment it is
+/// not compressed any more, and larger.
 fn compressed(kind: ItemKind, length: usize) -> Envelope {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let payload = "x".repeat(length);
@@ -160,7 +165,7 @@ fn compressed(kind: ItemKind, length: usize) -> Envelope {
 }
 
 #[test]
-fn what_outgrows_the_buffer_on_its_way_out_evicts_nothing() {
+fn envelope_that_outgrows_the_buffer_at_check_out_evicts_nothing() {
     let mut state = State::new(6 * 1024, 64 * 1024);
     state.accept(compressed(ItemKind::Event, 9 * 1024), UNIX_EPOCH);
     state.accept(compressed(ItemKind::Event, 2 * 1024), UNIX_EPOCH);
@@ -169,18 +174,18 @@ fn what_outgrows_the_buffer_on_its_way_out_evicts_nothing() {
     }
     state.rate_limits.update(&key(), "60:attachment:key", UNIX_EPOCH);
     let rest = check_out(&mut state).unwrap();
-    assert!(rest.envelope.size() > 3 * 1024, "the first is gone, and the second has grown");
+    assert!(rest.envelope.size() > 3 * 1024, "the first was dropped, and the second has grown");
     assert_eq!(
         state.ledger.dropped_for(DropReason::QueueOverflow),
         2,
-        "itself, and the profile for the second"
+        "the first itself, and the profile that the second evicted"
     );
     let waiting: Vec<_> = state.queue.iter().map(|pending| pending.envelope.items[0].kind).collect();
     assert_eq!(waiting, [ItemKind::Span, ItemKind::Event]);
     assert!(state.ledger.balances(state.pending()));
 }
 
-/// What happens to the state.
+/// An operation on the state.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Arrive { kind: ItemKind, length: usize, compressed: bool },
@@ -205,7 +210,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// All that wait or are in flight.
+/// Returns all envelopes that are queued or in flight.
 fn present(state: &State) -> Vec<&Arc<Envelope>> {
     state.queue.iter().chain(&state.in_flight).map(|pending| &pending.envelope).collect()
 }
@@ -214,14 +219,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_full_buffer_loses_only_what_is_worth_less_and_counts_it(steps in prop::collection::vec(step(), 1..100)) {
+    fn full_buffer_evicts_only_lower_priorities_and_counts_them(steps in prop::collection::vec(step(), 1..100)) {
         const BUFFER: usize = 16 * 1024;
         let mut state = State::new(BUFFER, 64 * 1024);
         for (n, step) in steps.into_iter().enumerate() {
             let before: Vec<Arc<Envelope>> = present(&state).into_iter().map(Arc::clone).collect();
-            let overflown = state.ledger.dropped_for(DropReason::QueueOverflow);
+            let overflows_before = state.ledger.dropped_for(DropReason::QueueOverflow);
             let in_flight = state.in_flight.first().cloned();
-            // For which envelope others may go.
+            // The envelope for which others may be evicted.
             let mut newcomer = None;
             match (step, in_flight) {
                 (Step::Arrive { kind, length, compressed: is_compressed }, _) => {
@@ -240,15 +245,15 @@ proptest! {
             }
             let after: HashSet<&str> = present(&state).iter().map(|envelope| &*envelope.path).collect();
             let is_gone = |envelope: &&Arc<Envelope>| !after.contains(&*envelope.path);
-            let overflown = state.ledger.dropped_for(DropReason::QueueOverflow) - overflown;
+            let overflows = state.ledger.dropped_for(DropReason::QueueOverflow) - overflows_before;
             if matches!(step, Step::Arrive { .. } | Step::CheckOut) {
                 let refused = newcomer.iter().filter(is_gone).count();
                 let gone: Vec<_> = before.iter().filter(is_gone).collect();
-                prop_assert_eq!(overflown, (refused + gone.len()) as u64);
+                prop_assert_eq!(overflows, (refused + gone.len()) as u64);
                 prop_assert!(refused == 0 || gone.is_empty(), "{:?} for {:?}", gone, newcomer);
                 for victim in gone {
                     let is_less = newcomer.as_ref().is_some_and(|newcomer| victim.priority() < newcomer.priority());
-                    // On its way out, one that has outgrown the buffer goes by itself.
+                    // At check-out, an envelope that has outgrown the buffer is dropped itself.
                     let has_grown = matches!(step, Step::CheckOut) && victim.encoding == Encoding::Gzip;
                     prop_assert!(is_less || has_grown, "{:?} for {:?}", victim, newcomer);
                 }

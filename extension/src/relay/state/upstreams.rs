@@ -1,8 +1,8 @@
-//! What the state knows of upstreams: their outages, their rate limits, and what may be reported to them.
+//! The part of the state about upstreams: their outages, their rate limits, and the client reports to them.
 
 use super::State;
 use crate::config::{PublicKey, Upstream};
-use crate::protocol::{Encoding, without};
+use crate::protocol::{Encoding, keep_items};
 use crate::relay::backoff::Backoff;
 use crate::relay::envelope::Envelope;
 use crate::relay::ledger::DropReason;
@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 impl State {
-    /// Upstream has announced rate limits for a key, as `X-Sentry-Rate-Limits`.
+    /// Records the rate limits of an `X-Sentry-Rate-Limits` header for a key.
     pub(in crate::relay) fn limit(&mut self, key: &PublicKey, header: &str, now: SystemTime) {
         self.rate_limits.update(key, header, now);
     }
 
-    /// Upstream has limited everything of a key.
+    /// Records that upstream has limited everything of a key.
     pub(in crate::relay) fn limit_all(
         &mut self,
         key: &PublicKey,
@@ -26,17 +26,18 @@ impl State {
         self.rate_limits.update_all(key, retry_after, now);
     }
 
-    /// The header that tells an SDK of the rate limits on its key, if there are any.
+    /// Returns the header that tells an SDK the rate limits on its key, if there are any.
     pub(in crate::relay) fn rate_limit_header(&self, key: &PublicKey, now: SystemTime) -> Option<String> {
         self.rate_limits.header(key, now)
     }
 
-    /// Upstream has taken an envelope: a report to the same project may follow over the same connection.
+    /// Allows a client report to the project of this envelope. Upstream has just taken the envelope, so the report can
+    /// use the same connection.
     pub(in crate::relay) fn allow_report(&mut self, envelope: &Envelope) {
         self.client_reports.delivered(envelope);
     }
 
-    /// A try of this upstream failed; `fail` decides on the pause. Returns whether the trouble begins with it.
+    /// Records a failed try of this upstream. `fail` sets the pause. Returns whether an outage begins with it.
     pub(in crate::relay) fn upstream_failed(
         &mut self,
         upstream: &Arc<Upstream>,
@@ -48,7 +49,7 @@ impl State {
         is_first
     }
 
-    /// This upstream has responded. Returns whether it was in trouble until now.
+    /// Records that this upstream has responded. Returns whether this ends an outage.
     pub(in crate::relay) fn upstream_responded(&mut self, upstream: &Arc<Upstream>) -> bool {
         let recovered = self.outages.has(upstream);
         if recovered {
@@ -57,22 +58,23 @@ impl State {
         recovered
     }
 
-    /// Forgets all outages, because envelopes go another way from now on.
+    /// Forgets all outages, because they belong to the old route.
     pub(in crate::relay) fn forget_outages(&mut self) {
         self.outages.clear();
     }
 
-    /// Ends the pauses that are over by the wall clock: the monotonic one may have stood still in a freeze.
+    /// Ends the pauses that are over by the wall clock, because the monotonic clock may have stood still in a freeze.
     pub(in crate::relay) fn catch_up(&mut self, now: SystemTime) {
         self.outages.catch_up(now);
     }
 
-    /// Takes the forbidden items out of an envelope and reports them; `None`: nothing is left.
-    pub(super) fn strip(&mut self, envelope: Envelope, check: &RateLimitCheck) -> Option<Envelope> {
+    /// Removes the limited items from an envelope, and adds them to the client report. Returns `None` if no item
+    /// remains.
+    pub(super) fn remove_limited(&mut self, envelope: Envelope, check: &RateLimitCheck) -> Option<Envelope> {
         let rest = if check.keeps_none() {
             None
         } else {
-            without(envelope.encoding, &envelope.body, self.max_body, &check.keep)
+            keep_items(envelope.encoding, &envelope.body, self.max_body, &check.keep)
         };
         let kept = |keep: bool| rest.is_some() && keep;
         let items = || envelope.items.iter().zip(&check.keep);

@@ -1,4 +1,5 @@
-//! What a run adds to the manifest of earlier ones: regions, and the layers of the other kind.
+//! Merges the manifest of a run with that of earlier runs, which may have other regions or the layers of the other
+//! kind.
 
 use crate::{
     artifacts::{
@@ -11,7 +12,7 @@ use crate::{
 use std::{collections::BTreeMap, path::Path};
 
 impl LayersManifest {
-    /// A release of these layers, before they are in any region.
+    /// The manifest of a release that is not in any region yet.
     pub(crate) fn of(
         bundle: &Bundle,
         identity: &Identity,
@@ -32,9 +33,9 @@ impl LayersManifest {
         manifest
     }
 
-    /// Reads `dist/layers.json` if there is one, and says whether this release, which consists of these zips, may go
-    /// into it: another release is replaced (the older one is in the history); of the same one, each partition has
-    /// one owner.
+    /// Reads `dist/layers.json` and returns it if it belongs to this release, which consists of the zips in `built`.
+    /// The manifest of another release may be replaced, since the git history has it. Fails if the file lists the
+    /// same zips in another account of the same partition, because each partition has one owner.
     pub(crate) fn earlier(
         &self,
         dist: &Path,
@@ -61,14 +62,14 @@ impl LayersManifest {
         Ok(Some(earlier))
     }
 
-    /// Takes over the regions of an earlier run of the same zips under the same names, and the layers that this run
-    /// was not asked for, where they are still what was built.
+    /// Takes over the regions of an earlier run, if it had the same zips under the same names. Also takes over the
+    /// layers that this run was not asked for, if their zips are still those of the build.
     pub(crate) fn keep(&mut self, earlier: &Self, built: &BTreeMap<Variant, Digest>) {
         for (variant, old) in earlier.all() {
             let Some(layer) = self.layers_mut(variant.kind).get_mut(&variant.arch) else {
                 if built.get(&variant) == Some(&old.sha256) {
                     self.layers_mut(variant.kind).insert(variant.arch, old.clone());
-                    self.own(earlier, old);
+                    self.keep_owners(earlier, old);
                 }
                 continue;
             };
@@ -83,12 +84,12 @@ impl LayersManifest {
                     now.verified_at.clone_from(&placement.verified_at);
                 }
             }
-            self.own(earlier, old);
+            self.keep_owners(earlier, old);
         }
     }
 
-    /// Whose the regions are that were taken over.
-    fn own(&mut self, earlier: &Self, layer: &Layer) {
+    /// Takes over the accounts that own the regions of `layer`.
+    fn keep_owners(&mut self, earlier: &Self, layer: &Layer) {
         for partition in layer.regions.keys().map(RegionName::partition) {
             if let Some(account) = earlier.accounts.get(&partition) {
                 self.accounts.entry(partition).or_insert_with(|| account.clone());
@@ -113,8 +114,8 @@ mod tests {
     const PLAIN: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Plain };
     const RELAY: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Relay };
 
-    /// A manifest of one layer, in these regions with the numbers from 1 on.
-    fn of(variant: Variant, zip: &[u8], regions: &[&str]) -> LayersManifest {
+    /// A manifest with one layer, whose version is 1 in the first region, 2 in the second, and so on.
+    fn manifest_of(variant: Variant, zip: &[u8], regions: &[&str]) -> LayersManifest {
         let mut layer = sample::layer(variant, zip);
         let place = layer.regions.values().next().unwrap().clone();
         let numbered = |(region, version): (&&str, i64)| {
@@ -129,56 +130,56 @@ mod tests {
         manifest
     }
 
-    fn manifest(zip: &[u8], regions: &[&str]) -> LayersManifest {
-        of(PLAIN, zip, regions)
+    fn plain_manifest(zip: &[u8], regions: &[&str]) -> LayersManifest {
+        manifest_of(PLAIN, zip, regions)
     }
 
     fn built(zip: &[u8]) -> BTreeMap<Variant, Digest> {
         [PLAIN, RELAY].map(|variant| (variant, Digest::of(zip))).into()
     }
 
-    fn regions(manifest: &LayersManifest) -> Vec<(String, i64)> {
+    fn region_versions(manifest: &LayersManifest) -> Vec<(String, i64)> {
         let layer = &manifest.layers[&Arch::Arm64];
         layer.regions.iter().map(|(region, p)| (region.to_string(), p.version)).collect()
     }
 
     #[test]
     fn a_later_run_of_the_same_zips_adds_its_regions_and_keeps_the_others() {
-        let mut later = manifest(b"a", &["us-east-1", "eu-west-1"]);
-        later.keep(&manifest(b"a", &["eu-west-1", "sa-east-1"]), &built(b"a"));
+        let mut later = plain_manifest(b"a", &["us-east-1", "eu-west-1"]);
+        later.keep(&plain_manifest(b"a", &["eu-west-1", "sa-east-1"]), &built(b"a"));
         let expected = [("eu-west-1", 2), ("sa-east-1", 2), ("us-east-1", 1)];
-        assert_eq!(regions(&later), expected.map(|(region, version)| (region.to_owned(), version)));
+        assert_eq!(region_versions(&later), expected.map(|(region, version)| (region.to_owned(), version)));
     }
 
     #[test]
-    fn other_zips_start_anew() {
-        let mut later = manifest(b"b", &["us-east-1"]);
-        later.keep(&manifest(b"a", &["eu-west-1"]), &built(b"b"));
-        assert_eq!(regions(&later), [("us-east-1".to_owned(), 1)]);
+    fn regions_of_other_zips_are_not_kept() {
+        let mut later = plain_manifest(b"b", &["us-east-1"]);
+        later.keep(&plain_manifest(b"a", &["eu-west-1"]), &built(b"b"));
+        assert_eq!(region_versions(&later), [("us-east-1".to_owned(), 1)]);
     }
 
     #[test]
-    fn a_run_for_one_kind_keeps_the_other_if_it_is_still_what_was_built() {
-        let mut later = of(RELAY, b"a", &["us-east-1"]);
-        later.keep(&manifest(b"a", &["eu-west-1"]), &built(b"a"));
-        assert_eq!(regions(&later), [("eu-west-1".to_owned(), 1)]);
+    fn a_run_for_one_kind_keeps_the_other_kind_if_its_zip_is_the_same() {
+        let mut later = manifest_of(RELAY, b"a", &["us-east-1"]);
+        later.keep(&plain_manifest(b"a", &["eu-west-1"]), &built(b"a"));
+        assert_eq!(region_versions(&later), [("eu-west-1".to_owned(), 1)]);
         assert_eq!(later.relay_layers[&Arch::Arm64].regions.len(), 1);
-        let mut later = of(RELAY, b"a", &["us-east-1"]);
-        later.keep(&manifest(b"before", &["eu-west-1"]), &built(b"a"));
+        let mut later = manifest_of(RELAY, b"a", &["us-east-1"]);
+        later.keep(&plain_manifest(b"before", &["eu-west-1"]), &built(b"a"));
         assert!(later.layers.is_empty());
-        // What is not in the build any more is not of the release.
-        let mut later = manifest(b"a", &["us-east-1"]);
-        later.keep(&of(RELAY, b"a", &["eu-west-1"]), &[(PLAIN, Digest::of(b"a"))].into());
+        // A layer that is no longer in the build does not belong to the release.
+        let mut later = plain_manifest(b"a", &["us-east-1"]);
+        later.keep(&manifest_of(RELAY, b"a", &["eu-west-1"]), &[(PLAIN, Digest::of(b"a"))].into());
         assert!(later.relay_layers.is_empty());
     }
 
     #[test]
-    fn what_has_not_changed_keeps_its_date() {
-        let mut later = manifest(b"a", &["us-east-1", "eu-west-1"]);
+    fn an_unchanged_placement_keeps_its_date() {
+        let mut later = plain_manifest(b"a", &["us-east-1", "eu-west-1"]);
         for placement in later.layers.values_mut().flat_map(|layer| layer.regions.values_mut()) {
             placement.verified_at = "2027-02-02T00:00:00Z".to_owned();
         }
-        let mut earlier = manifest(b"a", &["us-east-1", "eu-west-1"]);
+        let mut earlier = plain_manifest(b"a", &["us-east-1", "eu-west-1"]);
         earlier.layers.get_mut(&Arch::Arm64).unwrap().regions.values_mut().next().unwrap().version = 9;
         later.keep(&earlier, &built(b"a"));
         let dates: Vec<_> =
@@ -187,24 +188,24 @@ mod tests {
     }
 
     #[test]
-    fn each_partition_has_one_owner_and_another_is_not_overwritten() {
+    fn each_partition_has_one_owner_and_the_file_of_another_owner_is_not_replaced() {
         let dist = tempfile::tempdir().unwrap();
         let write = |m: &LayersManifest| m.write(AtomicFile::of(&dist.path().join(FILE)).unwrap()).unwrap();
         let owned = |partition, account: &str, manifest| LayersManifest {
             accounts: BTreeMap::from([(partition, account.to_owned())]),
             ..manifest
         };
-        let ours = manifest(b"a", &["us-east-1"]);
+        let ours = plain_manifest(b"a", &["us-east-1"]);
         let earlier = || ours.earlier(dist.path(), &built(b"a"));
         assert!(earlier().unwrap().is_none());
         write(&ours);
         assert_eq!(earlier().unwrap(), Some(ours.clone()));
         write(&owned(Partition::Aws, "999999999999", ours.clone()));
         assert!(matches!(earlier(), Err(LayersError::OtherAccount { .. })));
-        write(&owned(Partition::Aws, "999999999999", manifest(b"other", &["us-east-1"])));
+        write(&owned(Partition::Aws, "999999999999", plain_manifest(b"other", &["us-east-1"])));
         assert!(earlier().unwrap().is_none());
 
-        write(&owned(Partition::China, "999999999999", manifest(b"a", &["cn-north-1"])));
+        write(&owned(Partition::China, "999999999999", plain_manifest(b"a", &["cn-north-1"])));
         let mut both = ours.clone();
         both.keep(&earlier().unwrap().unwrap(), &built(b"a"));
         assert_eq!(both.accounts.len(), 2);

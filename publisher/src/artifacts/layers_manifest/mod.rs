@@ -1,7 +1,8 @@
-//! `dist/layers.json`: what was published, where. `arn` prints from it, `verify` checks it, a release commits it.
+//! `dist/layers.json`: the layers that were published, and where. `arn` prints from it, `verify` checks it, and a
+//! release commits it.
 //!
-//! Its shape is for others to read too: `publisher/layers.schema.json` is the same in JSON Schema. Both are strict,
-//! since a field that is not known here would be lost when the file is written again.
+//! Other tools may read it too: `publisher/layers.schema.json` describes the same format as JSON Schema. Both reject
+//! unknown fields, because an unknown field would be lost when the file is written again.
 
 mod error;
 mod last_regions;
@@ -34,81 +35,76 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file's name inside `dist/`.
+/// The name of the file in `dist/`.
 pub(crate) const FILE: &str = "layers.json";
-/// The version of the shape that this version reads and writes.
+/// The format version that this tool reads and writes.
 const SCHEMA: u32 = 1;
 
-/// The shape of `layers.json`. Maps are sorted, so the same content is the same text.
+/// The content of `layers.json`. Its maps are sorted, so that equal content gives equal text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LayersManifest {
-    /// Version of this shape: 1.
+    /// The version of this format: 1.
     pub(crate) schema: u32,
-    /// The release's version.
     pub(crate) version: String,
-    /// The commit built.
     pub(crate) commit: String,
-    /// The tools that made the bytes.
     pub(crate) toolchain: Toolchain,
-    /// The accounts that own the layers: one in each partition.
+    /// The accounts that own the layers, one for each partition.
     pub(crate) accounts: BTreeMap<Partition, String>,
-    /// Those with the extension alone.
+    /// The layers with the extension alone.
     pub(crate) layers: BTreeMap<Arch, Layer>,
-    /// Those with Relay as well; none where none were published.
+    /// The layers with Sentry's own Relay as well; empty if none were published.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) relay_layers: BTreeMap<Arch, Layer>,
 }
 
-/// One layer.
+/// One layer and its version in every region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Layer {
-    /// Its name, the same in all regions.
+    /// The layer's name, which is the same in all regions.
     #[serde(rename = "layer_name")]
     pub(crate) name: LayerName,
-    /// Of the zip, in hex.
+    /// The digest of the zip, in hex.
     pub(crate) sha256: Digest,
-    /// The same in base64, as Lambda has it.
+    /// The same digest in base64, as Lambda reports it.
     pub(crate) code_sha256: String,
-    /// Of the zip.
+    /// The size of the zip in bytes.
     pub(crate) size: u64,
-    /// Sentry's own Relay, where the layer carries it.
+    /// Sentry's own Relay, if the layer contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) relay: Option<RelayInside>,
-    /// The runtimes that it is for (Lambda's `CompatibleRuntimes`), of a layer with Relay; an empty list: all.
+    /// The runtimes of a layer with Relay (Lambda's `CompatibleRuntimes`). An empty list means all runtimes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) runtimes: Option<Vec<String>>,
-    /// Where it is.
     pub(crate) regions: BTreeMap<RegionName, Placement>,
     /// Where the last release had it, and this one has not.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) missing_regions: BTreeSet<RegionName>,
 }
 
-/// Which Relay a layer carries.
+/// The build of Sentry's Relay in a layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RelayInside {
-    /// The released version, or `local` for a file of the builder's own.
+    /// The released version, or `local` for a file that the builder supplied.
     pub(crate) version: String,
-    /// Of the binary as it is in the layer.
+    /// The digest of the binary in the layer.
     pub(crate) sha256: Digest,
-    /// The glibc that it needs; none for a static binary.
+    /// The glibc version that the binary needs; null for a static binary.
     pub(crate) glibc: Option<String>,
 }
 
-/// One region's version of a layer.
+/// The version of a layer in one region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Placement {
-    /// With the version at its end: what a function attaches.
+    /// The ARN with the version number at its end, which a function attaches.
     pub(crate) arn: String,
-    /// The version's number.
     pub(crate) version: i64,
-    /// Who may use it.
+    /// Who may use the version.
     pub(crate) grant: Audience,
-    /// When it was first read back as it is here, RFC 3339 in UTC: a run that changes nothing does not change it.
+    /// When this state was first read back from AWS, as RFC 3339 in UTC. A run that changes nothing keeps the time.
     pub(crate) verified_at: String,
 }
 
@@ -118,7 +114,7 @@ impl LayersManifest {
         Self::read(&dist.join(FILE))
     }
 
-    /// Reads a manifest under whatever name.
+    /// Reads a manifest from any path.
     pub(crate) fn read(path: &Path) -> Result<Self, LayersError> {
         let path = path.to_owned();
         let text = match fs::read(&path) {
@@ -128,7 +124,8 @@ impl LayersManifest {
             }
             Err(source) => return Err(LayersError::Read { path, source }),
         };
-        // Whoever meets a later shape should hear of that, and not of its first strange field.
+        // The schema version is checked first, so that a newer format is reported as such and not by its first
+        // unknown field.
         let SchemaField { schema } = parse(&text, &path)?;
         if schema != SCHEMA {
             return Err(LayersError::Schema { path, found: schema });
@@ -136,7 +133,6 @@ impl LayersManifest {
         parse(&text, &path)
     }
 
-    /// The layers of a kind.
     pub(crate) fn layers(&self, kind: LayerKind) -> &BTreeMap<Arch, Layer> {
         match kind {
             LayerKind::Plain => &self.layers,
@@ -151,32 +147,31 @@ impl LayersManifest {
         }
     }
 
-    /// One of them.
     pub(crate) fn layer(&self, variant: Variant) -> Option<&Layer> {
         self.layers(variant.kind).get(&variant.arch)
     }
 
-    /// All layers.
+    /// All layers: first the plain ones, then those with Relay.
     pub(crate) fn all(&self) -> impl Iterator<Item = (Variant, &Layer)> {
         let of_kind =
             |kind| self.layers(kind).iter().map(move |(arch, layer)| (Variant::new(*arch, kind), layer));
         LayerKind::ALL.into_iter().flat_map(of_kind)
     }
 
-    /// Notes where a layer is.
+    /// Records where a layer is in a region.
     pub(crate) fn place(&mut self, variant: Variant, region: RegionName, placement: Placement) {
         if let Some(layer) = self.layers_mut(variant.kind).get_mut(&variant.arch) {
             layer.regions.insert(region, placement);
         }
     }
 
-    /// Puts the manifest in place of the file.
-    pub(crate) fn write(&self, aside: AtomicFile) -> Result<(), LayersError> {
+    /// Replaces the file with this manifest.
+    pub(crate) fn write(&self, file: AtomicFile) -> Result<(), LayersError> {
         let path = PathBuf::from(FILE);
         let mut text =
             serde_json::to_vec_pretty(self).map_err(|source| LayersError::Parse { path, source })?;
         text.push(b'\n');
-        Ok(aside.replace(&text)?)
+        Ok(file.replace(&text)?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A manifest with something in every field, for tests.
+//! A manifest for tests in which every field is set.
 
 use crate::{
     artifacts::{
@@ -15,7 +15,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Both architectures and both kinds, in eu-west-1 and us-east-1.
+/// A manifest with both architectures and both kinds, in eu-west-1 and us-east-1.
 pub(crate) fn full() -> LayersManifest {
     let of_kind = |kind| Arch::ALL.map(|arch| (arch, layer(Variant::new(arch, kind), b"zip"))).into();
     LayersManifest {
@@ -38,7 +38,7 @@ pub(crate) fn toolchain() -> Toolchain {
     }
 }
 
-/// A layer made from some bytes.
+/// A layer whose zip has these bytes.
 pub(crate) fn layer(Variant { arch, kind }: Variant, zip: &[u8]) -> Layer {
     let digest = Digest::of(zip);
     let name = match kind {

@@ -1,5 +1,5 @@
-//! The JSON Schema and the type that is read and written know the same fields, and need the same ones. Whether a
-//! validator agrees is tested from outside, on what was really published.
+//! Checks that the JSON Schema and the Rust type have the same fields and require the same ones. The integration
+//! tests run a validator on a manifest that was really published.
 
 use crate::{
     artifacts::layers_manifest::{LayersManifest, sample},
@@ -12,14 +12,14 @@ fn schema() -> Value {
     serde_json::from_str(include_str!("../../../layers.schema.json")).unwrap()
 }
 
-/// Follows references.
+/// Follows `$ref` to the definition.
 fn resolved<'a>(root: &'a Value, at: &'a Value) -> &'a Value {
     let Some(reference) = at["$ref"].as_str() else { return at };
     let found = root.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("no {reference}"));
     resolved(root, found)
 }
 
-/// A manifest with every field that there is.
+/// A manifest in which every field is set.
 fn full() -> Value {
     let mut manifest = sample::full();
     let account = Reader::Account("123456789012".parse().unwrap());
@@ -31,8 +31,8 @@ fn full() -> Value {
     serde_json::to_value(manifest).unwrap()
 }
 
-/// Every object in the sample with its part of the schema, by its path.
-fn objects(root: &Value, at: &Value, value: &Value, path: &str, all: &mut Vec<(String, Value)>) {
+/// Collects every object in the sample with its path and its part of the schema.
+fn collect_objects(root: &Value, at: &Value, value: &Value, path: &str, all: &mut Vec<(String, Value)>) {
     let at = resolved(root, at);
     let Some(fields) = value.as_object() else { return };
     let at = at["anyOf"]
@@ -40,16 +40,16 @@ fn objects(root: &Value, at: &Value, value: &Value, path: &str, all: &mut Vec<(S
         .map_or(at, |choices| choices.iter().find(|choice| choice["type"] == "object").unwrap());
     all.push((path.to_owned(), at.clone()));
     for (key, value) in fields {
-        let of_field = match &at["properties"][key] {
+        let field_schema = match &at["properties"][key] {
             Value::Null => &at["additionalProperties"],
-            of_field => of_field,
+            field_schema => field_schema,
         };
-        assert!(of_field.is_object(), "the schema does not know {path}/{key}");
-        objects(root, of_field, value, &format!("{path}/{key}"), all);
+        assert!(field_schema.is_object(), "the schema does not know {path}/{key}");
+        collect_objects(root, field_schema, value, &format!("{path}/{key}"), all);
     }
 }
 
-fn names(value: &Value) -> BTreeSet<String> {
+fn field_names(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Object(fields) => fields.keys().cloned().collect(),
         Value::Array(names) => names.iter().map(|name| name.as_str().unwrap().to_owned()).collect(),
@@ -58,32 +58,32 @@ fn names(value: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_schema_and_the_type_know_the_same_fields_and_need_the_same() {
+fn the_schema_and_the_type_have_and_require_the_same_fields() {
     let (schema, full) = (schema(), full());
-    let reads = |value: &Value| serde_json::from_value::<LayersManifest>(value.clone()).is_ok();
-    assert!(reads(&full));
+    let is_read = |value: &Value| serde_json::from_value::<LayersManifest>(value.clone()).is_ok();
+    assert!(is_read(&full));
     let mut all = Vec::new();
-    objects(&schema, &schema, &full, "", &mut all);
+    collect_objects(&schema, &schema, &full, "", &mut all);
     assert!(all.len() > 20, "{all:?}");
     for (path, at) in all {
         let at_path = full.pointer(&path).unwrap();
-        let properties = names(&at["properties"]);
+        let properties = field_names(&at["properties"]);
         if properties.is_empty() {
             continue;
         }
-        assert_eq!(names(at_path), properties, "{path}: the sample has every field of the schema");
+        assert_eq!(field_names(at_path), properties, "{path}: the sample has every field of the schema");
         assert_eq!(at["additionalProperties"], json!(false), "{path}");
         let mut more = full.clone();
         more.pointer_mut(&path).unwrap()["unheard_of"] = json!(1);
-        assert!(!reads(&more), "{path}: an unknown field is read");
-        let required = names(&at["required"]);
+        assert!(!is_read(&more), "{path}: an unknown field is accepted");
+        let required = field_names(&at["required"]);
         for field in properties {
             let mut less = full.clone();
             less.pointer_mut(&path).unwrap().as_object_mut().unwrap().remove(&field);
-            // Serde takes an optional value for absent where the schema wants a null.
+            // The schema requires these fields, though they may be null. Serde also accepts them absent.
             let needed =
                 required.contains(&field) && !["relay", "runtimes", "glibc"].contains(&field.as_str());
-            assert_eq!(reads(&less), !needed, "{path}/{field}");
+            assert_eq!(is_read(&less), !needed, "{path}/{field}");
         }
     }
 }

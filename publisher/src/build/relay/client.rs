@@ -1,7 +1,8 @@
-//! The HTTP client for downloads: rustls on ring, proxies from the environment, redirects and waits bounded.
+//! The HTTP client for downloads. It uses rustls with ring and the proxies from the environment, and it limits
+//! redirects and waiting times.
 //!
-//! Trusted are the system's certificates; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others in their place, and the list
-//! compiled in is for systems that have none.
+//! It trusts the system's certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead. The
+//! compiled-in list is for systems that have none.
 
 use rustls_native_certs::CertificateResult;
 use std::{env, time::Duration};
@@ -10,29 +11,32 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(30);
-/// One attempt's; what was received by then is kept, and the next attempt goes on from there.
-const BODY: Duration = Duration::from_mins(5);
-const REDIRECTS: u32 = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The limit for one attempt. What was received by then is kept, and the next attempt continues from there.
+const BODY_TIMEOUT: Duration = Duration::from_mins(5);
+const MAX_REDIRECTS: u32 = 5;
 
-/// Where others than the system's certificates are named.
-const NAMED: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// The variables that name certificates to trust instead of the system's.
+const CERTIFICATE_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Certificates were named, and there are none.
+/// Certificates were named, but none could be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{variable} names no certificate that can be read{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+#[error(
+    "{variable} names no certificate that can be read{}",
+    .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+)]
 pub(crate) struct NoRoots {
     variable: &'static str,
     why: Option<rustls_native_certs::Error>,
 }
 
-/// Makes the client. Where the registry is asked over TLS, no redirect may leave it.
+/// Makes the client. If the registry uses TLS, all requests and redirects have to use TLS.
 pub(crate) fn agent(registry: &str) -> Result<Agent, NoRoots> {
     let CertificateResult { certs, errors, .. } = rustls_native_certs::load_native_certs();
-    let named = NAMED.into_iter().find(|name| env::var_os(name).is_some());
+    let named = CERTIFICATE_VARIABLES.into_iter().find(|name| env::var_os(name).is_some());
     let roots = match (certs.is_empty(), named) {
-        // Whoever names certificates does not want to trust others instead.
+        // A user who names certificates does not want others to be trusted instead.
         (true, Some(variable)) => return Err(NoRoots { variable, why: errors.into_iter().next() }),
         (true, None) => RootCerts::WebPki,
         (false, _) => certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).into(),
@@ -40,25 +44,25 @@ pub(crate) fn agent(registry: &str) -> Result<Agent, NoRoots> {
     Ok(Agent::config_builder()
         .http_status_as_error(false)
         .https_only(registry.starts_with("https:"))
-        .max_redirects(REDIRECTS)
-        .timeout_connect(Some(CONNECT))
-        .timeout_recv_response(Some(ANSWER))
-        .timeout_recv_body(Some(BODY))
+        .max_redirects(MAX_REDIRECTS)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(RESPONSE_TIMEOUT))
+        .timeout_recv_body(Some(BODY_TIMEOUT))
         .user_agent(concat!("sentry-lambda-extension-publisher/", env!("CARGO_PKG_VERSION")))
         .tls_config(TlsConfig::builder().root_certs(roots).build())
         .build()
         .into())
 }
 
-/// Whether the same request may well succeed a moment later.
-pub(crate) fn is_passing(error: &ureq::Error) -> bool {
+/// Whether the same request may succeed a moment later.
+pub(crate) fn is_transient(error: &ureq::Error) -> bool {
     use ureq::Error as E;
-    let passing =
+    let transient =
         matches!(error, E::Io(_) | E::Timeout(_) | E::HostNotFound | E::ConnectionFailed | E::Protocol(_));
-    passing && !is_refused_certificate(error)
+    transient && !is_refused_certificate(error)
 }
 
-/// Whether the other side is not trusted to be who it says.
+/// Whether the client does not trust the server's certificate.
 pub(crate) fn is_refused_certificate(error: &ureq::Error) -> bool {
     let tls = match error {
         ureq::Error::Rustls(error) => Some(error),
@@ -68,7 +72,7 @@ pub(crate) fn is_refused_certificate(error: &ureq::Error) -> bool {
     matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
-/// The same, of an answer.
-pub(crate) fn is_passing_status(status: u16) -> bool {
+/// Whether a request that got this status may succeed a moment later.
+pub(crate) fn is_transient_status(status: u16) -> bool {
     status == 429 || status >= 500
 }

@@ -1,43 +1,34 @@
-//! What a Relay binary asks of the system that it runs on.
+//! Finds out what a binary of Sentry's Relay needs from the system that it runs on.
 
 use crate::{
-    build::elf as static_elf,
+    build::elf::{self as static_elf, ElfHeader},
     model::{arch::Arch, lambda_runtime::Glibc},
 };
 use object::{
-    Endianness, elf,
+    elf,
     read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader},
 };
 
-type Header = elf::FileHeader64<Endianness>;
-
-/// What it asks for.
+/// The needs of a binary.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// The newest symbol version of the C library; none for a static binary.
+    /// The newest glibc version among its symbols; `None` for a static binary.
     pub(crate) glibc: Option<Glibc>,
-    /// Libraries that are not part of every runtime.
+    /// The libraries that not every runtime has.
     pub(crate) libraries: Vec<String>,
 }
 
-/// Why it cannot run on Lambda.
+/// Why a binary cannot run on Lambda.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InspectError {
-    /// No executable for this machine.
     #[error(transparent)]
     Elf(#[from] static_elf::ElfError),
-    /// Part of it is missing.
     #[error("it is cut off: it has {size} bytes, its tables reach to {end}")]
-    CutOff {
-        /// What is there.
-        size: u64,
-        /// What should be.
-        end: u64,
-    },
-    /// Linked against another C library.
+    CutOff { size: u64, end: u64 },
+    /// The binary is linked with another C library.
     #[error("it asks for the interpreter {0}; Lambda has only that of glibc")]
     Interpreter(String),
-    /// Stripped of too much.
+    /// The binary was stripped of too much.
     #[error("its section headers are gone, so nothing tells which glibc it needs")]
     NoSections,
 }
@@ -48,8 +39,8 @@ impl From<object::read::Error> for InspectError {
     }
 }
 
-/// Part of glibc, or of the base image of every runtime.
-const EVERYWHERE: [&str; 10] = [
+/// The libraries that are part of glibc, or of the base image of every runtime.
+const BASE_LIBRARIES: [&str; 10] = [
     "libc.so.6",
     "libm.so.6",
     "libpthread.so.0",
@@ -62,11 +53,11 @@ const EVERYWHERE: [&str; 10] = [
     "ld-linux-aarch64.so.1",
 ];
 
-/// Reads it all from the headers.
+/// Reads the needs of a binary from its headers.
 pub(crate) fn inspect(binary: &[u8], wanted: Arch) -> Result<Needs, InspectError> {
     static_elf::executable(binary, wanted)?;
-    whole(binary)?;
-    let header = Header::parse(binary)?;
+    check_complete(binary)?;
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, binary)?;
     for segment in segments {
@@ -95,7 +86,7 @@ pub(crate) fn inspect(binary: &[u8], wanted: Arch) -> Result<Needs, InspectError
         let name = entry.string(endian, strings)?;
         libraries.push(String::from_utf8_lossy(name).into_owned());
     }
-    libraries.retain(|library| !EVERYWHERE.contains(&library.as_str()));
+    libraries.retain(|library| !BASE_LIBRARIES.contains(&library.as_str()));
     let mut glibc = None;
     if let Some((mut needs, strings)) = sections.gnu_verneed(endian, binary)? {
         let strings = sections.strings(endian, binary, strings)?;
@@ -108,9 +99,10 @@ pub(crate) fn inspect(binary: &[u8], wanted: Arch) -> Result<Needs, InspectError
     Ok(Needs { glibc, libraries })
 }
 
-/// `GLIBC_2.34`; versions of other libraries, and of glibc's inner parts, say nothing.
+/// Parses a name such as `GLIBC_2.34`. The versions of other libraries and of glibc's internal interfaces give
+/// `None`.
 fn glibc_version(name: &[u8]) -> Option<Glibc> {
-    // The mark of relative relocations in packed form, which older loaders do not know.
+    // This name marks packed relative relocations, which loaders before glibc 2.36 do not know.
     if name == b"GLIBC_ABI_DT_RELR" {
         return Some(Glibc { major: 2, minor: 36 });
     }
@@ -125,22 +117,22 @@ fn loader(arch: Arch) -> &'static str {
     }
 }
 
-/// A download that was cut off still begins like an ELF file; its tables tell.
-fn whole(binary: &[u8]) -> Result<(), InspectError> {
-    let header = Header::parse(binary)?;
+/// Checks that the file reaches as far as its tables say. A download that was cut off still begins like an ELF file.
+fn check_complete(binary: &[u8]) -> Result<(), InspectError> {
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let size = binary.len() as u64;
-    let reach = |end: u64| if end > size { Err(InspectError::CutOff { size, end }) } else { Ok(()) };
+    let check_end = |end: u64| if end > size { Err(InspectError::CutOff { size, end }) } else { Ok(()) };
     let table = u64::from(header.e_shnum.get(endian)) * u64::from(header.e_shentsize.get(endian));
     if header.e_shoff.get(endian) != 0 {
-        reach(header.e_shoff.get(endian).saturating_add(table))?;
+        check_end(header.e_shoff.get(endian).saturating_add(table))?;
     }
     for segment in header.program_headers(endian, binary)? {
-        reach(segment.p_offset(endian).saturating_add(segment.p_filesz(endian)))?;
+        check_end(segment.p_offset(endian).saturating_add(segment.p_filesz(endian)))?;
     }
     for section in header.section_headers(endian, binary)? {
         if let Some((offset, length)) = section.file_range(endian) {
-            reach(offset.saturating_add(length))?;
+            check_end(offset.saturating_add(length))?;
         }
     }
     Ok(())
@@ -151,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_numbers_not_texts() {
+    fn versions_compare_as_numbers() {
         let version = |text: &str| glibc_version(text.as_bytes()).map(|version| version.to_string());
         assert!(glibc_version(b"GLIBC_2.4") < glibc_version(b"GLIBC_2.34"));
         assert_eq!(version("GLIBC_2.2.5").as_deref(), Some("2.2"));

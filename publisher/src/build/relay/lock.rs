@@ -1,4 +1,4 @@
-//! `publisher/relay.lock`: the Relay binaries that somebody has looked at, by version and architecture.
+//! `publisher/relay.lock`: the binaries of Sentry's Relay that somebody has reviewed, by version and architecture.
 
 use crate::{
     artifacts::atomic_file::{AtomicFile, WriteError},
@@ -12,15 +12,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Relative to the workspace.
+/// The path of the file, relative to the workspace.
 pub(crate) const FILE: &str = "publisher/relay.lock";
 
-/// One binary.
+/// The digest and the size of one binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pin {
-    /// Of the file as it is downloaded.
+    /// The digest of the file as it is downloaded.
     pub(crate) sha256: Digest,
-    /// In bytes, so that a reviewer sees what it is about.
+    /// The size in bytes. It gives a reviewer an idea of the file.
     pub(crate) size: u64,
 }
 
@@ -31,32 +31,22 @@ impl Pin {
     }
 }
 
-/// The file.
 pub(crate) struct Lock {
     path: PathBuf,
     pins: BTreeMap<String, BTreeMap<Arch, Pin>>,
 }
 
-/// It cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
-    /// Not readable.
     #[error("cannot read {}", path.display())]
-    Read {
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Edited by hand, or the middle of a merge.
+    Read { path: PathBuf, source: io::Error },
+    /// The file was edited by hand, or a merge is not finished.
     #[error("{} does not hold pins", path.display())]
     Format {
-        /// Where it is.
         path: PathBuf,
-        /// Where it goes wrong.
+        /// The place of the fault.
         source: serde_json::Error,
     },
-    /// Not writable.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -71,7 +61,7 @@ impl From<LockError> for Failure {
 }
 
 impl Lock {
-    /// Reads it; one that is not there holds nothing.
+    /// Reads the file. A missing file has no pins.
     pub(crate) fn open(workspace: &Path) -> Result<Self, LockError> {
         let path = workspace.join(FILE);
         let pins = match fs::read(&path) {
@@ -83,7 +73,6 @@ impl Lock {
         Ok(Self { path, pins })
     }
 
-    /// What is pinned.
     pub(crate) fn get(&self, version: &str, arch: Arch) -> Option<Pin> {
         self.pins.get(version)?.get(&arch).copied()
     }

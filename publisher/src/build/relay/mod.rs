@@ -1,8 +1,9 @@
-//! Sentry's own Relay for the layer: where the binary comes from, whether it can run there, and what goes in with it.
+//! Sentry's own Relay for the layer: where the binary comes from, whether it runs on Lambda, and how it is packed.
 //!
-//! `source` reads what `--relay` names; a version goes through `store`, which holds what `registry` lists and
-//! `download` brings (over `client`) against the pins of `lock`. `inspect` tells what the binary asks of
-//! `model::lambda_runtime`, `strip` takes its debug sections off, and `part` is what ends up in the zip and in `build.json`.
+//! `source` reads what `--relay` names. A version comes from `store`: it asks `registry` for the files, lets
+//! `download` fetch them (over `client`), and compares them with the pins in `lock`. `inspect` finds what the binary
+//! needs, and `model::lambda_runtime` which runtimes have it. `strip` removes its debug sections, and `part` makes
+//! what ends up in the zip and in `build.json`.
 
 pub(crate) mod client;
 pub(crate) mod download;

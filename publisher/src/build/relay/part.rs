@@ -1,4 +1,4 @@
-//! Relay's part of a layer: checked, stripped, and described.
+//! Makes Relay's part of a layer: checks the binary, strips it and describes it.
 
 use crate::{
     artifacts::build_manifest::RelayPart,
@@ -15,22 +15,22 @@ use crate::{
     ui::Ui,
 };
 
-/// What goes into the layer as `relay/config.yml`.
+/// The content of `relay/config.yml` in the layer.
 const CONFIG: &str = include_str!("../../../relay-config.yml");
-/// Lambda's limit for a function's code and layers together, unpacked.
+/// Lambda's limit for a function's code and layers together, in unpacked bytes.
 const LARGEST_UNPACKED: u64 = 250 * 1024 * 1024;
-/// Lambda's limit for a zip that comes with the request.
+/// Lambda's limit for a zip in the request itself, in bytes.
 const LARGEST_DIRECT: u64 = 50 * 1024 * 1024;
 
-/// A checked binary.
+/// A checked binary that is ready to be packed.
 pub(crate) struct PackedRelay {
-    /// What is said of it in `build.json`.
+    /// The description of the binary in `build.json`.
     pub(crate) about: RelayPart,
     binary: Vec<u8>,
 }
 
 impl PackedRelay {
-    /// Checks the binary, and takes its debug sections off unless they are to stay.
+    /// Checks the binary, and removes its debug sections unless `keep_debug` is set.
     pub(crate) fn make(relay: RelayBinary, keep_debug: bool, ui: &Ui) -> Result<Self, Failure> {
         let needs =
             inspect::inspect(&relay.binary, relay.arch).map_err(|error| source::refused(&relay, &error))?;
@@ -55,7 +55,7 @@ impl PackedRelay {
         let smaller = if keep_debug { None } else { stripped(&relay.binary, &relay.origin, ui) };
         let sha256 = smaller.as_ref().map_or_else(|| source_sha256.clone(), |it| Digest::of(it).to_string());
         let binary = smaller.unwrap_or(relay.binary);
-        // Known now, rather than after the extension has been compiled for minutes.
+        // A layer that is too large is refused now, before the extension is compiled for minutes.
         refuse_too_large(binary.len() as u64)?;
         let about = RelayPart {
             version: relay.version,
@@ -68,7 +68,7 @@ impl PackedRelay {
         Ok(Self { about, binary })
     }
 
-    /// All that the layer holds.
+    /// All entries of the layer.
     pub(crate) fn entries<'a>(&'a self, extension: &'a [u8]) -> Result<[ZipEntry<'a>; 4], Failure> {
         let entries = [
             ZipEntry::extension(extension),
@@ -81,7 +81,7 @@ impl PackedRelay {
     }
 }
 
-/// Says so where a zip cannot be sent with the request.
+/// Warns if a zip is too large to be sent in the request.
 pub(crate) fn warn_of_size(file: &str, size: u64, ui: &Ui) {
     if size > LARGEST_DIRECT {
         ui.warning(format_args!(
@@ -98,7 +98,7 @@ fn refuse_too_large(size: u64) -> Result<(), Failure> {
     Err(Failure::message(Code::Failed, text).hint("nothing was written; take a smaller Relay"))
 }
 
-/// The smaller binary, if there is one.
+/// The binary without debug sections, or `None` if it has none or they cannot be removed.
 fn stripped(binary: &[u8], origin: &str, ui: &Ui) -> Option<Vec<u8>> {
     match strip::strip(binary) {
         Ok(None) => None,

@@ -1,14 +1,14 @@
-//! Sentry's release registry: which files a version of Relay consists of.
+//! Asks Sentry's release registry which files a version of Relay consists of.
 
 use crate::{build::relay::client, model::arch::Arch};
 use serde::Deserialize;
 use std::{collections::BTreeMap, thread, time::Duration};
 use ureq::Agent;
 
-/// Where Sentry keeps it.
+/// The URL of Sentry's own registry.
 pub(crate) const DEFAULT: &str = "https://release-registry.services.sentry.io";
-const ATTEMPTS: u32 = 3;
-const LARGEST: u64 = 1024 * 1024;
+const MAX_ATTEMPTS: u32 = 3;
+const MAX_RESPONSE: u64 = 1024 * 1024;
 
 /// The name of an architecture's binary in a release of Relay.
 pub(crate) fn file_name(arch: Arch) -> &'static str {
@@ -18,7 +18,7 @@ pub(crate) fn file_name(arch: Arch) -> &'static str {
     }
 }
 
-/// What is said of a version. The registry has no checksums of Relay.
+/// The registry's answer about a version. It has no checksums for Relay.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RegistryRelease {
     version: String,
@@ -33,45 +33,23 @@ struct RegistryFile {
     url: String,
 }
 
-/// The registry did not tell.
+/// Why the registry gave no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegistryError {
-    /// No answer.
     #[error("cannot ask {url}")]
-    Unreachable {
-        /// What was asked.
-        url: String,
-        /// Why.
-        source: Box<ureq::Error>,
-    },
-    /// An answer, but not that.
+    Unreachable { url: String, source: Box<ureq::Error> },
     #[error("{url} answered {status}")]
-    Status {
-        /// What was asked.
-        url: String,
-        /// The answer.
-        status: u16,
-    },
-    /// It does not know the version.
-    #[error("the release registry {registry} knows no Relay {version}")]
-    Unknown {
-        /// Which registry.
-        registry: String,
-        /// Which version.
-        version: String,
-    },
-    /// A web page, or an answer about something else.
+    Status { url: String, status: u16 },
+    #[error("the release registry {registry} does not know Relay {version}")]
+    Unknown { registry: String, version: String },
+    /// The answer is a web page, or it is about something else.
     #[error("{url} did not answer with the release: {why}")]
-    Answer {
-        /// What was asked.
-        url: String,
-        /// What is wrong.
-        why: String,
-    },
+    Answer { url: String, why: String },
 }
 
 impl RegistryRelease {
-    /// Asks the registry. Its service has no `.json` at the end of the path; its files do, where they are mirrored.
+    /// Asks the registry about a version. Sentry's service has no `.json` at the end of its paths, but a mirror of
+    /// its files does.
     pub(crate) fn ask(agent: &Agent, registry: &str, version: &str) -> Result<Self, RegistryError> {
         let registry = registry.trim_end_matches('/');
         for ending in ["", ".json"] {
@@ -87,38 +65,38 @@ impl RegistryRelease {
         Err(RegistryError::Unknown { registry: registry.to_owned(), version: version.to_owned() })
     }
 
-    /// Where a file is.
+    /// The URL of a file of the release.
     pub(crate) fn url(&self, file: &str) -> Option<&str> {
         self.files.get(file).map(|file| &file.url).or_else(|| self.file_urls.get(file)).map(String::as_str)
     }
 }
 
-/// The text, or none where there is none.
+/// Fetches a text. Returns `None` if the server answers 404.
 fn get(agent: &Agent, url: &str) -> Result<Option<String>, RegistryError> {
     let mut attempt = 1;
     loop {
-        let failure = match ask_once(agent, url) {
+        let (transient, error) = match ask_once(agent, url) {
             Ok((200, text)) => return Ok(Some(text)),
             Ok((404, _)) => return Ok(None),
             Ok((status, _)) => {
-                (client::is_passing_status(status), RegistryError::Status { url: url.to_owned(), status })
+                (client::is_transient_status(status), RegistryError::Status { url: url.to_owned(), status })
             }
             Err(error) => (
-                client::is_passing(&error),
+                client::is_transient(&error),
                 RegistryError::Unreachable { url: url.to_owned(), source: Box::new(error) },
             ),
         };
-        match failure {
-            (true, _) if attempt < ATTEMPTS => thread::sleep(Duration::from_millis(200) * attempt),
-            (_, error) => return Err(error),
+        if !transient || attempt >= MAX_ATTEMPTS {
+            return Err(error);
         }
+        thread::sleep(Duration::from_millis(200) * attempt);
         attempt += 1;
     }
 }
 
 fn ask_once(agent: &Agent, url: &str) -> Result<(u16, String), ureq::Error> {
-    let mut answer = agent.get(url).call()?;
-    let status = answer.status().as_u16();
-    let text = answer.body_mut().with_config().limit(LARGEST).lossy_utf8(true).read_to_string()?;
+    let mut response = agent.get(url).call()?;
+    let status = response.status().as_u16();
+    let text = response.body_mut().with_config().limit(MAX_RESPONSE).lossy_utf8(true).read_to_string()?;
     Ok((status, text))
 }

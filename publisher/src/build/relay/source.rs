@@ -1,4 +1,4 @@
-//! What `--relay` names: a file, a folder like one of Sentry's releases, or a version.
+//! Reads what `--relay` names: a file, a folder like one of Sentry's releases, or a version.
 
 use crate::{
     build::{
@@ -18,18 +18,16 @@ use std::{
     str::FromStr,
 };
 
-/// A version, fit to be part of a URL and of a path.
+/// A version that is safe to use in a URL and in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RelayVersion(String);
 
 impl RelayVersion {
-    /// As it was written.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Not a version.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a version such as 26.9.0")]
 pub(crate) struct BadRelayVersion(String);
@@ -49,42 +47,27 @@ impl FromStr for RelayVersion {
 /// A binary to pack.
 #[derive(Debug)]
 pub(crate) struct RelayBinary {
-    /// For which architecture.
     pub(crate) arch: Arch,
-    /// `26.9.0`, or `local`.
+    /// A released version such as `26.9.0`, or `local`.
     pub(crate) version: String,
-    /// The file, to name it.
+    /// The name of the file or of the release, for messages.
     pub(crate) origin: String,
-    /// Its bytes.
     pub(crate) binary: Vec<u8>,
 }
 
-/// `--relay` names nothing that could be packed.
+/// Why `--relay` names nothing that can be packed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
-    /// Neither of both.
     #[error("--relay {0}: there is no such file or folder, and it is not a version such as 26.9.0")]
     Neither(String),
-    /// One file, two architectures.
+    /// A single file cannot serve two architectures.
     #[error("--relay {} is one file; --arch asks for two architectures", .0.display())]
     OneFile(PathBuf),
-    /// Not readable, or one of the two is not there.
+    /// The file is not readable, or one of the two is missing.
     #[error("cannot read {}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Not for Lambda.
+    Read { path: PathBuf, source: io::Error },
     #[error("{} cannot go into a layer", path.display())]
-    Machine {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: ElfError,
-    },
-    /// A version that is not there.
+    Machine { path: PathBuf, source: ElfError },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -105,7 +88,8 @@ impl From<SourceError> for Failure {
     }
 }
 
-/// Reads or downloads what is named. `asked` are the architectures that the user named, `archs` those to build.
+/// Reads or downloads what `--relay` names. `asked` are the architectures that the user named, and `archs` are those
+/// to build.
 pub(crate) fn load(
     text: &str,
     asked: &[Arch],
@@ -148,7 +132,7 @@ fn read(path: &Path) -> Result<Vec<u8>, SourceError> {
     fs::read(path).map_err(|source| SourceError::Read { path: path.to_owned(), source })
 }
 
-/// Why a binary is not packed, naming it.
+/// The failure of packing this binary.
 pub(crate) fn refused(relay: &RelayBinary, error: &InspectError) -> Failure {
     let text = format!("{} cannot be packed for {}: {error}", relay.origin, relay.arch);
     Failure::message(Code::Failed, text).hint("nothing was written; Lambda needs a Linux build of Relay")

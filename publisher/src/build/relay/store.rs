@@ -1,4 +1,4 @@
-//! Released versions: downloaded once, kept in an ignored folder, and held against the pins every time.
+//! Keeps released versions in an ignored folder. Each is downloaded once and compared with the pins every time.
 
 use crate::{
     build::{
@@ -23,7 +23,7 @@ use std::{
 };
 use ureq::Agent;
 
-/// Where versions come from and where they stay.
+/// Downloads and keeps released versions.
 pub(crate) struct Store<'a> {
     workspace: &'a Workspace,
     registry: &'a str,
@@ -31,66 +31,33 @@ pub(crate) struct Store<'a> {
     ui: &'a Ui,
 }
 
-/// Why there is no binary.
+/// Why the store has no binary.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// Nobody has looked at it.
+    /// Nobody has reviewed this binary.
     #[error("Relay {version} for {arch} is not pinned in {}", lock::FILE)]
-    NotPinned {
-        /// Which version.
-        version: String,
-        /// For which architecture.
-        arch: Arch,
-    },
-    /// It is another file.
+    NotPinned { version: String, arch: Arch },
     #[error(
         "{url} is not what is pinned: it has sha256 {} and {} bytes, {} says {} and {}",
         found.sha256, found.size, lock::FILE, pinned.sha256, pinned.size
     )]
-    Changed {
-        /// From where.
-        url: String,
-        /// As it is.
-        found: Pin,
-        /// As it was.
-        pinned: Pin,
-    },
-    /// Older versions had no arm64.
+    Changed { url: String, found: Pin, pinned: Pin },
+    /// Some older versions were not released for arm64.
     #[error("Relay {version} was not released for {arch}: there is no {}", file_name(*arch))]
-    NotReleased {
-        /// Which version.
-        version: String,
-        /// For which architecture.
-        arch: Arch,
-    },
-    /// Downloaded, but no program for Lambda.
+    NotReleased { version: String, arch: Arch },
     #[error("{url} cannot be used")]
-    Unusable {
-        /// From where.
-        url: String,
-        /// Why.
-        source: InspectError,
-    },
-    /// Nobody could be trusted.
+    Unusable { url: String, source: InspectError },
+    /// Without certificates, no server can be trusted.
     #[error(transparent)]
     NoRoots(#[from] NoRoots),
-    /// The registry did not tell.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The file did not come.
     #[error(transparent)]
     Download(#[from] RelayDownloadError),
-    /// The pins cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The folder of downloads cannot be used.
     #[error("cannot use {}", path.display())]
-    Disk {
-        /// Which file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Disk { path: PathBuf, source: io::Error },
 }
 
 impl From<StoreError> for Failure {
@@ -134,12 +101,12 @@ impl From<StoreError> for Failure {
 }
 
 impl<'a> Store<'a> {
-    /// With a registry at this URL.
+    /// Makes a store that asks the registry at this URL.
     pub(crate) fn new(workspace: &'a Workspace, registry: &'a str, ui: &'a Ui) -> Result<Self, StoreError> {
         Ok(Self { workspace, registry, agent: client::agent(registry)?, ui })
     }
 
-    /// The binaries of a pinned version. What is there already is not asked for again.
+    /// The binaries of a pinned version. A kept file that matches its pin is not downloaded again.
     pub(crate) fn pinned(&self, version: &str, archs: &[Arch]) -> Result<Vec<(Arch, Vec<u8>)>, StoreError> {
         let lock = Lock::open(&self.workspace.root)?;
         let not_pinned = |arch| StoreError::NotPinned { version: version.to_owned(), arch };
@@ -165,7 +132,7 @@ impl<'a> Store<'a> {
         Ok(binaries)
     }
 
-    /// Downloads a version anew, for every architecture that it was released for, and records what came.
+    /// Downloads a version again, for every architecture that it was released for, and records the digests.
     pub(crate) fn pin(&self, version: &str) -> Result<BTreeMap<Arch, Pin>, StoreError> {
         let mut lock = Lock::open(&self.workspace.root)?;
         let (folder, _lock) = self.folder(version)?;
@@ -208,7 +175,8 @@ impl<'a> Store<'a> {
         let pieced = download.run()?;
         let mut binary = fs::read(&part).map_err(disk)?;
         if pieced && pinned.is_some_and(|pinned| pinned != Pin::of(&binary)) {
-            // The pieces may have been of different files: the hash decides about one from one piece.
+            // The pieces may come from different files. So the file is downloaded in one piece before its hash
+            // decides.
             fs::remove_file(&part).map_err(disk)?;
             download.run()?;
             binary = fs::read(&part).map_err(disk)?;
@@ -222,7 +190,7 @@ impl<'a> Store<'a> {
                 .map(|source| StoreError::Unusable { url: url.to_owned(), source }),
         };
         if let Some(refused) = refused {
-            // The next attempt has to begin at the beginning.
+            // The next attempt has to start from the beginning.
             fs::remove_file(&part).map_err(disk)?;
             return Err(refused);
         }
@@ -230,7 +198,7 @@ impl<'a> Store<'a> {
         Ok(binary)
     }
 
-    /// The folder of a version's files. Until the lock is dropped, no other run writes to it.
+    /// The folder for a version's files. Until the lock is dropped, no other run writes to it.
     fn folder(&self, version: &str) -> Result<(PathBuf, File), StoreError> {
         let path = self.workspace.root.join(".tools/relay").join(version);
         let lock = || {

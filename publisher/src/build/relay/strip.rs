@@ -1,24 +1,24 @@
-//! Taking the debug sections off a binary, without moving a byte of what is loaded.
+//! Removes the debug sections from a binary, without moving a byte that is loaded.
 //!
-//! A linker puts debug sections behind everything that is mapped. So the file keeps its front as it is, what
-//! follows closes up, and the headers of removed sections become inactive ones: indexes stay valid.
+//! A linker puts debug sections behind everything that is mapped. So the front of the file stays as it is, what
+//! follows closes the gaps, and the headers of removed sections become inactive, so that section indexes stay valid.
 
+use crate::build::elf::ElfHeader;
 use object::{
     Endianness, elf, pod,
     read::elf::{FileHeader, ProgramHeader, SectionHeader},
 };
 
-type Header = elf::FileHeader64<Endianness>;
 type Section = elf::SectionHeader64<Endianness>;
 
-/// Returns the smaller binary; none where there are no debug sections, and an error where they cannot be
-/// removed safely. The ELF was found whole before.
+/// Returns the smaller binary, or `None` if it has no debug sections. Fails if they cannot be removed safely. The
+/// caller has checked that the ELF file is complete.
 pub(crate) fn strip(binary: &[u8]) -> Result<Option<Vec<u8>>, StripError> {
-    let header = Header::parse(binary)?;
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, binary)?;
     let loaded = |section: &Section| section.sh_flags(endian).contains(elf::SHF_ALLOC);
-    // Rust's `.debug_gdb_scripts` is loaded, whatever its name says.
+    // Rust's `.debug_gdb_scripts` is loaded in spite of its name, so it stays.
     let is_debug = |section: &Section| {
         let named = sections.section_name(endian, section).is_ok_and(|name| {
             name.starts_with(b".debug_") || name.starts_with(b".zdebug_") || name == b".gdb_index"
@@ -77,13 +77,12 @@ fn pad(out: &mut Vec<u8>, align: u64) -> Result<(), StripError> {
 /// Why the debug sections stay.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StripError {
-    /// Its tables are wrong.
     #[error("its tables cannot be read")]
     Read(#[from] object::read::Error),
-    /// They lie amid what is loaded.
-    #[error("its sections do not lie as linkers lay them")]
+    /// A debug section lies among the loaded ones.
+    #[error("its sections are not in the order that linkers use")]
     Layout,
-    /// Larger than this machine's memory.
+    /// The file is too large for the memory of this machine.
     #[error("it is too large")]
     Size(#[from] std::num::TryFromIntError),
 }

@@ -3,7 +3,7 @@
 //! An update is based on the revision that was read, so what somebody else changes meanwhile is never undone.
 
 use crate::{
-    attach::layer_list::{self, Decision, Family, ListChange, MOST},
+    attach::layer_list::{self, Decision, Family, ListChange, MAX_LAYERS},
     aws::{
         error::{CallError, CallErrorKind},
         functions::{Change, Function, RegionFunctions, UpdateStatus},
@@ -195,7 +195,7 @@ fn plan(function: &Function, goal: &Goal, family: &Family) -> Result<UpdatePlan,
             (decision, if found { wrapper::removed(function)? } else { None })
         }
     };
-    if decision.layers.len() > MOST && decision.action == ListChange::Append {
+    if decision.layers.len() > MAX_LAYERS && decision.action == ListChange::Append {
         return Err(explain::too_many(function));
     }
     let changes = decision.action != ListChange::None || environment.is_some();

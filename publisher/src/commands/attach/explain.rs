@@ -1,7 +1,7 @@
 //! What AWS refuses, with what a person needs to know to go on.
 
 use crate::{
-    attach::layer_list::MOST,
+    attach::layer_list::MAX_LAYERS,
     aws::{
         error::{CallError, CallErrorKind},
         functions::Function,
@@ -65,8 +65,11 @@ pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) 
 /// More layers than Lambda allows.
 pub(crate) fn too_many(function: &Function) -> Failure {
     let present: Vec<&str> = function.layers.iter().map(|layer| layer.arn.as_str()).collect();
-    let text =
-        format!("a function can have {MOST} layers, and {} has {} already", function.arn, present.len());
+    let text = format!(
+        "a function can have {MAX_LAYERS} layers, and {} has {} already",
+        function.arn,
+        present.len()
+    );
     Failure::message(Code::Failed, text)
         .hint(format!("remove or merge one of them first; nothing was changed:\n  {}", present.join("\n  ")))
 }

@@ -1,4 +1,4 @@
-//! What the steps that talk to AWS have in common: whose account, which regions, and saying what to run next.
+//! What the commands that talk to AWS have in common: whose account, which regions, and saying what to run next.
 
 use crate::{
     aws::{
@@ -37,7 +37,7 @@ pub(crate) struct AccountOptions {
     pub(crate) aws: AwsOptions,
 }
 
-/// The runtime that the steps which talk to AWS run in.
+/// The runtime that the commands which talk to AWS run in.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::new)
 }

@@ -1,4 +1,4 @@
-//! The newest versions of a layer as AWS lists them, for the steps that are told not to rely on `layers.json`.
+//! The newest versions of a layer as AWS lists them, for the commands that are told not to rely on `layers.json`.
 
 use crate::{
     aws::{

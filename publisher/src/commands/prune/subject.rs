@@ -45,7 +45,7 @@ pub(super) fn of_manifests(kind: LayerKind, manifests: &[LayersManifest]) -> Vec
     for manifest in manifests {
         for (arch, layer) in manifest.layers(kind) {
             let variant = Variant::new(*arch, kind);
-            let of_release = layer_name::of_release(kind, &manifest.version);
+            let of_release = layer_name::release_template(kind, &manifest.version);
             let subject = if layer.name.as_str() == of_release.replace("{arch}", arch.name()) {
                 Subject::Named(variant, NamePattern::of_release(kind, *arch))
             } else {

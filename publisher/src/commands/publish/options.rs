@@ -143,14 +143,14 @@ impl Publish {
             let text = format!("{} is a prerelease", bundle.version);
             return Err(Failure::message(Code::Usage, text).hint("if it is meant, say so with --prerelease"));
         }
-        if let Some(zip) = bundle.zips.iter().find(|zip| zip.bytes.len() as u64 > bundle::DIRECT)
+        if let Some(zip) = bundle.zips.iter().find(|zip| zip.bytes.len() as u64 > bundle::MAX_DIRECT_UPLOAD)
             && self.s3_bucket.is_none()
         {
             let variant = zip.variant;
             let size = zip.bytes.len();
             let text = format!(
                 "the {variant} zip has {size} bytes; Lambda takes at most {} with the request",
-                bundle::DIRECT
+                bundle::MAX_DIRECT_UPLOAD
             );
             let next = "name a bucket that it can go through, in each region: --s3-bucket 'layers-{region}'";
             let without = match variant.kind {
@@ -186,12 +186,12 @@ impl Publish {
         }
         let template = |given: &Option<String>, kind| match (given, self.version_style) {
             (Some(template), _) => template.clone(),
-            (None, VersionStyle::Named) => layer_name::of_release(kind, &bundle.version),
-            (None, VersionStyle::Numbered) => layer_name::usual(kind).to_owned(),
+            (None, VersionStyle::Named) => layer_name::release_template(kind, &bundle.version),
+            (None, VersionStyle::Numbered) => layer_name::default_template(kind).to_owned(),
         };
         let plain = template(&self.layer_name, LayerKind::Plain);
         let relay = template(&self.relay_layer_name, LayerKind::Relay);
-        layer_name::of_kinds(&plain, &relay, &bundle.version)
+        layer_name::names_of_all_variants(&plain, &relay, &bundle.version)
             .map_err(|error| Failure::message(Code::Usage, chain(&error)))
     }
 

@@ -16,6 +16,11 @@ pub const ARCHES: [&str; 2] = ["arm64", "x86_64"];
 pub const RELAY: &str = "26.9.0";
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// What a plain layer is called by default.
+pub fn layer_name(arch: &str) -> String {
+    format!("SentryLambdaExtension-{arch}")
+}
+
 /// A folder with two zips, gone when dropped.
 pub struct Dist {
     folder: TempDir,

@@ -1,5 +1,5 @@
-//! A native runtime for AWS's emulator: its init takes next to nothing, so that an extension's part of the init can be seen.
-//! The event `"exit"` makes it end, which forces another init.
+//! A native runtime for AWS's emulator. Its own init takes almost no time, so that the measured init shows the
+//! extension's part. The event `"exit"` ends the process, which forces another init.
 
 use std::env;
 use std::io::{self, Read as _, Write as _};
@@ -15,7 +15,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// One connection for each call: this is about the extension, not about the runtime.
+/// Serves invocations until the event `"exit"`. Each call uses a new connection, because the runtime's speed does not
+/// matter.
 fn serve() -> io::Result<()> {
     let api = env::var("AWS_LAMBDA_RUNTIME_API").map_err(io::Error::other)?;
     let ask = |request: String| -> io::Result<String> {

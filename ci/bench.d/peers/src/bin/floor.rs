@@ -1,5 +1,6 @@
-//! The floor: what any extension costs a cold start. It registers, polls, and does nothing else, with nothing but the standard
-//! library. `ci/bench` compiles this file by itself, static like the layer's binary.
+//! The floor is a minimal extension. It shows what any extension adds to a cold start: it registers, asks for events
+//! and does nothing else. It uses only the standard library. `ci/bench` compiles this file alone and links it
+//! statically, like the layer's binary.
 
 use std::env;
 use std::io::{self, Read as _, Write as _};

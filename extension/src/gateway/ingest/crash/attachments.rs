@@ -1,4 +1,4 @@
-//! `/events/{id}/attachments/`: files for an event that was sent before.
+//! `/events/{id}/attachments/`: files that belong to an event which was sent before.
 
 use super::form;
 use crate::gateway::request::RequestContext;
@@ -9,26 +9,26 @@ use crate::protocol::event_id::EventId;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 
-/// Takes files.
-pub(in crate::gateway::ingest) async fn take(
+/// Queues the files and fields of a form as attachments of the event.
+pub(in crate::gateway::ingest) async fn handle(
     context: &RequestContext<'_>,
     project: &str,
     event: &str,
     body: &mut Incoming,
 ) -> Result<Response, Rejection> {
     let project_auth = context.project_auth(project, None)?;
-    let id = EventId::parse(event).ok_or_else(|| Rejection::bad("invalid event id"))?;
-    let taken = context.take_decoded(body, context.config.max_body).await?;
-    let parts = form::parse(&context.head.headers, &taken.bytes)?;
-    let mut envelope = envelope_writer::envelope(&id, &[]);
+    let id = EventId::parse(event).ok_or_else(|| Rejection::bad_request("invalid event id"))?;
+    let received = context.read_decoded_body(body, context.config.max_body).await?;
+    let parts = form::parse(&context.head.headers, &received.bytes)?;
+    let mut envelope = envelope_writer::start(&id, &[]);
     let header = envelope.len();
     for part in parts.iter().filter(|part| part.file_name.is_some()) {
-        form::attach(&mut envelope, part, "event.attachment", part.data);
+        form::add_attachment(&mut envelope, part, "event.attachment", part.data);
     }
-    form::fields(&mut envelope, &parts);
+    form::add_fields(&mut envelope, &parts);
     let created = response::empty(StatusCode::CREATED);
     if envelope.len() == header {
         return Ok(created);
     }
-    Ok(response::of(context.submit_made(project_auth, envelope)?, created))
+    Ok(response::with_rate_limits(context.submit_built(project_auth, envelope)?, created))
 }

@@ -1,4 +1,5 @@
-//! A crash report's form as the items of an envelope: files are attachments, all other fields go together.
+//! Converts a crash report's form to items of an envelope. Each file becomes an attachment, and all other fields
+//! together become one `form_data` item.
 
 use super::multipart::{self, Part};
 use crate::gateway::media_type::{self, parameter};
@@ -7,31 +8,32 @@ use crate::protocol::envelope_writer;
 use crate::protocol::event_id::EventId;
 use hyper::HeaderMap;
 
-/// Splits a request's form into its fields.
+/// Splits a request's form into its parts. Fails if the body is not a complete multipart form.
 pub(super) fn parse<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Part<'a>>, Rejection> {
     let is_form = media_type::essence(headers).as_deref() == Some("multipart/form-data");
-    let boundary = parameter(media_type::text(headers), "boundary").filter(|_| is_form);
+    let boundary = parameter(media_type::content_type(headers), "boundary").filter(|_| is_form);
     let boundary = boundary.ok_or_else(|| malformed("no boundary"))?;
     multipart::parse(body, &boundary).map_err(|_| malformed("incomplete multipart data"))
 }
 
 pub(super) fn malformed(cause: &str) -> Rejection {
-    Rejection::bad("invalid multipart data").because(cause)
+    Rejection::bad_request("invalid multipart data").because(cause)
 }
 
-/// Adds a file to an envelope.
-pub(super) fn attach(envelope: &mut Vec<u8>, part: &Part<'_>, attachment_type: &str, data: &[u8]) {
+/// Adds `data` to an envelope as an attachment, with the name and content type of `part`.
+pub(super) fn add_attachment(envelope: &mut Vec<u8>, part: &Part<'_>, attachment_type: &str, data: &[u8]) {
     let file_name = part.file_name.as_deref().unwrap_or_default();
     let content_type = part.content_type.as_deref().unwrap_or("application/octet-stream");
     let fields =
         [("attachment_type", attachment_type), ("content_type", content_type), ("filename", file_name)];
-    envelope_writer::item(envelope, "attachment", &fields, data);
+    envelope_writer::push_item(envelope, "attachment", &fields, data);
 }
 
-/// Adds the fields that are no files to an envelope: names and values, each behind its length.
-pub(super) fn fields(envelope: &mut Vec<u8>, parts: &[Part<'_>]) {
+/// Adds the fields that are not files to an envelope, as one item. Each name and each value stands after its length,
+/// a little-endian `u32`, as Sentry expects it.
+pub(super) fn add_fields(envelope: &mut Vec<u8>, parts: &[Part<'_>]) {
     let mut data = Vec::new();
-    for (name, value) in plain(parts) {
+    for (name, value) in text_fields(parts) {
         for text in [name, &*value] {
             let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
             data.extend_from_slice(&length.to_le_bytes());
@@ -39,13 +41,13 @@ pub(super) fn fields(envelope: &mut Vec<u8>, parts: &[Part<'_>]) {
         }
     }
     if !data.is_empty() {
-        envelope_writer::item(envelope, "form_data", &[("content_type", "text/plain")], &data);
+        envelope_writer::push_item(envelope, "form_data", &[("content_type", "text/plain")], &data);
     }
 }
 
-/// The event's id, if a field says it. A field that makes no sense says nothing.
+/// The event's id from the form's fields. Fields that cannot be read are ignored.
 pub(super) fn event_id(parts: &[Part<'_>]) -> Option<EventId> {
-    plain(parts).find_map(|(name, value)| match name {
+    text_fields(parts).find_map(|(name, value)| match name {
         "sentry" => {
             let event: serde_json::Value = serde_json::from_str(&value).ok()?;
             EventId::parse(event.get("event_id")?.as_str()?)
@@ -55,7 +57,7 @@ pub(super) fn event_id(parts: &[Part<'_>]) -> Option<EventId> {
     })
 }
 
-fn plain<'a>(parts: &'a [Part<'_>]) -> impl Iterator<Item = (&'a str, std::borrow::Cow<'a, str>)> {
+fn text_fields<'a>(parts: &'a [Part<'_>]) -> impl Iterator<Item = (&'a str, std::borrow::Cow<'a, str>)> {
     let fields = parts.iter().filter(|part| part.file_name.is_none());
     fields.filter_map(|part| Some((part.name.as_deref()?, String::from_utf8_lossy(part.data))))
 }
@@ -74,9 +76,9 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_serialized_behind_their_lengths() {
+    fn fields_are_serialized_after_their_lengths() {
         let mut envelope = Vec::new();
-        fields(
+        add_fields(
             &mut envelope,
             &[field("a", None, b"xyz"), field("f", Some("file"), b"no"), field("b", None, b"")],
         );
@@ -84,12 +86,12 @@ mod tests {
             \x01\0\0\0a\x03\0\0\0xyz\x01\0\0\0b\0\0\0\0\n";
         assert_eq!(envelope, expected);
         let mut none = Vec::new();
-        fields(&mut none, &[field("f", Some("file"), b"no")]);
+        add_fields(&mut none, &[field("f", Some("file"), b"no")]);
         assert!(none.is_empty());
     }
 
     #[test]
-    fn ids_in_fields() {
+    fn event_ids_in_fields() {
         const ID: &str = "2dd132e467174db48dbaddabd3cbed57";
         let json = format!("{{\"event_id\":\"{ID}\"}}");
         for (name, value, found) in [

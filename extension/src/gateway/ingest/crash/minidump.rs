@@ -1,9 +1,9 @@
-//! `/minidump`: a native crash, alone or in a form with what belongs to it.
+//! `/minidump`: a native crash, as a bare minidump or as a form with a minidump and other files.
 
 use super::multipart::{self, Part};
 use super::{form, msgpack};
 use crate::gateway::media_type;
-use crate::gateway::request::{RequestContext, expanded};
+use crate::gateway::request::{RequestContext, decode_to_vec};
 use crate::gateway::response::rejection::Rejection;
 use crate::gateway::response::{self, Response};
 use crate::protocol::event_id::EventId;
@@ -11,33 +11,33 @@ use crate::protocol::{Encoding, envelope_writer};
 use hyper::body::Incoming;
 use std::borrow::Cow;
 
-/// The field that holds the dump.
-const FIELD: &str = "upload_file_minidump";
+/// The form field that holds the minidump.
+const DUMP_FIELD: &str = "upload_file_minidump";
 const CONTENT_TYPE: &str = "application/x-dmp";
-const MINIDUMP: &str = "event.minidump";
+const ATTACHMENT_TYPE: &str = "event.minidump";
 
-/// Takes a crash. Its sender does not understand 429, so it is not told of rate limits.
-pub(in crate::gateway::ingest) async fn take(
+/// Queues a crash report. Crash reporters do not understand status 429, so the response does not depend on rate limits.
+pub(in crate::gateway::ingest) async fn handle(
     context: &RequestContext<'_>,
     project: &str,
     body: &mut Incoming,
 ) -> Result<Response, Rejection> {
     let project_auth = context.project_auth(project, None)?;
     let limit = context.config.max_body;
-    let taken = context.take_decoded(body, limit).await?;
+    let received = context.read_decoded_body(body, limit).await?;
     let is_raw =
-        ["application/octet-stream", CONTENT_TYPE].contains(&media_type::text(&context.head.headers));
+        ["application/octet-stream", CONTENT_TYPE].contains(&media_type::content_type(&context.head.headers));
     let (id, envelope) = if is_raw {
-        of_dump(&taken.bytes, limit)?
+        envelope_from_dump(&received.bytes, limit)?
     } else {
-        of_form(&form::parse(&context.head.headers, &taken.bytes)?, limit)?
+        envelope_from_form(&form::parse(&context.head.headers, &received.bytes)?, limit)?
     };
-    drop(taken.bytes);
-    context.submit_made(project_auth, envelope)?;
+    drop(received.bytes);
+    context.submit_built(project_auth, envelope)?;
     Ok(response::text_id(&id))
 }
 
-fn of_dump(body: &[u8], limit: usize) -> Result<(EventId, Vec<u8>), Rejection> {
+fn envelope_from_dump(body: &[u8], limit: usize) -> Result<(EventId, Vec<u8>), Rejection> {
     let id = EventId::random();
     let part = Part {
         name: None,
@@ -45,34 +45,34 @@ fn of_dump(body: &[u8], limit: usize) -> Result<(EventId, Vec<u8>), Rejection> {
         content_type: Some(CONTENT_TYPE.into()),
         data: body,
     };
-    let mut envelope = envelope_writer::envelope(&id, &[]);
-    form::attach(&mut envelope, &part, MINIDUMP, &unpacked(body, limit)?);
+    let mut envelope = envelope_writer::start(&id, &[]);
+    form::add_attachment(&mut envelope, &part, ATTACHMENT_TYPE, &decompress(body, limit)?);
     Ok((id, envelope))
 }
 
-fn of_form(parts: &[Part<'_>], limit: usize) -> Result<(EventId, Vec<u8>), Rejection> {
+fn envelope_from_form(parts: &[Part<'_>], limit: usize) -> Result<(EventId, Vec<u8>), Rejection> {
     let files = || parts.iter().filter(|part| part.file_name.is_some());
-    let dump = files().find(|part| part.name.as_deref() == Some(FIELD));
-    let dump = dump.ok_or_else(|| Rejection::bad("missing minidump"))?;
+    let dump = files().find(|part| part.name.as_deref() == Some(DUMP_FIELD));
+    let dump = dump.ok_or_else(|| Rejection::bad_request("missing minidump"))?;
     let id = event_id(parts)?.unwrap_or_else(EventId::random);
-    let mut envelope = envelope_writer::envelope(&id, &[]);
+    let mut envelope = envelope_writer::start(&id, &[]);
     for part in files() {
         if std::ptr::eq(part, dump) {
-            let data = unpacked(embedded(part.data)?, limit)?;
-            let file_name = part.file_name.as_deref().map(|name| without_container(name).to_owned());
+            let data = decompress(extract_from_form(part.data)?, limit)?;
+            let file_name = part.file_name.as_deref().map(|name| strip_compression_suffix(name).to_owned());
             let part = Part { file_name, content_type: Some(CONTENT_TYPE.into()), name: None, data: &[] };
-            form::attach(&mut envelope, &part, MINIDUMP, &data);
+            form::add_attachment(&mut envelope, &part, ATTACHMENT_TYPE, &data);
         } else {
-            form::attach(&mut envelope, part, attachment_type(part.name.as_deref()), part.data);
+            form::add_attachment(&mut envelope, part, attachment_type(part.name.as_deref()), part.data);
         }
     }
-    form::fields(&mut envelope, parts);
+    form::add_fields(&mut envelope, parts);
     Ok((id, envelope))
 }
 
 fn attachment_type(field: Option<&str>) -> &'static str {
     match field.unwrap_or_default() {
-        FIELD => MINIDUMP,
+        DUMP_FIELD => ATTACHMENT_TYPE,
         "__sentry-event" => "event.payload",
         "__sentry-breadcrumb1" | "__sentry-breadcrumb2" => "event.breadcrumbs",
         "view-hierarchy.json" => "event.view_hierarchy",
@@ -80,13 +80,13 @@ fn attachment_type(field: Option<&str>) -> &'static str {
     }
 }
 
-/// The event's id, from the event that native SDKs attach, else from the form's fields.
+/// The event's id, from the event that native SDKs attach, or else from the form's fields.
 fn event_id(parts: &[Part<'_>]) -> Result<Option<EventId>, Rejection> {
     let attached = |part: &&Part<'_>| {
         part.file_name.is_some() && attachment_type(part.name.as_deref()) == "event.payload"
     };
     if let Some(event) = parts.iter().find(attached) {
-        let invalid = || Rejection::bad("invalid messagepack data");
+        let invalid = || Rejection::bad_request("invalid messagepack data");
         let id = msgpack::text_in_map(event.data, "event_id").map_err(|_| invalid())?;
         if let Some(id) = id {
             return EventId::parse(id).map(Some).ok_or_else(invalid);
@@ -95,47 +95,47 @@ fn event_id(parts: &[Part<'_>]) -> Result<Option<EventId>, Rejection> {
     Ok(form::event_id(parts))
 }
 
-/// Old Electron SDKs for Linux sent a form within the form.
-fn embedded(data: &[u8]) -> Result<&[u8], Rejection> {
-    let Some(boundary) = multipart::own_boundary(data) else { return Ok(data) };
+/// The minidump in an uploaded file. Old Electron SDKs for Linux upload a file that is itself a multipart form.
+fn extract_from_form(data: &[u8]) -> Result<&[u8], Rejection> {
+    let Some(boundary) = multipart::boundary_in_first_line(data) else { return Ok(data) };
     let start = data.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(0);
     let parts = multipart::parse(data.get(start..).unwrap_or_default(), boundary);
     let parts = parts.map_err(|_| form::malformed("incomplete embedded form"))?;
-    Ok(parts.iter().find(|part| part.name.as_deref() == Some(FIELD)).map_or(data, |part| part.data))
+    Ok(parts.iter().find(|part| part.name.as_deref() == Some(DUMP_FIELD)).map_or(data, |part| part.data))
 }
 
-/// A dump out of the container it may have been packed into, known by its first bytes.
-fn unpacked(data: &[u8], limit: usize) -> Result<Cow<'_, [u8]>, Rejection> {
-    let container = match data {
+/// Decompresses a minidump. The first bytes tell the compression.
+fn decompress(data: &[u8], limit: usize) -> Result<Cow<'_, [u8]>, Rejection> {
+    let compression = match data {
         [0x1f, 0x8b, ..] => Some(Encoding::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Encoding::Zstd),
         _ => None,
     };
-    let dump = match container {
-        Some(container) => {
-            let unpacked = expanded(container, data, limit);
+    let dump = match compression {
+        Some(compression) => {
+            let decompressed = decode_to_vec(compression, data, limit);
             let invalid = |rejection: Rejection| match rejection.status.as_u16() {
                 413 => rejection,
                 _ => Rejection { detail: "invalid compression container".to_owned(), ..rejection },
             };
-            Cow::Owned(unpacked.map_err(invalid)?)
+            Cow::Owned(decompressed.map_err(invalid)?)
         }
         None => Cow::Borrowed(data),
     };
     if dump.starts_with(b"MDMP") || dump.starts_with(b"PMDM") {
         return Ok(dump);
     }
-    let rejection = Rejection::bad("invalid minidump");
-    // Relay unpacks these too; here they would cost more than they are worth.
-    let foreign = data.starts_with(b"\xfd7zXZ\0") || data.starts_with(b"BZh");
-    Err(if foreign {
+    let rejection = Rejection::bad_request("invalid minidump");
+    // Sentry's Relay decompresses these too. Their decoders would make the extension larger, and that is not worth it.
+    let is_unsupported = data.starts_with(b"\xfd7zXZ\0") || data.starts_with(b"BZh");
+    Err(if is_unsupported {
         rejection.because("xz and bzip2 are not supported: use gzip or zstd")
     } else {
         rejection
     })
 }
 
-fn without_container(name: &str) -> &str {
+fn strip_compression_suffix(name: &str) -> &str {
     let suffixes = [".gz", ".xz", ".bz2", ".zst"];
     suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
 }
@@ -154,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_opened_within_the_limit() {
-        assert_eq!(&*unpacked(b"MDMP content", LIMIT).unwrap(), b"MDMP content");
-        assert_eq!(&*unpacked(&gzip(b"PMDM content"), LIMIT).unwrap(), b"PMDM content");
-        let status = |data: &[u8]| unpacked(data, LIMIT).unwrap_err().status.as_u16();
+    fn compressed_dumps_are_decompressed_within_the_limit() {
+        assert_eq!(&*decompress(b"MDMP content", LIMIT).unwrap(), b"MDMP content");
+        assert_eq!(&*decompress(&gzip(b"PMDM content"), LIMIT).unwrap(), b"PMDM content");
+        let status = |data: &[u8]| decompress(data, LIMIT).unwrap_err().status.as_u16();
         assert_eq!(status(b"content"), 400);
         assert_eq!(status(&gzip(b"content")), 400);
         assert_eq!(status(b"\x1f\x8bnot gzip"), 400);
@@ -165,16 +165,17 @@ mod tests {
     }
 
     #[test]
-    fn a_form_in_the_form() {
-        let inner = b"\r\n--in\r\nContent-Disposition: form-data; name=\"upload_file_minidump\"; filename=\"d\"\r\n\r\nMDMP\r\n--in--";
-        assert_eq!(embedded(inner).unwrap(), b"MDMP");
-        assert_eq!(embedded(b"MDMP").unwrap(), b"MDMP");
-        assert!(embedded(&inner[..inner.len() - 4]).is_err());
+    fn a_dump_in_a_form_in_the_form() {
+        let inner = b"\r\n--in\r\nContent-Disposition: form-data; name=\"upload_file_minidump\"; \
+            filename=\"d\"\r\n\r\nMDMP\r\n--in--";
+        assert_eq!(extract_from_form(inner).unwrap(), b"MDMP");
+        assert_eq!(extract_from_form(b"MDMP").unwrap(), b"MDMP");
+        assert!(extract_from_form(&inner[..inner.len() - 4]).is_err());
     }
 
     #[test]
-    fn file_names_lose_the_container() {
-        assert_eq!(without_container("a.dmp.gz"), "a.dmp");
-        assert_eq!(without_container("a.dmp"), "a.dmp");
+    fn file_names_lose_the_compression_suffix() {
+        assert_eq!(strip_compression_suffix("a.dmp.gz"), "a.dmp");
+        assert_eq!(strip_compression_suffix("a.dmp"), "a.dmp");
     }
 }

@@ -1,4 +1,4 @@
-//! The routes for native crash reports, and the formats that they come in.
+//! The routes for native crash reports, and parsers for the formats of these reports.
 
 pub(super) mod attachments;
 mod form;

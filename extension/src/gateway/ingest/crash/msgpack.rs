@@ -1,19 +1,20 @@
-//! As much of `MessagePack` as it takes to find the id in the event of a native SDK.
+//! A reader for the part of `MessagePack` that is needed to find the event's id. Native SDKs attach their event in
+//! this format.
 
-/// The bytes are no `MessagePack`.
+/// The bytes are not complete and valid `MessagePack`, or are nested too deeply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MalformedMsgpack;
 
-/// Deeper nesting than this is nobody's event.
-const DEPTH: u8 = 64;
+/// The deepest nesting that is read, so that a malicious event cannot overflow the stack. Real events are flatter.
+const MAX_DEPTH: u8 = 64;
 
-/// The text under a key of a map.
+/// Returns the text that a map holds under `key`, or `None` if the key is absent or its value is not a text.
 pub(super) fn text_in_map<'a>(bytes: &'a [u8], key: &str) -> Result<Option<&'a str>, MalformedMsgpack> {
     let mut reader = MsgpackReader { rest: bytes };
-    let MsgpackValue::Map(pairs) = reader.value()? else { return Err(MalformedMsgpack) };
+    let MsgpackValue::Map(pairs) = reader.read_value()? else { return Err(MalformedMsgpack) };
     for _ in 0..pairs {
-        let found = reader.whole(DEPTH)?;
-        let value = reader.whole(DEPTH)?;
+        let found = reader.read_whole(MAX_DEPTH)?;
+        let value = reader.read_whole(MAX_DEPTH)?;
         if found == Some(key) {
             return Ok(value);
         }
@@ -23,7 +24,7 @@ pub(super) fn text_in_map<'a>(bytes: &'a [u8], key: &str) -> Result<Option<&'a s
 
 enum MsgpackValue<'a> {
     Text(&'a str),
-    /// Its bytes are behind us.
+    /// A value of any other type. Its bytes were read and dropped.
     Other,
     Array(u32),
     Map(u32),
@@ -41,7 +42,7 @@ impl<'a> MsgpackReader<'a> {
         Ok(bytes)
     }
 
-    /// A big-endian number of so many bytes.
+    /// Reads a big-endian number of `bytes` bytes.
     fn length(&mut self, bytes: u32) -> Result<u32, MalformedMsgpack> {
         Ok(self.bytes(bytes)?.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte)))
     }
@@ -50,30 +51,30 @@ impl<'a> MsgpackReader<'a> {
         std::str::from_utf8(self.bytes(length)?).map(MsgpackValue::Text).map_err(|_| MalformedMsgpack)
     }
 
-    fn other(&mut self, length: u32) -> Result<MsgpackValue<'a>, MalformedMsgpack> {
+    fn skip(&mut self, length: u32) -> Result<MsgpackValue<'a>, MalformedMsgpack> {
         self.bytes(length).map(|_| MsgpackValue::Other)
     }
 
-    /// A value, or the head of a collection.
-    fn value(&mut self) -> Result<MsgpackValue<'a>, MalformedMsgpack> {
+    /// Reads a simple value, or the number of elements of an array or a map.
+    fn read_value(&mut self) -> Result<MsgpackValue<'a>, MalformedMsgpack> {
         let marker = self.length(1)?;
         match marker {
             0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => Ok(MsgpackValue::Other),
             0x80..=0x8f => Ok(MsgpackValue::Map(marker & 0x0f)),
             0x90..=0x9f => Ok(MsgpackValue::Array(marker & 0x0f)),
             0xa0..=0xbf => self.text(marker & 0x1f),
-            0xc4..=0xc6 => self.length(1 << (marker - 0xc4)).and_then(|length| self.other(length)),
-            // Extensions: a length, a type, the data.
+            0xc4..=0xc6 => self.length(1 << (marker - 0xc4)).and_then(|length| self.skip(length)),
+            // An extension consists of a length, a type and the data.
             0xc7..=0xc9 => {
                 let length = self.length(1 << (marker - 0xc7))?;
                 self.bytes(1)?;
-                self.other(length)
+                self.skip(length)
             }
-            0xca => self.other(4),
-            0xcb => self.other(8),
-            0xcc..=0xcf => self.other(1 << (marker - 0xcc)),
-            0xd0..=0xd3 => self.other(1 << (marker - 0xd0)),
-            0xd4..=0xd8 => self.other(1 + (1 << (marker - 0xd4))),
+            0xca => self.skip(4),
+            0xcb => self.skip(8),
+            0xcc..=0xcf => self.skip(1 << (marker - 0xcc)),
+            0xd0..=0xd3 => self.skip(1 << (marker - 0xd0)),
+            0xd4..=0xd8 => self.skip(1 + (1 << (marker - 0xd4))),
             0xd9..=0xdb => self.length(1 << (marker - 0xd9)).and_then(|length| self.text(length)),
             0xdc | 0xdd => self.length(2 << (marker - 0xdc)).map(MsgpackValue::Array),
             0xde | 0xdf => self.length(2 << (marker - 0xde)).map(MsgpackValue::Map),
@@ -81,17 +82,17 @@ impl<'a> MsgpackReader<'a> {
         }
     }
 
-    /// A value to its end; gives it back where it is a text.
-    fn whole(&mut self, depth: u8) -> Result<Option<&'a str>, MalformedMsgpack> {
+    /// Reads a value with everything in it. Returns it if it is a text.
+    fn read_whole(&mut self, depth: u8) -> Result<Option<&'a str>, MalformedMsgpack> {
         let depth = depth.checked_sub(1).ok_or(MalformedMsgpack)?;
-        let inside = match self.value()? {
+        let inside = match self.read_value()? {
             MsgpackValue::Text(text) => return Ok(Some(text)),
             MsgpackValue::Other => 0,
             MsgpackValue::Array(values) => u64::from(values),
             MsgpackValue::Map(pairs) => 2 * u64::from(pairs),
         };
         for _ in 0..inside {
-            self.whole(depth)?;
+            self.read_whole(depth)?;
         }
         Ok(None)
     }
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_events_id() {
+    fn the_event_id_is_found_in_an_event() {
         // {"user": {"id": [1, -1, 2.5, nil, bin, ext]}, "event_id": "abc"}
         let mut event =
             b"\x82\xa4user\x81\xa2id\x96\x01\xff\xcb\0\0\0\0\0\0\0\0\xc0\xc4\x01x\xd4\x01x".to_vec();
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_map() {
+    fn bytes_that_are_not_a_map() {
         for bytes in [&b""[..], b"\xa1x", b"\xc1", b"\xdf\xff\xff\xff\xff"] {
             assert_eq!(text_in_map(bytes, "x"), Err(MalformedMsgpack), "{bytes:?}");
         }

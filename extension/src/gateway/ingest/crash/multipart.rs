@@ -1,58 +1,59 @@
-//! `multipart/form-data`, of a body that is in memory.
+//! A parser for `multipart/form-data` bodies that are completely in memory.
 
 use crate::gateway::media_type::parameter;
 
-/// One field of a form; its data stay where they are.
+/// One field of a form. Its data is a slice of the body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part<'a> {
     pub(super) name: Option<String>,
-    /// Present where the field is a file.
+    /// Present if the field is a file.
     pub(super) file_name: Option<String>,
     pub(super) content_type: Option<String>,
     pub(super) data: &'a [u8],
 }
 
-/// The body is no form, or not all of one.
+/// The body is not a complete form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MalformedMultipart;
 
-/// Splits a form into its fields.
+/// Splits a form into its fields. Fails if the last boundary is missing.
 pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, MalformedMultipart> {
     let delimiter = format!("\r\n--{boundary}");
     let delimiter = delimiter.as_bytes();
     let first = delimiter.get(2..).unwrap_or_default();
-    // What stands before the first boundary is meant for nobody.
+    // The text before the first boundary has no meaning (RFC 2046).
     let mut rest = match body.strip_prefix(first) {
         Some(rest) => rest,
-        None => split(body, delimiter).ok_or(MalformedMultipart)?.1,
+        None => split_at_first(body, delimiter).ok_or(MalformedMultipart)?.1,
     };
     let mut parts = Vec::new();
     loop {
         if rest.starts_with(b"--") {
             return Ok(parts);
         }
-        // Blanks may follow a boundary.
-        let (padding, content) = split(rest, b"\r\n").ok_or(MalformedMultipart)?;
+        // Spaces and tabs may follow a boundary.
+        let (padding, content) = split_at_first(rest, b"\r\n").ok_or(MalformedMultipart)?;
         if !padding.iter().all(|b| matches!(b, b' ' | b'\t')) {
             return Err(MalformedMultipart);
         }
         let (headers, content) = match content.strip_prefix(b"\r\n") {
             Some(content) => (&[][..], content),
-            None => split(content, b"\r\n\r\n").ok_or(MalformedMultipart)?,
+            None => split_at_first(content, b"\r\n\r\n").ok_or(MalformedMultipart)?,
         };
-        let (data, after) = split(content, delimiter).ok_or(MalformedMultipart)?;
-        parts.push(part(headers, data));
+        let (data, after) = split_at_first(content, delimiter).ok_or(MalformedMultipart)?;
+        parts.push(parse_part(headers, data));
         rest = after;
     }
 }
 
-/// The boundary of a form that is itself a file, from its first line: Electron's old crash reports.
-pub(super) fn own_boundary(body: &[u8]) -> Option<&str> {
+/// The boundary of a form without headers, read from its first line. Old Electron SDKs upload a file that is such a
+/// form.
+pub(super) fn boundary_in_first_line(body: &[u8]) -> Option<&str> {
     let first = body.split(|b| matches!(b, b'\r' | b'\n')).find(|line| !line.is_empty())?;
     std::str::from_utf8(first).ok()?.strip_prefix("--").filter(|boundary| !boundary.is_empty())
 }
 
-fn part<'a>(headers: &[u8], data: &'a [u8]) -> Part<'a> {
+fn parse_part<'a>(headers: &[u8], data: &'a [u8]) -> Part<'a> {
     let headers = String::from_utf8_lossy(headers);
     let disposition = header(&headers, "content-disposition").unwrap_or_default();
     Part {
@@ -68,8 +69,8 @@ fn header<'a>(headers: &'a str, wanted: &str) -> Option<&'a str> {
     fields.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
 }
 
-/// What stands before and after the first occurrence.
-fn split<'a>(bytes: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+/// The bytes before and after the first occurrence of `needle`, or `None` if there is none.
+fn split_at_first<'a>(bytes: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let first = *needle.first()?;
     let mut from = 0;
     loop {
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_form_is_none() {
+    fn incomplete_forms_are_malformed() {
         let whole = b"--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--";
         assert!(parse(whole, "x").is_ok());
         for end in 0..whole.len() {
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn boundaries_of_embedded_forms() {
+    fn boundaries_in_the_first_line() {
         for (body, boundary) in [
             (&b"--some_val"[..], Some("some_val")),
             (b"\n\r--some_val\r\nafter", Some("some_val")),
@@ -126,7 +127,7 @@ mod tests {
             (b"some_val", None),
             (b"", None),
         ] {
-            assert_eq!(own_boundary(body), boundary, "{body:?}");
+            assert_eq!(boundary_in_first_line(body), boundary, "{body:?}");
         }
     }
 }
