@@ -10,10 +10,11 @@ use crate::aws::{
     s3::Staged,
     session::Session,
     upload::Upload,
+    upload_progress::UploadProgress,
 };
 use aws_sdk_lambda::{
     Client,
-    config::retry::RetryConfig,
+    config::{StalledStreamProtectionConfig, retry::RetryConfig},
     types::{
         Architecture, LayerVersionContentInput, LayerVersionContentOutput, Runtime, S3ObjectStorageMode,
     },
@@ -200,23 +201,33 @@ impl RegionLayers {
     }
 
     /// Publishes, once: the API has no token that would make a repetition harmless, so the SDK must not retry,
-    /// and after an ambiguous error the caller has to look before it tries again.
+    /// and after an ambiguous error the caller has to look before it tries again. The reservation's slot is held until
+    /// the answer, and learns whether the upload got across.
     pub(crate) async fn publish(
         &self,
         layer: &str,
         upload: &Upload,
         way: ZipSource<'_>,
-        reservation: Option<Reservation>,
+        Reservation { slot, bytes }: Reservation,
     ) -> Result<PublishAnswer, CallError> {
         let begun = Instant::now();
-        let once = aws_sdk_lambda::config::Config::builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(self.session.timeouts.upload(upload.bytes()));
+        let timeouts = self.session.timeouts;
+        let once = aws_sdk_lambda::config::Config::builder().retry_config(RetryConfig::disabled());
         let request = self.client.publish_layer_version().layer_name(layer);
+        let progress = UploadProgress::new(upload.bytes());
+        let failed = |error| CallError::new(PUBLISH, &error);
         let answer = match way {
             ZipSource::Direct => {
-                let request = request.customize().interceptor(upload.fill(reservation));
-                request.config_override(once).send().await
+                let request = request.customize().interceptor(upload.fill(Some(bytes), progress.clone()));
+                let once = once
+                    .timeout_config(timeouts.watched_upload())
+                    .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+                tokio::select! {
+                    answer = request.config_override(once).send() => answer.map_err(failed),
+                    () = progress.stalled(timeouts) => {
+                        Err(CallError::given_up(PUBLISH, progress.is_incomplete()))
+                    }
+                }
             }
             ZipSource::Bucket(staged) => {
                 let content = LayerVersionContentInput::builder()
@@ -233,14 +244,23 @@ impl RegionLayers {
                     )
                     .set_compatible_runtimes(runtimes(&upload.label.runtimes))
                     .customize()
-                    .config_override(once)
+                    .config_override(once.timeout_config(timeouts.upload(0)))
                     .send()
                     .await
+                    .map_err(failed)
             }
         };
-        let answer = match answer.map_err(|error| CallError::new(PUBLISH, &error)) {
-            Ok(answer) => answer,
+        let answer = match answer {
+            Ok(answer) => {
+                slot.answered();
+                answer
+            }
             Err(error) => {
+                if matches!(error.kind, CallErrorKind::Stalled | CallErrorKind::Ambiguous) {
+                    slot.given_up();
+                } else {
+                    slot.answered();
+                }
                 if error.kind == CallErrorKind::Expired {
                     self.session.credentials.expired(begun).await;
                 }

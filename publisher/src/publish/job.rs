@@ -109,6 +109,17 @@ pub(crate) enum RolloutError {
     /// It cannot be noted what is being done, so it is not done.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Publishing was asked for, and neither an answer nor a look said what became of it.
+    #[error(transparent)]
+    Unanswered(RegionError),
+    /// The line does not carry so many uploads at once.
+    #[error(
+        "the line is too slow for so many uploads at once ({source}); --max-uploads 4 sends fewer at once"
+    )]
+    TooSlow {
+        /// How the last one ended.
+        source: CallError,
+    },
     /// The request without architectures cannot be made.
     #[error(transparent)]
     Upload(#[from] serde_json::Error),

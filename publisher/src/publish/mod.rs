@@ -15,4 +15,5 @@ pub(crate) mod remedy;
 pub(crate) mod report;
 pub(crate) mod rollout;
 pub(crate) mod run;
+pub(crate) mod sweep;
 pub(crate) mod version_balance;

@@ -25,14 +25,18 @@ use crate::{
         proof::Candidates,
     },
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 /// How often publishing is begun for one region and architecture.
 const ATTEMPTS: u32 = 5;
+/// How often it is begun again because only a part of the request got across: each time fewer uploads go at once.
+const STALLS: u32 = 8;
 /// When to look after an ambiguous answer: a request that we gave up on may still be at work.
 const LOOK_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// When to look for what came too late for those looks, once all is done.
-const LATE: Duration = Duration::from_secs(5);
 
 /// A version with the right bytes.
 #[derive(Debug)]
@@ -51,12 +55,14 @@ pub(crate) struct Published {
 pub(crate) struct Publishing<'a> {
     job: &'a Job,
     context: &'a JobContext,
+    /// Whether a request was sent of which nobody knows what became.
+    in_doubt: AtomicBool,
 }
 
 impl<'a> Publishing<'a> {
     /// For one job.
     pub(crate) fn new(job: &'a Job, context: &'a JobContext) -> Self {
-        Self { job, context }
+        Self { job, context, in_doubt: AtomicBool::new(false) }
     }
 
     /// Publishes a version beside those that are known, unless somebody did in the meantime.
@@ -70,7 +76,12 @@ impl<'a> Publishing<'a> {
             }
         }
         let mut staged = None;
-        let result = self.repeat(known, &mut staged).await;
+        let result = self.repeat(known, &mut staged).await.map_err(|error| match error {
+            RolloutError::Call(error) if self.in_doubt.load(Ordering::Relaxed) => {
+                RolloutError::Unanswered(error)
+            }
+            error => error,
+        });
         if let (Some((bucket, staged)), false) = (&staged, self.context.keep_s3)
             && let Err(error) = bucket.remove(staged).await
         {
@@ -86,6 +97,7 @@ impl<'a> Publishing<'a> {
         staged: &mut Option<(&'a Bucket, Staged)>,
     ) -> Result<Published, RolloutError> {
         let mut attempt = 1;
+        let mut stalls = 0;
         let mut doubt: Option<CallError> = None;
         let mut upload = self.context.upload.clone();
         let mut known = known.clone();
@@ -131,11 +143,20 @@ impl<'a> Publishing<'a> {
             }
             match error.kind {
                 CallErrorKind::Ambiguous => {
+                    self.in_doubt.store(true, Ordering::Relaxed);
                     self.job.note(self.context, JobState::Checking, None)?;
                     if let Some(version) = self.look_for(&known).await? {
                         return self.taken_over(&version);
                     }
                     doubt = Some(error.clone());
+                }
+                CallErrorKind::Stalled => {
+                    self.job.note(self.context, JobState::Refused, None)?;
+                    stalls += 1;
+                    if stalls == STALLS {
+                        return Err(RolloutError::TooSlow { source: error });
+                    }
+                    continue;
                 }
                 CallErrorKind::Throttled | CallErrorKind::Unsent | CallErrorKind::Expired
                     if attempt < ATTEMPTS =>
@@ -164,7 +185,7 @@ impl<'a> Publishing<'a> {
         self.job.note(self.context, JobState::Publishing, None)?;
         let way = staged.map_or(ZipSource::Direct, ZipSource::Bucket);
         let layer = self.job.wanted.layer.as_str();
-        Ok(self.job.layers.publish(layer, upload, way, Some(reservation)).await)
+        Ok(self.job.layers.publish(layer, upload, way, reservation).await)
     }
 
     fn taken_over(&self, version: &LayerVersion) -> Result<Published, RolloutError> {
@@ -267,10 +288,8 @@ impl<'a> Publishing<'a> {
         (!left.is_empty()).then(|| left.join("; "))
     }
 
-    /// Once all is done, looks again for a request that was given up on. (Only for those in doubt: others wait
-    /// for nothing.)
+    /// Once all is done, looks again for a request that was given up on.
     pub(crate) async fn late(&self, known: &BTreeSet<i64>) -> Option<String> {
-        tokio::time::sleep(LATE).await;
         let candidates = match self.job.candidates().await {
             Ok(candidates) => candidates.without(known),
             Err(error) => return Some(format!("not checked whether it is there twice ({error})")),

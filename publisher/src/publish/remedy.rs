@@ -32,9 +32,16 @@ impl RolloutError {
             | Self::NoArchitectures { .. }
             | Self::Journal(_)
             | Self::Upload(_)
+            | Self::TooSlow { .. }
+            | Self::Unanswered(_)
             | Self::Interrupted => return None,
         };
         Some(text.to_owned())
+    }
+
+    /// Whether a request that was sent may still take effect.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Unanswered(_) | Self::Vanished(_))
     }
 }
 

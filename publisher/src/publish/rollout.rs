@@ -26,6 +26,8 @@ pub(crate) struct Done {
     pub(crate) version: LayerVersion,
     /// What a person should know of beside it.
     pub(crate) note: Option<String>,
+    /// A request before it was never answered, and may still take effect.
+    pub(crate) doubt: bool,
 }
 
 /// What took effect too late to be removed, or could not be: the same bytes, newer, and nobody's.
@@ -98,7 +100,7 @@ impl Job {
         let (number, repair) = match inspection.found {
             Some(version) if inspection.action == Action::Adopt => {
                 self.note(context, JobState::Done, Some(version.number))?;
-                return Ok(Done { version, note });
+                return Ok(Done { version, note, doubt });
             }
             Some(version) => (version.number, inspection.repair),
             None => {
@@ -108,11 +110,8 @@ impl Job {
             }
         };
         let version = self.grant(context, number, repair).await?;
-        if doubt {
-            note = Publishing::new(self, context).late(&BTreeSet::new()).await.or(note);
-        }
         self.note(context, JobState::Done, Some(number))?;
-        Ok(Done { version, note })
+        Ok(Done { version, note, doubt })
     }
 
     /// Mends the policy until it reads back right.

@@ -76,6 +76,8 @@ pub(crate) trait Observer {
 pub(crate) struct RegionResult {
     /// What became of it.
     pub(crate) row: Row,
+    /// A request of it may still take effect.
+    pub(crate) in_doubt: bool,
     /// For more to be done to it; none where the region is switched off.
     pub(crate) job: Option<Job>,
 }
@@ -190,7 +192,7 @@ impl Run {
                     format!("switch {} on in the account, or leave it out with --exclude", target.region);
                 let row = Row { remedy: Some(remedy), ..row };
                 observer.ended(&row);
-                self.results.push(RegionResult { row, job: None });
+                self.results.push(RegionResult { row, in_doubt: false, job: None });
                 continue;
             }
             let large = wanted.size > bundle::MAX_DIRECT_UPLOAD;
@@ -211,7 +213,7 @@ impl Run {
             let task = self.tasks.spawn(one(job.clone(), context, self.go.subscribe()));
             self.of_task.insert(task.id(), self.results.len());
             self.unplanned += 1;
-            self.results.push(RegionResult { row, job: Some(job) });
+            self.results.push(RegionResult { row, in_doubt: false, job: Some(job) });
         }
     }
 
@@ -254,6 +256,11 @@ impl Run {
             return;
         };
         let row = result.row.clone();
+        result.in_doubt = match &outcome {
+            Ok((_, done)) => done.as_ref().is_some_and(|done| done.doubt),
+            Err(EndedEarly::Error(error)) => error.is_in_doubt(),
+            Err(EndedEarly::Fault(_)) => false,
+        };
         let inspected = row.action.is_some();
         result.row = match outcome {
             Ok((inspection, None)) => row.planned(&inspection),

@@ -120,7 +120,7 @@ async fn catch_up(job: &Job, write: &WriteContext, target: i64, limit: u16) -> R
             let repair = published.policy.repair(&job.wanted.audience);
             let version = job.grant(&context, number, repair).await?;
             job.note(&context, JobState::Done, Some(number))?;
-            return Ok(Done { version, note: published.note });
+            return Ok(Done { version, note: published.note, doubt: published.doubt });
         }
     }
     Err(RolloutError::Behind { number, target, limit })

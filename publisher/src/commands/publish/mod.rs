@@ -37,7 +37,7 @@ use crate::{
         progress_bars::ProgressBars,
         report::{self, Row},
         run::{self, LayerOptions, RegionResult, WriteContext},
-        version_balance,
+        sweep, version_balance,
     },
     ui::Ui,
 };
@@ -175,6 +175,13 @@ impl Publish {
         let targets = &selection.targets;
         let mut results =
             run::publish_all(session, targets, &release.wanted, &options, write, &mut observer).await?;
+        if let Some(write) = write {
+            // Who is in a hurry leaves it to the next run, which looks as well.
+            tokio::select! {
+                () = sweep::sweep(&mut results, write) => {}
+                () = write.interrupt.asked(Urgency::Now) => {}
+            }
+        }
         if let (Some(write), Some(limit)) = (write, self.balance) {
             tokio::select! {
                 () = version_balance::level(&mut results, write, limit) => {}

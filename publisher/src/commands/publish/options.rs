@@ -93,8 +93,8 @@ pub(crate) struct Publish {
     #[arg(long, requires = "s3_bucket")]
     pub(super) keep_s3: bool,
 
-    /// How many uploads at once
-    #[arg(long, value_name = "N", default_value = "32")]
+    /// How many uploads at once, at most; on a line that is too slow for them, fewer
+    #[arg(long, value_name = "N", default_value = "64")]
     pub(super) max_uploads: u16,
 
     /// How many mebibytes of uploads at once
