@@ -17,7 +17,7 @@ const LATE: Duration = Duration::from_secs(5);
 /// What the last look found.
 enum Found {
     /// What was given up is done after all.
-    Done(Done),
+    Done(Box<Done>),
     /// Something to know of beside what was done before.
     Note(Option<String>),
 }
@@ -61,5 +61,5 @@ async fn look(job: &Job, context: &JobContext, done: bool) -> Result<Found, Roll
     let version = job.grant(context, found.number, job.wanted.repair(found)).await?;
     let note = Publishing::new(job, context).late(&BTreeSet::new()).await;
     job.note(context, JobState::Done, Some(version.number))?;
-    Ok(Found::Done(Done { version, note, doubt: false }))
+    Ok(Found::Done(Box::new(Done { version, note, doubt: false })))
 }
