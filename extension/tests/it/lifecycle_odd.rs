@@ -31,7 +31,8 @@ async fn a_panic_in_the_lifecycle_ends_neither_the_process_nor_the_registration(
     api.telemetry(Subscription::Accepted);
     let (config, _) = Config::read(|_| None, Overrides::default());
     let relay = Relay::start(&config);
-    let life = Arc::new(Lifecycle::new(RuntimeApi(api.address()), ExtensionName("unit".to_owned()), &config));
+    let life =
+        Arc::new(Lifecycle::new(RuntimeApi(api.address()), ExtensionName("unit".to_owned()), &config, None));
     let panic = Arc::new(Notify::new());
     let injected = Arc::clone(&panic);
     let living = tokio::spawn(task::restart_on_panic("lifecycle", move || {

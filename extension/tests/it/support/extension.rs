@@ -11,17 +11,22 @@ use std::{
     path::Path,
     process::{ExitStatus, Stdio},
 };
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sentry-lambda-extension");
+/// The variable that names the folder of the spool.
+pub const SPOOL: &str = "_SENTRY_EXTENSION_SPOOL";
 
 /// A running extension. Dropping it kills the process.
 pub struct Extension {
     child: Child,
     pub log: Log,
     readers: [JoinHandle<()>; 2],
+    /// Its spool, unless the test names another: what one test spools is not for others.
+    _spool: TempDir,
 }
 
 impl Drop for Extension {
@@ -36,9 +41,11 @@ impl Drop for Extension {
 impl Extension {
     /// Starts it with only `env` as its environment.
     pub fn start(binary: impl AsRef<Path>, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let spool = tempfile::tempdir().unwrap();
         let mut child = Command::new(binary.as_ref().as_os_str())
             .args(args)
             .env_clear()
+            .env(SPOOL, spool.path().join("spool"))
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -48,7 +55,7 @@ impl Extension {
             .unwrap();
         let log = Log::new();
         let readers = [log.collect(child.stdout.take().unwrap()), log.collect(child.stderr.take().unwrap())];
-        Self { child, log, readers }
+        Self { child, log, readers, _spool: spool }
     }
 
     /// Starts it as Lambda would, on the default ports. The test has to run in a network of its own.
@@ -123,7 +130,11 @@ impl Extension {
         let line: Value = serde_json::from_str(&line).unwrap();
         let count = |name: &str| line[name].as_u64().unwrap();
         let books = ["accepted", "delivered", "rejected", "dropped"].map(count);
-        assert_eq!(books[0], books[1] + books[2] + books[3], "the ledger does not balance: {line}");
+        assert_eq!(
+            books[0],
+            books[1] + books[2] + books[3] + count("spooled"),
+            "the ledger does not balance: {line}"
+        );
         assert!(!log.contains("\"panic\""), "{}", log.text());
         books
     }

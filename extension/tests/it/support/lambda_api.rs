@@ -205,7 +205,8 @@ impl Drop for LambdaApi {
     }
 }
 
-fn record(kind: &str, record: &Value) -> Value {
+/// A record of telemetry.
+pub fn record(kind: &str, record: &Value) -> Value {
     json!({ "time": "2026-11-02T10:00:00.000Z", "type": kind, "record": record })
 }
 

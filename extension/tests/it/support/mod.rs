@@ -12,6 +12,7 @@ pub mod lambda_api;
 pub mod layer;
 pub mod log;
 pub mod memory;
+pub mod memory_limit;
 pub mod netns;
 pub mod proxy;
 pub mod resolver;

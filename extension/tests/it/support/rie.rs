@@ -7,9 +7,10 @@ use super::{
     function::Function,
     http,
     log::Log,
+    memory_limit::MemoryLimit,
     tools::{self, Arch},
 };
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, body::Bytes};
 use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
@@ -112,14 +113,24 @@ impl Rie {
 
     /// Invokes the function and returns its response. It takes `&mut` because RIE accepts one invoke at a time.
     pub async fn invoke(&mut self, event: &Value) -> Value {
+        let (status, body) = self.provoke(event).await;
+        assert_eq!(status, 200, "{}\n{}", String::from_utf8_lossy(&body), self.log.text());
+        serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}\n{}", self.log.text()))
+    }
+
+    /// Invokes a function that may not survive it, and returns whatever RIE answers.
+    pub async fn provoke(&mut self, event: &Value) -> (StatusCode, Bytes) {
         let path = "/2015-03-31/functions/function/invocations";
         let answer = http::request(INVOKE, Method::POST, path, &[], event.to_string());
         let Ok(answer) = tokio::time::timeout(HANG, answer).await else {
             panic!("no answer to the invoke within {HANG:?}:\n{}", self.log.text())
         };
-        let (status, body) = answer.unwrap_or_else(|error| panic!("invoke: {error}\n{}", self.log.text()));
-        assert_eq!(status, 200, "{}\n{}", String::from_utf8_lossy(&body), self.log.text());
-        serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}\n{}", self.log.text()))
+        answer.unwrap_or_else(|error| panic!("invoke: {error}\n{}", self.log.text()))
+    }
+
+    /// Puts RIE, and all that it starts from now on, under a limit of memory.
+    pub fn limit_memory(&self, bytes: u64) -> MemoryLimit {
+        MemoryLimit::of(self.rie().expect("already ended").as_raw(), bytes)
     }
 
     /// Asks RIE to end. RIE sends SHUTDOWN to the extension, as Lambda does at spin-down.
