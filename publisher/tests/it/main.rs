@@ -14,6 +14,7 @@ mod attach_wrapper;
 mod bad_input;
 mod build;
 mod build_fixture;
+mod build_licences;
 mod build_refused;
 mod build_relay;
 mod build_relay_download;
