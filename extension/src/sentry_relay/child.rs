@@ -7,12 +7,14 @@ use super::command::{BINARY, SentryRelayCommand};
 use super::log_pipe;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, execv, getppid};
 use std::ffi::{CString, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -64,7 +66,7 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// A process of Sentry's Relay in a process group of its own. Dropping it kills the group.
+/// A process of Sentry's Relay in a process group of its own. Dropping it kills the group, and no zombie is left.
 #[derive(Debug)]
 pub(super) struct Child {
     process: std::process::Child,
@@ -115,9 +117,14 @@ impl Child {
     pub(super) async fn end(mut self, deadline: Instant) {
         self.signal(Signal::SIGTERM);
         if timeout_at(deadline, self.ended()).await.is_err() {
-            self.signal(Signal::SIGKILL);
-            let _ = timeout(KILL_TIMEOUT, self.ended()).await;
+            self.kill().await;
         }
+    }
+
+    /// Kills the process, and waits for the short time in which the kernel usually ends it and frees its memory.
+    pub(super) async fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = timeout(KILL_TIMEOUT, self.ended()).await;
     }
 
     fn signal(&self, signal: Signal) {
@@ -132,9 +139,11 @@ impl Drop for Child {
     fn drop(&mut self) {
         if !self.reaped {
             self.signal(Signal::SIGKILL);
-            // The process may still be ending. The next SIGCHLD, or the end of the extension, removes it from the
-            // process table.
-            let _ = self.process.try_wait();
+            // The process may still be ending, and nothing can wait for that here: a panic may be unwinding. Unless
+            // somebody waits, the process stays a zombie for as long as the extension lives.
+            if let Ok(id) = i32::try_from(self.process.id()) {
+                let _ = thread::Builder::new().spawn(move || waitpid(Pid::from_raw(id), None));
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::support::{
     extension::Extension,
     sentry::{Sentry, Transport},
 };
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{fs, net::SocketAddr, path::Path};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -77,12 +77,12 @@ async fn every_recorded_request_goes_upstream_unchanged() {
         let Recording { name, raw, encoding, body } = Recording::read(&file);
         let status = replay(relay, &raw).await;
         assert_eq!(status, "HTTP/1.1 200 OK\r\n", "{name}; violations: {:?}", sentry.violations());
-        let arrived = sentry.wait_for(&name, Duration::from_secs(10), |one| one.body == body).await;
+        let arrived = sentry.wait_for(&name, |one| one.body == body).await;
         assert_eq!(arrived.encoding(), encoding.as_deref(), "{name}");
         assert_eq!((&arrived.key[..], &arrived.project[..]), (KEY, PROJECT), "{name}");
     }
     assert_eq!(sentry.violations(), Vec::<String>::new());
     extension.terminate();
-    let [accepted, delivered, ..] = extension.books(Duration::from_secs(10)).await;
+    let [accepted, delivered, ..] = extension.books().await;
     assert_eq!((accepted, delivered), (replayed, replayed));
 }

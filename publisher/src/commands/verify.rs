@@ -195,7 +195,7 @@ fn subjects(
 }
 
 async fn check(subject: &PublishedLayer, session: &Session, downloads: Option<&Semaphore>) -> Check {
-    let (differences, error) = match look(subject, session, downloads).await {
+    let (differences, error) = match differences(subject, session, downloads).await {
         Ok(differences) => (differences, None),
         Err(error) => (Vec::new(), Some(error)),
     };
@@ -206,7 +206,7 @@ async fn check(subject: &PublishedLayer, session: &Session, downloads: Option<&S
     Check { region, variant, arn, ok, differences, error }
 }
 
-async fn look(
+async fn differences(
     subject: &PublishedLayer,
     session: &Session,
     downloads: Option<&Semaphore>,

@@ -53,29 +53,35 @@ pub(crate) async fn timeout_awake<T>(
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    /// The whole process stands still, by all clocks: the timers of these tests run by one that only waiting moves.
+    async fn freeze(time: Duration) {
+        std::thread::sleep(time);
+        tokio::time::advance(time).await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn only_waking_time_counts() {
-        let start = Instant::now();
+        let start = tokio::time::Instant::now();
         let limit = Duration::from_millis(120);
         assert_eq!(timeout_awake(limit, std::future::pending::<()>()).await, Err(TimeoutKind::TimedOut));
         assert!(start.elapsed() >= limit);
-        // The whole process stands still for longer than the limit. After that, the work needs 20 ms more.
+        // The process stands still for longer than the limit. After that, the work needs 20 ms more.
         let work = async {
-            std::thread::sleep(SLICE + FREEZE_THRESHOLD + limit);
+            freeze(SLICE + FREEZE_THRESHOLD + limit).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
             "done"
         };
         assert_eq!(timeout_awake(limit, work).await, Ok("done"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn work_that_does_not_end_after_a_freeze_is_not_a_plain_timeout() {
-        let start = Instant::now();
+        let start = tokio::time::Instant::now();
         let work = async {
-            std::thread::sleep(SLICE + FREEZE_THRESHOLD);
+            freeze(SLICE + FREEZE_THRESHOLD).await;
             std::future::pending::<()>().await;
         };
         assert_eq!(timeout_awake(Duration::from_mins(1), work).await, Err(TimeoutKind::Frozen));
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < SLICE + FREEZE_THRESHOLD + 2 * AFTER_FREEZE);
     }
 }

@@ -3,7 +3,6 @@
 mod node;
 mod python;
 mod sentry_relay;
-mod sentry_relay_cold_start;
 mod shutdown;
 mod store;
 mod zero_code;

@@ -91,7 +91,7 @@ fn an_error_goes_through_it_and_it_ends_with_the_environment() {
 async fn falls_back(mut deployed: Deployed, why: &str) -> Vec<Value> {
     deployed.invoke().await;
     deployed.arrives().await;
-    let line = deployed.case.rie.log.wait_for(TAKES_OVER, Duration::from_secs(10)).await;
+    let line = deployed.case.rie.log.wait_for(TAKES_OVER).await;
     assert!(line.contains(why), "{line}");
     deployed.ends().await.2
 }

@@ -55,7 +55,7 @@ fn faults() -> Vec<Fault> {
         )),
         fault("429 without limits", Manner::Answer(429, "")),
         rejects(fault("400", Manner::Answer(400, ""))),
-        answers(fault("slow, 1.5 s", slow(1.5))),
+        answers(fault("slow, 1 s", slow(1.0))),
         hangs(fault("slow, 3 s", slow(3.0))),
         answers(fault("endless answer", Manner::Endless)),
         hangs(fault("1 B/s", Manner::Drip)),

@@ -1,7 +1,10 @@
 //! Clients of every temper, at the level of bytes on a connection.
 
-use super::{ENVELOPE, KEY, SECOND, Setup, auth};
-use crate::support::extension::{BINARY, Extension};
+use super::{ENVELOPE, KEY, Setup, auth};
+use crate::support::{
+    HANG,
+    extension::{BINARY, Extension},
+};
 use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::{
@@ -39,7 +42,7 @@ pub async fn read_answers(stream: &mut TcpStream, status: &str, count: usize) {
             assert!(got > 0, "closed after {:?}", String::from_utf8_lossy(&read));
         }
     };
-    tokio::time::timeout(5 * SECOND, reading).await.expect("no answer");
+    tokio::time::timeout(HANG, reading).await.expect("no answer");
 }
 
 /// All that comes until the connection ends.
@@ -47,7 +50,7 @@ async fn rest(stream: &mut TcpStream) -> String {
     let mut read = Vec::new();
     let reading = stream.read_to_end(&mut read);
     // A reset is an end, too.
-    let _ = tokio::time::timeout(5 * SECOND, reading).await.expect("the connection does not end");
+    let _ = tokio::time::timeout(HANG, reading).await.expect("the connection does not end");
     String::from_utf8_lossy(&read).into_owned()
 }
 
@@ -154,7 +157,7 @@ async fn more_clients_than_there_are_file_descriptors() {
     let url = sentry.url();
     let command = format!("ulimit -n 32 && exec {BINARY} --standalone --listen 127.0.0.1:0 --upstream {url}");
     let extension = Extension::start("/bin/sh", &["-c", &command], &[]);
-    let line = extension.log.wait_for("\"listening\"", 5 * SECOND).await;
+    let line = extension.log.wait_for("\"listening\"").await;
     let line: Value = serde_json::from_str(&line).unwrap();
     let setup = Setup { extension, sentry, address: line["addr"].as_str().unwrap().parse().unwrap() };
 
@@ -169,6 +172,6 @@ async fn more_clients_than_there_are_file_descriptors() {
     last.write_all(whole().as_bytes()).await.unwrap();
     drop(greedy);
     read_answers(&mut last, "HTTP/1.1 200", 1).await;
-    setup.sentry.wait_for("both", 5 * SECOND, |_| setup.sentry.received().len() == 2).await;
+    setup.sentry.wait_for("both", |_| setup.sentry.received().len() == 2).await;
     setup.finish(2).await;
 }

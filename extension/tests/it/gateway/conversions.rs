@@ -1,6 +1,6 @@
 //! Everything that becomes an envelope on its way.
 
-use super::{Headers, ID, KEY, SECOND, Setup, auth, base64, gzip, zlib};
+use super::{Headers, ID, KEY, Setup, auth, base64, gzip, zlib};
 use crate::support::envelope::Item;
 use hyper::Method;
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn events_of_old() {
         let headers = [headers, &[("x-sentry-auth", &auth)]].concat();
         let answer = setup.post("/api/42/store/", &headers, body).await;
         assert_eq!((answer.status, answer.body), (200, format!("{{\"id\":\"{ID}\"}}")), "{headers:?}");
-        setup.sentry.wait_for("it", 5 * SECOND, |_| setup.sentry.received().len() > at).await;
+        setup.sentry.wait_for("it", |_| setup.sentry.received().len() > at).await;
         let one = setup.sentry.received().pop().unwrap();
         assert_eq!(one.envelope.item("event").unwrap().payload, event, "{headers:?}");
         assert_eq!(one.envelope.header["event_id"], ID);
@@ -104,7 +104,7 @@ async fn check_ins_without_an_sdk() {
     let headers = [("authorization", &*basic), ("content-type", "application/json")];
     let answer = setup.post("/api/42/cron/a%20b/", &headers, body).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
-    setup.sentry.wait_for("the second", 5 * SECOND, |_| setup.sentry.received().len() == 2).await;
+    setup.sentry.wait_for("the second", |_| setup.sentry.received().len() == 2).await;
     let second = setup.sentry.received()[1].envelope.item("check_in").unwrap().json();
     let expected = json!({"check_in_id": ID, "monitor_slug": "a b", "status": "ok",
         "monitor_config": {"timezone": "UTC"}});
@@ -129,7 +129,7 @@ async fn crashes_alone() {
         let answer = setup.post("/api/42/minidump", &headers, body).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert!(answer.header("content-type").starts_with("text/plain"));
-        setup.sentry.wait_for("it", 5 * SECOND, |_| setup.sentry.received().len() > at).await;
+        setup.sentry.wait_for("it", |_| setup.sentry.received().len() > at).await;
         let one = setup.sentry.received().pop().unwrap();
         let item = one.envelope.item("attachment").unwrap();
         assert_eq!(&item.payload[..], dump);
@@ -193,7 +193,7 @@ async fn crashes_in_a_form() {
     )]);
     assert_eq!(setup.post("/api/42/minidump/", &headers, body).await.status, 200);
     let nested = |one: &crate::support::sentry::Received| one.envelope.items[0].payload == "MDMP nested";
-    setup.sentry.wait_for("the nested one", 5 * SECOND, nested).await;
+    setup.sentry.wait_for("the nested one", nested).await;
     setup.finish(5).await;
 }
 

@@ -1,7 +1,7 @@
 //! Envelopes: who may send them how, and what goes upstream.
 
-use super::{ENVELOPE, Headers, ID, KEY, SECOND, Setup, auth, base64, gzip, zlib};
-use crate::support::sentry::Reply;
+use super::{ENVELOPE, Headers, ID, KEY, Setup, auth, base64, gzip, zlib};
+use crate::support::{HANG, sentry::Reply};
 
 fn with_dsn(dsn: &str) -> String {
     ENVELOPE.replacen('{', &format!("{{\"dsn\":\"{dsn}\","), 1)
@@ -38,7 +38,7 @@ async fn accepted_in_every_form_of_authentication() {
         assert_eq!((answer.status, answer.body), (200, format!("{{\"id\":\"{ID}\"}}")), "{path} {headers:?}");
         assert!(!answer.headers.contains_key("retry-after"));
     }
-    setup.sentry.wait_for("the last", 5 * SECOND, |_| setup.sentry.received().len() == count).await;
+    setup.sentry.wait_for("the last", |_| setup.sentry.received().len() == count).await;
     for one in setup.sentry.received() {
         assert_eq!((&*one.key, &*one.path), (KEY, "/api/42/envelope/"));
     }
@@ -94,7 +94,7 @@ async fn every_encoding_that_relay_knows() {
         let answer = setup.post("/api/42/envelope/", &headers, body.clone()).await;
         assert_eq!(answer.status, 200, "{encoding:?}: {}", answer.body);
         let arrived = |_: &_| setup.sentry.received().len() > at;
-        setup.sentry.wait_for(encoding, 5 * SECOND, arrived).await;
+        setup.sentry.wait_for(encoding, arrived).await;
         let one = setup.sentry.received().pop().unwrap();
         assert_eq!((&one.body[..], one.envelope.items[0].kind()), (&body[..], kind), "{encoding:?}");
     }
@@ -157,9 +157,9 @@ async fn upstreams_limits_reach_those_who_understand_them() {
             }
         }
     };
-    let limited = tokio::time::timeout(5 * SECOND, limited).await.expect("never limited");
+    let limited = tokio::time::timeout(HANG, limited).await.expect("never limited");
     assert_eq!(limited.status, 429);
-    assert!((55..=60).contains(&limited.header("retry-after").parse::<u32>().unwrap()));
+    assert!((1..=60).contains(&limited.header("retry-after").parse::<u32>().unwrap()));
     assert!(limited.header("x-sentry-rate-limits").ends_with(":error;monitor:key:quota"), "{limited:?}");
     assert!(limited.body.contains("rate limit"), "{}", limited.body);
 
@@ -174,5 +174,5 @@ async fn upstreams_limits_reach_those_who_understand_them() {
     let unreal = setup.post(&format!("/api/42/unreal/{KEY}/"), &[], "crash").await;
     assert_eq!((unreal.status, unreal.header("retry-after")), (200, ""));
     setup.extension.terminate();
-    setup.extension.books(5 * SECOND).await;
+    setup.extension.books().await;
 }

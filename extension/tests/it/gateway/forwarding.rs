@@ -1,9 +1,9 @@
 //! What is no envelope: forwarded and waited for, or queued as it came.
 
-use super::{Headers, KEY, SECOND, auth, gzip, recorder::Recorder, send};
+use super::{Headers, KEY, auth, gzip, recorder::Recorder, send};
 use crate::support::extension::Extension;
 use hyper::Method;
-use std::{net::SocketAddr, time::Instant};
+use std::net::SocketAddr;
 
 async fn start(env: Headers<'_>) -> (Recorder, Extension, SocketAddr) {
     let recorder = Recorder::start().await;
@@ -13,7 +13,7 @@ async fn start(env: Headers<'_>) -> (Recorder, Extension, SocketAddr) {
 
 async fn finish(extension: Extension, envelopes: u64) {
     extension.terminate();
-    assert_eq!(extension.books(5 * SECOND).await, [envelopes, envelopes, 0, 0]);
+    assert_eq!(extension.books().await, [envelopes, envelopes, 0, 0]);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn forwarding_has_bounds() {
 async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
     let (recorder, extension, address) = start(&[]).await;
     let auth = auth();
-    // The function does not wait for upstream.
+    // The function does not wait for upstream, which would have to answer first.
     recorder.answers(false);
     let protobuf = b"\x0a\x00\xff\xfe".to_vec();
     let cases: [(&str, &str, &str, Vec<u8>); 5] = [
@@ -105,7 +105,6 @@ async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
         ("/api/42/nel/", "application/reports+json", "", b"[]".to_vec()),
         ("/api/store/", "application/json", "", b"{}".to_vec()),
     ];
-    let started = Instant::now();
     for (path, content_type, encoding, body) in &cases {
         let headers = [
             ("x-sentry-auth", &*auth),
@@ -119,7 +118,6 @@ async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
         assert_eq!((answer.status, &*answer.body), expected, "{path}");
         assert_eq!(is_protobuf, answer.header("content-type") == "application/x-protobuf");
     }
-    assert!(started.elapsed() < SECOND);
     recorder.answers(true);
     let mut got = Vec::new();
     for at in 1..=cases.len() {

@@ -1,6 +1,7 @@
 //! Recorded requests of real SDKs, damaged: whatever comes, the extension answers or hangs up, and its books balance.
 
-use super::{ENVELOPE, SECOND, Setup, auth};
+use super::{ENVELOPE, Setup, auth};
+use crate::support::HANG;
 use std::{fs, net::SocketAddr, path::Path};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -74,7 +75,7 @@ async fn send(address: SocketAddr, request: &[u8], split: usize) -> Vec<u16> {
     let _ = stream.write_all(second).await;
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(10 * SECOND, stream.read_to_end(&mut answer)).await.expect("it hangs");
+    let _ = tokio::time::timeout(HANG, stream.read_to_end(&mut answer)).await.expect("it hangs");
     let text = String::from_utf8_lossy(&answer);
     let statuses = text.split("HTTP/1.").skip(1).filter_map(|head| head.get(2..5));
     statuses.map(|status| status.parse().unwrap()).collect()
@@ -119,7 +120,7 @@ async fn damaged_requests_do_no_harm() {
     assert_eq!(answer.status, 200);
     setup.extension.terminate();
     // Delivered or rejected, all of them: nothing is lost and nothing counted twice.
-    let [all, delivered, rejected, dropped] = setup.extension.books(10 * SECOND).await;
+    let [all, delivered, rejected, dropped] = setup.extension.books().await;
     assert!(all > 20 && all <= accepted + 1, "{all} of {accepted}");
     assert_eq!((delivered + rejected, dropped), (all, 0));
 }

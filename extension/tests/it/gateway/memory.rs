@@ -139,7 +139,7 @@ async fn bodies_at_the_same_time_wait_for_room() {
     // The queue holds as much again, and each connection has a buffer to read into.
     assert!(grown < 16 * MIB, "{grown} bytes");
     setup.extension.terminate();
-    let books = setup.extension.books(10 * SECOND).await;
+    let books = setup.extension.books().await;
     assert_eq!(books[0], 34);
 }
 
@@ -157,9 +157,7 @@ async fn a_thousand_idle_connections() {
     }
     let grown = status(&setup, "VmRSS").saturating_sub(before);
     assert!(grown < 6 * MIB, "{grown} bytes");
-    let started = std::time::Instant::now();
     assert_eq!(setup.post("/api/42/envelope/", &[("x-sentry-auth", &auth())], ENVELOPE).await.status, 200);
-    assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
     for stream in idle.iter_mut().step_by(7) {
         stream.write_all(whole().as_bytes()).await.unwrap();
         read_answers(stream, "HTTP/1.1 200", 1).await;

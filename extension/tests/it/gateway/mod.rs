@@ -12,6 +12,7 @@ mod rejections;
 mod slow_clients;
 
 use crate::support::{
+    HANG,
     envelope::Item,
     extension::Extension,
     sentry::{Received, Sentry, Transport},
@@ -75,7 +76,7 @@ impl Setup {
     /// Waits for an envelope that has an item of this type.
     pub async fn arrives(&self, kind: &str) -> (Arc<Received>, Item) {
         let has = |one: &Received| one.envelope.item(kind).is_some();
-        let one = self.sentry.wait_for(kind, 5 * SECOND, has).await;
+        let one = self.sentry.wait_for(kind, has).await;
         let item = one.envelope.item(kind).unwrap().clone();
         (one, item)
     }
@@ -83,7 +84,7 @@ impl Setup {
     /// Ends it; the stand-in must have got exactly so many envelopes, and nothing odd.
     pub async fn finish(self, envelopes: u64) {
         self.extension.terminate();
-        assert_eq!(self.extension.books(5 * SECOND).await, [envelopes, envelopes, 0, 0]);
+        assert_eq!(self.extension.books().await, [envelopes, envelopes, 0, 0]);
         assert_eq!(self.sentry.violations(), Vec::<String>::new());
     }
 }
@@ -104,8 +105,11 @@ pub async fn send(
         request = request.header(*name, *value);
     }
     let request = request.body(Full::new(body.into())).unwrap();
-    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
+    let exchange = async {
+        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+        (head, body.collect().await.unwrap().to_bytes())
+    };
+    let (head, body) = tokio::time::timeout(HANG, exchange).await.expect("no answer");
     driver.abort();
     let body = String::from_utf8_lossy(&body).into_owned();
     Answer { status: head.status.as_u16(), headers: head.headers, body }

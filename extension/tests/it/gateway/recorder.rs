@@ -1,5 +1,6 @@
 //! An upstream that writes down what it gets, whatever it is.
 
+use crate::support::HANG;
 use http_body_util::{BodyExt, Full};
 use hyper::{
     HeaderMap, Method, Request, Response,
@@ -8,7 +9,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 
 /// A request as it arrived.
@@ -49,7 +50,7 @@ impl Recorder {
     pub async fn arrived(&self, count: usize) -> Recorded {
         let mut all = self.all.subscribe();
         let wait = all.wait_for(|all| all.len() >= count);
-        let all = tokio::time::timeout(Duration::from_secs(5), wait).await.expect("nothing arrives").unwrap();
+        let all = tokio::time::timeout(HANG, wait).await.expect("nothing arrives").unwrap();
         all[count - 1].clone()
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{
     sdk::{KEY, TUNNEL, report},
 };
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
@@ -56,22 +56,26 @@ impl Bench {
         }
     }
 
-    /// An invocation that reports errors with these markers; returns the time from INVOKE to the next `/next`.
-    pub async fn invoke(&mut self, markers: &[String]) -> Duration {
-        let start = Instant::now();
+    /// An invocation that reports errors with these markers, until the next `/next`.
+    pub async fn invoke(&mut self, markers: &[String]) {
         self.api.invoke();
         self.reports(markers).await;
         self.asked += 1;
         self.api.asked(self.asked).await;
-        start.elapsed()
+    }
+
+    /// In how many invocations so far the extension has waited for anything before it asked for the next event.
+    pub async fn held(&self) -> usize {
+        let lines = self.log().wait_for_lines("\"message\":\"flush\"", self.asked - 1).await;
+        lines.iter().filter(|line| !line.contains("\"waited_for\":\"nothing\"")).count()
     }
 
     /// SHUTDOWN with two seconds to go. The upstream is given back for questions.
     pub async fn shut_down(self) -> (Books, Hostile) {
         let log = self.log();
         self.api.shutdown("spindown", 2 * SECOND);
-        let [accepted, delivered, rejected, dropped] = self.extension.books(2 * SECOND).await;
-        let line = log.wait_for("\"envelopes\"", Duration::ZERO).await;
+        let [accepted, delivered, rejected, dropped] = self.extension.books().await;
+        let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         let unanswered = line["unanswered"].as_u64().unwrap();
         (Books { accepted, delivered, rejected, dropped, unanswered }, self.upstream)

@@ -1,6 +1,6 @@
 //! Ways to upstream: through proxies and past them, over IPv6, with certificates of one's own.
 
-use super::bench::{Bench, SECOND, markers};
+use super::bench::{Bench, markers};
 use crate::support::{
     deliveries,
     hostile::Hostile,
@@ -38,8 +38,8 @@ async fn behind_proxy(tls: bool, env: &[(&str, &str)]) -> (Bench, Proxy) {
 async fn arrives(bench: &mut Bench, prefix: &str) {
     let sent = markers(prefix, 3);
     bench.invoke(&sent).await;
-    bench.upstream.takes(&sent, 6 * SECOND).await;
-    deliveries::known(&bench.log(), bench.upstream.arrivals().len(), SECOND).await;
+    bench.upstream.takes(&sent).await;
+    deliveries::known(&bench.log(), bench.upstream.arrivals().len()).await;
 }
 
 async fn done(bench: Bench) {
@@ -97,11 +97,10 @@ fn a_proxy_that_refuses_or_hangs_is_an_outage_like_another() {
                 let (mut bench, proxy) = behind_proxy(tls, &[(variable, "http://{proxy}")]).await;
                 proxy.set(passage);
                 let sent = markers("held", 2);
-                let held = bench.invoke(&sent).await;
-                assert!(held < 2 * SECOND, "{held:?}");
-                bench.log().wait_for("could not take", 5 * SECOND).await;
+                bench.invoke(&sent).await;
+                bench.log().wait_for("could not take").await;
                 proxy.set(Passage::Open);
-                bench.upstream.takes(&sent, 6 * SECOND).await;
+                bench.upstream.takes(&sent).await;
                 let (books, upstream) = bench.shut_down().await;
                 assert_eq!((books.accepted, books.delivered), (2, 2), "{passage:?}");
                 assert_eq!(upstream.arrivals().len(), 2, "{passage:?}");

@@ -1,6 +1,6 @@
 //! What a full queue costs: only what is worth less than the newcomer, and only where the newcomer then fits.
 
-use super::bench::{Bench, Books, SECOND, markers};
+use super::bench::{Bench, Books, markers};
 use crate::support::{
     hostile::Manner,
     netns::isolated,
@@ -27,7 +27,7 @@ fn an_envelope_that_does_not_fit_evicts_nothing() {
         // The gateway takes it, as its body is smaller than the buffer; with what is held beside the body it is larger.
         assert_eq!(post(TUNNEL, with_attachment("too large", 4 * MIB - 700)).await, 200);
         bench.upstream.heal().await;
-        bench.upstream.takes(&waiting, 10 * SECOND).await;
+        bench.upstream.takes(&waiting).await;
         let log = bench.log();
         let (books, _) = bench.shut_down().await;
         assert_eq!(books, Books { accepted: 7, delivered: 6, rejected: 0, dropped: 1, unanswered: 0 });
@@ -46,7 +46,7 @@ fn a_full_queue_keeps_the_errors_that_came_first() {
         }
         bench.upstream.heal().await;
         // Five of 800 KB fit into 4 MiB.
-        bench.upstream.takes(&sent[..5], 10 * SECOND).await;
+        bench.upstream.takes(&sent[..5]).await;
         let (books, _) = bench.shut_down().await;
         assert_eq!(books, Books { accepted: 6, delivered: 5, rejected: 0, dropped: 1, unanswered: 0 });
     });

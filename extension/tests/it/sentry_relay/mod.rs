@@ -31,5 +31,5 @@ pub async fn start_with(
 
 /// Waits for a line of the extension's log.
 pub async fn logs(extension: &Extension, text: &str) -> String {
-    extension.log.wait_for(text, 10 * SECOND).await
+    extension.log.wait_for(text).await
 }

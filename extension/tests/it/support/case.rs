@@ -8,16 +8,11 @@ use super::{
     tools::Arch,
 };
 use serde_json::{Value, json};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 /// The DSN's public key and project.
 pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 pub const PROJECT: &str = "4242";
-/// What a payload may take from the function to Sentry, emulated or not.
-const ARRIVAL: Duration = Duration::from_secs(20);
 
 /// A function with the layer attached.
 pub struct Case {
@@ -59,7 +54,7 @@ impl Case {
                 found.is_some_and(|text| text.contains(&self.marker))
             })
         };
-        let found = self.sentry.wait_for(&format!("{kind} with {pointer}"), ARRIVAL, wanted).await;
+        let found = self.sentry.wait_for(&format!("{kind} with {pointer}"), wanted).await;
         assert_eq!((&found.key[..], &found.project[..]), (KEY, PROJECT));
         found
     }
@@ -72,8 +67,7 @@ impl Case {
 
     /// Waits for the end of an environment that was told to end; returns the log, and all that Sentry got.
     pub async fn ended(self) -> (Log, Sentry) {
-        // SHUTDOWN leaves 2 s; RIE itself needs a moment before and after.
-        let log = self.rie.ended(Duration::from_secs(5)).await;
+        let log = self.rie.ended().await;
         let registered = log.text().lines().any(|line| {
             line.contains("External agent sentry-lambda-extension (")
                 && line.contains(") registered, subscribed to [INVOKE SHUTDOWN]")

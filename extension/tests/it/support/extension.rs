@@ -1,6 +1,6 @@
 //! The extension's own process, outside a layer: in standalone mode, or against the scripted Lambda.
 
-use super::{lambda_api::LambdaApi, log::Log};
+use super::{HANG, lambda_api::LambdaApi, log::Log};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -10,20 +10,27 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
-    time::Duration,
 };
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sentry-lambda-extension");
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running extension; dropping it kills it.
 pub struct Extension {
     child: Child,
     pub log: Log,
     readers: [JoinHandle<()>; 2],
+}
+
+impl Drop for Extension {
+    fn drop(&mut self) {
+        // Whatever failed, the reason is in here.
+        if std::thread::panicking() {
+            eprintln!("---- log of the extension:\n{}\n----", self.log.text());
+        }
+    }
 }
 
 impl Extension {
@@ -55,7 +62,7 @@ impl Extension {
     pub async fn standalone(upstream: &str, env: &[(&str, &str)]) -> (Self, SocketAddr) {
         let args = ["--standalone", "--listen", "127.0.0.1:0", "--upstream", upstream];
         let extension = Self::start(BINARY, &args, env);
-        let line = extension.log.wait_for("\"listening\"", PATIENCE).await;
+        let line = extension.log.wait_for("\"listening\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         (extension, line["addr"].as_str().unwrap().parse().unwrap())
     }
@@ -98,9 +105,9 @@ impl Extension {
     }
 
     /// Waits for the end.
-    pub async fn ended(mut self, within: Duration) -> (ExitStatus, Log) {
-        let Ok(status) = tokio::time::timeout(within, self.child.wait()).await else {
-            panic!("still running after {within:?}:\n{}", self.log.text())
+    pub async fn ended(mut self) -> (ExitStatus, Log) {
+        let Ok(status) = tokio::time::timeout(HANG, self.child.wait()).await else {
+            panic!("still running after {HANG:?}:\n{}", self.log.text())
         };
         for reader in &mut self.readers {
             reader.await.unwrap();
@@ -109,10 +116,10 @@ impl Extension {
     }
 
     /// Waits for a good end, and returns the books: accepted, delivered, rejected, dropped. They must balance.
-    pub async fn books(self, within: Duration) -> [u64; 4] {
-        let (status, log) = self.ended(within).await;
+    pub async fn books(self) -> [u64; 4] {
+        let (status, log) = self.ended().await;
         assert!(status.success(), "{status}:\n{}", log.text());
-        let line = log.wait_for("\"envelopes\"", Duration::ZERO).await;
+        let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         let count = |name: &str| line[name].as_u64().unwrap();
         let books = ["accepted", "delivered", "rejected", "dropped"].map(count);

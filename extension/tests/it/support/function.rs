@@ -50,11 +50,6 @@ impl Function {
         }
     }
 
-    /// A program of this machine's own processor, without an interpreter: `cargo test` builds it as an example.
-    pub fn native() -> Self {
-        Self::new("native", &["/mnt/bin/runtime"]).mount(tools::example("native-runtime"), "bin/runtime")
-    }
-
     /// A file of this mode that the layer has too.
     pub fn layered(mut self, name: &'static str, mode: u32, content: impl Into<Vec<u8>>) -> Self {
         self.layered.push((name, mode, content.into()));

@@ -1,5 +1,6 @@
 //! One HTTP request, as a test makes it.
 
+use super::HANG;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
@@ -26,7 +27,7 @@ pub async fn request(
         Ok::<_, hyper::Error>((head.status, body.collect().await?.to_bytes()))
     };
     let driver = tokio::spawn(connection);
-    let answer = exchange.await.map_err(io::Error::other);
+    let answer = tokio::time::timeout(HANG, exchange).await;
     driver.abort();
-    answer
+    answer.map_err(io::Error::other)?.map_err(io::Error::other)
 }

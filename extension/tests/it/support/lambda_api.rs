@@ -1,5 +1,6 @@
 //! A scripted Lambda: the Extensions API as an extension sees it, with each event and each failure on command.
 
+use super::HANG;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Method, Request, Response, body::Bytes, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -18,7 +19,6 @@ use tokio::{
 
 /// The id that registration gives.
 const ID: &str = "d7a1f0de-6b2f-4a05-8f5e-3c1f5f1f8f10";
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `/event/next` is answered with.
 pub enum Next {
@@ -103,7 +103,7 @@ impl LambdaApi {
     pub async fn registration(&self, nth: usize) -> Registration {
         let mut all = self.shared.registrations.subscribe();
         let enough = all.wait_for(|all| all.len() >= nth);
-        let all = tokio::time::timeout(PATIENCE, enough).await.expect("no registration").unwrap();
+        let all = tokio::time::timeout(HANG, enough).await.expect("no registration").unwrap();
         all[nth - 1].clone()
     }
 
@@ -116,7 +116,7 @@ impl LambdaApi {
     /// Gives back when that was.
     pub async fn asked(&self, nth: usize) -> Instant {
         let mut asked = self.shared.asked.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, asked.wait_for(|asked| asked.len() >= nth)).await;
+        let waited = tokio::time::timeout(HANG, asked.wait_for(|asked| asked.len() >= nth)).await;
         waited.unwrap_or_else(|_| panic!("next was not asked {nth} times")).unwrap()[nth - 1]
     }
 
@@ -133,7 +133,7 @@ impl LambdaApi {
     /// Waits for the subscription to telemetry.
     pub async fn subscribed(&self) -> Value {
         let mut subscribed = self.shared.subscribed.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, subscribed.wait_for(Option::is_some)).await;
+        let waited = tokio::time::timeout(HANG, subscribed.wait_for(Option::is_some)).await;
         waited.expect("no subscription to telemetry").unwrap().clone().unwrap()
     }
 

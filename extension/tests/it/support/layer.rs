@@ -1,7 +1,11 @@
 //! `/opt` with Relay in it, for this test's thread and the processes that it starts: a mount namespace of its own.
 
-use super::tools;
-use nix::sched::{CloneFlags, unshare};
+use super::{HANG, tools};
+use nix::{
+    sched::{CloneFlags, unshare},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -14,6 +18,8 @@ use std::{
 
 /// A scripted Relay.
 pub const STAND_IN: &str = include_str!("../../fixtures/relay/stand-in.py");
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// A layer with something called Relay.
 pub struct Layer {
@@ -68,8 +74,29 @@ impl Layer {
 
     /// Whether a process of this event's still runs.
     pub fn runs(event: &Value) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", event["pid"])).unwrap_or_default();
-        stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+        Self::state(event).is_some_and(|state| state != 'Z')
+    }
+
+    /// Sends a signal to a process of this event's.
+    pub fn signal(event: &Value, signal: Signal) {
+        let process = i32::try_from(event["pid"].as_i64().unwrap()).unwrap();
+        kill(Pid::from_raw(process), signal).unwrap();
+    }
+
+    /// Waits until it does not run any more. Whoever adopts what the extension leaves behind may not reap it.
+    pub async fn ended(event: &Value) {
+        until(|| !Self::runs(event), "it still runs").await;
+    }
+
+    /// Waits until nothing is left of it: the extension, which goes on, has to reap what it has started.
+    pub async fn reaped(event: &Value) {
+        until(|| Self::state(event).is_none(), "it was not reaped").await;
+    }
+
+    /// As the kernel spells it; `None`: there is no such process.
+    fn state(event: &Value) -> Option<char> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", event["pid"])).ok()?;
+        stat.rsplit(") ").next()?.chars().next()
     }
 }
 
@@ -107,14 +134,14 @@ impl Story {
 
     /// Waits for the nth event of this name.
     pub async fn event(&self, name: &str, nth: usize) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + HANG;
         loop {
             let found = self.events().into_iter().filter(|event| event["event"] == name).nth(nth - 1);
             if let Some(found) = found {
                 return found;
             }
             assert!(Instant::now() < deadline, "{name} did not come {nth} times: {:?}", self.story());
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 }
@@ -123,6 +150,15 @@ impl Drop for Layer {
     fn drop(&mut self) {
         // A folder that is mounted cannot be removed.
         let _ = Command::new(tools::program("umount")).args(["--lazy", "/opt"]).status();
+    }
+}
+
+/// The end of another's child is no event here.
+async fn until(reached: impl Fn() -> bool, otherwise: &str) {
+    let deadline = Instant::now() + HANG;
+    while !reached() {
+        assert!(Instant::now() < deadline, "{otherwise}");
+        tokio::time::sleep(BETWEEN_LOOKS).await;
     }
 }
 

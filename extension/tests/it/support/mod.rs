@@ -20,3 +20,11 @@ pub mod sdk;
 pub mod sentry;
 pub mod tls;
 pub mod tools;
+
+use std::time::Duration;
+
+/// The bound of every wait for an event. Each event usually comes within a second, so that a machine that is busy with
+/// other things cannot make a good build fail: only what never comes does.
+pub const HANG: Duration = Duration::from_mins(2);
+/// A time-out or a deadline that no test reaches: whatever ends before it was ended by an event.
+pub const FAR: Duration = Duration::from_mins(10);

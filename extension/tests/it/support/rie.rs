@@ -2,6 +2,7 @@
 //! privileges, read-only `/opt`. It has to be started in a network of its own (`netns`).
 
 use super::{
+    HANG,
     emulation::Emulation,
     function::Function,
     http,
@@ -29,8 +30,6 @@ use tokio::process::{Child, Command};
 const INVOKE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// The Runtime API, on the port that Lambda uses.
 const RUNTIME_API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
-/// What RIE, emulated or not, may take to listen, and a function to answer.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running RIE. Dropping it kills everything that it started.
 pub struct Rie {
@@ -105,7 +104,7 @@ impl Rie {
             }
             match http::request(RUNTIME_API, Method::GET, "/2018-06-01/ping", &[], "").await {
                 Ok((StatusCode::OK, body)) if body == "pong" => return,
-                other => assert!(start.elapsed() < PATIENCE, "no pong: {other:?}\n{}", self.log.text()),
+                other => assert!(start.elapsed() < HANG, "no pong: {other:?}\n{}", self.log.text()),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -115,8 +114,8 @@ impl Rie {
     pub async fn invoke(&mut self, event: &Value) -> Value {
         let path = "/2015-03-31/functions/function/invocations";
         let answer = http::request(INVOKE, Method::POST, path, &[], event.to_string());
-        let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
-            panic!("no answer to the invoke within {PATIENCE:?}:\n{}", self.log.text())
+        let Ok(answer) = tokio::time::timeout(HANG, answer).await else {
+            panic!("no answer to the invoke within {HANG:?}:\n{}", self.log.text())
         };
         let (status, body) = answer.unwrap_or_else(|error| panic!("invoke: {error}\n{}", self.log.text()));
         assert_eq!(status, 200, "{}\n{}", String::from_utf8_lossy(&body), self.log.text());
@@ -136,19 +135,10 @@ impl Rie {
         children.trim().parse().ok().map(Pid::from_raw)
     }
 
-    /// Kills it. When this returns, nothing of it is left: whatever runs still holds the log open.
-    pub async fn kill(mut self) {
-        signal::kill(self.rie().unwrap(), Signal::SIGKILL).unwrap();
-        self.sandbox.wait().await.unwrap();
-        for reader in &mut self.readers {
-            reader.await.unwrap();
-        }
-    }
-
     /// Waits for the end after `terminate`, and returns the whole log.
-    pub async fn ended(mut self, within: Duration) -> Log {
-        let Ok(status) = tokio::time::timeout(within, self.sandbox.wait()).await else {
-            panic!("RIE still runs {within:?} after SIGTERM:\n{}", self.log.text())
+    pub async fn ended(mut self) -> Log {
+        let Ok(status) = tokio::time::timeout(HANG, self.sandbox.wait()).await else {
+            panic!("RIE still runs {HANG:?} after SIGTERM:\n{}", self.log.text())
         };
         let status = status.unwrap();
         for reader in &mut self.readers {

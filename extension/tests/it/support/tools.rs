@@ -55,12 +55,6 @@ pub fn function(name: &str) -> PathBuf {
     existing(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/functions").join(name), "git checkout")
 }
 
-/// What `cargo test` builds of the package's examples, next to the binary.
-pub fn example(name: &str) -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_sentry-lambda-extension"));
-    existing(binary.with_file_name("examples").join(name), "ci/test")
-}
-
 /// A program on the PATH, links resolved.
 pub fn program(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();

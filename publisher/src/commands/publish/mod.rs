@@ -9,7 +9,7 @@ pub(crate) use options::Publish;
 use crate::{
     artifacts::{
         atomic_file::AtomicFile,
-        bundle,
+        bundle::{Bundle, Zip},
         layers_manifest::{self, LayersError, LayersManifest, Placement},
     },
     aws::{
@@ -39,7 +39,7 @@ use crate::{
 use observer::{ProgressObserver, tell_drift};
 use options::{PublishPlan, VersionStyle};
 use serde::Serialize;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The result, for machines.
 #[derive(Serialize)]
@@ -72,7 +72,7 @@ impl Publish {
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
         let (aside, write) = if self.execute {
             let aside = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
-            (Some(aside), Some(self.load(ui, release, &identity)?))
+            (Some(aside), Some(self.write_context(ui, release, &identity)?))
         } else {
             (None, None)
         };
@@ -163,41 +163,44 @@ impl Publish {
         }
         drop(observer);
         if self.execute {
-            let rows: Vec<Row> = results.iter().filter(|b| b.row.done).map(|b| b.row.clone()).collect();
+            let rows: Vec<Row> =
+                results.iter().filter(|result| result.row.done).map(|result| result.row.clone()).collect();
             tell_drift(ui, &rows, self.balance);
         }
         Ok(results)
     }
 
-    fn load(&self, ui: &Ui, release: &PublishPlan, identity: &Identity) -> Result<WriteContext, Failure> {
-        let bundle = &release.bundle;
-        let upload = |zip: &bundle::Zip| {
-            let description = bundle.description(zip);
-            let license = plan::license(zip.variant.kind);
-            let arch = zip.variant.arch;
-            let runtimes = zip.runtimes.clone();
-            let label = Label { description, license, arch, runtimes };
-            Upload::new(zip.bytes.clone(), label).map(|upload| (zip.variant, upload))
-        };
-        let uploads = bundle.zips.iter().map(upload).collect::<Result<_, _>>().map_err(Failure::new)?;
+    /// Opens the journal and prepares the uploads: what it takes to write.
+    fn write_context(
+        &self,
+        ui: &Ui,
+        plan: &PublishPlan,
+        identity: &Identity,
+    ) -> Result<WriteContext, Failure> {
+        let bundle = &plan.bundle;
+        let mut uploads = BTreeMap::new();
+        for zip in &bundle.zips {
+            uploads.insert(zip.variant, upload(bundle, zip).map_err(Failure::new)?);
+        }
+        Ok(WriteContext {
+            uploads,
+            in_flight: InFlight::new(self.max_uploads, self.max_in_flight),
+            journal: self.open_journal(bundle, identity)?,
+            interrupt: interrupt(ui).map_err(Failure::new)?,
+            keep_s3: self.keep_s3,
+        })
+    }
+
+    fn open_journal(&self, bundle: &Bundle, identity: &Identity) -> Result<Journal, Failure> {
         let digests: Vec<_> = bundle.zips.iter().map(|zip| zip.digest).collect();
         let path = Journal::path(&self.dist, &bundle.version, &digests);
-        let journal = Journal::open(path, &identity.account).map_err(|error| {
+        Journal::open(path, &identity.account).map_err(|error| {
             let next = match &error {
                 JournalError::Busy(_) => "wait until it has ended, then run the same again",
                 JournalError::Io { .. } => "make the folder writable, and run the same again",
             };
             Failure::new(error).hint(next)
-        })?;
-        let listener = ui.clone();
-        let interrupt = Interrupt::on_signals(move |urgency| match urgency {
-            Urgency::Now => listener.warning("stopping at once; what has begun is found out by the next run"),
-            _ => listener
-                .warning("finishing what has begun, beginning nothing more; once more to stop at once"),
         })
-        .map_err(Failure::new)?;
-        let in_flight = InFlight::new(self.max_uploads, self.max_in_flight);
-        Ok(WriteContext { uploads, in_flight, journal, interrupt, keep_s3: self.keep_s3 })
     }
 
     fn conclude(&self, ui: &Ui, rows: &[Row]) -> Result<(), Failure> {
@@ -237,6 +240,25 @@ impl Publish {
         };
         Failure::new(error).hint(next)
     }
+}
+
+fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
+    let label = Label {
+        description: bundle.description(zip),
+        license: plan::license(zip.variant.kind),
+        arch: zip.variant.arch,
+        runtimes: zip.runtimes.clone(),
+    };
+    Upload::new(zip.bytes.clone(), label)
+}
+
+/// Takes Ctrl-C and SIGTERM from now on, and says what each of them does.
+fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
+    let ui = ui.clone();
+    Interrupt::on_signals(move |urgency| match urgency {
+        Urgency::Now => ui.warning("stopping at once; what has begun is found out by the next run"),
+        _ => ui.warning("finishing what has begun, beginning nothing more; once more to stop at once"),
+    })
 }
 
 fn note(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {

@@ -62,6 +62,8 @@ pub enum Verdict {
     Late(Gate),
     /// It waits at a gate, before it is passed on.
     Hold(Gate),
+    /// It waits at a gate, and then this becomes of it.
+    HoldThen(Gate, Box<Verdict>),
     /// It is passed on, and its answer waits at a gate.
     HoldAnswer(Gate),
 }
@@ -84,15 +86,6 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start(upstream: &str, rule: impl FnMut(&SeenRequest) -> Verdict + Send + 'static) -> Self {
-        Self::with_latency(upstream, Duration::ZERO, rule)
-    }
-
-    /// One to which each request takes that long.
-    pub fn with_latency(
-        upstream: &str,
-        latency: Duration,
-        rule: impl FnMut(&SeenRequest) -> Verdict + Send + 'static,
-    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -102,7 +95,7 @@ impl Proxy {
             for stream in listener.incoming().flatten() {
                 let (upstream, log, rule) = (upstream.clone(), Arc::clone(&log), Arc::clone(&rule));
                 // An end of either connection ends the exchange; the publisher's view of it is what is tested.
-                thread::spawn(move || drop(serve(stream, &upstream, latency, &log, &rule)));
+                thread::spawn(move || drop(serve(stream, &upstream, &log, &rule)));
             }
         });
         Self { address, seen }
@@ -122,15 +115,19 @@ impl Proxy {
 fn serve(
     mut client: TcpStream,
     upstream: &str,
-    latency: Duration,
     log: &Mutex<Vec<SeenRequest>>,
     rule: &Mutex<Rule>,
 ) -> std::io::Result<()> {
     let mut request = Message::read_head(&mut client)?;
-    thread::sleep(latency);
     let seen = parse_request(&request);
     log.lock().unwrap().push(seen.clone());
-    let verdict = (rule.lock().unwrap())(&seen);
+    let mut verdict = (rule.lock().unwrap())(&seen);
+    if let Verdict::HoldThen(gate, then) = verdict {
+        if !gate.wait() {
+            return Ok(());
+        }
+        verdict = *then;
+    }
     if matches!(verdict, Verdict::Stall) {
         thread::sleep(FOREVER);
         return Ok(());

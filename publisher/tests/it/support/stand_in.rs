@@ -5,7 +5,7 @@ use super::{
     proxy::{SeenRequest, Verdict},
 };
 use serde_json::{Value, json};
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 /// What there is, by region and layer: whether it was granted.
 pub struct StandIn {
@@ -75,6 +75,3 @@ impl StandIn {
         }
     }
 }
-
-/// A way to AWS that takes this long in each direction.
-pub const LATENCY: Duration = Duration::from_millis(100);

@@ -7,7 +7,7 @@ mod connection;
 
 pub use connection::header;
 
-use super::tls::TestTls;
+use super::{HANG, tls::TestTls};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -213,7 +213,7 @@ impl Hostile {
                 }
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(5), listening).await;
+        let waited = tokio::time::timeout(HANG, listening).await;
         waited.unwrap_or_else(|_| panic!("{} is not free", self.address))
     }
 
@@ -257,23 +257,23 @@ impl Hostile {
     }
 
     /// Waits until the arrivals are as wanted.
-    pub async fn until(&self, what: &str, within: Duration, wanted: impl Fn(&[Arrival]) -> bool) {
+    pub async fn until(&self, what: &str, wanted: impl Fn(&[Arrival]) -> bool) {
         let mut all = self.shared.arrivals.subscribe();
-        let reached = tokio::time::timeout(within, all.wait_for(|all| wanted(all))).await;
+        let reached = tokio::time::timeout(HANG, all.wait_for(|all| wanted(all))).await;
         let told = || {
             let told = self.arrivals();
             told.iter().map(|a| format!("{} {:?}", a.marker, a.answered)).collect::<Vec<_>>().join(", ")
         };
-        assert!(reached.is_ok(), "{what}: not within {within:?}; arrived: {}", told());
+        assert!(reached.is_ok(), "{what}: not within {HANG:?}; arrived: {}", told());
     }
 
     /// Waits until all of these were taken.
-    pub async fn takes(&self, markers: &[String], within: Duration) {
+    pub async fn takes(&self, markers: &[String]) {
         let taken = |all: &[Arrival]| {
             let fates = fates(all);
             markers.iter().all(|marker| fates.get(marker).is_some_and(|fate| fate.taken > 0))
         };
-        self.until("not all was taken", within, taken).await;
+        self.until("not all was taken", taken).await;
     }
 
     fn serve(&self, listener: TcpListener, fillers: Vec<TcpStream>) {
@@ -309,7 +309,7 @@ pub fn fates(arrivals: &[Arrival]) -> BTreeMap<String, Fate> {
 }
 
 async fn wait(what: &str, event: impl Future<Output = Result<(), watch::error::RecvError>>) {
-    let waited = tokio::time::timeout(Duration::from_secs(10), event).await;
+    let waited = tokio::time::timeout(HANG, event).await;
     waited.unwrap_or_else(|_| panic!("waited in vain for {what}")).unwrap();
 }
 

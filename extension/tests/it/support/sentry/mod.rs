@@ -8,7 +8,7 @@ mod selftest;
 pub use examine::Received;
 pub use reply::{Gate, Reply};
 
-use super::tls::TestTls;
+use super::{HANG, tls::TestTls};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Bytes, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -17,7 +17,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -87,12 +86,7 @@ impl Sentry {
     }
 
     /// Waits for a valid envelope that is the wanted one, and returns it. `what` names it in the failure.
-    pub async fn wait_for(
-        &self,
-        what: &str,
-        timeout: Duration,
-        wanted: impl Fn(&Received) -> bool,
-    ) -> Arc<Received> {
+    pub async fn wait_for(&self, what: &str, wanted: impl Fn(&Received) -> bool) -> Arc<Received> {
         let mut all = self.shared.received.subscribe();
         let found = async {
             loop {
@@ -102,8 +96,8 @@ impl Sentry {
                 all.changed().await.expect("the stand-in is gone");
             }
         };
-        let Ok(found) = tokio::time::timeout(timeout, found).await else {
-            panic!("no {what} within {timeout:?}; {}", self.state())
+        let Ok(found) = tokio::time::timeout(HANG, found).await else {
+            panic!("no {what} within {HANG:?}; {}", self.state())
         };
         found
     }
