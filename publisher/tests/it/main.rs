@@ -45,4 +45,6 @@ mod snippets;
 mod snippets_cdk;
 mod snippets_deployed;
 mod verify;
+mod verify_links;
+mod verify_other_account;
 mod version_balance;
