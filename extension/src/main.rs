@@ -3,6 +3,7 @@
 use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
+use sentry_lambda_extension::insights::Insights;
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Lifecycle, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
 use sentry_lambda_extension::{log, sentry_relay, task, version, wrapper};
@@ -83,7 +84,8 @@ async fn lambda(api: RuntimeApi, config: Config) {
     let (bound, unbound) = gateway::bind(&config);
     let config = Arc::new(config);
     let relay = start_relay(&config);
-    let life = Arc::new(Lifecycle::new(api, extension_name(), &config));
+    let insights = Insights::start(&config, &relay);
+    let life = Arc::new(Lifecycle::new(api, extension_name(), &config, insights.clone()));
     // This comes first because everything before `/register` adds to the cold start. The lifecycle has a task of its
     // own, so that a panic ends the task and not the process.
     let running = task::restart_on_panic("lifecycle", {
@@ -92,7 +94,7 @@ async fn lambda(api: RuntimeApi, config: Config) {
     });
     // Lets the lifecycle send `/register` before anything is logged.
     tokio::task::yield_now().await;
-    serve(bound, &unbound, &config, &relay);
+    serve(bound, &unbound, &config, &relay, insights.as_ref());
     running.await;
 }
 
@@ -109,7 +111,7 @@ async fn standalone(config: Config) -> ExitCode {
         return fail(EXIT_FAILED, "cannot listen for signals");
     };
     let relay = start_relay(&config);
-    serve(bound, &unbound, &Arc::new(config), &relay);
+    serve(bound, &unbound, &Arc::new(config), &relay, None);
     relay.begin();
     let mut signalled = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
     signalled().await;
@@ -130,14 +132,21 @@ fn start_relay(config: &Config) -> Relay {
     relay
 }
 
-fn serve(bound: Vec<TcpListener>, unbound: &[Unbound], config: &Arc<Config>, relay: &Relay) {
+fn serve(
+    bound: Vec<TcpListener>,
+    unbound: &[Unbound],
+    config: &Arc<Config>,
+    relay: &Relay,
+    insights: Option<&Insights>,
+) {
     gateway::report(&bound, unbound);
     for listener in bound {
         match tokio::net::TcpListener::from_std(listener).map(Arc::new) {
             Ok(listener) => {
-                let (config, relay) = (Arc::clone(config), relay.clone());
+                let (config, relay, insights) = (Arc::clone(config), relay.clone(), insights.cloned());
                 task::supervise("listener", move || {
-                    gateway::serve(Arc::clone(&listener), Arc::clone(&config), relay.clone())
+                    let (config, relay) = (Arc::clone(&config), relay.clone());
+                    gateway::serve(Arc::clone(&listener), config, relay, insights.clone())
                 });
             }
             Err(error) => log::error("cannot serve a listener", &[("error", &error)]),

@@ -52,7 +52,7 @@ fn serve(buffer: &'static str) -> io::Result<SocketAddr> {
         runtime.block_on(async {
             let relay = Relay::start(&config);
             match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => gateway::serve(Arc::new(listener), config, relay).await,
+                Ok(listener) => gateway::serve(Arc::new(listener), config, relay, None).await,
                 Err(error) => exit_with(&error),
             }
         });

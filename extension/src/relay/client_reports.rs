@@ -6,8 +6,7 @@
 use super::envelope::Envelope;
 use super::ledger::DropReason;
 use crate::config::{ProjectId, PublicKey, Upstream};
-use crate::protocol::{Category, Encoding, Item, ItemKind};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use crate::protocol::{Category, Item, ItemKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -154,25 +153,9 @@ impl ClientReport {
             .collect();
         let report = format!("{{\"timestamp\":{seconds},\"discarded_events\":[{}]}}", discarded.join(","));
         let body = format!("{{}}\n{{\"type\":\"client_report\",\"length\":{}}}\n{report}\n", report.len());
-        let client = concat!("sentry-lambda-extension/", env!("CARGO_PKG_VERSION"));
-        let key = self.target.key.expose();
-        let auth = format!("Sentry sentry_key={key}, sentry_version=7, sentry_client={client}");
-        let auth = HeaderValue::try_from(auth).unwrap_or(HeaderValue::from_static("Sentry"));
-        Envelope {
-            upstream: Arc::clone(&self.target.upstream),
-            path: format!("/api/{}/envelope/", self.target.project),
-            key: self.target.key.clone(),
-            project: self.target.project,
-            headers: [
-                (HeaderName::from_static("x-sentry-auth"), auth),
-                (USER_AGENT, HeaderValue::from_static(client)),
-                (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
-            ]
-            .into(),
-            encoding: Encoding::Identity,
-            items: [Item { kind: ItemKind::Other, count: 1, bytes: report.len() }].into(),
-            body: body.into(),
-        }
+        let ReportTarget { upstream, key, project } = self.target.clone();
+        let item = Item { kind: ItemKind::Other, count: 1, bytes: report.len() };
+        Envelope::of_ours(upstream, key, project, item, body)
     }
 }
 

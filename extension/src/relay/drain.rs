@@ -53,7 +53,7 @@ pub(super) async fn drain(core: &Core, within: Duration) {
     end_sentry_relay(core, &budget).await;
     // The envelopes that remain had to go through Sentry's Relay, which did not run.
     let unavailable = core.routing().is_blocked().then_some(DropReason::SentryRelayUnavailable);
-    core.state().close(unavailable);
+    core.state().close(unavailable, |fault| core.fault_keeper().keep(fault));
 }
 
 /// Waits until a last barrier confirms everything that Sentry's Relay has taken, and then ends Sentry's Relay.

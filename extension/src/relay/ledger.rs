@@ -1,4 +1,5 @@
-//! Counts what became of every accepted envelope. At every moment: accepted = delivered + rejected + dropped + pending.
+//! Counts what became of every accepted envelope. At every moment:
+//! accepted = delivered + rejected + spooled + dropped + pending.
 
 use std::fmt;
 
@@ -73,6 +74,9 @@ pub struct Ledger {
     pub delivered: u64,
     /// Envelopes that upstream refused for good, with a 4xx.
     pub rejected: u64,
+    /// Faults that were not delivered before the end. They are kept for the environment's next process, which accepts
+    /// and counts them again.
+    pub spooled: u64,
     /// Requests that were sent and got no response. For each of them, upstream may have received an envelope twice.
     pub unanswered: u64,
     dropped: [u64; DropReason::ALL.len()],
@@ -99,7 +103,7 @@ impl Ledger {
     /// Whether every accepted envelope is counted once. `pending` is the number of envelopes that are queued, in
     /// flight, or not confirmed by Sentry's Relay.
     pub fn balances(&self, pending: u64) -> bool {
-        self.accepted == self.delivered + self.rejected + self.dropped() + pending
+        self.accepted == self.delivered + self.rejected + self.spooled + self.dropped() + pending
     }
 }
 

@@ -3,9 +3,11 @@
 mod backoff;
 pub(crate) mod client;
 mod client_reports;
+mod clock;
 pub(crate) mod core;
 mod drain;
 mod envelope;
+mod fault_keeper;
 mod ledger;
 mod outages;
 mod pending;
@@ -106,7 +108,18 @@ impl Relay {
     /// Allows the start of Sentry's Relay. Call this once Lambda does not wait for the extension any more, so that the
     /// start does not add to the cold start.
     pub fn begin(&self) {
-        self.core.routing().begin();
+        self.core.begin();
+    }
+
+    /// Waits until `begin` was called. Only one task may wait for it.
+    pub async fn begun(&self) {
+        self.core.begun().await;
+    }
+
+    /// Sets the function that stores the envelope of a fault that is not delivered before the end. It returns whether
+    /// it could; only then the fault is not counted as dropped.
+    pub fn keep_faults(&self, keep: impl Fn(&Envelope) -> bool + Send + Sync + 'static) {
+        self.core.fault_keeper().set(keep);
     }
 
     /// Ends the pauses that are over by the wall clock, and lets the pump try again. Call this for each event from
@@ -132,7 +145,7 @@ impl Relay {
     /// Accepts an envelope. From here on it is pending until it is delivered, rejected by upstream, or counted as
     /// dropped. Items of a category that upstream's rate limits forbid are removed first and are not accepted.
     pub fn accept(&self, envelope: Envelope) -> Acceptance {
-        let now = SystemTime::now();
+        let now = clock::now();
         let key = envelope.key.clone();
         let mut state = self.core.state();
         let waits_for_pause = state.is_waiting_for_pause(&envelope.upstream, Instant::now());
@@ -181,10 +194,11 @@ impl Relay {
         let state = self.core.state();
         let (ledger, pending) = (state.ledger(), state.pending());
         drop(state);
-        let fields: [log::Field<'_>; 7] = [
+        let fields: [log::Field<'_>; 8] = [
             ("accepted", &ledger.accepted),
             ("delivered", &ledger.delivered),
             ("rejected", &ledger.rejected),
+            ("spooled", &ledger.spooled),
             ("dropped", &ledger.dropped()),
             ("pending", &pending),
             ("reasons", &Reasons(&ledger)),

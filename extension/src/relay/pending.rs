@@ -2,6 +2,7 @@
 
 use super::envelope::Envelope;
 use super::ledger::DropReason;
+use crate::protocol::Priority;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::time::SystemTime;
@@ -14,6 +15,8 @@ pub(super) struct Pending {
     pub(super) attempts: u8,
     /// The time when it was accepted, by the wall clock.
     pub(super) since: SystemTime,
+    /// The time for which the `sent_at` of the envelope is right: when it was accepted, or when `sent_at` was moved.
+    pub(super) dated: SystemTime,
     /// The reason that is counted if the environment ends now.
     pub(super) reason: DropReason,
     /// The number of requests of the current try that were sent and have no response.
@@ -24,6 +27,11 @@ pub(super) struct Pending {
 const MAX_ATTEMPTS: u8 = 10;
 
 impl Pending {
+    /// Whether it is the extension's own event about a fault.
+    pub(super) fn is_fault(&self) -> bool {
+        self.envelope.priority() == Priority::Fault
+    }
+
     /// Whether it failed so often that it should not be tried again.
     pub(super) fn is_hopeless(&self) -> bool {
         self.attempts >= MAX_ATTEMPTS

@@ -4,6 +4,7 @@
 
 use super::client::SendResult;
 use super::client_reports::ClientReport;
+use super::clock;
 use super::core::Core;
 use super::ledger::DropReason;
 use super::pending::Pending;
@@ -68,8 +69,9 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
         core.announce_change();
         return None;
     };
-    while tries.len() < IN_FLIGHT {
-        let (clock, now) = (Instant::now(), SystemTime::now());
+    // One more for a fault, which does not wait for upstreams that are slow to answer.
+    while tries.len() < IN_FLIGHT + usize::from(state.has_waiting_fault()) {
+        let (clock, now) = (Instant::now(), clock::now());
         let outgoing = match state.check_out(clock, now) {
             Some(pending) => Outgoing::Envelope(pending),
             None => match state.check_out_report(now) {
@@ -113,7 +115,7 @@ fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &
         Outgoing::Envelope(pending) => {
             log_result(&pending, outcome, verdict);
             apply_rate_limits(&mut state, &pending, outcome);
-            settle_envelope(&mut state, pending, destination, outcome, verdict);
+            settle_envelope(core, &mut state, pending, destination, outcome, verdict);
         }
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
@@ -135,6 +137,7 @@ fn apply_rate_limits(state: &mut State, pending: &Pending, outcome: &SendResult)
 }
 
 fn settle_envelope(
+    core: &Core,
     state: &mut State,
     mut pending: Pending,
     destination: &Destination,
@@ -148,7 +151,9 @@ fn settle_envelope(
             state.allow_report(&pending.envelope);
             match destination {
                 Destination::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
-                Destination::SentryRelay { life, .. } => state.hand_over(&pending, *life, SystemTime::now()),
+                Destination::SentryRelay { life, .. } => {
+                    state.hand_over(pending, *life, SystemTime::now());
+                }
             }
         }
         Verdict::Rejected => {
@@ -175,7 +180,7 @@ fn settle_envelope(
             // While draining, no envelope is given up before the deadline: upstream may recover just before it.
             let suspect = is_suspect(outcome);
             if suspect && pending.is_hopeless() && !draining {
-                state.give_up(&pending, reason);
+                state.give_up(&pending, reason, |fault| core.fault_keeper().keep(fault));
             } else {
                 pending.attempts = pending.attempts.saturating_add(u8::from(suspect));
                 state.put_back(pending, reason);

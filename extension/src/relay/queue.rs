@@ -6,6 +6,12 @@ use super::pending::Pending;
 use crate::protocol::Priority;
 use std::collections::VecDeque;
 
+/// What faults may take beyond the bound, so that one finds room even while large envelopes are in flight, which cannot
+/// be evicted. They are few and small.
+const FAULT_RESERVE: usize = 256 * 1024;
+/// What an envelope may take beyond the bound if it grows just before it leaves.
+const GROWTH_RESERVE: usize = 1 << 20;
+
 /// Envelopes by priority. The bytes of envelopes in flight count too, because those may be put back.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -53,7 +59,8 @@ impl Queue {
     /// changed.
     #[must_use]
     pub(super) fn reserve(&mut self, size: usize, priority: Priority) -> Option<Vec<Pending>> {
-        let excess = (self.held_bytes + size).saturating_sub(self.max_bytes);
+        let reserve = if priority == Priority::Fault { FAULT_RESERVE } else { 0 };
+        let excess = (self.held_bytes + size).saturating_sub(self.max_bytes + reserve);
         let lower = self.waiting.get_mut(..priority as usize).unwrap_or_default();
         // Adds up first what could be evicted. Otherwise envelopes could be evicted for one that is then refused.
         let (mut freed, mut victims) = (0, 0);
@@ -74,6 +81,23 @@ impl Queue {
     /// Frees the bytes of an envelope that was taken out and will not be put back.
     pub(super) fn release(&mut self, size: usize) {
         self.held_bytes = self.held_bytes.saturating_sub(size);
+    }
+
+    /// Counts the bytes anew of an envelope that was taken out and has changed its size just before it leaves. Returns
+    /// whether it fits. If it does not, nothing has changed.
+    #[must_use]
+    pub(super) fn resize(&mut self, before: usize, after: usize) -> bool {
+        let held = self.held_bytes.saturating_sub(before) + after;
+        let fits = after <= before || held <= self.max_bytes + GROWTH_RESERVE;
+        if fits {
+            self.held_bytes = held;
+        }
+        fits
+    }
+
+    /// Whether an envelope of this priority waits.
+    pub(super) fn has(&self, priority: Priority) -> bool {
+        self.waiting.get(priority as usize).is_some_and(|class| !class.is_empty())
     }
 
     /// Returns the waiting envelopes, without those in flight.
@@ -112,6 +136,7 @@ mod tests {
             envelope: Arc::new(sample(kind, 0)),
             attempts: tag,
             since: UNIX_EPOCH,
+            dated: UNIX_EPOCH,
             reason: DropReason::Shutdown,
             unanswered: Arc::default(),
         }
@@ -147,6 +172,38 @@ mod tests {
         );
         let order: Vec<u8> = std::iter::from_fn(|| queue.pop_where(|_| true)).map(|e| e.attempts).collect();
         assert_eq!(order, [2, 6, 4, 5], "errors come first, and each priority keeps its order");
+    }
+
+    #[test]
+    fn fault_leaves_first_and_is_never_evicted() {
+        let mut queue = queue();
+        for tag in 0..4 {
+            assert!(queue.push(envelope(ItemKind::Event, tag)).is_empty());
+        }
+        assert!(
+            queue.push(envelope(ItemKind::Fault, 5)).is_empty(),
+            "there is room for faults in a full queue"
+        );
+        let large = Pending {
+            envelope: Arc::new(sample(ItemKind::Fault, FAULT_RESERVE)),
+            ..envelope(ItemKind::Fault, 6)
+        };
+        assert_eq!(tags(&queue.push(large)), [0, 1], "beyond that, errors are evicted for a fault");
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 7))), [7], "no fault is evicted for an error");
+        let order: Vec<u8> = std::iter::from_fn(|| queue.pop_where(|_| true)).map(|e| e.attempts).collect();
+        assert_eq!(order, [5, 6, 2, 3]);
+    }
+
+    #[test]
+    fn envelope_that_grows_as_it_leaves_may_exceed_the_bound_by_the_reserve() {
+        let mut queue = queue();
+        for tag in 0..4 {
+            let _ = queue.push(envelope(ItemKind::Event, tag));
+        }
+        assert!(queue.resize(1024, 1024 + GROWTH_RESERVE));
+        assert!(!queue.resize(1024, 1025));
+        assert!(queue.resize(1024 + GROWTH_RESERVE, 1024));
+        assert_eq!((queue.held_bytes, queue.len()), (4 * 1024, 4));
     }
 
     #[test]

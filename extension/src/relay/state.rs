@@ -1,5 +1,6 @@
 //! The state of the relay. Every change of an envelope's state is also counted in the ledger.
 
+mod prepare;
 mod sentry_relay;
 mod upstreams;
 
@@ -12,6 +13,7 @@ use super::queue::Queue;
 use super::rate_limits::RateLimits;
 use super::unconfirmed::Unconfirmed;
 use crate::config::Upstream;
+use crate::protocol::Priority;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -27,6 +29,8 @@ pub(super) struct State {
     rate_limits: RateLimits,
     client_reports: ClientReports,
     unconfirmed: Unconfirmed,
+    /// The faults among the unconfirmed envelopes, of which nothing else is kept.
+    unconfirmed_faults: Vec<Pending>,
     queue: Queue,
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
@@ -44,6 +48,7 @@ impl State {
             rate_limits: RateLimits::default(),
             client_reports: ClientReports::default(),
             unconfirmed: Unconfirmed::default(),
+            unconfirmed_faults: Vec::new(),
             queue: Queue::new(buffer),
             in_flight: Vec::new(),
             reports_in_flight: 0,
@@ -61,7 +66,7 @@ impl State {
             return (Some(envelope), None);
         }
         let retry_after = check.retry_after;
-        (self.remove_limited(envelope, &check), Some(retry_after))
+        (self.remove_limited(&envelope, &check), Some(retry_after))
     }
 
     /// Queues an envelope. Returns how many envelopes were dropped because the buffer is full.
@@ -75,6 +80,7 @@ impl State {
             envelope: Arc::new(envelope.without_spare_capacity()),
             attempts: 0,
             since: now,
+            dated: now,
             reason: DropReason::Shutdown,
             unanswered: Arc::default(),
         };
@@ -91,34 +97,17 @@ impl State {
         loop {
             let pending = self.queue.pop_where(|pending| {
                 let upstream = &pending.envelope.upstream;
-                let others = self.in_flight.iter().filter(|p| p.envelope.upstream == *upstream).count();
+                let is_fault = pending.is_fault();
+                // Faults and other envelopes do not wait for each other: a fault has no time, and if upstream cannot
+                // process a fault, that does not delay the rest.
+                let is_other = |p: &&Pending| p.envelope.upstream == *upstream && p.is_fault() == is_fault;
+                let others = self.in_flight.iter().filter(is_other).count();
                 let most = if self.draining || !self.outages.has(upstream) { IN_FLIGHT_TO_ONE } else { 1 };
                 others < most && self.outages.pause(upstream, clock).is_none()
             })?;
-            let check = self.rate_limits.check(&pending.envelope.key, &pending.envelope.items, now);
-            if check.keeps_all() {
+            if let Some(pending) = self.prepare(pending, now) {
                 self.in_flight.push(pending.clone());
                 return Some(pending);
-            }
-            // The envelope was accepted before the limit was known. Upstream would refuse the limited items.
-            self.queue.release(pending.envelope.size());
-            let Pending { envelope, attempts, since, reason, unanswered } = pending;
-            match self.remove_limited(Arc::unwrap_or_clone(envelope), &check) {
-                Some(rest) => {
-                    let envelope = Arc::new(rest.without_spare_capacity());
-                    // The rest is not compressed, so it may be much larger and not fit any more.
-                    let Some(evicted) = self.queue.reserve(envelope.size(), envelope.priority()) else {
-                        self.lose(&envelope, DropReason::QueueOverflow);
-                        continue;
-                    };
-                    for victim in evicted {
-                        self.lose(&victim.envelope, DropReason::QueueOverflow);
-                    }
-                    let pending = Pending { envelope, attempts, since, reason, unanswered };
-                    self.in_flight.push(pending.clone());
-                    return Some(pending);
-                }
-                None => self.ledger.lose(DropReason::RateLimit, 1),
             }
         }
     }
@@ -131,10 +120,20 @@ impl State {
         }
     }
 
-    /// Drops an envelope in flight.
-    pub(super) fn give_up(&mut self, pending: &Pending, reason: DropReason) {
-        if self.remove_in_flight(pending) {
-            self.queue.release(pending.envelope.size());
+    /// Drops an envelope in flight. If it is a fault that `keep` stores, it is counted as spooled instead.
+    pub(super) fn give_up(
+        &mut self,
+        pending: &Pending,
+        reason: DropReason,
+        keep: impl FnOnce(&Envelope) -> bool,
+    ) {
+        if !self.remove_in_flight(pending) {
+            return;
+        }
+        self.queue.release(pending.envelope.size());
+        if pending.is_fault() && keep(&pending.envelope) {
+            self.ledger.spooled += 1;
+        } else {
             self.lose(&pending.envelope, reason);
         }
     }
@@ -193,8 +192,11 @@ impl State {
     }
 
     /// Counts all remaining envelopes as dropped, and accepts nothing more. `why` replaces the reason of each envelope.
-    pub(super) fn close(&mut self, why: Option<DropReason>) {
+    /// `keep` stores a fault and returns whether it could: then the fault is counted as spooled instead.
+    pub(super) fn close(&mut self, why: Option<DropReason>, keep: impl Fn(&Envelope) -> bool) {
         self.closed = true;
+        // Before the rest, because it queues faults again.
+        self.abandon_unconfirmed();
         let mut in_flight = std::mem::take(&mut self.in_flight);
         for pending in &mut in_flight {
             self.count_unanswered(pending);
@@ -205,9 +207,12 @@ impl State {
         }
         let waiting = std::iter::from_fn(|| self.queue.pop_where(|_| true));
         for pending in in_flight.into_iter().chain(waiting) {
-            self.ledger.lose(why.unwrap_or(pending.reason), 1);
+            if pending.is_fault() && keep(&pending.envelope) {
+                self.ledger.spooled += 1;
+            } else {
+                self.ledger.lose(why.unwrap_or(pending.reason), 1);
+            }
         }
-        self.abandon_unconfirmed();
     }
 
     pub(super) fn ledger(&self) -> Ledger {
@@ -216,6 +221,11 @@ impl State {
 
     pub(super) fn draining(&self) -> bool {
         self.draining
+    }
+
+    /// Whether a fault waits in the queue.
+    pub(super) fn has_waiting_fault(&self) -> bool {
+        self.queue.has(Priority::Fault)
     }
 
     /// Whether nothing is queued or in flight.

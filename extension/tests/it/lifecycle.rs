@@ -1,4 +1,4 @@
-//! The life of the extension against a scripted Lambda: it never ends before SHUTDOWN, and then in time.
+//! Tests the lifecycle against a scripted Lambda: the extension never ends before SHUTDOWN, and then ends in time.
 
 use crate::support::{
     extension::{BINARY, Extension},
@@ -65,7 +65,7 @@ fn a_life_from_register_to_shutdown() {
 }
 
 #[test]
-fn the_name_is_the_files_own() {
+fn registers_with_the_name_of_its_file() {
     isolated(|| async {
         let folder = tempfile::tempdir().unwrap();
         let renamed = folder.path().join("renamed-by-someone");
@@ -94,9 +94,10 @@ fn managed_instances_are_registered_for_shutdown_alone() {
 }
 
 #[test]
-fn with_nothing_right_it_idles_until_shutdown() {
+fn with_invalid_settings_it_still_takes_events_until_shutdown() {
     isolated(|| async {
-        // Taken ports and settings that mean nothing: there is nothing to do, and the function must not notice.
+        // The ports are taken and the settings are invalid. The extension cannot work, but must not disturb the
+        // function.
         let taken: Vec<TcpListener> = [9000, 5333]
             .into_iter()
             .flat_map(|port| {
@@ -131,7 +132,7 @@ fn with_nothing_right_it_idles_until_shutdown() {
 }
 
 #[test]
-fn failures_of_the_api_are_outlived() {
+fn failures_of_lambdas_api_do_not_end_the_extension() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         api.refuse(&[500, 403]);
@@ -161,7 +162,7 @@ fn failures_of_the_api_are_outlived() {
 }
 
 #[test]
-fn a_persistent_failure_is_no_busy_loop() {
+fn a_persistent_failure_is_retried_with_pauses() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         for _ in 0..10_000 {
@@ -243,7 +244,7 @@ fn an_outage_ends_without_new_traffic() {
 }
 
 #[test]
-fn what_sentry_does_not_want_is_not_sent_again() {
+fn a_rejected_envelope_is_not_sent_again() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         let sentry = Sentry::start(Transport::Plain).await;
@@ -260,7 +261,7 @@ fn what_sentry_does_not_want_is_not_sent_again() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn an_untrusted_certificate_is_refused() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         let sentry = Sentry::start(Transport::Tls).await;
@@ -277,7 +278,7 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
 }
 
 #[tokio::test]
-async fn without_lambda_it_says_what_to_do() {
+async fn without_lambda_the_error_says_what_to_do() {
     for (args, code, hint) in [
         (&[][..], 2, "--standalone"),
         (&["--standalone", "--verbose"], 2, "--help"),
@@ -295,7 +296,7 @@ async fn without_lambda_it_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn standalone_on_a_taken_port_says_so_and_ends() {
+async fn standalone_on_a_taken_port_ends_with_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let extension = Extension::start(BINARY, &["--standalone", "--listen", &address], &[]);

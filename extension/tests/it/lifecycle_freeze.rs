@@ -1,4 +1,4 @@
-//! Environments freeze, at any moment, and what was connected then may be gone at the thaw: nothing is lost by it.
+//! Freezes the environment at any moment, and cuts its connections meanwhile. Nothing may be lost.
 
 use crate::support::{
     extension::Extension,
@@ -10,7 +10,7 @@ use crate::support::{
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What the upstream needs to notice that it is to cut its connections.
+/// The time in which the upstream notices that it has to cut its connections.
 const NOTICED: Duration = Duration::from_millis(2);
 
 async fn environment(flush: &str, settings: &[(&str, &str)]) -> (LambdaApi, Hostile, Extension) {
@@ -26,7 +26,7 @@ async fn environment(flush: &str, settings: &[(&str, &str)]) -> (LambdaApi, Host
     (api, upstream, extension)
 }
 
-/// Frozen for so long, with all connections cut meanwhile.
+/// Freezes the extension for this time, and cuts all connections meanwhile.
 async fn freeze_and_cut(extension: &Extension, upstream: &Hostile, frozen: Duration) {
     extension.freeze();
     upstream.cut();
@@ -39,7 +39,7 @@ fn a_hundred_freezes_between_invocations_lose_nothing() {
     isolated(|| async {
         for flush in ["end", "continuous", "auto"] {
             let (api, upstream, extension) = environment(flush, &[]).await;
-            // Long enough for a freeze to fall into the exchange where nothing is held.
+            // Without a hold, this is long enough for a freeze to hit the exchange.
             upstream.behave(Manner::Slow(Duration::from_millis(5))).await;
             let mut sent = Vec::new();
             for cycle in 1..=100 {
@@ -73,13 +73,13 @@ fn a_hundred_freezes_between_invocations_lose_nothing() {
 }
 
 #[test]
-fn a_freeze_while_upstream_thinks_is_no_outage() {
+fn a_freeze_while_upstream_responds_slowly_is_no_outage() {
     isolated(|| async {
         let (api, upstream, extension) = environment("end", &[]).await;
         upstream.behave(Manner::Slow(Duration::from_millis(50))).await;
         assert_eq!(report(TUNNEL, "slow").await, 200);
         upstream.until("it has arrived", |all| !all.is_empty()).await;
-        // Longer than any exchange may take.
+        // The freeze is longer than the timeout of an exchange.
         extension.freeze();
         tokio::time::sleep(Duration::from_millis(2500)).await;
         extension.thaw();
@@ -88,7 +88,7 @@ fn a_freeze_while_upstream_thinks_is_no_outage() {
         assert_eq!(report(TUNNEL, "after").await, 200);
         api.done("request-1").await;
         api.asked(2).await;
-        // Held, and delivered by then.
+        // The invocation was held, so both envelopes have been delivered.
         assert_eq!(
             upstream.fates().values().filter(|fate| fate.taken > 0).count(),
             2,

@@ -1,4 +1,4 @@
-//! Requests recorded from Sentry's SDKs, replayed byte for byte: what comes in is what goes out.
+//! Replays requests that were recorded from Sentry's SDKs, byte for byte. The same bytes have to arrive upstream.
 
 use crate::support::{
     extension::Extension,
@@ -10,16 +10,16 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The DSN that the SDKs had while they were recorded.
+/// The key and the project of the DSN that the SDKs had while they were recorded.
 const KEY: &str = "a94ae32be2584e0bbd7a4cbb95971fee";
 const PROJECT: &str = "42";
 
-/// One recording, taken apart by nothing that the extension uses.
+/// One recording. It is parsed without any code of the extension.
 struct Recording {
     name: String,
     raw: Vec<u8>,
     encoding: Option<String>,
-    /// Without the chunks that it was sent in.
+    /// The body without its chunk framing.
     body: Vec<u8>,
 }
 
@@ -54,7 +54,7 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The status line of the answer.
+/// Sends the bytes, and returns the status line of the response.
 async fn replay(relay: SocketAddr, raw: &[u8]) -> String {
     let mut stream = BufReader::new(TcpStream::connect(relay).await.unwrap());
     stream.write_all(raw).await.unwrap();

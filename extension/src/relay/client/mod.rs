@@ -8,6 +8,7 @@ mod connect;
 mod pool;
 mod tls;
 
+use super::clock;
 use super::envelope::Envelope;
 use crate::config::{Config, Proxies, Scheme, Upstream};
 use crate::http::RequestSender;
@@ -30,6 +31,8 @@ use tokio::time::timeout;
 const MAX_REPLY: usize = 64 * 1024;
 /// The largest body of a forwarded response, in bytes. Sentry's Relay has the same bound.
 const MAX_FORWARDED: usize = 20 << 20;
+/// An exchange that takes longer was interrupted by a freeze: no time-out is so long.
+const LONG_FREEZE: Duration = Duration::from_mins(5);
 
 /// The result of a try to send an envelope.
 pub(super) type SendResult = Result<Reply, SendError>;
@@ -116,7 +119,16 @@ impl Client {
         upstream: &Arc<Upstream>,
         unanswered: &AtomicU8,
     ) -> SendResult {
-        let exchange = self.exchange(upstream, || self.envelope_request(envelope, upstream), unanswered);
+        let begun = clock::now();
+        let build = || {
+            // A reused connection that died in a long freeze is replaced at the thaw. The envelope goes back to the
+            // queue then, because its `sent_at` may have to be moved.
+            if clock::now().duration_since(begun).is_ok_and(|passed| passed > LONG_FREEZE) {
+                return Err(SendError::Timeout(TimeoutKind::Frozen));
+            }
+            self.envelope_request(envelope, upstream).map_err(SendError::Request)
+        };
+        let exchange = self.exchange(upstream, build, unanswered);
         let exchanged = timeout_awake(self.timeout, exchange).await;
         if exchanged.is_err() {
             // Other idle connections may be as dead as this one, and each would cost a timeout of its own.
@@ -138,7 +150,7 @@ impl Client {
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, SendError> {
         let exchange = async {
-            let build = || self.forwarded_request(upstream, &request);
+            let build = || self.forwarded_request(upstream, &request).map_err(SendError::Request);
             let (response, sender) = self.exchange(upstream, build, &AtomicU8::new(0)).await?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_FORWARDED).collect().await.map_err(SendError::Body)?;
@@ -189,11 +201,11 @@ impl Client {
     async fn exchange(
         &self,
         upstream: &Upstream,
-        request: impl Fn() -> Result<Request<Full<Bytes>>, hyper::http::Error>,
+        request: impl Fn() -> Result<Request<Full<Bytes>>, SendError>,
         unanswered: &AtomicU8,
     ) -> Result<(Response<Incoming>, RequestSender), SendError> {
         if let Some(sender) = self.pool.take(upstream) {
-            match send_over(sender, request().map_err(SendError::Request)?, unanswered).await {
+            match send_over(sender, request()?, unanswered).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     // The other idle connections are as old, and probably dead too.
@@ -205,7 +217,7 @@ impl Client {
         let sender = connect::connect(upstream, self.proxies.to(upstream), &self.tls)
             .await
             .map_err(SendError::Connect)?;
-        send_over(sender, request().map_err(SendError::Request)?, unanswered).await.map_err(SendError::Http)
+        send_over(sender, request()?, unanswered).await.map_err(SendError::Http)
     }
 }
 

@@ -32,7 +32,7 @@ fn counts_balance_at_every_step() {
     state.put_back(second, DropReason::Network);
     assert!(state.ledger.balances(state.pending()));
     let late = check_out(&mut state).unwrap();
-    state.close(None);
+    state.close(None, |_| false);
     assert!(state.ledger.balances(0));
     assert_eq!(
         state.ledger.dropped_for(DropReason::Network),
@@ -43,6 +43,100 @@ fn counts_balance_at_every_step() {
     state.check_in(&late, |ledger| ledger.delivered += 1);
     state.accept(sample(ItemKind::Event, 1), UNIX_EPOCH);
     assert!(state.ledger.balances(0), "nothing is counted twice");
+}
+
+#[test]
+fn fault_does_not_wait_for_envelopes_that_upstream_does_not_answer() {
+    let mut state = State::new(1 << 20, 1024);
+    for _ in 0..IN_FLIGHT_TO_ONE + 2 {
+        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+    }
+    while check_out(&mut state).is_some() {}
+    assert_eq!(state.in_flight.len(), IN_FLIGHT_TO_ONE);
+    state.accept(sample(ItemKind::Fault, 0), UNIX_EPOCH);
+    assert!(state.has_waiting_fault());
+    assert!(check_out(&mut state).unwrap().is_fault());
+    assert!(check_out(&mut state).is_none() && !state.has_waiting_fault());
+    // And the other way round.
+    state.reclaim_in_flight();
+    let order = std::iter::from_fn(|| check_out(&mut state)).map(|pending| pending.is_fault());
+    assert_eq!(order.collect::<Vec<_>>(), [true, false, false, false, false]);
+    // While the upstream is in trouble, it gets one fault at a time beside the one envelope.
+    let upstream = sample(ItemKind::Event, 0).upstream;
+    state.upstream_failed(&upstream, UNIX_EPOCH, |_| {});
+    state.accept(sample(ItemKind::Fault, 0), UNIX_EPOCH);
+    assert!(check_out(&mut state).is_none());
+}
+
+#[test]
+fn faults_that_remain_at_the_end_are_spooled_or_dropped_and_nothing_else_is_spooled() {
+    for (kept, counts) in [(true, (2, 2)), (false, (0, 4))] {
+        let mut state = State::new(1 << 20, 1024);
+        for kind in [ItemKind::Event, ItemKind::Fault, ItemKind::Fault, ItemKind::Transaction] {
+            state.accept(sample(kind, 0), UNIX_EPOCH);
+        }
+        let in_flight = check_out(&mut state).unwrap();
+        state.close(None, |envelope| {
+            assert_eq!(envelope.priority(), Priority::Fault);
+            kept
+        });
+        assert_eq!((state.ledger.spooled, state.ledger.dropped()), counts);
+        state.check_in(&in_flight, |ledger| ledger.delivered += 1);
+        assert!(state.ledger.balances(0) && state.pending() == 0);
+    }
+}
+
+#[test]
+fn fault_that_is_given_up_is_spooled() {
+    for (kind, kept, counts) in
+        [(ItemKind::Fault, true, (1, 0)), (ItemKind::Fault, false, (0, 1)), (ItemKind::Event, true, (0, 1))]
+    {
+        let mut state = state();
+        state.accept(sample(kind, 0), UNIX_EPOCH);
+        let pending = check_out(&mut state).unwrap();
+        state.give_up(&pending, DropReason::Upstream, |_| kept);
+        assert_eq!((state.ledger.spooled, state.ledger.dropped_for(DropReason::Upstream)), counts);
+        assert!(state.ledger.balances(0));
+    }
+}
+
+#[test]
+fn fault_that_sentrys_relay_took_is_kept_until_a_barrier_confirms_it() {
+    let with_relay = |kinds: &[ItemKind]| {
+        let mut state = State::new(1 << 20, 1024);
+        state.begin_life(1);
+        for kind in kinds {
+            state.accept(sample(*kind, 0), UNIX_EPOCH);
+            let pending = check_out(&mut state).unwrap();
+            state.hand_over(pending, 1, UNIX_EPOCH);
+        }
+        state
+    };
+    // It ends before it has delivered them.
+    let mut state = with_relay(&[ItemKind::Event, ItemKind::Fault]);
+    assert_eq!((state.abandon_unconfirmed(), state.pending()), (1, 1));
+    assert!(state.ledger.balances(1));
+    let again = check_out(&mut state).unwrap();
+    assert!(again.is_fault());
+    // Its answer came after its end.
+    state.hand_over(again, 1, UNIX_EPOCH);
+    assert!(check_out(&mut state).unwrap().is_fault() && state.ledger.balances(1));
+    // The environment ends before a barrier has passed.
+    let mut state = with_relay(&[ItemKind::Event, ItemKind::Fault]);
+    state.close(None, |_| true);
+    assert_eq!((state.ledger.spooled, state.ledger.dropped(), state.pending()), (1, 1, 0));
+    assert!(state.ledger.balances(0));
+    // Two barriers have passed: nothing is left of what they confirmed.
+    let mut state = with_relay(&[ItemKind::Fault, ItemKind::Fault, ItemKind::Event]);
+    state.barrier_passed(1, UNIX_EPOCH);
+    state.barrier_passed(2, UNIX_EPOCH);
+    state.close(None, |_| true);
+    assert_eq!((state.ledger.delivered, state.ledger.spooled), (3, 0));
+    // One has, for one of two.
+    let mut state = with_relay(&[ItemKind::Fault, ItemKind::Fault]);
+    state.barrier_passed(1, UNIX_EPOCH);
+    assert_eq!((state.abandon_unconfirmed(), state.pending()), (0, 1));
+    assert!(state.ledger.balances(1));
 }
 
 #[test]
@@ -240,7 +334,7 @@ proptest! {
                 (Step::CheckOut, _) => newcomer = check_out(&mut state).map(|pending| pending.envelope),
                 (Step::PutBack, Some(pending)) => state.put_back(pending, DropReason::Network),
                 (Step::Deliver, Some(pending)) => state.check_in(&pending, |ledger| ledger.delivered += 1),
-                (Step::GiveUp, Some(pending)) => state.give_up(&pending, DropReason::Upstream),
+                (Step::GiveUp, Some(pending)) => state.give_up(&pending, DropReason::Upstream, |_| false),
                 (Step::PutBack | Step::Deliver | Step::GiveUp, None) => {}
             }
             let after: HashSet<&str> = present(&state).iter().map(|envelope| &*envelope.path).collect();

@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::config::{PublicKey, Upstream};
-use crate::protocol::{Encoding, keep_items};
+use crate::protocol::keep_items;
 use crate::relay::backoff::Backoff;
 use crate::relay::envelope::Envelope;
 use crate::relay::ledger::DropReason;
@@ -70,7 +70,7 @@ impl State {
 
     /// Removes the limited items from an envelope, and adds them to the client report. Returns `None` if no item
     /// remains.
-    pub(super) fn remove_limited(&mut self, envelope: Envelope, check: &RateLimitCheck) -> Option<Envelope> {
+    pub(super) fn remove_limited(&mut self, envelope: &Envelope, check: &RateLimitCheck) -> Option<Envelope> {
         let rest = if check.keeps_none() {
             None
         } else {
@@ -79,11 +79,8 @@ impl State {
         let kept = |keep: bool| rest.is_some() && keep;
         let items = || envelope.items.iter().zip(&check.keep);
         let removed = items().filter(|(_, keep)| !kept(**keep)).map(|(item, _)| item);
-        self.client_reports.lose(&envelope, removed, DropReason::RateLimit);
+        self.client_reports.lose(envelope, removed, DropReason::RateLimit);
         let items = items().filter(|(_, keep)| kept(**keep)).map(|(item, _)| *item).collect();
-        let is_encoding = |name| name == hyper::header::CONTENT_ENCODING;
-        let headers = envelope.headers.iter().filter(|(name, _)| !is_encoding(name)).cloned().collect();
-        let body = rest?.into();
-        Some(Envelope { headers, items, body, encoding: Encoding::Identity, ..envelope })
+        Some(Envelope { items, ..envelope.decoded(rest?) })
     }
 }

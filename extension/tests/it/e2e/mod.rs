@@ -1,4 +1,4 @@
-//! The layer zips as built, under AWS's emulator, with functions that use Sentry's SDKs: what a user gets.
+//! End-to-end tests: the layer zips as they were built, under AWS's emulator, with functions that use Sentry's SDKs.
 
 mod node;
 mod python;

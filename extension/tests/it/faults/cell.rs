@@ -1,4 +1,4 @@
-//! One cell of the matrix: an extension under the scripted Lambda, an upstream with one fault, and what must hold.
+//! One cell of the matrix: an extension under the scripted Lambda, an upstream with one fault, and the checks.
 
 use crate::support::{
     FAR, deliveries,
@@ -23,17 +23,17 @@ pub struct Fault {
     pub name: &'static str,
     pub manner: Manner,
     pub tls: bool,
-    /// Faults of name resolution are not the upstream's.
+    /// The fault of the name server, if the fault is not one of the upstream itself.
     pub names: Option<Answers>,
-    /// What came while it lasted is refused for good.
+    /// Whether envelopes that are sent during the fault are rejected for good.
     pub rejects: bool,
     /// Whether a try ends at once, so that there is time for another before the environment ends.
     pub quick: bool,
-    /// Whether it is one for those that wait for an answer at all: else the first try delivers.
+    /// Whether the fault makes a try fail. If not, the first try delivers.
     pub fails: bool,
 }
 
-/// What a cell counted.
+/// The counts of a cell.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     pub accepted: u64,
@@ -41,13 +41,13 @@ pub struct Counts {
     pub rejected: u64,
     pub dropped: u64,
     pub unanswered: u64,
-    /// Complete requests that reached upstream.
+    /// The number of complete requests that reached upstream.
     pub arrived: usize,
-    /// Those of them that brought what upstream may have had already.
+    /// How many of them brought an envelope that upstream may already have had.
     pub twice: usize,
     /// The longest time from an INVOKE to the next `/next`.
     pub held: Duration,
-    /// From SHUTDOWN to the end of the process.
+    /// The time from SHUTDOWN to the end of the process.
     pub ended: Duration,
 }
 
@@ -57,7 +57,7 @@ pub struct Cell {
     pub api: LambdaApi,
     extension: Extension,
     resolver: Option<Resolver>,
-    /// Whether Lambda tells when the function is done.
+    /// Whether Lambda sends telemetry when the function is done.
     telemetry: bool,
     asked: usize,
     sent: Vec<String>,
@@ -65,12 +65,12 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// An environment that has called `/next` for the first time.
+    /// Starts an environment, and waits for its first `/next`.
     pub async fn start(fault: Fault) -> Self {
         Self::start_with(fault, &[], false).await
     }
 
-    /// An environment that waits for its envelopes once the function is done.
+    /// Starts an environment that holds an invocation until its envelopes are delivered.
     pub async fn start_holding(fault: Fault) -> Self {
         Self::start_with(fault, &[("SENTRY_EXTENSION_FLUSH", "end")], true).await
     }
@@ -98,17 +98,17 @@ impl Cell {
         Self { fault, upstream, api, extension, resolver, telemetry, asked, sent, held }
     }
 
-    /// The fault begins.
+    /// Starts the fault.
     pub async fn fail(&self) {
         if let Some(resolver) = &self.resolver {
             resolver.forget();
-            // What is connected needs no name.
+            // An open connection needs no name lookup, so it has to be cut.
             self.upstream.cut();
         }
         self.upstream.behave(self.fault.manner.clone()).await;
     }
 
-    /// The fault ends.
+    /// Ends the fault.
     pub async fn heal(&self) {
         if let Some(resolver) = &self.resolver {
             resolver.learn();
@@ -154,13 +154,13 @@ impl Cell {
         self.extension.log.wait_for_lines(FAILED, tries).await;
     }
 
-    /// Waits until upstream has taken all that can be taken.
+    /// Waits until upstream has taken every envelope that it does not reject.
     pub async fn recovered(&self) {
         let expected: Vec<String> = self.sent.iter().filter(|m| !self.is_refused(m)).cloned().collect();
         self.upstream.takes(&expected).await;
     }
 
-    /// Waits until the extension, too, knows of so many deliveries: then their connection is free again.
+    /// Waits until the extension has logged this number of deliveries. Their connection is idle again then.
     pub async fn delivered(&self, enough: usize) {
         deliveries::known(&self.extension.log, enough).await;
     }
@@ -215,14 +215,14 @@ impl Cell {
             assert!(self.sent.contains(marker), "{marker} was never sent: {state}");
             assert!(fate.taken <= 1, "{marker} was taken {} times: {state}", fate.taken);
         }
-        // Without a lost answer there is no second delivery; and each lost answer is on the books.
+        // The extension has to count every lost response, because only a lost response may cause a second delivery.
         assert!(sum(|f| f.unanswered) as u64 <= unanswered, "an answer was lost uncounted: {state}");
         let taken = fates.values().filter(|f| f.taken > 0).count() as u64;
         if all_arrives {
             assert_eq!((delivered, dropped), (taken, 0), "{state}");
             assert_eq!(delivered + rejected, accepted, "{state}");
         }
-        // What was taken is booked as delivered, or else as one whose answer was lost.
+        // The extension counts an envelope that upstream took as delivered, or its response as lost.
         assert!(delivered <= taken && taken <= delivered + unanswered, "{state}");
         let refused = fates.values().filter(|f| f.taken == 0 && f.refused > 0).count() as u64;
         assert!(rejected <= refused && (!self.fault.rejects || rejected == refused), "{state}");

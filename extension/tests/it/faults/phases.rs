@@ -1,17 +1,17 @@
-//! When the fault strikes.
+//! The phases of an environment's life in which a fault begins.
 
 use super::cell::{Cell, Counts, Fault};
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Upstream has never been well.
+    /// The fault exists from the start.
     First,
-    /// After envelopes that went well over a connection which is still open.
+    /// The fault begins after envelopes were delivered over a connection that is still open.
     MidStream,
-    /// While an invocation waits for its envelopes to be delivered.
+    /// The fault begins while an invocation is held for its deliveries.
     Hold,
-    /// With two seconds left to live.
+    /// The fault begins at SHUTDOWN, with two seconds left.
     Shutdown,
 }
 
@@ -37,7 +37,7 @@ impl Phase {
     }
 }
 
-/// What can be noticed of a fault was noticed: a try that is answered, or cannot be, was made.
+/// After this time the extension has noticed the fault, because it has made a try.
 const STRUCK: Duration = Duration::from_millis(300);
 
 async fn first(fault: Fault) -> Counts {
@@ -95,7 +95,8 @@ async fn shutdown(fault: Fault) -> Counts {
     cell.recovered().await;
     cell.fail().await;
     cell.invoke(3).await;
-    // What hangs holds its try until the end; what fails quickly finds that upstream has recovered.
+    // A try that hangs lasts until the end. A try that fails quickly is followed by another, when upstream has
+    // recovered.
     let all_arrives = cell.fault.quick;
     cell.shut_down(all_arrives, true).await
 }

@@ -1,4 +1,4 @@
-//! Each mode, with telemetry: held as long as it should be, and no longer.
+//! Tests each flush mode with telemetry: an invocation is held as long as it should be, and no longer.
 
 use super::{Environment, SECOND, report, says};
 use crate::support::{
@@ -66,7 +66,7 @@ fn continuous_holds_nothing() {
 fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
     isolated(|| async {
         let mut environment = Environment::start("auto", Subscription::Accepted).await;
-        // The first invocations could be the only ones.
+        // The first invocations are held, because they could be the only ones.
         for _ in 0..8 {
             let request = environment.run().await;
             assert!(environment.is_held());
@@ -83,7 +83,7 @@ fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
         report("slow").await;
         environment.invoke();
         environment.was_not_held().await;
-        // What waits becomes as old as the bound says.
+        // The oldest envelope reaches the age at which `auto` holds.
         tokio::time::sleep(Duration::from_millis(1050)).await;
         environment.invoke();
         environment.stays_held().await;
@@ -100,7 +100,7 @@ fn no_hold_goes_past_the_budget() {
     isolated(|| async {
         // Ten times the deadline, which a busy machine does not reach; without a budget nothing ends these holds.
         let bounds = 500..8000;
-        // Sentry takes for ever, and the function nearly so.
+        // Sentry never responds, and the function uses nearly all of its time.
         let mut environment = Environment::start("end", Subscription::Accepted).await;
         environment.sentry.respond_with(|_| Reply::ok().held_by(&Gate::closed()));
         environment.deadline = Duration::from_millis(800);
@@ -111,13 +111,13 @@ fn no_hold_goes_past_the_budget() {
         let waited = environment.released().await.saturating_duration_since(invoked);
         assert!(bounds.contains(&waited.as_millis()), "{waited:?}");
 
-        // The function itself runs into its time-out.
+        // The function itself runs into its timeout.
         let invoked = Instant::now();
         environment.run().await;
         let waited = environment.released().await.saturating_duration_since(invoked);
         assert!(bounds.contains(&waited.as_millis()), "{waited:?}");
 
-        // No time at all.
+        // The function has no time at all.
         environment.deadline = Duration::ZERO;
         environment.run().await;
         environment.released().await;

@@ -1,4 +1,4 @@
-//! When `/next` waits, seen from Lambda: what is delivered by then, and what it costs.
+//! Tests from Lambda's side when `/next` is held, what is delivered by then, and what that costs.
 
 mod docs;
 mod holds;
@@ -14,10 +14,10 @@ use crate::support::{
 use std::time::{Duration, Instant};
 
 pub const SECOND: Duration = Duration::from_secs(1);
-/// Long enough to tell a hold from slowness.
+/// Long enough to distinguish a hold from a slow machine.
 pub const HELD: Duration = Duration::from_millis(300);
 
-/// The function's environment: Lambda, Sentry and the extension.
+/// An execution environment: a scripted Lambda, a stand-in for Sentry, and the extension.
 pub struct Environment {
     pub api: LambdaApi,
     pub sentry: Sentry,
@@ -46,13 +46,14 @@ impl Environment {
         let extension = Extension::in_lambda(&api, &[&env, settings].concat());
         api.asked(1).await;
         if matches!(telemetry, Subscription::Accepted) {
-            // Telemetry is trusted now, even if a busy machine let the subscription take longer than the extension waits.
+            // Telemetry is trusted now, even if a busy machine let the subscription take longer than the extension
+            // waits.
             api.done("earlier").await;
         }
         Self { api, sentry, extension, invocations: 0, deadline: FAR }
     }
 
-    /// Begins an invocation.
+    /// Starts an invocation.
     pub fn invoke(&mut self) -> String {
         self.invocations += 1;
         let request = format!("request-{}", self.invocations);
@@ -60,14 +61,14 @@ impl Environment {
         request
     }
 
-    /// Begins an invocation, of which Lambda tells.
+    /// Starts an invocation, and sends the telemetry of its start.
     pub async fn run(&mut self) -> String {
         // Before INVOKE, behind which the extension waits for a first sign for a quarter of a second only.
         self.api.started(&format!("request-{}", self.invocations + 1)).await;
         self.invoke()
     }
 
-    /// When the extension was through with the latest invocation.
+    /// Waits for the `/next` after the latest invocation, and returns when it came.
     pub async fn released(&self) -> Instant {
         self.api.asked(self.invocations + 1).await
     }

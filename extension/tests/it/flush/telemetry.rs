@@ -1,4 +1,4 @@
-//! Telemetry that is not there, falls silent or makes no sense: whatever it does is bounded.
+//! Tests telemetry that is missing, stops, or is malformed. Its effect on an invocation has to be bounded.
 
 use super::{Environment, SECOND, report};
 use crate::support::{
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::time::Instant;
 
 #[test]
-fn the_subscription_is_lambdas_own_affair_and_comes_before_next() {
+fn the_subscription_is_made_before_the_first_next() {
     isolated(|| async {
         let environment = Environment::start("auto", Subscription::Accepted).await;
         let subscribed = environment.api.subscribed().await;
@@ -28,7 +28,7 @@ fn the_subscription_is_lambdas_own_affair_and_comes_before_next() {
 }
 
 #[test]
-fn where_telemetry_is_not_supported_nothing_waits_for_it() {
+fn if_telemetry_is_not_supported_nothing_waits_for_it() {
     isolated(|| async {
         for status in [202, 400, 403, 404, 500] {
             for mode in ["auto", "end"] {
@@ -45,7 +45,7 @@ fn where_telemetry_is_not_supported_nothing_waits_for_it() {
 }
 
 #[test]
-fn without_telemetry_leftovers_hold_shortly() {
+fn without_telemetry_queued_envelopes_hold_for_a_short_time() {
     isolated(|| async {
         let mut environment = Environment::start("end", Subscription::Status(202)).await;
         environment.sentry.respond_with(|_| Reply::ok().held_by(&Gate::closed()));
@@ -61,7 +61,7 @@ fn without_telemetry_leftovers_hold_shortly() {
 }
 
 #[test]
-fn a_subscription_that_nobody_answers_costs_no_more_than_its_bound() {
+fn an_unanswered_subscription_costs_no_more_than_its_bound() {
     isolated(|| async {
         let started = Instant::now();
         let mut environment = Environment::start("end", Subscription::Silence).await;
@@ -70,7 +70,7 @@ fn a_subscription_that_nobody_answers_costs_no_more_than_its_bound() {
         assert!((150..4000).contains(&took.as_millis()), "{took:?}");
         environment.invoke();
         environment.was_not_held().await;
-        // It had arrived after all.
+        // The subscription had arrived although its response was missing.
         environment.api.done("request-1").await;
         let request = environment.run().await;
         environment.stays_held().await;
@@ -81,7 +81,7 @@ fn a_subscription_that_nobody_answers_costs_no_more_than_its_bound() {
 }
 
 #[test]
-fn telemetry_that_falls_silent_is_waited_for_once() {
+fn telemetry_that_stops_is_waited_for_once() {
     isolated(|| async {
         let mut environment = Environment::start("end", Subscription::Accepted).await;
         environment.invoke();
@@ -91,7 +91,7 @@ fn telemetry_that_falls_silent_is_waited_for_once() {
             environment.invoke();
             environment.was_not_held().await;
         }
-        // It speaks again.
+        // Telemetry is sent again.
         environment.api.done("request-6").await;
         let request = environment.run().await;
         environment.stays_held().await;
@@ -113,19 +113,19 @@ fn odd_telemetry_does_no_harm() {
         }
         let (status, _) = http::request(to, Method::GET, "/elsewhere", &[], "").await.unwrap();
         assert_eq!(status, 200);
-        // Too large: it may break the connection, and nothing else.
+        // This batch is too large. Only its connection may break.
         let _ = http::request(to, Method::POST, "/", &[], vec![b'['; 3 << 20]).await;
         environment.api.done("of another request").await;
         environment.stays_held().await;
-        // A start that comes behind its end changes nothing.
+        // A start record after the end record of the same request changes nothing.
         environment.api.done(&request).await;
         environment.api.started(&request).await;
         environment.released().await;
-        // The end may come before the event, and in one batch with others.
+        // The end record may come before the event, and in one batch with other records.
         environment.api.done("request-2").await;
         environment.invoke();
         environment.released().await;
-        // What was dropped may have been the end.
+        // The dropped records may include an end record.
         environment.run().await;
         environment.api.tell(&json!([{ "type": "platform.logsDropped", "record": {} }])).await;
         environment.released().await;

@@ -1,4 +1,4 @@
-//! Envelopes: who may send them how, and what goes upstream.
+//! Tests envelopes: the forms of authentication and encoding, and what is sent upstream.
 
 use super::{ENVELOPE, Headers, ID, KEY, Setup, auth, base64, gzip, zlib};
 use crate::support::{HANG, sentry::Reply};
@@ -8,7 +8,7 @@ fn with_dsn(dsn: &str) -> String {
 }
 
 #[tokio::test]
-async fn accepted_in_every_form_of_authentication() {
+async fn every_form_of_authentication_is_accepted() {
     let setup = Setup::new(&[]).await;
     let own = auth();
     let basic = format!("Basic {}", base64(format!("{KEY}:")));
@@ -25,7 +25,7 @@ async fn accepted_in_every_form_of_authentication() {
         ("/envelope/?x=y", &[], &dsn),
         ("/api/7/envelope/", &[("x-sentry-auth", "")], &dsn),
         ("/api/42/envelope/", &[("x-sentry-auth", &own)], &dsn),
-        // The store route takes envelopes too.
+        // The store route also accepts envelopes.
         (
             "/api/42/store/",
             &[("x-sentry-auth", &own), ("content-type", "application/x-sentry-envelope")],
@@ -72,7 +72,7 @@ async fn bytes_and_headers_go_upstream_as_they_came() {
 }
 
 #[tokio::test]
-async fn every_encoding_that_relay_knows() {
+async fn every_encoding_of_sentrys_relay_is_accepted() {
     let setup = Setup::new(&[]).await;
     let auth = auth();
     let plain = ENVELOPE.as_bytes();
@@ -115,7 +115,7 @@ async fn an_event_without_an_id_gets_one() {
     assert_eq!(one.encoding(), None);
     assert_eq!((&item.payload[..], one.envelope.header["sdk"]["name"].as_str()), (&b"{}"[..], Some("x")));
 
-    // What belongs to no event needs none, and an empty envelope is no news.
+    // Items that do not belong to an event need no id, and an empty envelope is accepted and ignored.
     for body in ["{}\n{\"type\":\"session\"}\n{}\n", "{}\n", "{}"] {
         let answer = setup.post("/api/42/envelope/", &[("x-sentry-auth", &auth)], body).await;
         assert_eq!((answer.status, &*answer.body), (200, "{}"), "{body}");
@@ -124,7 +124,7 @@ async fn an_event_without_an_id_gets_one() {
 }
 
 #[tokio::test]
-async fn an_outage_is_nothing_to_bother_the_sdk_with() {
+async fn an_outage_does_not_change_the_response_to_the_sdk() {
     let setup = Setup::new(&[]).await;
     setup.sentry.respond_with(|_| Reply::status(503));
     for _ in 0..3 {
@@ -136,7 +136,7 @@ async fn an_outage_is_nothing_to_bother_the_sdk_with() {
 }
 
 #[tokio::test]
-async fn upstreams_limits_reach_those_who_understand_them() {
+async fn rate_limits_of_upstream_are_passed_on_to_sdks() {
     let setup = Setup::new(&[]).await;
     let auth = auth();
     let signed = ("x-sentry-auth", &*auth);
@@ -148,7 +148,7 @@ async fn upstreams_limits_reach_those_who_understand_them() {
     setup.arrives("event").await;
     setup.sentry.respond_with(|_| Reply::ok());
 
-    // What upstream said is known a moment after it said it.
+    // The extension knows the limit only once it has read the response of upstream, so this is repeated until it does.
     let limited = async {
         loop {
             let answer = setup.post(envelope, &[signed], ENVELOPE).await;

@@ -1,4 +1,4 @@
-//! What is no envelope: forwarded and waited for, or queued as it came.
+//! Tests requests that are not envelopes. They are forwarded while the client waits, or queued without changes.
 
 use super::{Headers, KEY, auth, gzip, recorder::Recorder, send};
 use crate::support::extension::Extension;
@@ -17,7 +17,7 @@ async fn finish(extension: Extension, envelopes: u64) {
 }
 
 #[tokio::test]
-async fn the_rest_of_the_api_is_upstreams() {
+async fn other_requests_are_forwarded_to_upstream() {
     let (recorder, extension, address) = start(&[]).await;
     let body = gzip(b"content");
     let headers = [
@@ -73,7 +73,7 @@ async fn the_rest_of_the_api_is_upstreams() {
 }
 
 #[tokio::test]
-async fn forwarding_has_bounds() {
+async fn forwarding_is_bounded_in_size_and_time() {
     let (recorder, extension, address) = start(&[("SENTRY_EXTENSION_TIMEOUT", "300ms")]).await;
     let large = vec![b'x'; (20 << 20) + 1];
     let zipped = [("content-encoding", "gzip")];
@@ -92,7 +92,7 @@ async fn forwarding_has_bounds() {
 }
 
 #[tokio::test]
-async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
+async fn telemetry_in_other_formats_is_queued_without_changes() {
     let (recorder, extension, address) = start(&[]).await;
     let auth = auth();
     // The function does not wait for upstream, which would have to answer first.
@@ -140,7 +140,7 @@ async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
 }
 
 #[tokio::test]
-async fn telemetry_of_nobody_known_is_upstreams_to_judge() {
+async fn telemetry_without_a_known_sender_is_forwarded_to_upstream() {
     let (recorder, extension, address) = start(&[]).await;
     let path = "/api/42/integration/otlp/v1/traces?teapot";
     let answer = send(address, Method::POST, path, &[("authorization", "Bearer x")], "body").await;

@@ -1,4 +1,4 @@
-//! What a client has begun has to come to an end; a client that is silent between two requests is left alone.
+//! Tests slow clients. A request that was begun has to end in time, but a client may be silent between two requests.
 
 use super::clients::{connect, post, read_answers, whole};
 use super::{ENVELOPE, SECOND, Setup, auth};
@@ -13,7 +13,7 @@ use tokio::{
 /// Longer than a head may take, which is ten seconds.
 const SILENCE: Duration = Duration::from_secs(13);
 
-/// Sends a byte twice a second until the connection ends; what came back, and after how long.
+/// Sends a byte twice a second until the connection ends. Returns what was received, and how long it took.
 async fn trickle(mut stream: TcpStream, byte: &[u8]) -> (String, Duration) {
     let started = Instant::now();
     let (mut reading, mut writing) = stream.split();
@@ -33,11 +33,11 @@ async fn trickle(mut stream: TcpStream, byte: &[u8]) -> (String, Duration) {
 }
 
 #[tokio::test]
-async fn a_head_has_an_end_and_silence_has_none() {
+async fn a_slow_head_is_cut_but_an_idle_connection_is_not() {
     let setup = Setup::new(&[]).await;
     let mut unused = connect(setup.address).await;
     let mut used = connect(setup.address).await;
-    // Some clients send a newline behind the body.
+    // Some clients send a newline after the body.
     used.write_all(format!("{}\r\n", whole()).as_bytes()).await.unwrap();
     read_answers(&mut used, "HTTP/1.1 200", 1).await;
     let mut pipelined = connect(setup.address).await;
@@ -69,7 +69,7 @@ async fn a_head_has_an_end_and_silence_has_none() {
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_has_an_end_and_holds_nobody_up() {
+async fn a_slow_body_is_cut_and_delays_no_other_client() {
     let setup = Setup::new(&[]).await;
     let mut slow = connect(setup.address).await;
     slow.write_all(format!("{}Content-Length: 9999\r\n\r\n", post()).as_bytes()).await.unwrap();

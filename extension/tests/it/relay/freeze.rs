@@ -1,4 +1,4 @@
-//! Freezes, with SIGSTOP in the part of Lambda's freezer.
+//! Tests freezes of the environment. SIGSTOP takes the place of Lambda's freezer.
 
 use super::bench::{Bench, Books, markers};
 use crate::support::{
@@ -9,13 +9,13 @@ use crate::support::{
 };
 use std::time::Duration;
 
-/// One upstream request, short so that a freeze outlasts it.
+/// The timeout of a request to upstream. It is short, so that a freeze lasts longer.
 const TIMEOUT: (&str, &str) = ("SENTRY_EXTENSION_TIMEOUT", "1s");
-/// Longer than that.
+/// The length of a freeze, which is longer than the timeout.
 const FREEZE: Duration = Duration::from_millis(1500);
 
 #[test]
-fn an_answer_that_comes_while_frozen_counts() {
+fn a_response_that_arrives_during_a_freeze_counts() {
     isolated(|| async {
         let bench = Bench::start(&[TIMEOUT]).await;
         bench.upstream.behave(Manner::Slow(Duration::from_millis(100))).await;
@@ -35,11 +35,11 @@ fn an_answer_that_comes_while_frozen_counts() {
     });
 }
 
-/// More than the buffers of both sockets hold.
+/// A size that does not fit into the buffers of both sockets.
 const LARGE: usize = 16 << 20;
 
 #[test]
-fn an_upload_goes_on_after_a_freeze() {
+fn an_upload_continues_after_a_freeze() {
     isolated(|| async {
         let bench = Bench::start(&[TIMEOUT]).await;
         assert_eq!(post(TUNNEL, attachment_of("large", LARGE)).await, 200);
@@ -56,7 +56,7 @@ fn an_upload_goes_on_after_a_freeze() {
 }
 
 #[test]
-fn an_upload_that_is_cut_while_frozen_is_made_again() {
+fn an_upload_that_is_cut_during_a_freeze_is_repeated() {
     isolated(|| async {
         let bench = Bench::start(&[TIMEOUT]).await;
         assert_eq!(post(TUNNEL, attachment_of("large", LARGE)).await, 200);
@@ -97,7 +97,8 @@ fn a_connection_that_died_in_a_freeze_costs_no_pause() {
     });
 }
 
-/// Freezes in mid-exchange and between invocations, in turns; while frozen, upstream resets or closes every connection.
+/// Freezes alternately within an exchange and between invocations. During the freeze, upstream resets or closes every
+/// connection.
 #[test]
 fn a_hundred_freezes_lose_nothing() {
     const CYCLES: usize = 100;

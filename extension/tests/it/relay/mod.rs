@@ -1,4 +1,4 @@
-//! Delivery as upstream and the function see it.
+//! Tests delivery from the side of upstream and of the function.
 
 mod bench;
 mod freeze;

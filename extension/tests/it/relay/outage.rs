@@ -1,4 +1,4 @@
-//! Outages of upstream: what they cost the function, how often upstream is tried, and how they end.
+//! Tests outages of upstream: what they cost the function, how often upstream is tried, and how they end.
 
 use super::bench::{Bench, Books, SECOND, markers};
 use crate::support::{
@@ -36,7 +36,8 @@ fn tries_back_off_and_come_one_at_a_time() {
         let sent = markers("patient", 30);
         let start = Instant::now();
         bench.reports(&sent).await;
-        // Up to four at once, then after pauses of 125-250, 250-500, 500-1000, 1000-2000 and 2000-4000 ms.
+        // Up to four tries at once, then single tries after pauses of 125-250, 250-500, 500-1000, 1000-2000 and
+        // 2000-4000 ms.
         bench.upstream.until("four tries", |all| all.len() >= 4).await;
         tokio::time::sleep((5 * SECOND).saturating_sub(start.elapsed())).await;
         let tries = bench.upstream.arrivals();
@@ -68,9 +69,9 @@ fn the_deadline_decides_when_to_give_up() {
     });
 }
 
-/// In tunnel mode, with two DSNs.
+/// Uses the tunnel with two DSNs.
 #[test]
-fn one_upstreams_outage_holds_up_no_other() {
+fn the_outage_of_one_upstream_delays_no_other() {
     for manner in [Manner::Refuse, Manner::ResetAfter, Manner::Stall] {
         isolated(move || async move {
             let well = Hostile::start(false).await;
@@ -85,7 +86,7 @@ fn one_upstreams_outage_holds_up_no_other() {
             for marker in &stuck {
                 assert_eq!(tunnel(TUNNEL, &troubled, marker).await, 200);
             }
-            // Before the outage is known, and after.
+            // The first round is before the extension knows of the outage, the second after.
             for round in 0..2 {
                 let sent = markers(&format!("round-{round}"), 10);
                 for marker in &sent {
@@ -105,7 +106,7 @@ fn one_upstreams_outage_holds_up_no_other() {
 }
 
 #[test]
-fn what_upstream_cannot_digest_is_lost_by_name_at_the_end() {
+fn an_envelope_that_upstream_always_fails_on_is_counted_as_dropped() {
     isolated(|| async {
         let mut bench = Bench::start(&[]).await;
         bench.upstream.behave(Manner::Answer(500, "")).await;

@@ -1,4 +1,4 @@
-//! How Relay ends: in order at SHUTDOWN, and never after the extension.
+//! Tests the end of Sentry's Relay: in order at SHUTDOWN, and never after the extension.
 
 use super::{SECOND, logs, start};
 use crate::flush::report;
@@ -13,7 +13,7 @@ use std::time::Duration;
 fn deliveries_then_the_barrier_then_sigterm() {
     isolated(|| async {
         let (mut environment, layer) = start("continuous", &["ok"], SECOND / 20).await;
-        // On a busy machine it might not be by the end, and be passed by.
+        // On a busy machine it might otherwise not be ready at SHUTDOWN, and envelopes would bypass it.
         logs(&environment.extension, "Sentry's Relay is ready").await;
         environment.run().await;
         environment.released().await;

@@ -1,4 +1,4 @@
-//! Each way in which Relay can fail, and what is left of it: never the function's problem.
+//! Tests each way in which Sentry's Relay can fail. No failure may disturb the function.
 
 use super::{logs, start, start_with};
 use crate::flush::{Environment, report};
@@ -12,11 +12,11 @@ use crate::support::{
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// Once is enough.
+/// The file cannot be executed, so one failure is enough.
 const NOT_EXECUTABLE: &str = "its file cannot be executed here\",\"failures\":1,";
 const TAKES_OVER: &str = "the built-in relay takes over";
 
-/// One envelope is delivered by the built-in relay, and there was one warning about it.
+/// Checks that the built-in relay delivers an envelope, and that there was one warning.
 async fn falls_back(mut environment: Environment, why: &str) {
     let request = environment.run().await;
     report("one").await;
@@ -30,7 +30,7 @@ async fn falls_back(mut environment: Environment, why: &str) {
     assert_eq!(log.text().matches("\"warn\"").count(), 1, "{}", log.text());
 }
 
-/// A Relay that nobody has to script.
+/// Checks the same for a layer without the stand-in.
 fn falls_back_from(layer: impl FnOnce() -> Layer + Send + 'static, why: &'static str) {
     isolated(move || async move {
         let _layer = layer();
@@ -78,7 +78,7 @@ fn for_an_upstream_with_a_path() {
     });
 }
 
-/// Fails once in this way; its successor delivers. Gives back what the log says of the failure.
+/// Lets the stand-in fail once in this way. The next start has to deliver. Returns the log line of the failure.
 async fn recovers(behaviour: &str, settings: &[(&str, &str)], why: &str) {
     let (mut environment, layer) = start_with("end", &[behaviour, "ok"], Duration::ZERO, settings).await;
     let request = environment.run().await;

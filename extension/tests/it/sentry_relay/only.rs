@@ -1,4 +1,5 @@
-//! `SENTRY_EXTENSION_RELAY=only`: for users who scrub, nothing leaves but through Relay, whatever becomes of it.
+//! Tests `SENTRY_EXTENSION_RELAY=only`. It is for users whose Relay scrubs data: nothing may be sent without Sentry's
+//! Relay, even if it fails.
 
 use super::{SECOND, logs, start_with};
 use crate::flush::{Environment, report};
@@ -9,7 +10,8 @@ use std::time::Duration;
 const ONLY: (&str, &str) = ("SENTRY_EXTENSION_RELAY", "only");
 const FAILED: &str = "Sentry's Relay has failed: nothing is sent past it";
 
-/// The end: so many envelopes are booked as lost to a Relay that did not run, and Sentry has seen nobody.
+/// Ends the environment. This number of envelopes has to be counted as lost because Sentry's Relay did not run, and
+/// Sentry must have received nothing.
 async fn nothing_left(environment: Environment, envelopes: u64) -> Log {
     let Environment { api, sentry, extension, .. } = environment;
     let log = extension.log.clone();
@@ -20,7 +22,7 @@ async fn nothing_left(environment: Environment, envelopes: u64) -> Log {
     log
 }
 
-/// Envelopes are taken, the function is not held, nothing arrives, and the books say why.
+/// Checks that envelopes are accepted, the function is not held, nothing arrives, and the counts give the reason.
 async fn keeps_all(mut environment: Environment, why: &str) {
     let line = logs(&environment.extension, FAILED).await;
     assert!(line.contains(why) && line.contains("\"warn\""), "{line}");

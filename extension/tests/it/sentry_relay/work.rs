@@ -1,4 +1,4 @@
-//! What Relay does when all is well.
+//! Tests Sentry's Relay when nothing fails.
 
 use super::{SECOND, logs, start, start_with};
 use crate::flush::{report, says};
@@ -18,7 +18,7 @@ fn relay_starts_behind_the_first_next_with_what_it_needs_and_nothing_else() {
     isolated(|| async {
         let layer = Layer::stand_in(&["ok"], Duration::ZERO);
         let api = LambdaApi::start().await;
-        // Long enough to see a Relay that does not wait.
+        // The registration takes long enough to show a Relay that is started too early.
         api.refuse(&[500, 500, 500]);
         let settings = [
             ("SENTRY_DSN", "http://5b0ff8a1e2c94d7fb7a3c1d2e4f60718@sentry.example.com/42"),
@@ -50,7 +50,7 @@ fn next_waits_for_the_barrier_behind_the_last_envelope() {
     isolated(|| async {
         let (mut environment, layer) = start("end", &["ok"], SECOND / 3).await;
         let request = environment.run().await;
-        // While Relay starts, all is taken already.
+        // Envelopes are accepted while Sentry's Relay still starts.
         for marker in ["one", "two"] {
             report(marker).await;
         }

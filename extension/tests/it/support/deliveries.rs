@@ -1,8 +1,8 @@
-//! What the extension itself knows to be delivered, by its log at `debug`.
+//! Counts deliveries by the extension's own log at `debug`.
 
 use super::log::Log;
 
-/// Waits until it knows of so many deliveries: then their connections are free again.
+/// Waits until the extension has logged this number of deliveries. Their connections are idle again then.
 pub async fn known(log: &Log, enough: usize) {
     log.wait_for_lines("\"message\":\"delivered\"", enough).await;
 }

@@ -1,4 +1,4 @@
-//! One HTTP request, as a test makes it.
+//! Sends single HTTP requests.
 
 use super::HANG;
 use http_body_util::{BodyExt, Full};
@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use std::{io, net::SocketAddr};
 use tokio::net::TcpStream;
 
-/// Sends one request over a connection of its own, and reads the whole answer.
+/// Sends one request over a new connection, and reads the whole response.
 pub async fn request(
     to: SocketAddr,
     method: Method,

@@ -1,4 +1,5 @@
-//! `/opt` with Relay in it, for this test's thread and the processes that it starts: a mount namespace of its own.
+//! Mounts an `/opt` with Sentry's Relay, in a mount namespace of its own. Only the test's thread and the processes
+//! that it starts see it.
 
 use super::{HANG, tools};
 use nix::{
@@ -16,22 +17,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A scripted Relay.
+/// A scripted program that takes the place of Sentry's Relay.
 pub const STAND_IN: &str = include_str!("../../fixtures/relay/stand-in.py");
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
-/// A layer with something called Relay.
+/// A layer, with or without a program in the place of Sentry's Relay.
 pub struct Layer {
     folder: tempfile::TempDir,
     story: Story,
 }
 
-/// What a stand-in tells of itself.
+/// The events that a stand-in writes about itself.
 pub struct Story(PathBuf);
 
 impl Layer {
-    /// With these bytes as Relay, in this mode. It has to be called on the thread of an `isolated` test.
+    /// Makes a layer with this file as Sentry's Relay, in this mode. It has to be called on the thread of an
+    /// `isolated` test.
     pub fn with(binary: &[u8], mode: u32) -> Self {
         let layer = Self::empty();
         let relay = layer.path("relay/relay");
@@ -40,14 +42,15 @@ impl Layer {
         layer
     }
 
-    /// With the stand-in, which behaves like this, life after life, and takes so long for a delivery.
+    /// Makes a layer with the stand-in. `lives` says how it behaves in each of its lives, and `delay` how long it
+    /// takes for a delivery.
     pub fn stand_in(lives: &[&str], delay: Duration) -> Self {
         let layer = Self::with(STAND_IN.as_bytes(), 0o755);
         layer.configure(&layer.story.configuration(lives, delay));
         layer
     }
 
-    /// Without Relay.
+    /// Makes a layer without Sentry's Relay.
     pub fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("layer-").tempdir().unwrap();
         fs::create_dir(folder.path().join("relay")).unwrap();
@@ -63,7 +66,7 @@ impl Layer {
         fs::write(self.path("relay/config.yml"), text).unwrap();
     }
 
-    /// What `relay/config.yml` says.
+    /// Returns the content of `relay/config.yml`.
     pub fn configuration(&self) -> String {
         fs::read_to_string(self.path("relay/config.yml")).unwrap()
     }
@@ -72,7 +75,7 @@ impl Layer {
         self.folder.path().join(name)
     }
 
-    /// Whether a process of this event's still runs.
+    /// Whether the process that wrote this event still runs.
     pub fn runs(event: &Value) -> bool {
         Self::state(event).is_some_and(|state| state != 'Z')
     }
@@ -109,25 +112,25 @@ impl Deref for Layer {
 }
 
 impl Story {
-    /// In a folder that everybody may write to.
+    /// Keeps the events in this folder, which every user may write to.
     pub fn within(folder: &Path) -> Self {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
         Self(folder.join("events"))
     }
 
-    /// The configuration of a stand-in that behaves like this, life after life.
+    /// Returns the configuration of a stand-in that behaves in this way in each of its lives.
     pub fn configuration(&self, lives: &[&str], delay: Duration) -> String {
         json!({ "events": self.0, "lives": lives, "delay": delay.as_secs_f64() }).to_string()
     }
 
-    /// What the stand-in has told so far.
+    /// Returns the events so far.
     pub fn events(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.0).unwrap_or_default();
-        // The last line may be half-written.
+        // The last line may be incomplete.
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Their names.
+    /// Returns the names of the events so far.
     pub fn story(&self) -> Vec<String> {
         self.events().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect()
     }
@@ -167,10 +170,10 @@ fn mount(words: &[&str]) {
     assert!(status.success(), "mount {words:?}: {status}");
 }
 
-/// A copy of a program for a machine that nobody has.
+/// Returns a copy of a program that is marked for another machine, so that it cannot be executed.
 pub fn of_another_machine(program: impl AsRef<Path>) -> Vec<u8> {
     let mut bytes = fs::read(program).unwrap();
-    // `e_machine`: 2 is SPARC.
+    // This is the ELF field `e_machine`; 2 means SPARC.
     bytes[18..20].copy_from_slice(&[2, 0]);
     bytes
 }

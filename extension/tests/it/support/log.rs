@@ -1,4 +1,4 @@
-//! The output of a process, line by line, as it comes.
+//! The output of a process, line by line, while it runs.
 
 use super::HANG;
 use tokio::{

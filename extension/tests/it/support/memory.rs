@@ -1,13 +1,13 @@
-//! What a process takes of the function's memory.
+//! Measures how much memory a process uses.
 
 use std::fs;
 
-/// In bytes.
+/// The memory of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// Resident now.
+    /// The resident memory now.
     pub now: usize,
-    /// Resident at most, so far.
+    /// The peak of the resident memory so far.
     pub most: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What the tests stand on: the peers of the extension, and the tools that `ci/test` installs.
+//! Support for the tests: the peers of the extension, and the tools that `ci/test` installs.
 
 pub mod case;
 pub mod deliveries;
@@ -12,6 +12,7 @@ pub mod lambda_api;
 pub mod layer;
 pub mod log;
 pub mod memory;
+pub mod memory_limit;
 pub mod netns;
 pub mod proxy;
 pub mod resolver;

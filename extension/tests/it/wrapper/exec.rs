@@ -1,4 +1,5 @@
-//! The runtime is what it would have been: arguments, process, signals, files, exit code. Where there is none, it is said.
+//! The runtime must not differ from one without the wrapper: arguments, process, signals, files, exit code. If there
+//! is no runtime, an error says so.
 
 use super::{Wrapper, split};
 use std::{
@@ -19,7 +20,7 @@ fn sh(script: &str) -> Output {
 }
 
 #[test]
-fn arguments_of_any_bytes() {
+fn passes_arguments_of_any_bytes() {
     let odd = [&b""[..], b"a b", b"--help", b"-", b"\xff\xfe", b"'\"$x\n"].map(OsStr::from_bytes);
     let words = [&["/usr/bin/printf", "%s|"].map(OsStr::new)[..], &odd].concat();
     let output = run(&words);
@@ -28,7 +29,7 @@ fn arguments_of_any_bytes() {
 }
 
 #[test]
-fn exit_codes_and_signals() {
+fn keeps_exit_codes_and_signals() {
     for code in [0, 1, 42, 255] {
         assert_eq!(sh(&format!("exit {code}")).status.code(), Some(code));
     }
@@ -37,7 +38,7 @@ fn exit_codes_and_signals() {
 }
 
 #[test]
-fn the_runtime_is_the_very_process() {
+fn the_runtime_keeps_the_process_id() {
     let child = Wrapper::new()
         .command()
         .env("SENTRY_DSN", DSN)
@@ -49,10 +50,11 @@ fn the_runtime_is_the_very_process() {
     assert_eq!(String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap(), format!("{pid}\n"));
 }
 
-/// Open files, masked and ignored signals, limits, as the runtime finds them.
+/// Compares open files, masked and ignored signals, and limits, as the runtime gets them.
 #[test]
-fn nothing_of_the_process_is_changed() {
-    let script = "grep -E '^(Sig[BIC]|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; cat /proc/self/limits; ls /proc/self/fd; pwd; umask";
+fn the_runtime_gets_the_same_process_state() {
+    let script = "grep -E '^(Sig[BIC]|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; \
+        cat /proc/self/limits; ls /proc/self/fd; pwd; umask";
     let with = sh(script).stdout;
     let without =
         Command::new("/bin/sh").args(["-c", script]).env_clear().env("SENTRY_DSN", DSN).output().unwrap();
@@ -60,14 +62,14 @@ fn nothing_of_the_process_is_changed() {
 }
 
 #[test]
-fn a_name_is_looked_up_in_path() {
+fn a_program_name_is_looked_up_in_path() {
     let wrapper = Wrapper::new();
     let output = wrapper.command().env("PATH", "/nowhere:/bin").args(["echo", "found"]).output().unwrap();
     assert_eq!(split(&output).1, b"found\n");
 }
 
 #[test]
-fn what_cannot_be_started_is_named() {
+fn the_error_names_a_program_that_cannot_be_started() {
     let wrapper = Wrapper::new();
     let plain = wrapper.folder().join("plain");
     fs::write(&plain, "text").unwrap();
@@ -86,7 +88,7 @@ fn what_cannot_be_started_is_named() {
 }
 
 #[test]
-fn without_a_program() {
+fn fails_without_a_program() {
     let output = Wrapper::new().command().output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// The unpacked layer, and the wrapper in it.
+/// Unpacks the layer, and returns its folder and the wrapper in it.
 fn layer() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     unpack(&Arch::NATIVE.layer_zip(), folder.path());
@@ -19,7 +19,7 @@ fn layer() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_runtime_of_another_architecture_is_named() {
+fn the_error_names_a_runtime_of_another_architecture() {
     let (folder, wrapper) = layer();
     let foreign = folder.path().join("foreign");
     fs::write(&foreign, of_another_machine("/bin/true")).unwrap();

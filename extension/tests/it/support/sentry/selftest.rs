@@ -1,4 +1,4 @@
-//! The stand-in is a judge: here it is judged itself.
+//! Tests the stand-in itself, because other tests rely on its checks.
 
 use super::{Gate, Reply, Sentry, Transport};
 use crate::support::http;
@@ -34,7 +34,7 @@ async fn a_valid_envelope_is_kept_and_answered_with_its_id() {
 }
 
 #[tokio::test]
-async fn a_client_that_misbehaves_is_found_out() {
+async fn misbehaving_clients_are_detected() {
     const SIGNED: Headers = &[("x-sentry-auth", AUTH)];
     const SHORT: Headers = &[("x-sentry-auth", "Sentry sentry_key=abc, sentry_version=7")];
     const GZIP: Headers = &[("x-sentry-auth", AUTH), ("content-encoding", "gzip")];
@@ -61,7 +61,7 @@ async fn a_client_that_misbehaves_is_found_out() {
 }
 
 #[tokio::test]
-async fn answers_follow_the_script() {
+async fn responses_follow_the_script() {
     let sentry = Sentry::start(Transport::Plain).await;
     let headers = [("x-sentry-auth", AUTH)];
     sentry.respond_with(|_| Reply::status(429).header("retry-after", "7"));
