@@ -52,8 +52,6 @@ pub(crate) struct LayerVersion {
     pub(crate) license: String,
     /// `Description`.
     pub(crate) description: String,
-    /// Where to download the zip, for a while.
-    pub(crate) location: Option<String>,
     /// Who may use it.
     pub(crate) policy: Policy,
 }
@@ -78,6 +76,15 @@ pub(crate) struct Listed {
     pub(crate) number: i64,
     /// `Description`.
     pub(crate) description: String,
+}
+
+/// The zip of a version, as an account sees it that does not own the layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VisibleContent {
+    /// Base64 of the zip's sha256.
+    pub(crate) code_sha256: String,
+    /// A link to download the zip from, which is valid for ten minutes.
+    pub(crate) location: Option<String>,
 }
 
 /// How the zip gets to Lambda.
@@ -163,7 +170,6 @@ impl RegionLayers {
             runtimes: answer.compatible_runtimes().iter().map(|r| r.as_str().to_owned()).collect(),
             license: answer.license_info().unwrap_or_default().to_owned(),
             description: answer.description().unwrap_or_default().to_owned(),
-            location: content.location().map(str::to_owned),
             policy: self.policy_of(layer, number).await?,
         }))
     }
@@ -176,12 +182,13 @@ impl RegionLayers {
         Ok(document.map_or_else(Policy::default, Policy::read))
     }
 
-    /// What somebody else sees of a version: its `CodeSha256`.
-    pub(crate) async fn sha256_by_arn(&self, arn: &str) -> Result<String, CallError> {
+    /// What any account that may use a version sees of its zip.
+    pub(crate) async fn content_by_arn(&self, arn: &str) -> Result<VisibleContent, CallError> {
         let request = || self.client.get_layer_version_by_arn().arn(arn).send();
         let answer = self.session.send(BY_ARN, request).await?;
-        let sha256 = answer.content().and_then(|content| content.code_sha256());
-        Ok(sha256.ok_or_else(|| CallError::incomplete(BY_ARN, "CodeSha256"))?.to_owned())
+        let content = answer.content().ok_or_else(|| CallError::incomplete(BY_ARN, "Content"))?;
+        let sha256 = content.code_sha256().ok_or_else(|| CallError::incomplete(BY_ARN, "CodeSha256"))?;
+        Ok(VisibleContent { code_sha256: sha256.to_owned(), location: content.location().map(str::to_owned) })
     }
 
     /// The architectures that somebody's version says it is for; none: it does not say.

@@ -239,7 +239,6 @@ mod tests {
             runtimes: Vec::new(),
             license: license(LayerKind::Plain).to_owned(),
             description: format!("sha256 {}", Digest::of(b"zip").short()),
-            location: None,
             policy: policy("*"),
         }
     }
