@@ -1,7 +1,7 @@
 //! What the kernel still holds of what was handed to it: bytes that were not sent yet, or not acknowledged.
 //!
-//! The kernel takes up to some megabytes at once. On a slow line, an upload that is "written" may need minutes more, and
-//! only this tells whether it moves. Linux says it in `/proc`; elsewhere nothing is known.
+//! The kernel takes up to some megabytes at once. On a slow line, an upload that is "written" may need minutes more,
+//! and only this tells whether it moves. Linux says it in `/proc`; elsewhere nothing is known.
 
 use std::{
     collections::HashMap,
