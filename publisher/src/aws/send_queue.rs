@@ -1,11 +1,12 @@
 //! What the kernel still holds of what was handed to it: bytes that were not sent yet, or not acknowledged.
 //!
-//! The kernel takes up to some megabytes at once. On a slow line, an upload that is "written" may need minutes more, and
-//! only this tells whether it moves. Linux says it in `/proc`; elsewhere nothing is known.
+//! The kernel takes up to some megabytes at once. On a slow line, an upload that is "written" may need minutes more,
+//! and only this tells whether it moves. Linux says it in `/proc`; elsewhere nothing is known.
 
 use std::{
     collections::HashMap,
-    fs,
+    fs::File,
+    io::{BufRead, BufReader},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,15 +25,18 @@ pub(crate) fn of_port(port: u16) -> Option<u64> {
     if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
         let mut queues = Queues::new();
         for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-            read(&fs::read_to_string(table).unwrap_or_default(), &mut queues);
+            // Line by line: a busy machine has megabytes of them.
+            if let Ok(table) = File::open(table) {
+                read(BufReader::new(table), &mut queues);
+            }
         }
         *last = Some((Instant::now(), queues));
     }
     last.as_ref().and_then(|(_, queues)| queues.get(&port).copied())
 }
 
-fn read(table: &str, queues: &mut Queues) {
-    for line in table.lines().skip(1) {
+fn read(table: impl BufRead, queues: &mut Queues) {
+    for line in table.lines().skip(1).map_while(Result::ok) {
         let mut fields = line.split_whitespace();
         let port = fields.nth(1).and_then(|local| local.rsplit_once(':'));
         let port = port.and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
@@ -55,7 +59,7 @@ mod tests {
             1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n   \
             2: torn";
         let mut queues = Queues::new();
-        read(table, &mut queues);
+        read(table.as_bytes(), &mut queues);
         assert_eq!(queues, HashMap::from([(50_000, 123_456), (8080, 0)]));
     }
 }

@@ -54,8 +54,8 @@ pub(crate) enum RolloutError {
     },
     /// An earlier run was answered with other bytes than it had sent.
     #[error(
-        "an earlier run was answered that version {0} is not what was sent (the journal says in what respect), so it is \
-         left private"
+        "an earlier run was answered that version {0} is not what was sent (the journal says in what respect), so it \
+         is left private"
     )]
     Refuted(i64),
     /// The region has no arm64, and refuses a request that speaks of architectures.

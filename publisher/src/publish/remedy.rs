@@ -52,8 +52,8 @@ const POLICY: &str = "name fewer accounts, or an organization instead (--organiz
 fn of_refusal(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::TooLarge => {
-            "bring the zip to Lambda through a bucket: --s3-bucket 'layers-{region}'; or find the proxy on the way that \
-             refuses it"
+            "bring the zip to Lambda through a bucket: --s3-bucket 'layers-{region}'; or find the proxy on the way \
+             that refuses it"
         }
         Refusal::CodeStorage => ROOM,
         Refusal::PolicyLength => POLICY,

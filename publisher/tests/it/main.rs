@@ -37,6 +37,7 @@ mod publish_failures;
 mod publish_faults;
 mod publish_interrupted;
 mod publish_killed;
+mod publish_late;
 mod publish_proven;
 mod publish_refused;
 mod publish_s3;

@@ -215,8 +215,8 @@ impl Publish {
     }
 }
 
-/// Whether the grants fit into a policy, at least for a version whose ARN is as short as it gets. Longer ARNs, and what a
-/// policy holds already, are checked in each region before anything is published.
+/// Whether the grants fit into a policy, at least for a version whose ARN is as short as it gets. Longer ARNs, and what
+/// a policy holds already, are checked in each region before anything is published.
 fn check_policy(audience: &Audience, name: &LayerName) -> Result<(), Failure> {
     let owner: AccountId = "0".repeat(12).parse().map_err(Failure::new)?;
     let readers: Vec<Reader> = audience.readers().cloned().collect();
