@@ -48,11 +48,9 @@ impl Environment {
             event.len()
         );
         let upstream = self.sentry.url();
-        let head = format!(
-            "{{\"sentry_lambda_extension_spool\":1,\"since\":\"{since}\",\"event_id\":\"{id}\",\
-             \"upstream\":\"{upstream}\",\"project\":\"42\",\"key\":\"{KEY}\",\"length\":{}}}\n",
-            body.len()
-        );
+        let length = body.len();
+        let head =
+            format!("sentry-lambda-extension spool 1\t{since}\t{id}\t{upstream}\t42\t{KEY}\t{length}\n");
         let file = folder.join(format!("{id}.fault"));
         fs::write(&file, head + &body).unwrap();
         file
@@ -101,7 +99,7 @@ fn minutes_ago(minutes: u32) -> String {
 async fn books(extension: Extension) -> Value {
     let (status, log) = extension.ended().await;
     assert!(status.success(), "{status}:\n{}", log.text());
-    let books: Value = serde_json::from_str(&log.wait_for("\"envelopes\"").await).unwrap();
+    let books: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
     let count = |name: &str| books[name].as_u64().unwrap();
     let accounted = count("delivered") + count("rejected") + count("spooled") + count("dropped");
     assert_eq!(count("accepted"), accounted, "{books}");

@@ -11,6 +11,7 @@ use crate::{
     aws::{layers::RegionLayers, partition::RegionName, session::Session},
     commands::common::{
         account::{self, AccountOptions},
+        fewer_regions::{self, FewerRegionsOptions},
         manifest,
     },
     failure::{Code, Failure},
@@ -35,6 +36,9 @@ pub(crate) struct Verify {
     /// The folder with layers.json and, where they are still there, the zips
     #[arg(long, value_name = "DIR", default_value = "dist")]
     dist: PathBuf,
+
+    #[command(flatten)]
+    fewer: FewerRegionsOptions,
 
     /// Download every zip, and hash its bytes
     #[arg(long)]
@@ -158,7 +162,13 @@ impl Verify {
         let mut checks = tasks.join_all().await;
         checks.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
         let told = tell_github(manifest, &checks);
-        match (show(ui, &checks), told) {
+        let mut last = self.fewer.last_regions()?;
+        last.add(manifest);
+        let missing = self.fewer.missing(&last, &manifest.present());
+        let shown = show(ui, &checks).and_then(|()| {
+            fewer_regions::failure(&missing, identity.partition, |_| None).map_or(Ok(()), Err)
+        });
+        match (shown, told) {
             (Ok(()), told) => told,
             (failed, told) => {
                 told.unwrap_or_else(|error| ui.warning(error.text()));

@@ -12,7 +12,6 @@ use crate::support::{
     tools::Arch,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 

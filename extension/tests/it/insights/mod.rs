@@ -2,6 +2,7 @@
 
 mod emulator;
 mod faults;
+mod valid;
 
 use crate::support::{
     extension::Extension,
