@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn reads_each_crate_once_from_the_answer_of_cargo_tree() {
-        let tree = "sentry-lambda-extension v1.2.3 (/home/me/extension)\nbytes v1.12.2\nhttp v1.5.0\nbytes v1.12.2 (*)\n";
+        let tree = "sentry-lambda-extension v1.2.3 (/home/me/extension)\n\
+                    bytes v1.12.2\nhttp v1.5.0\nbytes v1.12.2 (*)\n";
         let names: Vec<String> =
             names_in(tree).into_iter().map(|(name, version)| name + " " + &version).collect();
         assert_eq!(names, ["bytes 1.12.2", "http 1.5.0", "sentry-lambda-extension 1.2.3"]);

@@ -41,7 +41,8 @@ fn with_dependencies() -> Workspace {
         workspace.file(&format!("{name}/src/lib.rs"), "");
         workspace.file(&format!("{name}/LICENSE.md"), &format!("The licence of {name}.\n"));
     }
-    let dependents = "\ndependencies = [\n \"compiling\",\n \"elsewhere\",\n \"generator\",\n \"linked\",\n \"testing\",\n]\n";
+    let dependents = "\ndependencies = [\n \"compiling\",\n \"elsewhere\",\n \"generator\",\n \"linked\",\n \
+                      \"testing\",\n]\n";
     let crates = ["compiling", "elsewhere", "generator", "linked"]
         .map(|name| format!("[[package]]\nname = \"{name}\"\nversion = \"1.2.3\"\n\n"));
     workspace.file(
