@@ -23,8 +23,9 @@ use std::time::Duration;
 const MIB: usize = 1 << 20;
 /// The memory that is assumed, in bytes, if the environment does not tell the function's memory.
 const UNKNOWN_MEMORY: usize = 1024 * MIB;
-/// The tunnel of today's Node SDK sends to 9000, and the layers of 2022 rewrote DSNs to 5333.
-const DEFAULT_PORTS: [u16; 2] = [9000, 5333];
+/// The port to which the layers of 2022 rewrote DSNs. It is not 9000: the extension in Sentry's Node layer needs that
+/// port, and fails the function where it is taken.
+const DEFAULT_PORT: u16 = 5333;
 /// Lambda's Runtime API and Extensions API use this port.
 const RESERVED_PORT: u16 = 9001;
 
@@ -266,7 +267,7 @@ impl EnvironmentReader<'_> {
                 Ok(_) => {}
             }
         }
-        if ports.is_empty() { DEFAULT_PORTS.to_vec() } else { ports }
+        if ports.is_empty() { vec![DEFAULT_PORT] } else { ports }
     }
 }
 

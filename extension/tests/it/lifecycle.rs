@@ -16,7 +16,7 @@ use std::{
 
 const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 const SECOND: Duration = Duration::from_secs(1);
-const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
+const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5333);
 
 /// Posts an error as a Python SDK would.
 async fn report(to: SocketAddr, message: &str) -> StatusCode {
@@ -97,7 +97,7 @@ fn managed_instances_are_registered_for_shutdown_alone() {
 fn with_nothing_right_it_idles_until_shutdown() {
     isolated(|| async {
         // Taken ports and settings that mean nothing: there is nothing to do, and the function must not notice.
-        let taken: Vec<TcpListener> = [9000, 5333]
+        let taken: Vec<TcpListener> = [5333]
             .into_iter()
             .flat_map(|port| {
                 [
@@ -276,7 +276,7 @@ async fn without_lambda_it_says_what_to_do() {
     for (args, code, hint) in [
         (&[][..], 2, "--standalone"),
         (&["--standalone", "--verbose"], 2, "--help"),
-        (&["--standalone", "--listen", "9000"], 2, "127.0.0.1:9000"),
+        (&["--standalone", "--listen", "9000"], 2, "127.0.0.1:5333"),
         (&["--standalone", "--upstream", "sentry.io"], 2, "https://"),
     ] {
         let (status, log) = Extension::start(BINARY, args, &[]).ended(5 * SECOND).await;

@@ -105,23 +105,24 @@ fn without_a_file_system_that_can_be_written() {
 }
 
 #[test]
-fn beside_sentrys_own_node_layer_it_serves_the_other_port() {
+fn beside_a_port_that_is_taken_it_serves_the_other_port() {
     isolated(|| async {
-        let node = [
+        let taken = [
             TcpListener::bind((Ipv4Addr::LOCALHOST, 9000)).unwrap(),
             TcpListener::bind((Ipv6Addr::LOCALHOST, 9000)).unwrap(),
         ];
         let api = LambdaApi::start().await;
         let upstream = Hostile::start(false).await;
         let dsn = upstream.dsn("127.0.0.1", KEY);
-        let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);
+        let env = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_PORTS", "9000,5333")];
+        let extension = Extension::in_lambda(&api, &env);
         api.asked(1).await;
         api.invoke();
         assert_eq!(report(SocketAddr::from((Ipv4Addr::LOCALHOST, 5333)), "other port").await, 200);
         upstream.takes(&["other port".to_owned()], 5 * SECOND).await;
         assert!(extension.log.contains("9000"), "{}", extension.log.text());
         api.asked(2).await;
-        drop(node);
+        drop(taken);
         api.shutdown("spindown", 2 * SECOND);
         assert_eq!(extension.books(3 * SECOND).await, [1, 1, 0, 0]);
     });
@@ -130,7 +131,7 @@ fn beside_sentrys_own_node_layer_it_serves_the_other_port() {
 #[test]
 fn an_upstream_that_is_ourselves_is_named_and_nothing_goes_round() {
     isolated(|| async {
-        for host in ["localhost:9000", "127.0.0.1:5333", "[::1]:9000", "127.0.0.2:9000"] {
+        for host in ["localhost:5333", "127.0.0.1:5333", "[::1]:5333", "127.0.0.2:5333"] {
             let api = LambdaApi::start().await;
             let dsn = format!("http://{KEY}@{host}/42");
             let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);

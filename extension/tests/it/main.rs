@@ -15,6 +15,7 @@ mod gateway;
 mod lifecycle;
 mod lifecycle_freeze;
 mod lifecycle_odd;
+mod process;
 mod recorded;
 mod relay;
 mod sentry_relay;

@@ -21,8 +21,8 @@ async fn everything_arrives(arch: Arch, port: u16, ports: Option<&str>) {
 }
 
 #[test]
-fn by_the_port_of_the_node_sdk() {
-    isolated(|| everything_arrives(Arch::NATIVE, 9000, None));
+fn by_the_port_of_sentrys_node_extension() {
+    isolated(|| everything_arrives(Arch::NATIVE, 9000, Some("9000")));
 }
 
 #[test]
@@ -37,5 +37,5 @@ fn by_a_port_on_request() {
 
 #[test]
 fn on_arm64() {
-    isolated(|| everything_arrives(Arch::Arm64, 9000, None));
+    isolated(|| everything_arrives(Arch::Arm64, 5333, None));
 }

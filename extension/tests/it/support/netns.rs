@@ -1,6 +1,6 @@
 //! A network of each test's own.
 //!
-//! The extension's default ports (9000, 5333) and RIE's are fixed, and whoever runs the tests may use them. So a test runs
+//! The extension's default ports (5333) and RIE's are fixed, and whoever runs the tests may use them. So a test runs
 //! on a thread in a new network namespace: the stand-in for Sentry, RIE and the test's own requests share a loopback
 //! interface that nobody else sees, nothing can get out, and tests run side by side.
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 /// Where the extension listens in a network of its own.
-pub const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
+pub const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5333);
 
 /// With an id, as SDKs send it: the bytes behind it go upstream as they are.
 const HEADER: &str = "{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}";

@@ -2,14 +2,16 @@
 
 mod exec;
 mod layer;
+mod ports;
 mod settings;
 
-use crate::support::extension::BINARY;
+use crate::support::extension::{BINARY, Extension};
 use std::{
     ffi::OsStr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::Duration,
 };
 
 pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
@@ -38,6 +40,20 @@ impl Wrapper {
         command.env_clear();
         command
     }
+}
+
+/// The extension that the wrapper is to find. The test has to be in a network of its own.
+pub async fn extension(settings: &[(&str, &str)]) -> Extension {
+    let extension = Extension::start(BINARY, &["--standalone"], settings);
+    extension.log.wait_for("\"listening\"", Duration::from_secs(10)).await;
+    extension
+}
+
+/// The value of a variable among a program's entries.
+pub fn value(entries: &[Vec<u8>], name: &str) -> Option<String> {
+    let start = format!("{name}=");
+    let entry = entries.iter().find(|entry| entry.starts_with(start.as_bytes()))?;
+    Some(String::from_utf8(entry[start.len()..].to_vec()).unwrap())
 }
 
 /// A program's environment as the kernel gave it: entries, in their order.
