@@ -81,3 +81,19 @@ fn listens_on_the_configured_ports() {
     assert!(config.is_loop(&Upstream::parse("http://[::1]:3000").unwrap()));
     assert!(!config.is_loop(&Upstream::parse("http://127.0.0.1:5333").unwrap()));
 }
+
+#[test]
+fn certificates_are_read_from_the_variables_of_many_programs() {
+    let (config, warnings) = read(&[
+        ("SSL_CERT_DIR", "/one::/two"),
+        ("AWS_CA_BUNDLE", "/aws.pem"),
+        ("CURL_CA_BUNDLE", "/curl.pem"),
+        ("REQUESTS_CA_BUNDLE", "/curl.pem"),
+        ("NODE_EXTRA_CA_CERTS", "/node.pem"),
+        ("SSL_CERT_FILE", "/ssl.pem"),
+        ("SENTRY_EXTENSION_CA_BUNDLE", "/own.pem"),
+    ]);
+    assert!(warnings.is_empty());
+    let expected = ["/own.pem", "/ssl.pem", "/node.pem", "/curl.pem", "/aws.pem", "/one", "/two"];
+    assert_eq!(config.ca_bundles, expected.map(PathBuf::from));
+}

@@ -4,9 +4,11 @@
 //! upstream, so the exchange is repeated at once on a new connection.
 
 pub(crate) mod active_timeout;
+mod ca_bundles;
 mod connect;
 mod pool;
 mod tls;
+mod trust;
 
 use super::envelope::Envelope;
 use crate::config::{Config, Proxies, Scheme, Upstream};
