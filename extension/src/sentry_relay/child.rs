@@ -15,7 +15,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// The first argument that makes this binary become Sentry's Relay.
@@ -67,12 +68,31 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// A process of Sentry's Relay in a process group of its own. Dropping it kills the group.
+/// A process of Sentry's Relay in a process group of its own. Dropping it kills the group, and removes the process from
+/// the process table once it has ended.
 #[derive(Debug)]
 pub(super) struct Child {
+    /// It is `None` once the process is removed.
+    running: Option<Running>,
+    id: u32,
+}
+
+#[derive(Debug)]
+struct Running {
     process: std::process::Child,
-    sigchld: tokio::signal::unix::Signal,
-    reaped: bool,
+    sigchld: Signals,
+}
+
+impl Running {
+    /// Waits until the process has ended, and removes it from the process table.
+    async fn ended(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                return Ok(status);
+            }
+            self.sigchld.recv().await;
+        }
+    }
 }
 
 impl Child {
@@ -90,7 +110,8 @@ impl Child {
             .process_group(0)
             .spawn()?;
         let (out, err) = (process.stdout.take(), process.stderr.take());
-        let child = Self { process, sigchld, reaped: false };
+        let id = process.id();
+        let child = Self { running: Some(Running { process, sigchld }), id };
         for pipe in [out.map(OwnedFd::from), err.map(OwnedFd::from)].into_iter().flatten() {
             log_pipe::follow(pipe)?;
         }
@@ -98,20 +119,17 @@ impl Child {
     }
 
     pub(super) fn id(&self) -> u32 {
-        self.process.id()
+        self.id
     }
 
     /// Waits until the process has ended, and then kills the rest of its group.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        loop {
-            if let Some(status) = self.process.try_wait()? {
-                // This ends processes that Sentry's Relay may have started.
-                self.signal(Signal::SIGKILL);
-                self.reaped = true;
-                return Ok(status);
-            }
-            self.sigchld.recv().await;
-        }
+        let Some(running) = &mut self.running else { return Err(io::ErrorKind::NotFound.into()) };
+        let status = running.ended().await?;
+        // This ends processes that Sentry's Relay may have started.
+        self.signal(Signal::SIGKILL);
+        self.running = None;
+        Ok(status)
     }
 
     /// Asks the process to end, and kills it if it has not ended at `deadline`.
@@ -124,7 +142,7 @@ impl Child {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Ok(id) = i32::try_from(self.process.id()) {
+        if let Ok(id) = i32::try_from(self.id) {
             // An error means that the group has ended already.
             let _ = killpg(Pid::from_raw(id), signal);
         }
@@ -133,11 +151,11 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.reaped {
-            self.signal(Signal::SIGKILL);
-            // The process may still be ending. The next SIGCHLD, or the end of the extension, removes it from the
-            // process table.
-            let _ = self.process.try_wait();
+        let Some(mut running) = self.running.take() else { return };
+        self.signal(Signal::SIGKILL);
+        // The process needs a moment to end. At the end of the extension there is no runtime, and nothing to do.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { running.ended().await });
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{
     tools::{self, Arch},
 };
 use serde_json::{Value, json};
-use std::fs;
+use std::{fs, time::Duration};
 
 /// A function on which both layers are.
 fn both() -> Function {
@@ -28,10 +28,12 @@ async fn arrives_by_ours(function: Function) {
     }
     case.arrives("event", "/exception/values/0/value").await;
     case.rie.terminate();
-    let (log, _) = case.ended().await;
+    let books = case.rie.log.wait_for(r#""message":"envelopes""#, Duration::from_secs(10)).await;
+    let log = case.rie.log.clone();
+    // Theirs does not end at SHUTDOWN, so RIE would wait for it.
+    case.rie.kill().await;
     assert!(log.contains("External agent sentry-extension ("), "theirs did not run:\n{}", log.text());
-    let books = log.text().lines().find(|line| line.contains(r#""message":"envelopes""#)).map(str::to_owned);
-    let books: Value = serde_json::from_str(&books.expect("no books")).unwrap();
+    let books: Value = serde_json::from_str(&books).unwrap();
     assert!(books["accepted"].as_u64().unwrap() >= 3, "{}", log.text());
     assert_eq!(books["accepted"], books["delivered"], "{}", log.text());
 }

@@ -81,3 +81,20 @@ fn relay_dies_with_the_extension() {
         }
     });
 }
+
+#[test]
+fn a_relay_that_was_killed_leaves_no_zombie() {
+    isolated(|| async {
+        let (environment, layer) = start("continuous", &["never-ready", "ok"], Duration::ZERO).await;
+        let first = layer.event("started", 1).await;
+        logs(&environment.extension, "it was not ready in time").await;
+        let process = std::path::PathBuf::from(format!("/proc/{}", first["pid"]));
+        let deadline = Instant::now() + 10 * SECOND;
+        while process.exists() {
+            assert!(Instant::now() < deadline, "{}", std::fs::read_to_string(process.join("stat")).unwrap());
+            tokio::time::sleep(SECOND / 100).await;
+        }
+        logs(&environment.extension, "Sentry's Relay is ready").await;
+        environment.finish([0; 4]).await;
+    });
+}

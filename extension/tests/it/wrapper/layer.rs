@@ -1,7 +1,7 @@
 //! The wrapper as it is in the layer: what it costs in a cold start, and what is the C library's choice.
 
-use super::KEY;
-use crate::support::{layer::of_another_machine, rie::unpack, tools::Arch};
+use super::{KEY, extension};
+use crate::support::{layer::of_another_machine, netns::isolated, rie::unpack, tools::Arch};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -49,19 +49,22 @@ fn a_runtime_of_another_architecture_is_named() {
 
 #[test]
 fn less_than_a_millisecond() {
-    let (_folder, wrapper) = layer();
-    let runtime = Path::new("/bin/true");
-    let (mut with, mut without) = (Duration::MAX, Duration::MAX);
-    for _ in 0..ROUNDS {
-        for _ in 0..RUNS {
-            without = without.min(run(&[runtime]));
-            with = with.min(run(&[&wrapper, runtime]));
+    isolated(|| async {
+        let _extension = extension(&[]).await;
+        let (_folder, wrapper) = layer();
+        let runtime = Path::new("/bin/true");
+        let (mut with, mut without) = (Duration::MAX, Duration::MAX);
+        for _ in 0..ROUNDS {
+            for _ in 0..RUNS {
+                without = without.min(run(&[runtime]));
+                with = with.min(run(&[&wrapper, runtime]));
+            }
+            if with < without + MOST {
+                break;
+            }
         }
-        if with < without + MOST {
-            break;
-        }
-    }
-    let cost = with.saturating_sub(without);
-    eprintln!("wrapper: {cost:?} ({with:?} against {without:?})");
-    assert!(cost < MOST, "{cost:?}");
+        let cost = with.saturating_sub(without);
+        eprintln!("wrapper: {cost:?} ({with:?} against {without:?})");
+        assert!(cost < MOST, "{cost:?}");
+    });
 }
