@@ -24,7 +24,7 @@ def measure(names, quick, recorded_before):
         began = time.monotonic()
         try:
             row = importlib.import_module(f"rows.{name}")
-            found = [figure.judge(recorded_before) for figure in row.measure(quick)]
+            found = [figure.judge(recorded_before, quick) for figure in row.measure(quick)]
         except Exception as error:
             traceback.print_exc()
             label = f"{name}: {type(error).__name__}, see above"

@@ -13,18 +13,22 @@
 //! - `port_claim` tells the wrapper which ports the extension holds.
 //! - `lifecycle` talks to Lambda: it registers, takes events, decides after each invocation whether the environment is
 //!   kept awake for deliveries, and drains the relay at SHUTDOWN.
+//! - `insights` collects what Lambda and passing envelopes tell about invocations, and reports faults that no SDK can
+//!   report, because they end the SDK's process.
 //! - `telemetry` learns from Lambda when the function has finished an invocation.
 //! - `config` turns the environment into settings, and `protocol` implements Sentry's formats. Both are pure.
 //! - `http` makes both ends of an HTTP connection, `task` keeps a panic from ending the process, `signals` keeps a
 //!   signal from it, and `log` writes all log lines.
 //!
-//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `telemetry`, `relay` → `config` → `protocol`.
+//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `insights` → `telemetry`, `relay` → `config`
+//! → `protocol`.
 //! Every module may import `http`, `task`, `signals` and `log`.
 
 pub mod cli;
 pub mod config;
 pub mod gateway;
 mod http;
+pub mod insights;
 pub mod lifecycle;
 pub mod log;
 pub mod port_claim;

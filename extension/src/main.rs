@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
+use sentry_lambda_extension::insights::Insights;
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Lifecycle, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
 use sentry_lambda_extension::{log, port_claim, sentry_relay, signals, task, version, wrapper};
@@ -95,7 +96,8 @@ async fn lambda(api: RuntimeApi, config: Config) {
     let _claims = claim(&bound);
     let config = Arc::new(config);
     let relay = start_relay(&config);
-    let life = Arc::new(Lifecycle::new(api, extension_name(), &config));
+    let insights = Insights::start(&config, &relay);
+    let life = Arc::new(Lifecycle::new(api, extension_name(), &config, insights.clone()));
     // This comes first because everything before `/register` adds to the cold start. The lifecycle has a task of its
     // own, so that a panic ends the task and not the process.
     let running = task::restart_on_panic("lifecycle", {
@@ -104,7 +106,7 @@ async fn lambda(api: RuntimeApi, config: Config) {
     });
     // Lets the lifecycle send `/register` before anything is logged.
     tokio::task::yield_now().await;
-    serve(bound, &unbound, &config, &relay);
+    serve(bound, &unbound, &config, &relay, insights.as_ref());
     running.await;
 }
 
@@ -125,7 +127,7 @@ async fn standalone(config: Config) -> ExitCode {
     };
     let _claims = claim(&bound);
     let relay = start_relay(&config);
-    serve(bound, &unbound, &Arc::new(config), &relay);
+    serve(bound, &unbound, &Arc::new(config), &relay, None);
     relay.begin();
     let mut signalled = async || {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, _ = hangup.recv() => {} }
@@ -153,14 +155,21 @@ fn start_relay(config: &Config) -> Relay {
     relay
 }
 
-fn serve(bound: Vec<TcpListener>, unbound: &[Unbound], config: &Arc<Config>, relay: &Relay) {
+fn serve(
+    bound: Vec<TcpListener>,
+    unbound: &[Unbound],
+    config: &Arc<Config>,
+    relay: &Relay,
+    insights: Option<&Insights>,
+) {
     gateway::report(&bound, unbound);
     for listener in bound {
         match tokio::net::TcpListener::from_std(listener).map(Arc::new) {
             Ok(listener) => {
-                let (config, relay) = (Arc::clone(config), relay.clone());
+                let (config, relay, insights) = (Arc::clone(config), relay.clone(), insights.cloned());
                 task::supervise("listener", move || {
-                    gateway::serve(Arc::clone(&listener), Arc::clone(&config), relay.clone())
+                    let (config, relay) = (Arc::clone(&config), relay.clone());
+                    gateway::serve(Arc::clone(&listener), config, relay, insights.clone())
                 });
             }
             Err(error) => log::error("cannot serve a listener", &[("error", &error)]),

@@ -53,11 +53,11 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_task_is_restarted_until_it_ends_without_a_panic() {
         let starts = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&starts);
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         restart_on_panic("test", move || {
             let earlier = counted.fetch_add(1, Ordering::SeqCst);
             async move { assert!(earlier == 2, "injected") }

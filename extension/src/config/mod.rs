@@ -3,6 +3,8 @@
 
 mod allowed_hosts;
 mod dsn;
+mod faults;
+mod function;
 mod modes;
 mod proxy;
 mod units;
@@ -10,6 +12,8 @@ mod upstream;
 
 pub use allowed_hosts::AllowedHosts;
 pub use dsn::{Dsn, ProjectId, PublicKey};
+pub use faults::{FaultKind, FaultKinds};
+pub use function::Function;
 pub use modes::{FlushMode, RelayMode};
 pub use proxy::{Exception, Proxies, Proxy};
 pub use upstream::{InvalidUrl, Scheme, Upstream};
@@ -29,6 +33,11 @@ const DEFAULT_PORT: u16 = 5333;
 /// Lambda's Runtime API and Extensions API use this port.
 const RESERVED_PORT: u16 = 9001;
 
+/// Survives in the environment when Lambda resets it after a fault. Nothing else can be written to there.
+const SPOOL: &str = "/tmp/.sentry-lambda-extension";
+/// Replaces it where tests run side by side. Lambda refuses variables whose names begin with `_`.
+const SPOOL_IN_TESTS: &str = "_SENTRY_EXTENSION_SPOOL";
+
 /// All settings of the extension. `docs/settings.md` lists their names and defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -36,6 +45,10 @@ pub struct Config {
     pub upstream: Option<Arc<Upstream>>,
     /// A text that says which setting points at this extension itself. The SDK gets it if no other upstream is known.
     pub upstream_mistake: Option<String>,
+    /// The project that gets the extension's own events.
+    pub dsn: Option<Arc<Dsn>>,
+    /// The kinds of faults that are reported.
+    pub faults: FaultKinds,
     /// The hosts that an envelope's `dsn` may name.
     pub allowed_hosts: AllowedHosts,
     /// The addresses to listen on. In Lambda they are loopback addresses.
@@ -62,6 +75,8 @@ pub struct Config {
     pub log: Level,
     /// Whether the function runs on Lambda Managed Instances, where INVOKE cannot be registered.
     pub managed_instances: bool,
+    /// The folder for faults that could not be delivered before the process ended.
+    pub spool: PathBuf,
 }
 
 /// The values that the command line of `--standalone` sets instead of the environment.
@@ -82,15 +97,16 @@ impl Config {
         let listen = if overrides.listen.is_empty() { loopback(&reader.ports()) } else { overrides.listen };
         let explicit =
             overrides.upstream.or_else(|| reader.parsed("SENTRY_EXTENSION_UPSTREAM", Upstream::parse));
-        let extension_dsn = reader.parsed("SENTRY_EXTENSION_DSN", Dsn::parse).map(|d| d.upstream);
-        let sentry_dsn = reader.parsed("SENTRY_DSN", Dsn::parse).map(|d| d.upstream);
+        let extension_dsn = reader.parsed("SENTRY_EXTENSION_DSN", Dsn::parse);
+        let sentry_dsn = reader.parsed("SENTRY_DSN", Dsn::parse);
+        let upstream_of = |dsn: &Option<Dsn>| dsn.as_ref().map(|dsn| dsn.upstream.clone());
 
         let mut upstreams = Vec::new();
         let mut upstream_mistake = None;
         for (name, upstream) in [
             ("SENTRY_EXTENSION_UPSTREAM", explicit),
-            ("SENTRY_EXTENSION_DSN", extension_dsn),
-            ("SENTRY_DSN", sentry_dsn),
+            ("SENTRY_EXTENSION_DSN", upstream_of(&extension_dsn)),
+            ("SENTRY_DSN", upstream_of(&sentry_dsn)),
         ] {
             match upstream {
                 // It is no mistake if a setting before it names the upstream. The SDK also reads SENTRY_DSN, and may be
@@ -110,6 +126,9 @@ impl Config {
                 None => {}
             }
         }
+        let is_project = |dsn: &Dsn| dsn.key.is_some() && dsn.project.is_some();
+        let dsns = [extension_dsn, sentry_dsn].into_iter().flatten();
+        let dsn = dsns.filter(|dsn| is_project(dsn) && !is_loop(&listen, &dsn.upstream)).map(Arc::new).next();
         let mut allowed_hosts = AllowedHosts::new(&upstreams);
         for pattern in reader.list("SENTRY_EXTENSION_ALLOWED_HOSTS") {
             if !allowed_hosts.add(&pattern) {
@@ -130,6 +149,8 @@ impl Config {
         let config = Self {
             upstream: upstreams.into_iter().next().map(Arc::new),
             upstream_mistake,
+            dsn,
+            faults: reader.faults(),
             allowed_hosts,
             listen,
             buffer,
@@ -144,6 +165,7 @@ impl Config {
             log: reader.level(),
             managed_instances: var("AWS_LAMBDA_INITIALIZATION_TYPE")
                 .is_some_and(|kind| kind == "lambda-managed-instances"),
+            spool: var(SPOOL_IN_TESTS).unwrap_or_else(|| SPOOL.to_owned()).into(),
         };
         (config, reader.warnings)
     }
@@ -264,6 +286,22 @@ impl EnvironmentReader<'_> {
             self.warn("SENTRY_EXTENSION_RELAY", "is none of auto, builtin, process, only", "auto is used");
             RelayMode::default()
         })
+    }
+
+    fn faults(&mut self) -> FaultKinds {
+        const NAME: &str = "SENTRY_EXTENSION_FAULTS";
+        let Some(text) = (self.var)(NAME) else { return FaultKinds::ALL };
+        let (kinds, unknown) = FaultKinds::parse(&text);
+        if unknown.is_empty() {
+            return kinds;
+        }
+        let expected = "has an entry that is none of true, false, timeout, oom, exit, init, sandbox";
+        if kinds.is_empty() {
+            self.warn(NAME, expected, "true is used");
+            return FaultKinds::ALL;
+        }
+        self.warn(NAME, expected, "it is left out");
+        kinds
     }
 
     fn level(&mut self) -> Level {

@@ -21,6 +21,7 @@ mod routes;
 pub use connection::listeners::{Unbound, bind, report};
 
 use crate::config::Config;
+use crate::insights::Insights;
 use crate::relay::Relay;
 use crate::{http, log};
 use connection::memory_budget::MemoryBudget;
@@ -38,12 +39,18 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Accepts connections and serves each in a task of its own. Never returns.
-pub async fn serve(listener: Arc<TcpListener>, config: Arc<Config>, relay: Relay) {
+pub async fn serve(
+    listener: Arc<TcpListener>,
+    config: Arc<Config>,
+    relay: Relay,
+    insights: Option<Insights>,
+) {
+    let services = Services { config, relay, insights };
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // Each connection has its own task, so that a panic ends only this connection.
-                tokio::spawn(serve_connection(stream, peer.ip(), Arc::clone(&config), relay.clone()));
+                tokio::spawn(serve_connection(stream, peer.ip(), services.clone()));
             }
             Err(error) => {
                 // The file descriptors are probably used up. The function may close some during this pause.
@@ -54,23 +61,31 @@ pub async fn serve(listener: Arc<TcpListener>, config: Arc<Config>, relay: Relay
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
+/// The parts of the extension that requests need.
+#[derive(Clone)]
+struct Services {
+    config: Arc<Config>,
+    relay: Relay,
+    insights: Option<Insights>,
+}
+
+async fn serve_connection(stream: TcpStream, peer: IpAddr, services: Services) {
     // Waits for the first byte with little memory. SDKs open connections that they use much later or never.
     if stream.peek(&mut [0]).await.is_ok() {
-        Box::pin(serve_requests(stream, peer, config, relay)).await;
+        Box::pin(serve_requests(stream, peer, services)).await;
     }
 }
 
-async fn serve_requests(stream: TcpStream, peer: IpAddr, config: Arc<Config>, relay: Relay) {
+async fn serve_requests(stream: TcpStream, peer: IpAddr, services: Services) {
     // Responses are small. Without this the system would hold them back until the client acknowledges earlier data.
     let _ = stream.set_nodelay(true);
     let phase = RequestPhase::default();
     let stream = GuardedStream::new(stream, phase.clone());
     let handler = move |request| -> http::ResponseFuture {
-        let (config, relay, phase) = (Arc::clone(&config), relay.clone(), phase.clone());
+        let (services, phase) = (services.clone(), phase.clone());
         Box::pin(async move {
             phase.advance();
-            let response = handle(request, peer, &config, &relay).await;
+            let response = handle(request, peer, &services).await;
             phase.advance();
             response
         })
@@ -81,11 +96,12 @@ async fn serve_requests(stream: TcpStream, peer: IpAddr, config: Arc<Config>, re
     }
 }
 
-async fn handle(request: Request<Incoming>, peer: IpAddr, config: &Config, relay: &Relay) -> Response {
+async fn handle(request: Request<Incoming>, peer: IpAddr, services: &Services) -> Response {
+    let Services { config, relay, insights } = services;
     let (head, mut body) = request.into_parts();
     let route = Route::of(head.uri.path());
-    let context =
-        RequestContext { head: &head, peer, config, relay, memory: MemoryBudget::shared(config.buffer) };
+    let memory = MemoryBudget::shared(config.buffer);
+    let context = RequestContext { head: &head, peer, config, relay, memory, insights: insights.as_ref() };
     let outcome = dispatch(&context, route, &mut body).await;
     // Reads the rest of a refused body, so that the client sees the response and can use the connection again. A
     // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read.

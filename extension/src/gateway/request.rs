@@ -7,6 +7,7 @@ use super::headers;
 use super::project_auth::{self, ProjectAuth};
 use super::response::rejection::Rejection;
 use crate::config::{Config, Dsn};
+use crate::insights::Insights;
 use crate::protocol::{Encoding, Item, Scanned, Scanner, decode};
 use crate::relay::{Acceptance, Envelope, Relay};
 use hyper::StatusCode;
@@ -23,6 +24,7 @@ pub(super) struct RequestContext<'a> {
     pub(super) config: &'a Config,
     pub(super) relay: &'a Relay,
     pub(super) memory: &'a MemoryBudget,
+    pub(super) insights: Option<&'a Insights>,
 }
 
 /// An envelope for the queue, with its sender.
@@ -90,6 +92,23 @@ impl<'a> RequestContext<'a> {
         })
     }
 
+    /// Checks an envelope and lists its items, without holding the decoded bytes. Fails if it decodes to more than
+    /// `limit` bytes. Passes on what the envelope says about the invocation that it was sent in.
+    pub(super) fn scan_envelope(
+        &self,
+        encoding: Encoding,
+        body: &[u8],
+        limit: usize,
+    ) -> Result<Scanned, Rejection> {
+        let mut scanner = if self.insights.is_some() { Scanner::with_note() } else { Scanner::new() };
+        decode(encoding, body, limit, |block| scanner.feed(block))?;
+        let mut envelope = scanner.finish()?;
+        if let (Some(insights), Some(note)) = (self.insights, envelope.note.take()) {
+            insights.envelope_passed(note);
+        }
+        Ok(envelope)
+    }
+
     /// Hands an envelope to the relay. Fails if no upstream may get it.
     pub(super) fn submit(&self, submission: Submission<'_>) -> Result<Acceptance, Rejection> {
         let Submission { project_auth, dsn, encoding, as_envelope, items, mut body } = submission;
@@ -116,7 +135,7 @@ impl<'a> RequestContext<'a> {
         project_auth: ProjectAuth,
         envelope: Vec<u8>,
     ) -> Result<Acceptance, Rejection> {
-        let items = scan_envelope(Encoding::Identity, &envelope, usize::MAX)?.items;
+        let items = self.scan_envelope(Encoding::Identity, &envelope, usize::MAX)?.items;
         let encoding = Encoding::Identity;
         self.submit(Submission {
             project_auth,
@@ -142,12 +161,4 @@ pub(super) fn decode_to_vec(encoding: Encoding, body: &[u8], limit: usize) -> Re
         Ok::<(), std::convert::Infallible>(())
     })?;
     Ok(plain)
-}
-
-/// Checks an envelope and lists its items, without holding the decoded bytes. Fails if it decodes to more than `limit`
-/// bytes.
-pub(super) fn scan_envelope(encoding: Encoding, body: &[u8], limit: usize) -> Result<Scanned, Rejection> {
-    let mut scanner = Scanner::new();
-    decode(encoding, body, limit, |block| scanner.feed(block))?;
-    Ok(scanner.finish()?)
 }

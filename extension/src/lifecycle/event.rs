@@ -14,6 +14,10 @@ pub enum Event {
         request: RequestId,
         /// The wall-clock time at which Lambda ends the invocation.
         deadline: Option<SystemTime>,
+        /// The ARN by which the function was invoked.
+        arn: Option<String>,
+        /// The tracing header of X-Ray.
+        trace: Option<String>,
     },
     /// The environment is about to end.
     Shutdown {
@@ -35,6 +39,8 @@ struct EventJson {
     deadline_ms: Option<serde_json::Value>,
     shutdown_reason: Option<serde_json::Value>,
     request_id: Option<serde_json::Value>,
+    invoked_function_arn: Option<serde_json::Value>,
+    tracing: Option<serde_json::Value>,
 }
 
 impl Event {
@@ -47,7 +53,11 @@ impl Event {
         Some(match kind.as_str() {
             "INVOKE" => {
                 let request = json.request_id.as_ref().and_then(|id| id.as_str()).unwrap_or_default();
-                Self::Invoke { request: RequestId::new(request), deadline }
+                let short = |text: &str| text.chars().take(256).collect();
+                let arn = json.invoked_function_arn.as_ref().and_then(|arn| arn.as_str()).map(short);
+                let trace =
+                    json.tracing.as_ref().and_then(|tracing| tracing.get("value")?.as_str()).map(short);
+                Self::Invoke { request: RequestId::new(request), deadline, arn, trace }
             }
             "SHUTDOWN" => {
                 let reason = json.shutdown_reason.as_ref().and_then(|r| r.as_str()).unwrap_or("unknown");
@@ -64,9 +74,17 @@ mod tests {
 
     #[test]
     fn reads_the_events_that_lambda_sends() {
-        let invoke = br#"{"eventType":"INVOKE","deadlineMs":1700000000000,"requestId":"r","tracing":{}}"#;
+        let invoke = br#"{"eventType":"INVOKE","deadlineMs":1700000000000,"requestId":"r",
+            "invokedFunctionArn":"arn:aws:lambda:us-east-1:123456789012:function:f",
+            "tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1-5f35ae12"}}"#;
         let deadline = Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-        assert_eq!(Event::parse(invoke), Some(Event::Invoke { request: RequestId::new("r"), deadline }));
+        let arn = Some("arn:aws:lambda:us-east-1:123456789012:function:f".to_owned());
+        let trace = Some("Root=1-5f35ae12".to_owned());
+        let event = Event::Invoke { request: RequestId::new("r"), deadline, arn, trace };
+        assert_eq!(Event::parse(invoke), Some(event));
+        let odd = br#"{"eventType":"INVOKE","requestId":"r","invokedFunctionArn":7,"tracing":[]}"#;
+        let event = Event::Invoke { request: RequestId::new("r"), deadline: None, arn: None, trace: None };
+        assert_eq!(Event::parse(odd), Some(event));
         for reason in ["spindown", "SandboxTerminated", "a reason of the future"] {
             let body = format!(
                 r#"{{"eventType":"SHUTDOWN","shutdownReason":"{reason}","deadlineMs":1700000000000}}"#

@@ -15,6 +15,7 @@ pub use event::Event;
 pub use fallback::fallback;
 
 use crate::config::Config;
+use crate::insights::{Insights, Invoked};
 use crate::log;
 use crate::relay::Relay;
 use crate::telemetry::{RequestId, Telemetry};
@@ -22,7 +23,7 @@ use flush_hold::FlushHold;
 use flush_policy::{Moment, Policy, Tuning};
 use retry::Retry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The pause after an event of unknown type. It is short, because a future event may come with each invocation and must
 /// not delay it. It is not zero, so that an API that only sends unknown events does not cause a busy loop.
@@ -41,11 +42,12 @@ pub struct Lifecycle {
     /// telemetry.
     telemetry: OnceLock<Option<Telemetry>>,
     policy: Mutex<Policy>,
+    insights: Option<Insights>,
 }
 
 impl Lifecycle {
     /// Prepares the lifecycle. It makes no call to Lambda.
-    pub fn new(api: RuntimeApi, name: ExtensionName, config: &Config) -> Self {
+    pub fn new(api: RuntimeApi, name: ExtensionName, config: &Config, insights: Option<Insights>) -> Self {
         // Managed Instances refuse INVOKE. They never freeze, so INVOKE is not needed there.
         let events = if config.managed_instances { Events::ShutdownOnly } else { Events::InvokeAndShutdown };
         let policy = Policy::new(config.flush, Tuning::default(), config.timeout);
@@ -56,6 +58,7 @@ impl Lifecycle {
             id: OnceLock::new(),
             telemetry: OnceLock::new(),
             policy: Mutex::new(policy),
+            insights,
         }
     }
 
@@ -72,15 +75,23 @@ impl Lifecycle {
             let event = api.next(id, || relay.begin()).await;
             relay.awake();
             match event {
-                Ok(Event::Invoke { request, deadline }) => {
+                Ok(Event::Invoke { request, deadline, arn, trace }) => {
                     retry = Retry::default();
+                    if let Some(insights) = &self.insights {
+                        insights.invoked(Invoked { request: request.clone(), deadline, arn, trace });
+                    }
                     self.decide_hold(&relay, telemetry, request, deadline).until_released(&relay).await;
                 }
                 Ok(Event::Shutdown { deadline, reason }) => {
                     let budget = budget::until(deadline, SystemTime::now(), budget::MAX_SHUTDOWN);
                     let budget = budget.max(budget::MIN_SHUTDOWN);
                     log::info("shutting down", &[("reason", &reason), ("budget_ms", &budget.as_millis())]);
-                    relay.drain(budget).await;
+                    let begun = Instant::now();
+                    if let Some(insights) = &self.insights {
+                        insights.shutting_down(&reason, telemetry.is_some()).await;
+                    }
+                    // What cannot leave in this time has to be spooled before Lambda kills the process.
+                    relay.drain(budget.saturating_sub(begun.elapsed())).await;
                     relay.log_ledger();
                     return;
                 }
@@ -104,7 +115,9 @@ impl Lifecycle {
         let telemetry = if let Some(known) = self.telemetry.get() {
             known
         } else {
-            let subscribed = Telemetry::subscribe(async |port| api.subscribe(id, *events, port).await).await;
+            let observer = self.insights.as_ref().map(Insights::observer);
+            let ask = async |port| api.subscribe(id, *events, port).await;
+            let subscribed = Telemetry::subscribe(ask, observer).await;
             self.telemetry.get_or_init(|| subscribed)
         };
         (id, telemetry.as_ref())

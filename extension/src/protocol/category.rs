@@ -69,7 +69,7 @@ impl Item {
     pub fn quantities(&self) -> impl Iterator<Item = (Category, u64)> {
         let (count, bytes) = (u64::from(self.count), self.bytes as u64);
         let (first, second) = match self.kind {
-            ItemKind::Event => (Some((Category::Error, 1)), None),
+            ItemKind::Event | ItemKind::Fault => (Some((Category::Error, 1)), None),
             // A transaction is also a span itself, so a lost transaction counts as one lost span too.
             ItemKind::Transaction => (Some((Category::Transaction, 1)), Some((Category::Span, 1))),
             ItemKind::Security => (Some((Category::Security, 1)), None),

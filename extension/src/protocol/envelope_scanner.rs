@@ -3,6 +3,7 @@
 //! The format is `header\n(item-header\npayload\n)*`. An item's `length` is optional: without it the payload ends at
 //! the next newline. The last newline of the envelope is optional too.
 
+use super::envelope_note::{EnvelopeNote, MAX_PAYLOAD};
 use super::item::{Item, ItemKind};
 use super::size_limits::{LimitedType, SizeLimits};
 use serde::Deserialize;
@@ -64,6 +65,8 @@ pub struct Scanned {
     pub items: Vec<Item>,
     /// Whether an item belongs to an event, so that the header needs an `event_id`.
     pub needs_event_id: bool,
+    /// What the envelope says about the invocation that it was sent in. `None` from a scanner without a note.
+    pub(crate) note: Option<EnvelopeNote>,
 }
 
 /// Why an envelope is not accepted.
@@ -128,6 +131,17 @@ pub struct Scanner {
     items: Vec<Item>,
     limits: SizeLimits,
     needs_event_id: bool,
+    noting: Option<Noting>,
+}
+
+/// The note that a scanner takes, and the payload that it is read from.
+#[derive(Debug, Default)]
+struct Noting {
+    note: EnvelopeNote,
+    /// The beginning of the first event or transaction.
+    payload: Vec<u8>,
+    /// The number of items when that payload began.
+    item: Option<usize>,
 }
 
 impl Default for Scanner {
@@ -146,7 +160,13 @@ impl Scanner {
             items: Vec::new(),
             limits: SizeLimits::new(),
             needs_event_id: false,
+            noting: None,
         }
+    }
+
+    /// Creates a scanner that also notes what the envelope says about the invocation that it was sent in.
+    pub(crate) fn with_note() -> Self {
+        Self { noting: Some(Noting::default()), ..Self::new() }
     }
 
     /// Reads the next block. Fails as soon as the envelope is known to be invalid.
@@ -174,7 +194,11 @@ impl Scanner {
             State::PayloadLine(_) | State::PayloadEnd => {}
         }
         let header = self.header.ok_or(ScanError::Empty)?;
-        Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id })
+        let note = self.noting.map(|mut noting| {
+            noting.note.add_payload(&noting.payload);
+            noting.note
+        });
+        Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id, note })
     }
 
     /// Consumes a part of the block, and returns the rest.
@@ -196,6 +220,7 @@ impl Scanner {
             }
             State::Payload(left) => {
                 let taken = left.min(block.len());
+                self.note_payload(block.get(..taken).unwrap_or_default());
                 self.state = if taken == left { State::PayloadEnd } else { State::Payload(left - taken) };
                 Ok(block.get(taken..).unwrap_or_default())
             }
@@ -207,6 +232,7 @@ impl Scanner {
                 if let Some(item) = self.items.last_mut() {
                     item.bytes += line.len();
                 }
+                self.note_payload(line);
                 if line.len() < block.len() {
                     self.state = State::ItemHeader;
                 }
@@ -220,6 +246,20 @@ impl Scanner {
                 _ => Err(ScanError::MissingNewline),
             },
         }
+    }
+
+    fn note_payload(&mut self, part: &[u8]) {
+        let Some(noting) = &mut self.noting else { return };
+        let Some(item) = self.items.last().filter(|item| is_noted(item.kind)) else { return };
+        // Only the first payload is kept, because an envelope has at most one event.
+        if *noting.item.get_or_insert(self.items.len()) != self.items.len() {
+            return;
+        }
+        let room = MAX_PAYLOAD.saturating_sub(noting.payload.len());
+        if noting.payload.is_empty() {
+            noting.payload.reserve_exact(item.bytes.min(room));
+        }
+        noting.payload.extend_from_slice(part.get(..room).unwrap_or(part));
     }
 
     fn buffer_line(&mut self, part: &[u8]) -> Result<(), ScanError> {
@@ -237,6 +277,9 @@ impl Scanner {
         if self.header.is_none() {
             let header = serde_json::from_slice(line).map_err(|e| ScanError::Header(e.to_string()))?;
             self.header = Some(header);
+            if let Some(noting) = &mut self.noting {
+                noting.note = EnvelopeNote::of_header(line);
+            }
             self.state = State::ItemHeader;
             return Ok(());
         }
@@ -263,6 +306,10 @@ impl Scanner {
         };
         Ok(())
     }
+}
+
+fn is_noted(kind: ItemKind) -> bool {
+    matches!(kind, ItemKind::Event | ItemKind::Transaction)
 }
 
 fn split_line(block: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -4,11 +4,11 @@ use std::fmt;
 
 /// An event's id: 32 hex digits in lower case, without hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct EventId(String);
+pub struct EventId(String);
 
 impl EventId {
     /// Creates a random id, which is a UUID of version 4.
-    pub(crate) fn random() -> Self {
+    pub fn random() -> Self {
         use std::hash::BuildHasher as _;
         // The system seeds RandomState once per process, and each new one differs. That is enough, because ids must
         // be unique but not secret.
@@ -24,7 +24,7 @@ impl EventId {
     }
 
     /// Reads 32 hex digits, or a UUID with hyphens. Returns `None` for anything else.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let hyphenated =
             text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
         let digits = if hyphenated { text.replace('-', "") } else { text.to_owned() };

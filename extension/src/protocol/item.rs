@@ -5,6 +5,8 @@
 pub enum ItemKind {
     /// An error or a message.
     Event,
+    /// The extension's own event about a fault of the function. No item of an SDK becomes one.
+    Fault,
     /// A check-in of a cron monitor.
     CheckIn,
     /// A user's feedback or crash report form.
@@ -59,11 +61,13 @@ pub enum Priority {
     Telemetry,
     /// Errors, check-ins, feedback and security reports, which people are alerted about.
     Error,
+    /// Faults of the function. The environment ends with most of them, so they leave before everything else.
+    Fault,
 }
 
 impl Priority {
     /// The number of priorities.
-    pub const COUNT: usize = Self::Error as usize + 1;
+    pub const COUNT: usize = Self::Fault as usize + 1;
 }
 
 impl ItemKind {
@@ -90,6 +94,7 @@ impl ItemKind {
     /// The priority of items of this kind.
     pub fn priority(self) -> Priority {
         match self {
+            Self::Fault => Priority::Fault,
             Self::Event | Self::CheckIn | Self::Feedback | Self::Security => Priority::Error,
             Self::Attachment | Self::Session | Self::Log | Self::Metric | Self::Other => Priority::Telemetry,
             Self::Transaction => Priority::Transaction,

@@ -1,4 +1,6 @@
-//! Decodes percent encoding in queries and URLs.
+//! Percent encoding in queries and URLs.
+
+use std::fmt::Write as _;
 
 /// Decodes sequences like `%2F`. A percent sign without two hex digits stays as it is.
 pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
@@ -15,9 +17,28 @@ pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// Encodes everything but the unreserved characters of RFC 3986.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len() + 16);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_unreserved_characters_stay() {
+        assert_eq!(percent_encoded("/aws/lambda/a-b_c.d ä"), "%2Faws%2Flambda%2Fa-b_c.d%20%C3%A4");
+    }
 
     #[test]
     fn only_percent_signs_with_two_hex_digits_are_decoded() {

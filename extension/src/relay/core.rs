@@ -2,6 +2,7 @@
 //! that wait for deliveries, and the supervisor of Sentry's Relay.
 
 use super::client::{Client, SendError};
+use super::fault_keeper::FaultKeeper;
 use super::route::{DeliveryRoute, Routing};
 use super::state::State;
 use crate::config::{Config, RelayMode, Upstream};
@@ -28,6 +29,9 @@ pub(crate) struct Core {
     state: Mutex<State>,
     client: Client,
     routing: Routing,
+    fault_keeper: FaultKeeper,
+    /// Wakes the task that waits for the first `/next`.
+    begun: Notify,
     /// Wakes the pump when it has something to do.
     pump_wakeup: Notify,
     /// Wakes the tasks in `wait_until`: the result of an envelope is known, upstream has failed, or the route has
@@ -45,6 +49,8 @@ impl Core {
             state: Mutex::new(State::new(config.buffer, config.max_body)),
             client: Client::new(config),
             routing: Routing::new(with_sentry_relay, config.relay == RelayMode::Only),
+            fault_keeper: FaultKeeper::default(),
+            begun: Notify::new(),
             pump_wakeup: Notify::new(),
             changed: Notify::new(),
             health_check_requested: Notify::new(),
@@ -63,6 +69,21 @@ impl Core {
 
     pub(crate) fn routing(&self) -> &Routing {
         &self.routing
+    }
+
+    pub(super) fn fault_keeper(&self) -> &FaultKeeper {
+        &self.fault_keeper
+    }
+
+    /// Records that Lambda waits for the extension no more.
+    pub(super) fn begin(&self) {
+        self.routing.begin();
+        self.begun.notify_one();
+    }
+
+    /// Waits until `begin` was called. One task at a time may wait.
+    pub(super) async fn begun(&self) {
+        self.begun.notified().await;
     }
 
     pub(super) fn wake_pump(&self) {
@@ -97,7 +118,8 @@ impl Core {
         self.has_waiters() || self.state().draining()
     }
 
-    fn has_waiters(&self) -> bool {
+    /// Whether a task waits for deliveries, because `/next` is held.
+    pub(super) fn has_waiters(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 

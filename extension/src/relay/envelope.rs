@@ -3,7 +3,7 @@
 use crate::config::{ProjectId, PublicKey, Upstream};
 use crate::protocol::{Encoding, Item, Priority};
 use bytes::Bytes;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use std::sync::Arc;
 
 /// The memory that an envelope takes beside its body, in bytes: queue slot, items, headers with their values.
@@ -32,6 +32,41 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// Makes an envelope that the extension itself sends to a project, with one item.
+    pub(crate) fn of_ours(
+        upstream: Arc<Upstream>,
+        key: PublicKey,
+        project: ProjectId,
+        item: Item,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        let client = concat!("sentry-lambda-extension/", env!("CARGO_PKG_VERSION"));
+        let auth = format!("Sentry sentry_key={}, sentry_version=7, sentry_client={client}", key.expose());
+        let auth = HeaderValue::try_from(auth).unwrap_or(HeaderValue::from_static("Sentry"));
+        Self {
+            upstream,
+            path: format!("/api/{project}/envelope/"),
+            key,
+            project,
+            headers: [
+                (HeaderName::from_static("x-sentry-auth"), auth),
+                (USER_AGENT, HeaderValue::from_static(client)),
+                (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
+            ]
+            .into(),
+            encoding: Encoding::Identity,
+            items: [item].into(),
+            body: body.into(),
+        }
+    }
+
+    /// Returns the same envelope with another body that is not compressed.
+    pub(super) fn decoded(&self, body: impl Into<Bytes>) -> Self {
+        let is_encoding = |name| name == CONTENT_ENCODING;
+        let headers = self.headers.iter().filter(|(name, _)| !is_encoding(name)).cloned().collect();
+        Self { headers, encoding: Encoding::Identity, body: body.into(), ..self.clone() }
+    }
+
     /// Returns how many bytes of the queue's buffer it takes.
     pub fn size(&self) -> usize {
         self.body.len() + OVERHEAD

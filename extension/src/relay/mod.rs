@@ -1,17 +1,24 @@
 //! Takes accepted envelopes, queues them, delivers them to upstream, and counts what became of each.
 
+mod ages;
 mod backoff;
 pub(crate) mod client;
 mod client_reports;
+mod clock;
+mod concurrency;
 pub(crate) mod core;
 mod drain;
 mod envelope;
+mod fault_keeper;
+mod lanes;
 mod ledger;
-mod outages;
+mod notice;
+mod order;
 mod pending;
 mod pump;
 mod queue;
 mod rate_limits;
+mod refusals;
 pub(crate) mod route;
 mod state;
 mod unconfirmed;
@@ -106,7 +113,18 @@ impl Relay {
     /// Allows the start of Sentry's Relay. Call this once Lambda does not wait for the extension any more, so that the
     /// start does not add to the cold start.
     pub fn begin(&self) {
-        self.core.routing().begin();
+        self.core.begin();
+    }
+
+    /// Waits until `begin` was called. Only one task may wait for it.
+    pub async fn begun(&self) {
+        self.core.begun().await;
+    }
+
+    /// Sets the function that stores the envelope of a fault that is not delivered before the end. It returns whether
+    /// it could; only then the fault is not counted as dropped.
+    pub fn keep_faults(&self, keep: impl Fn(&Envelope) -> bool + Send + Sync + 'static) {
+        self.core.fault_keeper().set(keep);
     }
 
     /// Ends the pauses that are over by the wall clock, and lets the pump try again. Call this for each event from
@@ -132,7 +150,7 @@ impl Relay {
     /// Accepts an envelope. From here on it is pending until it is delivered, rejected by upstream, or counted as
     /// dropped. Items of a category that upstream's rate limits forbid are removed first and are not accepted.
     pub fn accept(&self, envelope: Envelope) -> Acceptance {
-        let now = SystemTime::now();
+        let now = clock::now();
         let key = envelope.key.clone();
         let mut state = self.core.state();
         let waits_for_pause = state.is_waiting_for_pause(&envelope.upstream, Instant::now());
@@ -176,21 +194,25 @@ impl Relay {
         self.core.state().ledger()
     }
 
-    /// Logs one line with all counts. It is a warning if an envelope was dropped or the counts do not add up.
+    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, and an error if the counts
+    /// do not add up, because then the extension itself has a fault.
     pub fn log_ledger(&self) {
         let state = self.core.state();
         let (ledger, pending) = (state.ledger(), state.pending());
         drop(state);
-        let fields: [log::Field<'_>; 7] = [
+        let fields: [log::Field<'_>; 8] = [
             ("accepted", &ledger.accepted),
             ("delivered", &ledger.delivered),
             ("rejected", &ledger.rejected),
+            ("spooled", &ledger.spooled),
             ("dropped", &ledger.dropped()),
             ("pending", &pending),
             ("reasons", &Reasons(&ledger)),
             ("unanswered", &ledger.unanswered),
         ];
-        if ledger.dropped() > 0 || !ledger.balances(pending) {
+        if !ledger.balances(pending) {
+            log::error("envelopes", &fields);
+        } else if ledger.dropped() > 0 || ledger.rejected > 0 {
             log::warn("envelopes", &fields);
         } else {
             log::info("envelopes", &fields);

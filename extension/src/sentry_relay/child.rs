@@ -8,15 +8,16 @@ use super::log_pipe;
 use crate::signals;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, execv, getppid};
 use std::ffi::{CString, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// The first argument that makes this binary become Sentry's Relay.
@@ -68,31 +69,12 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// A process of Sentry's Relay in a process group of its own. Dropping it kills the group, and removes the process from
-/// the process table once it has ended.
+/// A process of Sentry's Relay in a process group of its own. Dropping it kills the group, and no zombie is left.
 #[derive(Debug)]
 pub(super) struct Child {
-    /// It is `None` once the process is removed.
-    running: Option<Running>,
-    id: u32,
-}
-
-#[derive(Debug)]
-struct Running {
     process: std::process::Child,
-    sigchld: Signals,
-}
-
-impl Running {
-    /// Waits until the process has ended, and removes it from the process table.
-    async fn ended(&mut self) -> io::Result<ExitStatus> {
-        loop {
-            if let Some(status) = self.process.try_wait()? {
-                return Ok(status);
-            }
-            self.sigchld.recv().await;
-        }
-    }
+    sigchld: tokio::signal::unix::Signal,
+    reaped: bool,
 }
 
 impl Child {
@@ -110,8 +92,7 @@ impl Child {
             .process_group(0)
             .spawn()?;
         let (out, err) = (process.stdout.take(), process.stderr.take());
-        let id = process.id();
-        let child = Self { running: Some(Running { process, sigchld }), id };
+        let child = Self { process, sigchld, reaped: false };
         for pipe in [out.map(OwnedFd::from), err.map(OwnedFd::from)].into_iter().flatten() {
             log_pipe::follow(pipe)?;
         }
@@ -119,30 +100,38 @@ impl Child {
     }
 
     pub(super) fn id(&self) -> u32 {
-        self.id
+        self.process.id()
     }
 
     /// Waits until the process has ended, and then kills the rest of its group.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        let Some(running) = &mut self.running else { return Err(io::ErrorKind::NotFound.into()) };
-        let status = running.ended().await?;
-        // This ends processes that Sentry's Relay may have started.
-        self.signal(Signal::SIGKILL);
-        self.running = None;
-        Ok(status)
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                // This ends processes that Sentry's Relay may have started.
+                self.signal(Signal::SIGKILL);
+                self.reaped = true;
+                return Ok(status);
+            }
+            self.sigchld.recv().await;
+        }
     }
 
     /// Asks the process to end, and kills it if it has not ended at `deadline`.
     pub(super) async fn end(mut self, deadline: Instant) {
         self.signal(Signal::SIGTERM);
         if timeout_at(deadline, self.ended()).await.is_err() {
-            self.signal(Signal::SIGKILL);
-            let _ = timeout(KILL_TIMEOUT, self.ended()).await;
+            self.kill().await;
         }
     }
 
+    /// Kills the process, and waits for the short time in which the kernel usually ends it and frees its memory.
+    pub(super) async fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = timeout(KILL_TIMEOUT, self.ended()).await;
+    }
+
     fn signal(&self, signal: Signal) {
-        if let Ok(id) = i32::try_from(self.id) {
+        if let Ok(id) = i32::try_from(self.process.id()) {
             // An error means that the group has ended already.
             let _ = killpg(Pid::from_raw(id), signal);
         }
@@ -151,11 +140,13 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let Some(mut running) = self.running.take() else { return };
-        self.signal(Signal::SIGKILL);
-        // The process needs a moment to end. At the end of the extension there is no runtime, and nothing to do.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { running.ended().await });
+        if !self.reaped {
+            self.signal(Signal::SIGKILL);
+            // The process may still be ending, and nothing can wait for that here: a panic may be unwinding. Unless
+            // somebody waits, the process stays a zombie for as long as the extension lives.
+            if let Ok(id) = i32::try_from(self.process.id()) {
+                let _ = thread::Builder::new().spawn(move || waitpid(Pid::from_raw(id), None));
+            }
         }
     }
 }

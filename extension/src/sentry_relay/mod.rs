@@ -130,19 +130,27 @@ impl Supervisor {
         let core = &*self.core;
         let process = child.id();
         let memory_limit = MIN_MEMORY_LIMIT.max(self.config.memory / 2);
-        let deadline = tokio::select! {
-            failure = self.serve(&sentry_relay) => return Some(failure),
+        let end = tokio::select! {
+            failure = self.serve(&sentry_relay) => Err(failure),
             status = child.ended() => return Some(RelayFailure::of(status)),
-            used = health::wait_until_over_memory(process, memory_limit) => return Some(RelayFailure::Memory(used)),
+            used = health::wait_until_over_memory(process, memory_limit) => Err(RelayFailure::Memory(used)),
             () = core.routing().wait_for_stage(|stage| matches!(stage, Stage::Ending(_))) => {
                 match core.routing().stage() {
-                    Stage::Ending(deadline) => deadline,
-                    _ => Instant::now(),
+                    Stage::Ending(deadline) => Ok(deadline),
+                    _ => Ok(Instant::now()),
                 }
             }
         };
-        child.end(deadline).await;
-        None
+        match end {
+            Ok(deadline) => {
+                child.end(deadline).await;
+                None
+            }
+            Err(failure) => {
+                child.kill().await;
+                Some(failure)
+            }
+        }
     }
 
     /// Sends envelopes through Sentry's Relay once it is ready, and returns once it has failed.

@@ -1,6 +1,6 @@
 //! What telemetry has reported about the latest invocations. This is pure bookkeeping.
 
-use super::record::Record;
+use super::record::PlatformEvent;
 use super::request_id::RequestId;
 use std::collections::VecDeque;
 
@@ -28,19 +28,21 @@ pub(super) struct InvocationLog {
 }
 
 impl InvocationLog {
-    pub(super) fn add(&mut self, record: &Record) {
-        match record {
-            Record::Start(request) => self.set(request, InvocationState::Running),
-            Record::RuntimeDone(end) => {
+    pub(super) fn add(&mut self, event: &PlatformEvent) {
+        match event {
+            PlatformEvent::Start(start) => self.set(&start.request, InvocationState::Running),
+            PlatformEvent::RuntimeDone(end) => {
                 self.done = self.done.saturating_add(1);
                 self.set(&end.request, InvocationState::Done);
             }
             // A report ends a wait but does not count as done. Except on Managed Instances, Lambda sends it only
             // after the extension has called Next, so it does not prove that telemetry is in time.
-            Record::Report(end) => self.set(&end.request, InvocationState::Done),
+            PlatformEvent::Report(end) => self.set(&end.request, InvocationState::Done),
             // A dropped record may have been the one that a hold waits for, so every wait ends.
-            Record::Dropped => self.requests.iter_mut().for_each(|(_, state)| *state = InvocationState::Done),
-            Record::Init(_) | Record::Restore(_) => {}
+            PlatformEvent::Dropped => {
+                self.requests.iter_mut().for_each(|(_, state)| *state = InvocationState::Done);
+            }
+            _ => {}
         }
     }
 
@@ -70,25 +72,29 @@ impl InvocationLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::record::InvocationEnd;
+    use crate::telemetry::record::{InvocationEnd, InvocationStart};
 
-    fn start(id: &str) -> Record {
-        Record::Start(RequestId::new(id))
+    fn start(id: &str) -> PlatformEvent {
+        PlatformEvent::Start(InvocationStart { request: RequestId::new(id), trace: None })
     }
 
-    fn done(id: &str) -> Record {
-        Record::RuntimeDone(ended(id))
+    fn done(id: &str) -> PlatformEvent {
+        PlatformEvent::RuntimeDone(ended(id))
     }
 
     fn ended(id: &str) -> InvocationEnd {
-        InvocationEnd { request: RequestId::new(id), status: "success".to_owned(), error_type: None }
+        InvocationEnd {
+            request: RequestId::new(id),
+            status: "success".to_owned(),
+            ..InvocationEnd::default()
+        }
     }
 
     #[test]
     fn a_report_ends_a_wait_but_does_not_count_as_done() {
         let mut invocations = InvocationLog::default();
         invocations.add(&start("a"));
-        invocations.add(&Record::Report(ended("a")));
+        invocations.add(&PlatformEvent::Report(ended("a")));
         assert_eq!(
             (invocations.state_of(&RequestId::new("a")), invocations.done),
             (InvocationState::Done, 0)
@@ -113,7 +119,7 @@ mod tests {
     fn dropped_records_end_every_wait() {
         let mut invocations = InvocationLog::default();
         invocations.add(&start("a"));
-        invocations.add(&Record::Dropped);
+        invocations.add(&PlatformEvent::Dropped);
         assert_eq!(invocations.state_of(&RequestId::new("a")), InvocationState::Done);
     }
 

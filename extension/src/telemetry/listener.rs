@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// The largest body that is read, in bytes: four times the batch size that the subscription asks for.
-const MAX_BODY: usize = 1 << 20;
+/// The largest body that is read, in bytes. The subscription asks for batches of 256 KiB, but records are longer on the
+/// wire than in Lambda's buffer.
+const MAX_BODY: usize = 4 << 20;
 /// The number of connections that are served at once. Lambda uses one.
 const MAX_CONNECTIONS: usize = 8;
 /// The pause after a failed accept, which happens when the process has no file descriptors left.

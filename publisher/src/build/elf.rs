@@ -6,7 +6,8 @@ use object::{
     read::elf::{Dyn, FileHeader, ProgramHeader},
 };
 
-type Header = elf::FileHeader64<Endianness>;
+/// The header of a 64-bit ELF file.
+pub(crate) type ElfHeader = elf::FileHeader64<Endianness>;
 
 /// What is wrong with a binary.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,14 +63,14 @@ pub(crate) fn arch_of(binary: &[u8]) -> Result<Arch, ElfError> {
     known.ok_or_else(|| ElfError::Machine { found: machine_name(machine), wanted: "Lambda" })
 }
 
-fn parse(binary: &[u8]) -> Result<&Header, ElfError> {
+fn parse(binary: &[u8]) -> Result<&ElfHeader, ElfError> {
     if !binary.starts_with(&elf::ELFMAG) {
         return Err(ElfError::NotElf);
     }
     if binary.get(4) != Some(&elf::ELFCLASS64.0) {
         return Err(ElfError::Not64Bit);
     }
-    Ok(Header::parse(binary)?)
+    Ok(ElfHeader::parse(binary)?)
 }
 
 /// Checks that `binary` is a static executable for `wanted`.

@@ -14,7 +14,7 @@ use crate::{
 };
 use document::{IamDocument, Statement};
 use names::{GithubEnvironment, Repository};
-use rights::{On, Right};
+use rights::{ResourceKind, Right};
 use serde_json::json;
 
 /// What a managed policy may have at most, white space not counted.
@@ -25,28 +25,28 @@ const GITHUB: &str = "token.actions.githubusercontent.com";
 #[derive(clap::Args)]
 pub(crate) struct IamPolicy {
     #[command(subcommand)]
-    policy: Policy,
+    policy: PolicyCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Policy {
+enum PolicyCommand {
     /// What `publisher publish` needs
-    Publish(Publish),
+    Publish(PublishPolicy),
     /// What `publisher verify` needs
-    Verify(Layers),
+    Verify(LayersPolicy),
     /// What `publisher prune` needs: a role of its own, since it deletes
-    Prune(Layers),
+    Prune(LayersPolicy),
     /// What `publisher attach` needs
-    Attach(Attach),
+    Attach(AttachPolicy),
     /// What ci/smoke needs
-    Smoke(Smoke),
+    Smoke(SmokePolicy),
     /// Who may take a role: one environment of one GitHub repository, without any stored key
-    Trust(Trust),
+    Trust(TrustPolicy),
 }
 
 /// Whose account, and which layers in it.
 #[derive(clap::Args)]
-struct Layers {
+struct LayersPolicy {
     /// The account that the policy is for
     #[arg(long, value_name = "ID")]
     account: AccountId,
@@ -62,9 +62,9 @@ struct Layers {
 }
 
 #[derive(clap::Args)]
-struct Publish {
+struct PublishPolicy {
     #[command(flatten)]
-    layers: Layers,
+    layers: LayersPolicy,
 
     /// Also what --s3-bucket of `publisher publish` needs; {region} is any
     #[arg(long, value_name = "TEMPLATE")]
@@ -76,9 +76,9 @@ struct Publish {
 }
 
 #[derive(clap::Args)]
-struct Attach {
+struct AttachPolicy {
     #[command(flatten)]
-    layers: Layers,
+    layers: LayersPolicy,
 
     /// The account that the layers are of [default: --account]
     #[arg(long, value_name = "ID")]
@@ -90,9 +90,9 @@ struct Attach {
 }
 
 #[derive(clap::Args)]
-struct Smoke {
+struct SmokePolicy {
     #[command(flatten)]
-    layers: Layers,
+    layers: LayersPolicy,
 
     /// The role that the function runs in
     #[arg(long, value_name = "NAME", default_value = "sentry-lambda-extension-smoke",
@@ -101,7 +101,7 @@ struct Smoke {
 }
 
 #[derive(clap::Args)]
-struct Trust {
+struct TrustPolicy {
     /// The account that has the role
     #[arg(long, value_name = "ID")]
     account: AccountId,
@@ -132,17 +132,17 @@ impl IamPolicy {
     /// Prints it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let document = match &self.policy {
-            Policy::Publish(publish) => publish.document(),
-            Policy::Verify(layers) => layers.document(rights::VERIFY),
-            Policy::Prune(layers) => {
+            PolicyCommand::Publish(publish) => publish.document(),
+            PolicyCommand::Verify(layers) => layers.document(rights::VERIFY),
+            PolicyCommand::Prune(layers) => {
                 let releases =
                     layers.layer_name.iter().any(|template| layer_name::names_the_release(template));
                 let find = if releases { rights::FIND } else { &[] };
                 layers.document(&[rights::PRUNE, find].concat())
             }
-            Policy::Attach(attach) => attach.document(),
-            Policy::Smoke(smoke) => smoke.document(),
-            Policy::Trust(trust) => Ok(trust.document()),
+            PolicyCommand::Attach(attach) => attach.document(),
+            PolicyCommand::Smoke(smoke) => smoke.document(),
+            PolicyCommand::Trust(trust) => Ok(trust.document()),
         }?;
         let size = serde_json::to_string(&document).map_err(Failure::new)?.len();
         if size > LARGEST {
@@ -154,7 +154,7 @@ impl IamPolicy {
     }
 }
 
-impl Layers {
+impl LayersPolicy {
     fn document(&self, rights: &[Right]) -> Result<IamDocument, Failure> {
         Ok(IamDocument::new(self.statements(rights)?))
     }
@@ -171,9 +171,11 @@ impl Layers {
             patterns.iter().map(arn).collect()
         };
         let mut statements = Vec::new();
-        for (on, resources) in
-            [(On::Layer, arns("")), (On::Version, arns(":*")), (On::Account, vec!["*".to_owned()])]
-        {
+        for (on, resources) in [
+            (ResourceKind::Layer, arns("")),
+            (ResourceKind::Version, arns(":*")),
+            (ResourceKind::Account, vec!["*".to_owned()]),
+        ] {
             let on_this = |right: &&Right| right.on == on && right.is_in(self.partition);
             statements.extend(Statement::of(on, rights.iter().filter(on_this), &resources));
         }
@@ -185,7 +187,7 @@ impl Layers {
     }
 }
 
-impl Publish {
+impl PublishPolicy {
     fn document(&self) -> Result<IamDocument, Failure> {
         let mut rights = rights::PUBLISH.to_vec();
         if self.narrow {
@@ -197,7 +199,7 @@ impl Publish {
                 names::bucket(template).map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
             let bucket = format!("arn:{}:s3:::{bucket}", self.layers.partition);
             let objects = format!("{bucket}/{}/*", rights::S3_FOLDER);
-            for (on, resource) in [(On::Bucket, bucket), (On::Object, objects)] {
+            for (on, resource) in [(ResourceKind::Bucket, bucket), (ResourceKind::Object, objects)] {
                 let on_this = rights::STAGE.iter().filter(|right| right.on == on);
                 // Buckets' names are everybody's: a pattern may match one of somebody else.
                 let own = json!({"StringEquals": {"aws:ResourceAccount": self.layers.account}});
@@ -208,35 +210,35 @@ impl Publish {
     }
 }
 
-impl Attach {
+impl AttachPolicy {
     fn document(&self) -> Result<IamDocument, Failure> {
         let function = self.layers.arn("lambda", "*", &format!("function:{}", self.function));
         let owner = self.layers_of.as_ref().unwrap_or(&self.layers.account).clone();
         let partition = self.layers.partition;
         let layer_name = self.layers.layer_name.clone();
-        let layers = Layers { account: owner, partition, layer_name };
+        let layers = LayersPolicy { account: owner, partition, layer_name };
         let mut statements = layers.statements(rights::ATTACH)?;
-        let on_this = rights::ATTACH.iter().filter(|right| right.on == On::Function);
-        statements.extend(Statement::of(On::Function, on_this, &[function]));
+        let on_this = rights::ATTACH.iter().filter(|right| right.on == ResourceKind::Function);
+        statements.extend(Statement::of(ResourceKind::Function, on_this, &[function]));
         Ok(IamDocument::new(statements))
     }
 }
 
-impl Smoke {
+impl SmokePolicy {
     fn document(&self) -> Result<IamDocument, Failure> {
         let function = self.layers.arn("lambda", "*", &format!("function:{}-*", rights::SMOKE_FUNCTION));
         let mut statements = self.layers.statements(rights::SMOKE)?;
-        let on_this = rights::SMOKE.iter().filter(|right| right.on == On::Function);
-        statements.extend(Statement::of(On::Function, on_this, &[function]));
+        let on_this = rights::SMOKE.iter().filter(|right| right.on == ResourceKind::Function);
+        statements.extend(Statement::of(ResourceKind::Function, on_this, &[function]));
         let role = self.layers.arn("iam", "", &format!("role/{}", self.function_role));
-        let on_this = rights::SMOKE.iter().filter(|right| right.on == On::Role);
+        let on_this = rights::SMOKE.iter().filter(|right| right.on == ResourceKind::Role);
         let to_lambda = json!({"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}});
-        statements.extend(Statement::of(On::Role, on_this, &[role]).map(|s| s.only_if(to_lambda)));
+        statements.extend(Statement::of(ResourceKind::Role, on_this, &[role]).map(|s| s.only_if(to_lambda)));
         Ok(IamDocument::new(statements))
     }
 }
 
-impl Trust {
+impl TrustPolicy {
     fn document(&self) -> IamDocument {
         let audience = match self.partition {
             Partition::China => "sts.amazonaws.com.cn",

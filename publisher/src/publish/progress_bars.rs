@@ -26,7 +26,7 @@ struct TerminalBars {
 }
 
 impl ProgressBars {
-    /// A board for so many layers in all regions together.
+    /// `total` is the number of layers in all regions together.
     pub(crate) fn new(ui: &Ui, total: usize) -> Self {
         let bars = ui.bars().map(|all| {
             let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} {elapsed}");
@@ -105,6 +105,7 @@ fn word(state: JobState) -> &'static str {
         JobState::Publishing => "publishing",
         JobState::Checking => "looking again",
         JobState::Refused => "refused",
+        JobState::NotAsSent => "not as sent",
         JobState::Published => "published",
         JobState::Granting => "granting",
         JobState::Granted => "reading back",

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use std::future::{pending, ready};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_timer_ends_after_its_seconds_and_those_that_were_added() {
         let started = Instant::now();
         let mut timer = ActiveTimer::new(1);

@@ -7,13 +7,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 impl State {
     /// Records that Sentry's Relay has taken an envelope in flight, but has not delivered it yet. `life` is the number
-    /// of the start in which it took the envelope. If that life has ended, the envelope is lost.
-    pub(in crate::relay) fn hand_over(&mut self, pending: &Pending, life: u32, now: SystemTime) {
-        if self.remove_in_flight(pending) {
-            self.queue.release(pending.envelope.size());
-            if !self.unconfirmed.take(life, now) {
-                self.ledger.lose(DropReason::SentryRelay, 1);
-            }
+    /// of the start in which it took the envelope. If that life has ended, the envelope is lost, except a fault, which
+    /// is tried again.
+    pub(in crate::relay) fn hand_over(&mut self, pending: Pending, life: u32, now: SystemTime) {
+        if !self.remove_in_flight(&pending) {
+            return;
+        }
+        self.queue.release(&pending);
+        match (self.unconfirmed.take(life, now), pending.is_fault()) {
+            (true, true) => self.unconfirmed_faults.push(pending),
+            (true, false) => {}
+            (false, true) => self.queue_again(pending),
+            (false, false) => self.ledger.lose(DropReason::SentryRelay, 1),
         }
     }
 
@@ -43,6 +48,10 @@ impl State {
     pub(in crate::relay) fn barrier_passed(&mut self, envelopes: u64, now: SystemTime) -> bool {
         let recovered = self.unconfirmed.failing();
         self.ledger.delivered += self.unconfirmed.release(envelopes, now);
+        // Of what is confirmed, the oldest comes first.
+        let held = usize::try_from(self.unconfirmed.held()).unwrap_or(usize::MAX);
+        let confirmed = self.unconfirmed_faults.len().saturating_sub(held);
+        self.unconfirmed_faults.drain(..confirmed);
         recovered
     }
 
@@ -54,10 +63,24 @@ impl State {
     }
 
     /// Counts the unconfirmed envelopes as dropped, and returns their number. Sentry's Relay has ended or will not be
-    /// asked again, so nothing can confirm them.
+    /// asked again, so nothing can confirm them. Faults are queued again instead: Sentry recognizes an event that it has
+    /// already.
     pub(in crate::relay) fn abandon_unconfirmed(&mut self) -> u64 {
-        let lost = self.unconfirmed.abandon();
+        let held = self.unconfirmed.abandon();
+        let again = std::mem::take(&mut self.unconfirmed_faults);
+        let lost = held.saturating_sub(again.len() as u64);
         self.ledger.lose(DropReason::SentryRelay, lost);
+        for fault in again {
+            self.queue_again(fault);
+        }
         lost
+    }
+
+    /// Queues a fault that Sentry's Relay had taken.
+    fn queue_again(&mut self, mut fault: Pending) {
+        fault.reason = DropReason::SentryRelay;
+        for dropped in self.queue.push(fault) {
+            self.lose(&dropped.envelope, DropReason::SentryRelay);
+        }
     }
 }

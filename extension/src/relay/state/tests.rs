@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::PublicKey;
 use crate::protocol::{Encoding, Item, ItemKind};
+use crate::relay::concurrency::BASE;
 use crate::relay::envelope::sample;
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -10,7 +11,7 @@ use std::io::Write as _;
 use std::time::UNIX_EPOCH;
 
 fn check_out(state: &mut State) -> Option<Pending> {
-    state.check_out(Instant::now(), UNIX_EPOCH)
+    state.check_out(Instant::now(), UNIX_EPOCH, false)
 }
 
 fn state() -> State {
@@ -32,7 +33,7 @@ fn counts_balance_at_every_step() {
     state.put_back(second, DropReason::Network);
     assert!(state.ledger.balances(state.pending()));
     let late = check_out(&mut state).unwrap();
-    state.close(None);
+    state.close(None, |_| false);
     assert!(state.ledger.balances(0));
     assert_eq!(
         state.ledger.dropped_for(DropReason::Network),
@@ -43,6 +44,100 @@ fn counts_balance_at_every_step() {
     state.check_in(&late, |ledger| ledger.delivered += 1);
     state.accept(sample(ItemKind::Event, 1), UNIX_EPOCH);
     assert!(state.ledger.balances(0), "nothing is counted twice");
+}
+
+#[test]
+fn fault_does_not_wait_for_envelopes_that_upstream_does_not_answer() {
+    let mut state = State::new(1 << 20, 1024);
+    for _ in 0..BASE + 2 {
+        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+    }
+    while check_out(&mut state).is_some() {}
+    assert_eq!(state.in_flight.len(), BASE);
+    state.accept(sample(ItemKind::Fault, 0), UNIX_EPOCH);
+    assert!(state.has_waiting_fault());
+    assert!(check_out(&mut state).unwrap().is_fault());
+    assert!(check_out(&mut state).is_none() && !state.has_waiting_fault());
+    // And the other way round.
+    state.reclaim_in_flight();
+    let order = std::iter::from_fn(|| check_out(&mut state)).map(|pending| pending.is_fault());
+    assert_eq!(order.collect::<Vec<_>>(), [true, false, false, false, false]);
+    // While the upstream is in trouble, it gets one fault at a time beside the one envelope.
+    let lane = state.lanes.of(&sample(ItemKind::Event, 0).upstream);
+    state.upstream_failed(lane, UNIX_EPOCH, |_| {});
+    state.accept(sample(ItemKind::Fault, 0), UNIX_EPOCH);
+    assert!(check_out(&mut state).is_none());
+}
+
+#[test]
+fn faults_that_remain_at_the_end_are_spooled_or_dropped_and_nothing_else_is_spooled() {
+    for (kept, counts) in [(true, (2, 2)), (false, (0, 4))] {
+        let mut state = State::new(1 << 20, 1024);
+        for kind in [ItemKind::Event, ItemKind::Fault, ItemKind::Fault, ItemKind::Transaction] {
+            state.accept(sample(kind, 0), UNIX_EPOCH);
+        }
+        let in_flight = check_out(&mut state).unwrap();
+        state.close(None, |envelope| {
+            assert_eq!(envelope.priority(), Priority::Fault);
+            kept
+        });
+        assert_eq!((state.ledger.spooled, state.ledger.dropped()), counts);
+        state.check_in(&in_flight, |ledger| ledger.delivered += 1);
+        assert!(state.ledger.balances(0) && state.pending() == 0);
+    }
+}
+
+#[test]
+fn fault_that_is_given_up_is_spooled() {
+    for (kind, kept, counts) in
+        [(ItemKind::Fault, true, (1, 0)), (ItemKind::Fault, false, (0, 1)), (ItemKind::Event, true, (0, 1))]
+    {
+        let mut state = state();
+        state.accept(sample(kind, 0), UNIX_EPOCH);
+        let pending = check_out(&mut state).unwrap();
+        state.give_up(&pending, DropReason::Upstream, |_| kept);
+        assert_eq!((state.ledger.spooled, state.ledger.dropped_for(DropReason::Upstream)), counts);
+        assert!(state.ledger.balances(0));
+    }
+}
+
+#[test]
+fn fault_that_sentrys_relay_took_is_kept_until_a_barrier_confirms_it() {
+    let with_relay = |kinds: &[ItemKind]| {
+        let mut state = State::new(1 << 20, 1024);
+        state.begin_life(1);
+        for kind in kinds {
+            state.accept(sample(*kind, 0), UNIX_EPOCH);
+            let pending = check_out(&mut state).unwrap();
+            state.hand_over(pending, 1, UNIX_EPOCH);
+        }
+        state
+    };
+    // It ends before it has delivered them.
+    let mut state = with_relay(&[ItemKind::Event, ItemKind::Fault]);
+    assert_eq!((state.abandon_unconfirmed(), state.pending()), (1, 1));
+    assert!(state.ledger.balances(1));
+    let again = check_out(&mut state).unwrap();
+    assert!(again.is_fault());
+    // Its answer came after its end.
+    state.hand_over(again, 1, UNIX_EPOCH);
+    assert!(check_out(&mut state).unwrap().is_fault() && state.ledger.balances(1));
+    // The environment ends before a barrier has passed.
+    let mut state = with_relay(&[ItemKind::Event, ItemKind::Fault]);
+    state.close(None, |_| true);
+    assert_eq!((state.ledger.spooled, state.ledger.dropped(), state.pending()), (1, 1, 0));
+    assert!(state.ledger.balances(0));
+    // Two barriers have passed: nothing is left of what they confirmed.
+    let mut state = with_relay(&[ItemKind::Fault, ItemKind::Fault, ItemKind::Event]);
+    state.barrier_passed(1, UNIX_EPOCH);
+    state.barrier_passed(2, UNIX_EPOCH);
+    state.close(None, |_| true);
+    assert_eq!((state.ledger.delivered, state.ledger.spooled), (3, 0));
+    // One has, for one of two.
+    let mut state = with_relay(&[ItemKind::Fault, ItemKind::Fault]);
+    state.barrier_passed(1, UNIX_EPOCH);
+    assert_eq!((state.abandon_unconfirmed(), state.pending()), (0, 1));
+    assert!(state.ledger.balances(1));
 }
 
 #[test]
@@ -110,12 +205,12 @@ fn while_draining_a_report_waits_for_envelopes_to_its_own_upstream_only() {
     state.lose(&for_healthy(), DropReason::RateLimit);
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
     state.accept(for_healthy(), UNIX_EPOCH);
-    state.start_draining();
+    state.start_draining(Instant::now() + Duration::from_secs(1));
     let (other, last) = (check_out(&mut state).unwrap(), check_out(&mut state).unwrap());
     assert_eq!((other.envelope.upstream.port(), last.envelope.upstream.port()), (1, 2));
-    assert!(state.check_out_report(UNIX_EPOCH).is_none());
+    assert!(state.check_out_report(UNIX_EPOCH, |_| false).is_none());
     state.check_in(&last, |ledger| ledger.delivered += 1);
-    assert!(state.check_out_report(UNIX_EPOCH).is_some());
+    assert!(state.check_out_report(UNIX_EPOCH, |_| false).is_some());
 }
 
 #[test]
@@ -127,16 +222,19 @@ fn failing_upstream_gets_one_try_at_a_time_and_delays_no_other() {
     state.accept(Envelope { upstream: Arc::new(healthy), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
     let probe = check_out(&mut state).unwrap();
     let clock = Instant::now();
-    state.outages.failed(&probe.envelope.upstream, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
+    state.lanes.failed(probe.lane, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
     state.put_back(probe, DropReason::Network);
-    let other = state.check_out(clock, UNIX_EPOCH).unwrap();
+    let other = state.check_out(clock, UNIX_EPOCH, false).unwrap();
     assert_eq!(other.envelope.upstream.port(), 2);
-    assert!(state.check_out(clock, UNIX_EPOCH).is_none());
-    let later = clock + state.pause(clock).unwrap();
-    assert!(state.check_out(later, UNIX_EPOCH).is_some());
-    assert!(state.check_out(later, UNIX_EPOCH).is_none(), "only one try at a time");
-    state.start_draining();
-    assert!(state.check_out(later, UNIX_EPOCH).is_some(), "while draining, tries are not limited to one");
+    assert!(state.check_out(clock, UNIX_EPOCH, false).is_none());
+    let later = clock + state.pause(clock, UNIX_EPOCH).unwrap();
+    assert!(state.check_out(later, UNIX_EPOCH, false).is_some());
+    assert!(state.check_out(later, UNIX_EPOCH, false).is_none(), "only one try at a time");
+    state.start_draining(Instant::now() + Duration::from_secs(1));
+    assert!(
+        state.check_out(later, UNIX_EPOCH, false).is_some(),
+        "while draining, tries are not limited to one"
+    );
 }
 
 #[test]
@@ -144,7 +242,8 @@ fn healthy_upstream_with_envelopes_means_no_outage() {
     let mut state = state();
     assert!(!state.is_troubled());
     let dead = Arc::clone(&sample(ItemKind::Event, 0).upstream);
-    state.outages.failed(&dead, UNIX_EPOCH, |_| {});
+    let lane = state.lanes.assign(&dead, |_| false, Instant::now(), UNIX_EPOCH);
+    state.lanes.failed(lane, UNIX_EPOCH, |_| {});
     assert!(state.is_troubled(), "nothing waits, and the only known upstream failed");
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
     assert!(state.is_troubled());
@@ -215,6 +314,36 @@ fn present(state: &State) -> Vec<&Arc<Envelope>> {
     state.queue.iter().chain(&state.in_flight).map(|pending| &pending.envelope).collect()
 }
 
+/// Returns how long it takes to accept this many envelopes and to look for one that may be sent, while more than
+/// `waiting` envelopes of a failing upstream wait.
+fn time_to_accept(waiting: usize, count: usize) -> Duration {
+    let mut state = State::new(1 << 40, 1024);
+    let clock = Instant::now();
+    for _ in 0..=waiting {
+        state.accept(sample(ItemKind::Transaction, 0), UNIX_EPOCH);
+    }
+    let lane = state.lanes.of(&sample(ItemKind::Event, 0).upstream);
+    state.lanes.failed(lane, UNIX_EPOCH, |backoff| backoff.failed_for(clock, Duration::from_hours(1)));
+    let start = Instant::now();
+    for _ in 0..count {
+        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+        assert!(state.check_out(clock, UNIX_EPOCH, true).is_none());
+        assert!(
+            state.check_out_report(UNIX_EPOCH, |_| false).is_none()
+                && state.is_troubled()
+                && !state.is_drained()
+        );
+        assert!(state.oldest().is_some() && state.pending() > 0 && state.pause(clock, UNIX_EPOCH).is_some());
+    }
+    start.elapsed()
+}
+
+#[test]
+fn accepting_costs_no_more_with_a_hundred_thousand_waiting() {
+    let (empty, full) = (time_to_accept(0, 500), time_to_accept(100_000, 500));
+    assert!(full < empty * 20, "{full:?} instead of {empty:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -240,7 +369,7 @@ proptest! {
                 (Step::CheckOut, _) => newcomer = check_out(&mut state).map(|pending| pending.envelope),
                 (Step::PutBack, Some(pending)) => state.put_back(pending, DropReason::Network),
                 (Step::Deliver, Some(pending)) => state.check_in(&pending, |ledger| ledger.delivered += 1),
-                (Step::GiveUp, Some(pending)) => state.give_up(&pending, DropReason::Upstream),
+                (Step::GiveUp, Some(pending)) => state.give_up(&pending, DropReason::Upstream, |_| false),
                 (Step::PutBack | Step::Deliver | Step::GiveUp, None) => {}
             }
             let after: HashSet<&str> = present(&state).iter().map(|envelope| &*envelope.path).collect();

@@ -1,4 +1,4 @@
-// A function that does not know of Sentry.
+// A function whose code does not use Sentry.
 
 export const handler = async ({ marker }) => {
   throw new Error(marker);

@@ -1,4 +1,4 @@
-// A runtime client as small as they come: AWS's own (aws-lambda-ric) has to be compiled.
+// A minimal runtime client. It replaces AWS's own (aws-lambda-ric), which would have to be compiled.
 
 import http from "node:http";
 import path from "node:path";
@@ -19,7 +19,7 @@ function call(method, route, body) {
   });
 }
 
-// As AWS's does: a module below the task's folder, or the absolute path that a tracer has put there instead.
+// As in AWS's client, the module is below the task's folder, or at the absolute path that a tracer has set instead.
 const [, module, name] = /^(.+)\.([^.]+)$/.exec(process.env._HANDLER);
 const { [name]: handler } = await import(path.resolve(process.env.LAMBDA_TASK_ROOT, `${module}.mjs`));
 for (;;) {

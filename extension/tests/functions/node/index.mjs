@@ -13,7 +13,7 @@ export const handler = Sentry.wrapHandler(async ({ marker, large }) => {
   Sentry.startSpan({ name: marker, op: "function" }, () => {
     Sentry.captureException(new Error(marker));
   });
-  // Random digits: compression cannot make a small event of it.
+  // The digits are random, so that the event stays large when it is compressed.
   const blob = randomBytes(large / 2).toString("hex");
   Sentry.captureMessage(marker, { extra: { blob } });
   return { marker };

@@ -1,13 +1,13 @@
-//! Node with today's SDK and its `tunnel`.
+//! A Node function with a current SDK, which sends through its option `tunnel`.
 
 use crate::support::{case::Case, function::Function, netns::isolated, tools::Arch};
 use serde_json::{Value, json};
 
-/// More than the 32 KiB from which on the SDK compresses.
+/// The size of the large event. The SDK compresses from 32 KiB on.
 const LARGE: usize = 200 * 1024;
 
 #[test]
-fn error_transaction_and_a_large_event() {
+fn error_transaction_and_large_event_arrive() {
     isolated(|| async {
         let mut case = Case::deploy(Arch::NATIVE, Function::node("node")).await;
         case.invoke(json!({ "large": LARGE })).await;

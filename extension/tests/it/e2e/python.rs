@@ -1,4 +1,5 @@
-//! Python with today's SDK, which has no `tunnel`: the function rewrites its DSN to the extension's port.
+//! A Python function with a current SDK. The SDK has no `tunnel`, so the function rewrites its DSN to the extension's
+//! port.
 
 use crate::support::{case::Case, function::Function, netns::isolated, tools::Arch};
 use serde_json::json;
@@ -21,21 +22,21 @@ async fn everything_arrives(arch: Arch, port: u16, ports: Option<&str>) {
 }
 
 #[test]
-fn by_the_port_of_sentrys_node_extension() {
+fn arrives_through_the_port_of_sentrys_node_extension() {
     isolated(|| everything_arrives(Arch::NATIVE, 9000, Some("9000")));
 }
 
 #[test]
-fn by_the_port_of_earlier_layers() {
+fn arrives_through_the_port_of_earlier_layers() {
     isolated(|| everything_arrives(Arch::NATIVE, 5333, None));
 }
 
 #[test]
-fn by_a_port_on_request() {
+fn arrives_through_a_configured_port() {
     isolated(|| everything_arrives(Arch::NATIVE, 3000, Some("3000")));
 }
 
 #[test]
-fn on_arm64() {
+fn arrives_on_arm64() {
     isolated(|| everything_arrives(Arch::Arm64, 5333, None));
 }

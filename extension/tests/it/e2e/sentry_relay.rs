@@ -1,4 +1,5 @@
-//! A layer with Relay, or with something that only has its name, where Lambda would have it: read-only, as another user.
+//! A layer that contains Sentry's Relay, or another file with its name. `/opt` is read-only and the processes run as
+//! another user, as in Lambda.
 
 use crate::support::{
     case::Case,
@@ -21,13 +22,13 @@ struct Deployed {
     _folder: tempfile::TempDir,
 }
 
-/// Deploys a layer with this as Relay. `lives` are for the stand-in.
+/// Deploys a layer with this file as Sentry's Relay. `lives` says what the stand-in does in each of its lives.
 async fn deploy(binary: impl Into<Vec<u8>>, mode: u32, lives: &[&str]) -> Deployed {
     let folder = tempfile::Builder::new().prefix("story-").tempdir().unwrap();
     let story = Story::within(folder.path());
     let function = Function::python("python-zero", "test")
         .wrapped()
-        // It sees to it that the SDK has sent all before the function answers.
+        // The integration makes the SDK send everything before the function responds.
         .env("INTEGRATION", "yes")
         .env("SENTRY_EXTENSION_RELAY", "process")
         .layered("relay/relay", mode, binary)
@@ -36,7 +37,7 @@ async fn deploy(binary: impl Into<Vec<u8>>, mode: u32, lives: &[&str]) -> Deploy
 }
 
 impl Deployed {
-    /// The function captures an error, and answers at once, whatever Relay does.
+    /// Invokes the function, which captures an error. It has to respond at once, whatever Sentry's Relay does.
     async fn invoke(&mut self) {
         self.case.invoke(json!({ "fails": false })).await;
     }
@@ -45,7 +46,7 @@ impl Deployed {
         self.case.arrives("event", "/exception/values/0/value").await;
     }
 
-    /// The end, in order, without anything lost, and in time: nobody was killed for taking longer.
+    /// Ends the environment. Nothing may be lost, and no process may be killed because it took too long.
     async fn ends(self) -> (Log, Sentry, Vec<Value>) {
         self.case.rie.terminate();
         let (log, sentry) = self.case.ended().await;
@@ -68,7 +69,7 @@ fn names(events: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn an_error_goes_through_it_and_it_ends_with_the_environment() {
+fn an_error_goes_through_sentry_relay_which_ends_with_the_environment() {
     isolated(|| async {
         let mut deployed = deploy(STAND_IN, 0o755, &["ok"]).await;
         deployed.invoke().await;
@@ -87,17 +88,17 @@ fn an_error_goes_through_it_and_it_ends_with_the_environment() {
     });
 }
 
-/// The built-in relay delivers what the function has captured.
+/// Checks that the built-in relay delivers the error, and that the log names the reason.
 async fn falls_back(mut deployed: Deployed, why: &str) -> Vec<Value> {
     deployed.invoke().await;
     deployed.arrives().await;
-    let line = deployed.case.rie.log.wait_for(TAKES_OVER, Duration::from_secs(10)).await;
+    let line = deployed.case.rie.log.wait_for(TAKES_OVER).await;
     assert!(line.contains(why), "{line}");
     deployed.ends().await.2
 }
 
 #[test]
-fn exiting_at_once() {
+fn falls_back_if_it_exits_at_once() {
     isolated(|| async {
         let events = falls_back(deploy(STAND_IN, 0o755, &["exit"]).await, "it exited with 1").await;
         assert_eq!(names(&events), ["started"; 5]);
@@ -105,7 +106,7 @@ fn exiting_at_once() {
 }
 
 #[test]
-fn of_the_wrong_architecture() {
+fn falls_back_if_it_has_the_wrong_architecture() {
     isolated(|| async {
         let foreign = of_another_machine(BINARY);
         falls_back(deploy(foreign, 0o755, &[]).await, "its file cannot be executed here").await;
@@ -113,7 +114,7 @@ fn of_the_wrong_architecture() {
 }
 
 #[test]
-fn not_executable() {
+fn falls_back_if_it_is_not_executable() {
     isolated(|| async {
         let events =
             falls_back(deploy(STAND_IN, 0o644, &["ok"]).await, "its file cannot be executed here").await;
@@ -122,7 +123,7 @@ fn not_executable() {
 }
 
 #[test]
-fn never_ready_and_then_well() {
+fn works_after_a_life_that_was_never_ready() {
     isolated(|| async {
         let mut deployed = deploy(STAND_IN, 0o755, &["never-ready", "ok"]).await;
         deployed.invoke().await;
@@ -135,7 +136,7 @@ fn never_ready_and_then_well() {
 }
 
 #[test]
-fn never_ready_until_the_end() {
+fn delivers_directly_if_it_is_never_ready() {
     isolated(|| async {
         let mut deployed = deploy(STAND_IN, 0o755, &["deaf"]).await;
         deployed.invoke().await;
@@ -147,7 +148,7 @@ fn never_ready_until_the_end() {
 }
 
 #[test]
-fn hanging_on_sigterm() {
+fn is_killed_if_it_hangs_on_sigterm() {
     isolated(|| async {
         let mut deployed = deploy(STAND_IN, 0o755, &["stubborn"]).await;
         deployed.invoke().await;

@@ -1,4 +1,4 @@
-//! The end of an environment while Sentry is slow: what was accepted is delivered first.
+//! Ends an environment while Sentry is slow. Everything that was accepted has to be delivered first.
 
 use crate::support::{
     case::Case,
@@ -15,7 +15,7 @@ const EVENTS: usize = 6;
 #[test]
 fn everything_queued_arrives_before_the_end() {
     isolated(|| async {
-        // `continuous`: the invoke ends although nothing is delivered yet.
+        // With `continuous`, the invocation ends although nothing is delivered yet.
         let function = Function::python("python", "test")
             .env("EXTENSION_PORT", "5333")
             .env("SENTRY_EXTENSION_FLUSH", "continuous");

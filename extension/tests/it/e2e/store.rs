@@ -1,4 +1,5 @@
-//! Python with an SDK of 2023, which sends errors to `/store/`: no envelope, so the extension makes one.
+//! A Python function with an SDK of 2023, which sends errors to `/store/`. They are not envelopes, so the extension
+//! makes envelopes of them.
 
 use crate::support::{case::Case, function::Function, netns::isolated, tools::Arch};
 use serde_json::json;

@@ -1,9 +1,9 @@
-//! `sentry-exec-wrapper` before the runtime: functions whose code names neither DSN nor extension.
+//! Functions that `sentry-exec-wrapper` starts. Their code names neither the DSN nor the extension.
 
 use crate::support::{case::Case, function::Function, netns::isolated, tools::Arch};
 use serde_json::json;
 
-/// Nobody listens there: what is meant for the extension and takes a proxy is lost.
+/// An address on which no proxy listens. If a request for the extension went through the proxy, it would be lost.
 const NO_PROXY_THERE: &str = "http://127.0.0.1:9";
 
 async fn deploy(mut function: Function) -> Case {
@@ -13,7 +13,7 @@ async fn deploy(mut function: Function) -> Case {
     Case::deploy(Arch::NATIVE, function.wrapped()).await
 }
 
-/// The error has come, by way of the extension.
+/// Checks that the error has arrived through the extension.
 async fn arrived(case: Case) {
     case.arrives("event", "/exception/values/0/value").await;
     case.rie.terminate();
@@ -23,14 +23,14 @@ async fn arrived(case: Case) {
     assert!(!log.contains("SENTRY_DSN is left as it is"), "{}", log.text());
 }
 
-/// The function captures an error, and answers.
+/// Invokes a function that captures an error and responds.
 async fn captured(function: Function) {
     let mut case = deploy(function).await;
     case.invoke(json!({ "fails": false })).await;
     arrived(case).await;
 }
 
-/// The function fails.
+/// Invokes a function that fails with an unhandled error.
 async fn unhandled(function: Function) {
     let mut case = deploy(function).await;
     case.fails(json!({ "fails": true })).await;
@@ -58,7 +58,7 @@ fn node_with_a_wrapped_handler() {
 }
 
 #[test]
-fn node_without_a_word_of_sentry() {
+fn node_whose_code_does_not_use_sentry() {
     let options = "--import=@sentry/aws-serverless/awslambda-auto";
     isolated(move || unhandled(Function::node("node-auto").env("NODE_OPTIONS", options)));
 }

@@ -1,4 +1,4 @@
-//! All cells, side by side, and the table of what they counted.
+//! Runs all cells concurrently, and prints a table of their counts.
 
 use super::{
     cell::{Counts, Fault},
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// Cells at a time: they mostly wait.
+/// The number of cells that run at a time. It may be larger than the number of CPUs, because cells mostly wait.
 const AT_A_TIME: usize = 16;
 
 fn faults() -> Vec<Fault> {
@@ -55,7 +55,7 @@ fn faults() -> Vec<Fault> {
         )),
         fault("429 without limits", Manner::Answer(429, "")),
         rejects(fault("400", Manner::Answer(400, ""))),
-        answers(fault("slow, 1.5 s", slow(1.5))),
+        answers(fault("slow, 1 s", slow(1.0))),
         hangs(fault("slow, 3 s", slow(3.0))),
         answers(fault("endless answer", Manner::Endless)),
         hangs(fault("1 B/s", Manner::Drip)),
@@ -104,7 +104,7 @@ fn faults_and_phases() {
     });
 }
 
-/// Runs a cell in a network of its own. What it panics with is printed where it happens.
+/// Runs a cell in a network of its own. If it panics, the message is printed at once.
 fn run(fault: Fault, phase: Phase) -> Outcome {
     let counts = Arc::new(Mutex::new(Counts::default()));
     let counted = Arc::clone(&counts);
@@ -119,7 +119,8 @@ fn run(fault: Fault, phase: Phase) -> Outcome {
     }
 }
 
-/// A line for each cell: accepted = delivered + rejected + dropped, what arrived, what of it twice, lost answers, times.
+/// Formats a line for each cell: accepted = delivered + rejected + dropped, then the requests that arrived, the second
+/// deliveries among them, the lost responses, and the times.
 fn table(faults: &[Fault], outcomes: &[Outcome]) -> String {
     let mut table = format!(
         "{:20} {:10} {:>4} {:>4} {:>4} {:>4} {:>4} {:>5} {:>6} {:>7} {:>7}\n",

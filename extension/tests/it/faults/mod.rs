@@ -1,4 +1,4 @@
-//! Faults of upstream, each in each phase of an environment's life.
+//! Tests each fault of upstream in each phase of an environment's life.
 
 mod cell;
 mod matrix;

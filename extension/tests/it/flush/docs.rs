@@ -1,11 +1,11 @@
-//! The policy's parameters are argued from a simulation: what the docs show is what it says.
+//! The parameters of the flush policy come from a simulation. The docs have to show its current tables.
 
 use crate::support::extension::BINARY;
 use std::path::Path;
 
-/// What `cargo test` builds next to the binary.
+/// Runs the example `flush-simulation`, which `cargo test` builds next to the binary.
 #[tokio::test]
-async fn the_tables_in_the_docs_are_the_simulations() {
+async fn the_docs_show_the_tables_of_the_simulation() {
     let simulation = Path::new(BINARY).with_file_name("examples").join("flush-simulation");
     let output = tokio::process::Command::new(&simulation).output().await;
     let output = output.unwrap_or_else(|error| panic!("{}: {error}; run ci/test", simulation.display()));

@@ -1,7 +1,8 @@
-//! Each mode, with telemetry: held as long as it should be, and no longer.
+//! Tests each flush mode with telemetry: an invocation is held as long as it should be, and no longer.
 
-use super::{Environment, PROMPT, SECOND, report, says};
+use super::{Environment, SECOND, report, says};
 use crate::support::{
+    deliveries,
     lambda_api::Subscription,
     netns::isolated,
     sentry::{Gate, Reply},
@@ -22,10 +23,9 @@ fn end_holds_until_the_function_is_done_and_all_is_delivered() {
             environment.api.done(&request).await;
             environment.stays_held().await;
             gate.open();
-            let delivered = environment.sentry.wait_for("the event", SECOND, says("at the end")).await;
+            let delivered = environment.sentry.wait_for("the event", says("at the end")).await;
             assert_eq!(delivered.status, Some(200));
-            let opened = Instant::now();
-            assert!(environment.released().await.saturating_duration_since(opened) < PROMPT);
+            environment.released().await;
             environment.finish([1, 1, 0, 0]).await;
         }
     });
@@ -35,19 +35,11 @@ fn end_holds_until_the_function_is_done_and_all_is_delivered() {
 fn with_nothing_to_deliver_next_follows_the_functions_end_at_once() {
     isolated(|| async {
         let mut environment = Environment::start("end", Subscription::Accepted).await;
-        let mut waits = Vec::new();
         for _ in 0..20 {
             let request = environment.run().await;
-            let done = Instant::now();
             environment.api.done(&request).await;
-            waits.push(environment.released().await.saturating_duration_since(done));
+            environment.released().await;
         }
-        waits.sort();
-        println!(
-            "figure: runtimeDone → /next, end, nothing to deliver: median {:?}, worst {:?}",
-            waits[10], waits[19]
-        );
-        assert!(waits[10] < PROMPT, "{waits:?}");
         environment.finish([0; 4]).await;
     });
 }
@@ -60,17 +52,12 @@ fn continuous_holds_nothing() {
         let held = gate.clone();
         environment.sentry.respond_with(move |_| Reply::ok().held_by(&held));
         report("left over").await;
-        let mut waits = Vec::new();
         for _ in 0..20 {
-            let invoked = Instant::now();
             environment.invoke();
-            waits.push(environment.released().await.saturating_duration_since(invoked));
+            environment.was_not_held().await;
         }
-        waits.sort();
-        println!("figure: INVOKE → /next, continuous: median {:?}, worst {:?}", waits[10], waits[19]);
-        assert!(waits[10] < PROMPT, "{waits:?}");
         gate.open();
-        environment.sentry.wait_for("the event", 5 * SECOND, says("left over")).await;
+        environment.sentry.wait_for("the event", says("left over")).await;
         environment.finish([1, 1, 0, 0]).await;
     });
 }
@@ -78,37 +65,32 @@ fn continuous_holds_nothing() {
 #[test]
 fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
     isolated(|| async {
-        let slow = [("SENTRY_EXTENSION_TIMEOUT", "30s")];
-        let mut environment = Environment::start_with("auto", Subscription::Accepted, &slow).await;
-        // The first invocations could be the only ones.
+        let mut environment = Environment::start("auto", Subscription::Accepted).await;
+        // The first invocations are held, because they could be the only ones.
         for _ in 0..8 {
             let request = environment.run().await;
             assert!(environment.is_held());
             environment.api.done(&request).await;
             environment.released().await;
         }
-        let mut waits = Vec::new();
         for _ in 0..20 {
-            let invoked = Instant::now();
             environment.invoke();
-            waits.push(environment.released().await.saturating_duration_since(invoked));
+            environment.was_not_held().await;
         }
-        waits.sort();
-        println!("figure: INVOKE → /next, auto, dense: median {:?}, worst {:?}", waits[10], waits[19]);
         let gate = Gate::closed();
         let held = gate.clone();
         environment.sentry.respond_with(move |_| Reply::ok().held_by(&held));
         report("slow").await;
         environment.invoke();
-        environment.released().await;
-        // What waits becomes as old as the bound says.
+        environment.was_not_held().await;
+        // The oldest envelope reaches the age at which `auto` holds.
         tokio::time::sleep(Duration::from_millis(1050)).await;
         environment.invoke();
         environment.stays_held().await;
         gate.open();
         environment.released().await;
         environment.invoke();
-        assert!(environment.released().await.elapsed() < PROMPT);
+        environment.was_not_held().await;
         environment.finish([1, 1, 0, 0]).await;
     });
 }
@@ -116,7 +98,9 @@ fn auto_lets_dense_traffic_go_and_holds_it_for_what_is_old() {
 #[test]
 fn no_hold_goes_past_the_budget() {
     isolated(|| async {
-        // Sentry takes for ever, and the function nearly so.
+        // Ten times the deadline, which a busy machine does not reach; without a budget nothing ends these holds.
+        let bounds = 500..8000;
+        // Sentry never responds, and the function uses nearly all of its time.
         let mut environment = Environment::start("end", Subscription::Accepted).await;
         environment.sentry.respond_with(|_| Reply::ok().held_by(&Gate::closed()));
         environment.deadline = Duration::from_millis(800);
@@ -125,22 +109,20 @@ fn no_hold_goes_past_the_budget() {
         report("never").await;
         environment.api.done(&request).await;
         let waited = environment.released().await.saturating_duration_since(invoked);
-        assert!((500..800).contains(&waited.as_millis()), "{waited:?}");
-        println!("figure: hold with a hanging upstream, deadline 800 ms: {waited:?}");
+        assert!(bounds.contains(&waited.as_millis()), "{waited:?}");
 
-        // The function itself runs into its time-out.
+        // The function itself runs into its timeout.
         let invoked = Instant::now();
         environment.run().await;
         let waited = environment.released().await.saturating_duration_since(invoked);
-        assert!((500..800).contains(&waited.as_millis()), "{waited:?}");
+        assert!(bounds.contains(&waited.as_millis()), "{waited:?}");
 
-        // No time at all.
+        // The function has no time at all.
         environment.deadline = Duration::ZERO;
-        let invoked = Instant::now();
         environment.run().await;
-        assert!(environment.released().await.saturating_duration_since(invoked) < PROMPT);
+        environment.released().await;
         environment.api.shutdown("spindown", SECOND);
-        assert_eq!(environment.extension.books(2 * SECOND).await, [1, 0, 0, 1]);
+        assert_eq!(environment.extension.books().await, [1, 0, 0, 1]);
     });
 }
 
@@ -150,7 +132,6 @@ fn an_outage_holds_one_invocation_and_no_other() {
         let mut environment = Environment::start("end", Subscription::Accepted).await;
         let gate = Gate::closed();
         let held = gate.clone();
-        environment.deadline = 10 * SECOND;
         environment.sentry.respond_with(move |_| Reply::status(503).held_by(&held));
         let request = environment.run().await;
         report("during the outage").await;
@@ -158,19 +139,13 @@ fn an_outage_holds_one_invocation_and_no_other() {
         environment.stays_held().await;
         gate.open();
         environment.released().await;
-        let mut waits = Vec::new();
         for _ in 0..20 {
-            let invoked = Instant::now();
             environment.invoke();
             report("during the outage").await;
-            waits.push(environment.released().await.saturating_duration_since(invoked));
+            environment.was_not_held().await;
         }
-        waits.sort();
-        println!("figure: INVOKE → /next in an outage: median {:?}, worst {:?}", waits[10], waits[19]);
-        // Each of them: telemetry that is waited for once would hide in the median.
-        assert!(waits[19] < 2 * PROMPT, "{waits:?}");
         environment.sentry.respond_with(|_| Reply::ok());
-        environment.sentry.wait_for("the end of the outage", 8 * SECOND, |one| one.status == Some(200)).await;
+        deliveries::known(&environment.extension.log, 21).await;
         environment.finish([21, 21, 0, 0]).await;
     });
 }

@@ -1,6 +1,6 @@
-//! Telemetry that is not there, falls silent or makes no sense: whatever it does is bounded.
+//! Tests telemetry that is missing, stops, or is malformed. Its effect on an invocation has to be bounded.
 
-use super::{Environment, PROMPT, SECOND, report};
+use super::{Environment, SECOND, report};
 use crate::support::{
     http,
     lambda_api::Subscription,
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::time::Instant;
 
 #[test]
-fn the_subscription_is_lambdas_own_affair_and_comes_before_next() {
+fn the_subscription_is_made_before_the_first_next() {
     isolated(|| async {
         let environment = Environment::start("auto", Subscription::Accepted).await;
         let subscribed = environment.api.subscribed().await;
@@ -28,16 +28,14 @@ fn the_subscription_is_lambdas_own_affair_and_comes_before_next() {
 }
 
 #[test]
-fn where_telemetry_is_not_supported_nothing_waits_for_it() {
+fn if_telemetry_is_not_supported_nothing_waits_for_it() {
     isolated(|| async {
         for status in [202, 400, 403, 404, 500] {
             for mode in ["auto", "end"] {
                 let mut environment = Environment::start(mode, Subscription::Status(status)).await;
-                let invoked = Instant::now();
                 environment.invoke();
-                let waited = environment.released().await.saturating_duration_since(invoked);
-                assert!(waited < PROMPT, "{status}, {mode}: {waited:?}");
-                environment.extension.log.wait_for("no telemetry", SECOND).await;
+                environment.was_not_held().await;
+                environment.extension.log.wait_for("no telemetry").await;
                 let nobody = environment.api.destination().await;
                 assert!(tokio::net::TcpStream::connect(nobody).await.is_err(), "{status}: still listening");
                 environment.finish([0; 4]).await;
@@ -47,7 +45,7 @@ fn where_telemetry_is_not_supported_nothing_waits_for_it() {
 }
 
 #[test]
-fn without_telemetry_leftovers_hold_shortly() {
+fn without_telemetry_queued_envelopes_hold_for_a_short_time() {
     isolated(|| async {
         let mut environment = Environment::start("end", Subscription::Status(202)).await;
         environment.sentry.respond_with(|_| Reply::ok().held_by(&Gate::closed()));
@@ -55,23 +53,24 @@ fn without_telemetry_leftovers_hold_shortly() {
         let invoked = Instant::now();
         environment.invoke();
         let waited = environment.released().await.saturating_duration_since(invoked);
-        assert!((400..800).contains(&waited.as_millis()), "{waited:?}");
+        // Half a second; nothing else ends this hold.
+        assert!((400..5000).contains(&waited.as_millis()), "{waited:?}");
         environment.api.shutdown("spindown", SECOND);
-        assert_eq!(environment.extension.books(2 * SECOND).await, [1, 0, 0, 1]);
+        assert_eq!(environment.extension.books().await, [1, 0, 0, 1]);
     });
 }
 
 #[test]
-fn a_subscription_that_nobody_answers_costs_no_more_than_its_bound() {
+fn an_unanswered_subscription_costs_no_more_than_its_bound() {
     isolated(|| async {
         let started = Instant::now();
         let mut environment = Environment::start("end", Subscription::Silence).await;
         let took = started.elapsed();
-        assert!((150..600).contains(&took.as_millis()), "{took:?}");
-        let invoked = Instant::now();
+        // A fifth of a second, and less than the five that any other call may take.
+        assert!((150..4000).contains(&took.as_millis()), "{took:?}");
         environment.invoke();
-        assert!(environment.released().await.saturating_duration_since(invoked) < PROMPT);
-        // It had arrived after all.
+        environment.was_not_held().await;
+        // The subscription had arrived although its response was missing.
         environment.api.done("request-1").await;
         let request = environment.run().await;
         environment.stays_held().await;
@@ -82,22 +81,17 @@ fn a_subscription_that_nobody_answers_costs_no_more_than_its_bound() {
 }
 
 #[test]
-fn telemetry_that_falls_silent_is_waited_for_once() {
+fn telemetry_that_stops_is_waited_for_once() {
     isolated(|| async {
         let mut environment = Environment::start("end", Subscription::Accepted).await;
-        environment.deadline = 60 * SECOND;
-        let wait = async |environment: &mut Environment| {
-            let invoked = Instant::now();
-            environment.invoke();
-            environment.released().await.saturating_duration_since(invoked)
-        };
-        let first = wait(&mut environment).await;
-        assert!((200..500).contains(&first.as_millis()), "{first:?}");
+        environment.invoke();
+        environment.released().await;
+        environment.extension.log.wait_for("the function's end was not heard of").await;
         for _ in 0..5 {
-            let later = wait(&mut environment).await;
-            assert!(later < PROMPT, "{later:?}");
+            environment.invoke();
+            environment.was_not_held().await;
         }
-        // It speaks again.
+        // Telemetry is sent again.
         environment.api.done("request-6").await;
         let request = environment.run().await;
         environment.stays_held().await;
@@ -119,19 +113,19 @@ fn odd_telemetry_does_no_harm() {
         }
         let (status, _) = http::request(to, Method::GET, "/elsewhere", &[], "").await.unwrap();
         assert_eq!(status, 200);
-        // Too large: it may break the connection, and nothing else.
+        // This batch is too large. Only its connection may break.
         let _ = http::request(to, Method::POST, "/", &[], vec![b'['; 3 << 20]).await;
         environment.api.done("of another request").await;
         environment.stays_held().await;
-        // A start that comes behind its end changes nothing.
+        // A start record after the end record of the same request changes nothing.
         environment.api.done(&request).await;
         environment.api.started(&request).await;
         environment.released().await;
-        // The end may come before the event, and in one batch with others.
+        // The end record may come before the event, and in one batch with other records.
         environment.api.done("request-2").await;
         environment.invoke();
         environment.released().await;
-        // What was dropped may have been the end.
+        // The dropped records may include an end record.
         environment.run().await;
         environment.api.tell(&json!([{ "type": "platform.logsDropped", "record": {} }])).await;
         environment.released().await;

@@ -1,4 +1,4 @@
-//! What browsers ask before they send, and what they let pages see of the answer.
+//! Tests CORS: the preflight requests of browsers, and the response headers that let a page read a response.
 
 use super::{ENVELOPE, KEY, Setup};
 use hyper::Method;
@@ -9,7 +9,7 @@ fn list(header: &str) -> BTreeSet<&str> {
 }
 
 #[tokio::test]
-async fn preflights_on_every_route_of_ingestion() {
+async fn every_ingestion_route_answers_preflights() {
     let setup = Setup::new(&[]).await;
     let preflight = [
         ("origin", "https://page.example"),
@@ -43,7 +43,7 @@ async fn preflights_on_every_route_of_ingestion() {
 }
 
 #[tokio::test]
-async fn pages_may_read_answers_good_and_bad() {
+async fn pages_may_read_successes_and_errors() {
     let setup = Setup::new(&[]).await;
     let good = format!("/api/42/envelope/?sentry_key={KEY}");
     for (path, status) in [(&*good, 200), ("/api/42/envelope/", 401), ("/api/42/store/", 401)] {

@@ -1,7 +1,10 @@
-//! Clients of every temper, at the level of bytes on a connection.
+//! Tests well-behaved and misbehaving clients, at the level of bytes on a connection.
 
-use super::{ENVELOPE, KEY, SECOND, Setup, auth};
-use crate::support::extension::{BINARY, Extension};
+use super::{ENVELOPE, KEY, Setup, auth};
+use crate::support::{
+    HANG,
+    extension::{BINARY, Extension},
+};
 use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::{
@@ -9,12 +12,12 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The start of a request that goes on with more headers.
+/// Returns the start of a request. More headers have to follow.
 pub fn post() -> String {
     format!("POST /api/42/envelope/ HTTP/1.1\r\nHost: x\r\nX-Sentry-Auth: Sentry sentry_key={KEY}\r\n")
 }
 
-/// A whole request.
+/// Returns a whole request.
 pub fn whole() -> String {
     format!("{}Content-Length: {}\r\n\r\n{ENVELOPE}", post(), ENVELOPE.len())
 }
@@ -23,7 +26,7 @@ pub async fn connect(to: SocketAddr) -> TcpStream {
     TcpStream::connect(to).await.unwrap()
 }
 
-/// Waits for so many answers of this status, and nothing else.
+/// Reads this number of responses. All of them must have this status.
 pub async fn read_answers(stream: &mut TcpStream, status: &str, count: usize) {
     let mut read = Vec::new();
     let reading = async {
@@ -39,59 +42,59 @@ pub async fn read_answers(stream: &mut TcpStream, status: &str, count: usize) {
             assert!(got > 0, "closed after {:?}", String::from_utf8_lossy(&read));
         }
     };
-    tokio::time::timeout(5 * SECOND, reading).await.expect("no answer");
+    tokio::time::timeout(HANG, reading).await.expect("no answer");
 }
 
-/// All that comes until the connection ends.
+/// Reads everything until the connection ends.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut read = Vec::new();
     let reading = stream.read_to_end(&mut read);
-    // A reset is an end, too.
-    let _ = tokio::time::timeout(5 * SECOND, reading).await.expect("the connection does not end");
+    // A reset also ends the connection.
+    let _ = tokio::time::timeout(HANG, reading).await.expect("the connection does not end");
     String::from_utf8_lossy(&read).into_owned()
 }
 
 #[tokio::test]
-async fn every_way_to_send_a_body() {
+async fn bodies_are_accepted_in_every_framing() {
     let setup = Setup::new(&[]).await;
     let (post, one, length) = (post(), whole(), ENVELOPE.len());
 
-    // Two at once on one connection.
+    // Two requests are sent at once over one connection.
     let mut stream = connect(setup.address).await;
     stream.write_all(one.repeat(2).as_bytes()).await.unwrap();
     read_answers(&mut stream, "HTTP/1.1 200", 2).await;
 
-    // In chunks, one of them on each side of a pause.
+    // The body is sent in two chunks, with a pause between them.
     let (first, second) = ENVELOPE.split_at(10);
     let start = format!("{post}Transfer-Encoding: chunked\r\n\r\na\r\n{first}\r\n");
     stream.write_all(start.as_bytes()).await.unwrap();
     stream.write_all(format!("{:x}\r\n{second}\r\n0\r\n\r\n", second.len()).as_bytes()).await.unwrap();
     read_answers(&mut stream, "HTTP/1.1 200", 1).await;
 
-    // Waits to be asked for the body.
+    // The client waits for `100 Continue` before it sends the body.
     let polite = format!("{post}Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(polite.as_bytes()).await.unwrap();
     read_answers(&mut stream, "HTTP/1.1 100", 1).await;
     stream.write_all(ENVELOPE.as_bytes()).await.unwrap();
     read_answers(&mut stream, "HTTP/1.1 200", 1).await;
 
-    // Would wait to be asked, and is told that it need not.
+    // The client waits for `100 Continue`, and gets the error instead.
     let anonymous = polite.replace("X-Sentry-Auth", "X-Other").replace("/envelope/", "/store/");
     stream.write_all(anonymous.as_bytes()).await.unwrap();
     read_answers(&mut stream, "HTTP/1.1 401", 1).await;
 
-    // Sends, and closes its half.
+    // The client closes its sending half after the request.
     let mut stream = connect(setup.address).await;
     stream.write_all(one.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     read_answers(&mut stream, "HTTP/1.1 200", 1).await;
 
-    // HTTP/1.0: the answer, and then the end.
+    // With HTTP/1.0, the connection ends after the response.
     let mut stream = connect(setup.address).await;
     stream.write_all(one.replace("HTTP/1.1", "HTTP/1.0").as_bytes()).await.unwrap();
     assert!(rest(&mut stream).await.starts_with("HTTP/1.0 200"));
 
-    // Leaves in mid-body: nobody was told that it is accepted.
+    // The client disconnects within the body. Nothing is accepted, because no response was sent.
     let mut stream = connect(setup.address).await;
     stream.write_all(format!("{post}Content-Length: 9999\r\n\r\n{ENVELOPE}").as_bytes()).await.unwrap();
     drop(stream);
@@ -99,7 +102,7 @@ async fn every_way_to_send_a_body() {
 }
 
 #[tokio::test]
-async fn a_refused_body_is_read_over_and_the_connection_lives_on() {
+async fn a_refused_body_is_discarded_and_the_connection_stays_open() {
     let setup = Setup::new(&[("SENTRY_EXTENSION_MAX_BODY", "1MiB")]).await;
     let mut stream = connect(setup.address).await;
     let large = 3 << 20;
@@ -120,7 +123,7 @@ async fn a_refused_body_is_read_over_and_the_connection_lives_on() {
 }
 
 #[tokio::test]
-async fn garbage_ends_its_own_connection() {
+async fn garbage_ends_only_its_own_connection() {
     let setup = Setup::new(&[]).await;
     let huge = format!("{}X-Huge: {}\r\n\r\n", post(), "x".repeat(200 * 1024));
     let many = format!("{}{}\r\n", post(), "X-Many: 1\r\n".repeat(1000));
@@ -139,7 +142,7 @@ async fn garbage_ends_its_own_connection() {
         let answer = rest(&mut stream).await;
         assert!(answer.is_empty() || answer.starts_with(expected), "{start:?}: {answer}");
     }
-    // A chunk that is none.
+    // The chunk is malformed.
     let mut stream = connect(setup.address).await;
     let broken = format!("{}Transfer-Encoding: chunked\r\n\r\nzz\r\n", post());
     stream.write_all(broken.as_bytes()).await.unwrap();
@@ -154,7 +157,7 @@ async fn more_clients_than_there_are_file_descriptors() {
     let url = sentry.url();
     let command = format!("ulimit -n 32 && exec {BINARY} --standalone --listen 127.0.0.1:0 --upstream {url}");
     let extension = Extension::start("/bin/sh", &["-c", &command], &[]);
-    let line = extension.log.wait_for("\"listening\"", 5 * SECOND).await;
+    let line = extension.log.wait_for("\"listening\"").await;
     let line: Value = serde_json::from_str(&line).unwrap();
     let setup = Setup { extension, sentry, address: line["addr"].as_str().unwrap().parse().unwrap() };
 
@@ -162,13 +165,13 @@ async fn more_clients_than_there_are_file_descriptors() {
     for _ in 0..60 {
         greedy.push(connect(setup.address).await);
     }
-    // The first ones were accepted and are served; the last waits until one of them goes.
+    // The first connections are accepted and served. The last waits until one of them is closed.
     greedy[0].write_all(whole().as_bytes()).await.unwrap();
     read_answers(&mut greedy[0], "HTTP/1.1 200", 1).await;
     let mut last = greedy.pop().unwrap();
     last.write_all(whole().as_bytes()).await.unwrap();
     drop(greedy);
     read_answers(&mut last, "HTTP/1.1 200", 1).await;
-    setup.sentry.wait_for("both", 5 * SECOND, |_| setup.sentry.received().len() == 2).await;
+    setup.sentry.wait_for("both", |_| setup.sentry.received().len() == 2).await;
     setup.finish(2).await;
 }

@@ -1,6 +1,6 @@
-//! Everything that becomes an envelope on its way.
+//! Tests requests that the extension converts to envelopes.
 
-use super::{Headers, ID, KEY, SECOND, Setup, auth, base64, gzip, zlib};
+use super::{Headers, ID, KEY, Setup, auth, base64, gzip, zlib};
 use crate::support::envelope::Item;
 use hyper::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ fn field<'a>(item: &'a Item, name: &str) -> &'a str {
     item.header.get(name).and_then(|value| value.as_str()).unwrap_or_default()
 }
 
-/// A form: name, file name, content.
+/// Makes a multipart form. Each part has a name, perhaps a file name, and content.
 fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, file_name, content) in parts {
@@ -25,7 +25,7 @@ fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
 const FORM: (&str, &str) = ("content-type", "multipart/form-data; boundary=x");
 
 #[tokio::test]
-async fn events_of_old() {
+async fn store_requests_become_envelopes() {
     let setup = Setup::new(&[]).await;
     let auth = auth();
     let event = format!("{{\"event_id\":\"{ID}\",\"message\":\"old\"}}");
@@ -40,7 +40,7 @@ async fn events_of_old() {
         let headers = [headers, &[("x-sentry-auth", &auth)]].concat();
         let answer = setup.post("/api/42/store/", &headers, body).await;
         assert_eq!((answer.status, answer.body), (200, format!("{{\"id\":\"{ID}\"}}")), "{headers:?}");
-        setup.sentry.wait_for("it", 5 * SECOND, |_| setup.sentry.received().len() > at).await;
+        setup.sentry.wait_for("it", |_| setup.sentry.received().len() > at).await;
         let one = setup.sentry.received().pop().unwrap();
         assert_eq!(one.envelope.item("event").unwrap().payload, event, "{headers:?}");
         assert_eq!(one.envelope.header["event_id"], ID);
@@ -50,7 +50,7 @@ async fn events_of_old() {
         );
     }
 
-    // As the address of a picture.
+    // The event is in the query, as in the URL of an image.
     let escaped = zlib.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
     let transaction = "%7B%22type%22:%22transaction%22%7D";
     for (data, kind) in [(&*escaped, "event"), (transaction, "transaction")] {
@@ -66,7 +66,7 @@ async fn events_of_old() {
 }
 
 #[tokio::test]
-async fn reports_of_browsers() {
+async fn security_reports_of_browsers_become_envelopes() {
     let setup = Setup::new(&[]).await;
     let report = "{\"csp-report\":{\"document-uri\":\"https://page.example\"}}";
     let query = format!("?sentry_key={KEY}&sentry_release=a%20b&sentry_environment=prod");
@@ -86,7 +86,7 @@ async fn reports_of_browsers() {
 }
 
 #[tokio::test]
-async fn check_ins_without_an_sdk() {
+async fn cron_check_ins_without_an_sdk_become_envelopes() {
     let setup = Setup::new(&[]).await;
     let keyed = format!("/api/42/cron/my-monitor/{KEY}");
     let by_query = format!("{keyed}?status=in_progress&environment=prod&duration=21");
@@ -104,7 +104,7 @@ async fn check_ins_without_an_sdk() {
     let headers = [("authorization", &*basic), ("content-type", "application/json")];
     let answer = setup.post("/api/42/cron/a%20b/", &headers, body).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
-    setup.sentry.wait_for("the second", 5 * SECOND, |_| setup.sentry.received().len() == 2).await;
+    setup.sentry.wait_for("the second", |_| setup.sentry.received().len() == 2).await;
     let second = setup.sentry.received()[1].envelope.item("check_in").unwrap().json();
     let expected = json!({"check_in_id": ID, "monitor_slug": "a b", "status": "ok",
         "monitor_config": {"timezone": "UTC"}});
@@ -113,7 +113,7 @@ async fn check_ins_without_an_sdk() {
 }
 
 #[tokio::test]
-async fn crashes_alone() {
+async fn bare_minidumps_become_envelopes() {
     let setup = Setup::new(&[]).await;
     let auth = auth();
     let dump = b"MDMP content";
@@ -129,7 +129,7 @@ async fn crashes_alone() {
         let answer = setup.post("/api/42/minidump", &headers, body).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert!(answer.header("content-type").starts_with("text/plain"));
-        setup.sentry.wait_for("it", 5 * SECOND, |_| setup.sentry.received().len() > at).await;
+        setup.sentry.wait_for("it", |_| setup.sentry.received().len() > at).await;
         let one = setup.sentry.received().pop().unwrap();
         let item = one.envelope.item("attachment").unwrap();
         assert_eq!(&item.payload[..], dump);
@@ -142,7 +142,7 @@ async fn crashes_alone() {
 }
 
 #[tokio::test]
-async fn crashes_in_a_form() {
+async fn minidumps_in_a_form_become_envelopes() {
     let setup = Setup::new(&[]).await;
     let auth = auth();
     let headers = [("x-sentry-auth", &*auth), FORM];
@@ -176,7 +176,7 @@ async fn crashes_in_a_form() {
     ];
     assert_eq!(files, expected);
 
-    // The id may stand in a field, and in JSON; what makes no sense is read over.
+    // The id may be in a form field or in JSON. Invalid ids are ignored.
     let json = format!("{{\"event_id\":\"{ID}\"}}");
     for (name, value, known) in
         [("sentry[event_id]", ID, true), ("sentry", &*json, true), ("sentry", "{{{{", false)]
@@ -193,12 +193,12 @@ async fn crashes_in_a_form() {
     )]);
     assert_eq!(setup.post("/api/42/minidump/", &headers, body).await.status, 200);
     let nested = |one: &crate::support::sentry::Received| one.envelope.items[0].payload == "MDMP nested";
-    setup.sentry.wait_for("the nested one", 5 * SECOND, nested).await;
+    setup.sentry.wait_for("the nested one", nested).await;
     setup.finish(5).await;
 }
 
 #[tokio::test]
-async fn crashes_of_unreal_and_late_attachments() {
+async fn unreal_crashes_and_late_attachments_become_envelopes() {
     let setup = Setup::new(&[]).await;
     let path = format!("/api/42/unreal/{KEY}/?UserID=login%7Cepic%7Cmachine");
     let answer = setup.post(&path, &[], "unreal crash").await;

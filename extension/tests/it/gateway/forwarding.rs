@@ -1,9 +1,9 @@
-//! What is no envelope: forwarded and waited for, or queued as it came.
+//! Tests requests that are not envelopes. They are forwarded while the client waits, or queued without changes.
 
-use super::{Headers, KEY, SECOND, auth, gzip, recorder::Recorder, send};
+use super::{Headers, KEY, auth, gzip, recorder::Recorder, send};
 use crate::support::extension::Extension;
 use hyper::Method;
-use std::{net::SocketAddr, time::Instant};
+use std::net::SocketAddr;
 
 async fn start(env: Headers<'_>) -> (Recorder, Extension, SocketAddr) {
     let recorder = Recorder::start().await;
@@ -13,11 +13,11 @@ async fn start(env: Headers<'_>) -> (Recorder, Extension, SocketAddr) {
 
 async fn finish(extension: Extension, envelopes: u64) {
     extension.terminate();
-    assert_eq!(extension.books(5 * SECOND).await, [envelopes, envelopes, 0, 0]);
+    assert_eq!(extension.books().await, [envelopes, envelopes, 0, 0]);
 }
 
 #[tokio::test]
-async fn the_rest_of_the_api_is_upstreams() {
+async fn other_requests_are_forwarded_to_upstream() {
     let (recorder, extension, address) = start(&[]).await;
     let body = gzip(b"content");
     let headers = [
@@ -73,7 +73,7 @@ async fn the_rest_of_the_api_is_upstreams() {
 }
 
 #[tokio::test]
-async fn forwarding_has_bounds() {
+async fn forwarding_is_bounded_in_size_and_time() {
     let (recorder, extension, address) = start(&[("SENTRY_EXTENSION_TIMEOUT", "300ms")]).await;
     let large = vec![b'x'; (20 << 20) + 1];
     let zipped = [("content-encoding", "gzip")];
@@ -92,10 +92,10 @@ async fn forwarding_has_bounds() {
 }
 
 #[tokio::test]
-async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
+async fn telemetry_in_other_formats_is_queued_without_changes() {
     let (recorder, extension, address) = start(&[]).await;
     let auth = auth();
-    // The function does not wait for upstream.
+    // The function does not wait for upstream, which would have to answer first.
     recorder.answers(false);
     let protobuf = b"\x0a\x00\xff\xfe".to_vec();
     let cases: [(&str, &str, &str, Vec<u8>); 5] = [
@@ -105,7 +105,6 @@ async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
         ("/api/42/nel/", "application/reports+json", "", b"[]".to_vec()),
         ("/api/store/", "application/json", "", b"{}".to_vec()),
     ];
-    let started = Instant::now();
     for (path, content_type, encoding, body) in &cases {
         let headers = [
             ("x-sentry-auth", &*auth),
@@ -119,7 +118,6 @@ async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
         assert_eq!((answer.status, &*answer.body), expected, "{path}");
         assert_eq!(is_protobuf, answer.header("content-type") == "application/x-protobuf");
     }
-    assert!(started.elapsed() < SECOND);
     recorder.answers(true);
     let mut got = Vec::new();
     for at in 1..=cases.len() {
@@ -142,7 +140,7 @@ async fn telemetry_in_foreign_formats_is_queued_as_it_came() {
 }
 
 #[tokio::test]
-async fn telemetry_of_nobody_known_is_upstreams_to_judge() {
+async fn telemetry_without_a_known_sender_is_forwarded_to_upstream() {
     let (recorder, extension, address) = start(&[]).await;
     let path = "/api/42/integration/otlp/v1/traces?teapot";
     let answer = send(address, Method::POST, path, &[("authorization", "Bearer x")], "body").await;

@@ -1,6 +1,7 @@
-//! Recorded requests of real SDKs, damaged: whatever comes, the extension answers or hangs up, and its books balance.
+//! Damages recorded requests of real SDKs. The extension has to respond or hang up, and its counts have to balance.
 
-use super::{ENVELOPE, SECOND, Setup, auth};
+use super::{ENVELOPE, Setup, auth};
+use crate::support::HANG;
 use std::{fs, net::SocketAddr, path::Path};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,10 +10,10 @@ use tokio::{
 
 const ROUNDS: usize = 40;
 
-/// Xorshift: the same damage in every run.
-struct Chance(u64);
+/// A xorshift generator with a fixed seed, so that every run makes the same damage.
+struct Random(u64);
 
-impl Chance {
+impl Random {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -24,7 +25,7 @@ impl Chance {
         u8::try_from(self.below(256)).unwrap()
     }
 
-    /// Damages in one to four places.
+    /// Damages the request in one to four places.
     fn damage(&mut self, request: &mut Vec<u8>) {
         for _ in 0..=self.below(4) {
             let at = self.below(request.len());
@@ -41,7 +42,7 @@ impl Chance {
                     let noise: Vec<u8> = (0..self.below(16)).map(|_| self.byte()).collect();
                     drop(request.splice(at..at, noise));
                 }
-                // A digit for a digit: lengths that lie.
+                // Replaces a digit by another, which makes a length wrong.
                 _ => {
                     let digit = request.iter().skip(at).position(u8::is_ascii_digit);
                     if let Some(digit) = digit {
@@ -65,16 +66,16 @@ fn recorded() -> Vec<Vec<u8>> {
     requests
 }
 
-/// Sends in two parts and closes its half; the statuses that came back.
+/// Sends the request in two parts and closes the sending half. Returns the statuses of the responses.
 async fn send(address: SocketAddr, request: &[u8], split: usize) -> Vec<u16> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let (first, second) = request.split_at(split);
-    // It may hang up as soon as it has seen enough.
+    // The extension may hang up before it has read everything.
     let _ = stream.write_all(first).await;
     let _ = stream.write_all(second).await;
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(10 * SECOND, stream.read_to_end(&mut answer)).await.expect("it hangs");
+    let _ = tokio::time::timeout(HANG, stream.read_to_end(&mut answer)).await.expect("it hangs");
     let text = String::from_utf8_lossy(&answer);
     let statuses = text.split("HTTP/1.").skip(1).filter_map(|head| head.get(2..5));
     statuses.map(|status| status.parse().unwrap()).collect()
@@ -93,7 +94,7 @@ async fn recorded_requests_are_accepted() {
 #[tokio::test]
 async fn damaged_requests_do_no_harm() {
     let setup = Setup::new(&[]).await;
-    let mut chance = Chance(0x5eed_cafe_f00d_d00d);
+    let mut chance = Random(0x5eed_cafe_f00d_d00d);
     let mut accepted = 0;
     let mut refused = 0;
     for request in recorded() {
@@ -108,7 +109,7 @@ async fn damaged_requests_do_no_harm() {
             match status {
                 200 => accepted += 1,
                 400..=499 => refused += 1,
-                // Paths may become ones that are forwarded, and the stand-in says what it likes.
+                // A damaged path may be forwarded, and the stand-in refuses such requests.
                 502 => {}
                 other => panic!("{other}"),
             }
@@ -118,8 +119,8 @@ async fn damaged_requests_do_no_harm() {
     let answer = setup.post("/api/42/envelope/", &[("x-sentry-auth", &auth())], ENVELOPE).await;
     assert_eq!(answer.status, 200);
     setup.extension.terminate();
-    // Delivered or rejected, all of them: nothing is lost and nothing counted twice.
-    let [all, delivered, rejected, dropped] = setup.extension.books(10 * SECOND).await;
+    // Every accepted envelope is delivered or rejected. Nothing is lost and nothing is counted twice.
+    let [all, delivered, rejected, dropped] = setup.extension.books().await;
     assert!(all > 20 && all <= accepted + 1, "{all} of {accepted}");
     assert_eq!((delivered + rejected, dropped), (all, 0));
 }

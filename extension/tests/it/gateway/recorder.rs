@@ -1,5 +1,6 @@
-//! An upstream that writes down what it gets, whatever it is.
+//! An upstream that records every request.
 
+use crate::support::HANG;
 use http_body_util::{BodyExt, Full};
 use hyper::{
     HeaderMap, Method, Request, Response,
@@ -8,20 +9,20 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{net::TcpListener, sync::watch, task::AbortHandle};
 
-/// A request as it arrived.
+/// A request as it was received.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     pub method: Method,
-    /// Path and query.
+    /// The path and the query.
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// The upstream. It ends when it is dropped.
+/// The recording upstream. It ends when it is dropped.
 pub struct Recorder {
     pub url: String,
     all: watch::Sender<Vec<Recorded>>,
@@ -30,7 +31,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Answers everything with 200, a body and headers of which some must not reach the client.
+    /// Starts an upstream that answers every request with 200, a body, and headers. Some of the headers must not reach
+    /// the client.
     pub async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -40,16 +42,16 @@ impl Recorder {
         Self { url, all, open, server }
     }
 
-    /// From now on answers nothing, or answers again.
+    /// Makes the upstream hold its responses back, or send them again.
     pub fn answers(&self, open: bool) {
         self.open.send_replace(open);
     }
 
-    /// Waits until so many requests have arrived, and returns the last.
+    /// Waits until this number of requests has arrived, and returns the last.
     pub async fn arrived(&self, count: usize) -> Recorded {
         let mut all = self.all.subscribe();
         let wait = all.wait_for(|all| all.len() >= count);
-        let all = tokio::time::timeout(Duration::from_secs(5), wait).await.expect("nothing arrives").unwrap();
+        let all = tokio::time::timeout(HANG, wait).await.expect("nothing arrives").unwrap();
         all[count - 1].clone()
     }
 }
@@ -67,7 +69,7 @@ async fn accept(listener: TcpListener, all: watch::Sender<Vec<Recorded>>, open: 
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(|request| answer(request, &shared.0, &shared.1));
-            // A client that gives up ends it.
+            // An error means that the client has disconnected.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }

@@ -1,20 +1,20 @@
-//! What is not accepted, and what the client is told about it.
+//! Tests requests that are rejected, and the errors that the client gets.
 
 use super::{ENVELOPE, Headers, KEY, Setup, auth, base64, gzip, zlib};
 use hyper::Method;
 
 const ENVELOPES: &str = "/api/42/envelope/";
 
-/// Status, path, headers and body.
+/// The expected status, the path, the headers and the body.
 type Case<'a> = (u16, &'a str, Vec<(&'a str, &'a str)>, Vec<u8>);
 
-/// A body that must be refused for what it is.
+/// Makes an envelope with one item.
 fn item(header: &str, payload: usize) -> Vec<u8> {
     [format!("{{}}\n{header}\n").into_bytes(), vec![b' '; payload]].concat()
 }
 
 #[tokio::test]
-async fn senders_that_are_not_known() {
+async fn requests_without_valid_authentication_are_rejected() {
     let setup = Setup::new(&[]).await;
     let signed = auth();
     let basic = format!("Basic {}", base64(format!("{KEY}:")));
@@ -59,7 +59,7 @@ async fn senders_that_are_not_known() {
 }
 
 #[tokio::test]
-async fn envelopes_that_are_none() {
+async fn malformed_envelopes_are_rejected() {
     let setup = Setup::new(&[("SENTRY_EXTENSION_MAX_BODY", "2MiB")]).await;
     let auth = auth();
     let with_dsn = |dsn: String| ENVELOPE.replacen('{', &format!("{{\"dsn\":\"{dsn}\","), 1).into_bytes();
@@ -135,7 +135,7 @@ async fn envelopes_that_are_none() {
 }
 
 #[tokio::test]
-async fn bodies_of_other_routes() {
+async fn malformed_bodies_of_other_routes_are_rejected() {
     let setup = Setup::new(&[]).await;
     let auth = auth();
     let signed = ("x-sentry-auth", &*auth);
@@ -184,7 +184,7 @@ async fn bodies_of_other_routes() {
 }
 
 #[tokio::test]
-async fn health_and_methods() {
+async fn health_checks_are_answered_and_wrong_methods_rejected() {
     let setup = Setup::new(&[]).await;
     for (method, path, status) in [
         (Method::GET, "/api/relay/healthcheck/live/", 200),

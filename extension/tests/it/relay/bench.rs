@@ -1,4 +1,4 @@
-//! An extension between a scripted Lambda and a misbehaving upstream, and its books at the end.
+//! An extension between a scripted Lambda and a misbehaving upstream, and its counts at the end.
 
 use crate::support::{
     extension::Extension,
@@ -8,11 +8,11 @@ use crate::support::{
     sdk::{KEY, TUNNEL, report},
 };
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
-/// The test has to be in a network of its own.
+/// Lambda, extension and upstream. The test has to run in a network of its own (`isolated`).
 pub struct Bench {
     pub upstream: Hostile,
     pub api: LambdaApi,
@@ -20,7 +20,7 @@ pub struct Bench {
     asked: usize,
 }
 
-/// What the ledger says at the end.
+/// The counts that the extension logs at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Books {
     pub accepted: u64,
@@ -37,7 +37,7 @@ impl Bench {
         Self::with(upstream, &[&[("SENTRY_DSN", &*dsn)], env].concat()).await
     }
 
-    /// With an upstream that `env` has to name.
+    /// Starts with this upstream, which `env` has to name.
     pub async fn with(upstream: Hostile, env: &[(&str, &str)]) -> Self {
         let api = LambdaApi::start().await;
         let extension = Extension::in_lambda(&api, &[&[("SENTRY_EXTENSION_LOG", "debug")], env].concat());
@@ -49,36 +49,40 @@ impl Bench {
         self.extension.log.clone()
     }
 
-    /// The function reports errors with these markers.
+    /// Reports errors with these markers, as a function does.
     pub async fn reports(&self, markers: &[String]) {
         for marker in markers {
             assert_eq!(report(TUNNEL, marker).await, 200);
         }
     }
 
-    /// An invocation that reports errors with these markers; returns the time from INVOKE to the next `/next`.
-    pub async fn invoke(&mut self, markers: &[String]) -> Duration {
-        let start = Instant::now();
+    /// An invocation that reports errors with these markers, until the next `/next`.
+    pub async fn invoke(&mut self, markers: &[String]) {
         self.api.invoke();
         self.reports(markers).await;
         self.asked += 1;
         self.api.asked(self.asked).await;
-        start.elapsed()
     }
 
-    /// SHUTDOWN with two seconds to go. The upstream is given back for questions.
+    /// In how many invocations so far the extension has waited for anything before it asked for the next event.
+    pub async fn held(&self) -> usize {
+        let lines = self.log().wait_for_lines("\"message\":\"flush\"", self.asked - 1).await;
+        lines.iter().filter(|line| !line.contains("\"waited_for\":\"nothing\"")).count()
+    }
+
+    /// Sends SHUTDOWN with two seconds to go. Returns the counts, and the upstream for further checks.
     pub async fn shut_down(self) -> (Books, Hostile) {
         let log = self.log();
         self.api.shutdown("spindown", 2 * SECOND);
-        let [accepted, delivered, rejected, dropped] = self.extension.books(2 * SECOND).await;
-        let line = log.wait_for("\"envelopes\"", Duration::ZERO).await;
+        let [accepted, delivered, rejected, dropped] = self.extension.books().await;
+        let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         let unanswered = line["unanswered"].as_u64().unwrap();
         (Books { accepted, delivered, rejected, dropped, unanswered }, self.upstream)
     }
 }
 
-/// `prefix-0`, `prefix-1`, …
+/// Returns the markers `prefix-0`, `prefix-1`, …
 pub fn markers(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}-{n}")).collect()
 }

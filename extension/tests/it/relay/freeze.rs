@@ -1,6 +1,6 @@
-//! Freezes, with SIGSTOP in the part of Lambda's freezer.
+//! Tests freezes of the environment. SIGSTOP takes the place of Lambda's freezer.
 
-use super::bench::{Bench, Books, SECOND, markers};
+use super::bench::{Bench, Books, markers};
 use crate::support::{
     deliveries,
     hostile::Manner,
@@ -9,22 +9,22 @@ use crate::support::{
 };
 use std::time::Duration;
 
-/// One upstream request, short so that a freeze outlasts it.
-const TIMEOUT: (&str, &str) = ("SENTRY_EXTENSION_TIMEOUT", "300ms");
-/// Longer than that.
-const FREEZE: Duration = Duration::from_millis(700);
+/// The timeout of a request to upstream. It is short, so that a freeze lasts longer.
+const TIMEOUT: (&str, &str) = ("SENTRY_EXTENSION_TIMEOUT", "1s");
+/// The length of a freeze, which is longer than the timeout.
+const FREEZE: Duration = Duration::from_millis(1500);
 
 #[test]
-fn an_answer_that_comes_while_frozen_counts() {
+fn a_response_that_arrives_during_a_freeze_counts() {
     isolated(|| async {
         let bench = Bench::start(&[TIMEOUT]).await;
         bench.upstream.behave(Manner::Slow(Duration::from_millis(100))).await;
         for marker in markers("frozen", 5) {
             bench.reports(std::slice::from_ref(&marker)).await;
             let arrived = |all: &[crate::support::hostile::Arrival]| all.iter().any(|a| a.marker == marker);
-            bench.upstream.until("the request", SECOND, arrived).await;
+            bench.upstream.until("the request", arrived).await;
             bench.extension.freeze();
-            bench.upstream.takes(&[marker], SECOND).await;
+            bench.upstream.takes(&[marker]).await;
             tokio::time::sleep(FREEZE).await;
             bench.extension.thaw();
         }
@@ -35,11 +35,11 @@ fn an_answer_that_comes_while_frozen_counts() {
     });
 }
 
-/// More than the buffers of both sockets hold.
+/// A size that does not fit into the buffers of both sockets.
 const LARGE: usize = 16 << 20;
 
 #[test]
-fn an_upload_goes_on_after_a_freeze() {
+fn an_upload_continues_after_a_freeze() {
     isolated(|| async {
         let bench = Bench::start(&[TIMEOUT]).await;
         assert_eq!(post(TUNNEL, attachment_of("large", LARGE)).await, 200);
@@ -48,7 +48,7 @@ fn an_upload_goes_on_after_a_freeze() {
         tokio::time::sleep(FREEZE).await;
         assert!(bench.upstream.arrivals().is_empty(), "the upload was through before the freeze");
         bench.extension.thaw();
-        bench.upstream.takes(&["large".to_owned()], 5 * SECOND).await;
+        bench.upstream.takes(&["large".to_owned()]).await;
         let (books, upstream) = bench.shut_down().await;
         let expected = Books { accepted: 1, delivered: 1, rejected: 0, dropped: 0, unanswered: 0 };
         assert_eq!((books, upstream.arrivals().len()), (expected, 1));
@@ -56,7 +56,7 @@ fn an_upload_goes_on_after_a_freeze() {
 }
 
 #[test]
-fn an_upload_that_is_cut_while_frozen_is_made_again() {
+fn an_upload_that_is_cut_during_a_freeze_is_repeated() {
     isolated(|| async {
         let bench = Bench::start(&[TIMEOUT]).await;
         assert_eq!(post(TUNNEL, attachment_of("large", LARGE)).await, 200);
@@ -65,7 +65,7 @@ fn an_upload_that_is_cut_while_frozen_is_made_again() {
         bench.upstream.reset().await;
         assert!(bench.upstream.arrivals().is_empty(), "the upload was through before the freeze");
         bench.extension.thaw();
-        bench.upstream.takes(&["large".to_owned()], 5 * SECOND).await;
+        bench.upstream.takes(&["large".to_owned()]).await;
         let (books, upstream) = bench.shut_down().await;
         assert_eq!((books.delivered, books.unanswered, upstream.arrivals().len()), (1, 1, 1));
     });
@@ -78,8 +78,8 @@ fn a_connection_that_died_in_a_freeze_costs_no_pause() {
         for cycle in 0..20 {
             let marker = markers(&format!("stale-{cycle}"), 1);
             bench.invoke(&marker).await;
-            bench.upstream.takes(&marker, 5 * SECOND).await;
-            deliveries::known(&bench.log(), cycle + 1, SECOND).await;
+            bench.upstream.takes(&marker).await;
+            deliveries::known(&bench.log(), cycle + 1).await;
             bench.extension.freeze();
             if cycle % 2 == 0 {
                 bench.upstream.reset().await;
@@ -97,7 +97,8 @@ fn a_connection_that_died_in_a_freeze_costs_no_pause() {
     });
 }
 
-/// Freezes in mid-exchange and between invocations, in turns; while frozen, upstream resets or closes every connection.
+/// Freezes alternately within an exchange and between invocations. During the freeze, upstream resets or closes every
+/// connection.
 #[test]
 fn a_hundred_freezes_lose_nothing() {
     const CYCLES: usize = 100;
@@ -110,7 +111,7 @@ fn a_hundred_freezes_lose_nothing() {
             bench.invoke(&cycle_markers).await;
             sent.extend(cycle_markers.clone());
             if cycle % 3 == 0 {
-                bench.upstream.takes(&cycle_markers, 5 * SECOND).await;
+                bench.upstream.takes(&cycle_markers).await;
             }
             bench.extension.freeze();
             if cycle % 2 == 0 {
@@ -120,7 +121,7 @@ fn a_hundred_freezes_lose_nothing() {
             }
             bench.extension.thaw();
         }
-        bench.upstream.takes(&sent, 10 * SECOND).await;
+        bench.upstream.takes(&sent).await;
         let (books, upstream) = bench.shut_down().await;
         let fates = upstream.fates();
         let total = sent.len() as u64;

@@ -1,6 +1,7 @@
-//! What the extension takes of the function's memory when nothing goes as it should.
+//! Tests how much of the function's memory the extension uses in the worst cases.
 //!
-//! The bounds are on what it takes beyond its idle state, so that they hold for the unoptimised binary as for the layer's.
+//! The bounds are on the memory beyond that of the idle extension, so that they hold for the unoptimised binary and for
+//! the binary of the layer.
 
 use super::bench::Bench;
 use crate::support::{
@@ -19,7 +20,7 @@ const MIB: usize = 1 << 20;
 
 #[test]
 fn a_dead_upstream_costs_the_buffer_and_no_more() {
-    // The gateway passes on what has an id as it came, and writes one into what has none.
+    // The gateway does not change an envelope with an id, and writes an id into one without.
     for without_id in [false, true] {
         isolated(move || dead_upstream(without_id));
     }
@@ -66,7 +67,7 @@ async fn dead_upstream(without_id: bool) {
 }
 
 #[test]
-fn a_body_without_end_is_refused_and_costs_nothing() {
+fn an_endless_body_is_refused_and_costs_no_memory() {
     const CHUNK: usize = 64 * 1024;
     const CHUNKS: usize = 200 * MIB / CHUNK;
     isolated(|| async {
@@ -88,7 +89,7 @@ fn a_body_without_end_is_refused_and_costs_nothing() {
             let read = reading.read(&mut answer).await.unwrap();
             String::from_utf8_lossy(&answer[..read]).into_owned()
         };
-        // A server may end the connection before it has read all that.
+        // The server may end the connection before it has read everything.
         let (_, answer) = tokio::join!(body, answer);
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         let after = Memory::of(bench.extension.pid());

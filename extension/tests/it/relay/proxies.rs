@@ -1,6 +1,6 @@
-//! Ways to upstream: through proxies and past them, over IPv6, with certificates of one's own.
+//! Tests the ways to upstream: through proxies or without them, over IPv6, and with the user's own certificates.
 
-use super::bench::{Bench, SECOND, markers};
+use super::bench::{Bench, markers};
 use crate::support::{
     deliveries,
     hostile::Hostile,
@@ -12,15 +12,15 @@ use crate::support::{
 };
 use std::process::Command;
 
-/// An address that is not loopback's, in the test's own network.
+/// An address of the test's own network that is not a loopback address.
 const ADDRESS: &str = "10.99.0.1";
 
-/// `admin:p@ss` in a proxy's URL, and as it is sent.
+/// The credentials `admin:p@ss`, as they stand in a proxy's URL and as they are sent.
 const USER: &str = "admin:p%40ss";
 const BASIC: &str = "Basic YWRtaW46cEBzcw==";
 
-/// An upstream that only the proxy can find, and an extension with these settings: `{proxy}` stands for the proxy's
-/// address.
+/// Starts an upstream that only the proxy can find, and an extension with these settings. `{proxy}` in a setting is
+/// replaced by the proxy's address.
 async fn behind_proxy(tls: bool, env: &[(&str, &str)]) -> (Bench, Proxy) {
     let upstream = Hostile::start(tls).await;
     let proxy = Proxy::start(upstream.address()).await;
@@ -34,12 +34,12 @@ async fn behind_proxy(tls: bool, env: &[(&str, &str)]) -> (Bench, Proxy) {
     (Bench::with(upstream, &settings).await, proxy)
 }
 
-/// Reports errors, which have to arrive, each once.
+/// Reports errors, each of which has to arrive once.
 async fn arrives(bench: &mut Bench, prefix: &str) {
     let sent = markers(prefix, 3);
     bench.invoke(&sent).await;
-    bench.upstream.takes(&sent, 6 * SECOND).await;
-    deliveries::known(&bench.log(), bench.upstream.arrivals().len(), SECOND).await;
+    bench.upstream.takes(&sent).await;
+    deliveries::known(&bench.log(), bench.upstream.arrivals().len()).await;
 }
 
 async fn done(bench: Bench) {
@@ -49,7 +49,7 @@ async fn done(bench: Bench) {
 }
 
 #[test]
-fn https_by_connect_with_credentials() {
+fn https_uses_connect_with_credentials() {
     for variable in ["HTTPS_PROXY", "https_proxy"] {
         isolated(move || async move {
             let url = format!("http://{USER}@{{proxy}}");
@@ -59,10 +59,10 @@ fn https_by_connect_with_credentials() {
             let expected = Asked { line, authorization: Some(BASIC.to_owned()) };
             let asked = proxy.asked();
             assert!(!asked.is_empty() && asked.iter().all(|one| *one == expected), "{asked:?}");
-            // A tunnel is kept like any connection.
+            // A tunnel is reused like any other connection.
             arrives(&mut bench, "again").await;
             assert_eq!(proxy.asked().len(), asked.len());
-            // Credentials are for the proxy alone, and for nobody's log.
+            // The credentials go to the proxy only, and not into the log.
             let heads = bench.upstream.arrivals().into_iter().map(|one| one.head);
             assert!(heads.into_iter().all(|head| !head.to_lowercase().contains("proxy-")));
             let log = bench.log();
@@ -73,7 +73,7 @@ fn https_by_connect_with_credentials() {
 }
 
 #[test]
-fn http_by_an_absolute_address() {
+fn http_uses_absolute_uris() {
     for variable in ["HTTP_PROXY", "http_proxy"] {
         isolated(move || async move {
             let url = format!("{USER}@{{proxy}}");
@@ -90,18 +90,17 @@ fn http_by_an_absolute_address() {
 }
 
 #[test]
-fn a_proxy_that_refuses_or_hangs_is_an_outage_like_another() {
+fn a_proxy_that_refuses_or_hangs_is_an_outage() {
     for (tls, variable) in [(true, "HTTPS_PROXY"), (false, "HTTP_PROXY")] {
         for passage in [Passage::Refused(407), Passage::Refused(502), Passage::Hangs] {
             isolated(move || async move {
                 let (mut bench, proxy) = behind_proxy(tls, &[(variable, "http://{proxy}")]).await;
                 proxy.set(passage);
                 let sent = markers("held", 2);
-                let held = bench.invoke(&sent).await;
-                assert!(held < 2 * SECOND, "{held:?}");
-                bench.log().wait_for("could not take", 5 * SECOND).await;
+                bench.invoke(&sent).await;
+                bench.log().wait_for("could not take").await;
                 proxy.set(Passage::Open);
-                bench.upstream.takes(&sent, 6 * SECOND).await;
+                bench.upstream.takes(&sent).await;
                 let (books, upstream) = bench.shut_down().await;
                 assert_eq!((books.accepted, books.delivered), (2, 2), "{passage:?}");
                 assert_eq!(upstream.arrivals().len(), 2, "{passage:?}");
@@ -111,7 +110,7 @@ fn a_proxy_that_refuses_or_hangs_is_an_outage_like_another() {
 }
 
 #[test]
-fn no_proxy_is_honoured_by_name() {
+fn no_proxy_matches_names() {
     for exception in [NAME, ".test", "*", "elsewhere.example, upstream.test:{port}"] {
         isolated(move || async move {
             let resolver = Resolver::start(Answers::NoSuchName).await;
@@ -137,7 +136,7 @@ fn no_proxy_is_honoured_by_name() {
 }
 
 #[test]
-fn no_proxy_is_honoured_by_address_and_needed_there() {
+fn no_proxy_matches_addresses_and_is_required_for_them() {
     for (exception, direct) in [("10.0.0.0/8", true), ("10.99.0.1", true), ("192.168.0.0/16", false)] {
         isolated(move || async move {
             let added =
@@ -157,7 +156,7 @@ fn no_proxy_is_honoured_by_address_and_needed_there() {
 }
 
 #[test]
-fn loopback_needs_no_proxy_and_gets_none() {
+fn loopback_is_reached_without_the_proxy() {
     isolated(|| async {
         let nowhere = "http://127.0.0.1:1";
         let mut bench = Bench::start(&[("HTTP_PROXY", nowhere), ("HTTPS_PROXY", nowhere)]).await;
@@ -172,7 +171,7 @@ fn an_upstream_over_ipv6() {
         let upstream = Hostile::start_at("[::1]:0".parse().unwrap(), true);
         let dsn = upstream.dsn("[::1]", KEY);
         let ca = upstream.ca_file().unwrap().to_str().unwrap().to_owned();
-        // SDKs read SENTRY_DSN too; here it points at the extension, as the wrapper has it.
+        // The SDK also reads SENTRY_DSN. Here it points at the extension, as the wrapper sets it.
         let own = format!("http://{KEY}@127.0.0.1:5333/42");
         let settings =
             [("SENTRY_EXTENSION_DSN", &*dsn), ("SENTRY_DSN", &*own), ("SENTRY_EXTENSION_CA_BUNDLE", &*ca)];
@@ -185,7 +184,7 @@ fn an_upstream_over_ipv6() {
 }
 
 #[test]
-fn either_setting_names_certificates_to_trust() {
+fn both_settings_add_trusted_certificates() {
     for variable in ["SENTRY_EXTENSION_CA_BUNDLE", "SSL_CERT_FILE"] {
         isolated(move || async move {
             let upstream = Hostile::start(true).await;

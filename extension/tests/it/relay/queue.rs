@@ -1,6 +1,7 @@
-//! What a full queue costs: only what is worth less than the newcomer, and only where the newcomer then fits.
+//! Tests a full queue. It evicts only envelopes of a lower priority than the newcomer, and only if the newcomer then
+//! fits.
 
-use super::bench::{Bench, Books, SECOND, markers};
+use super::bench::{Bench, Books, markers};
 use crate::support::{
     hostile::Manner,
     netns::isolated,
@@ -9,7 +10,7 @@ use crate::support::{
 
 const MIB: usize = 1 << 20;
 
-/// An event and an attachment of so many bytes.
+/// Makes an envelope with an event and an attachment of this number of bytes.
 fn with_attachment(marker: &str, bytes: usize) -> String {
     let event = envelope(marker, &["event"]);
     format!("{event}{{\"type\":\"attachment\",\"length\":{bytes}}}\n{}\n", "x".repeat(bytes))
@@ -24,10 +25,11 @@ fn an_envelope_that_does_not_fit_evicts_nothing() {
         for marker in &waiting {
             assert_eq!(post(TUNNEL, error_of(marker, 100_000)).await, 200);
         }
-        // The gateway takes it, as its body is smaller than the buffer; with what is held beside the body it is larger.
+        // The gateway accepts it, because its body is smaller than the buffer. With the overhead of an envelope it is
+        // larger.
         assert_eq!(post(TUNNEL, with_attachment("too large", 4 * MIB - 700)).await, 200);
         bench.upstream.heal().await;
-        bench.upstream.takes(&waiting, 10 * SECOND).await;
+        bench.upstream.takes(&waiting).await;
         let log = bench.log();
         let (books, _) = bench.shut_down().await;
         assert_eq!(books, Books { accepted: 7, delivered: 6, rejected: 0, dropped: 1, unanswered: 0 });
@@ -45,8 +47,8 @@ fn a_full_queue_keeps_the_errors_that_came_first() {
             assert_eq!(post(TUNNEL, error_of(marker, 800_000)).await, 200);
         }
         bench.upstream.heal().await;
-        // Five of 800 KB fit into 4 MiB.
-        bench.upstream.takes(&sent[..5], 10 * SECOND).await;
+        // Five events of 800 KB fit into 4 MiB.
+        bench.upstream.takes(&sent[..5]).await;
         let (books, _) = bench.shut_down().await;
         assert_eq!(books, Books { accepted: 6, delivered: 5, rejected: 0, dropped: 1, unanswered: 0 });
     });

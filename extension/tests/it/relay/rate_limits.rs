@@ -1,4 +1,4 @@
-//! Rate limits from upstream's answer to what is sent after it, and the reports of what was not.
+//! Tests rate limits: what is sent after upstream has announced them, and the client reports of what was not sent.
 
 use super::bench::{Bench, SECOND, markers};
 use crate::support::{
@@ -9,12 +9,12 @@ use crate::support::{
 };
 use hyper::{StatusCode, body::Bytes};
 use serde_json::Value;
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-/// Sessions may not come for a while; errors may.
+/// A limit on sessions. Errors are not limited.
 const SESSIONS: &str = "x-sentry-rate-limits: 60:session:key:quota\r\n";
 
-/// What client reports say: reason and category, and how many.
+/// The losses of client reports: quantities by reason and category.
 type Reported = BTreeMap<(String, String), u64>;
 
 fn reported(upstream: &Hostile) -> Reported {
@@ -39,7 +39,7 @@ fn losses(list: &[(&str, &str, u64)]) -> Reported {
     list.iter().map(|(reason, category, n)| (((*reason).to_owned(), (*category).to_owned()), *n)).collect()
 }
 
-/// The types of items that arrived with this marker.
+/// Returns the types of the items that arrived with this marker.
 fn arrived(upstream: &Hostile, marker: &str) -> Vec<String> {
     let all = upstream.arrivals();
     let one = all.iter().find(|arrival| arrival.marker == marker).expect("it has not arrived");
@@ -47,17 +47,17 @@ fn arrived(upstream: &Hostile, marker: &str) -> Vec<String> {
     envelope.items.iter().map(|item| item.kind().to_owned()).collect()
 }
 
-/// Upstream says that it limits sessions, in this manner, and goes on to behave well.
+/// Starts with an upstream that announces a limit in this manner, and then behaves well again.
 async fn limited(manner: Manner) -> Bench {
     let bench = Bench::start(&[]).await;
     bench.upstream.behave(manner).await;
     bench.reports(&["limiting".to_owned()]).await;
-    bench.log().wait_for("\"answer\":\"", 5 * SECOND).await;
+    bench.log().wait_for("\"answer\":\"").await;
     bench.upstream.heal().await;
     bench
 }
 
-/// Posts an error and two sessions; the SDK is told what became of them, and until when.
+/// Posts an error and two sessions, and checks that the response tells the SDK the limit and how long it lasts.
 async fn mixed(marker: &str) -> StatusCode {
     let body = sdk::envelope(marker, &["event", "session", "session"]);
     let (status, headers) = Kept::open(TUNNEL).await.told(body).await;
@@ -72,29 +72,29 @@ async fn mixed(marker: &str) -> StatusCode {
 }
 
 #[test]
-fn what_is_limited_is_taken_out_and_the_rest_arrives() {
+fn limited_items_are_removed_and_the_rest_arrives() {
     for (status, rejected) in [(429, 1), (200, 0)] {
         isolated(move || async move {
             let bench = limited(Manner::Answer(status, SESSIONS)).await;
             assert_eq!(mixed("mixed").await, 429);
-            bench.upstream.takes(&["mixed".to_owned()], 5 * SECOND).await;
+            bench.upstream.takes(&["mixed".to_owned()]).await;
             assert_eq!(arrived(&bench.upstream, "mixed"), ["event"]);
-            // The report comes right behind a delivery, without another envelope and before the end.
+            // The report is sent right after a delivery. It needs no further envelope and does not wait for SHUTDOWN.
             let told = |all: &[Arrival]| all.iter().any(|one| client_report(one).is_some());
-            bench.upstream.until("the client report", 5 * SECOND, told).await;
+            bench.upstream.until("the client report", told).await;
             let all = bench.upstream.arrivals();
             let of_report = all.iter().find(|one| client_report(one).is_some()).unwrap();
             assert!(of_report.path.starts_with("/api/42/envelope/"), "{}", of_report.path);
             assert!(of_report.head.contains(sdk::KEY), "{}", of_report.head);
             assert_eq!(bench.upstream.connections(), 1, "the report took the connection that was there");
-            // Nothing of it is left: this envelope has no limited item, and is sent as it came.
+            // This envelope has no limited item, so it is sent without changes.
             let plain = sdk::envelope("plain", &["event", "log"]);
             let (status, headers) = Kept::open(TUNNEL).await.told(plain.clone()).await;
-            // SDKs read limits of any answer, and take a Retry-After on 200 for a limit on everything.
+            // SDKs read the limits of every response, and would take Retry-After on a 200 as a limit on everything.
             assert_eq!((status.as_u16(), headers.get("retry-after")), (200, None));
             let limits = headers["x-sentry-rate-limits"].to_str().unwrap();
             assert!(limits.ends_with(":session:key:quota"), "{limits}");
-            bench.upstream.takes(&["plain".to_owned()], 5 * SECOND).await;
+            bench.upstream.takes(&["plain".to_owned()]).await;
             let bodies = bench.upstream.arrivals();
             let body = &bodies.iter().find(|one| one.marker == "plain").unwrap().body;
             assert_eq!(*body, plain.into_bytes());
@@ -106,7 +106,24 @@ fn what_is_limited_is_taken_out_and_the_rest_arrives() {
 }
 
 #[test]
-fn what_is_wholly_limited_is_reported_at_the_end_with_its_quantities() {
+fn envelopes_limited_on_arrival_are_reported_over_the_idle_connection() {
+    isolated(|| async {
+        let bench = limited(Manner::Answer(429, "x-sentry-rate-limits: 60::organization\r\n")).await;
+        assert_eq!(mixed("limited").await, 429);
+        // Nothing is delivered any more. The report does not wait for a delivery or for the end.
+        let told = |all: &[Arrival]| all.iter().any(|one| client_report(one).is_some());
+        bench.upstream.until("the client report", told).await;
+        assert_eq!(bench.upstream.connections(), 1, "no connection was opened for the report");
+        assert_eq!(bench.api.asked_so_far(), 1);
+        let (books, upstream) = bench.shut_down().await;
+        assert_eq!((books.accepted, books.rejected, books.dropped), (1, 1, 0));
+        let expected = [("ratelimit_backoff", "error", 1), ("ratelimit_backoff", "session", 2)];
+        assert_eq!(reported(&upstream), losses(&expected));
+    });
+}
+
+#[test]
+fn fully_limited_envelopes_are_reported_at_the_end_with_quantities() {
     isolated(|| async {
         let limits = "x-sentry-rate-limits: 60:transaction;log_item;attachment:key\r\n";
         let bench = limited(Manner::Answer(429, limits)).await;
@@ -117,7 +134,7 @@ fn what_is_wholly_limited_is_reported_at_the_end_with_its_quantities() {
             log.len()
         );
         assert_eq!(post(TUNNEL, body).await, 429);
-        // Nothing is delivered any more: the report has no other chance than the end.
+        // Nothing is delivered any more, so the report can be sent only at SHUTDOWN.
         let (books, upstream) = bench.shut_down().await;
         assert_eq!((books.accepted, books.rejected, upstream.arrivals().len()), (1, 1, 2));
         let expected = losses(&[
@@ -135,13 +152,13 @@ fn what_is_wholly_limited_is_reported_at_the_end_with_its_quantities() {
 #[test]
 fn limits_expire() {
     isolated(|| async {
-        let bench = limited(Manner::Answer(429, "x-sentry-rate-limits: 1:session:key\r\n")).await;
+        let bench = limited(Manner::Answer(429, "x-sentry-rate-limits: 3:session:key\r\n")).await;
         assert_eq!(mixed("early").await, 429);
-        bench.upstream.takes(&["early".to_owned()], 5 * SECOND).await;
+        bench.upstream.takes(&["early".to_owned()]).await;
         assert_eq!(arrived(&bench.upstream, "early"), ["event"]);
-        tokio::time::sleep(SECOND).await;
+        tokio::time::sleep(3 * SECOND).await;
         assert_eq!(mixed("late").await, 200);
-        bench.upstream.takes(&["late".to_owned()], 5 * SECOND).await;
+        bench.upstream.takes(&["late".to_owned()]).await;
         assert_eq!(arrived(&bench.upstream, "late"), ["event", "session", "session"]);
         bench.shut_down().await;
     });
@@ -150,11 +167,11 @@ fn limits_expire() {
 #[test]
 fn a_429_with_retry_after_alone_limits_everything_of_the_key() {
     isolated(|| async {
-        let bench = limited(Manner::Answer(429, "retry-after: 1\r\n")).await;
+        let bench = limited(Manner::Answer(429, "retry-after: 3\r\n")).await;
         assert_eq!(mixed("early").await, 429);
-        tokio::time::sleep(SECOND).await;
+        tokio::time::sleep(3 * SECOND).await;
         assert_eq!(mixed("late").await, 200);
-        bench.upstream.takes(&["late".to_owned()], 5 * SECOND).await;
+        bench.upstream.takes(&["late".to_owned()]).await;
         let (_, upstream) = bench.shut_down().await;
         assert!(!upstream.fates().contains_key("early"), "{:?}", upstream.fates());
         let expected = [("ratelimit_backoff", "error", 1), ("ratelimit_backoff", "session", 2)];
@@ -163,25 +180,26 @@ fn a_429_with_retry_after_alone_limits_everything_of_the_key() {
 }
 
 #[test]
-fn what_waits_when_a_limit_becomes_known_is_dropped_by_name() {
+fn queued_envelopes_are_dropped_and_counted_when_a_limit_is_announced() {
     isolated(|| async {
         let bench = Bench::start(&[]).await;
-        bench.upstream.behave(Manner::Slow(Duration::from_millis(200))).await;
-        // The first four are under way when the first answer comes.
+        bench.upstream.behave(Manner::Slow(SECOND)).await;
+        // The first four are in flight when the first response arrives.
         let sent = markers("waiting", 12);
         for marker in &sent {
             assert_eq!(post(TUNNEL, sdk::envelope(marker, &["session"])).await, 200);
         }
-        bench.upstream.until("four", SECOND, |all| all.len() >= 4).await;
+        bench.upstream.until("four", |all| all.len() >= 4).await;
         bench.upstream.behave(Manner::Answer(429, SESSIONS)).await;
-        bench.log().wait_for("\"answer\":\"429\"", 5 * SECOND).await;
+        bench.log().wait_for("\"answer\":\"429\"").await;
         bench.upstream.heal().await;
         assert_eq!(report(TUNNEL, "after").await, 200);
         let log = bench.log();
         let (books, upstream) = bench.shut_down().await;
         assert_eq!(books.accepted, 13);
-        // What was under way when the first was refused may be refused too; the rest is not sent.
-        assert!((1..=4).contains(&books.rejected) && books.dropped >= 1, "{books:?}");
+        // Envelopes that were in flight when the first was refused may be refused too. The rest is not sent. For this
+        // backlog and this answer time, up to six are in flight.
+        assert!((1..=6).contains(&books.rejected) && books.dropped >= 1, "{books:?}");
         assert_eq!(upstream.fates().len() as u64, books.delivered + books.rejected + 1, "and a report");
         assert!(log.contains(&format!("ratelimit_backoff={}", books.dropped)), "{}", log.text());
         assert_eq!(reported(&upstream), losses(&[("ratelimit_backoff", "session", books.dropped)]));
@@ -189,9 +207,9 @@ fn what_waits_when_a_limit_becomes_known_is_dropped_by_name() {
 }
 
 #[test]
-fn a_full_queue_drops_the_least_valuable_and_says_so() {
+fn a_full_queue_drops_the_lowest_priority_and_reports_it() {
     isolated(|| async {
-        // An envelope takes about 3 KiB: room for some twenty.
+        // An envelope takes about 3 KiB, so about twenty fit.
         let bench = Bench::start(&[("SENTRY_EXTENSION_BUFFER", "64KiB")]).await;
         bench.upstream.behave(Manner::Refuse).await;
         let filling = "x".repeat(2000);
@@ -204,7 +222,7 @@ fn a_full_queue_drops_the_least_valuable_and_says_so() {
         let errors = markers("error", 15);
         bench.reports(&errors).await;
         bench.upstream.heal().await;
-        bench.upstream.takes(&errors, 5 * SECOND).await;
+        bench.upstream.takes(&errors).await;
         let (books, upstream) = bench.shut_down().await;
         let fates = upstream.fates();
         let profiles = fates.keys().filter(|marker| marker.starts_with("profile-")).count() as u64;
@@ -212,7 +230,7 @@ fn a_full_queue_drops_the_least_valuable_and_says_so() {
         assert_eq!(books.delivered, 15 + profiles);
         assert_eq!(books.dropped, 30 - profiles);
         assert!((1..=8).contains(&profiles), "{profiles} profiles");
-        // Of those for which there was room, the oldest went for the errors. The last ones never got in.
+        // The errors evicted the oldest profiles that fitted. The last profiles were never queued.
         for marker in fates.keys().filter_map(|marker| marker.strip_prefix("profile-")) {
             assert!((14..23).contains(&marker.parse::<u64>().unwrap()), "{fates:?}");
         }

@@ -1,4 +1,4 @@
-//! Sentry's own Relay as a child: a stand-in in `/opt`, behind the extension and before Sentry.
+//! Tests Sentry's Relay as a child process. A stand-in in `/opt` takes its place between the extension and Sentry.
 
 mod cold_start;
 mod ends;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
-/// A function with the stand-in in its layer.
+/// Starts an environment with the stand-in in its layer.
 pub async fn start(flush: &str, lives: &[&str], delay: Duration) -> (Environment, Layer) {
     start_with(flush, lives, delay, &[]).await
 }
@@ -31,5 +31,5 @@ pub async fn start_with(
 
 /// Waits for a line of the extension's log.
 pub async fn logs(extension: &Extension, text: &str) -> String {
-    extension.log.wait_for(text, 10 * SECOND).await
+    extension.log.wait_for(text).await
 }

@@ -1,28 +1,28 @@
-//! `SENTRY_EXTENSION_RELAY=only`: for users who scrub, nothing leaves but through Relay, whatever becomes of it.
+//! Tests `SENTRY_EXTENSION_RELAY=only`. It is for users whose Relay scrubs data: nothing may be sent without Sentry's
+//! Relay, even if it fails.
 
 use super::{SECOND, logs, start_with};
 use crate::flush::{Environment, report};
 use crate::support::{http, lambda_api::Subscription, layer::Layer, log::Log, netns::isolated, sdk::TUNNEL};
 use hyper::{Method, StatusCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ONLY: (&str, &str) = ("SENTRY_EXTENSION_RELAY", "only");
 const FAILED: &str = "Sentry's Relay has failed: nothing is sent past it";
 
-/// The end: so many envelopes are booked as lost to a Relay that did not run, and Sentry has seen nobody.
+/// Ends the environment. This number of envelopes has to be counted as lost because Sentry's Relay did not run, and
+/// Sentry must have received nothing.
 async fn nothing_left(environment: Environment, envelopes: u64) -> Log {
     let Environment { api, sentry, extension, .. } = environment;
     let log = extension.log.clone();
     api.shutdown("spindown", 2 * SECOND);
-    let begun = Instant::now();
-    assert_eq!(extension.books(3 * SECOND).await, [envelopes, 0, 0, envelopes]);
-    assert!(begun.elapsed() < 2 * SECOND, "{:?}", begun.elapsed());
+    assert_eq!(extension.books().await, [envelopes, 0, 0, envelopes]);
     assert!(log.contains(&format!("relay_unavailable={envelopes}\"")), "{}", log.text());
     assert!(sentry.received().is_empty() && sentry.violations().is_empty());
     log
 }
 
-/// Envelopes are taken, the function is not held, nothing arrives, and the books say why.
+/// Checks that envelopes are accepted, the function is not held, nothing arrives, and the counts give the reason.
 async fn keeps_all(mut environment: Environment, why: &str) {
     let line = logs(&environment.extension, FAILED).await;
     assert!(line.contains(why) && line.contains("\"warn\""), "{line}");
@@ -96,6 +96,6 @@ fn a_relay_that_works_is_used() {
         environment.released().await;
         assert!(layer.story().contains(&"passed".to_owned()), "{:?}", layer.story());
         environment.api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(environment.extension.books(3 * SECOND).await, [1, 1, 0, 0]);
+        assert_eq!(environment.extension.books().await, [1, 1, 0, 0]);
     });
 }

@@ -1,4 +1,4 @@
-//! A configuration of the user's own: what it may decide, and what it should not leave out.
+//! Tests the user's own configuration of Sentry's Relay: what it may decide, and what it should contain.
 
 use super::{SECOND, logs};
 use crate::flush::Environment;
@@ -8,7 +8,7 @@ use std::{fs, time::Duration};
 
 const WARNING: &str = "SENTRY_EXTENSION_RELAY_CONFIG has no `max_concurrent_requests: 1`";
 
-/// The second Relay's start, and how often the extension has warned.
+/// Returns the event of the second start, and how often the extension has warned.
 async fn starts_with(settings: Value) -> (Value, usize) {
     let layer = Layer::stand_in(&["exit", "ok"], Duration::ZERO);
     let folder = tempfile::tempdir().unwrap();
@@ -28,7 +28,7 @@ async fn starts_with(settings: Value) -> (Value, usize) {
     }
     let log = environment.extension.log.clone();
     environment.api.shutdown("spindown", 2 * SECOND);
-    environment.extension.books(3 * SECOND).await;
+    environment.extension.books().await;
     (started["arguments"].clone(), log.text().matches(WARNING).count())
 }
 

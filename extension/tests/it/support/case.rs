@@ -1,4 +1,4 @@
-//! What all end-to-end cases have in common: a layer under RIE, a stand-in for Sentry, and what must hold at the end.
+//! The common part of all end-to-end tests: a layer under RIE, a stand-in for Sentry, and the checks at the end.
 
 use super::{
     function::Function,
@@ -8,22 +8,17 @@ use super::{
     tools::Arch,
 };
 use serde_json::{Value, json};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
-/// The DSN's public key and project.
+/// The public key and the project of the DSN.
 pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 pub const PROJECT: &str = "4242";
-/// What a payload may take from the function to Sentry, emulated or not.
-const ARRIVAL: Duration = Duration::from_secs(20);
 
 /// A function with the layer attached.
 pub struct Case {
     pub rie: Rie,
     pub sentry: Sentry,
-    /// Unique to this run: what arrives with it was sent by this case.
+    /// A text that is unique to this run. Whatever arrives with it was sent by this case.
     pub marker: String,
 }
 
@@ -50,7 +45,7 @@ impl Case {
         assert!(said, "{answer}:\n{}", self.rie.log.text());
     }
 
-    /// Waits for an item of this type in whose payload the marker stands where the JSON pointer says.
+    /// Waits for an item of this type whose payload has the marker at this JSON pointer.
     pub async fn arrives(&self, kind: &str, pointer: &str) -> Arc<Received> {
         let wanted = |one: &Received| {
             one.envelope.items.iter().filter(|item| item.kind() == kind).any(|item| {
@@ -59,21 +54,20 @@ impl Case {
                 found.is_some_and(|text| text.contains(&self.marker))
             })
         };
-        let found = self.sentry.wait_for(&format!("{kind} with {pointer}"), ARRIVAL, wanted).await;
+        let found = self.sentry.wait_for(&format!("{kind} with {pointer}"), wanted).await;
         assert_eq!((&found.key[..], &found.project[..]), (KEY, PROJECT));
         found
     }
 
-    /// Ends the environment. What must never happen did not, in any case.
+    /// Ends the environment, and makes the checks that every case has in common.
     pub async fn finish(self) {
         self.rie.terminate();
         self.ended().await;
     }
 
-    /// Waits for the end of an environment that was told to end; returns the log, and all that Sentry got.
+    /// Waits for the end of an environment that was told to end. Returns the log, and the stand-in with all envelopes.
     pub async fn ended(self) -> (Log, Sentry) {
-        // SHUTDOWN leaves 2 s; RIE itself needs a moment before and after.
-        let log = self.rie.ended(Duration::from_secs(5)).await;
+        let log = self.rie.ended().await;
         let registered = log.text().lines().any(|line| {
             line.contains("External agent sentry-lambda-extension (")
                 && line.contains(") registered, subscribed to [INVOKE SHUTDOWN]")

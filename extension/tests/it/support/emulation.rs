@@ -1,33 +1,34 @@
-//! How this machine runs programs of the layer's architecture.
+//! Decides how this machine runs programs of the layer's architecture.
 
 use super::tools::{self, Arch};
 use std::{ffi::OsString, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-/// Ways to run a program of another architecture, the best first.
+/// The ways to run a program of another architecture, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emulation {
-    /// As it is: the processor or the machine's own `binfmt_misc` runs it.
+    /// No change is needed: the processor or the machine's own `binfmt_misc` runs it.
     None,
-    /// qemu in a `binfmt_misc` of the sandbox's own, which takes a user namespace. The layer stays as it was built.
+    /// The sandbox gets its own `binfmt_misc` with qemu, which needs a user namespace. The layer is not changed.
     Namespace,
-    /// Where user namespaces are forbidden: a script in `extensions/` that starts qemu, and the binary beside it.
+    /// If user namespaces are forbidden, a script in `extensions/` starts qemu with the binary, which is moved beside
+    /// it.
     Wrapper,
 }
 
-/// `F` opens qemu at registration, so that it is found in every mount namespace; `P` keeps `argv[0]`.
+/// The flag `F` opens qemu at the registration, so that it is available in every mount namespace. `P` keeps `argv[0]`.
 const REGISTRATION: &str = concat!(
     r":qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00",
     r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:QEMU:FP"
 );
 
-/// The outer namespace owns `binfmt_misc`; the inner one gives the function its user back.
+/// The outer user namespace owns `binfmt_misc`. The inner one restores the user of the function.
 const ENTER: &str = r#"
     mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
     printf %s "$0" >/proc/sys/fs/binfmt_misc/register
     exec unshare --user --map-user=993 --map-group=990 "$@""#;
 
 impl Emulation {
-    /// Finds out by running the layer's own binary.
+    /// Finds the first way that runs the layer's own binary.
     pub fn of(arch: Arch, extension: &Path) -> Self {
         if arch == Arch::NATIVE {
             return Self::None;
@@ -36,7 +37,7 @@ impl Emulation {
         let works = |way: &Self| {
             let mut words = way.prefix();
             words.extend([extension.into(), "--version".into()]);
-            // A mount namespace of its own keeps a trial away from the machine.
+            // The trial runs in a mount namespace of its own, so that it does not change the machine.
             Command::new("unshare")
                 .arg("--mount")
                 .args(words)
@@ -48,7 +49,8 @@ impl Emulation {
         way
     }
 
-    /// What to put before a command, run as uid 993, so that it and its children can be of the other architecture.
+    /// Returns the words to put before a command, so that it runs as uid 993, and it and its children may be of the
+    /// other architecture.
     pub fn prefix(self) -> Vec<OsString> {
         if self != Self::Namespace {
             return Vec::new();
@@ -58,12 +60,12 @@ impl Emulation {
         words.map(OsString::from).to_vec()
     }
 
-    /// What to put before RIE itself.
+    /// Returns the interpreter to put before RIE itself, if it needs one.
     pub fn interpreter(self) -> Option<String> {
         (self == Self::Wrapper).then(qemu)
     }
 
-    /// Changes an unpacked layer where there is no other way.
+    /// Changes an unpacked layer, if the way needs that.
     pub fn prepare(self, layer: &Path) {
         if self != Self::Wrapper {
             return;

@@ -1,4 +1,5 @@
-//! A strict reader of Sentry's envelope format, written from the format alone: it shares no code with the extension.
+//! A strict parser of Sentry's envelope format. It was written from the specification alone, and shares no code with
+//! the extension.
 
 use hyper::body::Bytes;
 use serde_json::{Map, Value};
@@ -18,25 +19,25 @@ pub struct Item {
 }
 
 impl Envelope {
-    /// The first item of a type (`event`, `transaction`, …).
+    /// Returns the first item of a type (`event`, `transaction`, …).
     pub fn item(&self, kind: &str) -> Option<&Item> {
         self.items.iter().find(|item| item.kind() == kind)
     }
 }
 
 impl Item {
-    /// The item's `type`.
+    /// Returns the item's `type`.
     pub fn kind(&self) -> &str {
         self.header.get("type").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The payload as JSON; `Null` where it is none.
+    /// Returns the payload as JSON, or `Null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.payload).unwrap_or_default()
     }
 }
 
-/// Reads an envelope, or says in one sentence why these bytes are none.
+/// Parses an envelope, or returns one sentence that says why these bytes are not an envelope.
 pub fn parse(bytes: &Bytes) -> Result<Envelope, String> {
     let mut rest = bytes.clone();
     let header = json_line(&mut rest, "envelope header")?;
@@ -82,7 +83,7 @@ fn json_line(rest: &mut Bytes, what: &str) -> Result<Map<String, Value>, String>
         .map_err(|error| format!("{what} is no JSON object ({error}): {:?}", String::from_utf8_lossy(&line)))
 }
 
-/// Takes everything up to the next newline, and the newline.
+/// Removes everything up to the next newline, with the newline, and returns it.
 fn line(rest: &mut Bytes) -> Bytes {
     let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
     let line = rest.split_to(end);

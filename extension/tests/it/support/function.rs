@@ -3,7 +3,7 @@
 use super::{sentry::Sentry, tools};
 use std::path::PathBuf;
 
-/// What a Lambda environment is made of. Each mount is a path of this machine and its name below `/mnt`.
+/// The parts of a Lambda environment. Each mount is a path of this machine and its name below `/mnt`.
 pub struct Function {
     pub(super) command: Vec<String>,
     pub(super) mounts: Vec<(PathBuf, &'static str)>,
@@ -12,8 +12,8 @@ pub struct Function {
 }
 
 impl Function {
-    /// Python with the packages of a virtual environment, by AWS's own runtime client. The system's Python, as one in a
-    /// home folder cannot be read by the function's user.
+    /// Makes a Python function with the packages of a virtual environment, run by AWS's own runtime client. It uses the
+    /// system's Python, because the function's user cannot read one in a home folder.
     pub fn python(name: &str, packages: &str) -> Self {
         Self::new(name, &["/usr/bin/python3", "-m", "awslambdaric", "app.handler"])
             .mount(tools::site_packages(packages), "site")
@@ -21,7 +21,7 @@ impl Function {
             .env("PYTHONDONTWRITEBYTECODE", "1")
     }
 
-    /// Node with the packages of `ci/package.json`.
+    /// Makes a Node function with the packages of `ci/package.json`.
     pub fn node(name: &str) -> Self {
         Self::new(name, &["/mnt/bin/node", "/mnt/runtime/bootstrap.mjs"])
             .env("_HANDLER", "index.handler")
@@ -50,12 +50,7 @@ impl Function {
         }
     }
 
-    /// A program of this machine's own processor, without an interpreter: `cargo test` builds it as an example.
-    pub fn native() -> Self {
-        Self::new("native", &["/mnt/bin/runtime"]).mount(tools::example("native-runtime"), "bin/runtime")
-    }
-
-    /// A file of this mode that the layer has too.
+    /// Adds a file with this mode to the layer.
     pub fn layered(mut self, name: &'static str, mode: u32, content: impl Into<Vec<u8>>) -> Self {
         self.layered.push((name, mode, content.into()));
         self
@@ -68,7 +63,8 @@ impl Function {
             .mount(sentry.ca_file().to_owned(), "ca.pem")
     }
 
-    /// Starts the runtime through the layer's wrapper, as Lambda does where this variable is set; RIE does not look at it.
+    /// Starts the runtime through the layer's wrapper. Lambda does that if the variable is set; RIE ignores the
+    /// variable, so the command is changed too.
     pub fn wrapped(mut self) -> Self {
         let wrapper = "/opt/sentry-exec-wrapper";
         self.command.insert(0, wrapper.to_owned());

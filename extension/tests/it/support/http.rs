@@ -1,12 +1,13 @@
-//! One HTTP request, as a test makes it.
+//! Sends single HTTP requests.
 
+use super::HANG;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use std::{io, net::SocketAddr};
 use tokio::net::TcpStream;
 
-/// Sends one request over a connection of its own, and reads the whole answer.
+/// Sends one request over a new connection, and reads the whole response.
 pub async fn request(
     to: SocketAddr,
     method: Method,
@@ -26,7 +27,7 @@ pub async fn request(
         Ok::<_, hyper::Error>((head.status, body.collect().await?.to_bytes()))
     };
     let driver = tokio::spawn(connection);
-    let answer = exchange.await.map_err(io::Error::other);
+    let answer = tokio::time::timeout(HANG, exchange).await;
     driver.abort();
-    answer
+    answer.map_err(io::Error::other)?.map_err(io::Error::other)
 }

@@ -1,5 +1,6 @@
-//! A scripted Lambda: the Extensions API as an extension sees it, with each event and each failure on command.
+//! A scripted Lambda. It serves the Extensions API, and sends events and failures when a test asks for them.
 
+use super::HANG;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Method, Request, Response, body::Bytes, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -16,34 +17,33 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// The id that registration gives.
+/// The id that a registration returns.
 const ID: &str = "d7a1f0de-6b2f-4a05-8f5e-3c1f5f1f8f10";
-const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What `/event/next` is answered with.
+/// The response to `/event/next`.
 pub enum Next {
     /// An event, as Lambda sends it.
     Event(Value),
-    /// A status, with a few words.
+    /// A status, with a short text.
     Status(u16),
     /// These bytes, with status 200.
     Raw(&'static str),
-    /// The connection is closed.
+    /// No response: the connection is closed.
     Close,
 }
 
-/// What a subscription to telemetry is answered with.
+/// The response to a subscription to telemetry.
 #[derive(Clone, Copy, Debug)]
 pub enum Subscription {
-    /// As Lambda does: 200.
+    /// 200, as Lambda responds.
     Accepted,
-    /// A status; 202 is what an emulator without telemetry says.
+    /// A status. An emulator without telemetry responds with 202.
     Status(u16),
-    /// Not at all.
+    /// No response.
     Silence,
 }
 
-/// What an extension said when it registered.
+/// The request with which an extension registered.
 #[derive(Clone, Debug)]
 pub struct Registration {
     pub name: String,
@@ -61,9 +61,9 @@ pub struct LambdaApi {
 
 struct Shared {
     registrations: watch::Sender<Vec<Registration>>,
-    /// Statuses to refuse registrations with, first come first.
+    /// The statuses with which the next registrations are refused, in this order.
     refusals: Mutex<VecDeque<u16>>,
-    /// When `/event/next` was asked.
+    /// The times at which `/event/next` was asked.
     asked: watch::Sender<Vec<Instant>>,
     subscription: Mutex<Subscription>,
     subscribed: watch::Sender<Option<Value>>,
@@ -103,29 +103,29 @@ impl LambdaApi {
     pub async fn registration(&self, nth: usize) -> Registration {
         let mut all = self.shared.registrations.subscribe();
         let enough = all.wait_for(|all| all.len() >= nth);
-        let all = tokio::time::timeout(PATIENCE, enough).await.expect("no registration").unwrap();
+        let all = tokio::time::timeout(HANG, enough).await.expect("no registration").unwrap();
         all[nth - 1].clone()
     }
 
-    /// How often somebody tried to register so far.
+    /// Returns how many attempts to register there were so far.
     pub fn registrations_so_far(&self) -> usize {
         self.shared.registrations.borrow().len()
     }
 
-    /// Waits until `/event/next` was asked for the nth time: everything that came before is done with.
-    /// Gives back when that was.
+    /// Waits until `/event/next` is asked for the nth time, and returns when that was. The extension has then finished
+    /// all earlier events.
     pub async fn asked(&self, nth: usize) -> Instant {
         let mut asked = self.shared.asked.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, asked.wait_for(|asked| asked.len() >= nth)).await;
+        let waited = tokio::time::timeout(HANG, asked.wait_for(|asked| asked.len() >= nth)).await;
         waited.unwrap_or_else(|_| panic!("next was not asked {nth} times")).unwrap()[nth - 1]
     }
 
-    /// How often `/event/next` was asked so far.
+    /// Returns how often `/event/next` was asked so far.
     pub fn asked_so_far(&self) -> usize {
         self.shared.asked.borrow().len()
     }
 
-    /// Answers subscriptions to telemetry with this from now on. At first, it is what an emulator does.
+    /// Responds to subscriptions to telemetry in this way from now on. The default is the response of an emulator.
     pub fn telemetry(&self, subscription: Subscription) {
         *self.shared.subscription.lock().unwrap() = subscription;
     }
@@ -133,11 +133,12 @@ impl LambdaApi {
     /// Waits for the subscription to telemetry.
     pub async fn subscribed(&self) -> Value {
         let mut subscribed = self.shared.subscribed.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, subscribed.wait_for(Option::is_some)).await;
+        let waited = tokio::time::timeout(HANG, subscribed.wait_for(Option::is_some)).await;
         waited.expect("no subscription to telemetry").unwrap().clone().unwrap()
     }
 
-    /// Where telemetry is to be posted. `sandbox.localdomain` is a name that only Lambda knows.
+    /// Returns the address that telemetry is posted to. The subscription names `sandbox.localdomain`, which only
+    /// Lambda can resolve.
     pub async fn destination(&self) -> SocketAddr {
         let subscribed = self.subscribed().await;
         let uri: hyper::Uri = subscribed["destination"]["URI"].as_str().unwrap().parse().unwrap();
@@ -154,28 +155,28 @@ impl LambdaApi {
         assert_eq!(status, 200);
     }
 
-    /// Tells that the function was started for a request.
+    /// Posts the telemetry that the function was started for a request.
     pub async fn started(&self, request: &str) {
         self.tell(&json!([record("platform.start", &json!({ "requestId": request }))])).await;
     }
 
-    /// Tells that the function is done with a request.
+    /// Posts the telemetry that the function is done with a request.
     pub async fn done(&self, request: &str) {
         let done = json!({ "requestId": request, "status": "success", "metrics": { "durationMs": 5 } });
         self.tell(&json!([record("platform.runtimeDone", &done)])).await;
     }
 
-    /// Answers the next question for an event with this.
+    /// Sets the response to the next `/event/next`.
     pub fn answer(&self, next: Next) {
         self.events.send(next).unwrap();
     }
 
-    /// An invocation with three seconds to go.
+    /// Sends an INVOKE with three seconds to go.
     pub fn invoke(&self) {
         self.invoke_as("3da1f2dc-3222-475e-9205-e2e6c6318895", Duration::from_secs(3));
     }
 
-    /// The invocation of this name, with so long to go.
+    /// Sends an INVOKE with this request id and this time to go.
     pub fn invoke_as(&self, request: &str, within: Duration) {
         let event = json!({
             "eventType": "INVOKE", "deadlineMs": deadline(within), "requestId": request,
@@ -185,14 +186,14 @@ impl LambdaApi {
         self.answer(Next::Event(event));
     }
 
-    /// The end, in this time.
+    /// Sends SHUTDOWN with this time to go.
     pub fn shutdown(&self, reason: &str, within: Duration) {
         let event =
             json!({ "eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline(within) });
         self.answer(Next::Event(event));
     }
 
-    /// What the extension did that Lambda does not allow.
+    /// Returns what the extension did that Lambda does not allow.
     pub fn violations(&self) -> Vec<String> {
         self.shared.violations.lock().unwrap().clone()
     }
@@ -204,7 +205,8 @@ impl Drop for LambdaApi {
     }
 }
 
-fn record(kind: &str, record: &Value) -> Value {
+/// A record of telemetry.
+pub fn record(kind: &str, record: &Value) -> Value {
     json!({ "time": "2026-11-02T10:00:00.000Z", "type": kind, "record": record })
 }
 
@@ -219,7 +221,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(|request| answer(request, &shared));
-            // A scripted close is an error here, and meant.
+            // A scripted close is an error here, and expected.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -289,7 +291,7 @@ impl Shared {
     }
 }
 
-/// As RIE answers SHUTDOWN: JSON in the body, `text/plain` in the header.
+/// Makes a response as RIE sends it to SHUTDOWN: JSON in the body, and `text/plain` in the header.
 fn plain(status: u16, body: &str) -> Response<Full<Bytes>> {
     let response = Response::builder().status(status).header("content-type", "text/plain");
     response.body(Full::from(body.to_owned())).unwrap()

@@ -1,6 +1,6 @@
-//! The output of a process, line by line, as it comes.
+//! The output of a process, line by line, while it runs.
 
-use std::time::Duration;
+use super::HANG;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     sync::watch,
@@ -27,20 +27,27 @@ impl Log {
     }
 
     /// Waits for a line that contains `text`, and returns it.
-    pub async fn wait_for(&self, text: &str, timeout: Duration) -> String {
+    pub async fn wait_for(&self, text: &str) -> String {
+        self.wait_for_lines(text, 1).await.remove(0)
+    }
+
+    /// Waits for so many lines that contain `text`, and returns all that there are by then.
+    pub async fn wait_for_lines(&self, text: &str, count: usize) -> Vec<String> {
         let mut all = self.0.subscribe();
         let found = async {
             loop {
-                if let Some(line) = all.borrow_and_update().iter().find(|line| line.contains(text)) {
-                    return line.clone();
+                let lines = all.borrow_and_update().clone().into_iter().filter(|line| line.contains(text));
+                let lines: Vec<String> = lines.collect();
+                if lines.len() >= count {
+                    return lines;
                 }
                 all.changed().await.expect("the log is gone");
             }
         };
-        let Ok(line) = tokio::time::timeout(timeout, found).await else {
-            panic!("no line with {text:?} within {timeout:?} in:\n{}", self.text())
+        let Ok(lines) = tokio::time::timeout(HANG, found).await else {
+            panic!("not {count} lines with {text:?} within {HANG:?} in:\n{}", self.text())
         };
-        line
+        lines
     }
 
     pub fn contains(&self, text: &str) -> bool {

@@ -1,14 +1,15 @@
-//! A network of each test's own.
+//! Gives each test a network of its own.
 //!
-//! The extension's default ports (5333) and RIE's are fixed, and whoever runs the tests may use them. So a test runs
-//! on a thread in a new network namespace: the stand-in for Sentry, RIE and the test's own requests share a loopback
-//! interface that nobody else sees, nothing can get out, and tests run side by side.
+//! The extension's default port (5333) and RIE's ports are fixed, and other programs of this machine may use
+//! them. So a test runs on a thread in a new network namespace. The stand-in for Sentry, RIE and the test's own
+//! requests share its loopback interface. Nothing can leave the namespace, and tests can run concurrently.
 
 use super::tools;
 use nix::{sched, unistd::geteuid};
 use std::{env, process::Command, thread};
 
-/// Runs a test in a network namespace of its own. That takes root; without, the test runs itself again by `sudo`.
+/// Runs a test in a network namespace of its own. This needs root. Without it, the test starts itself again with
+/// `sudo`.
 pub fn isolated<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'static) {
     if !geteuid().is_root() {
         return through_sudo();
@@ -16,7 +17,7 @@ pub fn isolated<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'stati
     let network = move || {
         sched::unshare(sched::CloneFlags::CLONE_NEWNET)
             .expect("no network namespace (CAP_SYS_ADMIN is missing)");
-        // A child of this thread is in this thread's namespace, as is every thread of the runtime.
+        // The children of this thread and all threads of the runtime are in the namespace of this thread.
         let up = Command::new(tools::program("ip")).args(["link", "set", "lo", "up"]).status().unwrap();
         assert!(up.success(), "ip link set lo up: {up}");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -29,7 +30,7 @@ pub fn isolated<T: Future<Output = ()>>(test: impl FnOnce() -> T + Send + 'stati
 }
 
 fn through_sudo() {
-    // The test runner names the thread after the test, except where it has one thread only.
+    // The test runner names the thread after the test, unless it uses a single thread.
     let test = thread::current().name().filter(|name| *name != "main").map(str::to_owned);
     let test = test.expect("not root: run without --test-threads=1, or as root");
     let path = format!("PATH={}", env::var("PATH").unwrap_or_default());

@@ -1,5 +1,5 @@
-//! A proxy, as corporate networks have them: `CONNECT` for https, absolute addresses for http. Whatever name it is asked
-//! for, it connects to the one upstream of the test.
+//! A proxy as in corporate networks: `CONNECT` for HTTPS, and absolute URIs for HTTP. It connects to the one upstream
+//! of the test, for whatever name it is asked.
 
 use super::hostile::header;
 use std::{
@@ -12,17 +12,17 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// How the proxy treats what comes from now on.
+/// How the proxy treats new requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passage {
     Open,
     /// Refuses with this status.
     Refused(u16),
-    /// Takes the connection, and says nothing.
+    /// Accepts the connection, and sends nothing.
     Hangs,
 }
 
-/// The first line of what it was asked, and the credentials.
+/// The first line of a request, and its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub line: String,
@@ -54,7 +54,7 @@ impl Proxy {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
                 connections.spawn(async move {
-                    // Whoever goes away early is free to.
+                    // An error means that the client has disconnected, which is allowed.
                     let _ = pass(stream, &shared).await;
                 });
             }
@@ -62,7 +62,7 @@ impl Proxy {
         Self { address, shared, server: server.abort_handle() }
     }
 
-    /// Host and port, for the environment variables.
+    /// Returns the address, for the environment variables.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -71,7 +71,7 @@ impl Proxy {
         *self.shared.passage.lock().unwrap() = passage;
     }
 
-    /// All that was asked so far.
+    /// Returns all requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.asked.lock().unwrap().clone()
     }
@@ -111,7 +111,7 @@ async fn pass(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
         upstream.write_all(&buffer[end + 4..]).await?;
     } else {
-        // The upstream of the tests does not mind an absolute address.
+        // The request is passed on without changes, because the upstream of the tests accepts an absolute URI.
         upstream.write_all(&buffer).await?;
     }
     copy_bidirectional(&mut client, &mut upstream).await.map(drop)

@@ -1,19 +1,27 @@
-//! Names in a test's own network: a hosts file that can change, and a name server that fails or hangs.
+//! Name resolution in a test's own network: a hosts file that can change, and a name server that fails or hangs.
 
 use super::tools;
 use nix::sched;
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 use tokio::{net::UdpSocket, task::AbortHandle};
 
-/// A name that only this resolver knows, once it is told.
+/// A name that only this resolver knows, after `learn`.
 pub const NAME: &str = "upstream.test";
 
-/// What the name server does.
+/// How the name server responds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answers {
-    /// The name does not exist.
+    /// It responds that the name does not exist.
     NoSuchName,
-    /// Nothing, ever.
+    /// It never responds.
     Nothing,
 }
 
@@ -21,11 +29,12 @@ pub enum Answers {
 pub struct Resolver {
     hosts: tempfile::NamedTempFile,
     _conf: tempfile::NamedTempFile,
+    queries: Arc<AtomicUsize>,
     server: AbortHandle,
 }
 
 impl Resolver {
-    /// Takes over name resolution for this thread and its children; it has to be in a network of its own.
+    /// Replaces name resolution for this thread and its children. The thread has to be in a network of its own.
     pub async fn start(answers: Answers) -> Self {
         sched::unshare(sched::CloneFlags::CLONE_NEWNS).expect("no mount namespace");
         run("mount", &["--make-rprivate", "/"]);
@@ -33,31 +42,39 @@ impl Resolver {
         fs::write(hosts.path(), "127.0.0.1 localhost\n").unwrap();
         fs::write(conf.path(), "nameserver 127.0.0.1\n").unwrap();
         for (file, over) in [(&hosts, "/etc/hosts"), (&conf, "/etc/resolv.conf")] {
-            // A link's target may be elsewhere.
+            // The file may be a link, and a mount has to go over its target.
             let over = fs::canonicalize(over).unwrap();
             run("mount", &["--bind", path(file.path()), path(&over)]);
         }
         let socket = UdpSocket::bind("127.0.0.1:53").await.unwrap();
+        let queries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&queries);
         let server = tokio::spawn(async move {
             let mut query = [0; 512];
             while let Ok((length, from)) = socket.recv_from(&mut query).await {
+                counted.fetch_add(1, Ordering::Relaxed);
                 if answers == Answers::NoSuchName && length > 3 {
-                    // The question, sent back as an answer with the code 3.
+                    // The query is sent back as a response with the code 3 (NXDOMAIN).
                     query[2] |= 0x80;
                     query[3] = 0x83;
                     let _ = socket.send_to(&query[..length], from).await;
                 }
             }
         });
-        Self { hosts, _conf: conf, server: server.abort_handle() }
+        Self { hosts, _conf: conf, queries, server: server.abort_handle() }
     }
 
-    /// From now on the name is known.
+    /// The queries that the name server has received.
+    pub fn queries(&self) -> usize {
+        self.queries.load(Ordering::Relaxed)
+    }
+
+    /// Makes the name known.
     pub fn learn(&self) {
         fs::write(self.hosts.path(), format!("127.0.0.1 localhost\n127.0.0.1 {NAME}\n")).unwrap();
     }
 
-    /// From now on it is not.
+    /// Makes the name unknown.
     pub fn forget(&self) {
         fs::write(self.hosts.path(), "127.0.0.1 localhost\n").unwrap();
     }

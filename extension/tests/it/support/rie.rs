@@ -2,13 +2,15 @@
 //! privileges, read-only `/opt`. It has to be started in a network of its own (`netns`).
 
 use super::{
+    HANG,
     emulation::Emulation,
     function::Function,
     http,
     log::Log,
+    memory_limit::MemoryLimit,
     tools::{self, Arch},
 };
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, body::Bytes};
 use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
@@ -25,12 +27,10 @@ use std::{
 };
 use tokio::process::{Child, Command};
 
-/// Where invokes go to.
+/// The address for invokes.
 const INVOKE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-/// The Runtime API, on the port that Lambda uses.
+/// The address of the Runtime API, with the port that Lambda uses.
 const RUNTIME_API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
-/// What RIE, emulated or not, may take to listen, and a function to answer.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running RIE. Dropping it kills everything that it started.
 pub struct Rie {
@@ -96,7 +96,7 @@ impl Rie {
         rie
     }
 
-    /// RIE says nothing when it begins to listen, so it has to be asked.
+    /// Waits until RIE listens. RIE does not announce that, so it is polled.
     async fn ready(&mut self) {
         let start = Instant::now();
         loop {
@@ -105,50 +105,51 @@ impl Rie {
             }
             match http::request(RUNTIME_API, Method::GET, "/2018-06-01/ping", &[], "").await {
                 Ok((StatusCode::OK, body)) if body == "pong" => return,
-                other => assert!(start.elapsed() < PATIENCE, "no pong: {other:?}\n{}", self.log.text()),
+                other => assert!(start.elapsed() < HANG, "no pong: {other:?}\n{}", self.log.text()),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Invokes the function and returns its answer. RIE takes one invoke at a time: hence `&mut`.
+    /// Invokes the function and returns its response. It takes `&mut` because RIE accepts one invoke at a time.
     pub async fn invoke(&mut self, event: &Value) -> Value {
-        let path = "/2015-03-31/functions/function/invocations";
-        let answer = http::request(INVOKE, Method::POST, path, &[], event.to_string());
-        let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
-            panic!("no answer to the invoke within {PATIENCE:?}:\n{}", self.log.text())
-        };
-        let (status, body) = answer.unwrap_or_else(|error| panic!("invoke: {error}\n{}", self.log.text()));
+        let (status, body) = self.provoke(event).await;
         assert_eq!(status, 200, "{}\n{}", String::from_utf8_lossy(&body), self.log.text());
         serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}\n{}", self.log.text()))
     }
 
-    /// Asks RIE to end, as spin-down does: SHUTDOWN goes to the extension.
+    /// Invokes a function that may not survive it, and returns whatever RIE answers.
+    pub async fn provoke(&mut self, event: &Value) -> (StatusCode, Bytes) {
+        let path = "/2015-03-31/functions/function/invocations";
+        let answer = http::request(INVOKE, Method::POST, path, &[], event.to_string());
+        let Ok(answer) = tokio::time::timeout(HANG, answer).await else {
+            panic!("no answer to the invoke within {HANG:?}:\n{}", self.log.text())
+        };
+        answer.unwrap_or_else(|error| panic!("invoke: {error}\n{}", self.log.text()))
+    }
+
+    /// Puts RIE, and all that it starts from now on, under a limit of memory.
+    pub fn limit_memory(&self, bytes: u64) -> MemoryLimit {
+        MemoryLimit::of(self.rie().expect("already ended").as_raw(), bytes)
+    }
+
+    /// Asks RIE to end. RIE sends SHUTDOWN to the extension, as Lambda does at spin-down.
     pub fn terminate(&self) {
         signal::kill(self.rie().expect("already ended"), Signal::SIGTERM).unwrap();
     }
 
-    /// The process of RIE itself, first in its process namespace: its death is that of all in it.
+    /// Returns the process of RIE itself. It is the first of its process namespace, so its end kills all others in it.
     fn rie(&self) -> Option<Pid> {
         let unshare = self.sandbox.id()?;
-        // `unshare` waits for the one process that it made.
+        // RIE is the only child of `unshare`.
         let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).ok()?;
         children.trim().parse().ok().map(Pid::from_raw)
     }
 
-    /// Kills it. When this returns, nothing of it is left: whatever runs still holds the log open.
-    pub async fn kill(mut self) {
-        signal::kill(self.rie().unwrap(), Signal::SIGKILL).unwrap();
-        self.sandbox.wait().await.unwrap();
-        for reader in &mut self.readers {
-            reader.await.unwrap();
-        }
-    }
-
-    /// Waits for the end after `terminate`, and returns the whole log.
-    pub async fn ended(mut self, within: Duration) -> Log {
-        let Ok(status) = tokio::time::timeout(within, self.sandbox.wait()).await else {
-            panic!("RIE still runs {within:?} after SIGTERM:\n{}", self.log.text())
+    /// Waits for the end after `terminate`, and returns the complete log.
+    pub async fn ended(mut self) -> Log {
+        let Ok(status) = tokio::time::timeout(HANG, self.sandbox.wait()).await else {
+            panic!("RIE still runs {HANG:?} after SIGTERM:\n{}", self.log.text())
         };
         let status = status.unwrap();
         for reader in &mut self.readers {
@@ -159,7 +160,8 @@ impl Rie {
     }
 }
 
-/// As Lambda unpacks layers: modes and links as in the zip, folders that it does not list open to everyone.
+/// Unpacks a layer as Lambda does: modes and links as in the zip, and folders that the zip does not list are readable
+/// for everyone.
 pub fn unpack(zip: &Path, folder: &Path) {
     let script = r#"umask 022; exec "$0" -q "$1" -d "$2""#;
     let mut unzip = std::process::Command::new("sh");
@@ -170,11 +172,12 @@ pub fn unpack(zip: &Path, folder: &Path) {
 
 impl Drop for Rie {
     fn drop(&mut self) {
-        // That of `unshare` would not do: the kernel forgets whom to kill with it when `setpriv` changes the user.
+        // Killing `unshare` is not enough: when `setpriv` changes the user, the kernel clears the signal for the
+        // parent's end.
         if let Some(rie) = self.rie() {
             let _ = signal::kill(rie, Signal::SIGKILL);
         }
-        // Whatever failed, the reason is in here.
+        // The log shows the reason of the failure.
         if std::thread::panicking() {
             eprintln!("---- log of the environment:\n{}\n----", self.log.text());
         }

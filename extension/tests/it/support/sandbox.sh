@@ -22,5 +22,7 @@ shift
 mount --rbind "$stage" /mnt
 mount --bind /mnt/layer /opt
 mount -o remount,bind,ro /opt
+# Each environment has its own, in which it may spool what the next process of the same environment is to send.
+mount -t tmpfs -o mode=1777 tmpfs /tmp
 cd /mnt/task
 exec "$@"

@@ -1,17 +1,17 @@
-//! A certificate authority of the tests' own, and a server certificate for loopback.
+//! A certificate authority for the tests, and a server certificate for loopback.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
-/// The authority's certificate as a PEM file, and a TLS server that it vouches for.
+/// The authority's certificate as a PEM file, and a TLS server whose certificate it has signed.
 pub struct TestTls {
     ca: tempfile::NamedTempFile,
     pub server: Arc<rustls::ServerConfig>,
 }
 
 impl TestTls {
-    /// A new authority; its certificate covers loopback, `upstream.test` and 10.99.0.1.
+    /// Makes a new authority. The server certificate covers loopback, `upstream.test` and 10.99.0.1.
     pub fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -28,7 +28,7 @@ impl TestTls {
 
         let ca = tempfile::Builder::new().prefix("test-ca-").suffix(".pem").tempfile().unwrap();
         fs::write(ca.path(), authority_pem).unwrap();
-        // Temporary files are for their owner alone, but the function's user reads this one.
+        // A temporary file is readable for its owner only, but the function's user has to read this one.
         fs::set_permissions(ca.path(), fs::Permissions::from_mode(0o644)).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let server = rustls::ServerConfig::builder_with_provider(provider)
@@ -40,7 +40,7 @@ impl TestTls {
         Self { ca, server: Arc::new(server) }
     }
 
-    /// The authority's certificate, for `SENTRY_EXTENSION_CA_BUNDLE`.
+    /// Returns the authority's certificate, for `SENTRY_EXTENSION_CA_BUNDLE`.
     pub fn ca_file(&self) -> &Path {
         self.ca.path()
     }

@@ -1,11 +1,12 @@
-//! Where `ci/test` and `ci/build` put what the tests use. A missing tool is a failure that names the command to run.
+//! The places where `ci/test` and `ci/build` put what the tests use. If a tool is missing, the test fails and names the
+//! command to run.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
 };
 
-/// An architecture of the layer, spelt as in the names of the zips and of RIE.
+/// An architecture of the layer, with the name that the zips and RIE use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
     Arm64,
@@ -13,7 +14,7 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// What this machine runs as it is.
+    /// The architecture of this machine.
     pub const NATIVE: Self = if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 };
 
     pub fn name(self) -> &'static str {
@@ -23,19 +24,19 @@ impl Arch {
         }
     }
 
-    /// The layer zip that `ci/build` made.
+    /// Returns the layer zip that `ci/build` made.
     pub fn layer_zip(self) -> PathBuf {
         let zip = root().join(format!("dist/sentry-lambda-extension-{}.zip", self.name()));
         existing(zip, "ci/build")
     }
 
-    /// The Runtime Interface Emulator.
+    /// Returns the program of the Runtime Interface Emulator.
     pub fn rie(self) -> PathBuf {
         existing(root().join(format!(".tools/rie/aws-lambda-rie-{}", self.name())), "ci/test")
     }
 }
 
-/// The Python packages of a virtual environment in `.tools/`.
+/// Returns the Python packages of a virtual environment in `.tools/`.
 pub fn site_packages(environment: &str) -> PathBuf {
     let lib = existing(root().join(".tools").join(environment).join("lib"), "ci/test");
     let python = fs::read_dir(&lib).unwrap().map(|entry| entry.unwrap().path().join("site-packages"));
@@ -45,23 +46,17 @@ pub fn site_packages(environment: &str) -> PathBuf {
         .unwrap_or_else(|| existing(lib.join("site-packages"), "ci/test"))
 }
 
-/// The npm packages.
+/// Returns the npm packages.
 pub fn node_modules() -> PathBuf {
     existing(root().join("ci/node_modules"), "ci/test")
 }
 
-/// The functions that the tests deploy.
+/// Returns the folder of a function that the tests deploy.
 pub fn function(name: &str) -> PathBuf {
     existing(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/functions").join(name), "git checkout")
 }
 
-/// What `cargo test` builds of the package's examples, next to the binary.
-pub fn example(name: &str) -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_sentry-lambda-extension"));
-    existing(binary.with_file_name("examples").join(name), "ci/test")
-}
-
-/// A program on the PATH, links resolved.
+/// Returns the path of a program on the PATH, with links resolved.
 pub fn program(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());

@@ -1,4 +1,5 @@
-//! The runtime is what it would have been: arguments, process, signals, files, exit code. Where there is none, it is said.
+//! The runtime must not differ from one without the wrapper: arguments, process, signals, files, exit code. If there
+//! is no runtime, an error says so.
 
 use super::{Wrapper, extension, split};
 use crate::support::netns::isolated;
@@ -22,7 +23,7 @@ fn sh(script: &str) -> Output {
 }
 
 #[test]
-fn arguments_of_any_bytes() {
+fn passes_arguments_of_any_bytes() {
     isolated(|| async {
         let _extension = extension(&[]).await;
         let odd = [&b""[..], b"a b", b"--help", b"-", b"\xff\xfe", b"'\"$x\n"].map(OsStr::from_bytes);
@@ -34,7 +35,7 @@ fn arguments_of_any_bytes() {
 }
 
 #[test]
-fn exit_codes_and_signals() {
+fn keeps_exit_codes_and_signals() {
     for code in [0, 1, 42, 255] {
         assert_eq!(sh(&format!("exit {code}")).status.code(), Some(code));
     }
@@ -43,7 +44,7 @@ fn exit_codes_and_signals() {
 }
 
 #[test]
-fn the_runtime_is_the_very_process() {
+fn the_runtime_keeps_the_process_id() {
     isolated(|| async {
         let _extension = extension(&[]).await;
         let child = Wrapper::new()
@@ -58,12 +59,13 @@ fn the_runtime_is_the_very_process() {
     });
 }
 
-/// Open files, masked and ignored signals, limits, as the runtime finds them.
+/// Compares open files, masked and ignored signals, and limits, as the runtime gets them.
 #[test]
-fn nothing_of_the_process_is_changed() {
+fn the_runtime_gets_the_same_process_state() {
     isolated(|| async {
         let _extension = extension(&[]).await;
-        let script = "grep -E '^(Sig[BIC]|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; cat /proc/self/limits; ls /proc/self/fd; pwd; umask";
+        let script = "grep -E '^(Sig[BIC]|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; \
+            cat /proc/self/limits; ls /proc/self/fd; pwd; umask";
         let with = sh(script).stdout;
         let without =
             Command::new("/bin/sh").args(["-c", script]).env_clear().env("SENTRY_DSN", DSN).output().unwrap();
@@ -72,7 +74,7 @@ fn nothing_of_the_process_is_changed() {
 }
 
 #[test]
-fn nor_where_the_wrapper_has_something_to_say() {
+fn the_state_is_the_same_after_a_warning() {
     let script = "grep -E '^Sig[BIC]' /proc/self/status; ls /proc/self/fd";
     let with = Wrapper::new().command().args(["/bin/sh", "-c", script]).output().unwrap();
     let without = Command::new("/bin/sh").args(["-c", script]).env_clear().output().unwrap();
@@ -82,7 +84,7 @@ fn nor_where_the_wrapper_has_something_to_say() {
 }
 
 #[test]
-fn a_stdout_that_is_full_does_not_keep_the_runtime_from_starting() {
+fn the_runtime_starts_although_stdout_is_full() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     // Nobody reads, and the pipe has no room: the warning is lost, and the runtime starts.
     writer.write_all(&vec![b'x'; 65536]).unwrap();
@@ -99,14 +101,14 @@ fn a_stdout_that_is_full_does_not_keep_the_runtime_from_starting() {
 }
 
 #[test]
-fn a_name_is_looked_up_in_path() {
+fn a_program_name_is_looked_up_in_path() {
     let wrapper = Wrapper::new();
     let output = wrapper.command().env("PATH", "/nowhere:/bin").args(["echo", "found"]).output().unwrap();
     assert_eq!(split(&output).1, b"found\n");
 }
 
 #[test]
-fn what_cannot_be_started_is_named() {
+fn the_error_names_a_program_that_cannot_be_started() {
     let wrapper = Wrapper::new();
     let plain = wrapper.folder().join("plain");
     fs::write(&plain, "text").unwrap();
@@ -125,7 +127,7 @@ fn what_cannot_be_started_is_named() {
 }
 
 #[test]
-fn without_a_program() {
+fn fails_without_a_program() {
     let output = Wrapper::new().command().output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();

@@ -1,4 +1,4 @@
-//! `sentry-exec-wrapper`, called as Lambda calls it.
+//! Tests `sentry-exec-wrapper`, called as Lambda calls it.
 
 mod exec;
 mod layer;
@@ -11,7 +11,6 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Duration,
 };
 
 pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
@@ -34,7 +33,7 @@ impl Wrapper {
         self.folder().join("sentry-exec-wrapper")
     }
 
-    /// A call with nothing in its environment.
+    /// Returns a call of the wrapper with an empty environment.
     pub fn command(&self) -> Command {
         let mut command = Command::new(self.path());
         command.env_clear();
@@ -45,7 +44,7 @@ impl Wrapper {
 /// The extension that the wrapper is to find. The test has to be in a network of its own.
 pub async fn extension(settings: &[(&str, &str)]) -> Extension {
     let extension = Extension::start(BINARY, &["--standalone"], settings);
-    extension.log.wait_for("\"listening\"", Duration::from_secs(10)).await;
+    extension.log.wait_for("\"listening\"").await;
     extension
 }
 
@@ -56,10 +55,10 @@ pub fn value(entries: &[Vec<u8>], name: &str) -> Option<String> {
     Some(String::from_utf8(entry[start.len()..].to_vec()).unwrap())
 }
 
-/// A program's environment as the kernel gave it: entries, in their order.
+/// A program that prints its environment as it got it from the kernel, with the entries in their order.
 pub const ENVIRONMENT: [&str; 2] = ["/bin/cat", "/proc/self/environ"];
 
-/// The lines of the wrapper's, and what the program behind it wrote.
+/// Splits the output into the log lines of the wrapper and the output of the program that it executed.
 pub fn split(output: &Output) -> (Vec<serde_json::Value>, Vec<u8>) {
     let mut rest = &output.stdout[..];
     let mut lines = Vec::new();
@@ -71,7 +70,7 @@ pub fn split(output: &Output) -> (Vec<serde_json::Value>, Vec<u8>) {
     (lines, rest.to_vec())
 }
 
-/// The environment of the program behind the wrapper, whose own is this; and what the wrapper says.
+/// Runs the wrapper with this environment. Returns its log lines, and the environment of the program that it executed.
 pub fn through(env: &[(&OsStr, &OsStr)]) -> (Vec<serde_json::Value>, Vec<Vec<u8>>) {
     let output = Wrapper::new().command().args(ENVIRONMENT).envs(env.iter().copied()).output().unwrap();
     assert!(output.status.success(), "{output:?}");

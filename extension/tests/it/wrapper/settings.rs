@@ -1,4 +1,4 @@
-//! What the runtime's environment becomes, and where it stays as it is.
+//! Tests how the wrapper changes the environment of the runtime, and when it does not change it.
 
 use super::{KEY, extension, through, value};
 use crate::support::netns::isolated;
@@ -37,7 +37,7 @@ fn the_sdk_is_pointed_at_the_extension() {
 }
 
 #[test]
-fn settings_of_the_extension_and_exceptions_count() {
+fn settings_of_the_extension_and_no_proxy_are_respected() {
     isolated(|| async {
         let _extension = extension(&[("SENTRY_EXTENSION_PORTS", "nine,9001,4000,4001")]).await;
         let dsn = format!("https://{KEY}@sentry.io/42");
@@ -57,7 +57,7 @@ fn settings_of_the_extension_and_exceptions_count() {
     });
 }
 
-/// An environment that has everything odd, in no order.
+/// Returns an unsorted environment with unusual entries.
 fn odd(dsn: Option<&[u8]>) -> Vec<(&'static OsStr, Vec<u8>)> {
     let mut env: Vec<(&OsStr, Vec<u8>)> =
         vec![(OsStr::new("Z"), b"".to_vec()), (OsStr::from_bytes(b"\xffname"), b"\xfe=\xff".to_vec())];
@@ -71,7 +71,7 @@ fn stays(dsn: Option<&[u8]>) -> Vec<serde_json::Value> {
     let env: Vec<_> = env.iter().map(|(name, value)| (*name, OsStr::from_bytes(value))).collect();
     let (lines, entries) = through(&env);
     let entry = |(name, value): &(&OsStr, &OsStr)| [name.as_bytes(), b"=", value.as_bytes()].concat();
-    // Std sorts what it hands to the wrapper; the wrapper hands it on as it came.
+    // The standard library sorts the environment of the wrapper. The wrapper passes it on in the same order.
     let mut expected: Entries = env.iter().map(entry).collect();
     expected.sort();
     assert_eq!(entries, expected);
@@ -79,7 +79,7 @@ fn stays(dsn: Option<&[u8]>) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn what_is_no_dsn_stays_with_one_warning() {
+fn an_invalid_dsn_is_kept_with_one_warning() {
     let project = format!("https://{KEY}@sentry.io/my-project");
     for (dsn, why) in [
         (None, "it is not set"),
@@ -102,14 +102,14 @@ fn what_is_no_dsn_stays_with_one_warning() {
 }
 
 #[test]
-fn what_points_at_the_extension_stays_without_a_word() {
+fn a_dsn_of_the_extension_is_kept_without_a_warning() {
     for host in ["localhost:5333", "127.0.0.1:5333", "[::1]:5333"] {
         assert!(stays(Some(format!("http://{KEY}@{host}/42").as_bytes())).is_empty());
     }
 }
 
 #[test]
-fn the_level_of_the_log_counts() {
+fn the_log_level_is_respected() {
     let (lines, _) = with(&[("SENTRY_EXTENSION_LOG", "error")]);
     assert!(lines.is_empty(), "{lines:?}");
 }

@@ -1,15 +1,13 @@
 //! Finds out what a binary of Sentry's Relay needs from the system that it runs on.
 
 use crate::{
-    build::elf as static_elf,
+    build::elf::{self as static_elf, ElfHeader},
     model::{arch::Arch, lambda_runtime::Glibc},
 };
 use object::{
-    Endianness, elf,
+    elf,
     read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader},
 };
-
-type Header = elf::FileHeader64<Endianness>;
 
 /// The needs of a binary.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +57,7 @@ const BASE_LIBRARIES: [&str; 10] = [
 pub(crate) fn inspect(binary: &[u8], wanted: Arch) -> Result<Needs, InspectError> {
     static_elf::executable(binary, wanted)?;
     check_complete(binary)?;
-    let header = Header::parse(binary)?;
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, binary)?;
     for segment in segments {
@@ -121,7 +119,7 @@ fn loader(arch: Arch) -> &'static str {
 
 /// Checks that the file reaches as far as its tables say. A download that was cut off still begins like an ELF file.
 fn check_complete(binary: &[u8]) -> Result<(), InspectError> {
-    let header = Header::parse(binary)?;
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let size = binary.len() as u64;
     let check_end = |end: u64| if end > size { Err(InspectError::CutOff { size, end }) } else { Ok(()) };

@@ -2,8 +2,8 @@
 //!
 //! `source` reads what `--relay` names. A version comes from `store`: it asks `registry` for the files, lets
 //! `download` fetch them (over `client`), and compares them with the pins in `lock`. `inspect` finds what the binary
-//! needs, and `runtime` which runtimes have it. `strip` removes its debug sections, and `part` makes what ends up in
-//! the zip and in `build.json`.
+//! needs, and `model::lambda_runtime` which runtimes have it. `strip` removes its debug sections, and `part` makes
+//! what ends up in the zip and in `build.json`.
 
 pub(crate) mod client;
 pub(crate) mod download;

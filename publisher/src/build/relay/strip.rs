@@ -3,18 +3,18 @@
 //! A linker puts debug sections behind everything that is mapped. So the front of the file stays as it is, what
 //! follows closes the gaps, and the headers of removed sections become inactive, so that section indexes stay valid.
 
+use crate::build::elf::ElfHeader;
 use object::{
     Endianness, elf, pod,
     read::elf::{FileHeader, ProgramHeader, SectionHeader},
 };
 
-type Header = elf::FileHeader64<Endianness>;
 type Section = elf::SectionHeader64<Endianness>;
 
 /// Returns the smaller binary, or `None` if it has no debug sections. Fails if they cannot be removed safely. The
 /// caller has checked that the ELF file is complete.
 pub(crate) fn strip(binary: &[u8]) -> Result<Option<Vec<u8>>, StripError> {
-    let header = Header::parse(binary)?;
+    let header = ElfHeader::parse(binary)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, binary)?;
     let loaded = |section: &Section| section.sh_flags(endian).contains(elf::SHF_ALLOC);

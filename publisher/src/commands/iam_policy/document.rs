@@ -1,6 +1,6 @@
 //! A policy as IAM reads it, its fields in the order in which people read them.
 
-use crate::commands::iam_policy::rights::{On, Right};
+use crate::commands::iam_policy::rights::{ResourceKind, Right};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ impl IamDocument {
 impl Statement {
     /// None where nothing has to be allowed.
     pub(crate) fn of<'a>(
-        on: On,
+        on: ResourceKind,
         rights: impl Iterator<Item = &'a Right>,
         resources: &[String],
     ) -> Option<Self> {

@@ -9,7 +9,7 @@ pub(crate) const SMOKE_FUNCTION: &str = "sentry-lambda-extension-smoke";
 
 /// What an action is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum On {
+pub(crate) enum ResourceKind {
     /// A layer.
     Layer,
     /// A version of a layer.
@@ -26,7 +26,7 @@ pub(crate) enum On {
     Role,
 }
 
-impl On {
+impl ResourceKind {
     /// The name of the statement.
     pub(crate) fn sid(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub(crate) struct Right {
     /// As IAM spells it.
     pub(crate) action: &'static str,
     /// What it is done to.
-    pub(crate) on: On,
+    pub(crate) on: ResourceKind,
 }
 
 impl Right {
@@ -57,37 +57,37 @@ impl Right {
     }
 }
 
-const fn right(action: &'static str, on: On) -> Right {
+const fn right(action: &'static str, on: ResourceKind) -> Right {
     Right { action, on }
 }
 
-const LIST: Right = right("lambda:ListLayerVersions", On::Layer);
+const LIST: Right = right("lambda:ListLayerVersions", ResourceKind::Layer);
 // GetLayerVersionByArn is this action as well.
-const GET: Right = right("lambda:GetLayerVersion", On::Version);
-const DELETE: Right = right("lambda:DeleteLayerVersion", On::Version);
-const GET_POLICY: Right = right("lambda:GetLayerVersionPolicy", On::Version);
-const REGIONS: Right = right("account:ListRegions", On::Account);
+const GET: Right = right("lambda:GetLayerVersion", ResourceKind::Version);
+const DELETE: Right = right("lambda:DeleteLayerVersion", ResourceKind::Version);
+const GET_POLICY: Right = right("lambda:GetLayerVersionPolicy", ResourceKind::Version);
+const REGIONS: Right = right("account:ListRegions", ResourceKind::Account);
 
 /// `publisher publish`.
 pub(crate) const PUBLISH: &[Right] = &[
-    right("lambda:PublishLayerVersion", On::Layer),
+    right("lambda:PublishLayerVersion", ResourceKind::Layer),
     LIST,
     GET,
     GET_POLICY,
-    right("lambda:AddLayerVersionPermission", On::Version),
-    right("lambda:GetAccountSettings", On::Account),
+    right("lambda:AddLayerVersionPermission", ResourceKind::Version),
+    right("lambda:GetAccountSettings", ResourceKind::Account),
     REGIONS,
 ];
 
 /// `publisher publish` with an audience that is narrower than what is granted.
-pub(crate) const NARROW: &[Right] = &[right("lambda:RemoveLayerVersionPermission", On::Version)];
+pub(crate) const NARROW: &[Right] = &[right("lambda:RemoveLayerVersionPermission", ResourceKind::Version)];
 
 /// `publisher publish --s3-bucket`. `HeadBucket` is `ListBucket`, and `HeadObject` is `GetObject`, which Lambda uses too.
 pub(crate) const STAGE: &[Right] = &[
-    right("s3:ListBucket", On::Bucket),
-    right("s3:GetObject", On::Object),
-    right("s3:PutObject", On::Object),
-    right("s3:DeleteObject", On::Object),
+    right("s3:ListBucket", ResourceKind::Bucket),
+    right("s3:GetObject", ResourceKind::Object),
+    right("s3:PutObject", ResourceKind::Object),
+    right("s3:DeleteObject", ResourceKind::Object),
 ];
 
 /// `publisher verify`.
@@ -97,21 +97,21 @@ pub(crate) const VERIFY: &[Right] = &[GET, GET_POLICY];
 pub(crate) const PRUNE: &[Right] = &[LIST, DELETE, REGIONS];
 
 /// `publisher prune` where each release is a layer of its own: IAM cannot narrow it.
-pub(crate) const FIND: &[Right] = &[right("lambda:ListLayers", On::Account)];
+pub(crate) const FIND: &[Right] = &[right("lambda:ListLayers", ResourceKind::Account)];
 
 /// `publisher attach`.
 pub(crate) const ATTACH: &[Right] = &[
     GET,
-    right("lambda:GetFunctionConfiguration", On::Function),
-    right("lambda:UpdateFunctionConfiguration", On::Function),
+    right("lambda:GetFunctionConfiguration", ResourceKind::Function),
+    right("lambda:UpdateFunctionConfiguration", ResourceKind::Function),
 ];
 
 /// `ci/smoke`.
 pub(crate) const SMOKE: &[Right] = &[
     GET,
-    right("lambda:CreateFunction", On::Function),
-    right("lambda:GetFunctionConfiguration", On::Function),
-    right("lambda:InvokeFunction", On::Function),
-    right("lambda:DeleteFunction", On::Function),
-    right("iam:PassRole", On::Role),
+    right("lambda:CreateFunction", ResourceKind::Function),
+    right("lambda:GetFunctionConfiguration", ResourceKind::Function),
+    right("lambda:InvokeFunction", ResourceKind::Function),
+    right("lambda:DeleteFunction", ResourceKind::Function),
+    right("iam:PassRole", ResourceKind::Role),
 ];

@@ -1,5 +1,7 @@
 //! `publisher publish`: the plan, and with --execute the deed.
 
+mod conclusion;
+mod expected_regions;
 mod observer;
 mod options;
 mod summary;
@@ -9,11 +11,11 @@ pub(crate) use options::Publish;
 use crate::{
     artifacts::{
         atomic_file::AtomicFile,
-        bundle,
+        bundle::{Bundle, Zip},
         layers_manifest::{self, LayersError, LayersManifest, Placement},
     },
     aws::{
-        audience::Audience,
+        audience::{AccountId, Audience},
         identity::Identity,
         partition::RegionName,
         rate_limit::InFlight,
@@ -21,25 +23,29 @@ use crate::{
         session::Session,
         upload::{Label, Upload},
     },
-    commands::common::account::{self, command},
+    commands::common::{
+        account::{self, command},
+        fewer_regions,
+    },
     failure::{Code, Failure},
     github_actions::WorkflowStep,
     model::time,
     publish::{
         interrupt::{Interrupt, Urgency},
         journal::{Journal, JournalError},
-        plan::{self, Action},
+        plan,
         progress_bars::ProgressBars,
         report::{self, Row},
         run::{self, LayerOptions, RegionResult, WriteContext},
-        version_balance,
+        sweep, version_balance,
     },
     ui::Ui,
 };
+use expected_regions::present;
 use observer::{ProgressObserver, tell_drift};
 use options::{PublishPlan, VersionStyle};
 use serde::Serialize;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The result, for machines.
 #[derive(Serialize)]
@@ -70,25 +76,31 @@ impl Publish {
         // What could keep the result from being written down is found out before there is one.
         let earlier =
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
+        let last = self.last_regions()?;
+        self.announce_fewer(ui, &last, &manifest, &selection);
         let (aside, write) = if self.execute {
             let aside = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
-            (Some(aside), Some(self.load(ui, release, &identity)?))
+            (Some(aside), Some(self.write_context(ui, release, &identity)?))
         } else {
             (None, None)
         };
-        let results = self.publish_all(ui, &session, &selection, release, write.as_ref()).await?;
+        let results = self.publish_all(ui, &session, &identity, &selection, release, write.as_ref()).await?;
         let rows: Vec<Row> = results.into_iter().map(|result| result.row).collect();
         let mut written = None;
-        if let Some(aside) = aside {
+        if self.execute {
             note(&mut manifest, &rows, &release.audience);
-            if let Some(earlier) = earlier {
-                manifest.keep(&earlier, &release.bundle.built);
-            }
-            if manifest.all().any(|(_, layer)| !layer.regions.is_empty()) {
-                manifest.write(aside).map_err(|error| self.cannot_note(error))?;
-                ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
-                written = Some(manifest);
-            }
+        }
+        if let Some(earlier) = &earlier {
+            manifest.keep(earlier, &release.bundle.built);
+        }
+        let missing = self.fewer.missing(&last, &present(&manifest, &rows, self.execute));
+        manifest.set_missing(&missing);
+        if let Some(aside) = aside
+            && manifest.all().any(|(_, layer)| !layer.regions.is_empty())
+        {
+            manifest.write(aside).map_err(|error| self.cannot_note(error))?;
+            ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
+            written = Some(manifest);
         }
         if ui.json() {
             let document = PublishDocument {
@@ -107,7 +119,12 @@ impl Publish {
         }
         // A release that is incomplete is told as well, and its failure is the one that counts.
         let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
-        match (self.conclude(ui, &rows), told) {
+        let concluded = self.conclude(ui, &rows).and_then(|()| {
+            let why = |region: &RegionName| self.why_missing(region, &rows, &selection);
+            let silently = missing.only(|region| !self.is_partial_without(region));
+            fewer_regions::failure(&silently, identity.partition, why).map_or(Ok(()), Err)
+        });
+        match (concluded, told) {
             (Ok(()), told) => told,
             (failed, told) => {
                 told.unwrap_or_else(|error| ui.warning(error.text()));
@@ -136,12 +153,18 @@ impl Publish {
         &self,
         ui: &Ui,
         session: &Arc<Session>,
+        identity: &Identity,
         selection: &Selection,
         release: &PublishPlan,
         write: Option<&WriteContext>,
     ) -> Result<Vec<RegionResult>, Failure> {
         let named = self.version_style == VersionStyle::Named;
-        let options = LayerOptions { bucket: self.s3_bucket.clone(), named };
+        let options = LayerOptions {
+            owner: AccountId::try_from(identity.account.clone()).map_err(Failure::new)?,
+            bucket: self.s3_bucket.clone(),
+            named,
+            publish_again: self.again,
+        };
         let total = selection.targets.len() * release.wanted.len();
         let mut observer = ProgressObserver {
             ui,
@@ -152,6 +175,13 @@ impl Publish {
         let targets = &selection.targets;
         let mut results =
             run::publish_all(session, targets, &release.wanted, &options, write, &mut observer).await?;
+        if let Some(write) = write {
+            // Who is in a hurry leaves it to the next run, which looks as well.
+            tokio::select! {
+                () = sweep::sweep(&mut results, write) => {}
+                () = write.interrupt.asked(Urgency::Now) => {}
+            }
+        }
         if let (Some(write), Some(limit)) = (write, self.balance) {
             tokio::select! {
                 () = version_balance::level(&mut results, write, limit) => {}
@@ -163,64 +193,44 @@ impl Publish {
         }
         drop(observer);
         if self.execute {
-            let rows: Vec<Row> = results.iter().filter(|b| b.row.done).map(|b| b.row.clone()).collect();
+            let rows: Vec<Row> =
+                results.iter().filter(|result| result.row.done).map(|result| result.row.clone()).collect();
             tell_drift(ui, &rows, self.balance);
         }
         Ok(results)
     }
 
-    fn load(&self, ui: &Ui, release: &PublishPlan, identity: &Identity) -> Result<WriteContext, Failure> {
-        let bundle = &release.bundle;
-        let upload = |zip: &bundle::Zip| {
-            let description = bundle.description(zip);
-            let license = plan::license(zip.variant.kind);
-            let arch = zip.variant.arch;
-            let runtimes = zip.runtimes.clone();
-            let label = Label { description, license, arch, runtimes };
-            Upload::new(zip.bytes.clone(), label).map(|upload| (zip.variant, upload))
-        };
-        let uploads = bundle.zips.iter().map(upload).collect::<Result<_, _>>().map_err(Failure::new)?;
+    /// Opens the journal and prepares the uploads: what it takes to write.
+    fn write_context(
+        &self,
+        ui: &Ui,
+        plan: &PublishPlan,
+        identity: &Identity,
+    ) -> Result<WriteContext, Failure> {
+        let bundle = &plan.bundle;
+        let mut uploads = BTreeMap::new();
+        for zip in &bundle.zips {
+            uploads.insert(zip.variant, upload(bundle, zip).map_err(Failure::new)?);
+        }
+        Ok(WriteContext {
+            uploads,
+            in_flight: InFlight::new(self.max_uploads, self.max_in_flight),
+            journal: self.open_journal(bundle, identity)?,
+            interrupt: interrupt(ui).map_err(Failure::new)?,
+            keep_s3: self.keep_s3,
+        })
+    }
+
+    fn open_journal(&self, bundle: &Bundle, identity: &Identity) -> Result<Journal, Failure> {
         let digests: Vec<_> = bundle.zips.iter().map(|zip| zip.digest).collect();
         let path = Journal::path(&self.dist, &bundle.version, &digests);
-        let journal = Journal::open(path, &identity.account).map_err(|error| {
+        Journal::open(path, &identity.account).map_err(|error| {
             let next = match &error {
                 JournalError::Busy(_) => "wait until it has ended, then run the same again",
                 JournalError::Io { .. } => "make the folder writable, and run the same again",
             };
             Failure::new(error).hint(next)
-        })?;
-        let listener = ui.clone();
-        let interrupt = Interrupt::on_signals(move |urgency| match urgency {
-            Urgency::Now => listener.warning("stopping at once; what has begun is found out by the next run"),
-            _ => listener
-                .warning("finishing what has begun, beginning nothing more; once more to stop at once"),
         })
-        .map_err(Failure::new)?;
-        let in_flight = InFlight::new(self.max_uploads, self.max_in_flight);
-        Ok(WriteContext { uploads, in_flight, journal, interrupt, keep_s3: self.keep_s3 })
-    }
-
-    fn conclude(&self, ui: &Ui, rows: &[Row]) -> Result<(), Failure> {
-        let missing: Vec<String> = rows
-            .iter()
-            .filter(|row| row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
-            .collect();
-        let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
-        let summary =
-            if settled && missing.is_empty() { "nothing to do".to_owned() } else { report::summary(rows) };
-        ui.status(if self.execute { "Finished" } else { "Planned" }, summary);
-        if !missing.is_empty() {
-            let verb = if self.execute { "done" } else { "ready to be published" };
-            let text =
-                format!("{} required layers are not {verb}:\n  {}", missing.len(), missing.join("\n  "));
-            return Err(Failure::message(Code::Incomplete, text)
-                .hint(format!("what is done stays done; run the same again to resume:\n  {}", command(""))));
-        }
-        if !self.execute && !settled {
-            ui.status("Note", format!("nothing was written; to act:  {}", command(" --execute")));
-        }
-        Ok(())
     }
 
     fn cannot_note(&self, error: LayersError) -> Failure {
@@ -237,6 +247,25 @@ impl Publish {
         };
         Failure::new(error).hint(next)
     }
+}
+
+fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
+    let label = Label {
+        description: bundle.description(zip),
+        license: plan::license(zip.variant.kind),
+        arch: Some(zip.variant.arch),
+        runtimes: zip.runtimes.clone(),
+    };
+    Upload::new(zip.bytes.clone(), label)
+}
+
+/// Takes Ctrl-C and SIGTERM from now on, and says what each of them does.
+fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
+    let ui = ui.clone();
+    Interrupt::on_signals(move |urgency| match urgency {
+        Urgency::Now => ui.warning("stopping at once; what has begun is found out by the next run"),
+        _ => ui.warning("finishing what has begun, beginning nothing more; once more to stop at once"),
+    })
 }
 
 fn note(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {

@@ -85,14 +85,14 @@ fn start(
         .spawn()
         .unwrap();
     let emulator = Emulator { address: format!("127.0.0.1:{port}"), _keeper: keeper };
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         let head = format!("GET {health} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         if exchange(&emulator.address, &head, &[]).is_ok_and(|answer| answer.status() == 200) {
             return emulator;
         }
         let log = || std::fs::read_to_string(&log).unwrap_or_default();
-        assert!(Instant::now() < deadline, "{name} is not ready after a minute; it said:\n{}", log());
+        assert!(Instant::now() < deadline, "{name} is not ready after two minutes; it said:\n{}", log());
         // There is no event to wait for: a port that is not open yet does not announce itself.
         std::thread::sleep(Duration::from_millis(50));
     }

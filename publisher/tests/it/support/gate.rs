@@ -37,9 +37,9 @@ impl Gate {
     #[track_caller]
     pub fn reached_by(&self, count: usize) {
         let (state, change) = &*self.inner;
-        let limit = Duration::from_mins(1);
+        let limit = Duration::from_mins(2);
         let waited = change.wait_timeout_while(state.lock().unwrap(), limit, |state| state.arrived < count);
-        assert!(!waited.unwrap().1.timed_out(), "nobody came to the gate within a minute");
+        assert!(!waited.unwrap().1.timed_out(), "nobody came to the gate within two minutes");
     }
 
     /// The same, unless something else happens first: whether somebody came.

@@ -20,6 +20,8 @@ pub struct SeenRequest {
     pub key: String,
     /// Method and path.
     pub line: String,
+    /// All lines of its head.
+    pub head: String,
     /// When it had arrived.
     pub at: Instant,
 }
@@ -52,6 +54,8 @@ pub enum Verdict {
     Stall,
     /// It arrives, and this is the answer instead of the real one.
     Falsify(u16, String),
+    /// It arrives, and its answer is changed on the way.
+    Rewrite(Box<dyn Fn(String) -> String + Send>),
     /// It arrives, and the connection ends without an answer.
     Lose,
     /// It arrives, and half of the answer comes back.
@@ -62,6 +66,8 @@ pub enum Verdict {
     Late(Gate),
     /// It waits at a gate, before it is passed on.
     Hold(Gate),
+    /// It waits at a gate, and then this becomes of it.
+    HoldThen(Gate, Box<Verdict>),
     /// It is passed on, and its answer waits at a gate.
     HoldAnswer(Gate),
 }
@@ -84,15 +90,6 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start(upstream: &str, rule: impl FnMut(&SeenRequest) -> Verdict + Send + 'static) -> Self {
-        Self::with_latency(upstream, Duration::ZERO, rule)
-    }
-
-    /// One to which each request takes that long.
-    pub fn with_latency(
-        upstream: &str,
-        latency: Duration,
-        rule: impl FnMut(&SeenRequest) -> Verdict + Send + 'static,
-    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -102,7 +99,7 @@ impl Proxy {
             for stream in listener.incoming().flatten() {
                 let (upstream, log, rule) = (upstream.clone(), Arc::clone(&log), Arc::clone(&rule));
                 // An end of either connection ends the exchange; the publisher's view of it is what is tested.
-                thread::spawn(move || drop(serve(stream, &upstream, latency, &log, &rule)));
+                thread::spawn(move || drop(serve(stream, &upstream, &log, &rule)));
             }
         });
         Self { address, seen }
@@ -122,15 +119,19 @@ impl Proxy {
 fn serve(
     mut client: TcpStream,
     upstream: &str,
-    latency: Duration,
     log: &Mutex<Vec<SeenRequest>>,
     rule: &Mutex<Rule>,
 ) -> std::io::Result<()> {
     let mut request = Message::read_head(&mut client)?;
-    thread::sleep(latency);
     let seen = parse_request(&request);
     log.lock().unwrap().push(seen.clone());
-    let verdict = (rule.lock().unwrap())(&seen);
+    let mut verdict = (rule.lock().unwrap())(&seen);
+    if let Verdict::HoldThen(gate, then) = verdict {
+        if !gate.wait() {
+            return Ok(());
+        }
+        verdict = *then;
+    }
     if matches!(verdict, Verdict::Stall) {
         thread::sleep(FOREVER);
         return Ok(());
@@ -181,6 +182,10 @@ fn serve(
     }
     let chunked = reply.header("transfer-encoding").is_some();
     let body = if chunked { unchunk(&reply.body) } else { reply.body.clone() };
+    if let Verdict::Rewrite(change) = &verdict {
+        let text = change(String::from_utf8_lossy(&body).into_owned());
+        return answer(&mut client, reply.status(), text.as_bytes());
+    }
     let keep = ["x-amzn-errortype", "etag", "x-amz-bucket-region", "last-modified"];
     let more: String =
         keep.iter().filter_map(|name| Some(format!("{name}: {}\r\n", reply.header(name)?))).collect();
@@ -208,7 +213,15 @@ fn parse_request(request: &Message) -> SeenRequest {
     let (region, service) = (parts.nth(1).unwrap_or_default(), parts.next().unwrap_or_default());
     let line = request.head.lines().next().unwrap_or_default();
     let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-    SeenRequest { region: region.to_owned(), service: service.to_owned(), key, line, at: Instant::now() }
+    let head = request.head.clone();
+    SeenRequest {
+        region: region.to_owned(),
+        service: service.to_owned(),
+        key,
+        line,
+        head,
+        at: Instant::now(),
+    }
 }
 
 fn answer(client: &mut TcpStream, status: u16, body: &[u8]) -> std::io::Result<()> {

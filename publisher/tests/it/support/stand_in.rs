@@ -5,7 +5,7 @@ use super::{
     proxy::{SeenRequest, Verdict},
 };
 use serde_json::{Value, json};
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 /// What there is, by region and layer: whether it was granted.
 pub struct StandIn {
@@ -47,7 +47,7 @@ impl StandIn {
         let digest = Dist::hex_of_base64(&sha256);
         let version = json!({
             "Version": 1, "Description": format!("sha256 {}", &digest[..16]), "LicenseInfo": "BSD-3-Clause",
-            "LayerVersionArn": format!("arn:aws:lambda:{}:123456789012:layer:{layer}:1", seen.region),
+            "LayerVersionArn": format!("arn:aws:lambda:{}:{}:layer:{layer}:1", seen.region, seen.key),
             "CompatibleArchitectures": [arch], "Content": {"CodeSha256": sha256, "CodeSize": size}
         });
         let missing = || Verdict::error(404, "ResourceNotFoundException");
@@ -75,6 +75,3 @@ impl StandIn {
         }
     }
 }
-
-/// A way to AWS that takes this long in each direction.
-pub const LATENCY: Duration = Duration::from_millis(100);

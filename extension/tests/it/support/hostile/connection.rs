@@ -1,5 +1,5 @@
-//! One connection of the misbehaving upstream: TLS or not, requests one after the other, each as the manner of the moment
-//! has it.
+//! One connection of the misbehaving upstream, with or without TLS. Each request is treated in the manner that is set
+//! when it arrives.
 
 use super::{Arrival, Manner, Shared};
 use std::{
@@ -14,16 +14,16 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// What is read of a body before a reset within it.
+/// The number of body bytes that are read before a reset within the body.
 const PART: usize = 64;
 
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // Connections outlive their listener, as in life; `cut` ends them.
+    // A connection lives on when the listener is closed, as in reality. `cut` ends it.
     while let Ok((stream, _)) = listener.accept().await {
         let number = *shared.connections.borrow();
         shared.connections.send_modify(|connections| *connections += 1);
         let (shared, mut cuts) = (Arc::clone(&shared), shared.cuts.subscribe());
-        // Another handle of the same socket, for the end that is not the conversation's own.
+        // This second handle of the socket can end the connection from outside of `converse`.
         let stream = stream.into_std().unwrap();
         let handle = TcpStream::from_std(stream.try_clone().unwrap()).unwrap();
         let stream = TcpStream::from_std(stream).unwrap();
@@ -52,14 +52,15 @@ async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
         (_, None) => Socket::Plain(stream),
         (_, Some(tls)) => match TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).await {
             Ok(stream) => Socket::Tls(Box::new(stream)),
-            // The client went away, or does not like the certificate.
+            // The client has disconnected, or has refused the certificate.
             Err(_) => return,
         },
     };
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut socket, &mut buffer, shared).await {
         let manner = shared.manner.borrow().clone();
-        // On the books before any answer: whoever sees the answer sees the arrival.
+        // The arrival is recorded before the response is sent, so that a client that has the response finds the
+        // arrival recorded.
         let arrival = Arrival {
             marker: marker(&request.body),
             answered: None,
@@ -80,7 +81,7 @@ async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
         }
         if manner == Manner::HalfClose {
             let _ = socket.shutdown().await;
-            // Goes on reading, so that the client's next request would vanish without a trace.
+            // Goes on reading, so that the client's next request would be lost without an error.
             let mut lost = Vec::new();
             let _ = socket.read_to_end(&mut lost).await;
             return;
@@ -88,10 +89,11 @@ async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
     }
 }
 
-/// Answers in this manner; `None` where there was no answer and the connection is done with.
+/// Responds in this manner. Returns `None` if there was no response and the connection has to end.
 async fn answer(socket: &mut Socket, manner: &Manner, shared: &Shared, index: usize) -> Option<u16> {
     let (status, headers) = match manner {
         Manner::Answer(status, headers) => (*status, *headers),
+        Manner::Alternate(status) if index.is_multiple_of(2) => (*status, ""),
         _ => (200, ""),
     };
     match manner {
@@ -101,7 +103,7 @@ async fn answer(socket: &mut Socket, manner: &Manner, shared: &Shared, index: us
             return None;
         }
         Manner::Slow(time) => {
-            // The client says no more until it has an answer: whatever can be read is its end.
+            // The client sends nothing more until it has a response, so a read returns only when it disconnects.
             let mut byte = [0];
             tokio::select! {
                 () = tokio::time::sleep(*time) => {}
@@ -114,6 +116,9 @@ async fn answer(socket: &mut Socket, manner: &Manner, shared: &Shared, index: us
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
+        Manner::Informational => loop {
+            socket.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100)).await.ok()?;
+        },
         Manner::Garbage => {
             socket.write_all(b"\x16\x03\x01 SSH-2.0-none\r\n\r\n\0\0\0").await.ok()?;
             return None;
@@ -143,7 +148,8 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// Reads a request to its last byte; `None` where the connection ended before, or was reset within as scripted.
+/// Reads a request to its last byte. Returns `None` if the connection ended before, or was reset as the manner wants
+/// it.
 async fn read(socket: &mut Socket, buffer: &mut Vec<u8>, shared: &Shared) -> Option<Request> {
     let mut begun = false;
     loop {
@@ -159,6 +165,8 @@ async fn read(socket: &mut Socket, buffer: &mut Vec<u8>, shared: &Shared) -> Opt
             if !begun && buffer.len() > body.start {
                 begun = true;
                 shared.begun.send_modify(|n| *n += 1);
+                // A test that freezes the client now does so before more is read.
+                tokio::task::yield_now().await;
             }
             if buffer.len() >= body.end {
                 let request = Request { head, body: buffer[body.clone()].to_vec() };
@@ -172,7 +180,7 @@ async fn read(socket: &mut Socket, buffer: &mut Vec<u8>, shared: &Shared) -> Opt
     }
 }
 
-/// A header's value in a request's head.
+/// Returns the value of a header in a request head.
 pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -180,14 +188,14 @@ pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// The text behind `"marker":"`.
+/// Returns the text after `"marker":"`.
 fn marker(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let behind = text.split_once("\"marker\":\"").map(|(_, rest)| rest).unwrap_or_default();
     behind.split('"').next().unwrap_or_default().to_owned()
 }
 
-/// The end of this connection will be a RST.
+/// Makes this connection end with a RST.
 fn reset(stream: &TcpStream) {
     stream.set_zero_linger().unwrap();
 }

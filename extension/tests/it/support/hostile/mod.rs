@@ -1,13 +1,13 @@
-//! An upstream that misbehaves on command, on raw sockets, and counts exactly what arrived.
+//! An upstream that misbehaves when a test asks for it. It uses raw sockets, and counts exactly what arrived.
 //!
-//! An envelope is known by its marker (`report`); it has arrived when its request was read to the last byte, whatever
-//! came of the answer.
+//! An envelope is recognized by its marker (`report`). It has arrived when its request was read to the last byte, even
+//! if there was no response.
 
 mod connection;
 
 pub use connection::header;
 
-use super::tls::TestTls;
+use super::{HANG, tls::TestTls};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -21,36 +21,40 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// How the upstream takes connections and requests from now on.
+/// How the upstream treats connections and requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// 200 at once.
+    /// Responds with 200 at once.
     Well,
-    /// Nobody listens.
+    /// Refuses connections, because no socket listens.
     Refuse,
-    /// Nobody answers a SYN.
+    /// Does not answer a SYN.
     Blackhole,
-    /// Takes connections, and says nothing: no TLS, no answer.
+    /// Accepts connections, and then sends nothing, neither TLS nor a response.
     Stall,
-    /// Shows a certificate that nobody vouches for.
+    /// Has a certificate of an unknown authority.
     BadCertificate,
-    /// RST as soon as a connection is there.
+    /// Resets a connection as soon as it is accepted.
     ResetBefore,
-    /// RST when a part of the body was read.
+    /// Resets a connection after a part of the body was read.
     ResetWithin,
-    /// RST instead of an answer.
+    /// Resets a connection instead of a response.
     ResetAfter,
-    /// Answers with this status and these header lines.
+    /// Responds with this status and these header lines.
     Answer(u16, &'static str),
-    /// 200 after this time.
+    /// Responds with this status to the first of two requests, and with 200 to the second.
+    Alternate(u16),
+    /// Responds with 200 after this time.
     Slow(Duration),
-    /// 200 and a body that goes on as long as anybody reads.
+    /// Sends informational responses without end, and never a final one.
+    Informational,
+    /// Responds with 200 and an endless body.
     Endless,
-    /// One byte of the answer a second.
+    /// Sends one byte of the response a second.
     Drip,
-    /// Something that is no HTTP.
+    /// Responds with bytes that are not HTTP.
     Garbage,
-    /// 200, and right behind it, unannounced, the end of the sending half of the connection.
+    /// Responds with 200, and then closes the sending half of the connection without having announced it.
     HalfClose,
 }
 
@@ -58,9 +62,9 @@ pub enum Manner {
 #[derive(Clone, Debug)]
 pub struct Arrival {
     pub marker: String,
-    /// The status, if an answer went out while somebody was there to read it.
+    /// The status, if a response was sent while the client was connected.
     pub answered: Option<u16>,
-    /// On which connection, counted from 0.
+    /// The number of the connection, counted from 0.
     pub connection: usize,
     pub at: Instant,
     pub path: String,
@@ -68,14 +72,14 @@ pub struct Arrival {
     pub body: Vec<u8>,
 }
 
-/// What became of the envelopes, by marker.
+/// What happened to the envelopes with one marker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate {
-    /// Arrived and answered with 2xx.
+    /// The number that arrived and got a 2xx.
     pub taken: usize,
-    /// Arrived and answered otherwise.
+    /// The number that arrived and got another status.
     pub refused: usize,
-    /// Arrived, and the answer was lost.
+    /// The number that arrived and got no response.
     pub unanswered: usize,
 }
 
@@ -86,14 +90,14 @@ pub struct Hostile {
     server: Mutex<Option<Server>>,
 }
 
-/// A listener and what belongs to it.
+/// A listener and its task.
 struct Server {
     task: AbortHandle,
-    /// Connections that fill the backlog of a black hole.
+    /// The connections that fill the backlog of a black hole.
     _fillers: Vec<TcpStream>,
 }
 
-/// How all connections end.
+/// The way in which all connections are ended.
 #[derive(Default)]
 struct Cut {
     reset: bool,
@@ -103,11 +107,11 @@ struct Shared {
     good: Option<TestTls>,
     bad: Option<TestTls>,
     manner: watch::Sender<Manner>,
-    /// Ends all connections.
+    /// Tells all connections to end.
     cuts: watch::Sender<Cut>,
     connections: watch::Sender<usize>,
     arrivals: watch::Sender<Vec<Arrival>>,
-    /// Requests of which a part was read.
+    /// The number of requests of which a part was read.
     begun: watch::Sender<usize>,
 }
 
@@ -118,7 +122,7 @@ impl Hostile {
         Self::start_at("127.0.0.1:0".parse().unwrap(), tls)
     }
 
-    /// Listens at an address of the test's own network.
+    /// Listens on this address of the test's own network.
     pub fn start_at(address: SocketAddr, tls: bool) -> Self {
         let shared = Arc::new(Shared {
             good: tls.then(TestTls::new),
@@ -144,18 +148,18 @@ impl Hostile {
         self.address.port()
     }
 
-    /// A DSN that names this upstream by `host`.
+    /// Returns a DSN that names this upstream by `host`.
     pub fn dsn(&self, host: &str, key: &str) -> String {
         let scheme = if self.shared.good.is_some() { "https" } else { "http" };
         format!("{scheme}://{key}@{host}:{}/42", self.port())
     }
 
-    /// The certificate authority to trust.
+    /// Returns the certificate of the authority to trust.
     pub fn ca_file(&self) -> Option<&Path> {
         self.shared.good.as_ref().map(TestTls::ca_file)
     }
 
-    /// From now on it behaves like this, on connections that are open too.
+    /// Behaves in this manner from now on, also on open connections.
     pub async fn behave(&self, manner: Manner) {
         self.shared.manner.send_replace(manner.clone());
         match manner {
@@ -169,7 +173,7 @@ impl Hostile {
                 self.cut();
                 self.closed().await;
                 let listener = self.listen_again(0).await;
-                // A full backlog drops what else comes.
+                // The kernel drops a SYN if the backlog is full.
                 let mut fillers = Vec::new();
                 while let Ok(filler) =
                     tokio::time::timeout(Duration::from_millis(50), TcpStream::connect(self.address)).await
@@ -183,13 +187,13 @@ impl Hostile {
                 *self.server.lock().unwrap() = Some(Server { task: idle.abort_handle(), _fillers: fillers });
             }
             Manner::ResetBefore | Manner::BadCertificate => self.cut(),
-            // A handshake can only stall on a new connection.
+            // Only a new connection makes a handshake, so open ones are cut.
             Manner::Stall if self.shared.good.is_some() => self.cut(),
             _ => {}
         }
     }
 
-    /// Behaves well again, for new connections and for those that wait.
+    /// Behaves well again, for new and for waiting connections.
     pub async fn heal(&self) {
         let before = self.shared.manner.send_replace(Manner::Well);
         if matches!(before, Manner::Refuse | Manner::Blackhole) {
@@ -197,13 +201,13 @@ impl Hostile {
             let listener = self.listen_again(1024).await;
             self.serve(listener, Vec::new());
         }
-        // What stalls would stall for ever.
-        if matches!(before, Manner::Stall | Manner::Drip | Manner::Endless) {
+        // A connection that stalls now would stall for ever, so it is cut.
+        if matches!(before, Manner::Stall | Manner::Drip | Manner::Endless | Manner::Informational) {
             self.cut();
         }
     }
 
-    /// The port is free when the task that held the listener is gone.
+    /// Listens on the same port again. The port is free once the task with the old listener has ended.
     async fn listen_again(&self, backlog: u32) -> TcpListener {
         let listening = async {
             loop {
@@ -213,7 +217,7 @@ impl Hostile {
                 }
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(5), listening).await;
+        let waited = tokio::time::timeout(HANG, listening).await;
         waited.unwrap_or_else(|_| panic!("{} is not free", self.address))
     }
 
@@ -222,7 +226,7 @@ impl Hostile {
         self.shared.cuts.send_replace(Cut { reset: false });
     }
 
-    /// Resets all connections; they are gone when this returns.
+    /// Resets all connections, and waits until they have ended.
     pub async fn reset(&self) {
         self.shared.cuts.send_replace(Cut { reset: true });
         tokio::task::yield_now().await;
@@ -235,45 +239,45 @@ impl Hostile {
         }
     }
 
-    /// Connections that were taken so far.
+    /// Returns the number of connections that were accepted so far.
     pub fn connections(&self) -> usize {
         *self.shared.connections.borrow()
     }
 
-    /// Waits until a part of this many requests was read in all.
+    /// Waits until a part of this number of requests was read.
     pub async fn begun(&self, enough: usize) {
         let mut all = self.shared.begun.subscribe();
         wait(&format!("{enough} requests"), async { all.wait_for(|n| *n >= enough).await.map(drop) }).await;
     }
 
-    /// All that arrived so far.
+    /// Returns all requests that arrived so far.
     pub fn arrivals(&self) -> Vec<Arrival> {
         self.shared.arrivals.borrow().clone()
     }
 
-    /// What became of each marker.
+    /// Returns what happened to the envelopes with each marker.
     pub fn fates(&self) -> BTreeMap<String, Fate> {
         fates(&self.shared.arrivals.borrow())
     }
 
-    /// Waits until the arrivals are as wanted.
-    pub async fn until(&self, what: &str, within: Duration, wanted: impl Fn(&[Arrival]) -> bool) {
+    /// Waits until `wanted` returns true for the arrivals.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&[Arrival]) -> bool) {
         let mut all = self.shared.arrivals.subscribe();
-        let reached = tokio::time::timeout(within, all.wait_for(|all| wanted(all))).await;
+        let reached = tokio::time::timeout(HANG, all.wait_for(|all| wanted(all))).await;
         let told = || {
             let told = self.arrivals();
             told.iter().map(|a| format!("{} {:?}", a.marker, a.answered)).collect::<Vec<_>>().join(", ")
         };
-        assert!(reached.is_ok(), "{what}: not within {within:?}; arrived: {}", told());
+        assert!(reached.is_ok(), "{what}: not within {HANG:?}; arrived: {}", told());
     }
 
-    /// Waits until all of these were taken.
-    pub async fn takes(&self, markers: &[String], within: Duration) {
+    /// Waits until envelopes with all of these markers were taken.
+    pub async fn takes(&self, markers: &[String]) {
         let taken = |all: &[Arrival]| {
             let fates = fates(all);
             markers.iter().all(|marker| fates.get(marker).is_some_and(|fate| fate.taken > 0))
         };
-        self.until("not all was taken", within, taken).await;
+        self.until("not all was taken", taken).await;
     }
 
     fn serve(&self, listener: TcpListener, fillers: Vec<TcpStream>) {
@@ -294,7 +298,7 @@ impl Drop for Hostile {
     }
 }
 
-/// What became of each marker in these arrivals.
+/// Returns what happened to the envelopes with each marker in these arrivals.
 pub fn fates(arrivals: &[Arrival]) -> BTreeMap<String, Fate> {
     let mut fates = BTreeMap::<String, Fate>::new();
     for arrival in arrivals {
@@ -309,7 +313,7 @@ pub fn fates(arrivals: &[Arrival]) -> BTreeMap<String, Fate> {
 }
 
 async fn wait(what: &str, event: impl Future<Output = Result<(), watch::error::RecvError>>) {
-    let waited = tokio::time::timeout(Duration::from_secs(10), event).await;
+    let waited = tokio::time::timeout(HANG, event).await;
     waited.unwrap_or_else(|_| panic!("waited in vain for {what}")).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! What a request to Sentry has to be.
+//! Checks that a request to Sentry is exactly as it should be.
 
 use crate::support::envelope::{self, Envelope};
 use hyper::{HeaderMap, Method, body::Bytes, header, http::request::Parts};
@@ -7,28 +7,28 @@ use std::io::Read;
 /// A valid envelope and the request that brought it.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// Path and query, with the prefix that the upstream may have.
+    /// The path and the query, with the prefix that the upstream may have.
     pub path: String,
     pub headers: HeaderMap,
-    /// As sent: not decoded.
+    /// The body as it was sent, not decoded.
     pub body: Bytes,
-    /// `sentry_key` of the `X-Sentry-Auth` header.
+    /// The `sentry_key` of the `X-Sentry-Auth` header.
     pub key: String,
     /// The project in the path.
     pub project: String,
     pub envelope: Envelope,
-    /// What it was answered with; `None` where the connection was closed instead.
+    /// The status of the response. It is `None` if the connection was closed instead.
     pub status: Option<u16>,
 }
 
 impl Received {
-    /// The `Content-Encoding`, where there is one.
+    /// Returns the `Content-Encoding`, if there is one.
     pub fn encoding(&self) -> Option<&str> {
         self.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok())
     }
 }
 
-/// Reads a request, or says what is wrong with it.
+/// Parses a request, or returns what is wrong with it.
 pub(super) fn examine(head: Parts, body: Bytes) -> Result<Received, String> {
     let path = head.uri.to_string();
     let at = |why: String| format!("{} {path}: {why}", head.method);
@@ -42,7 +42,7 @@ pub(super) fn examine(head: Parts, body: Bytes) -> Result<Received, String> {
     Ok(Received { path, headers: head.headers, body, key, project, envelope, status: None })
 }
 
-/// The project of `[prefix]/api/{project}/envelope/`.
+/// Returns the project of `[prefix]/api/{project}/envelope/`.
 fn project(path: &str) -> Result<String, String> {
     let (_, rest) = path.split_once("/api/").ok_or("not below /api/")?;
     let project = rest.strip_suffix("/envelope/").ok_or("does not end in /envelope/")?;
@@ -52,7 +52,7 @@ fn project(path: &str) -> Result<String, String> {
     Ok(project.to_owned())
 }
 
-/// The key of `X-Sentry-Auth: Sentry sentry_key=…, sentry_version=7, sentry_client=…`.
+/// Returns the key of `X-Sentry-Auth: Sentry sentry_key=…, sentry_version=7, sentry_client=…`.
 fn key(headers: &HeaderMap) -> Result<String, String> {
     let mut all = headers.get_all("x-sentry-auth").iter();
     let auth = all.next().ok_or("no X-Sentry-Auth")?;

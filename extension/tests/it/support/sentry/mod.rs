@@ -1,5 +1,5 @@
-//! A stand-in for Sentry: HTTP/1.1 over TLS or plain TCP on a free loopback port. It is stricter than Sentry: whatever is
-//! not exactly what a well-behaved client sends is answered with 400 and kept as a violation.
+//! A stand-in for Sentry: HTTP/1.1 over TLS or plain TCP on a free loopback port. It is stricter than Sentry. A request
+//! that a well-behaved client would not send gets a 400 and is kept as a violation.
 
 mod examine;
 mod reply;
@@ -8,7 +8,7 @@ mod selftest;
 pub use examine::Received;
 pub use reply::{Gate, Reply};
 
-use super::tls::TestTls;
+use super::{HANG, tls::TestTls};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Bytes, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -17,7 +17,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -26,14 +25,14 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// How the stand-in is spoken to.
+/// The transport of the stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Tls,
     Plain,
 }
 
-/// Decides what a request is answered with.
+/// Decides the response to a valid envelope.
 type Script = Box<dyn Fn(&Received) -> Reply + Send + Sync>;
 
 /// The stand-in. It runs on the runtime that started it and ends when it is dropped.
@@ -65,34 +64,29 @@ impl Sentry {
         Self { address, shared, server }
     }
 
-    /// Where it listens, as an upstream URL.
+    /// Returns its address as an upstream URL.
     pub fn url(&self) -> String {
         let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// The DSN that an operator would copy from Sentry's settings.
+    /// Returns the DSN that an operator would copy from Sentry's settings.
     pub fn dsn(&self, key: &str, project: &str) -> String {
         self.url().replacen("://", &format!("://{key}@"), 1) + "/" + project
     }
 
-    /// The certificate authority to trust.
+    /// Returns the certificate of the authority to trust.
     pub fn ca_file(&self) -> &Path {
         self.shared.tls.as_ref().expect("a plain stand-in has no certificate").ca_file()
     }
 
-    /// From now on, valid envelopes get what `script` says instead of 200.
+    /// Responds to valid envelopes as `script` decides from now on, instead of with 200.
     pub fn respond_with(&self, script: impl Fn(&Received) -> Reply + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Box::new(script);
     }
 
-    /// Waits for a valid envelope that is the wanted one, and returns it. `what` names it in the failure.
-    pub async fn wait_for(
-        &self,
-        what: &str,
-        timeout: Duration,
-        wanted: impl Fn(&Received) -> bool,
-    ) -> Arc<Received> {
+    /// Waits for a valid envelope for which `wanted` returns true, and returns it. `what` names it if the test fails.
+    pub async fn wait_for(&self, what: &str, wanted: impl Fn(&Received) -> bool) -> Arc<Received> {
         let mut all = self.shared.received.subscribe();
         let found = async {
             loop {
@@ -102,18 +96,18 @@ impl Sentry {
                 all.changed().await.expect("the stand-in is gone");
             }
         };
-        let Ok(found) = tokio::time::timeout(timeout, found).await else {
-            panic!("no {what} within {timeout:?}; {}", self.state())
+        let Ok(found) = tokio::time::timeout(HANG, found).await else {
+            panic!("no {what} within {HANG:?}; {}", self.state())
         };
         found
     }
 
-    /// Every valid envelope so far, in order of arrival, whatever it was answered with.
+    /// Returns every valid envelope so far, in order of arrival, whatever its response was.
     pub fn received(&self) -> Vec<Arc<Received>> {
         self.shared.received.borrow().clone()
     }
 
-    /// What was wrong with requests so far.
+    /// Returns the faults of all invalid requests so far.
     pub fn violations(&self) -> Vec<String> {
         self.shared.violations.lock().unwrap().clone()
     }
@@ -135,7 +129,7 @@ impl Drop for Sentry {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // Connections end with the stand-in: they are tasks of this set.
+    // Connections are tasks of this set, so they end with the stand-in.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
@@ -155,7 +149,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>)
     let service = service_fn(|request| answer(request, &shared));
     let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     match served.await {
-        // `is_user`: the script asked to close the connection.
+        // `is_user` means that the script closed the connection.
         Err(error) if !error.is_user() && !error.is_closed() => shared.violation(format!("HTTP: {error}")),
         _ => {}
     }

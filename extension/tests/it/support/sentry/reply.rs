@@ -1,4 +1,4 @@
-//! What the stand-in answers, and when.
+//! The responses of the stand-in, and when they are sent.
 
 use http_body_util::Full;
 use hyper::{Response, body::Bytes};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// An answer.
+/// The response to one envelope.
 pub struct Reply {
     status: Option<u16>,
     headers: Vec<(&'static str, String)>,
@@ -15,7 +15,7 @@ pub struct Reply {
     gate: Option<Gate>,
 }
 
-/// Ends the connection without an answer: the error that hyper is handed.
+/// The error that makes hyper close the connection without a response.
 #[derive(Debug)]
 pub struct Close;
 
@@ -27,7 +27,7 @@ impl std::fmt::Display for Close {
     }
 }
 
-/// Holds answers back until it is opened.
+/// Holds responses back until it is opened.
 #[derive(Clone)]
 pub struct Gate(watch::Sender<bool>);
 
@@ -42,7 +42,7 @@ impl Gate {
 }
 
 impl Reply {
-    /// What Sentry answers: 200 and the event's id.
+    /// Returns Sentry's response: 200 and the event's id.
     pub fn ok() -> Self {
         Self::status(200)
     }
@@ -51,7 +51,7 @@ impl Reply {
         Self { status: Some(status), headers: Vec::new(), body: None, delay: Duration::ZERO, gate: None }
     }
 
-    /// No answer: the connection is closed.
+    /// Closes the connection without a response.
     pub fn close() -> Self {
         Self { status: None, ..Self::ok() }
     }
@@ -66,13 +66,13 @@ impl Reply {
         self
     }
 
-    /// Not before this time has passed.
+    /// Sends the response after this time.
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Not before the gate is open.
+    /// Sends the response once the gate is open.
     pub fn held_by(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
         self
@@ -82,10 +82,10 @@ impl Reply {
         self.status
     }
 
-    /// Waits until the answer may go out.
+    /// Waits until the response may be sent.
     pub(super) async fn due(&self) {
         if let Some(gate) = &self.gate {
-            // The sender is in our hands, so it cannot be gone.
+            // `self` owns the sender of the channel, so the wait cannot fail.
             let _ = gate.0.subscribe().wait_for(|open| *open).await;
         }
         if !self.delay.is_zero() {

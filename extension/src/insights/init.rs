@@ -1,0 +1,127 @@
+//! What is known of init, which may be run again inside an invocation, and of restores from a snapshot. Pure.
+
+use super::classify::{self, ShutdownReason, Verdict};
+use crate::telemetry::{InitPhase, InitStart, PhaseEnd, PlatformEvent, Record};
+use std::time::SystemTime;
+
+/// All inits of a process. Each of them is told of once.
+#[derive(Debug, Default)]
+pub(super) struct Inits {
+    start: Option<InitStart>,
+    /// Ahead of every invocation.
+    ahead: Generation,
+    /// Run again inside an invocation, because the first one failed or the environment was reset.
+    within_invocation: Generation,
+    restore: Generation,
+}
+
+/// One run of init, or a restore.
+#[derive(Debug, Default)]
+struct Generation {
+    end: Option<PhaseEnd>,
+    report: Option<PhaseEnd>,
+    ended: Option<SystemTime>,
+    /// Its fault was told.
+    is_told: bool,
+}
+
+/// An init or a restore that failed.
+#[derive(Debug)]
+pub(super) struct FailedInit {
+    pub(super) verdict: Verdict,
+    pub(super) ended: Option<SystemTime>,
+}
+
+impl Inits {
+    /// Takes the records of inits and restores.
+    pub(super) fn enter(&mut self, record: &Record) {
+        match &record.event {
+            PlatformEvent::InitStart(start) => self.start = Some(start.clone()),
+            PlatformEvent::InitRuntimeDone(end) => self.of(end.phase).end(end, record.time),
+            PlatformEvent::InitReport(end) => self.of(end.phase).report(end, record.time),
+            PlatformEvent::RestoreRuntimeDone(end) => self.restore.end(end, record.time),
+            PlatformEvent::RestoreReport(end) => self.restore.report(end, record.time),
+            _ => {}
+        }
+    }
+
+    /// How the latest init began.
+    pub(super) fn start(&self) -> Option<&InitStart> {
+        self.start.as_ref()
+    }
+
+    /// Whether the failure of an init ahead of the first invocation was told.
+    pub(super) fn was_told(&self) -> bool {
+        self.ahead.is_told || self.restore.is_told
+    }
+
+    /// Whether the end of an init is known, so that nothing more is to be expected of it.
+    pub(super) fn is_known(&self) -> bool {
+        [&self.ahead, &self.within_invocation].into_iter().any(|generation| generation.end.is_some())
+    }
+
+    /// Whether the failure of an init ahead of the first invocation was told, unless init has succeeded since then, inside an invocation.
+    pub(super) fn is_told_and_not_repaired(&self) -> bool {
+        let again = self.within_invocation.end.as_ref().or(self.within_invocation.report.as_ref());
+        self.was_told() && again.is_none_or(classify::has_failed)
+    }
+
+    /// The end of an init inside an invocation, if it failed.
+    pub(super) fn failed_within_invocation(&self) -> Option<&PhaseEnd> {
+        self.within_invocation.failure()
+    }
+
+    /// It was told as the fault of its invocation.
+    pub(super) fn settle_within_invocation(&mut self) {
+        self.within_invocation.is_told = true;
+    }
+
+    /// The failures ahead of the first invocation that are certain.
+    pub(super) fn take_failed(&mut self) -> Vec<FailedInit> {
+        let generations = [(&mut self.ahead, "init"), (&mut self.restore, "restore")];
+        let certain = generations.into_iter().filter(|(generation, _)| generation.end.is_some());
+        certain.filter_map(|(generation, phase)| generation.take(phase, None)).collect()
+    }
+
+    /// The environment ends without an invocation: what failed although nobody has said so for certain.
+    pub(super) fn take_rest(&mut self, shutdown: Option<ShutdownReason>) -> Option<FailedInit> {
+        if self.was_told() || self.within_invocation.is_told {
+            return None;
+        }
+        let told = [(&mut self.within_invocation, "init"), (&mut self.restore, "restore")];
+        let failed = told.into_iter().find_map(|(generation, phase)| generation.take(phase, None));
+        failed.or_else(|| self.ahead.take("init", shutdown))
+    }
+
+    fn of(&mut self, phase: InitPhase) -> &mut Generation {
+        match phase {
+            InitPhase::Init => &mut self.ahead,
+            InitPhase::Invoke => &mut self.within_invocation,
+        }
+    }
+}
+
+impl Generation {
+    fn end(&mut self, end: &PhaseEnd, time: Option<SystemTime>) {
+        self.ended = time.or(self.ended);
+        self.end.get_or_insert_with(|| end.clone());
+    }
+
+    fn report(&mut self, end: &PhaseEnd, time: Option<SystemTime>) {
+        self.ended = self.ended.or(time);
+        self.report.get_or_insert_with(|| end.clone());
+    }
+
+    fn failure(&self) -> Option<&PhaseEnd> {
+        [&self.end, &self.report].into_iter().flatten().find(|end| classify::has_failed(end))
+    }
+
+    fn take(&mut self, phase: &'static str, shutdown: Option<ShutdownReason>) -> Option<FailedInit> {
+        if self.is_told {
+            return None;
+        }
+        let verdict = classify::init(phase, self.end.as_ref(), self.report.as_ref(), shutdown)?;
+        self.is_told = true;
+        Some(FailedInit { verdict, ended: self.ended })
+    }
+}

@@ -1,0 +1,234 @@
+//! The spool: faults that could not be delivered before the environment's process ended. The folder survives in the
+//! environment, whose next process takes the files out and sends them.
+//!
+//! A file appears whole, by a rename, and whoever removes it owns its fault: a removal succeeds once, so each fault is
+//! sent once even if two extensions read the folder at the same time. Other files are neither followed nor touched.
+
+mod entry;
+
+pub(super) use entry::event_id;
+
+use crate::protocol::{EventId, sent_at};
+use crate::relay::Envelope;
+use entry::{Entry, InvalidEntry};
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+use nix::unistd::geteuid;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use std::{error, fmt};
+
+/// The most bytes in the folder.
+const MAX_BYTES: u64 = 1 << 20;
+/// The most files that are looked at. Others may have filled the folder.
+const MAX_FILES: usize = 1000;
+/// Sentry's alerts about an older fault would mislead, and its cause may be gone.
+const MAX_AGE: Duration = Duration::from_hours(24);
+/// A file that is being written is finished after this time, or it never will be.
+const MAX_WRITE_TIME: Duration = Duration::from_mins(1);
+const FINISHED: &str = "fault";
+const UNFINISHED: &str = "tmp";
+
+/// Why a fault is not spooled.
+#[derive(Debug)]
+pub(super) enum SpoolError {
+    /// The folder exists and is not a folder that only this user can enter.
+    Folder,
+    /// The folder holds as much as it may.
+    Full,
+    /// The envelope is not one of an event.
+    Envelope,
+    /// The system refuses.
+    Io(io::Error),
+}
+
+impl fmt::Display for SpoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder => f.write_str("the spool is not a folder of this user's alone: remove it"),
+            Self::Full => write!(f, "the spool holds {MAX_BYTES} bytes already"),
+            Self::Envelope => f.write_str("the envelope has no event id"),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for SpoolError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        if let Self::Io(error) = self { Some(error) } else { None }
+    }
+}
+
+impl From<io::Error> for SpoolError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A fault that an earlier process has spooled.
+#[derive(Clone, Debug)]
+pub(super) struct Spooled {
+    pub(super) event_id: EventId,
+    /// When it was spooled for the first time.
+    pub(super) since: SystemTime,
+    /// Its `sent_at` is the time when it was read, so that Sentry keeps the event's own time.
+    pub(super) envelope: Envelope,
+}
+
+/// What the folder held.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) faults: Vec<Spooled>,
+    /// The faults that are too old to be sent.
+    pub(super) expired: Vec<EventId>,
+    /// The number of files that were damaged.
+    pub(super) damaged: usize,
+}
+
+/// The folder. Nothing is read or written before it is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Spool {
+    folder: PathBuf,
+}
+
+impl Spool {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Writes a fault down. `since` is the time when it was spooled for the first time.
+    pub(super) fn store(&self, envelope: &Envelope, since: SystemTime) -> Result<EventId, SpoolError> {
+        let entry = Entry::of(envelope, since).ok_or(SpoolError::Envelope)?;
+        let content = entry.write();
+        DirBuilder::new().mode(0o700).create(&self.folder).or_else(ignore(io::ErrorKind::AlreadyExists))?;
+        if !self.is_ours() {
+            return Err(SpoolError::Folder);
+        }
+        if self.used() + content.len() as u64 > MAX_BYTES {
+            return Err(SpoolError::Full);
+        }
+        let unfinished = self.path(&format!("{}-{}", entry.event_id, std::process::id()), UNFINISHED);
+        let written = write_new(&unfinished, &content)
+            .and_then(|()| fs::rename(&unfinished, self.path(&entry.event_id.to_string(), FINISHED)));
+        if let Err(error) = written {
+            let _ = fs::remove_file(&unfinished);
+            return Err(error.into());
+        }
+        Ok(entry.event_id)
+    }
+
+    /// Takes everything out.
+    pub(super) fn take(&self, now: SystemTime) -> Content {
+        let mut content = Content::default();
+        if !self.is_ours() {
+            return content;
+        }
+        for (path, _) in self.files().filter(|(path, _)| has_extension(path, FINISHED)) {
+            match read(&path).map(Entry::read) {
+                // Another extension has taken it, or it cannot be read.
+                Err(_) | Ok(Err(InvalidEntry::Foreign)) => {}
+                Ok(entry) if fs::remove_file(&path).is_ok() => content.add(entry, now),
+                Ok(_) => {}
+            }
+        }
+        content
+    }
+
+    /// Whether the folder is there, is no symlink, and only this user can enter it.
+    fn is_ours(&self) -> bool {
+        fs::symlink_metadata(&self.folder)
+            .is_ok_and(|found| found.is_dir() && is_own(&found) && found.mode() & 0o777 == 0o700)
+    }
+
+    /// Returns the bytes of all files of ours. Removes those that will never be finished.
+    fn used(&self) -> u64 {
+        let is_abandoned = |path: &Path, found: &Metadata| {
+            let written = found.modified().ok().and_then(|time| time.elapsed().ok());
+            has_extension(path, UNFINISHED) && written.is_some_and(|age| age > MAX_WRITE_TIME)
+        };
+        let is_left = |(path, found): &(PathBuf, Metadata)| {
+            !is_abandoned(path, found) || fs::remove_file(path).is_err()
+        };
+        self.files().filter(is_left).map(|(_, found)| found.len()).sum()
+    }
+
+    /// Returns the files that have a name of ours and belong to this user.
+    fn files(&self) -> impl Iterator<Item = (PathBuf, Metadata)> {
+        let listed = fs::read_dir(&self.folder).into_iter().flatten().take(MAX_FILES).flatten();
+        listed.filter_map(|listed| {
+            let path = listed.path();
+            // Of a symlink this is the symlink itself.
+            let found = listed.metadata().ok()?;
+            let ours = is_own_name(&path) && is_plain(&found);
+            ours.then_some((path, found))
+        })
+    }
+
+    fn path(&self, name: &str, extension: &str) -> PathBuf {
+        self.folder.join(format!("{name}.{extension}"))
+    }
+}
+
+impl Content {
+    fn add(&mut self, entry: Result<Entry, InvalidEntry>, now: SystemTime) {
+        let Ok(mut entry) = entry else {
+            self.damaged += 1;
+            return;
+        };
+        // A clock that was set back says nothing about the age.
+        if now.duration_since(entry.since).is_ok_and(|age| age > MAX_AGE) {
+            self.expired.push(entry.event_id);
+            return;
+        }
+        sent_at::renew(&mut entry.body, now);
+        let (event_id, since) = (entry.event_id.clone(), entry.since);
+        self.faults.push(Spooled { event_id, since, envelope: entry.into_envelope() });
+    }
+}
+
+fn ignore(kind: io::ErrorKind) -> impl Fn(io::Error) -> io::Result<()> {
+    move |error| if error.kind() == kind { Ok(()) } else { Err(error) }
+}
+
+fn is_own(found: &Metadata) -> bool {
+    found.uid() == geteuid().as_raw()
+}
+
+/// Whether it is a file of this user that nobody else has linked to another place.
+fn is_plain(found: &Metadata) -> bool {
+    found.is_file() && is_own(found) && found.nlink() == 1 && found.len() <= MAX_BYTES
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
+}
+
+/// Whether a name is an event's id, perhaps with a process id behind it, and one of our extensions.
+fn is_own_name(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let id = stem.split_once('-').map_or(stem, |(id, _)| id);
+    EventId::parse(id).is_some() && (has_extension(path, FINISHED) || has_extension(path, UNFINISHED))
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    // `create_new` follows no symlink.
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // What was a file a moment ago may be a symlink or a pipe now.
+    let file: File = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
+    let found = file.metadata()?;
+    if !is_plain(&found) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut content = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests;

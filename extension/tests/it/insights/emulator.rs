@@ -1,0 +1,135 @@
+//! Faults of real functions under AWS's emulator, with the layer as built. It has no telemetry, so that SHUTDOWN's reason
+//! and the kernel's own count of kills are all the evidence.
+
+use super::{faults, kind};
+use crate::support::{
+    function::Function,
+    log::Log,
+    netns::isolated,
+    rie::Rie,
+    sdk::KEY,
+    sentry::{Sentry, Transport},
+    tools::Arch,
+};
+use serde_json::{Value, json};
+
+const MIB: u64 = 1 << 20;
+
+/// A function in its environment, and Sentry.
+struct Scene {
+    rie: Rie,
+    sentry: Sentry,
+}
+
+impl Scene {
+    async fn of(function: Function) -> Self {
+        let sentry = Sentry::start(Transport::Tls).await;
+        let function = function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "2").reports_to(&sentry, KEY, "42");
+        Self { rie: Rie::start(Arch::NATIVE, function).await, sentry }
+    }
+
+    /// Lets the function end like this, and waits until so many faults have come in all.
+    async fn ends(&mut self, end: &str, faults_in_all: usize) {
+        self.rie.provoke(&json!({ "end": end })).await;
+        if faults_in_all > 0 {
+            let what = format!("{faults_in_all} faults after {end}");
+            let sentry = &self.sentry;
+            // Looked at by the number of all that have come, whichever of them it is.
+            let enough = |_: &_| faults(&sentry.received()).len() >= faults_in_all;
+            sentry.wait_for(&what, enough).await;
+        }
+    }
+
+    /// Ends the environment, and returns the faults that Sentry was told of.
+    async fn told(self) -> Vec<Value> {
+        self.ended().await.0
+    }
+
+    async fn ended(self) -> (Vec<Value>, Log) {
+        self.rie.terminate();
+        let log = self.rie.ended().await;
+        assert!(!log.contains("panicked"), "{}", log.text());
+        assert!(self.sentry.violations().is_empty(), "{:?}", self.sentry.violations());
+        (faults(&self.sentry.received()), log)
+    }
+}
+
+fn kinds(faults: &[Value]) -> Vec<&str> {
+    faults.iter().map(kind).collect()
+}
+
+async fn every_end(function: impl Fn() -> Function) {
+    let mut scene = Scene::of(function()).await;
+    // Two in a row, each in a process of its own.
+    scene.ends("timeout", 1).await;
+    scene.ends("timeout", 2).await;
+    scene.ends("kill", 3).await;
+    scene.ends("exit", 4).await;
+    // The runtime catches this one.
+    scene.ends("raise", 0).await;
+    scene.ends("none", 0).await;
+    let told = scene.told().await;
+    assert_eq!(kinds(&told), ["timeout", "timeout", "exit", "exit"]);
+    let requests: std::collections::HashSet<_> =
+        told.iter().map(|fault| fault["tags"]["aws_request_id"].to_string()).collect();
+    assert_eq!(requests.len(), 4, "{told:#?}");
+    assert_eq!(told[0]["exception"]["values"][0]["value"], "Task timed out after 2.00 seconds");
+    assert_eq!(told[0]["tags"]["aws_region"], "eu-central-1");
+}
+
+/// After an init that failed, the emulator ends the environment with the reason of one that is not needed any more, and
+/// without telemetry nothing else tells of it: the tests with records do (`faults`).
+async fn fails_at_import(function: Function) {
+    let mut scene = Scene::of(function.env("FAULT", "import")).await;
+    scene.rie.provoke(&json!({})).await;
+    let (told, log) = scene.ended().await;
+    assert!(log.contains("Init failed"), "{}", log.text());
+    assert!(log.contains(r#""message":"shutting down","reason":"spindown""#), "{}", log.text());
+    assert_eq!(kinds(&told), [""; 0], "{told:#?}");
+}
+
+/// The kernel kills it: the control group has as much memory as the function should have.
+async fn runs_out_of_memory(function: Function) {
+    let mut scene = Scene::of(function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30")).await;
+    let limit = scene.rie.limit_memory(256 * MIB);
+    scene.ends("memory", 1).await;
+    let told = scene.told().await;
+    drop(limit);
+    assert_eq!(kinds(&told), ["oom"], "{told:#?}");
+    let evidence = told[0]["exception"]["values"][0]["mechanism"]["data"]["evidence"].as_str().unwrap();
+    assert!(evidence.contains("kernel=oom_kill"), "{evidence}");
+    let used = told[0]["contexts"]["aws.lambda"]["memory_used_mb"].as_u64().unwrap();
+    assert!(used > 128, "the samples saw {used} MB at most");
+}
+
+#[test]
+fn python() {
+    isolated(|| every_end(|| Function::python("python-faults", "test")));
+}
+
+#[test]
+fn node() {
+    isolated(|| every_end(|| Function::node("node-faults")));
+}
+
+#[test]
+fn python_that_cannot_be_imported() {
+    isolated(|| fails_at_import(Function::python("python-faults", "test")));
+}
+
+#[test]
+fn node_that_cannot_be_imported() {
+    isolated(|| fails_at_import(Function::node("node-faults")));
+}
+
+#[test]
+fn python_out_of_memory() {
+    isolated(|| runs_out_of_memory(Function::python("python-faults", "test")));
+}
+
+#[test]
+fn node_out_of_memory() {
+    isolated(|| {
+        runs_out_of_memory(Function::node("node-faults").env("NODE_OPTIONS", "--max-old-space-size=4096"))
+    });
+}

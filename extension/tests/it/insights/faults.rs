@@ -1,0 +1,303 @@
+//! Every row of the table of faults, from what Lambda says to the event at Sentry.
+
+use super::{DEADLINE, Environment, SECOND, kind};
+use crate::support::{
+    extension::Extension,
+    lambda_api::{LambdaApi, Subscription},
+    netns::isolated,
+    sdk::{self, TUNNEL},
+    sentry::{Sentry, Transport},
+};
+use serde_json::{Value, json};
+
+/// The kinds and the values of what Sentry was told of.
+fn told(faults: &[Value]) -> Vec<(&str, &str)> {
+    let value = |event: &Value| event["exception"]["values"][0]["value"].as_str().unwrap().to_owned();
+    faults.iter().map(|event| (kind(event), &*Box::leak(value(event).into_boxed_str()))).collect()
+}
+
+async fn with_telemetry() -> Environment {
+    Environment::start(Subscription::Accepted, &[]).await
+}
+
+#[test]
+fn a_time_out_in_every_order() {
+    isolated(|| async {
+        let expected = [("timeout", "Task timed out after 3.00 seconds")];
+        // The record first.
+        let mut environment = with_telemetry().await;
+        environment.invoke("r-1").await;
+        environment.runtime_done("r-1", "timeout", None).await;
+        assert_eq!(told(&environment.end("timeout").await), expected);
+        // SHUTDOWN alone.
+        let mut environment = with_telemetry().await;
+        environment.invoke("r-1").await;
+        assert_eq!(told(&environment.end("timeout").await), expected);
+        // Whichever of the two the extension reads first.
+        let mut environment = with_telemetry().await;
+        environment.invoke("r-1").await;
+        let done = json!({ "requestId": "r-1", "status": "timeout", "metrics": { "durationMs": 3000.4 } });
+        assert_eq!(told(&environment.end_with("timeout", "platform.runtimeDone", &done).await), expected);
+    });
+}
+
+#[test]
+fn where_there_is_no_telemetry_shutdown_says_it() {
+    isolated(|| async {
+        for (reason, expected) in [
+            ("Timeout", &[("timeout", "Task timed out after 3.00 seconds")][..]),
+            ("failure", &[("exit", "The runtime exited during the invocation")]),
+            ("ReleaseFail", &[("exit", "The runtime exited during the invocation")]),
+            ("SandboxTerminated", &[]),
+            ("spindown", &[]),
+        ] {
+            let mut environment = Environment::start(Subscription::Status(202), &[]).await;
+            environment.invoke("r-1").await;
+            assert_eq!(told(&environment.end(reason).await), expected, "{reason}");
+        }
+    });
+}
+
+#[test]
+fn what_the_platforms_records_say() {
+    isolated(|| async {
+        let done = |status: &str, error_type: &str| json!({ "requestId": "r-1", "status": status, "errorType": error_type });
+        let full = json!({ "requestId": "r-1", "status": "error", "metrics": { "memorySizeMB": 128, "maxMemoryUsedMB": 127 } });
+        let killed = "RequestId: r-1 Error: Runtime exited with error: signal: killed";
+        let runtime_done = "platform.runtimeDone";
+        for (records, expected) in [
+            (
+                vec![(runtime_done, done("error", "Runtime.ExitError"))],
+                Some(("exit", "The runtime exited during the invocation (Runtime.ExitError)")),
+            ),
+            (
+                vec![(runtime_done, done("error", "Runtime.ExitError")), ("platform.fault", killed.into())],
+                Some(("exit", "Error: Runtime exited with error: signal: killed")),
+            ),
+            (vec![(runtime_done, done("error", "Runtime.OutOfMemory"))], Some(("oom", "Out of memory"))),
+            (
+                vec![(runtime_done, done("error", "Runtime.ExitError")), ("platform.report", full)],
+                Some(("oom", "Out of memory: 127 of 128 MB used")),
+            ),
+            (
+                vec![(runtime_done, done("failure", "Sandbox.Failure"))],
+                Some(("sandbox", "Lambda could not run the function (Sandbox.Failure)")),
+            ),
+            (
+                vec![(runtime_done, done("error", "Extension.Crash"))],
+                Some(("sandbox", "Lambda could not run the function (Extension.Crash)")),
+            ),
+            (
+                vec![(runtime_done, done("error", "Runtime.ImportModuleError"))],
+                Some(("init", "Init failed (Runtime.ImportModuleError)")),
+            ),
+            // What follows after the function has answered is not its fault.
+            (vec![(runtime_done, done("success", ""))], None),
+        ] {
+            let mut environment = with_telemetry().await;
+            environment.invoke("r-1").await;
+            for (kind, body) in &records {
+                environment.tell(kind, body).await;
+            }
+            let faults = environment.end("failure").await;
+            assert_eq!(told(&faults), Vec::from_iter(expected), "{records:?}");
+            assert!(faults.iter().all(|fault| fault["tags"]["aws_request_id"] == "r-1"));
+        }
+    });
+}
+
+#[test]
+fn errors_that_end_nothing_are_no_faults() {
+    isolated(|| async {
+        let mut environment = with_telemetry().await;
+        for (request, status, error_type) in [
+            ("r-1", "success", None),
+            ("r-2", "error", Some("Function.ResponseSizeTooLarge")),
+            ("r-3", "error", None),
+        ] {
+            environment.invoke(request).await;
+            environment.runtime_done(request, status, error_type).await;
+        }
+        assert_eq!(told(&environment.end("spindown").await), []);
+    });
+}
+
+#[test]
+fn inits_that_fail() {
+    isolated(|| async {
+        let failed = |phase: &str, error_type: &str| json!({ "initializationType": "on-demand", "phase": phase, "status": "error", "errorType": error_type });
+        // Ahead of the first invocation; the report of the same init is no second fault.
+        let environment = with_telemetry().await;
+        environment.tell("platform.initRuntimeDone", &failed("init", "Runtime.ImportModuleError")).await;
+        environment.tell("platform.initReport", &failed("init", "Runtime.ImportModuleError")).await;
+        // As the emulator says it, which is AWS's own code.
+        let faults = environment.end("spindown").await;
+        assert_eq!(told(&faults), [("init", "Init failed (Runtime.ImportModuleError)")]);
+        assert_eq!(faults[0]["tags"].get("aws_request_id"), None);
+
+        // Whichever of the two the extension reads first.
+        let environment = with_telemetry().await;
+        let failed_ahead = failed("init", "Runtime.ImportModuleError");
+        let faults = environment.end_with("spindown", "platform.initRuntimeDone", &failed_ahead).await;
+        assert_eq!(told(&faults), [("init", "Init failed (Runtime.ImportModuleError)")]);
+
+        // Again, inside an invocation: one fault, of that invocation.
+        let mut environment = with_telemetry().await;
+        let start = json!({ "initializationType": "on-demand", "phase": "invoke", "runtimeVersion": "python:3.13.v58",
+            "instanceId": "2026/11/25/[$LATEST]0f3c" });
+        environment.tell("platform.initStart", &start).await;
+        environment.tell("platform.initRuntimeDone", &failed("invoke", "Runtime.UserCodeSyntaxError")).await;
+        environment.invoke("r-1").await;
+        environment.runtime_done("r-1", "error", Some("Runtime.ExitError")).await;
+        let faults = environment.end("failure").await;
+        assert_eq!(told(&faults), [("init", "Init failed (Runtime.UserCodeSyntaxError)")]);
+        assert_eq!(faults[0]["tags"]["aws_request_id"], "r-1");
+        assert_eq!(faults[0]["tags"]["faas.coldstart"], "false");
+        assert_eq!(
+            faults[0]["contexts"]["runtime"],
+            json!({ "type": "runtime", "name": "python", "version": "3.13" })
+        );
+        assert_eq!(faults[0]["contexts"]["aws.cloudwatch.logs"]["log_stream"], "2026/11/25/[$LATEST]0f3c");
+
+        // A restore from a snapshot.
+        let environment = with_telemetry().await;
+        environment.tell("platform.restoreRuntimeDone", &failed("init", "Runtime.AfterRestoreError")).await;
+        let faults = environment.end("failure").await;
+        assert_eq!(told(&faults), [("init", "Restore failed (Runtime.AfterRestoreError)")]);
+
+        // Nobody says a word but SHUTDOWN.
+        let environment = Environment::start(Subscription::Status(202), &[]).await;
+        assert_eq!(told(&environment.end("failure").await), [("init", "Init failed")]);
+    });
+}
+
+#[test]
+fn what_the_sdk_has_reported_is_not_told_again() {
+    isolated(|| async {
+        let event = |handled: bool, request: &str| {
+            let payload = json!({
+                "exception": { "values": [{ "type": "E", "mechanism": { "type": "aws_lambda", "handled": handled } }] },
+                "extra": { "lambda": { "aws_request_id": request } },
+            });
+            let payload = payload.to_string();
+            format!(
+                "{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n",
+                payload.len()
+            )
+        };
+        for (handled, request, reason, expected) in [
+            (false, "r-1", "failure", None),
+            (true, "r-1", "failure", Some("exit")),
+            (false, "of another", "failure", Some("exit")),
+            // An SDK's own word on these is a forecast.
+            (false, "r-1", "timeout", Some("timeout")),
+        ] {
+            let mut environment = with_telemetry().await;
+            environment.invoke("r-1").await;
+            assert_eq!(sdk::post(TUNNEL, event(handled, request)).await, 200);
+            let faults = environment.end(reason).await;
+            assert_eq!(
+                faults.iter().map(kind).collect::<Vec<_>>(),
+                Vec::from_iter(expected),
+                "{handled} {request} {reason}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_event_has_what_the_sdk_has_told() {
+    isolated(|| async {
+        let mut environment = with_telemetry().await;
+        environment.invoke("r-1").await;
+        let trace = json!({ "trace_id": "67d448e83ae320be0e2cdf2f53ccdaba", "release": "shop@1.4.2",
+            "environment": "production", "sampled": "true" });
+        let payload = json!({ "contexts": { "trace": { "trace_id": "67d448e83ae320be0e2cdf2f53ccdaba",
+            "span_id": "35465b3a9e2f7c6a" }, "aws.lambda": { "aws_request_id": "r-1" } } })
+        .to_string();
+        let header = json!({ "event_id": "9ec79c33ec9942ab8353589fcb2e04dc", "trace": trace });
+        let body = format!("{header}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len());
+        assert_eq!(sdk::post(TUNNEL, body).await, 200);
+        environment.runtime_done("r-1", "timeout", None).await;
+        let faults = environment.end("timeout").await;
+        let event = &faults[0];
+        assert_eq!((&event["release"], &event["environment"]), (&json!("shop@1.4.2"), &json!("production")));
+        assert_eq!(
+            event["contexts"]["trace"],
+            json!({ "type": "trace", "trace_id": "67d448e83ae320be0e2cdf2f53ccdaba", "span_id": "35465b3a9e2f7c6a",
+                "op": "function.aws", "status": "deadline_exceeded" })
+        );
+        assert_eq!(event["contexts"]["cloud_resource"]["cloud.account.id"], "123456789012");
+        assert_eq!(event["contexts"]["aws.lambda"]["execution_duration_in_millis"], 2999.5);
+        assert_eq!(event["contexts"]["aws.lambda"]["memory_size_mb"], 256);
+        assert_eq!(event["tags"]["faas.coldstart"], "true");
+        assert_eq!(event["fingerprint"], json!(["aws.lambda.fault", "orders", "timeout"]));
+        assert_eq!(event["level"], "fatal");
+    });
+}
+
+#[test]
+fn only_what_is_wanted_is_told() {
+    isolated(|| async {
+        for (setting, reason, expected) in [
+            ("false", "timeout", None),
+            ("exit,oom", "timeout", None),
+            ("exit,oom", "failure", Some("exit")),
+            ("true", "timeout", Some("timeout")),
+            // A bad value is the default, with a warning.
+            ("sometimes", "timeout", Some("timeout")),
+        ] {
+            let settings = [("SENTRY_EXTENSION_FAULTS", setting)];
+            let mut environment = Environment::start(Subscription::Accepted, &settings).await;
+            environment.invoke("r-1").await;
+            let log = environment.extension.log.clone();
+            let faults = environment.end(reason).await;
+            assert_eq!(faults.iter().map(kind).collect::<Vec<_>>(), Vec::from_iter(expected), "{setting}");
+            assert_eq!(log.contains("SENTRY_EXTENSION_FAULTS has"), setting == "sometimes", "{}", log.text());
+        }
+    });
+}
+
+/// Requests overlap, and nothing but the report tells of their end.
+#[test]
+fn managed_instances_tell_by_their_reports() {
+    isolated(|| async {
+        let settings = [("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances")];
+        let environment = Environment::start(Subscription::Accepted, &settings).await;
+        for request in ["r-1", "r-2", "r-3"] {
+            environment.tell("platform.start", &json!({ "requestId": request })).await;
+        }
+        for (request, status, error_type) in [
+            ("r-2", "timeout", "Sandbox.Timedout"),
+            ("r-3", "error", "Runtime.ExitError"),
+            ("r-1", "success", ""),
+        ] {
+            let report = json!({ "requestId": request, "status": status, "errorType": error_type, "metrics": { "durationMs": 5 } });
+            environment.tell("platform.report", &report).await;
+            // Repeated records change nothing.
+            environment.tell("platform.report", &report).await;
+        }
+        let faults = environment.end("spindown").await;
+        let requests: Vec<_> = faults
+            .iter()
+            .map(|fault| (kind(fault), fault["tags"]["aws_request_id"].as_str().unwrap()))
+            .collect();
+        assert_eq!(requests, [("timeout", "r-2"), ("exit", "r-3")]);
+    });
+}
+
+/// Without a DSN there is no project to tell it to.
+#[test]
+fn without_a_dsn_nothing_is_told() {
+    isolated(|| async {
+        let api = LambdaApi::start().await;
+        let sentry = Sentry::start(Transport::Plain).await;
+        let upstream = sentry.url();
+        let extension = Extension::in_lambda(&api, &[("SENTRY_EXTENSION_UPSTREAM", &upstream)]);
+        api.invoke_as("r-1", DEADLINE);
+        api.asked(2).await;
+        api.shutdown("timeout", 2 * SECOND);
+        assert_eq!(extension.books().await, [0; 4]);
+        assert!(sentry.received().is_empty());
+    });
+}

@@ -1,0 +1,106 @@
+//! What the extension itself tells Sentry, under the scripted Lambda.
+
+mod emulator;
+mod faults;
+mod valid;
+
+use crate::support::{
+    extension::Extension,
+    lambda_api::{LambdaApi, Subscription, record},
+    sdk::KEY,
+    sentry::{Received, Sentry, Transport},
+};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+/// An invocation's time-out.
+pub const DEADLINE: Duration = Duration::from_secs(3);
+
+/// The function's environment: Lambda, Sentry and the extension.
+pub struct Environment {
+    pub api: LambdaApi,
+    pub sentry: Sentry,
+    pub extension: Extension,
+    asked: usize,
+}
+
+impl Environment {
+    pub async fn start(telemetry: Subscription, settings: &[(&str, &str)]) -> Self {
+        let api = LambdaApi::start().await;
+        api.telemetry(telemetry);
+        let sentry = Sentry::start(Transport::Plain).await;
+        let dsn = sentry.dsn(KEY, "42");
+        let env = [
+            ("SENTRY_DSN", &*dsn),
+            ("SENTRY_EXTENSION_LOG", "debug"),
+            ("AWS_LAMBDA_FUNCTION_NAME", "orders"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_REGION", "eu-central-1"),
+        ];
+        let extension = Extension::in_lambda(&api, &[&env, settings].concat());
+        api.asked(1).await;
+        Self { api, sentry, extension, asked: 1 }
+    }
+
+    /// Begins an invocation, and waits until the extension has asked for what comes next.
+    pub async fn invoke(&mut self, request: &str) {
+        self.api.invoke_as(request, DEADLINE);
+        self.asked += 1;
+        self.api.asked(self.asked).await;
+    }
+
+    pub async fn tell(&self, kind: &str, body: &Value) {
+        self.api.tell(&json!([record(kind, body)])).await;
+    }
+
+    pub async fn runtime_done(&self, request: &str, status: &str, error_type: Option<&str>) {
+        let mut body = json!({ "requestId": request, "status": status, "metrics": { "durationMs": 2999.5 } });
+        if let Some(error_type) = error_type {
+            body["errorType"] = error_type.into();
+        }
+        self.tell("platform.runtimeDone", &body).await;
+    }
+
+    /// Ends the environment, and returns the faults that Sentry was told of.
+    pub async fn end(self, reason: &str) -> Vec<Value> {
+        self.api.shutdown(reason, 2 * SECOND);
+        self.ended().await
+    }
+
+    /// Ends the environment while a record is on its way: both are there when the extension looks.
+    pub async fn end_with(self, reason: &str, kind: &str, body: &Value) -> Vec<Value> {
+        let to = self.api.destination().await;
+        let body = json!([record(kind, body)]).to_string();
+        self.extension.freeze();
+        self.api.shutdown(reason, 2 * SECOND);
+        let mut posted = std::net::TcpStream::connect(to).unwrap();
+        write!(posted, "POST / HTTP/1.1\r\nhost: sandbox\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            .unwrap();
+        self.extension.thaw();
+        self.ended().await
+    }
+
+    /// Waits for the end, and returns the faults that Sentry was told of.
+    pub async fn ended(self) -> Vec<Value> {
+        let (status, log) = self.extension.ended().await;
+        assert!(status.success(), "{status}:\n{}", log.text());
+        assert!(self.api.violations().is_empty(), "{:?}", self.api.violations());
+        assert!(self.sentry.violations().is_empty(), "{:?}", self.sentry.violations());
+        faults(&self.sentry.received())
+    }
+}
+
+/// The faults among what Sentry got.
+pub fn faults(received: &[Arc<Received>]) -> Vec<Value> {
+    let events = received.iter().filter_map(|one| Some(one.envelope.item("event")?.json()));
+    events.filter(|event| event["logger"] == "aws.lambda").collect()
+}
+
+/// The kind of a fault, as its tag says.
+pub fn kind(event: &Value) -> &str {
+    event["tags"]["lambda.fault"].as_str().unwrap_or_default()
+}

@@ -1,0 +1,113 @@
+//! Whether Sentry takes the events of faults as they are: by the normaliser of Sentry's own Relay, and by the types of
+//! Sentry's SDK for Rust.
+
+use super::{Environment, kind};
+use crate::support::{lambda_api::Subscription, netns::isolated, tools};
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+const NORMALISER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/relay/normalise.py");
+
+/// One event of each kind, with everything in it that can be.
+async fn one_of_each() -> Vec<Value> {
+    let mut events = Vec::new();
+    for (status, error_type, reason) in [
+        ("timeout", "", "timeout"),
+        ("error", "Runtime.OutOfMemory", "failure"),
+        ("error", "Runtime.ExitError", "failure"),
+        ("error", "Runtime.ImportModuleError", "failure"),
+        ("failure", "Sandbox.Failure", "failure"),
+    ] {
+        let settings = [("SENTRY_RELEASE", "shop@1.4.2"), ("SENTRY_ENVIRONMENT", "production")];
+        let mut environment = Environment::start(Subscription::Accepted, &settings).await;
+        let start = json!({ "initializationType": "on-demand", "phase": "init", "runtimeVersion": "python:3.13.v58",
+            "instanceId": "2026/11/25/[$LATEST]0f3c" });
+        environment.tell("platform.initStart", &start).await;
+        environment.invoke("8442603f-da10-42d2-bf58-c33a31978aad").await;
+        let tracing = json!({ "type": "X-Amzn-Trace-Id",
+            "value": "Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0" });
+        let started = json!({ "requestId": "8442603f-da10-42d2-bf58-c33a31978aad", "tracing": tracing });
+        environment.tell("platform.start", &started).await;
+        let error_type = Some(error_type).filter(|text| !text.is_empty());
+        environment.runtime_done("8442603f-da10-42d2-bf58-c33a31978aad", status, error_type).await;
+        events.extend(environment.end(reason).await);
+    }
+    assert_eq!(events.iter().map(kind).collect::<Vec<_>>(), ["timeout", "oom", "exit", "init", "sandbox"]);
+    events
+}
+
+fn normalised(events: &[Value]) -> Vec<Value> {
+    let mut python = Command::new("/usr/bin/python3")
+        .arg(NORMALISER)
+        .env("PYTHONPATH", tools::site_packages("sentry-relay"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = python.stdin.take().unwrap();
+    for event in events {
+        writeln!(stdin, "{event}").unwrap();
+    }
+    drop(stdin);
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn sentry_takes_every_kind_as_it_is() {
+    isolated(|| async {
+        let events = one_of_each().await;
+        let normalised = normalised(&events);
+        assert_eq!(normalised.len(), events.len());
+        for (event, normal) in events.iter().zip(normalised) {
+            assert_eq!(normal.get("errors"), None, "{normal:#}");
+            assert_eq!(normal.get("_meta"), None, "{normal:#}");
+            assert_eq!(normal["type"], "error");
+            for kept in [
+                "event_id",
+                "timestamp",
+                "level",
+                "platform",
+                "logger",
+                "fingerprint",
+                "exception",
+                "release",
+                "environment",
+                "transaction",
+            ] {
+                assert_eq!(normal[kept], event[kept], "{kept}");
+            }
+            for (name, context) in event["contexts"].as_object().unwrap() {
+                for (field, value) in context.as_object().unwrap() {
+                    assert_eq!(&normal["contexts"][name][field], value, "{name}.{field}");
+                }
+            }
+            // Sentry makes a tag of it.
+            let mut event_tags = event["tags"].clone();
+            event_tags["server_name"] = event["server_name"].clone();
+            let tags: Vec<Value> =
+                event_tags.as_object().unwrap().iter().map(|(name, value)| json!([name, value])).collect();
+            assert!(
+                tags.iter().all(|tag| normal["tags"].as_array().unwrap().contains(tag)),
+                "{:#}",
+                normal["tags"]
+            );
+
+            // The crate does not know this context, which Sentry does.
+            let mut known = event.clone();
+            known["contexts"].as_object_mut().unwrap().remove("cloud_resource");
+            let typed: sentry_types::protocol::v7::Event<'_> = serde_json::from_value(known).unwrap();
+            assert_eq!(typed.level, sentry_types::protocol::v7::Level::Fatal);
+            assert_eq!(typed.exception.values[0].mechanism.as_ref().unwrap().handled, Some(false));
+            let sentry_types::protocol::v7::Context::Trace(trace) = &typed.contexts["trace"] else {
+                panic!("{:?}", typed.contexts)
+            };
+            assert_eq!(trace.trace_id.to_string(), "67d448e83ae320be0e2cdf2f53ccdaba");
+            assert_eq!(trace.span_id.to_string(), "35465b3a9e2f7c6a");
+            println!("{event:#}");
+        }
+    });
+}

@@ -1,0 +1,359 @@
+//! Faults that did not leave in time: one process of an environment spools them, the next one sends them.
+
+use crate::support::{
+    extension::{BINARY, Extension, SPOOL},
+    function::Function,
+    lambda_api::{LambdaApi, Subscription},
+    netns::isolated,
+    rie::Rie,
+    sdk::KEY,
+    sentry::{Received, Reply, Sentry, Transport},
+    tools::Arch,
+};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const SECOND: Duration = Duration::from_secs(1);
+const ID: &str = "9ec79c33ec9942ab8353589fcb2e04dc";
+/// When the fault happened. Sentry has to show this time, whenever it hears of the fault.
+const TIMESTAMP: f64 = 1_795_600_803.421;
+
+/// An environment: its folder for spooled faults outlives the processes in it.
+struct Environment {
+    sentry: Sentry,
+    around: TempDir,
+}
+
+impl Environment {
+    async fn new(transport: Transport) -> Self {
+        Self { sentry: Sentry::start(transport).await, around: tempfile::tempdir().unwrap() }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.around.path().join("spool")
+    }
+
+    /// Spools a fault as an earlier process has done it.
+    fn spool(&self, id: &str, since: &str) -> PathBuf {
+        let folder = self.folder();
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        let event = json!({ "event_id": id, "timestamp": TIMESTAMP, "level": "fatal" }).to_string();
+        let body = format!(
+            "{{\"event_id\":\"{id}\",\"sent_at\":\"{since}\"}}\n{{\"type\":\"event\",\"length\":{}}}\n{event}\n",
+            event.len()
+        );
+        let upstream = self.sentry.url();
+        let length = body.len();
+        let head =
+            format!("sentry-lambda-extension spool 1\t{since}\t{id}\t{upstream}\t42\t{KEY}\t{length}\n");
+        let file = folder.join(format!("{id}.fault"));
+        fs::write(&file, head + &body).unwrap();
+        file
+    }
+
+    fn spooled(&self) -> Vec<String> {
+        let listed = fs::read_dir(self.folder()).into_iter().flatten();
+        listed.map(|listed| listed.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// The next process of the environment. It has asked for its first event when this returns.
+    async fn process(&self, settings: &[(&str, &str)]) -> (LambdaApi, Extension) {
+        let api = LambdaApi::start().await;
+        let extension = self.start(&api, settings);
+        api.asked(1).await;
+        (api, extension)
+    }
+
+    fn start(&self, api: &LambdaApi, settings: &[(&str, &str)]) -> Extension {
+        let (dsn, folder) = (self.sentry.dsn(KEY, "42"), self.folder());
+        let env = [("SENTRY_DSN", &*dsn), (SPOOL, folder.to_str().unwrap())];
+        Extension::in_lambda(api, &[&env, settings].concat())
+    }
+
+    async fn fault(&self) -> std::sync::Arc<Received> {
+        self.sentry.wait_for("fault", |one| id_of(one) == ID && one.status == Some(200)).await
+    }
+}
+
+fn id_of(received: &Received) -> String {
+    received.envelope.header["event_id"].as_str().unwrap_or_default().to_owned()
+}
+
+fn now() -> String {
+    minutes_ago(0)
+}
+
+/// RFC 3339, by the program that knows all about it.
+fn minutes_ago(minutes: u32) -> String {
+    let mut date = std::process::Command::new("date");
+    let date = date.args(["-u", "+%Y-%m-%dT%H:%M:%S.000Z", "-d", &format!("{minutes} minutes ago")]);
+    String::from_utf8(date.output().unwrap().stdout).unwrap().trim().to_owned()
+}
+
+/// The counts in the last line.
+async fn books(extension: Extension) -> Value {
+    let (status, log) = extension.ended().await;
+    assert!(status.success(), "{status}:\n{}", log.text());
+    let books: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
+    let count = |name: &str| books[name].as_u64().unwrap();
+    let accounted = count("delivered") + count("rejected") + count("spooled") + count("dropped");
+    assert_eq!(count("accepted"), accounted, "{books}");
+    books
+}
+
+#[test]
+fn a_spooled_fault_is_sent_once_with_its_own_time() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        environment.spool(ID, &minutes_ago(180));
+        let (api, extension) = environment.process(&[]).await;
+        let fault = environment.fault().await;
+        let event = fault.envelope.item("event").unwrap().json();
+        assert_eq!(event["timestamp"].as_f64(), Some(TIMESTAMP));
+        let sent_at = fault.envelope.header["sent_at"].as_str().unwrap();
+        assert!(sent_at > &*minutes_ago(2), "Sentry would shift the fault's time: {sent_at}");
+        assert_eq!((&*fault.key, &*fault.project), (KEY, "42"));
+        assert!(environment.spooled().is_empty());
+        assert!(extension.log.contains(ID), "{}", extension.log.text());
+        api.shutdown("spindown", 2 * SECOND);
+        let counts = books(extension).await;
+        assert_eq!((&counts["accepted"], &counts["delivered"]), (&json!(1), &json!(1)));
+
+        let (api, extension) = environment.process(&[]).await;
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(environment.sentry.received().len(), 1);
+        assert_eq!(environment.sentry.violations(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn nothing_is_read_before_the_first_next() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        let file = environment.spool(ID, &now());
+        let api = LambdaApi::start().await;
+        // Init is not over for as long as Lambda says nothing to the subscription.
+        api.telemetry(Subscription::Silence);
+        let extension = environment.start(&api, &[]);
+        api.subscribed().await;
+        assert!(file.exists(), "{}", extension.log.text());
+        assert_eq!(api.asked_so_far(), 0);
+        assert!(environment.sentry.received().is_empty());
+        environment.fault().await;
+        assert_eq!(api.asked_so_far(), 1);
+    });
+}
+
+#[test]
+fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
+    for transport in [Transport::Plain, Transport::Tls] {
+        isolated(move || async move {
+            let environment = Environment::new(transport).await;
+            let ca = match transport {
+                Transport::Tls => environment.sentry.ca_file().to_str().unwrap().to_owned(),
+                Transport::Plain => String::new(),
+            };
+            let settings = [("SENTRY_EXTENSION_CA_BUNDLE", &*ca)];
+            environment.sentry.respond_with(|_| Reply::status(503));
+            let since = minutes_ago(90);
+            environment.spool(ID, &since);
+            for _ in 0..2 {
+                let (api, extension) = environment.process(&settings).await;
+                extension.log.wait_for("an earlier process has spooled").await;
+                api.shutdown("spindown", SECOND);
+                let log = extension.log.clone();
+                let counts = books(extension).await;
+                assert_eq!((&counts["spooled"], &counts["dropped"]), (&json!(1), &json!(0)), "{counts}");
+                let line = log.wait_for("spooled for the next process").await;
+                assert!(line.contains(ID), "{line}");
+                assert_eq!(environment.spooled(), [format!("{ID}.fault")]);
+                let file = fs::read_to_string(environment.folder().join(format!("{ID}.fault"))).unwrap();
+                assert!(file.contains(&since[..19]), "it does not get younger: {file}");
+            }
+            environment.sentry.respond_with(|_| Reply::ok());
+            let (api, extension) = environment.process(&settings).await;
+            environment.fault().await;
+            api.shutdown("spindown", 2 * SECOND);
+            assert_eq!(books(extension).await["delivered"], 1);
+            assert!(environment.spooled().is_empty());
+            let taken = environment.sentry.received().iter().filter(|one| one.status == Some(200)).count();
+            assert_eq!(taken, 1);
+        });
+    }
+}
+
+/// The whole way: the function's time-out, an upstream that is down, and the next process.
+#[test]
+fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        environment.sentry.respond_with(|_| Reply::close());
+        let (api, extension) = environment.process(&[]).await;
+        api.invoke_as("r-1", SECOND);
+        api.asked(2).await;
+        api.shutdown("timeout", SECOND);
+        let log = extension.log.clone();
+        let counts = books(extension).await;
+        assert_eq!((&counts["accepted"], &counts["spooled"]), (&json!(1), &json!(1)), "{}", log.text());
+        let line: Value = serde_json::from_str(&log.wait_for("spooled for the next").await).unwrap();
+        let [file] = &environment.spooled()[..] else { panic!("{:?}", environment.spooled()) };
+        assert_eq!(*file, format!("{}.fault", line["event_id"].as_str().unwrap()));
+
+        environment.sentry.respond_with(|_| Reply::ok());
+        let since = environment.sentry.received().len();
+        let (api, extension) = environment.process(&[]).await;
+        let is_taken = |one: &Received| one.status == Some(200);
+        let fault = environment.sentry.wait_for("the fault", is_taken).await;
+        let event = fault.envelope.item("event").unwrap().json();
+        assert_eq!(event["exception"]["values"][0]["type"], "Lambda.Timeout");
+        assert_eq!(event["event_id"], line["event_id"]);
+        let happened = event["timestamp"].as_f64().unwrap();
+        assert!(happened < line["ts"].as_f64().unwrap(), "{event}");
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(books(extension).await["delivered"], 1);
+        assert_eq!(environment.sentry.received().len(), since + 1, "once");
+        assert!(environment.spooled().is_empty());
+    });
+}
+
+/// The same under AWS's emulator, which ends the processes of an environment and starts others in it.
+#[test]
+fn an_emulated_environment_sends_it_from_its_next_process() {
+    isolated(|| async {
+        let sentry = Sentry::start(Transport::Tls).await;
+        sentry.respond_with(|_| Reply::status(503));
+        let function = Function::python("python-faults", "test").env("AWS_LAMBDA_FUNCTION_TIMEOUT", "1");
+        let mut rie = Rie::start(Arch::NATIVE, function.reports_to(&sentry, KEY, "42")).await;
+        rie.provoke(&json!({ "end": "timeout" })).await;
+        let line = rie.log.wait_for("spooled for the next process").await;
+        let ended = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        sentry.respond_with(|_| Reply::ok());
+        rie.provoke(&json!({ "end": "none" })).await;
+        let is_taken = |one: &Received| one.status == Some(200);
+        let fault = sentry.wait_for("the fault", is_taken).await;
+        assert!(line.contains(&id_of(&fault)), "{line}");
+        let event = fault.envelope.item("event").unwrap().json();
+        assert_eq!(event["exception"]["values"][0]["type"], "Lambda.Timeout");
+        assert!(event["timestamp"].as_f64().unwrap() < ended.as_secs_f64());
+        rie.terminate();
+        rie.ended().await;
+        assert_eq!(sentry.received().iter().filter(|one| is_taken(one)).count(), 1, "once");
+    });
+}
+
+#[test]
+fn without_faults_the_spool_is_neither_read_nor_written() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        let file = environment.spool(ID, &now());
+        environment.sentry.respond_with(|_| Reply::status(503));
+        let (api, extension) = environment.process(&[("SENTRY_EXTENSION_FAULTS", "false")]).await;
+        api.invoke_as("r-1", SECOND);
+        api.asked(2).await;
+        api.shutdown("timeout", SECOND);
+        assert_eq!(books(extension).await["accepted"], 0);
+        assert!(file.exists() && environment.spooled().len() == 1);
+        assert!(environment.sentry.received().is_empty());
+    });
+}
+
+#[test]
+fn a_fault_older_than_a_day_is_not_sent() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        environment.spool(ID, &minutes_ago(24 * 60 + 1));
+        let (api, extension) = environment.process(&[]).await;
+        extension.log.wait_for("too old").await;
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(books(extension).await["accepted"], 0);
+        assert!(environment.spooled().is_empty() && environment.sentry.received().is_empty());
+    });
+}
+
+#[test]
+fn two_extensions_at_once_send_each_fault_once() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        let ids: Vec<String> = (1..=50).map(|at| format!("{at:032x}")).collect();
+        for id in &ids {
+            environment.spool(id, &now());
+        }
+        let processes = [environment.process(&[]).await, environment.process(&[]).await];
+        let mut accepted = 0;
+        for (api, extension) in processes {
+            api.shutdown("spindown", 2 * SECOND);
+            accepted += books(extension).await["accepted"].as_u64().unwrap();
+        }
+        let mut arrived: Vec<String> = environment.sentry.received().iter().map(|one| id_of(one)).collect();
+        arrived.sort();
+        assert_eq!((arrived, accepted), (ids, 50));
+    });
+}
+
+#[test]
+fn an_upstream_that_the_settings_do_not_allow_gets_nothing() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        environment.spool(ID, &now());
+        let elsewhere = format!("https://{KEY}@sentry.example.invalid/42");
+        let (api, extension) = environment.process(&[("SENTRY_DSN", &elsewhere)]).await;
+        extension.log.wait_for("not allowed").await;
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(books(extension).await["accepted"], 0);
+        assert!(environment.sentry.received().is_empty());
+    });
+}
+
+/// A `/tmp` without room, and one that is read-only: what they refuse is counted, and nothing else happens.
+#[test]
+fn a_tmp_that_takes_nothing_costs_the_fault_alone() {
+    for options in ["size=8k", "ro"] {
+        isolated(move || async move {
+            let environment = Environment::new(Transport::Plain).await;
+            environment.sentry.respond_with(|_| Reply::status(503));
+            environment.spool(ID, &now());
+            let api = LambdaApi::start().await;
+            let log = in_small_tmp(&environment, &api, options).await;
+            assert!(log.contains("cannot be spooled"), "{options}: {log}");
+            assert!(log.contains("\"spooled\":0,\"dropped\":1"), "{options}: {log}");
+        });
+    }
+}
+
+/// Runs a process whose spool's file system takes nothing any more once the process has read what was in it.
+async fn in_small_tmp(environment: &Environment, api: &LambdaApi, options: &str) -> String {
+    let script = r#"
+        cp -p "$SPOOL"/*.fault "$AROUND"
+        mount -t tmpfs -o mode=700,size=8k tmpfs "$SPOOL"
+        mv "$AROUND"/*.fault "$SPOOL"
+        "$BINARY" & extension=$!
+        until [ -z "$(ls "$SPOOL")" ]; do sleep 0.01; done
+        dd if=/dev/zero of="$SPOOL/filling" bs=4k count=2 status=none || true
+        [ "$OPTIONS" != ro ] || mount -o remount,ro "$SPOOL"
+        echo tmp is full
+        wait "$extension""#;
+    let (dsn, folder, api_address) = (environment.sentry.dsn(KEY, "42"), environment.folder(), api.address());
+    let env = [
+        ("SENTRY_DSN", &*dsn),
+        (SPOOL, folder.to_str().unwrap()),
+        ("AWS_LAMBDA_RUNTIME_API", &api_address),
+        ("SPOOL", folder.to_str().unwrap()),
+        ("AROUND", environment.around.path().to_str().unwrap()),
+        ("BINARY", BINARY),
+        ("OPTIONS", options),
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ];
+    let args = ["--mount", "--propagation", "private", "sh", "-c", script];
+    let process = Extension::start(Path::new("/usr/bin/unshare"), &args, &env);
+    process.log.wait_for("tmp is full").await;
+    api.shutdown("spindown", SECOND);
+    let (status, log) = process.ended().await;
+    assert!(status.success(), "{status}: {}", log.text());
+    log.text()
+}
