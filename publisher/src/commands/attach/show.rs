@@ -88,8 +88,11 @@ pub(crate) fn advise(ui: &Ui, function: &Function, after: &FunctionState, family
     for arn in &after.layers {
         if is_sentrys_sdk(arn) {
             ui.warning(format!(
-                "{arn} may bring Sentry's older extension along: only one of the two can have port 9000, and which \
-                 one is chance; use the SDK as a package instead, or a layer without an extension"
+                "{arn} may bring an extension of Sentry's along, which needs port 9000: leave 9000 out of \
+                 SENTRY_EXTENSION_PORTS; the SDK uses this layer with {}={}, and otherwise with \
+                 SENTRY_LAYER_EXTENSION=0",
+                wrapper::VARIABLE,
+                wrapper::PATH
             ));
         }
         if family.resembles(arn) {
