@@ -8,9 +8,11 @@
 use super::classify::{self, Evidence, ShutdownReason, Verdict};
 use super::fault::{Fault, Subject};
 use super::init::{FailedInit, Inits};
+use super::passed::PassedEnvelopes;
 use super::rate::RateLimit;
 use crate::config::{FaultKind, FaultKinds};
 use crate::protocol::EnvelopeNote;
+use crate::relay::Envelope;
 use crate::telemetry::{InvocationEnd, PlatformEvent, Record, RequestId};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -39,6 +41,7 @@ pub(super) struct Environment {
     has_unhandled_error_in_init: bool,
     /// What the latest envelope says of an invocation that nothing else has told of so far.
     early_note: Option<(RequestId, EnvelopeNote)>,
+    envelopes: PassedEnvelopes,
     shutdown: Option<ShutdownReason>,
     learnt: Learnt,
     rate: RateLimit,
@@ -110,6 +113,7 @@ impl Environment {
             inits: Inits::default(),
             has_unhandled_error_in_init: false,
             early_note: None,
+            envelopes: PassedEnvelopes::default(),
             shutdown: None,
             learnt: Learnt::default(),
             rate: RateLimit::default(),
@@ -136,14 +140,32 @@ impl Environment {
     }
 
     /// An envelope has passed.
-    pub(super) fn passed(&mut self, note: EnvelopeNote) {
+    pub(super) fn passed(&mut self, envelope: &Envelope) {
+        // Requests that overlap cannot be told apart without their ids.
+        let during = self.invocations.back().filter(|_| !self.managed).map(|running| running.request.clone());
+        self.envelopes.keep(envelope, during);
+    }
+
+    /// Reads the envelopes that have passed.
+    fn read_envelopes(&mut self) {
+        for envelope in self.envelopes.take() {
+            let (note, during) = envelope.read();
+            self.note(note, during.as_ref());
+        }
+    }
+
+    /// An envelope says this, and came during that invocation.
+    pub(super) fn note(&mut self, note: EnvelopeNote, during: Option<&RequestId>) {
         self.learnt.release = note.release.clone().or_else(|| self.learnt.release.take());
         self.learnt.environment = note.environment.clone().or_else(|| self.learnt.environment.take());
         let Some(request) = note.request.as_deref().map(RequestId::new) else {
-            match self.invocations.back_mut() {
-                // Requests that overlap cannot be told apart without their ids.
-                Some(_) if self.managed => {}
-                Some(running) => running.note(note, false),
+            match during {
+                Some(during) => {
+                    if let Some(running) = self.invocations.iter_mut().find(|one| one.request == *during) {
+                        running.note(note, false);
+                    }
+                }
+                None if self.managed => {}
                 None => self.has_unhandled_error_in_init |= note.unhandled,
             }
             return;
@@ -325,6 +347,8 @@ impl Environment {
             }
             return None;
         };
+        self.read_envelopes();
+        let invocation = self.invocations.get(at)?;
         let is_error = matches!(verdict.kind, FaultKind::RuntimeExit | FaultKind::InitError);
         // An error that was told already: by the SDK, or as that of the init without which nothing can run.
         let is_told =
@@ -341,6 +365,7 @@ impl Environment {
     }
 
     fn of_init(&mut self, init: FailedInit, now: SystemTime) -> Option<Fault> {
+        self.read_envelopes();
         let is_told = init.verdict.kind == FaultKind::InitError && self.has_unhandled_error_in_init;
         let time = init.ended.unwrap_or(now);
         if is_told { None } else { self.admitted(init.verdict, time, Subject::Init, now) }

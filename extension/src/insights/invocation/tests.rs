@@ -200,7 +200,7 @@ fn take(environment: &mut Environment, event: &Event) -> Vec<Fault> {
         Event::Unhandled(id) => {
             let note =
                 EnvelopeNote { request: Some((*id).to_owned()), unhandled: true, ..EnvelopeNote::default() };
-            environment.passed(note);
+            environment.note(note, None);
         }
     }
     Vec::new()
