@@ -15,14 +15,27 @@ use std::sync::Arc;
 
 pub(crate) fn request_to_queue(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request to queue");
-    for (buffer, bytes) in [("256KiB", 500), ("256KiB", 5000), ("256KiB", 50_000), ("64MiB", 5000)] {
+    let cases = [
+        ("256KiB", 500, 0),
+        ("256KiB", 5000, 0),
+        ("256KiB", 50_000, 0),
+        ("64MiB", 5000, 0),
+        ("200MiB", 500, 0),
+        ("200MiB", 500, 100_000),
+    ];
+    for (buffer, bytes, waiting) in cases {
         let mut stream = match serve(buffer).and_then(TcpStream::connect) {
             Ok(stream) => stream,
             Err(error) => return exit_with(&error),
         };
         let request = request(bytes);
+        for _ in 0..waiting {
+            if let Err(error) = exchange(&mut stream, &request) {
+                exit_with(&error);
+            }
+        }
         group.throughput(Throughput::Bytes(request.len() as u64));
-        let name = format!("buffer {buffer}, bytes");
+        let name = format!("buffer {buffer}, {waiting} waiting, bytes");
         group.bench_with_input(BenchmarkId::new(name, bytes), &request, |bench, request| {
             bench.iter(|| {
                 if let Err(error) = exchange(&mut stream, request) {

@@ -6,7 +6,6 @@ use crate::config::{Config, ProjectId, PublicKey, Scheme, Upstream};
 use crate::log;
 use crate::protocol::{EventId, Item, ItemKind, envelope_writer, timestamp};
 use crate::relay::{Acceptance, Envelope, Relay};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -106,16 +105,17 @@ impl Outbox {
 
 /// When the faults of earlier processes were spooled for the first time, so that they do not stay young for ever.
 #[derive(Debug, Default)]
-struct FirstSpooled(Mutex<HashMap<EventId, SystemTime>>);
+struct FirstSpooled(Mutex<Vec<(EventId, SystemTime)>>);
 
 impl FirstSpooled {
     fn remember(&self, event_id: EventId, since: SystemTime) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(event_id, since);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((event_id, since));
     }
 
     fn of(&self, envelope: &Envelope) -> Option<SystemTime> {
         let event_id = super::spool::event_id(envelope)?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&event_id).copied()
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|(known, _)| *known == event_id).map(|(_, since)| *since)
     }
 }
 

@@ -12,27 +12,12 @@ struct ItemLength {
 /// Copies an envelope without the items for which `keep` is false. `keep` has one entry for each item, in order. The
 /// result is not compressed. Returns `None` if the bytes cannot be read, which does not happen to a scanned envelope.
 pub(crate) fn keep_items(encoding: Encoding, body: &[u8], limit: usize, keep: &[bool]) -> Option<Vec<u8>> {
-    let mut plain = Vec::new();
-    let decoded = decode(encoding, body, limit, |block| {
-        plain.extend_from_slice(block);
-        Ok::<(), ScanError>(())
-    });
-    if let Err(DecodeError::TooLarge | DecodeError::Corrupt(_) | DecodeError::Consumer(_)) = decoded {
-        return None;
-    }
+    let plain = decode_all(encoding, body, limit)?;
     let (header, mut rest) = split_line(&plain);
     let mut kept = Vec::with_capacity(plain.len());
     push_line(&mut kept, header);
     for keep in keep {
-        let (item_header, after) = split_line(rest);
-        let header: ItemLength = serde_json::from_slice(item_header).ok()?;
-        let (payload, after) = match header.length {
-            Some(length) => {
-                let (payload, after) = after.split_at_checked(length)?;
-                (payload, after.strip_prefix(b"\n").unwrap_or(after))
-            }
-            None => split_line(after),
-        };
+        let (item_header, payload, after) = split_item(rest)?;
         if *keep {
             push_line(&mut kept, item_header);
             push_line(&mut kept, payload);
@@ -40,6 +25,43 @@ pub(crate) fn keep_items(encoding: Encoding, body: &[u8], limit: usize, keep: &[
         rest = after;
     }
     Some(kept)
+}
+
+/// Shows the payload of each item to `visit`, in order. Stops early where the bytes cannot be read, and shows nothing
+/// if the envelope decodes to more than `limit` bytes.
+pub(crate) fn visit_payloads(encoding: Encoding, body: &[u8], limit: usize, mut visit: impl FnMut(&[u8])) {
+    let Some(plain) = decode_all(encoding, body, limit) else { return };
+    let (_, mut rest) = split_line(&plain);
+    while let Some((_, payload, after)) = split_item(rest) {
+        visit(payload);
+        rest = after;
+    }
+}
+
+fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    let decoded = decode(encoding, body, limit, |block| {
+        plain.extend_from_slice(block);
+        Ok::<(), ScanError>(())
+    });
+    match decoded {
+        Err(DecodeError::TooLarge | DecodeError::Corrupt(_) | DecodeError::Consumer(_)) => None,
+        Ok(()) => Some(plain),
+    }
+}
+
+/// Splits off the first item. Returns its header, its payload, and what follows.
+fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (item_header, after) = split_line(bytes);
+    let header: ItemLength = serde_json::from_slice(item_header).ok()?;
+    let (payload, after) = match header.length {
+        Some(length) => {
+            let (payload, after) = after.split_at_checked(length)?;
+            (payload, after.strip_prefix(b"\n").unwrap_or(after))
+        }
+        None => split_line(after),
+    };
+    Some((item_header, payload, after))
 }
 
 fn push_line(output: &mut Vec<u8>, line: &[u8]) {

@@ -1,7 +1,7 @@
 //! Client reports tell Sentry what was lost here, so that Sentry's statistics show it.
 //!
-//! A report is sent right after a delivery, over the same connection, and at the end of SHUTDOWN. No connection is
-//! opened and no invocation is held only for a report.
+//! A report is sent right after an answer of upstream, over the same connection, or later while an idle connection is
+//! there, and at the end of SHUTDOWN. No connection is opened and no invocation is held only for a report.
 
 use super::envelope::Envelope;
 use super::ledger::DropReason;
@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// The shortest time between two reports to the same project.
-const INTERVAL: Duration = Duration::from_secs(30);
+/// The shortest time between two reports to the same project. It is shorter than the time for which an idle connection
+/// is kept, so that a report can use the connection of the one before.
+const INTERVAL: Duration = Duration::from_secs(20);
 /// The most projects whose losses are kept at a time. The losses of further projects are not reported, but still
 /// logged.
 const MAX_PROJECTS: usize = 16;
@@ -42,16 +43,28 @@ type Losses = BTreeMap<(&'static str, Category), u64>;
 struct ProjectLosses {
     target: ReportTarget,
     losses: Losses,
-    /// Whether a delivery to this project succeeded after the last report.
-    has_delivery: bool,
+    /// Whether upstream has answered an envelope of this project after the last report.
+    has_answer: bool,
     last_report: Option<SystemTime>,
 }
 
 impl ProjectLosses {
-    fn is_due(&self, now: SystemTime, last_chance: bool) -> bool {
+    /// Returns the rest of the interval since the last report.
+    fn wait(&self, now: SystemTime) -> Duration {
         // If the clock was set back, the time since the last report is unknown, and the report may be sent.
-        let is_over = |last| now.duration_since(last).map_or(true, |passed| passed >= INTERVAL);
-        !self.losses.is_empty() && (last_chance || self.has_delivery && self.last_report.is_none_or(is_over))
+        let left =
+            |last| now.duration_since(last).map_or(Duration::ZERO, |passed| INTERVAL.saturating_sub(passed));
+        self.last_report.map_or(Duration::ZERO, left)
+    }
+
+    fn is_due(
+        &self,
+        now: SystemTime,
+        last_chance: bool,
+        is_connected: impl Fn(&Arc<Upstream>) -> bool,
+    ) -> bool {
+        let may_ride = || self.has_answer || is_connected(&self.target.upstream);
+        !self.losses.is_empty() && (last_chance || self.wait(now).is_zero() && may_ride())
     }
 }
 
@@ -80,29 +93,38 @@ impl ClientReports {
         }
     }
 
-    /// Records that upstream took an envelope of this project, so that a report may follow.
-    pub(super) fn delivered(&mut self, envelope: &Envelope) {
+    /// Records that upstream has answered an envelope of this project, so that a report may follow. An upstream that
+    /// answers 429 is alive too.
+    pub(super) fn answered(&mut self, envelope: &Envelope) {
         let target = ReportTarget::of(envelope);
         if let Some(project) = self.0.iter_mut().find(|project| project.target == target) {
-            project.has_delivery = true;
+            project.has_answer = true;
         }
     }
 
-    /// Takes out the next report that may be sent to an upstream for which `is_healthy` returns true. At SHUTDOWN
-    /// (`last_chance`) the interval and the preceding delivery are not required.
+    /// Takes out the next report that may be sent to an upstream for which `is_healthy` returns true. `is_connected` says
+    /// whether there is an idle connection to it. At SHUTDOWN (`last_chance`) neither interval nor connection is
+    /// required.
     pub(super) fn take(
         &mut self,
         now: SystemTime,
         last_chance: bool,
         is_healthy: impl Fn(&Arc<Upstream>) -> bool,
+        is_connected: impl Fn(&Arc<Upstream>) -> bool,
     ) -> Option<ClientReport> {
         let is_ready = |project: &&mut ProjectLosses| {
-            project.is_due(now, last_chance) && is_healthy(&project.target.upstream)
+            project.is_due(now, last_chance, &is_connected) && is_healthy(&project.target.upstream)
         };
         let project = self.0.iter_mut().find(is_ready)?;
-        project.has_delivery = false;
+        project.has_answer = false;
         project.last_report = Some(now);
         Some(ClientReport { target: project.target.clone(), losses: std::mem::take(&mut project.losses) })
+    }
+
+    /// Returns the time until the next report may be sent whose interval is not over.
+    pub(super) fn wait(&self, now: SystemTime) -> Option<Duration> {
+        let with_losses = self.0.iter().filter(|project| !project.losses.is_empty());
+        with_losses.map(|project| project.wait(now)).filter(|wait| !wait.is_zero()).min()
     }
 
     /// Whether there are losses to report to an upstream for which `is_healthy` returns true.
@@ -130,7 +152,7 @@ impl ClientReports {
             self.0.push(ProjectLosses {
                 target,
                 losses: Losses::new(),
-                has_delivery: false,
+                has_answer: false,
                 last_report: None,
             });
             self.0.len() - 1
@@ -179,9 +201,12 @@ mod tests {
         client_reports.lose(&lost, &lost.items, DropReason::QueueOverflow);
         client_reports.lose(&lost, &lost.items, DropReason::QueueOverflow);
         client_reports.lose(&lost, &lost.items, DropReason::RateLimit);
-        assert!(client_reports.take(now(), false, |_| true).is_none(), "nothing was delivered yet");
-        client_reports.delivered(&lost);
-        let report = text(&client_reports.take(now(), false, |_| true).unwrap());
+        assert!(
+            client_reports.take(now(), false, |_| true, |_| false).is_none(),
+            "nothing was delivered yet"
+        );
+        client_reports.answered(&lost);
+        let report = text(&client_reports.take(now(), false, |_| true, |_| false).unwrap());
         let expected = "{\"timestamp\":1700000000,\"discarded_events\":[\
             {\"reason\":\"queue_overflow\",\"category\":\"transaction\",\"quantity\":2},\
             {\"reason\":\"queue_overflow\",\"category\":\"span\",\"quantity\":2},\
@@ -196,18 +221,37 @@ mod tests {
         let mut client_reports = ClientReports::default();
         let lost = sample(ItemKind::Event, 9);
         client_reports.lose(&lost, &lost.items, DropReason::Network);
-        client_reports.delivered(&lost);
-        let first = client_reports.take(now(), false, |_| true).unwrap();
+        client_reports.answered(&lost);
+        let first = client_reports.take(now(), false, |_| true, |_| false).unwrap();
         client_reports.give_back(first);
-        client_reports.delivered(&lost);
-        assert!(client_reports.take(now() + Duration::from_secs(1), false, |_| true).is_none());
-        assert!(client_reports.take(now() + INTERVAL, false, |_| true).is_some());
+        client_reports.answered(&lost);
+        assert!(client_reports.take(now() + Duration::from_secs(1), false, |_| true, |_| false).is_none());
+        assert!(client_reports.take(now() + INTERVAL, false, |_| true, |_| false).is_some());
         assert!(
-            client_reports.take(now() + INTERVAL, true, |_| true).is_none(),
+            client_reports.take(now() + INTERVAL, true, |_| true, |_| false).is_none(),
             "the report was already taken"
         );
         client_reports.lose(&lost, &lost.items, DropReason::Network);
-        assert!(client_reports.take(now() + INTERVAL, true, |_| true).is_some());
+        assert!(client_reports.take(now() + INTERVAL, true, |_| true, |_| false).is_some());
+    }
+
+    #[test]
+    fn losses_are_reported_over_an_idle_connection_without_an_answer() {
+        let mut client_reports = ClientReports::default();
+        let lost = sample(ItemKind::Event, 9);
+        let mut report = |at| {
+            client_reports.lose(&lost, &lost.items, DropReason::RateLimit);
+            let unconnected = client_reports.take(at, false, |_| true, |_| false).is_some();
+            (
+                unconnected,
+                client_reports.take(at, false, |_| true, |_| true).is_some(),
+                client_reports.wait(at),
+            )
+        };
+        assert_eq!(report(now()), (false, true, None));
+        let second = Duration::from_secs(1);
+        assert_eq!(report(now() + second), (false, false, Some(INTERVAL.saturating_sub(second))));
+        assert_eq!(report(now() + INTERVAL), (false, true, None));
     }
 
     #[test]
@@ -224,10 +268,10 @@ mod tests {
         for project in 1..=MAX_PROJECTS + 1 {
             lose(&mut client_reports, project);
         }
-        let reported = std::iter::from_fn(|| client_reports.take(now(), true, |_| true)).count();
+        let reported = std::iter::from_fn(|| client_reports.take(now(), true, |_| true, |_| false)).count();
         assert_eq!(reported, MAX_PROJECTS, "the number of projects is bounded");
         lose(&mut client_reports, MAX_PROJECTS + 1);
-        assert!(client_reports.take(now(), true, |_| true).is_some());
+        assert!(client_reports.take(now(), true, |_| true, |_| false).is_some());
     }
 
     #[test]
@@ -235,6 +279,6 @@ mod tests {
         let mut client_reports = ClientReports::default();
         let lost = sample(ItemKind::Other, 9);
         client_reports.lose(&lost, &lost.items, DropReason::Network);
-        assert!(client_reports.take(now(), true, |_| true).is_none());
+        assert!(client_reports.take(now(), true, |_| true, |_| false).is_none());
     }
 }

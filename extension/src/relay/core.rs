@@ -118,7 +118,8 @@ impl Core {
         self.has_waiters() || self.state().draining()
     }
 
-    fn has_waiters(&self) -> bool {
+    /// Whether a task waits for deliveries, because `/next` is held.
+    pub(super) fn has_waiters(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 

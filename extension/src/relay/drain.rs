@@ -40,7 +40,7 @@ impl DrainBudget {
 /// Delivers what can be delivered in the time `within`, counts the rest as dropped, and closes the state.
 pub(super) async fn drain(core: &Core, within: Duration) {
     let budget = DrainBudget { start: Instant::now(), within };
-    core.state().start_draining();
+    core.state().start_draining((budget.start + within).into_std());
     core.wake_pump();
     // If Sentry's Relay is not ready soon, queued envelopes go directly to upstream where the settings allow it: this
     // is their last chance.

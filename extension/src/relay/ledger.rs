@@ -80,13 +80,30 @@ pub struct Ledger {
     /// Requests that were sent and got no response. For each of them, upstream may have received an envelope twice.
     pub unanswered: u64,
     dropped: [u64; DropReason::ALL.len()],
+    /// The statuses with which upstream refused envelopes, and their numbers. Status 0 stands for all further ones.
+    statuses: [(u16, u64); MAX_STATUSES],
 }
+
+/// The most statuses that are counted apart.
+const MAX_STATUSES: usize = 10;
 
 impl Ledger {
     /// Counts this number of envelopes as dropped.
     pub fn lose(&mut self, reason: DropReason, envelopes: u64) {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count += envelopes;
+        }
+    }
+
+    /// Counts an envelope that upstream has refused with this status.
+    pub fn reject(&mut self, status: u16) {
+        self.rejected += 1;
+        let known = self.statuses.iter().position(|(known, count)| *known == status || *count == 0);
+        let last = MAX_STATUSES - 1;
+        let at = known.unwrap_or(last).min(last);
+        if let Some((known, count)) = self.statuses.get_mut(at) {
+            *known = if at == last { 0 } else { status };
+            *count += 1;
         }
     }
 
@@ -107,20 +124,24 @@ impl Ledger {
     }
 }
 
-/// Prints the reasons that occurred with their counts: `queue_overflow=3 network_error=1`, or `none`.
+/// Prints the reasons why envelopes were dropped or rejected with their counts: `queue_overflow=3 http_401=1`, or `none`.
 pub struct Reasons<'a>(pub &'a Ledger);
 
 impl fmt::Display for Reasons<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.dropped() == 0 {
-            return f.write_str("none");
-        }
-        let occurred = DropReason::ALL.into_iter().filter(|reason| self.0.dropped_for(*reason) > 0);
-        for (i, reason) in occurred.enumerate() {
-            let space = if i == 0 { "" } else { " " };
+        let mut space = "";
+        for reason in DropReason::ALL.into_iter().filter(|reason| self.0.dropped_for(*reason) > 0) {
             write!(f, "{space}{}={}", reason.name(), self.0.dropped_for(reason))?;
+            space = " ";
         }
-        Ok(())
+        for (status, count) in self.0.statuses.iter().filter(|(_, count)| *count > 0) {
+            match status {
+                0 => write!(f, "{space}http_other={count}")?,
+                status => write!(f, "{space}http_{status}={count}")?,
+            }
+            space = " ";
+        }
+        if space.is_empty() { f.write_str("none") } else { Ok(()) }
     }
 }
 
@@ -137,5 +158,19 @@ mod tests {
         assert!(ledger.balances(2));
         assert!(!ledger.balances(1));
         assert_eq!(Reasons(&ledger).to_string(), "queue_overflow=1 network_error=2");
+    }
+
+    #[test]
+    fn rejections_are_counted_by_status() {
+        let mut ledger = Ledger::default();
+        for status in [401, 413, 401] {
+            ledger.reject(status);
+        }
+        assert_eq!((Reasons(&ledger).to_string(), ledger.rejected), ("http_401=2 http_413=1".to_owned(), 3));
+        for status in 500..600 {
+            ledger.reject(status);
+        }
+        assert!(Reasons(&ledger).to_string().ends_with(" http_506=1 http_other=93"), "{}", Reasons(&ledger));
+        assert_eq!(ledger.rejected, 103);
     }
 }

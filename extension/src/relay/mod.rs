@@ -1,19 +1,24 @@
 //! Takes accepted envelopes, queues them, delivers them to upstream, and counts what became of each.
 
+mod ages;
 mod backoff;
 pub(crate) mod client;
 mod client_reports;
 mod clock;
+mod concurrency;
 pub(crate) mod core;
 mod drain;
 mod envelope;
 mod fault_keeper;
+mod lanes;
 mod ledger;
-mod outages;
+mod notice;
+mod order;
 mod pending;
 mod pump;
 mod queue;
 mod rate_limits;
+mod refusals;
 pub(crate) mod route;
 mod state;
 mod unconfirmed;
@@ -189,7 +194,8 @@ impl Relay {
         self.core.state().ledger()
     }
 
-    /// Logs one line with all counts. It is a warning if an envelope was dropped or the counts do not add up.
+    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, and an error if the counts
+    /// do not add up, because then the extension itself has a fault.
     pub fn log_ledger(&self) {
         let state = self.core.state();
         let (ledger, pending) = (state.ledger(), state.pending());
@@ -204,7 +210,9 @@ impl Relay {
             ("reasons", &Reasons(&ledger)),
             ("unanswered", &ledger.unanswered),
         ];
-        if ledger.dropped() > 0 || !ledger.balances(pending) {
+        if !ledger.balances(pending) {
+            log::error("envelopes", &fields);
+        } else if ledger.dropped() > 0 || ledger.rejected > 0 {
             log::warn("envelopes", &fields);
         } else {
             log::info("envelopes", &fields);

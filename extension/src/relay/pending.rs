@@ -1,6 +1,7 @@
 //! An accepted envelope in the queue or in flight, with the history of its tries.
 
 use super::envelope::Envelope;
+use super::lanes::LaneId;
 use super::ledger::DropReason;
 use crate::protocol::Priority;
 use std::sync::Arc;
@@ -11,6 +12,14 @@ use std::time::SystemTime;
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) envelope: Arc<Envelope>,
+    /// The lane of its upstream.
+    pub(super) lane: LaneId,
+    /// Its number in the order in which envelopes were accepted. The queue sets it.
+    pub(super) number: u64,
+    /// Its place in the order in which envelopes are sent. The queue sets it, anew when the envelope is put back.
+    pub(super) place: u64,
+    /// The keys of what it belongs to. Envelopes with a common key are sent one after the other.
+    pub(super) keys: Box<[u64]>,
     /// How many tries failed in a way that the envelope itself may have caused.
     pub(super) attempts: u8,
     /// The time when it was accepted, by the wall clock.

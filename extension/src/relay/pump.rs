@@ -2,30 +2,36 @@
 //!
 //! It has its own timer, so that an envelope whose try failed is tried again even if no other envelope arrives.
 
-use super::client::SendResult;
+use super::client::{Reply, SendResult};
 use super::client_reports::ClientReport;
 use super::clock;
+use super::concurrency;
 use super::core::Core;
 use super::ledger::DropReason;
 use super::pending::Pending;
+use super::refusals::remedy;
 use super::route::Destination;
-use super::state::{IN_FLIGHT_TO_ONE, State};
+use super::state::State;
 use super::verdict::{Verdict, describe, is_suspect, judge};
 use crate::config::Upstream;
 use crate::log;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
-/// The most envelopes in flight. It is twice the number for one upstream, so that an upstream that hangs does not take
-/// all of them.
-const IN_FLIGHT: usize = 2 * IN_FLIGHT_TO_ONE;
+/// The most envelopes in flight. It is more than one upstream may have, so that one that hangs does not take all of
+/// them.
+const IN_FLIGHT: usize = concurrency::MOST + 28;
+/// The largest body whose delivery shows the answer time of upstream, in bytes. A larger one shows the speed of the line.
+const MAX_MEASURED: usize = 64 * 1024;
 /// How long the first delivery after an idle time waits. The function has its response by then and continues. On a
 /// single CPU, response and delivery in one go would cost the function the time of both.
 const FIRST_SEND_DELAY: Duration = Duration::from_millis(1);
 /// The pause between tries while draining. It is short because the time is limited.
 const DRAIN_PAUSE: Duration = Duration::from_millis(100);
+/// How often it doubles while requests get no response, because each of them may be a duplicate.
+const MAX_DRAIN_DOUBLINGS: u32 = 2;
 
 /// One thing to send to upstream.
 enum Outgoing {
@@ -33,8 +39,8 @@ enum Outgoing {
     ClientReport(ClientReport),
 }
 
-/// A finished try: what was sent, where it was sent, and the result.
-type Try = (Outgoing, Destination, SendResult);
+/// A finished try: what was sent, where it was sent, the result, and how long it took.
+type Try = (Outgoing, Destination, SendResult, Duration);
 
 /// Delivers envelopes and never returns.
 pub(super) async fn run(core: Arc<Core>) {
@@ -45,7 +51,9 @@ pub(super) async fn run(core: Arc<Core>) {
         let pause = start(&core, &mut tries);
         tokio::select! {
             Some(joined) = tries.join_next() => match joined {
-                Ok((outgoing, destination, outcome)) => settle(&core, outgoing, &destination, &outcome),
+                Ok((outgoing, destination, outcome, took)) => {
+                    settle(&core, outgoing, &destination, &outcome, took);
+                }
                 Err(error) => log::error("delivery task panicked", &[("error", &error)]),
             },
             () = core.pump_woken() => {
@@ -56,6 +64,8 @@ pub(super) async fn run(core: Arc<Core>) {
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
         }
         if tries.is_empty() {
+            // A burst is over.
+            core.client().close_surplus();
             // No try runs, so an envelope that is still in flight belongs to a task that panicked.
             core.state().reclaim_in_flight();
         }
@@ -64,6 +74,7 @@ pub(super) async fn run(core: Arc<Core>) {
 
 /// Starts all tries that may start now. Returns how long to wait before the next may start, if an upstream is paused.
 fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
+    let held = core.has_waiters();
     let mut state = core.state();
     let Some(destination) = core.routing().destination() else {
         core.announce_change();
@@ -72,9 +83,13 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
     // One more for a fault, which does not wait for upstreams that are slow to answer.
     while tries.len() < IN_FLIGHT + usize::from(state.has_waiting_fault()) {
         let (clock, now) = (Instant::now(), clock::now());
-        let outgoing = match state.check_out(clock, now) {
+        // While a try is under way, it may need the idle connection itself.
+        let is_unused = tries.is_empty();
+        let is_connected =
+            |upstream: &Arc<Upstream>| is_unused && core.client().is_connected(destination.to(upstream));
+        let outgoing = match state.check_out(clock, now, held) {
             Some(pending) => Outgoing::Envelope(pending),
-            None => match state.check_out_report(now) {
+            None => match state.check_out_report(now, is_connected) {
                 Some(report) => Outgoing::ClientReport(report),
                 None => break,
             },
@@ -82,30 +97,38 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
         #[cfg(test)]
         tests::panic_if_asked(&outgoing, tests::PUMP_PANICS);
         let (core, destination) = (Arc::clone(core), destination.clone());
+        let setting = core.client().timeout();
+        let limit = match &outgoing {
+            Outgoing::Envelope(pending) => state.time_limit(pending.lane, setting),
+            Outgoing::ClientReport(_) => setting,
+        };
         tries.spawn(async move {
             #[cfg(test)]
             tests::panic_if_asked(&outgoing, tests::DELIVERY_PANICS);
             let client = core.client();
+            let start = Instant::now();
             let outcome = match &outgoing {
                 Outgoing::Envelope(pending) => {
                     let envelope = &pending.envelope;
-                    client.send(envelope, destination.to(&envelope.upstream), &pending.unanswered).await
+                    client
+                        .send(envelope, destination.to(&envelope.upstream), limit, &pending.unanswered)
+                        .await
                 }
                 // Lost responses are counted for envelopes only, not for reports.
                 Outgoing::ClientReport(report) => {
                     let envelope = report.envelope(now);
-                    client.send(&envelope, destination.to(&envelope.upstream), &AtomicU8::new(0)).await
+                    client.send(&envelope, destination.to(&envelope.upstream), limit, &AtomicU8::new(0)).await
                 }
             };
-            (outgoing, destination, outcome)
+            (outgoing, destination, outcome, start.elapsed())
         });
     }
     // `check_out` may have dropped the last envelope, so tasks that wait for an empty queue have to check again.
     core.announce_change();
-    state.pause(Instant::now())
+    state.pause(Instant::now(), SystemTime::now())
 }
 
-fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &SendResult) {
+fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &SendResult, took: Duration) {
     let verdict = judge(outcome);
     if outcome.is_err() && matches!(destination, Destination::SentryRelay { .. }) {
         core.request_health_check();
@@ -115,7 +138,10 @@ fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, outcome: &
         Outgoing::Envelope(pending) => {
             log_result(&pending, outcome, verdict);
             apply_rate_limits(&mut state, &pending, outcome);
-            settle_envelope(core, &mut state, pending, destination, outcome, verdict);
+            if outcome.is_ok() && pending.envelope.body.len() <= MAX_MEASURED {
+                state.answered_within(pending.lane, took);
+            }
+            settle_envelope(core, &mut state, pending, destination, outcome, verdict, took);
         }
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
@@ -143,11 +169,11 @@ fn settle_envelope(
     destination: &Destination,
     outcome: &SendResult,
     verdict: Verdict,
+    took: Duration,
 ) {
-    let upstream = Arc::clone(&pending.envelope.upstream);
     match verdict {
         Verdict::Delivered => {
-            end_outage(state, &upstream);
+            end_outage(state, &pending);
             state.allow_report(&pending.envelope);
             match destination {
                 Destination::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
@@ -157,28 +183,33 @@ fn settle_envelope(
             }
         }
         Verdict::Rejected => {
-            end_outage(state, &upstream);
-            state.check_in(&pending, |ledger| ledger.rejected += 1);
+            end_outage(state, &pending);
+            state.allow_report(&pending.envelope);
+            if let Ok(reply) = outcome {
+                log_refusal(state, &pending, reply);
+                state.check_in(&pending, |ledger| ledger.reject(reply.status));
+            }
         }
         Verdict::RetryNow => state.put_back(pending, DropReason::Network),
         Verdict::RetryLater { reason, after } => {
             let (clock, draining) = (Instant::now(), state.draining());
-            let is_first = state.upstream_failed(&upstream, SystemTime::now(), |backoff| {
+            // Upstream may have taken the envelope. Another request too early would be a duplicate, and get no response
+            // either.
+            let is_unanswered = pending.unanswered.load(Ordering::Relaxed) > 0;
+            let unanswered = if is_unanswered { state.unanswered(pending.lane, clock) } else { 0 };
+            let after = if is_unanswered { after.max(Some(took)) } else { after };
+            let unsaid = state.upstream_failed(pending.lane, SystemTime::now(), |backoff| {
                 if draining {
-                    backoff.failed_for(clock, DRAIN_PAUSE);
+                    backoff.failed_for(clock, DRAIN_PAUSE * (1 << unanswered.min(MAX_DRAIN_DOUBLINGS)));
                 } else {
                     backoff.failed(clock, jitter(), after);
                 }
             });
-            if is_first {
-                let why = describe(outcome);
-                log::warn(
-                    "upstream is in trouble: envelopes wait",
-                    &[("upstream", &upstream), ("answer", &why)],
-                );
+            if let Some(unsaid) = unsaid {
+                log_outage(&pending.envelope.upstream, outcome, unsaid);
             }
             // While draining, no envelope is given up before the deadline: upstream may recover just before it.
-            let suspect = is_suspect(outcome);
+            let suspect = is_suspect(outcome) || is_unanswered;
             if suspect && pending.is_hopeless() && !draining {
                 state.give_up(&pending, reason, |fault| core.fault_keeper().keep(fault));
             } else {
@@ -189,10 +220,41 @@ fn settle_envelope(
     }
 }
 
-/// Ends the outage of this upstream, if it has one, and logs that. Its beginning was logged too.
-fn end_outage(state: &mut State, upstream: &Arc<Upstream>) {
-    if state.upstream_responded(upstream) {
-        log::info("upstream recovered", &[("upstream", upstream)]);
+/// Logs that an outage has begun, and how many were not logged since the last time.
+fn log_outage(upstream: &Upstream, outcome: &SendResult, unsaid: u64) {
+    let why = describe(outcome);
+    let fields: [log::Field<'_>; 3] =
+        [("upstream", upstream), ("answer", &why), ("earlier_outages", &unsaid)];
+    // Most outages are the first after a while, and need no count.
+    let fields = if unsaid == 0 { fields.split_at(2).0 } else { &fields[..] };
+    log::warn("upstream is in trouble: envelopes wait", fields);
+}
+
+/// Logs a refusal, if it is the first of its kind.
+fn log_refusal(state: &mut State, pending: &Pending, reply: &Reply) {
+    let envelope = &pending.envelope;
+    if !state.is_new_refusal(pending, reply) {
+        return;
+    }
+    // Sentry may repeat the key in its reason.
+    let key = &envelope.key;
+    let reason = reply.sentry_error.as_deref().unwrap_or_default().replace(key.expose(), &key.to_string());
+    log::warn(
+        "upstream refuses envelopes",
+        &[
+            ("upstream", &envelope.upstream),
+            ("project", &envelope.project),
+            ("status", &reply.status),
+            ("sentry_error", &reason),
+            ("remedy", &remedy(reply.status)),
+        ],
+    );
+}
+
+/// Ends the outage of this envelope's upstream, if it has one. That is logged if its beginning was.
+fn end_outage(state: &mut State, pending: &Pending) {
+    if state.upstream_responded(pending.lane) {
+        log::info("upstream recovered", &[("upstream", &pending.envelope.upstream)]);
     }
 }
 

@@ -1,10 +1,16 @@
 //! The queue of envelopes that wait for upstream, bounded in bytes. When it is full, a newcomer evicts envelopes of a
 //! lower priority: the lowest priority first, and the oldest first within one priority. A newcomer that would not fit
 //! even then is refused, and evicts nothing.
+//!
+//! No operation searches the queue, because a queue that an outage has filled may hold 100,000 envelopes: each costs
+//! O(log n), times the number of priorities and lanes, which are few.
 
+use super::ages::Ages;
+use super::lanes::LaneId;
+use super::order::Chains;
 use super::pending::Pending;
 use crate::protocol::Priority;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What faults may take beyond the bound, so that one finds room even while large envelopes are in flight, which cannot
 /// be evicted. They are few and small.
@@ -15,43 +21,85 @@ const GROWTH_RESERVE: usize = 1 << 20;
 /// Envelopes by priority. The bytes of envelopes in flight count too, because those may be put back.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: [VecDeque<Pending>; Priority::COUNT],
+    waiting: [Class; Priority::COUNT],
+    /// The number of waiting envelopes in each lane.
+    in_lane: [usize; LaneId::COUNT],
+    /// The envelopes that belong together, with those in flight.
+    chains: Chains,
+    /// The ages of all envelopes, with those in flight.
+    ages: Ages,
     /// The bytes of waiting envelopes and of those in flight.
     held_bytes: usize,
     max_bytes: usize,
+    next_number: u64,
+}
+
+/// The waiting envelopes of one priority.
+#[derive(Debug, Default)]
+struct Class {
+    /// By number, so the first is the oldest.
+    envelopes: BTreeMap<u64, Pending>,
+    /// Lane, place and number of those that wait for no other envelope.
+    ready: BTreeSet<(LaneId, u64, u64)>,
+    bytes: usize,
+}
+
+impl Class {
+    /// Returns place and number of the first envelope of a lane that is ready.
+    fn first_ready(&self, lane: LaneId) -> Option<(u64, u64)> {
+        let of_lane = self.ready.range((lane, 0, 0)..=(lane, u64::MAX, u64::MAX));
+        of_lane.map(|(_, place, number)| (*place, *number)).next()
+    }
 }
 
 impl Queue {
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { waiting: Default::default(), held_bytes: 0, max_bytes }
+        Self {
+            waiting: Default::default(),
+            in_lane: [0; LaneId::COUNT],
+            chains: Chains::default(),
+            ages: Ages::default(),
+            held_bytes: 0,
+            max_bytes,
+            next_number: 0,
+        }
     }
 
     /// Queues an envelope, and returns the envelopes that were evicted for it. If it does not fit, it returns the
     /// envelope itself.
     #[must_use]
-    pub(super) fn push(&mut self, pending: Pending) -> Vec<Pending> {
+    pub(super) fn push(&mut self, mut pending: Pending) -> Vec<Pending> {
         match self.reserve(pending.envelope.size(), pending.envelope.priority()) {
             Some(evicted) => {
-                self.push_back(pending);
+                pending.number = self.number();
+                self.chains.enter(&pending.keys, pending.number);
+                self.ages.add(pending.since);
+                pending.place = pending.number;
+                self.insert(pending);
                 evicted
             }
             None => vec![pending],
         }
     }
 
-    /// Takes out the envelope with the highest priority, and the oldest within it, of those for which `is_allowed`
-    /// returns true. Its bytes stay counted until `release`.
-    pub(super) fn pop_where(&mut self, is_allowed: impl Fn(&Pending) -> bool) -> Option<Pending> {
-        self.waiting.iter_mut().rev().find_map(|class| {
-            let at = class.iter().position(&is_allowed)?;
-            class.remove(at)
-        })
+    /// Takes out the envelope with the highest priority, and the oldest within it, of those that wait for no other, in
+    /// the lanes for which `is_allowed` returns true. It is told whether a fault would leave. The bytes of the envelope
+    /// stay counted until `release`.
+    pub(super) fn pop_where(&mut self, is_allowed: impl Fn((LaneId, bool)) -> bool) -> Option<Pending> {
+        let (class, number) = self.waiting.iter().enumerate().rev().find_map(|(index, class)| {
+            let is_fault = index == Priority::Fault as usize;
+            let allowed = self.lanes().filter(|lane| is_allowed((*lane, is_fault)));
+            let first = allowed.filter_map(|lane| class.first_ready(lane)).min();
+            first.map(|(_, number)| (index, number))
+        })?;
+        self.remove(class, number)
     }
 
     /// Puts back an envelope that was taken out. It goes behind the others of its priority, so that an envelope that
-    /// upstream cannot process does not delay the rest.
-    pub(super) fn put_back(&mut self, pending: Pending) {
-        self.push_back(pending);
+    /// upstream cannot process does not delay the rest. Those that belong to it still wait for it.
+    pub(super) fn put_back(&mut self, mut pending: Pending) {
+        pending.place = self.number();
+        self.insert(pending);
     }
 
     /// Counts the bytes of an envelope of this priority. The envelope is new, or it was taken out, released, and has
@@ -61,26 +109,66 @@ impl Queue {
     pub(super) fn reserve(&mut self, size: usize, priority: Priority) -> Option<Vec<Pending>> {
         let reserve = if priority == Priority::Fault { FAULT_RESERVE } else { 0 };
         let excess = (self.held_bytes + size).saturating_sub(self.max_bytes + reserve);
-        let lower = self.waiting.get_mut(..priority as usize).unwrap_or_default();
         // Adds up first what could be evicted. Otherwise envelopes could be evicted for one that is then refused.
-        let (mut freed, mut victims) = (0, 0);
-        for pending in lower.iter().flatten() {
-            if freed >= excess {
-                break;
-            }
-            freed += pending.envelope.size();
-            victims += 1;
-        }
-        if freed < excess {
+        let lower = self.waiting.get(..priority as usize).unwrap_or_default();
+        if lower.iter().map(|class| class.bytes).sum::<usize>() < excess {
             return None;
         }
-        self.held_bytes = self.held_bytes - freed + size;
-        Some((0..victims).filter_map(|_| lower.iter_mut().find_map(VecDeque::pop_front)).collect())
+        let (mut freed, mut evicted) = (0, Vec::new());
+        while freed < excess {
+            let Some(victim) = self.take_lowest(priority as usize) else { break };
+            freed += victim.envelope.size();
+            self.forget(&victim);
+            evicted.push(victim);
+        }
+        self.held_bytes = (self.held_bytes + size).saturating_sub(freed);
+        Some(evicted)
     }
 
-    /// Frees the bytes of an envelope that was taken out and will not be put back.
-    pub(super) fn release(&mut self, size: usize) {
+    /// Ends an envelope that was taken out and will not be put back.
+    pub(super) fn release(&mut self, pending: &Pending) {
+        self.release_bytes(pending.envelope.size());
+        self.forget(pending);
+    }
+
+    /// Frees the bytes of an envelope that was taken out, but keeps its place before those that wait for it.
+    pub(super) fn release_bytes(&mut self, size: usize) {
         self.held_bytes = self.held_bytes.saturating_sub(size);
+    }
+
+    /// Lets go on what waited for this envelope. The caller has freed its bytes.
+    pub(super) fn forget(&mut self, pending: &Pending) {
+        self.ages.remove(pending.since);
+        for number in self.chains.leave(&pending.keys, pending.number) {
+            for class in &mut self.waiting {
+                let Some(next) = class.envelopes.get(&number) else { continue };
+                if self.chains.is_first(&next.keys, number) {
+                    class.ready.insert((next.lane, next.place, number));
+                }
+            }
+        }
+    }
+
+    /// Takes out all waiting envelopes, and those first that would be sent first.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Pending> + use<> {
+        self.in_lane = [0; LaneId::COUNT];
+        let classes = std::mem::take(&mut self.waiting);
+        classes.into_iter().rev().flat_map(|class| class.envelopes.into_values())
+    }
+
+    /// Returns the number of waiting envelopes in a lane.
+    pub(super) fn in_lane(&self, lane: LaneId) -> usize {
+        self.in_lane.get(lane.index()).copied().unwrap_or_default()
+    }
+
+    /// Returns the lanes in which envelopes wait.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = LaneId> {
+        LaneId::all().filter(|lane| self.in_lane(*lane) > 0)
+    }
+
+    /// Returns when the oldest envelope was accepted, of those that wait and those in flight.
+    pub(super) fn oldest(&self) -> Option<std::time::SystemTime> {
+        self.ages.oldest()
     }
 
     /// Counts the bytes anew of an envelope that was taken out and has changed its size just before it leaves. Returns
@@ -97,26 +185,57 @@ impl Queue {
 
     /// Whether an envelope of this priority waits.
     pub(super) fn has(&self, priority: Priority) -> bool {
-        self.waiting.get(priority as usize).is_some_and(|class| !class.is_empty())
-    }
-
-    /// Returns the waiting envelopes, without those in flight.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
-        self.waiting.iter().flatten()
+        self.waiting.get(priority as usize).is_some_and(|class| !class.envelopes.is_empty())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.iter().all(VecDeque::is_empty)
+        self.waiting.iter().all(|class| class.envelopes.is_empty())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.iter().map(VecDeque::len).sum()
+        self.waiting.iter().map(|class| class.envelopes.len()).sum()
     }
 
-    fn push_back(&mut self, pending: Pending) {
-        if let Some(class) = self.waiting.get_mut(pending.envelope.priority() as usize) {
-            class.push_back(pending);
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    fn insert(&mut self, pending: Pending) {
+        let Some(class) = self.waiting.get_mut(pending.envelope.priority() as usize) else { return };
+        class.bytes += pending.envelope.size();
+        if let Some(waiting) = self.in_lane.get_mut(pending.lane.index()) {
+            *waiting += 1;
         }
+        if self.chains.is_first(&pending.keys, pending.number) {
+            class.ready.insert((pending.lane, pending.place, pending.number));
+        }
+        class.envelopes.insert(pending.number, pending);
+    }
+
+    fn remove(&mut self, class: usize, number: u64) -> Option<Pending> {
+        let class = self.waiting.get_mut(class)?;
+        let pending = class.envelopes.remove(&number)?;
+        class.ready.remove(&(pending.lane, pending.place, number));
+        class.bytes = class.bytes.saturating_sub(pending.envelope.size());
+        if let Some(waiting) = self.in_lane.get_mut(pending.lane.index()) {
+            *waiting = waiting.saturating_sub(1);
+        }
+        Some(pending)
+    }
+
+    /// Takes out the envelope that is evicted first, of the classes below `limit`.
+    fn take_lowest(&mut self, limit: usize) -> Option<Pending> {
+        let mut lower = self.waiting.iter().enumerate().take(limit);
+        let first = |(index, class): (usize, &Class)| Some((index, *class.envelopes.first_key_value()?.0));
+        let (class, number) = lower.find_map(first)?;
+        self.remove(class, number)
+    }
+
+    /// Returns the waiting envelopes, without those in flight.
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
+        self.waiting.iter().flat_map(|class| class.envelopes.values())
     }
 }
 
@@ -134,12 +253,20 @@ mod tests {
     fn envelope(kind: ItemKind, tag: u8) -> Pending {
         Pending {
             envelope: Arc::new(sample(kind, 0)),
+            lane: lane(),
+            number: 0,
+            place: 0,
+            keys: Box::default(),
             attempts: tag,
             since: UNIX_EPOCH,
             dated: UNIX_EPOCH,
             reason: DropReason::Shutdown,
             unanswered: Arc::default(),
         }
+    }
+
+    fn lane() -> LaneId {
+        LaneId::all().next().unwrap()
     }
 
     fn tags(envelopes: &[Pending]) -> Vec<u8> {
@@ -214,7 +341,7 @@ mod tests {
         }
         let in_flight = queue.pop_where(|_| true).unwrap();
         assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [9]);
-        queue.release(in_flight.envelope.size());
+        queue.release(&in_flight);
         assert_eq!(queue.held_bytes, 3 * 1024);
         assert!(queue.push(envelope(ItemKind::Event, 10)).is_empty());
     }
@@ -226,7 +353,7 @@ mod tests {
             let _ = queue.push(envelope(kind, tag));
         }
         let in_flight = queue.pop_where(|_| true).unwrap();
-        queue.release(in_flight.envelope.size());
+        queue.release_bytes(in_flight.envelope.size());
         assert!(queue.reserve(4 * 1024, Priority::Error).is_none(), "the other event has the same priority");
         assert_eq!(queue.held_bytes, 2 * 1024);
         assert_eq!(tags(&queue.reserve(3 * 1024, Priority::Error).unwrap()), [3]);
@@ -242,6 +369,54 @@ mod tests {
         queue.put_back(first);
         assert_eq!(queue.pop_where(|_| true).unwrap().attempts, 2);
         assert_eq!(queue.held_bytes, 2 * 1024);
+    }
+
+    #[test]
+    fn envelope_that_is_put_back_is_still_the_oldest_to_evict() {
+        let mut queue = queue();
+        for tag in 0..4 {
+            let _ = queue.push(envelope(ItemKind::Profile, tag));
+        }
+        let first = queue.pop_where(|_| true).unwrap();
+        queue.put_back(first);
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 9))), [0]);
+    }
+
+    fn with_keys(tag: u8, keys: &[u64]) -> Pending {
+        Pending { keys: keys.into(), ..envelope(ItemKind::CheckIn, tag) }
+    }
+
+    #[test]
+    fn envelopes_that_belong_together_leave_one_after_the_other() {
+        let mut queue = Queue::new(1 << 20);
+        for (tag, keys) in [(1, &[7_u64][..]), (2, &[7, 8]), (3, &[8]), (4, &[9]), (5, &[])] {
+            assert!(queue.push(with_keys(tag, keys)).is_empty());
+        }
+        let first = queue.pop_where(|_| true).unwrap();
+        let others: Vec<Pending> = std::iter::from_fn(|| queue.pop_where(|_| true)).collect();
+        assert_eq!((first.attempts, tags(&others)), (1, vec![4, 5]));
+        queue.put_back(first);
+        let again = queue.pop_where(|_| true).unwrap();
+        assert_eq!(again.attempts, 1, "it was put back, and the others still wait for it");
+        queue.release(&again);
+        let second = queue.pop_where(|_| true).unwrap();
+        assert_eq!((second.attempts, queue.pop_where(|_| true).is_none()), (2, true));
+        queue.release(&second);
+        assert_eq!(queue.pop_where(|_| true).unwrap().attempts, 3);
+    }
+
+    #[test]
+    fn evicted_envelope_lets_go_what_waited_for_it() {
+        let mut queue = queue();
+        let session = Pending { keys: [7].into(), ..envelope(ItemKind::Session, 1) };
+        let _ = queue.push(session.clone());
+        let _ = queue.push(Pending { attempts: 2, ..session });
+        for tag in [3, 4] {
+            let _ = queue.push(envelope(ItemKind::Event, tag));
+        }
+        assert_eq!(tags(&queue.push(envelope(ItemKind::Event, 5))), [1]);
+        let order: Vec<u8> = std::iter::from_fn(|| queue.pop_where(|_| true)).map(|e| e.attempts).collect();
+        assert_eq!(order, [3, 4, 5, 2]);
     }
 
     #[test]
@@ -339,23 +514,26 @@ mod tests {
                     }
                     Step::Release(n) => {
                         if let Some(at) = at(n) {
-                            queue.release(taken_out.remove(at).envelope.size());
+                            queue.release(&taken_out.remove(at));
                         }
                     }
                     Step::Grow(n, length) => {
                         if let Some(at) = at(n) {
                             let before = taken_out.remove(at);
-                            queue.release(before.envelope.size());
+                            queue.release_bytes(before.envelope.size());
                             let after = sized(before.envelope.items[0].kind, length);
                             let (size, priority) = (after.envelope.size(), after.envelope.priority());
                             if insert_and_check(&mut queue, &after, |queue| queue.reserve(size, priority)) {
-                                taken_out.push(after);
+                                taken_out.push(Pending { number: before.number, ..after });
+                            } else {
+                                queue.forget(&before);
                             }
                         }
                     }
                 }
                 prop_assert_eq!(queue.held_bytes, total_size(queue.iter().chain(&taken_out)));
                 prop_assert!(queue.held_bytes <= queue.max_bytes);
+                prop_assert_eq!(queue.in_lane(lane()), queue.len());
             }
         }
     }

@@ -5,12 +5,15 @@ mod sentry_relay;
 mod upstreams;
 
 use super::client_reports::{ClientReport, ClientReports};
+use super::concurrency::Pace;
 use super::envelope::Envelope;
+use super::lanes::{LaneId, Lanes};
 use super::ledger::{DropReason, Ledger};
-use super::outages::Outages;
+use super::order;
 use super::pending::Pending;
 use super::queue::Queue;
 use super::rate_limits::RateLimits;
+use super::refusals::Refusals;
 use super::unconfirmed::Unconfirmed;
 use crate::config::Upstream;
 use crate::protocol::Priority;
@@ -18,15 +21,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The most envelopes in flight to one upstream. Four are enough for 40 envelopes a second at a round trip of 100 ms;
-/// more connections would cost memory.
-pub(super) const IN_FLIGHT_TO_ONE: usize = 4;
-
 #[derive(Debug)]
 pub(super) struct State {
     ledger: Ledger,
-    outages: Outages,
+    lanes: Lanes,
     rate_limits: RateLimits,
+    refusals: Refusals,
     client_reports: ClientReports,
     unconfirmed: Unconfirmed,
     /// The faults among the unconfirmed envelopes, of which nothing else is kept.
@@ -36,6 +36,8 @@ pub(super) struct State {
     reports_in_flight: usize,
     max_body: usize,
     draining: bool,
+    /// When the drain ends.
+    drain_end: Option<Instant>,
     closed: bool,
 }
 
@@ -44,8 +46,9 @@ impl State {
     pub(super) fn new(buffer: usize, max_body: usize) -> Self {
         Self {
             ledger: Ledger::default(),
-            outages: Outages::default(),
+            lanes: Lanes::default(),
             rate_limits: RateLimits::default(),
+            refusals: Refusals::default(),
             client_reports: ClientReports::default(),
             unconfirmed: Unconfirmed::default(),
             unconfirmed_faults: Vec::new(),
@@ -54,6 +57,7 @@ impl State {
             reports_in_flight: 0,
             max_body,
             draining: false,
+            drain_end: None,
             closed: false,
         }
     }
@@ -76,8 +80,16 @@ impl State {
             self.ledger.lose(DropReason::Shutdown, 1);
             return 0;
         }
+        let queue = &self.queue;
+        let is_waiting = |lane| queue.in_lane(lane) > 0;
+        let lane = self.lanes.assign(&envelope.upstream, is_waiting, Instant::now(), now);
+        let keys = order::keys(&envelope);
         let pending = Pending {
             envelope: Arc::new(envelope.without_spare_capacity()),
+            lane,
+            number: 0,
+            place: 0,
+            keys,
             attempts: 0,
             since: now,
             dated: now,
@@ -92,30 +104,46 @@ impl State {
     }
 
     /// Takes out the next envelope that may be tried and marks it as in flight. If the last try of an upstream failed,
-    /// it gets only one try at a time, after each pause.
-    pub(super) fn check_out(&mut self, clock: Instant, now: SystemTime) -> Option<Pending> {
+    /// it gets only one try at a time, after each pause. `held` says whether a task waits for deliveries.
+    pub(super) fn check_out(&mut self, clock: Instant, now: SystemTime, held: bool) -> Option<Pending> {
+        let pace = self.pace(clock, held);
         loop {
-            let pending = self.queue.pop_where(|pending| {
-                let upstream = &pending.envelope.upstream;
-                let is_fault = pending.is_fault();
-                // Faults and other envelopes do not wait for each other: a fault has no time, and if upstream cannot
-                // process a fault, that does not delay the rest.
-                let is_other = |p: &&Pending| p.envelope.upstream == *upstream && p.is_fault() == is_fault;
-                let others = self.in_flight.iter().filter(is_other).count();
-                let most = if self.draining || !self.outages.has(upstream) { IN_FLIGHT_TO_ONE } else { 1 };
-                others < most && self.outages.pause(upstream, clock).is_none()
+            let (queue, lanes) = (&mut self.queue, &self.lanes);
+            // Faults and other envelopes do not wait for each other: a fault has no time, and if upstream cannot process
+            // a fault, that does not delay the rest.
+            let may_start = [false, true].map(|is_fault| {
+                let of_lane = |lane: &LaneId| {
+                    if is_fault {
+                        lanes.may_start_fault(*lane, pace, clock)
+                    } else {
+                        lanes.may_start(*lane, queue.in_lane(*lane), pace, clock)
+                    }
+                };
+                queue.lanes().filter(of_lane).collect::<Vec<_>>()
+            });
+            let [of_others, of_faults] = may_start;
+            let pending = queue.pop_where(|(lane, is_fault)| {
+                if is_fault { of_faults.contains(&lane) } else { of_others.contains(&lane) }
             })?;
             if let Some(pending) = self.prepare(pending, now) {
-                self.in_flight.push(pending.clone());
+                self.add_in_flight(&pending);
                 return Some(pending);
             }
+        }
+    }
+
+    fn pace(&self, clock: Instant, held: bool) -> Pace {
+        match self.drain_end {
+            Some(end) => Pace::Draining(end.saturating_duration_since(clock)),
+            None if held => Pace::Held,
+            None => Pace::Relaxed,
         }
     }
 
     /// Ends the delivery of an envelope in flight. `count` records the result in the ledger.
     pub(super) fn check_in(&mut self, pending: &Pending, count: impl FnOnce(&mut Ledger)) {
         if self.remove_in_flight(pending) {
-            self.queue.release(pending.envelope.size());
+            self.queue.release(pending);
             count(&mut self.ledger);
         }
     }
@@ -130,7 +158,7 @@ impl State {
         if !self.remove_in_flight(pending) {
             return;
         }
-        self.queue.release(pending.envelope.size());
+        self.queue.release(pending);
         if pending.is_fault() && keep(&pending.envelope) {
             self.ledger.spooled += 1;
         } else {
@@ -150,10 +178,11 @@ impl State {
     pub(super) fn reclaim_in_flight(&mut self) {
         self.reports_in_flight = 0;
         for mut pending in std::mem::take(&mut self.in_flight) {
+            self.lanes.ended(pending.lane, pending.envelope.size(), pending.is_fault());
             self.count_unanswered(&pending);
             if pending.is_hopeless() {
                 // The task panics on each try of this envelope, so more tries are of no use.
-                self.queue.release(pending.envelope.size());
+                self.queue.release(&pending);
                 self.lose(&pending.envelope, DropReason::Internal);
                 continue;
             }
@@ -164,15 +193,22 @@ impl State {
     }
 
     /// Takes out the next client report that may be sent and marks it as in flight.
-    pub(super) fn check_out_report(&mut self, now: SystemTime) -> Option<ClientReport> {
+    ///
+    /// `is_connected` says whether there is an idle connection to an upstream.
+    pub(super) fn check_out_report(
+        &mut self,
+        now: SystemTime,
+        is_connected: impl Fn(&Arc<Upstream>) -> bool,
+    ) -> Option<ClientReport> {
         // While draining, a report waits until no envelope to its upstream remains: such an envelope may still be lost,
         // and the report has to count it.
-        let awaited = |upstream: &Arc<Upstream>| {
-            let mut left = self.in_flight.iter().chain(self.queue.iter());
-            self.draining && left.any(|pending| pending.envelope.upstream == *upstream)
+        let (queue, lanes, draining) = (&self.queue, &self.lanes, self.draining);
+        let ready = |upstream: &Arc<Upstream>| {
+            let lane = lanes.of(upstream);
+            let awaited = draining && has_envelopes(queue, lanes, lane);
+            !lanes.has_outage(lane) && !awaited
         };
-        let ready = |upstream: &Arc<Upstream>| !self.outages.has(upstream) && !awaited(upstream);
-        let report = self.client_reports.take(now, self.draining, ready)?;
+        let report = self.client_reports.take(now, self.draining, ready, is_connected)?;
         self.reports_in_flight += 1;
         Some(report)
     }
@@ -185,10 +221,12 @@ impl State {
         }
     }
 
-    /// Starts the drain at SHUTDOWN: all pauses end, and failed tries are repeated at short intervals.
-    pub(super) fn start_draining(&mut self) {
+    /// Starts the drain at SHUTDOWN, which ends at `end`: all pauses end, and failed tries are repeated at short
+    /// intervals.
+    pub(super) fn start_draining(&mut self, end: Instant) {
         self.draining = true;
-        self.outages.end_pauses();
+        self.drain_end = Some(end);
+        self.lanes.end_pauses();
     }
 
     /// Counts all remaining envelopes as dropped, and accepts nothing more. `why` replaces the reason of each envelope.
@@ -205,8 +243,7 @@ impl State {
                 pending.reason = DropReason::Network;
             }
         }
-        let waiting = std::iter::from_fn(|| self.queue.pop_where(|_| true));
-        for pending in in_flight.into_iter().chain(waiting) {
+        for pending in in_flight.into_iter().chain(self.queue.take_all()) {
             if pending.is_fault() && keep(&pending.envelope) {
                 self.ledger.spooled += 1;
             } else {
@@ -235,20 +272,20 @@ impl State {
 
     /// Whether the drain is finished: no envelope and no report that could be sent remains.
     pub(super) fn is_drained(&self) -> bool {
-        let outages = &self.outages;
+        let lanes = &self.lanes;
         self.is_idle()
             && self.reports_in_flight == 0
-            && !self.client_reports.any(|upstream| !outages.has(upstream))
+            && !self.client_reports.any(|upstream| !lanes.has_outage(lanes.of(upstream)))
     }
 
     /// Whether the last try failed for each upstream that has envelopes waiting. If nothing waits, whether it failed
     /// for any upstream.
     pub(super) fn is_troubled(&self) -> bool {
-        let mut waiting = self.in_flight.iter().chain(self.queue.iter());
         if self.is_idle() && self.unconfirmed.held() > 0 {
             return self.unconfirmed.failing();
         }
-        self.outages.any() && waiting.all(|pending| self.outages.has(&pending.envelope.upstream))
+        let mut with_envelopes = LaneId::all().filter(|lane| has_envelopes(&self.queue, &self.lanes, *lane));
+        self.lanes.any_outage() && with_envelopes.all(|lane| self.lanes.has_outage(lane))
     }
 
     /// Returns how many envelopes are queued, in flight, or taken by Sentry's Relay and not confirmed.
@@ -258,24 +295,31 @@ impl State {
 
     /// Returns when the oldest pending envelope was accepted.
     pub(super) fn oldest(&self) -> Option<SystemTime> {
-        let waiting = self.in_flight.iter().chain(self.queue.iter()).map(|pending| pending.since);
-        waiting.chain(self.unconfirmed.since()).min()
+        self.queue.oldest().into_iter().chain(self.unconfirmed.since()).min()
     }
 
     /// Whether a new envelope for this upstream need not wake the pump. The upstream is paused, and other envelopes
-    /// wait, so the pump already has a timer. Each wake-up would make the pump search the whole queue for nothing.
+    /// wait for it, so the pump already has a timer.
     pub(super) fn is_waiting_for_pause(&self, upstream: &Arc<Upstream>, clock: Instant) -> bool {
-        !self.queue.is_empty() && self.outages.pause(upstream, clock).is_some()
+        let lane = self.lanes.of(upstream);
+        self.queue.in_lane(lane) > 0 && self.lanes.pause(lane, clock).is_some()
     }
 
-    /// Returns the time until the first pause ends, if an envelope waits.
-    pub(super) fn pause(&self, clock: Instant) -> Option<Duration> {
-        if self.queue.is_empty() { None } else { self.outages.shortest_pause(clock) }
+    /// Returns the time until the next try may start: the first pause ends of those that envelopes wait for, or the
+    /// interval of a client report.
+    pub(super) fn pause(&self, clock: Instant, now: SystemTime) -> Option<Duration> {
+        let reports = self.client_reports.wait(now);
+        self.queue.lanes().filter_map(|lane| self.lanes.pause(lane, clock)).chain(reports).min()
     }
 
     fn lose(&mut self, envelope: &Envelope, reason: DropReason) {
         self.ledger.lose(reason, 1);
         self.client_reports.lose(envelope, &envelope.items, reason);
+    }
+
+    fn add_in_flight(&mut self, pending: &Pending) {
+        self.lanes.started(pending.lane, pending.envelope.size(), pending.is_fault());
+        self.in_flight.push(pending.clone());
     }
 
     /// Removes an envelope from the list of those in flight. Returns `false` after `close`, which has already counted
@@ -284,6 +328,7 @@ impl State {
         let at = self.in_flight.iter().position(|p| Arc::ptr_eq(&p.envelope, &pending.envelope));
         let removed = at.map(|at| self.in_flight.swap_remove(at));
         if let Some(pending) = &removed {
+            self.lanes.ended(pending.lane, pending.envelope.size(), pending.is_fault());
             self.count_unanswered(pending);
         }
         removed.is_some()
@@ -293,6 +338,11 @@ impl State {
     fn count_unanswered(&mut self, pending: &Pending) {
         self.ledger.unanswered += u64::from(pending.unanswered.swap(0, Ordering::Relaxed));
     }
+}
+
+/// Whether an envelope of this lane is queued or in flight.
+fn has_envelopes(queue: &Queue, lanes: &Lanes, lane: LaneId) -> bool {
+    queue.in_lane(lane) > 0 || lanes.in_flight(lane) > 0
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn each_status_has_its_verdict() {
         let after = Some(Duration::from_secs(7));
-        let verdict = |status| judge(&Ok(Reply { status, retry_after: after, rate_limits: None }));
+        let verdict = |status| judge(&Ok(Reply { status, retry_after: after, ..Reply::default() }));
         for status in [200, 201, 202, 204] {
             assert_eq!(verdict(status), Verdict::Delivered, "{status}");
         }
@@ -71,7 +71,7 @@ mod tests {
             assert_eq!(verdict(status), Verdict::Rejected, "{status}");
         }
         for status in [408, 500, 502, 503, 504] {
-            let reply = Ok(Reply { status, retry_after: None, rate_limits: None });
+            let reply = Ok(Reply { status, ..Reply::default() });
             assert_eq!(is_suspect(&reply), status == 500);
             assert_eq!(
                 verdict(status),
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_429_is_final_only_if_sentry_sent_it() {
         let verdict = |rate_limits: Option<&str>| {
-            judge(&Ok(Reply { status: 429, retry_after: None, rate_limits: rate_limits.map(str::to_owned) }))
+            judge(&Ok(Reply { status: 429, rate_limits: rate_limits.map(str::to_owned), ..Reply::default() }))
         };
         assert_eq!(verdict(Some("60:error:key")), Verdict::Rejected);
         assert_eq!(verdict(None), Verdict::RetryLater { reason: DropReason::RateLimit, after: None });

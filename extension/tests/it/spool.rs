@@ -2,10 +2,13 @@
 
 use crate::support::{
     extension::{BINARY, Extension, SPOOL},
+    function::Function,
     lambda_api::{LambdaApi, Subscription},
     netns::isolated,
+    rie::Rie,
     sdk::KEY,
     sentry::{Received, Reply, Sentry, Transport},
+    tools::Arch,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -45,11 +48,9 @@ impl Environment {
             event.len()
         );
         let upstream = self.sentry.url();
-        let head = format!(
-            "{{\"sentry_lambda_extension_spool\":1,\"since\":\"{since}\",\"event_id\":\"{id}\",\
-             \"upstream\":\"{upstream}\",\"project\":\"42\",\"key\":\"{KEY}\",\"length\":{}}}\n",
-            body.len()
-        );
+        let length = body.len();
+        let head =
+            format!("sentry-lambda-extension spool 1\t{since}\t{id}\t{upstream}\t42\t{KEY}\t{length}\n");
         let file = folder.join(format!("{id}.fault"));
         fs::write(&file, head + &body).unwrap();
         file
@@ -98,7 +99,7 @@ fn minutes_ago(minutes: u32) -> String {
 async fn books(extension: Extension) -> Value {
     let (status, log) = extension.ended().await;
     assert!(status.success(), "{status}:\n{}", log.text());
-    let books: Value = serde_json::from_str(&log.wait_for("\"envelopes\"").await).unwrap();
+    let books: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
     let count = |name: &str| books[name].as_u64().unwrap();
     let accounted = count("delivered") + count("rejected") + count("spooled") + count("dropped");
     assert_eq!(count("accepted"), accounted, "{books}");
@@ -218,6 +219,31 @@ fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
         assert_eq!(books(extension).await["delivered"], 1);
         assert_eq!(environment.sentry.received().len(), since + 1, "once");
         assert!(environment.spooled().is_empty());
+    });
+}
+
+/// The same under AWS's emulator, which ends the processes of an environment and starts others in it.
+#[test]
+fn an_emulated_environment_sends_it_from_its_next_process() {
+    isolated(|| async {
+        let sentry = Sentry::start(Transport::Tls).await;
+        sentry.respond_with(|_| Reply::status(503));
+        let function = Function::python("python-faults", "test").env("AWS_LAMBDA_FUNCTION_TIMEOUT", "1");
+        let mut rie = Rie::start(Arch::NATIVE, function.reports_to(&sentry, KEY, "42")).await;
+        rie.provoke(&json!({ "end": "timeout" })).await;
+        let line = rie.log.wait_for("spooled for the next process").await;
+        let ended = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        sentry.respond_with(|_| Reply::ok());
+        rie.provoke(&json!({ "end": "none" })).await;
+        let is_taken = |one: &Received| one.status == Some(200);
+        let fault = sentry.wait_for("the fault", is_taken).await;
+        assert!(line.contains(&id_of(&fault)), "{line}");
+        let event = fault.envelope.item("event").unwrap().json();
+        assert_eq!(event["exception"]["values"][0]["type"], "Lambda.Timeout");
+        assert!(event["timestamp"].as_f64().unwrap() < ended.as_secs_f64());
+        rie.terminate();
+        rie.ended().await;
+        assert_eq!(sentry.received().iter().filter(|one| is_taken(one)).count(), 1, "once");
     });
 }
 

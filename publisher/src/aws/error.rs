@@ -22,6 +22,8 @@ pub(crate) enum CallErrorKind {
     Throttled,
     /// No connection came about, so nothing was sent.
     Unsent,
+    /// Only a part of the request got across, so it was not carried out.
+    Stalled,
     /// No answer, half of one, or a server error: it may or may not have been carried out.
     Ambiguous,
     /// AWS refused the request itself.
@@ -94,6 +96,21 @@ impl CallError {
             _ => chain(error),
         };
         Self { kind, code, operation, message }
+    }
+
+    /// What was said, without the operation.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// An upload that was given up, since nothing moved any more.
+    pub(crate) fn given_up(operation: &'static str, is_incomplete: bool) -> Self {
+        let (kind, message) = if is_incomplete {
+            (CallErrorKind::Stalled, "the upload stalled before all of it was sent")
+        } else {
+            (CallErrorKind::Ambiguous, "all of it was sent, and no answer came")
+        };
+        Self { kind, code: None, operation, message: message.to_owned() }
     }
 
     /// An answer that lacks what the API promises.

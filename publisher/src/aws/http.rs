@@ -65,12 +65,27 @@ impl Timeouts {
     /// Bounds for an upload: the HTTP client counts sending as part of waiting for the answer, and Lambda
     /// unpacks and checks the zip before it answers.
     pub(crate) fn upload(self, bytes: u64) -> TimeoutConfig {
-        let limit = 2 * self.answer + Duration::from_secs(bytes / UPLOAD_BYTES_PER_SECOND);
+        let limit = self.upload_by_clock(bytes);
         TimeoutConfig::builder()
             .connect_timeout(self.connect())
             .read_timeout(limit)
             .operation_attempt_timeout(limit + self.connect())
             .operation_timeout(limit + self.connect())
+            .build()
+    }
+
+    /// The longest wait for an upload of which nobody knows how far it is.
+    pub(crate) fn upload_by_clock(self, bytes: u64) -> Duration {
+        2 * self.answer + Duration::from_secs(bytes / UPLOAD_BYTES_PER_SECOND)
+    }
+
+    /// Bounds for an upload that `UploadProgress` watches: none by the clock, once there is a connection.
+    pub(crate) fn watched_upload(self) -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .connect_timeout(self.connect())
+            .disable_read_timeout()
+            .disable_operation_attempt_timeout()
+            .disable_operation_timeout()
             .build()
     }
 

@@ -10,11 +10,14 @@ use crate::aws::{
     s3::Staged,
     session::Session,
     upload::Upload,
+    upload_progress::UploadProgress,
 };
 use aws_sdk_lambda::{
     Client,
-    config::retry::RetryConfig,
-    types::{Architecture, LayerVersionContentInput, Runtime, S3ObjectStorageMode},
+    config::{StalledStreamProtectionConfig, retry::RetryConfig},
+    types::{
+        Architecture, LayerVersionContentInput, LayerVersionContentOutput, Runtime, S3ObjectStorageMode,
+    },
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -49,10 +52,21 @@ pub(crate) struct LayerVersion {
     pub(crate) license: String,
     /// `Description`.
     pub(crate) description: String,
-    /// Where to download the zip, for a while.
-    pub(crate) location: Option<String>,
     /// Who may use it.
     pub(crate) policy: Policy,
+}
+
+/// What `PublishLayerVersion` says of the version that it made. Whatever it leaves out has to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishAnswer {
+    /// The version's number.
+    pub(crate) number: i64,
+    /// Its ARN, with the number at its end.
+    pub(crate) arn: Option<String>,
+    /// Base64 of the sha256 of the bytes that Lambda has stored.
+    pub(crate) code_sha256: Option<String>,
+    /// How many bytes Lambda has stored.
+    pub(crate) size: Option<i64>,
 }
 
 /// A number and its description: what a list tells.
@@ -62,6 +76,15 @@ pub(crate) struct Listed {
     pub(crate) number: i64,
     /// `Description`.
     pub(crate) description: String,
+}
+
+/// The zip of a version, as an account sees it that does not own the layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VisibleContent {
+    /// Base64 of the zip's sha256.
+    pub(crate) code_sha256: String,
+    /// A link to download the zip from, which is valid for ten minutes.
+    pub(crate) location: Option<String>,
 }
 
 /// How the zip gets to Lambda.
@@ -147,7 +170,6 @@ impl RegionLayers {
             runtimes: answer.compatible_runtimes().iter().map(|r| r.as_str().to_owned()).collect(),
             license: answer.license_info().unwrap_or_default().to_owned(),
             description: answer.description().unwrap_or_default().to_owned(),
-            location: content.location().map(str::to_owned),
             policy: self.policy_of(layer, number).await?,
         }))
     }
@@ -160,12 +182,13 @@ impl RegionLayers {
         Ok(document.map_or_else(Policy::default, Policy::read))
     }
 
-    /// What somebody else sees of a version: its `CodeSha256`.
-    pub(crate) async fn sha256_by_arn(&self, arn: &str) -> Result<String, CallError> {
+    /// What any account that may use a version sees of its zip.
+    pub(crate) async fn content_by_arn(&self, arn: &str) -> Result<VisibleContent, CallError> {
         let request = || self.client.get_layer_version_by_arn().arn(arn).send();
         let answer = self.session.send(BY_ARN, request).await?;
-        let sha256 = answer.content().and_then(|content| content.code_sha256());
-        Ok(sha256.ok_or_else(|| CallError::incomplete(BY_ARN, "CodeSha256"))?.to_owned())
+        let content = answer.content().ok_or_else(|| CallError::incomplete(BY_ARN, "Content"))?;
+        let sha256 = content.code_sha256().ok_or_else(|| CallError::incomplete(BY_ARN, "CodeSha256"))?;
+        Ok(VisibleContent { code_sha256: sha256.to_owned(), location: content.location().map(str::to_owned) })
     }
 
     /// The architectures that somebody's version says it is for; none: it does not say.
@@ -185,23 +208,33 @@ impl RegionLayers {
     }
 
     /// Publishes, once: the API has no token that would make a repetition harmless, so the SDK must not retry,
-    /// and after an ambiguous error the caller has to look before it tries again.
+    /// and after an ambiguous error the caller has to look before it tries again. The reservation's slot is held until
+    /// the answer, and learns whether the upload got across.
     pub(crate) async fn publish(
         &self,
         layer: &str,
         upload: &Upload,
         way: ZipSource<'_>,
-        reservation: Option<Reservation>,
-    ) -> Result<i64, CallError> {
+        Reservation { slot, bytes }: Reservation,
+    ) -> Result<PublishAnswer, CallError> {
         let begun = Instant::now();
-        let once = aws_sdk_lambda::config::Config::builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(self.session.timeouts.upload(upload.bytes()));
+        let timeouts = self.session.timeouts;
+        let once = aws_sdk_lambda::config::Config::builder().retry_config(RetryConfig::disabled());
         let request = self.client.publish_layer_version().layer_name(layer);
+        let progress = UploadProgress::new(upload.bytes());
+        let failed = |error| CallError::new(PUBLISH, &error);
         let answer = match way {
             ZipSource::Direct => {
-                let request = request.customize().interceptor(upload.fill(reservation));
-                request.config_override(once).send().await
+                let request = request.customize().interceptor(upload.fill(Some(bytes), progress.clone()));
+                let once = once
+                    .timeout_config(timeouts.watched_upload())
+                    .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+                tokio::select! {
+                    answer = request.config_override(once).send() => answer.map_err(failed),
+                    () = progress.stalled(timeouts) => {
+                        Err(CallError::given_up(PUBLISH, progress.is_incomplete()))
+                    }
+                }
             }
             ZipSource::Bucket(staged) => {
                 let content = LayerVersionContentInput::builder()
@@ -213,17 +246,28 @@ impl RegionLayers {
                     .content(content)
                     .description(&upload.label.description)
                     .license_info(upload.label.license)
-                    .compatible_architectures(Architecture::from(upload.label.arch.name()))
+                    .set_compatible_architectures(
+                        upload.label.arch.map(|arch| vec![Architecture::from(arch.name())]),
+                    )
                     .set_compatible_runtimes(runtimes(&upload.label.runtimes))
                     .customize()
-                    .config_override(once)
+                    .config_override(once.timeout_config(timeouts.upload(0)))
                     .send()
                     .await
+                    .map_err(failed)
             }
         };
-        let answer = match answer.map_err(|error| CallError::new(PUBLISH, &error)) {
-            Ok(answer) => answer,
+        let answer = match answer {
+            Ok(answer) => {
+                slot.answered();
+                answer
+            }
             Err(error) => {
+                if matches!(error.kind, CallErrorKind::Stalled | CallErrorKind::Ambiguous) {
+                    slot.given_up();
+                } else {
+                    slot.answered();
+                }
                 if error.kind == CallErrorKind::Expired {
                     self.session.credentials.expired(begun).await;
                 }
@@ -233,7 +277,14 @@ impl RegionLayers {
         if answer.version() < 1 {
             return Err(CallError::incomplete(PUBLISH, "a version"));
         }
-        Ok(answer.version())
+        let content = answer.content();
+        Ok(PublishAnswer {
+            number: answer.version(),
+            arn: answer.layer_version_arn().map(str::to_owned),
+            code_sha256: content.and_then(|content| content.code_sha256()).map(str::to_owned),
+            // The SDK reads a size that is not there as 0, which no zip has.
+            size: content.map(LayerVersionContentOutput::code_size).filter(|size| *size > 0),
+        })
     }
 
     /// Lets somebody use a version. That the statement is there already is no error here; what it says is

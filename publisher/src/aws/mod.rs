@@ -5,6 +5,7 @@
 
 pub(crate) mod audience;
 pub(crate) mod calls;
+pub(crate) mod congestion;
 pub(crate) mod credentials;
 pub(crate) mod download;
 pub(crate) mod error;
@@ -16,7 +17,10 @@ pub(crate) mod layers;
 pub(crate) mod partition;
 pub(crate) mod policy;
 pub(crate) mod rate_limit;
+pub(crate) mod refusal;
 pub(crate) mod regions;
 pub(crate) mod s3;
+pub(crate) mod send_queue;
 pub(crate) mod session;
 pub(crate) mod upload;
+pub(crate) mod upload_progress;

@@ -2,11 +2,33 @@
 
 use crate::aws::audience::{Audience, Reader};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// The one action that a layer's policy knows.
 pub(crate) const ACTION: &str = "lambda:GetLayerVersion";
+
+/// The longest policy that AWS takes, in bytes.
+pub(crate) const LONGEST: usize = 20_480;
+const EMPTY: &str = r#"{"Version":"2012-10-17","Id":"default","Statement":[]}"#;
+
+/// A statement as Lambda writes it. `AddLayerVersionPermission` takes one principal, so each account has its own.
+fn statement(id: &str, reader: &Reader, arn: &str) -> String {
+    let principal = match reader {
+        Reader::Everybody | Reader::Organization(_) => json!("*"),
+        Reader::Account(account) => {
+            let partition = arn.split(':').nth(1).unwrap_or_default();
+            json!({"AWS": format!("arn:{partition}:iam::{}:root", account.as_str())})
+        }
+    };
+    let mut statement = json!({
+        "Sid": id, "Effect": "Allow", "Principal": principal, "Action": ACTION, "Resource": arn
+    });
+    if let (Reader::Organization(id), Some(fields)) = (reader, statement.as_object_mut()) {
+        fields.insert("Condition".to_owned(), json!({"StringEquals": {"aws:PrincipalOrgID": id.as_str()}}));
+    }
+    statement.to_string()
+}
 
 /// A policy as it was found.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -80,6 +102,16 @@ impl Policy {
             surplus.map(|statement| statement.id.clone()).collect()
         };
         Repair { add, remove }
+    }
+
+    /// The length of the document once it is repaired, for the version with this ARN.
+    pub(crate) fn length_after(&self, repair: &Repair, arn: &str) -> usize {
+        let kept = self.statements.iter().filter(|statement| !repair.remove.contains(&statement.id));
+        let kept = kept.map(|statement| statement.text.len());
+        let added = repair.add.iter().map(|(id, reader)| statement(id, reader, arn).len());
+        // Each has a comma behind it, but for the last.
+        let statements: usize = kept.chain(added).map(|length| length + 1).sum();
+        EMPTY.len() + statements.saturating_sub(1)
     }
 
     /// Whether it says what it should.
@@ -219,6 +251,36 @@ mod tests {
         let repair = taken.repair(&Audience::public());
         assert_eq!(repair.add, [("public-2".to_owned(), Reader::Everybody)]);
         assert_eq!(repair.remove, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_policy_is_as_long_as_what_is_kept_and_what_is_added() {
+        let arn = "arn:aws:lambda:eu-west-1:123456789012:layer:SentryLambdaExtension-arm64:1";
+        let length =
+            |policy: &Policy, audience: &Audience| policy.length_after(&policy.repair(audience), arn);
+        let accounts = |count: u64| {
+            let id = |n: u64| (100_000_000_000 + n).to_string().parse().unwrap();
+            Audience::of((0..count).map(|n| Reader::Account(id(n))))
+        };
+        assert_eq!(length(&Policy::default(), &Audience::of([])), EMPTY.len());
+        let written = |audience: &Audience| {
+            let statements = Policy::default().repair(audience).add;
+            let statements: Vec<String> =
+                statements.iter().map(|(id, who)| statement(id, who, arn)).collect();
+            EMPTY.replace("[]", &format!("[{}]", statements.join(",")))
+        };
+        for audience in [accounts(3), Audience::public()] {
+            let document = written(&audience);
+            assert_eq!(length(&Policy::default(), &audience), document.len());
+            let found = Policy::read(&document);
+            assert!(found.is(&audience));
+            assert_eq!(length(&found, &audience), document.len(), "nothing is added to what is there");
+        }
+        assert!(length(&Policy::default(), &accounts(80)) < LONGEST);
+        assert!(length(&Policy::default(), &accounts(120)) > LONGEST);
+        // What goes makes room for what comes.
+        let found = Policy::read(&written(&accounts(80)));
+        assert!(length(&found, &accounts(60)) < LONGEST);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What may be asked of AWS at once: requests per second in a region, bytes on their way in all.
 
+use crate::aws::congestion::{Slot, Slots};
 use aws_sdk_lambda::config::{HttpClient, RuntimeComponents, SharedHttpClient, http::HttpRequest};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
@@ -47,33 +48,34 @@ impl HttpConnector for Paced {
 /// A bound on the uploads on their way: on their number and on their bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct InFlight {
-    uploads: Arc<Semaphore>,
+    slots: Slots,
     kibibytes: Arc<Semaphore>,
     all: u32,
 }
 
-/// Reservation for one upload, until it is dropped.
+/// Reservation for one upload: a slot until it is answered, and bytes until they are handed over.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    _upload: OwnedSemaphorePermit,
-    _kibibytes: OwnedSemaphorePermit,
+    /// To be held until the answer: on a slow line, what is written is not sent by far.
+    pub(crate) slot: Slot,
+    /// To be held until all of it is in the kernel's hands.
+    pub(crate) bytes: OwnedSemaphorePermit,
 }
 
 impl InFlight {
     /// At most so many uploads and so many mebibytes at once; one upload that is larger goes alone.
     pub(crate) fn new(uploads: u16, mebibytes: u16) -> Self {
         let all = u32::from(mebibytes.max(1)) * 1024;
-        let uploads = Arc::new(Semaphore::new(uploads.max(1).into()));
-        Self { uploads, kibibytes: Arc::new(Semaphore::new(all as usize)), all }
+        Self { slots: Slots::new(uploads), kibibytes: Arc::new(Semaphore::new(all as usize)), all }
     }
 
     /// Waits for room.
     pub(crate) async fn reserve(&self, bytes: u64) -> Option<Reservation> {
         let wanted = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.all);
-        // None only for a closed semaphore, and nobody closes these.
-        let upload = Arc::clone(&self.uploads).acquire_owned().await.ok()?;
-        let kibibytes = Arc::clone(&self.kibibytes).acquire_many_owned(wanted).await.ok()?;
-        Some(Reservation { _upload: upload, _kibibytes: kibibytes })
+        let slot = self.slots.take().await;
+        // None only for a closed semaphore, and nobody closes this one.
+        let bytes = Arc::clone(&self.kibibytes).acquire_many_owned(wanted).await.ok()?;
+        Some(Reservation { slot, bytes })
     }
 }
 

@@ -30,15 +30,27 @@ pub(crate) struct Selection {
     pub(crate) left_out: Vec<RegionName>,
 }
 
-/// What the account says of its regions: name and, where a region is not usable, its status.
+/// What the account says of its regions: name and, where a region is switched off, its status.
 pub(crate) type Listing = BTreeMap<RegionName, Option<String>>;
+
+/// The regions that the partition is known to have, and that the account's list does not name at all, not even as
+/// switched off.
+pub(crate) fn unlisted(listing: &Listing, partition: Partition) -> Vec<RegionName> {
+    let known = partition.default_regions().into_iter().chain(partition.opt_in_regions());
+    let mut unlisted: Vec<RegionName> = known.filter(|name| !listing.contains_key(name)).collect();
+    unlisted.sort();
+    unlisted
+}
 
 /// Why the account's own list is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListError {
-    /// This partition or endpoint has no such API, or it is not allowed: the compiled-in list has to do.
+    /// This partition or endpoint has no such API: the compiled-in list has to do.
     #[error("{0}")]
     Unavailable(String),
+    /// The caller may not ask.
+    #[error(transparent)]
+    Denied(CallError),
     /// Anything else.
     #[error(transparent)]
     Call(CallError),
@@ -56,7 +68,8 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listi
         let page = page.map_err(|error| {
             let error = CallError::new("account:ListRegions", &error);
             match error.kind {
-                CallErrorKind::Denied | CallErrorKind::NotFound | CallErrorKind::Rejected => {
+                CallErrorKind::Denied => ListError::Denied(error),
+                CallErrorKind::NotFound | CallErrorKind::Rejected => {
                     ListError::Unavailable(error.to_string())
                 }
                 _ => ListError::Call(error),
@@ -65,12 +78,15 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listi
         for region in page.regions() {
             // A name of a form that we do not know is none that we could publish to.
             let Some(Ok(name)) = region.region_name().map(str::parse) else { continue };
-            let disabled = match region.region_opt_status() {
-                Some(RegionOptStatus::Enabled | RegionOptStatus::EnabledByDefault) => None,
-                Some(status) => Some(status.as_str().to_owned()),
-                None => Some("of unknown status".to_owned()),
+            // Only what is off is left out. A region that is being switched on is wanted, and so is one of a status
+            // that nobody has heard of: trying it says more than leaving it out.
+            let off = match region.region_opt_status() {
+                Some(status @ (RegionOptStatus::Disabled | RegionOptStatus::Disabling)) => {
+                    Some(status.as_str().to_owned())
+                }
+                _ => None,
             };
-            listing.insert(name, disabled);
+            listing.insert(name, off);
         }
     }
     Ok(listing)
@@ -94,7 +110,8 @@ impl RegionPattern {
         }
     }
 
-    fn matches(&self, name: &RegionName) -> bool {
+    /// Whether it names this region.
+    pub(crate) fn matches(&self, name: &RegionName) -> bool {
         match self {
             Self::Exact(exact) => exact == name,
             Self::Glob(glob) => WildMatch::new(glob).matches(name.as_str()),
@@ -153,18 +170,37 @@ pub(crate) enum RegionChoiceError {
     Nothing,
 }
 
-/// Decides: `regions` narrows the account's list, which replaces the compiled-in one. Without the account's
-/// list nobody knows which opt-in regions are on, so these are tried and not insisted on, unless by name.
+/// Where the regions are taken from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// The account's own list, which replaces the compiled-in one.
+    Account(&'a Listing),
+    /// The compiled-in list, since the caller may not ask for the account's own. Nobody knows which opt-in regions are
+    /// on, and they are required all the same: whoever wants fewer says so.
+    NotAllowed,
+    /// The compiled-in list, since there is no other. Opt-in regions are tried and not insisted on, unless by name.
+    NoSuchApi,
+}
+
+impl<'a> Source<'a> {
+    fn listing(self) -> Option<&'a Listing> {
+        if let Self::Account(listing) = self { Some(listing) } else { None }
+    }
+}
+
+/// Decides which regions a run goes to: those of the source, narrowed to what was asked for.
 pub(crate) fn choose(
-    listing: Option<&Listing>,
+    source: Source<'_>,
     partition: Partition,
     choice: &RegionChoice,
 ) -> Result<Selection, RegionChoiceError> {
+    let listing = source.listing();
     let usable: BTreeMap<RegionName, bool> = if let Some(listing) = listing {
         let enabled = listing.iter().filter(|(_, disabled)| disabled.is_none());
         enabled.map(|(name, _)| (name.clone(), true)).collect()
     } else {
-        let opt_in = partition.opt_in_regions().into_iter().map(|name| (name, false));
+        let insisted = !matches!(source, Source::NoSuchApi);
+        let opt_in = partition.opt_in_regions().into_iter().map(|name| (name, insisted));
         opt_in.chain(partition.default_regions().into_iter().map(|name| (name, true))).collect()
     };
     let matching = |pattern: &RegionPattern| -> Result<BTreeMap<RegionName, bool>, RegionChoiceError> {
@@ -233,7 +269,7 @@ mod tests {
     }
 
     fn shape(choice: &RegionChoice) -> Result<Vec<(String, bool)>, RegionChoiceError> {
-        let chosen = choose(Some(&listing()), Partition::Aws, choice)?;
+        let chosen = choose(Source::Account(&listing()), Partition::Aws, choice)?;
         Ok(chosen.targets.iter().map(|t| (t.region.to_string(), t.required)).collect())
     }
 
@@ -243,7 +279,8 @@ mod tests {
 
     #[test]
     fn every_enabled_region_is_required_and_the_disabled_are_named() {
-        let chosen = choose(Some(&listing()), Partition::Aws, &choice(&[], &["eu-west-1"], &[])).unwrap();
+        let chosen =
+            choose(Source::Account(&listing()), Partition::Aws, &choice(&[], &["eu-west-1"], &[])).unwrap();
         let shape: Vec<_> = chosen.targets.iter().map(|t| (t.region.as_str(), t.required)).collect();
         assert_eq!(shape, [("eu-west-1", false), ("us-east-1", true), ("us-west-2", true)]);
         assert_eq!(chosen.left_out, names(&["eu-south-1"]));
@@ -274,19 +311,26 @@ mod tests {
 
     #[test]
     fn a_disabled_region_that_is_asked_for_is_known_as_disabled() {
-        let chosen = choose(Some(&listing()), Partition::Aws, &choice(&["eu-south-1"], &[], &[])).unwrap();
+        let chosen =
+            choose(Source::Account(&listing()), Partition::Aws, &choice(&["eu-south-1"], &[], &[])).unwrap();
         assert_eq!(chosen.targets.len(), 1);
         assert_eq!(chosen.targets[0].disabled.as_deref(), Some("DISABLED"));
         assert!(chosen.left_out.is_empty());
     }
 
     #[test]
-    fn without_a_list_the_opt_in_regions_do_not_decide() {
-        let chosen = choose(None, Partition::Aws, &RegionChoice::default()).unwrap();
+    fn without_a_list_the_opt_in_regions_do_not_decide_but_without_the_right_to_it_they_do() {
+        let none = Source::NoSuchApi;
+        let chosen = choose(none, Partition::Aws, &RegionChoice::default()).unwrap();
         assert_eq!(chosen.targets.iter().filter(|t| t.required).count(), 17);
         assert_eq!(chosen.targets.iter().filter(|t| !t.required).count(), 17);
-        assert_eq!(choose(None, Partition::EuSovereign, &RegionChoice::default()).unwrap().targets.len(), 1);
-        let south = choose(None, Partition::Aws, &choice(&["eu-south-*"], &[], &[])).unwrap();
+        let chosen = choose(Source::NotAllowed, Partition::Aws, &RegionChoice::default()).unwrap();
+        assert_eq!(chosen.targets.iter().filter(|t| t.required).count(), 34);
+        let fewer = choose(Source::NotAllowed, Partition::Aws, &choice(&[], &["af-*"], &["me-*"])).unwrap();
+        assert_eq!(fewer.targets.iter().filter(|t| t.required).count(), 31);
+        assert_eq!(fewer.targets.iter().filter(|t| !t.required).count(), 1);
+        assert_eq!(choose(none, Partition::EuSovereign, &RegionChoice::default()).unwrap().targets.len(), 1);
+        let south = choose(none, Partition::Aws, &choice(&["eu-south-*"], &[], &[])).unwrap();
         assert!(south.targets.iter().all(|target| !target.required));
     }
 }

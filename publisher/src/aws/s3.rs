@@ -1,11 +1,15 @@
 //! A bucket on the way to Lambda, for zips that are too large to come with the request.
 
-use crate::aws::{
-    error::{CallError, CallErrorKind},
-    partition::RegionName,
-    session::Session,
+use crate::{
+    aws::{
+        audience::AccountId,
+        error::{CallError, CallErrorKind},
+        partition::RegionName,
+        session::Session,
+    },
+    model::digest::Digest,
 };
-use aws_sdk_s3::{Client, config::Region, primitives::ByteStream};
+use aws_sdk_s3::{Client, config::Region, primitives::ByteStream, types::ChecksumMode};
 use bytes::Bytes;
 
 const HEAD_BUCKET: &str = "s3:HeadBucket";
@@ -52,31 +56,40 @@ pub(crate) enum BucketError {
     },
 }
 
-/// One region's bucket.
+/// One region's bucket. Every request says whose it has to be: a bucket of that name in another account would get
+/// the zip, or hand out another one.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     client: Client,
     region: RegionName,
     name: String,
+    owner: AccountId,
     session: std::sync::Arc<Session>,
 }
 
 impl Bucket {
-    /// The bucket that a template like `layers-{region}` names.
-    pub(crate) fn new(session: &std::sync::Arc<Session>, region: &RegionName, template: &str) -> Self {
+    /// The bucket of an account that a template like `layers-{region}` names.
+    pub(crate) fn new(
+        session: &std::sync::Arc<Session>,
+        region: &RegionName,
+        template: &str,
+        owner: &AccountId,
+    ) -> Self {
         let config = aws_sdk_s3::config::Builder::from(&session.config)
             .region(Region::new(region.to_string()))
             .force_path_style(session.config.endpoint_url().is_some())
             .build();
         let name = template.replace("{region}", region.as_str());
         let session = std::sync::Arc::clone(session);
-        Self { client: Client::from_conf(config), region: region.clone(), name, session }
+        let owner = owner.clone();
+        Self { client: Client::from_conf(config), region: region.clone(), name, owner, session }
     }
 
     /// Whether it is there, and in the region.
     pub(crate) async fn check(&self) -> Result<(), BucketError> {
         let bucket = self.name.clone();
-        let answer = self.client.head_bucket().bucket(&bucket).send().await;
+        let request = self.client.head_bucket().bucket(&bucket);
+        let answer = request.expected_bucket_owner(self.owner.as_str()).send().await;
         let found = match &answer {
             Ok(answer) => answer.bucket_region().map(str::to_owned),
             Err(error) => error
@@ -98,10 +111,18 @@ impl Bucket {
 
     /// Brings a zip there, unless it is there already.
     pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
-        let head = self.client.head_object().bucket(&self.name).key(&key).send().await;
-        let size = i64::try_from(zip.len()).unwrap_or(i64::MAX);
-        // The key holds the hash: a whole object of that name is the zip.
-        let there = head.is_ok_and(|head| head.content_length() == Some(size));
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.name)
+            .key(&key)
+            .expected_bucket_owner(self.owner.as_str())
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await;
+        // The name alone proves nothing: anybody who may write to the bucket can have put other bytes there.
+        let sha256 = Digest::of(zip).base64();
+        let there = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
         if !there {
             let config =
                 aws_sdk_s3::Config::builder().timeout_config(self.session.timeouts.upload(zip.len() as u64));
@@ -109,6 +130,8 @@ impl Bucket {
                 .put_object()
                 .bucket(&self.name)
                 .key(&key)
+                .expected_bucket_owner(self.owner.as_str())
+                .checksum_sha256(sha256)
                 .body(ByteStream::from(zip.clone()))
                 .customize()
                 .config_override(config)
@@ -122,6 +145,7 @@ impl Bucket {
     /// Removes it again.
     pub(crate) async fn remove(&self, staged: &Staged) -> Result<(), CallError> {
         let request = self.client.delete_object().bucket(&staged.bucket).key(&staged.key);
+        let request = request.expected_bucket_owner(self.owner.as_str());
         request.send().await.map(drop).map_err(|error| CallError::new(DELETE, &error))
     }
 }

@@ -5,16 +5,19 @@
 //! once, and each request reads the shared zip in small pieces.
 
 use crate::{
-    aws::rate_limit::Reservation,
+    aws::upload_progress::UploadProgress,
     model::{arch::Arch, digest::Digest as Hex},
 };
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_lambda::{
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextMut},
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef},
+    },
     error::BoxError,
     primitives::SdkBody,
 };
-use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::{connection::CaptureSmithyConnection, interceptors::dyn_dispatch_hint};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -25,6 +28,7 @@ use std::{
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A multiple of three, so that pieces can be encoded one by one.
 const PIECE: usize = 48 * 1024;
@@ -36,8 +40,8 @@ pub(crate) struct Label {
     pub(crate) description: String,
     /// An SPDX identifier.
     pub(crate) license: &'static str,
-    /// The architecture that it is compatible with.
-    pub(crate) arch: Arch,
+    /// The architecture that it is compatible with; none: Lambda is not told, since some regions refuse to hear it.
+    pub(crate) arch: Option<Arch>,
     /// The runtimes that it is compatible with; none: all.
     pub(crate) runtimes: Vec<String>,
 }
@@ -63,10 +67,11 @@ impl Upload {
         } else {
             format!(r#""CompatibleRuntimes":{},"#, serde_json::to_string(&label.runtimes)?)
         };
-        let head = format!(
-            r#"{{"CompatibleArchitectures":[{}],{runtimes}"Content":{{"ZipFile":""#,
-            text(label.arch.name())?
-        );
+        let architectures = match label.arch {
+            Some(arch) => format!(r#""CompatibleArchitectures":[{}],"#, text(arch.name())?),
+            None => String::new(),
+        };
+        let head = format!(r#"{{{architectures}{runtimes}"Content":{{"ZipFile":""#);
         let tail = format!(
             r#""}},"Description":{},"LicenseInfo":{}}}"#,
             text(&label.description)?,
@@ -82,6 +87,11 @@ impl Upload {
         Ok(upload)
     }
 
+    /// The same request without `CompatibleArchitectures`.
+    pub(crate) fn without_architecture(&self) -> Result<Self, serde_json::Error> {
+        Self::new(self.zip.clone(), Label { arch: None, ..self.label.clone() })
+    }
+
     /// The length of the request's body.
     pub(crate) fn bytes(&self) -> u64 {
         let encoded = self.zip.len().div_ceil(3) * 4;
@@ -92,10 +102,10 @@ impl Upload {
         Pieces { head: Some(self.head.clone()), zip: self.zip.clone(), tail: Some(self.tail.clone()) }
     }
 
-    /// Puts the body into one request. The reservation is given back as soon as all of it is sent: who answers late
-    /// holds nobody else.
-    pub(crate) fn fill(&self, reservation: Option<Reservation>) -> Fill {
-        Fill { upload: self.clone(), reservation: Arc::new(Mutex::new(reservation)) }
+    /// Puts the body into one request, whose progress is noted. The room for its bytes is given back as soon as all of
+    /// them are handed over.
+    pub(crate) fn fill(&self, bytes: Option<OwnedSemaphorePermit>, progress: UploadProgress) -> Fill {
+        Fill { upload: self.clone(), bytes: Arc::new(Mutex::new(bytes)), progress }
     }
 }
 
@@ -123,7 +133,8 @@ impl Pieces {
 struct Sending {
     pieces: Pieces,
     left: u64,
-    reservation: Option<Reservation>,
+    bytes: Option<OwnedSemaphorePermit>,
+    progress: UploadProgress,
 }
 
 impl Body for Sending {
@@ -137,8 +148,9 @@ impl Body for Sending {
         let piece = self.pieces.next_piece();
         let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
         self.left = self.left.saturating_sub(length);
+        self.progress.hand_over(length);
         if self.left == 0 {
-            self.reservation = None;
+            self.bytes = None;
         }
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
@@ -156,7 +168,8 @@ impl Body for Sending {
 #[derive(Debug)]
 pub(crate) struct Fill {
     upload: Upload,
-    reservation: Arc<Mutex<Option<Reservation>>>,
+    bytes: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    progress: UploadProgress,
 }
 
 #[dyn_dispatch_hint]
@@ -172,12 +185,25 @@ impl Intercept for Fill {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let length = self.upload.bytes();
-        let reservation = self.reservation.lock().map_or(None, |mut reservation| reservation.take());
-        let body = Sending { pieces: self.upload.pieces(), left: length, reservation };
+        let bytes = self.bytes.lock().map_or(None, |mut bytes| bytes.take());
+        let progress = self.progress.clone();
+        let body = Sending { pieces: self.upload.pieces(), left: length, bytes, progress };
         let request = context.request_mut();
         *request.body_mut() = SdkBody::from_body_1_x(body);
         request.headers_mut().insert("content-length", length.to_string());
         config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.upload.sha256.clone()));
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(connection) = config.load::<CaptureSmithyConnection>() {
+            self.progress.over(connection.clone());
+        }
         Ok(())
     }
 }
@@ -190,7 +216,7 @@ mod tests {
         let label = Label {
             description: "a \"b\"".to_owned(),
             license: "BSD-3-Clause",
-            arch: Arch::Arm64,
+            arch: Some(Arch::Arm64),
             runtimes: runtimes.iter().map(|name| (*name).to_owned()).collect(),
         };
         let upload = Upload::new(Bytes::copy_from_slice(zip), label).unwrap();
@@ -209,6 +235,14 @@ mod tests {
                 "Description": "a \"b\"", "LicenseInfo": "BSD-3-Clause"
             })
         );
+        let without = body(b"zip", &[]).0.without_architecture().unwrap();
+        let bytes: Vec<u8> = std::iter::successors(Some(without.pieces()), |_| None)
+            .flat_map(|mut pieces| std::iter::from_fn(move || pieces.next_piece()))
+            .flatten()
+            .collect();
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(json.get("CompatibleArchitectures"), None);
+        assert_eq!(json["Content"], serde_json::json!({"ZipFile": "emlw"}));
     }
 
     #[test]

@@ -57,13 +57,8 @@ pub(crate) enum ZipError {
     SourceDateEpoch(String),
 }
 
-/// Packs the extension's binary and the link to it, and nothing else.
-pub(crate) fn assemble(binary: &[u8], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
-    assemble_all(&[ZipEntry::extension(binary), ZipEntry::wrapper()], mtime)
-}
-
 /// Packs entries in the given order. All of them get the time `mtime`.
-pub(crate) fn assemble_all(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
+pub(crate) fn assemble(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(mtime);
@@ -119,7 +114,7 @@ mod tests {
     use std::io::Read;
 
     fn default_zip() -> Vec<u8> {
-        assemble(b"binary", mtime(None).unwrap()).unwrap()
+        pack(b"binary")
     }
 
     #[test]
@@ -144,10 +139,14 @@ mod tests {
         assert_eq!(target, "extensions/sentry-lambda-extension");
     }
 
+    fn pack(binary: &[u8]) -> Vec<u8> {
+        assemble(&[ZipEntry::extension(binary), ZipEntry::wrapper()], mtime(None).unwrap()).unwrap()
+    }
+
     #[test]
     fn bytes_depend_on_the_binary_alone() {
         assert_eq!(default_zip(), default_zip());
-        assert_ne!(default_zip(), assemble(b"other", mtime(None).unwrap()).unwrap());
+        assert_ne!(default_zip(), pack(b"other"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
         dist::{self, Dist},
         elf,
         layer_zip::{self, EntryContent, ZipEntry},
+        licences::Licences,
         musl_std::{self, StdMode},
         relay::{
             part::{self, PackedRelay},
@@ -107,10 +108,12 @@ impl Build {
         let mut packed = Vec::new();
         for arch in archs {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
+            // Before the compiler runs for minutes, since a crate without a licence must not get into a layer.
+            let licences = Licences::collect(&workspace, arch)?;
             let binary = compile.run(arch)?;
-            packed.push(zips.pack(arch, &binary)?);
+            packed.push(zips.pack(arch, &binary, &licences)?);
             if let Some(part) = parts.remove(&arch) {
-                packed.push(zips.pack_with_relay(arch, &binary, part)?);
+                packed.push(zips.pack_with_relay(arch, &binary, &licences, part)?);
             }
         }
         let manifest = BuildManifest {
@@ -163,7 +166,7 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    fn pack(&self, arch: Arch, binary: &[u8]) -> Result<Packed, Failure> {
+    fn pack(&self, arch: Arch, binary: &[u8], licences: &Licences) -> Result<Packed, Failure> {
         elf::check(binary, arch).map_err(|error| {
             Failure::message(
                 Code::Failed,
@@ -171,28 +174,35 @@ impl Packer<'_> {
             )
             .hint("nothing was written; publisher doctor shows the tools that made it")
         })?;
-        let zip = self.zip(&[binary], || layer_zip::assemble(binary, self.mtime))?;
+        let mut entries = vec![ZipEntry::extension(binary), ZipEntry::wrapper()];
+        entries.extend(licences.entries());
+        let zip = self.zip(&entries)?;
         Ok(Packed { artifact: artifact(arch, binary, &zip, None), zip })
     }
 
     /// The extension was checked when it was packed alone.
-    fn pack_with_relay(&self, arch: Arch, binary: &[u8], part: PackedRelay) -> Result<Packed, Failure> {
-        let entries = part.entries(binary)?;
-        let names: Vec<String> = entries.iter().map(identity).collect();
-        let input = names.iter().zip(&entries).flat_map(|(name, entry)| [name.as_bytes(), content(entry)]);
-        let zip = self.zip(&input.collect::<Vec<_>>(), || layer_zip::assemble_all(&entries, self.mtime))?;
+    fn pack_with_relay(
+        &self,
+        arch: Arch,
+        binary: &[u8],
+        licences: &Licences,
+        part: PackedRelay,
+    ) -> Result<Packed, Failure> {
+        let entries = part.entries(binary, licences)?;
+        let zip = self.zip(&entries)?;
         let artifact = artifact(arch, binary, &zip, Some(part.about));
         part::warn_of_size(&artifact.file, artifact.size, self.ui);
         Ok(Packed { artifact, zip })
     }
 
-    fn zip(
-        &self,
-        input: &[&[u8]],
-        make: impl FnOnce() -> Result<Vec<u8>, layer_zip::ZipError>,
-    ) -> Result<Vec<u8>, Failure> {
+    fn zip(&self, entries: &[ZipEntry<'_>]) -> Result<Vec<u8>, Failure> {
         let time = self.mtime.to_string();
-        let input = [&[time.as_bytes()], input].concat();
+        let names: Vec<String> = entries.iter().map(identity).collect();
+        let mut input = vec![time.as_bytes()];
+        for (name, entry) in names.iter().zip(entries) {
+            input.extend([name.as_bytes(), content(entry)]);
+        }
+        let make = || layer_zip::assemble(entries, self.mtime);
         self.cache.zip(&input, self.ui, make).map_err(Failure::new)
     }
 }

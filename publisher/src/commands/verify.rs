@@ -1,25 +1,31 @@
 //! `publisher verify`: everything in `dist/layers.json`, read back and compared.
 
+mod version_check;
+
 use crate::{
     artifacts::{
         build_manifest::BuildManifestError,
         bundle::{Bundle, BundleError},
-        layers_manifest::{LayersManifest, Placement},
+        layers_manifest::LayersManifest,
     },
-    aws::{download, layers::RegionLayers, partition::RegionName, session::Session},
+    aws::{layers::RegionLayers, partition::RegionName, session::Session},
     commands::common::{
         account::{self, AccountOptions},
+        fewer_regions::{self, FewerRegionsOptions},
         manifest,
     },
-    failure::{Code, Failure, chain},
+    failure::{Code, Failure},
     github_actions::WorkflowStep,
-    model::{digest::Digest, variant::Variant},
-    publish::plan::{Difference, Wanted},
+    publish::plan::Wanted,
     ui::{self, Ui},
 };
-use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 use tokio::{sync::Semaphore, task::JoinSet};
+use version_check::{Check, PublishedLayer, Viewpoint, check};
 
 /// Downloads at once: each may be 50 MB and more.
 const DOWNLOADS: usize = 8;
@@ -31,6 +37,9 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "DIR", default_value = "dist")]
     dist: PathBuf,
 
+    #[command(flatten)]
+    fewer: FewerRegionsOptions,
+
     /// Download every zip, and hash its bytes
     #[arg(long)]
     download: bool,
@@ -39,28 +48,12 @@ pub(crate) struct Verify {
     #[arg(long = "as", value_name = "PROFILE")]
     other: Option<String>,
 
+    /// Check with an account that is not the owner's: whether it can read each layer. This needs no rights of the owner
+    #[arg(long, conflicts_with = "other")]
+    as_stranger: bool,
+
     #[command(flatten)]
     account_options: AccountOptions,
-}
-
-/// One layer in one region.
-#[derive(Serialize)]
-struct Check {
-    region: RegionName,
-    #[serde(flatten)]
-    variant: Variant,
-    arn: String,
-    ok: bool,
-    differences: Vec<Difference>,
-    error: Option<String>,
-}
-
-struct PublishedLayer {
-    wanted: Wanted,
-    region: RegionName,
-    place: Placement,
-    layers: RegionLayers,
-    other: Option<RegionLayers>,
 }
 
 impl Verify {
@@ -109,7 +102,17 @@ impl Verify {
             .all(|pair| pair.first().map(|r| r.partition()) == pair.last().map(|r| r.partition()));
         let near = regions.first().copied().filter(|_| one_partition);
         let (session, identity) = account::enter(ui, &self.account_options, near).await?;
-        if manifest.accounts.get(&identity.partition) != Some(&identity.account) {
+        let is_owner = manifest.accounts.get(&identity.partition) == Some(&identity.account);
+        if self.as_stranger && is_owner {
+            let text = format!(
+                "these credentials are of {}, which owns the layers: they prove nothing",
+                identity.account
+            );
+            return Err(
+                Failure::message(Code::Failed, text).hint("choose those of another account with --profile")
+            );
+        }
+        if !self.as_stranger && !is_owner {
             let owners: Vec<String> = manifest
                 .accounts
                 .iter()
@@ -120,7 +123,9 @@ impl Verify {
             let partition = identity.partition;
             let text =
                 format!("the layers are of account {owners}, these credentials of {account} ({partition})");
-            return Err(Failure::message(Code::Failed, text).hint("choose the owner's with --profile"));
+            return Err(Failure::message(Code::Failed, text).hint(
+                "choose the owner's with --profile, or prove with --as-stranger what this account can read",
+            ));
         }
         let elsewhere = regions.iter().filter(|region| region.partition() != identity.partition).count();
         if elsewhere > 0 {
@@ -141,6 +146,7 @@ impl Verify {
                 Some(other)
             }
         };
+        let viewpoint = if self.as_stranger { Viewpoint::Stranger } else { Viewpoint::Owner };
         let mut tasks = JoinSet::new();
         let downloads = Arc::new(Semaphore::new(if self.download { DOWNLOADS } else { 0 }));
         for subject in subjects(manifest, &session, other.as_ref()) {
@@ -148,13 +154,21 @@ impl Verify {
                 let session = Arc::clone(&session);
                 let downloads = Arc::clone(&downloads);
                 let download = self.download;
-                tasks.spawn(async move { check(&subject, &session, download.then_some(&*downloads)).await });
+                tasks.spawn(async move {
+                    check(&subject, viewpoint, &session, download.then_some(&*downloads)).await
+                });
             }
         }
         let mut checks = tasks.join_all().await;
         checks.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
         let told = tell_github(manifest, &checks);
-        match (show(ui, &checks), told) {
+        let mut last = self.fewer.last_regions()?;
+        last.add(manifest);
+        let missing = self.fewer.missing(&last, &manifest.present());
+        let shown = show(ui, &checks).and_then(|()| {
+            fewer_regions::failure(&missing, identity.partition, |_| None).map_or(Ok(()), Err)
+        });
+        match (shown, told) {
             (Ok(()), told) => told,
             (failed, told) => {
                 told.unwrap_or_else(|error| ui.warning(error.text()));
@@ -194,61 +208,6 @@ fn subjects(
     all
 }
 
-async fn check(subject: &PublishedLayer, session: &Session, downloads: Option<&Semaphore>) -> Check {
-    let (differences, error) = match differences(subject, session, downloads).await {
-        Ok(differences) => (differences, None),
-        Err(error) => (Vec::new(), Some(error)),
-    };
-    let ok = differences.is_empty() && error.is_none();
-    let region = subject.region.clone();
-    let variant = subject.wanted.variant;
-    let arn = subject.place.arn.clone();
-    Check { region, variant, arn, ok, differences, error }
-}
-
-async fn differences(
-    subject: &PublishedLayer,
-    session: &Session,
-    downloads: Option<&Semaphore>,
-) -> Result<Vec<Difference>, String> {
-    let PublishedLayer { wanted, place, .. } = subject;
-    let found = subject.layers.read(wanted.layer.as_str(), place.version).await;
-    let Some(found) = found.map_err(|error| chain(&error.in_region()))? else {
-        let expected = place.version.to_string();
-        return Ok(vec![Difference { what: "version", expected, found: "missing".to_owned() }]);
-    };
-    let mut differences = wanted.differences(&found);
-    if found.arn != place.arn {
-        let expected = place.arn.clone();
-        let found = found.arn.clone();
-        differences.push(Difference { what: "ARN", expected, found });
-    }
-    if let Some(downloads) = downloads {
-        let _turn = downloads.acquire().await;
-        let link = found.location.as_deref().ok_or("AWS gives no link to download it from")?;
-        let (bytes, length) =
-            download::sha256(link, session.timeouts.answer()).await.map_err(|error| chain(&error))?;
-        let digest = Digest::from_bytes(bytes);
-        if digest != wanted.digest {
-            let found = format!("{digest} ({length} bytes)");
-            differences.push(Difference {
-                what: "downloaded sha256",
-                expected: wanted.digest.to_string(),
-                found,
-            });
-        }
-    }
-    if let Some(other) = &subject.other {
-        let seen = other.sha256_by_arn(&place.arn).await;
-        let seen = seen.unwrap_or_else(|error| chain(&error));
-        if seen != wanted.digest.base64() {
-            let expected = wanted.digest.base64();
-            differences.push(Difference { what: "what the other account sees", expected, found: seen });
-        }
-    }
-    Ok(differences)
-}
-
 /// What GitHub Actions wants to know, where it runs us.
 fn tell_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
     let step = WorkflowStep::from_env();
@@ -269,8 +228,10 @@ fn table<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
     let line = |check: &Check| {
         let state = if check.ok { "ok" } else { "differs" };
         let state = if check.error.is_some() { "not read" } else { state };
+        let state = if check.ok && check.unknown.is_some() { "unknown" } else { state };
         let mut notes: Vec<String> = check.differences.iter().map(ToString::to_string).collect();
         notes.extend(check.error.clone());
+        notes.extend(check.unknown.clone());
         [check.region.to_string(), check.variant.to_string(), state.to_owned(), notes.join("; ")]
     };
     ui::table(["region", "layer", "state", ""], checks.into_iter().map(line))
@@ -291,6 +252,20 @@ fn show(ui: &Ui, checks: &[Check]) -> Result<(), Failure> {
         let text = format!("{bad} of {} layer versions are not as layers.json says", checks.len());
         return Err(Failure::message(Code::Failed, text)
             .hint("`publisher publish` shows what would mend it, with --execute it does"));
+    }
+    let unknown = checks.iter().filter(|check| check.unknown.is_some());
+    let regions: BTreeSet<&str> = unknown.clone().map(|check| check.region.as_str()).collect();
+    if unknown.count() == checks.len() {
+        let text = "the other account could tell of no layer whether it can read it";
+        return Err(Failure::message(Code::Failed, text)
+            .hint("choose an account that has regions of layers.json enabled"));
+    }
+    if !regions.is_empty() {
+        let regions: Vec<&str> = regions.into_iter().collect();
+        ui.warning(format_args!(
+            "not proven for the other account, which does not have these regions enabled: {}",
+            regions.join(" ")
+        ));
     }
     ui.status("Verified", format!("{} layer versions are as layers.json says", checks.len()));
     Ok(())

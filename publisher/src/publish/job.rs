@@ -5,9 +5,11 @@
 
 use crate::{
     aws::{
+        audience::AccountId,
         error::{CallError, RegionError},
-        layers::{LayerVersion, RegionLayers},
+        layers::RegionLayers,
         partition::RegionName,
+        policy,
         rate_limit::InFlight,
         s3::{Bucket, BucketError},
         upload::Upload,
@@ -35,6 +37,38 @@ pub(crate) enum RolloutError {
         number: i64,
         /// In what respect.
         differences: Vec<Difference>,
+    },
+    /// A version that should hold our bytes holds others, or is not what was asked for.
+    #[error(
+        "version {number} is not what was sent: {}; it is {}",
+        list(differences),
+        given_to.as_deref().map_or_else(|| "left private".to_owned(), |who| format!("granted: {who}"))
+    )]
+    NotAsSent {
+        /// Which version.
+        number: i64,
+        /// In what respect.
+        differences: Vec<Difference>,
+        /// Who may use it all the same.
+        given_to: Option<String>,
+    },
+    /// An earlier run was answered with other bytes than it had sent.
+    #[error(
+        "an earlier run was answered that version {0} is not what was sent (the journal says in what respect), so it \
+         is left private"
+    )]
+    Refuted(i64),
+    /// The region has no arm64, and refuses a request that speaks of architectures.
+    #[error("the region knows no architectures yet, so it runs x86_64 alone ({source})")]
+    NoArchitectures {
+        /// What it said.
+        source: RegionError,
+    },
+    /// AWS would refuse the grants.
+    #[error("its policy would have {needed} bytes, and AWS takes at most {}", policy::LONGEST)]
+    PolicyTooLong {
+        /// The length that it would have.
+        needed: usize,
     },
     /// It was published, and is not there.
     #[error("version {0} was published, and cannot be read back")]
@@ -75,6 +109,20 @@ pub(crate) enum RolloutError {
     /// It cannot be noted what is being done, so it is not done.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Publishing was asked for, and neither an answer nor a look said what became of it.
+    #[error(transparent)]
+    Unanswered(RegionError),
+    /// The line does not carry so many uploads at once.
+    #[error(
+        "the line is too slow for so many uploads at once ({source}); --max-uploads 4 sends fewer at once"
+    )]
+    TooSlow {
+        /// How the last one ended.
+        source: CallError,
+    },
+    /// The request without architectures cannot be made.
+    #[error(transparent)]
+    Upload(#[from] serde_json::Error),
     /// Somebody asked to stop.
     #[error("interrupted before anything was written here")]
     Interrupted,
@@ -103,8 +151,12 @@ pub(crate) struct Job {
     pub(crate) bucket: Option<Bucket>,
     /// Bytes that the region needs room for.
     pub(crate) needed: u64,
+    /// The account that the layer is in.
+    pub(crate) owner: AccountId,
     /// The layer's name is the release's: there is one version of it.
     pub(crate) named: bool,
+    /// Publish beside a version that is not what was sent.
+    pub(crate) publish_again: bool,
     /// Where to say how far it is.
     pub(crate) steps: UnboundedSender<Step>,
 }
@@ -125,19 +177,6 @@ pub(crate) struct JobContext {
 }
 
 impl Job {
-    /// All versions with these bytes, and the newest number of any.
-    pub(crate) async fn identical(&self) -> Result<(Vec<LayerVersion>, i64), CallError> {
-        let layer = self.wanted.layer.as_str();
-        let listed = self.layers.list(layer).await?;
-        let newest = listed.iter().map(|listed| listed.number).max().unwrap_or(0);
-        let mut identical = Vec::new();
-        for listed in listed.iter().filter(|listed| self.wanted.may_be(&listed.description)) {
-            let version = self.layers.read(layer, listed.number).await?;
-            identical.extend(version.filter(|version| self.wanted.fixed_differences(version).is_empty()));
-        }
-        Ok((identical, newest))
-    }
-
     /// Notes a state, before what it announces is done.
     pub(crate) fn note(
         &self,

@@ -31,7 +31,9 @@ pub(crate) enum JobState {
     Checking,
     /// The request was refused, or did not get there: nothing was written.
     Refused,
-    /// There is a version with the right bytes.
+    /// A version is there, and is not what was sent.
+    NotAsSent,
+    /// AWS has made a version; until it is granted, it is not proven that it can be seen and is what was sent.
     Published,
     /// The policy is about to be changed.
     Granting,
@@ -96,7 +98,7 @@ struct Inner {
     path: PathBuf,
     account: String,
     file: Mutex<File>,
-    begun: HashMap<(RegionName, LayerName, String), JobState>,
+    begun: HashMap<(RegionName, LayerName, String), (JobState, Option<i64>)>,
 }
 
 impl Journal {
@@ -127,10 +129,27 @@ impl Journal {
         })
     }
 
-    /// Whether an earlier run began to publish, and did not note how it ended.
+    /// Whether an earlier run began to publish, and did not note how it ended, or that the version could be seen.
     pub(crate) fn left_open(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> bool {
-        let key = (region.clone(), layer.clone(), sha256.to_string());
-        matches!(self.inner.begun.get(&key), Some(JobState::Publishing | JobState::Checking))
+        let open = [JobState::Publishing, JobState::Checking, JobState::Published];
+        self.begun(region, layer, sha256).is_some_and(|(state, _)| open.contains(&state))
+    }
+
+    /// The version of which an earlier run was told that it is not what was sent.
+    pub(crate) fn not_as_sent(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> Option<i64> {
+        match self.begun(region, layer, sha256) {
+            Some((JobState::NotAsSent, version)) => version,
+            _ => None,
+        }
+    }
+
+    fn begun(
+        &self,
+        region: &RegionName,
+        layer: &LayerName,
+        sha256: Digest,
+    ) -> Option<(JobState, Option<i64>)> {
+        self.inner.begun.get(&(region.clone(), layer.clone(), sha256.to_string())).copied()
     }
 
     /// Adds a line, and returns once it is on the disk.
@@ -166,15 +185,20 @@ impl Journal {
 
 /// How each layer in each region of an account ended. A line that makes no sense was torn, and says nothing
 /// that the line before it did not: each is written before what it announces.
-fn last_states(text: &[u8], account: &str) -> HashMap<(RegionName, LayerName, String), JobState> {
+fn last_states(
+    text: &[u8],
+    account: &str,
+) -> HashMap<(RegionName, LayerName, String), (JobState, Option<i64>)> {
     let mut states = HashMap::new();
     let entries = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     for entry in entries.filter(|entry: &JournalEntry| entry.account == account) {
         let key = (entry.region, entry.layer, entry.sha256.to_string());
-        // A failure after an unanswered request leaves the question open; so does looking again.
-        let open = matches!(states.get(&key), Some(JobState::Publishing | JobState::Checking));
-        if !(open && matches!(entry.state, JobState::Failed | JobState::Looking | JobState::Waiting)) {
-            states.insert(key, entry.state);
+        // A failure after an unanswered request leaves the question open; so does looking again. Nor does either make
+        // right what is not as sent.
+        let open = [JobState::Publishing, JobState::Checking, JobState::Published, JobState::NotAsSent];
+        let is_open = states.get(&key).is_some_and(|(state, _)| open.contains(state));
+        if !(is_open && matches!(entry.state, JobState::Failed | JobState::Looking | JobState::Waiting)) {
+            states.insert(key, (entry.state, entry.version));
         }
     }
     states
@@ -216,12 +240,30 @@ mod tests {
         drop(journal);
         let journal = open();
         assert!(journal.left_open(&region, &layer, digest));
-        for settled in [JobState::Published, JobState::Refused] {
+        note(&journal, JobState::Published);
+        note(&journal, JobState::Failed);
+        drop(journal);
+        let journal = open();
+        assert!(journal.left_open(&region, &layer, digest), "it was never seen");
+        for settled in [JobState::Granting, JobState::Refused] {
             note(&journal, JobState::Publishing);
             note(&journal, settled);
             note(&journal, JobState::Failed);
         }
         drop(journal);
         assert!(!open().left_open(&region, &layer, digest));
+
+        let journal = open();
+        let refute = |version| {
+            journal.note((&region, &layer, variant, digest), JobState::NotAsSent, version, None).unwrap();
+        };
+        refute(Some(7));
+        note(&journal, JobState::Failed);
+        drop(journal);
+        let journal = open();
+        assert_eq!(journal.not_as_sent(&region, &layer, digest), Some(7));
+        note(&journal, JobState::Published);
+        drop(journal);
+        assert_eq!(open().not_as_sent(&region, &layer, digest), None);
     }
 }

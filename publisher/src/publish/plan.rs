@@ -4,13 +4,20 @@ use crate::{
     artifacts::layers_manifest::{Layer, RelayInside},
     aws::{audience::Audience, layers::LayerVersion, policy::Repair},
     model::{
+        arch::Arch,
         digest::Digest,
         layer_name::LayerName,
         variant::{LayerKind, Variant},
     },
 };
 use serde::Serialize;
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
+const CODE_SHA256: &str = "CodeSha256";
+const CODE_SIZE: &str = "CodeSize";
 
 /// What a layer's users are told of its licence. Relay has one of its own, which wants to be named with every copy.
 pub(crate) fn license(kind: LayerKind) -> &'static str {
@@ -79,6 +86,13 @@ pub(crate) struct Inspection {
     pub(crate) note: Option<String>,
 }
 
+impl Difference {
+    /// Whether it shows that other bytes are there, or that it is another version altogether.
+    pub(crate) fn is_of_bytes(&self) -> bool {
+        matches!(self.what, CODE_SHA256 | CODE_SIZE | "ARN")
+    }
+}
+
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} is {}, expected {}", self.what, self.found, self.expected)
@@ -96,6 +110,7 @@ impl Wanted {
             runtimes: relay.as_ref().map(|_| self.runtimes.clone()),
             relay,
             regions: BTreeMap::new(),
+            missing_regions: BTreeSet::new(),
         }
     }
 
@@ -106,24 +121,36 @@ impl Wanted {
 
     /// What cannot be mended in a version that exists; none: it can be adopted.
     pub(crate) fn fixed_differences(&self, found: &LayerVersion) -> Vec<Difference> {
-        let mut all = Vec::new();
+        let mut all = self.byte_differences(Some(&found.code_sha256), Some(found.size));
         let mut compare = |what, expected: String, found: String| {
             if expected != found {
                 all.push(Difference { what, expected, found });
             }
         };
-        compare("CodeSha256", self.digest.base64(), found.code_sha256.clone());
-        compare("CodeSize", self.size.to_string(), found.size.to_string());
-        compare(
-            "CompatibleArchitectures",
-            self.variant.arch.name().to_owned(),
-            found.architectures.join(" "),
-        );
+        // Regions that know no architectures take x86_64 without the field.
+        if self.variant.arch != Arch::X86_64 || !found.architectures.is_empty() {
+            let expected = self.variant.arch.name().to_owned();
+            compare("CompatibleArchitectures", expected, found.architectures.join(" "));
+        }
         compare("CompatibleRuntimes", sorted(&self.runtimes), sorted(&found.runtimes));
         compare("LicenseInfo", license(self.variant.kind).to_owned(), found.license.clone());
         if !self.may_be(&found.description) {
             let expected = format!("one with {}", self.digest.short());
             compare("Description", expected, found.description.clone());
+        }
+        all
+    }
+
+    /// In what stored bytes differ from the zip, as far as AWS says anything of them.
+    pub(crate) fn byte_differences(&self, code_sha256: Option<&str>, size: Option<i64>) -> Vec<Difference> {
+        let mut all = Vec::new();
+        let expected = self.digest.base64();
+        if let Some(found) = code_sha256.filter(|found| *found != expected) {
+            all.push(Difference { what: CODE_SHA256, expected, found: found.to_owned() });
+        }
+        let expected = self.size.to_string();
+        if let Some(found) = size.map(|size| size.to_string()).filter(|found| *found != expected) {
+            all.push(Difference { what: CODE_SIZE, expected, found });
         }
         all
     }
@@ -187,7 +214,7 @@ fn sorted(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{aws::policy::Policy, model::arch::Arch};
+    use crate::aws::policy::Policy;
 
     fn wanted() -> Wanted {
         let layer = LayerName::try_from("x".to_owned()).unwrap();
@@ -212,7 +239,6 @@ mod tests {
             runtimes: Vec::new(),
             license: license(LayerKind::Plain).to_owned(),
             description: format!("sha256 {}", Digest::of(b"zip").short()),
-            location: None,
             policy: policy("*"),
         }
     }
@@ -244,6 +270,10 @@ mod tests {
         for version in wrong {
             assert_eq!(wanted().fixed_differences(&version).len(), 1, "{version:?}");
         }
+        let none = LayerVersion { architectures: Vec::new(), ..version() };
+        assert_eq!(wanted().fixed_differences(&none).len(), 1, "arm64 has to be named");
+        let x86_64 = Wanted { variant: Variant::new(Arch::X86_64, LayerKind::Plain), ..wanted() };
+        assert_eq!(x86_64.fixed_differences(&none), []);
         let runtimes = ["python3.14", "nodejs24.x"].map(str::to_owned).to_vec();
         let of_some = Wanted { runtimes: runtimes.clone(), ..wanted() };
         assert_eq!(of_some.fixed_differences(&version()).len(), 1);

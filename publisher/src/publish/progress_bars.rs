@@ -105,6 +105,7 @@ fn word(state: JobState) -> &'static str {
         JobState::Publishing => "publishing",
         JobState::Checking => "looking again",
         JobState::Refused => "refused",
+        JobState::NotAsSent => "not as sent",
         JobState::Published => "published",
         JobState::Granting => "granting",
         JobState::Granted => "reading back",

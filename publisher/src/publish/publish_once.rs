@@ -1,33 +1,42 @@
 //! The step that must not be done twice.
 //!
 //! Publishing has no token that would make a repetition harmless. So: look right before (the plan may be old), note
-//! that it begins, ask once, and where the answer is not clear, look again, by hash, before anything else. What
+//! that it begins, ask once, and where the answer is not clear, look again, by hash, before anything else. What AWS
+//! says and shows of the new version is compared with what was sent before anybody may use it. What
 //! takes effect too late even for that, or is done by somebody else in the same moment, shows up beside ours
 //! afterwards: of versions with the same bytes the oldest stays, and what nobody was given yet goes.
 
 use crate::{
     aws::{
         error::{CallError, CallErrorKind},
-        layers::{LayerVersion, ZipSource},
+        layers::{LayerVersion, PublishAnswer, ZipSource},
         policy::Policy,
         rate_limit::Reservation,
+        refusal::Refusal,
         s3::{Bucket, Staged},
+        upload::Upload,
     },
+    model::arch::Arch,
     publish::{
         interrupt::Urgency,
         job::{Job, JobContext, RolloutError},
         journal::JobState,
         plan::Wanted,
+        proof::Candidates,
     },
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 /// How often publishing is begun for one region and architecture.
 const ATTEMPTS: u32 = 5;
+/// How often it is begun again because only a part of the request got across: each time fewer uploads go at once.
+const STALLS: u32 = 8;
 /// When to look after an ambiguous answer: a request that we gave up on may still be at work.
 const LOOK_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// When to look for what came too late for those looks, once all is done.
-const LATE: Duration = Duration::from_secs(5);
 
 /// A version with the right bytes.
 #[derive(Debug)]
@@ -46,12 +55,14 @@ pub(crate) struct Published {
 pub(crate) struct Publishing<'a> {
     job: &'a Job,
     context: &'a JobContext,
+    /// Whether a request was sent of which nobody knows what became.
+    in_doubt: AtomicBool,
 }
 
 impl<'a> Publishing<'a> {
     /// For one job.
     pub(crate) fn new(job: &'a Job, context: &'a JobContext) -> Self {
-        Self { job, context }
+        Self { job, context, in_doubt: AtomicBool::new(false) }
     }
 
     /// Publishes a version beside those that are known, unless somebody did in the meantime.
@@ -65,7 +76,12 @@ impl<'a> Publishing<'a> {
             }
         }
         let mut staged = None;
-        let result = self.repeat(known, &mut staged).await;
+        let result = self.repeat(known, &mut staged).await.map_err(|error| match error {
+            RolloutError::Call(error) if self.in_doubt.load(Ordering::Relaxed) => {
+                RolloutError::Unanswered(error)
+            }
+            error => error,
+        });
         if let (Some((bucket, staged)), false) = (&staged, self.context.keep_s3)
             && let Err(error) = bucket.remove(staged).await
         {
@@ -81,14 +97,23 @@ impl<'a> Publishing<'a> {
         staged: &mut Option<(&'a Bucket, Staged)>,
     ) -> Result<Published, RolloutError> {
         let mut attempt = 1;
+        let mut stalls = 0;
         let mut doubt: Option<CallError> = None;
+        let mut upload = self.context.upload.clone();
+        let mut known = known.clone();
         loop {
             let reservation = match (self.reserve().await, &doubt) {
                 // What is in doubt was not interrupted before anything was written.
                 (Err(RolloutError::Interrupted), Some(error)) => return Err(error.clone().into()),
                 (reservation, _) => reservation?,
             };
-            if let Some(version) = self.appeared(known).await? {
+            let candidates = self.job.candidates().await?.without(&known);
+            if attempt == 1 {
+                // What is broken before our own request is not our doing: whether it is a reason to stop was decided
+                // by the plan. What gets broken from now on is one.
+                known.extend(candidates.broken.iter().map(|(version, _)| version.number));
+            }
+            if let Some(version) = self.usable(&candidates.without(&known))? {
                 return self.taken_over(&version);
             }
             if let (None, Some(bucket)) = (&staged, &self.job.bucket) {
@@ -100,21 +125,38 @@ impl<'a> Publishing<'a> {
                 return Err(RolloutError::Interrupted);
             }
             let staged = staged.as_ref().map(|(_, staged)| staged);
-            let error = match self.publish(staged, reservation).await? {
-                Ok(number) => {
-                    self.job.note(self.context, JobState::Published, Some(number))?;
-                    let (number, policy, note) = self.settle(number, known).await;
+            let error = match self.publish(&upload, staged, reservation).await? {
+                Ok(answer) => {
+                    let (number, policy, note) = self.prove(&answer, &known).await?;
                     return Ok(Published { number, policy, doubt: doubt.is_some(), note });
                 }
                 Err(error) => error,
             };
+            if error.refusal() == Some(Refusal::Architectures) && upload.label.arch.is_some() {
+                self.job.note(self.context, JobState::Refused, None)?;
+                // Without the field a layer is for x86_64, which is what such a region runs.
+                if self.job.wanted.variant.arch != Arch::X86_64 {
+                    return Err(RolloutError::NoArchitectures { source: error.into() });
+                }
+                upload = upload.without_architecture()?;
+                continue;
+            }
             match error.kind {
                 CallErrorKind::Ambiguous => {
+                    self.in_doubt.store(true, Ordering::Relaxed);
                     self.job.note(self.context, JobState::Checking, None)?;
-                    if let Some(version) = self.look_for(known).await? {
+                    if let Some(version) = self.look_for(&known).await? {
                         return self.taken_over(&version);
                     }
                     doubt = Some(error.clone());
+                }
+                CallErrorKind::Stalled => {
+                    self.job.note(self.context, JobState::Refused, None)?;
+                    stalls += 1;
+                    if stalls == STALLS {
+                        return Err(RolloutError::TooSlow { source: error });
+                    }
+                    continue;
                 }
                 CallErrorKind::Throttled | CallErrorKind::Unsent | CallErrorKind::Expired
                     if attempt < ATTEMPTS =>
@@ -136,13 +178,14 @@ impl<'a> Publishing<'a> {
 
     async fn publish(
         &self,
+        upload: &Upload,
         staged: Option<&Staged>,
         reservation: Reservation,
-    ) -> Result<Result<i64, CallError>, RolloutError> {
+    ) -> Result<Result<PublishAnswer, CallError>, RolloutError> {
         self.job.note(self.context, JobState::Publishing, None)?;
         let way = staged.map_or(ZipSource::Direct, ZipSource::Bucket);
         let layer = self.job.wanted.layer.as_str();
-        Ok(self.job.layers.publish(layer, &self.context.upload, way, Some(reservation)).await)
+        Ok(self.job.layers.publish(layer, upload, way, reservation).await)
     }
 
     fn taken_over(&self, version: &LayerVersion) -> Result<Published, RolloutError> {
@@ -174,38 +217,62 @@ impl<'a> Publishing<'a> {
     async fn look_for(&self, known: &BTreeSet<i64>) -> Result<Option<LayerVersion>, RolloutError> {
         for pause in LOOK_AFTER {
             tokio::time::sleep(pause).await;
-            if let Some(version) = self.appeared(known).await? {
+            if let Some(version) = self.usable(&self.job.candidates().await?.without(known))? {
                 return Ok(Some(version));
             }
         }
         Ok(None)
     }
 
-    async fn appeared(&self, known: &BTreeSet<i64>) -> Result<Option<LayerVersion>, CallError> {
-        let (mut identical, _) = self.job.identical().await?;
-        identical.retain(|version| !known.contains(&version.number));
-        Ok(self.job.wanted.choose(&identical).cloned())
+    /// The version to take over, if one has appeared.
+    fn usable(&self, candidates: &Candidates) -> Result<Option<LayerVersion>, RolloutError> {
+        if let Err(error) = candidates.refuse_broken() {
+            return Err(self.refute(error));
+        }
+        Ok(self.job.wanted.choose(&candidates.identical).cloned())
     }
 
-    /// After our own version is there: whether it is the only one.
-    async fn settle(&self, ours: i64, known: &BTreeSet<i64>) -> (i64, Policy, Option<String>) {
-        let identical = match self.job.identical().await {
-            Ok((identical, _)) => identical,
-            // What we published is there; whether something else is as well is seen at the next run.
+    /// Notes that what is there is not what was sent, so that no later run publishes one more.
+    fn refute(&self, error: RolloutError) -> RolloutError {
+        let noted = match &error {
+            RolloutError::NotAsSent { number, .. } => {
+                self.job.note(self.context, JobState::NotAsSent, Some(*number))
+            }
+            _ => Ok(()),
+        };
+        noted.err().unwrap_or(error)
+    }
+
+    /// Whether our own version is what was sent, by the answer and by what is read, and the only one. Only then may
+    /// anybody be allowed to use it.
+    async fn prove(
+        &self,
+        answer: &PublishAnswer,
+        known: &BTreeSet<i64>,
+    ) -> Result<(i64, Policy, Option<String>), RolloutError> {
+        let ours = answer.number;
+        let differences = self.job.differences_of_answer(answer);
+        if !differences.is_empty() {
+            return Err(self.refute(RolloutError::NotAsSent { number: ours, differences, given_to: None }));
+        }
+        self.job.note(self.context, JobState::Published, Some(ours))?;
+        let (candidates, unchecked) = match self.job.candidates().await {
+            Ok(candidates) => (candidates.without(known), None),
+            // Whether something else is there as well is seen at the next run.
             Err(error) => {
                 let note = format!("not checked whether somebody else published it too ({error})");
-                return (ours, Policy::default(), Some(note));
+                (Candidates::default(), Some(note))
             }
         };
-        let appeared: Vec<LayerVersion> =
-            identical.into_iter().filter(|version| !known.contains(&version.number)).collect();
-        // A list that does not have our version yet says nothing.
-        if !appeared.iter().any(|version| version.number == ours) {
-            return (ours, Policy::default(), None);
+        // A list that does not have our version yet, or not as it was sent, may be behind: the version itself is asked.
+        if !candidates.identical.iter().any(|version| version.number == ours) {
+            let version = self.job.read_as_sent(ours).await.map_err(|error| self.refute(error))?;
+            return Ok((ours, version.policy, unchecked));
         }
-        let (kept, surplus) = Wanted::settle(&appeared);
+        let (kept, surplus) = Wanted::settle(&candidates.identical);
         let note = self.remove(&surplus).await;
-        kept.map_or((ours, Policy::default(), note.clone()), |kept| (kept.number, kept.policy.clone(), note))
+        Ok(kept
+            .map_or((ours, Policy::default(), note.clone()), |kept| (kept.number, kept.policy.clone(), note)))
     }
 
     async fn remove(&self, surplus: &[&LayerVersion]) -> Option<String> {
@@ -221,10 +288,13 @@ impl<'a> Publishing<'a> {
         (!left.is_empty()).then(|| left.join("; "))
     }
 
-    /// Once all is done, looks again for a request that was given up on. (Only for those in doubt: others wait
-    /// for nothing.)
-    pub(crate) async fn late(&self, ours: i64, known: &BTreeSet<i64>) -> Option<String> {
-        tokio::time::sleep(LATE).await;
-        self.settle(ours, known).await.2
+    /// Once all is done, looks again for a request that was given up on.
+    pub(crate) async fn late(&self, known: &BTreeSet<i64>) -> Option<String> {
+        let candidates = match self.job.candidates().await {
+            Ok(candidates) => candidates.without(known),
+            Err(error) => return Some(format!("not checked whether it is there twice ({error})")),
+        };
+        let (_, surplus) = Wanted::settle(&candidates.identical);
+        self.remove(&surplus).await
     }
 }

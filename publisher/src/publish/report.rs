@@ -2,8 +2,9 @@
 
 use crate::{
     aws::{layers::LayerVersion, partition::RegionName, regions::Target},
+    failure::chain,
     model::variant::Variant,
-    publish::{plan::Action, plan::Inspection},
+    publish::{job::RolloutError, plan::Action, plan::Inspection},
     ui,
 };
 use serde::Serialize;
@@ -32,6 +33,13 @@ pub(crate) struct Row {
     pub(crate) note: Option<String>,
     /// Why it is not done.
     pub(crate) error: Option<String>,
+    /// What has to change before it can be done; none where running the same command again may be enough.
+    pub(crate) remedy: Option<String>,
+    /// Left out, because the region does not run this architecture: the release is complete without it.
+    pub(crate) left_out: bool,
+    /// What is there is not what was sent: no region's trouble, and never just incomplete.
+    #[serde(skip)]
+    pub(crate) not_as_sent: bool,
     /// An error that keeps everything else from being begun.
     #[serde(skip)]
     pub(crate) fatal: bool,
@@ -51,6 +59,9 @@ impl Row {
             arn: None,
             note: None,
             error: None,
+            remedy: None,
+            left_out: false,
+            not_as_sent: false,
             fatal: false,
         }
     }
@@ -84,8 +95,23 @@ impl Row {
         Self { error: Some(cause), version, ..self }
     }
 
+    /// Failed, and what there is to say of the error beside its text.
+    #[must_use]
+    pub(crate) fn failed_by(self, error: &RolloutError) -> Self {
+        if matches!(error, RolloutError::NoArchitectures { .. }) {
+            return Self { left_out: true, note: Some(chain(error)), version: None, ..self };
+        }
+        let not_as_sent = matches!(error, RolloutError::NotAsSent { .. } | RolloutError::Refuted(_));
+        // A mistake in what was asked for, rather than a region's trouble.
+        let fatal = matches!(error, RolloutError::Bucket(_) | RolloutError::PolicyTooLong { .. });
+        Self { remedy: error.remedy(), not_as_sent, fatal, ..self.failed(&chain(error)) }
+    }
+
     /// The state in a word.
     pub(crate) fn state(&self) -> &'static str {
+        if self.left_out {
+            return "left out";
+        }
         match (&self.error, self.action, self.done) {
             (Some(_), _, _) => "failed",
             (None, None, _) => "no answer yet",
@@ -127,6 +153,7 @@ pub(crate) fn summary(rows: &[Row]) -> String {
         "granted",
         "repaired",
         "adopted",
+        "left out",
         "failed",
         "no answer yet",
     ];

@@ -3,19 +3,21 @@
 //! Every state can be found again by looking, so whoever is interrupted runs it again.
 
 use crate::{
-    aws::{error::CallError, layers::LayerVersion, policy::Repair},
+    aws::{
+        error::CallError,
+        layers::LayerVersion,
+        policy::{self, Repair},
+        refusal::Refusal,
+    },
     publish::{
         job::{Job, JobContext, RolloutError},
         journal::JobState,
         plan::{Action, Inspection},
+        proof::SETTLE,
         publish_once::Publishing,
     },
 };
-use std::{collections::BTreeSet, time::Duration};
-
-/// How long what was just written may take to be seen.
-const SETTLE: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+use std::collections::BTreeSet;
 
 /// What came of it.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Done {
     pub(crate) version: LayerVersion,
     /// What a person should know of beside it.
     pub(crate) note: Option<String>,
+    /// A request before it was never answered, and may still take effect.
+    pub(crate) doubt: bool,
 }
 
 /// What took effect too late to be removed, or could not be: the same bytes, newer, and nobody's.
@@ -39,11 +43,16 @@ impl Job {
     /// Looks, and decides. Writes nothing.
     pub(crate) async fn inspect(&self) -> Result<Inspection, RolloutError> {
         self.tell(JobState::Looking, None);
-        let (identical, newest) = self.identical().await.map_err(CallError::in_region)?;
-        let found = self.wanted.choose(&identical).cloned();
+        let candidates = self.candidates().await.map_err(CallError::in_region)?;
+        let identical = &candidates.identical;
+        let newest = candidates.newest;
+        let found = self.wanted.choose(identical).cloned();
         let action = self.wanted.action(found.as_ref());
-        let mut note = found.as_ref().and_then(|found| left_over(&identical, found));
+        let mut note = found.as_ref().and_then(|found| left_over(identical, found));
         if action == Action::Publish {
+            if !self.publish_again {
+                candidates.refuse_other_bytes()?;
+            }
             if self.named && newest > 0 {
                 let layer = self.wanted.layer.to_string();
                 return Err(RolloutError::NameTaken { layer, number: newest });
@@ -55,6 +64,11 @@ impl Job {
         }
         let policy = found.as_ref().map(|version| version.policy.clone()).unwrap_or_default();
         let repair = policy.repair(&self.wanted.audience);
+        let number = found.as_ref().map_or(newest + 1, |version| version.number);
+        let needed = policy.length_after(&repair, &self.arn(number));
+        if needed > policy::LONGEST && !repair.add.is_empty() {
+            return Err(RolloutError::PolicyTooLong { needed });
+        }
         Ok(Inspection { action, found, repair, next: newest + 1, note })
     }
 
@@ -76,10 +90,17 @@ impl Job {
     ) -> Result<Done, RolloutError> {
         let mut note = None;
         let mut doubt = false;
+        let (region, layer, _, sha256) = self.journal_key();
+        if inspection.action != Action::Adopt
+            && !self.publish_again
+            && let Some(number) = context.journal.not_as_sent(region, layer, sha256)
+        {
+            return Err(RolloutError::Refuted(number));
+        }
         let (number, repair) = match inspection.found {
             Some(version) if inspection.action == Action::Adopt => {
                 self.note(context, JobState::Done, Some(version.number))?;
-                return Ok(Done { version, note });
+                return Ok(Done { version, note, doubt });
             }
             Some(version) => (version.number, inspection.repair),
             None => {
@@ -89,11 +110,8 @@ impl Job {
             }
         };
         let version = self.grant(context, number, repair).await?;
-        if doubt {
-            note = Publishing::new(self, context).late(number, &BTreeSet::new()).await.or(note);
-        }
         self.note(context, JobState::Done, Some(number))?;
-        Ok(Done { version, note })
+        Ok(Done { version, note, doubt })
     }
 
     /// Mends the policy until it reads back right.
@@ -122,13 +140,27 @@ impl Job {
         }
         self.note(context, JobState::Granting, Some(number))?;
         let layer = self.wanted.layer.as_str();
+        let mut surplus = repair.remove.as_slice();
         for (id, reader) in &repair.add {
-            self.layers.permit(layer, number, id, reader).await?;
+            match self.layers.permit(layer, number, id, reader).await {
+                // Who comes is let in before who goes is kept out, unless there is no room for both at once.
+                Err(error) if error.refusal() == Some(Refusal::PolicyLength) && !surplus.is_empty() => {
+                    self.forbid_all(number, surplus).await?;
+                    surplus = &[];
+                    self.layers.permit(layer, number, id, reader).await?;
+                }
+                answer => answer?,
+            }
         }
-        for id in &repair.remove {
-            self.layers.forbid(layer, number, id).await?;
-        }
+        self.forbid_all(number, surplus).await?;
         self.note(context, JobState::Granted, Some(number))
+    }
+
+    async fn forbid_all(&self, number: i64, ids: &[String]) -> Result<(), RolloutError> {
+        for id in ids {
+            self.layers.forbid(self.wanted.layer.as_str(), number, id).await?;
+        }
+        Ok(())
     }
 
     async fn read_back(&self, number: i64) -> Result<LayerVersion, RolloutError> {

@@ -3,8 +3,8 @@
 use crate::{
     artifacts::bundle,
     aws::{
-        layers::RegionLayers, rate_limit::InFlight, regions::Target, s3::Bucket, session::Session,
-        upload::Upload,
+        audience::AccountId, layers::RegionLayers, rate_limit::InFlight, regions::Target, s3::Bucket,
+        session::Session, upload::Upload,
     },
     failure::{Failure, chain},
     model::variant::Variant,
@@ -49,12 +49,16 @@ pub(crate) struct WriteContext {
 }
 
 /// What is the same everywhere.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct LayerOptions {
+    /// The account that the layers are in.
+    pub(crate) owner: AccountId,
     /// The bucket's name, with `{region}` in it, for zips that are too large for a request.
     pub(crate) bucket: Option<String>,
     /// The layers' names are the release's.
     pub(crate) named: bool,
+    /// Publish beside versions that are not what was sent.
+    pub(crate) publish_again: bool,
 }
 
 /// Whoever is told.
@@ -72,6 +76,8 @@ pub(crate) trait Observer {
 pub(crate) struct RegionResult {
     /// What became of it.
     pub(crate) row: Row,
+    /// A request of it may still take effect.
+    pub(crate) in_doubt: bool,
     /// For more to be done to it; none where the region is switched off.
     pub(crate) job: Option<Job>,
 }
@@ -90,6 +96,14 @@ impl WriteContext {
             keep_s3: self.keep_s3,
         })
     }
+}
+
+/// Why a task has no result.
+enum EndedEarly {
+    /// What it did failed.
+    Error(RolloutError),
+    /// It was ended.
+    Fault(String),
 }
 
 type JobOutcome = Result<(Inspection, Option<Done>), RolloutError>;
@@ -174,8 +188,11 @@ impl Run {
             let row = Row::new(target, wanted.variant);
             if let Some(status) = &target.disabled {
                 let row = row.failed(&format!("the region is {status} in this account"));
+                let remedy =
+                    format!("switch {} on in the account, or leave it out with --exclude", target.region);
+                let row = Row { remedy: Some(remedy), ..row };
                 observer.ended(&row);
-                self.results.push(RegionResult { row, job: None });
+                self.results.push(RegionResult { row, in_doubt: false, job: None });
                 continue;
             }
             let large = wanted.size > bundle::MAX_DIRECT_UPLOAD;
@@ -184,16 +201,19 @@ impl Run {
                 region: target.region.clone(),
                 wanted: wanted.clone(),
                 layers: layers.clone(),
-                bucket: template.map(|template| Bucket::new(session, &target.region, template)),
+                bucket: template
+                    .map(|template| Bucket::new(session, &target.region, template, &options.owner)),
                 needed,
+                owner: options.owner.clone(),
                 named: options.named,
+                publish_again: options.publish_again,
                 steps: steps.clone(),
             };
             let context = write.and_then(|write| write.for_job(wanted.variant));
             let task = self.tasks.spawn(one(job.clone(), context, self.go.subscribe()));
             self.of_task.insert(task.id(), self.results.len());
             self.unplanned += 1;
-            self.results.push(RegionResult { row, job: Some(job) });
+            self.results.push(RegionResult { row, in_doubt: false, job: Some(job) });
         }
     }
 
@@ -225,21 +245,28 @@ impl Run {
         observer: &mut impl Observer,
     ) {
         let (id, outcome) = match task {
-            Ok((id, outcome)) => (id, outcome.map_err(|e| (chain(&e), is_fatal(&e)))),
+            Ok((id, outcome)) => (id, outcome.map_err(EndedEarly::Error)),
             Err(fault) if fault.is_cancelled() => {
-                (fault.id(), Err(("interrupted; the next run finds out how far it got".to_owned(), false)))
+                let text = "interrupted; the next run finds out how far it got".to_owned();
+                (fault.id(), Err(EndedEarly::Fault(text)))
             }
-            Err(fault) => (fault.id(), Err((format!("a fault of this program: {fault}"), false))),
+            Err(fault) => (fault.id(), Err(EndedEarly::Fault(format!("a fault of this program: {fault}")))),
         };
         let Some(result) = self.of_task.get(&id).and_then(|index| self.results.get_mut(*index)) else {
             return;
         };
         let row = result.row.clone();
+        result.in_doubt = match &outcome {
+            Ok((_, done)) => done.as_ref().is_some_and(|done| done.doubt),
+            Err(EndedEarly::Error(error)) => error.is_in_doubt(),
+            Err(EndedEarly::Fault(_)) => false,
+        };
         let inspected = row.action.is_some();
         result.row = match outcome {
             Ok((inspection, None)) => row.planned(&inspection),
             Ok((inspection, Some(done))) => row.planned(&inspection).done(done.version, done.note),
-            Err((cause, fatal)) => Row { fatal, ..row.failed(&cause) },
+            Err(EndedEarly::Error(error)) => row.failed_by(&error),
+            Err(EndedEarly::Fault(cause)) => row.failed(&cause),
         };
         if !inspected {
             self.unplanned = self.unplanned.saturating_sub(1);
@@ -248,11 +275,6 @@ impl Run {
             observer.ended(&result.row);
         }
     }
-}
-
-/// A mistake in what was asked for, rather than a region's trouble.
-fn is_fatal(error: &RolloutError) -> bool {
-    matches!(error, RolloutError::Bucket(_))
 }
 
 async fn one(job: Job, context: Option<JobContext>, mut go: watch::Receiver<bool>) -> JobOutcome {
@@ -267,7 +289,9 @@ async fn one(job: Job, context: Option<JobContext>, mut go: watch::Receiver<bool
         return Err(RolloutError::Interrupted);
     }
     let done = job.carry_out(inspection.clone(), &context).await;
-    if let Err(error) = &done {
+    if let Err(error) = &done
+        && !matches!(error, RolloutError::NoArchitectures { .. })
+    {
         let cause = chain(error);
         context.journal.note(job.journal_key(), JobState::Failed, None, Some(&cause))?;
     }

@@ -5,7 +5,6 @@
 
 use crate::{
     aws::partition::RegionName,
-    failure::chain,
     model::variant::Variant,
     publish::{
         job::{Job, RolloutError},
@@ -103,7 +102,7 @@ pub(crate) async fn level(results: &mut [RegionResult], write: &WriteContext, li
             let Some(result) = results.get_mut(index) else { continue };
             result.row = match outcome {
                 Ok(done) => result.row.clone().done(done.version, done.note),
-                Err(error) => result.row.clone().failed(&chain(&error)),
+                Err(error) => result.row.clone().failed_by(&error),
             };
         }
     }
@@ -113,15 +112,15 @@ async fn catch_up(job: &Job, write: &WriteContext, target: i64, limit: u16) -> R
     let context = write.for_job(job.wanted.variant).ok_or(RolloutError::Interrupted)?;
     let mut number = 0;
     for _ in 0..limit {
-        let (identical, _) = job.identical().await?;
-        let known: BTreeSet<i64> = identical.iter().map(|version| version.number).collect();
+        let known: BTreeSet<i64> =
+            job.candidates().await?.identical.iter().map(|version| version.number).collect();
         let published = Publishing::new(job, &context).once(&known).await?;
         number = published.number;
         if number >= target {
             let repair = published.policy.repair(&job.wanted.audience);
             let version = job.grant(&context, number, repair).await?;
             job.note(&context, JobState::Done, Some(number))?;
-            return Ok(Done { version, note: published.note });
+            return Ok(Done { version, note: published.note, doubt: published.doubt });
         }
     }
     Err(RolloutError::Behind { number, target, limit })

@@ -3,6 +3,9 @@
 //!
 //! Readers of the registry know one account. They build an ARN from the account, the layer's name and the version in
 //! a region, always in the partition `aws`. So layers of other partitions cannot be listed there.
+//!
+//! What is not known is left out. The registry's tools lay a file over one with the fields that are common to all
+//! releases of a layer, and a null would replace what is there.
 
 use crate::{
     aws::partition::{Partition, RegionName},
@@ -12,18 +15,26 @@ use crate::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// A file of the registry.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RegistryFile<'a> {
+    Layer(RegistryLayer<'a>),
+    /// A symbolic link to another file in the same folder.
+    Link(String),
+}
+
 /// The fields and their order are those of the registry.
 #[derive(Serialize)]
 struct RegistryLayer<'a> {
     name: String,
-    repo_url: Option<String>,
-    main_docs_url: Option<String>,
-    created_at: Option<String>,
     canonical: String,
     sdk_version: &'a str,
     account_number: &'a str,
     layer_name: &'a str,
     regions: Vec<RegistryRegion<'a>>,
+    /// Empty if the layer is for all runtimes, which the registry cannot express.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
     compatible_runtimes: &'a [String],
 }
 
@@ -35,7 +46,7 @@ struct RegistryRegion<'a> {
 
 pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
     let release = table.version.as_deref().ok_or(SnippetError::NoRelease)?;
-    let mut files: BTreeMap<String, RegistryLayer<'_>> = BTreeMap::new();
+    let mut layers: BTreeMap<String, RegistryLayer<'_>> = BTreeMap::new();
     let mut left_out = Vec::new();
     for (region, arch, arn) in table.arns() {
         if arn.partition() != Partition::Aws {
@@ -46,33 +57,73 @@ pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
             "{}-{arch}",
             if table.kind == LayerKind::Relay { "extension-relay" } else { "extension" }
         );
-        let file = files.entry(format!("aws-lambda-layers/{layer}/{release}.json")).or_insert_with(|| {
-            RegistryLayer {
-                name: format!("AWS Lambda Extension Layer ({arch})"),
-                repo_url: None,
-                main_docs_url: None,
-                created_at: None,
-                canonical: format!("aws-layer:{layer}"),
-                sdk_version: release,
-                account_number: arn.account.as_str(),
-                layer_name: arn.name.as_str(),
-                regions: Vec::new(),
-                compatible_runtimes: table.runtimes.get(&arch).map_or(&[], Vec::as_slice),
-            }
+        let folder = format!("aws-lambda-layers/{layer}");
+        let file = layers.entry(folder).or_insert_with(|| RegistryLayer {
+            name: format!("AWS Lambda Extension Layer ({arch})"),
+            canonical: format!("aws-layer:{layer}"),
+            sdk_version: release,
+            account_number: arn.account.as_str(),
+            layer_name: arn.name.as_str(),
+            regions: Vec::new(),
+            compatible_runtimes: table.runtimes.get(&arch).map_or(&[], Vec::as_slice),
         });
         file.regions.push(RegistryRegion { region, version: arn.version.to_string() });
     }
-    if files.is_empty() {
+    if layers.is_empty() {
         return Err(SnippetError::NoCommercialRegion);
     }
+    let links = links(release);
+    let mut files = BTreeMap::new();
+    for (folder, layer) in layers {
+        for link in &links {
+            files.insert(format!("{folder}/{link}.json"), RegistryFile::Link(format!("{release}.json")));
+        }
+        files.insert(format!("{folder}/{release}.json"), RegistryFile::Layer(layer));
+    }
     let mut notes = vec![
-        "repo_url, main_docs_url and created_at are null: layers.json does not have them; an empty \
-         compatible_runtimes means all of them"
+        "repo_url, main_docs_url and created_at are left out, because layers.json does not have them; without \
+         compatible_runtimes a layer is for all of them"
             .to_owned(),
     ];
+    if links.is_empty() {
+        notes.push(
+            "a prerelease has no links: latest.json and the like stay with the last release".to_owned(),
+        );
+    } else {
+        let note = format!(
+            "a text instead of an object is a symbolic link to that file: {}; keep those that point to a newer release",
+            links.join(", ")
+        );
+        notes.push(note);
+    }
     if !left_out.is_empty() {
         notes
             .push(format!("left out, since the registry has the partition aws only: {}", left_out.join(" ")));
     }
     Ok(Snippet { text: serde_json::to_string_pretty(&files)?, notes })
+}
+
+/// The links to a release: the newest of all, of its major and of its minor version. A prerelease has none.
+fn links(release: &str) -> Vec<String> {
+    let (core, _) = release.split_once('+').unwrap_or((release, ""));
+    let numbers: Vec<&str> = core.split('.').collect();
+    match numbers[..] {
+        [major, minor, _] if !core.contains('-') => {
+            vec!["latest".to_owned(), major.to_owned(), format!("{major}.{minor}")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::links;
+
+    #[test]
+    fn a_release_is_the_newest_of_its_kind_and_a_prerelease_is_not() {
+        assert_eq!(links("1.20.3"), ["latest", "1", "1.20"]);
+        assert_eq!(links("1.20.3+build-7"), ["latest", "1", "1.20"]);
+        assert!(links("1.20.3-rc.1").is_empty());
+        assert!(links("1.20").is_empty());
+    }
 }

@@ -66,7 +66,7 @@ fn the_real_tools_make_layers_that_run() {
         assert!(stdout(&output).contains(&name));
         assert_eq!(fs::metadata(dist.join(&name)).unwrap().permissions().mode() & 0o777, 0o644);
         let mut zip = ZipArchive::new(File::open(dist.join(&name)).unwrap()).unwrap();
-        assert_eq!(zip.len(), 2);
+        assert_eq!(zip.len(), 4);
         assert_eq!(zip.by_index(1).unwrap().unix_mode(), Some(0o120_777));
         let mut entry = zip.by_index(0).unwrap();
         assert_eq!(entry.name().unwrap(), "extensions/sentry-lambda-extension");

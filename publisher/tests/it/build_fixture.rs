@@ -89,6 +89,7 @@ impl Workspace {
     fn filled(self) -> Self {
         self.file("Cargo.toml", MANIFEST);
         self.file("Cargo.lock", LOCK);
+        self.file("LICENSE", LICENSE);
         self.file("extension/Cargo.toml", PACKAGE);
         self.file("extension/src/main.rs", MAIN);
         fs::create_dir(self.path().join("ci")).unwrap();
@@ -125,7 +126,7 @@ impl Workspace {
             assert_code(&output.unwrap(), 0);
         };
         git(&["init", "--quiet"]);
-        git(&["add", "Cargo.toml", "Cargo.lock", "extension", "ci"]);
+        git(&["add", "Cargo.toml", "Cargo.lock", "LICENSE", "extension", "ci"]);
         git(&["commit", "--quiet", "--allow-empty", "--message", message]);
     }
 
@@ -179,6 +180,8 @@ pub fn static_elf(machine: u8, salt: u8) -> Vec<u8> {
 
 pub const ARM64: (&str, u8) = ("aarch64-unknown-linux-musl", 183);
 pub const X86_64: (&str, u8) = ("x86_64-unknown-linux-musl", 62);
+
+pub const LICENSE: &str = "The licence of the test's own extension.\n";
 
 const MANIFEST: &str = r#"[workspace]
 members = ["extension"]

@@ -96,12 +96,16 @@ fn a_folder_gives_both_layers_beside_the_plain_ones() {
                 ("extensions/sentry-lambda-extension", 0o100_755),
                 ("relay/relay", 0o100_755),
                 ("relay/config.yml", 0o100_644),
-                ("sentry-exec-wrapper", 0o120_777)
+                ("sentry-exec-wrapper", 0o120_777),
+                ("sentry-lambda-extension/LICENSE", 0o100_644),
+                ("sentry-lambda-extension/THIRD-PARTY-NOTICES.txt", 0o100_644),
+                ("sentry-lambda-extension/RELAY-LICENSE.txt", 0o100_644)
             ]
         );
         assert_eq!(entries[0].2, static_elf(machine, 0));
         assert_eq!(entries[1].2, relay);
         assert_eq!(entries[3].2, b"extensions/sentry-lambda-extension");
+        assert!(String::from_utf8(entries[6].2.clone()).unwrap().contains("Functional Source License"));
         let config = String::from_utf8(entries[2].2.clone()).unwrap();
         for line in ["mode: proxy", "max_concurrent_requests: 1", "outage_grace_period: 3600"] {
             assert!(config.contains(line), "no {line:?} in\n{config}");

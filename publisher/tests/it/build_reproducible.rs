@@ -74,6 +74,18 @@ fn two_folders_give_the_same_bytes_and_neither_is_in_them() {
     assert!(here == there, "the zip depends on the folder that it is built in");
 
     let mut zip = zip::ZipArchive::new(Cursor::new(here)).unwrap();
+    // The zips above are equal, so this holds for both.
+    let mut notices = String::new();
+    let name = "sentry-lambda-extension/THIRD-PARTY-NOTICES.txt";
+    zip.by_name(name).unwrap().read_to_string(&mut notices).unwrap();
+    for linked in ["\nring 0.", " rustls 0.", "\ntokio 1.", "alloc-stdlib 0.", "\nmusl\n"] {
+        assert!(notices.contains(linked), "{linked:?} is not in:\n{notices}");
+    }
+    for only_compiling in ["syn 3.", "tokio-macros 2.", "criterion 0.", "aws-sdk-lambda 1."] {
+        assert!(!notices.contains(only_compiling), "{only_compiling:?} is in:\n{notices}");
+    }
+    assert!(!contains(notices.as_bytes(), repository().to_str().unwrap()));
+
     let mut binary = Vec::new();
     zip.by_index(0).unwrap().read_to_end(&mut binary).unwrap();
     let home = env::var("HOME").unwrap();

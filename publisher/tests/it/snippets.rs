@@ -159,18 +159,28 @@ fn the_registry_has_a_file_for_each_layer_of_the_partition_that_it_knows() {
     let run = Publisher::new().run(&published(), &["arn", "--format", "registry"]).expect(0);
     let files = run.json();
     let paths: Vec<&String> = files.as_object().unwrap().keys().collect();
-    assert_eq!(
-        paths,
-        ["aws-lambda-layers/extension-arm64/1.2.3.json", "aws-lambda-layers/extension-x86_64/1.2.3.json"]
-    );
+    let names = ["1.2.3", "1.2", "1", "latest"];
+    let expected: Vec<String> = ["arm64", "x86_64"]
+        .iter()
+        .flat_map(|arch| names.map(|name| format!("aws-lambda-layers/extension-{arch}/{name}.json")))
+        .collect();
+    assert_eq!(paths, expected.iter().collect::<Vec<_>>());
+    for link in ["latest", "1", "1.2"] {
+        assert_eq!(files[format!("aws-lambda-layers/extension-x86_64/{link}.json")], "1.2.3.json");
+    }
+    // The registry's tools would take a null for the value of a field that they know better.
+    assert!(!files.to_string().contains("null"), "{files}");
     let expected = json!({
-        "name": "AWS Lambda Extension Layer (arm64)", "repo_url": null, "main_docs_url": null, "created_at": null,
+        "name": "AWS Lambda Extension Layer (arm64)",
         "canonical": "aws-layer:extension-arm64", "sdk_version": "1.2.3", "account_number": "123456789012",
-        "layer_name": "X-arm64", "compatible_runtimes": [],
+        "layer_name": "X-arm64",
         "regions": [{"region": "eu-west-1", "version": "7"}, {"region": "us-east-1", "version": "7"}]
     });
-    assert_eq!(files[paths[0]], expected);
-    run.says("created_at are null").says("left out").says(&arn("cn-north-1", "arm64"));
+    assert_eq!(files["aws-lambda-layers/extension-arm64/1.2.3.json"], expected);
+    run.says("created_at are left out")
+        .says("a symbolic link to that file: latest, 1, 1.2")
+        .says("left out")
+        .says(&arn("cn-north-1", "arm64"));
     let china = ["arn", "--format", "registry", "--region", "cn-north-1"];
     Publisher::new().run(&published(), &china).expect(1).says("the partition aws only");
     let relay =

@@ -1,14 +1,13 @@
 //! The file of one spooled fault: a line that tells where its envelope goes, and the envelope. It is pure.
 
 use crate::config::{ProjectId, PublicKey, Upstream};
-use crate::protocol::{EventId, Item, ItemKind, timestamp};
+use crate::protocol::{EventId, Header, Item, ItemKind, timestamp};
 use crate::relay::Envelope;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Begins each file that this extension has written.
-const MAGIC: &[u8] = b"{\"sentry_lambda_extension_spool\":1,";
+/// Begins each file that this extension has written. The other fields of the first line follow, each behind a tab.
+const MAGIC: &str = "sentry-lambda-extension spool 1";
 
 /// A fault that could not be delivered in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,25 +31,10 @@ pub(super) enum InvalidEntry {
     Damaged,
 }
 
-#[derive(Deserialize, Serialize)]
-struct Head<'a> {
-    sentry_lambda_extension_spool: u8,
-    since: String,
-    event_id: String,
-    upstream: String,
-    project: String,
-    key: &'a str,
-    length: usize,
-}
-
 /// Returns the event id in the header of a plain envelope.
 pub(in crate::insights) fn event_id(envelope: &Envelope) -> Option<EventId> {
-    #[derive(Deserialize)]
-    struct Header {
-        event_id: String,
-    }
-    let header = envelope.body.split(|b| *b == b'\n').next().unwrap_or_default();
-    EventId::parse(&serde_json::from_slice::<Header>(header).ok()?.event_id)
+    let header = envelope.body.split(|b| *b == b'\n').next()?;
+    EventId::parse(&serde_json::from_slice::<Header>(header).ok()?.event_id?)
 }
 
 impl Entry {
@@ -74,45 +58,34 @@ impl Entry {
 
     /// Returns the content of the file.
     pub(super) fn write(&self) -> Vec<u8> {
-        let head = Head {
-            sentry_lambda_extension_spool: 1,
-            since: timestamp::format(self.since),
-            event_id: self.event_id.to_string(),
-            upstream: self.upstream.to_string(),
-            project: self.project.to_string(),
-            key: self.key.expose(),
-            length: self.body.len(),
-        };
-        // A struct of texts and numbers can always be written.
-        let mut file = serde_json::to_vec(&head).unwrap_or_default();
-        file.push(b'\n');
-        file.extend_from_slice(&self.body);
-        file
+        let Self { event_id, since, upstream, project, key, body } = self;
+        let (since, key, length) = (timestamp::format(*since), key.expose(), body.len());
+        let head = format!("{MAGIC}\t{since}\t{event_id}\t{upstream}\t{project}\t{key}\t{length}\n");
+        [head.as_bytes(), body].concat()
     }
 
     /// Reads the content of a file.
     pub(super) fn read(mut file: Vec<u8>) -> Result<Self, InvalidEntry> {
-        if !file.starts_with(MAGIC) {
+        if !file.starts_with(MAGIC.as_bytes()) {
             return Err(InvalidEntry::Foreign);
         }
         let end = file.iter().position(|b| *b == b'\n').ok_or(InvalidEntry::Damaged)?;
         let body = file.split_off(end + 1);
-        let head: Head<'_> =
-            serde_json::from_slice(file.trim_ascii_end()).map_err(|_| InvalidEntry::Damaged)?;
-        if head.length != body.len() {
-            return Err(InvalidEntry::Damaged);
-        }
-        let fields = || {
-            Some((
-                EventId::parse(&head.event_id)?,
-                timestamp::parse(&head.since)?,
-                Upstream::parse(&head.upstream).ok()?,
-                ProjectId::parse(&head.project)?,
-                PublicKey::parse(head.key)?,
-            ))
+        Self::parse(&file, body).ok_or(InvalidEntry::Damaged)
+    }
+
+    fn parse(head: &[u8], body: Vec<u8>) -> Option<Self> {
+        let mut fields = std::str::from_utf8(head).ok()?.trim_end().split('\t').skip(1);
+        let entry = Self {
+            since: timestamp::parse(fields.next()?)?,
+            event_id: EventId::parse(fields.next()?)?,
+            upstream: Upstream::parse(fields.next()?).ok()?,
+            project: ProjectId::parse(fields.next()?)?,
+            key: PublicKey::parse(fields.next()?)?,
+            body,
         };
-        let (event_id, since, upstream, project, key) = fields().ok_or(InvalidEntry::Damaged)?;
-        Ok(Self { event_id, since, upstream, project, key, body })
+        let is_whole = fields.next()?.parse() == Ok(entry.body.len());
+        is_whole.then_some(entry)
     }
 }
 
@@ -144,7 +117,7 @@ mod tests {
     #[test]
     fn a_file_reads_as_what_was_written() {
         let entry = entry();
-        assert!(entry.write().starts_with(MAGIC));
+        assert!(entry.write().starts_with(MAGIC.as_bytes()));
         assert_eq!(Entry::read(entry.write()), Ok(entry.clone()));
         assert_eq!(Entry::of(&entry.clone().into_envelope(), entry.since), Some(entry));
     }

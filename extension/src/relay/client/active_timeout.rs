@@ -27,8 +27,18 @@ pub(crate) async fn timeout_awake<T>(
     limit: Duration,
     work: impl Future<Output = T>,
 ) -> Result<T, TimeoutKind> {
+    timeout_without_progress(limit, || None, work).await
+}
+
+/// Waits for `work`, but at most `limit` of waking time, and after each progress at most the time that `progress` gives.
+/// It returns the bytes that were moved so far, with that time. `None` means that no progress counts.
+pub(crate) async fn timeout_without_progress<T>(
+    limit: Duration,
+    progress: impl Fn() -> Option<(usize, Duration)>,
+    work: impl Future<Output = T>,
+) -> Result<T, TimeoutKind> {
     tokio::pin!(work);
-    let mut left = limit;
+    let (mut left, mut moved) = (limit, 0);
     let mut kind = TimeoutKind::TimedOut;
     while !left.is_zero() {
         let slice = left.min(SLICE);
@@ -38,6 +48,10 @@ pub(crate) async fn timeout_awake<T>(
         }
         // The monotonic clock may stand still in a freeze, and the wall clock may be set back. The larger value is
         // right.
+        if let Some((now, more)) = progress().filter(|(now, _)| *now != moved) {
+            (moved, left, kind) = (now, left.max(more), TimeoutKind::TimedOut);
+            continue;
+        }
         let passed = begun.elapsed().max(wall.elapsed().unwrap_or_default());
         if passed < slice + FREEZE_THRESHOLD {
             left -= slice;
@@ -52,6 +66,22 @@ pub(crate) async fn timeout_awake<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    #[tokio::test]
+    async fn progress_gives_more_time() {
+        let (moved, more) = (Cell::new(0), 4 * SLICE);
+        let work = async {
+            for _ in 0..6 {
+                tokio::time::sleep(2 * SLICE).await;
+                moved.set(moved.get() + 1);
+            }
+        };
+        let progress = || Some((moved.get(), more));
+        assert_eq!(timeout_without_progress(more, progress, work).await, Ok(()));
+        let stuck = timeout_without_progress(more, progress, std::future::pending::<()>());
+        assert_eq!(stuck.await, Err(TimeoutKind::TimedOut));
+    }
 
     /// The whole process stands still, by all clocks: the timers of these tests run by one that only waiting moves.
     async fn freeze(time: Duration) {

@@ -1,5 +1,7 @@
 //! Opens a connection: name lookup, TCP, a proxy if one is set, TLS, and HTTP.
 
+use super::meter::{Meter, Metered};
+use super::resolve::Resolver;
 use super::tls::Tls;
 use crate::config::{Proxy, Scheme, Upstream};
 use crate::http::{RequestSender, Stream, handshake};
@@ -8,13 +10,25 @@ use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 /// How long an address is tried alone before the next is tried at the same time (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
+
+/// The size of the socket's send buffer, in bytes. By itself it grows to 4 MiB, and what is in it looks as if it was
+/// sent: on a slow line, an upload would make no progress for seconds.
+const SEND_BUFFER: u32 = 256 * 1024;
+
+/// A connection that can send requests.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) sender: RequestSender,
+    pub(super) meter: Arc<Meter>,
+}
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -40,16 +54,29 @@ impl fmt::Display for ConnectError {
 }
 
 /// Connects to an upstream, through the proxy if there is one. The caller bounds the time.
-pub(crate) async fn connect(
+pub(super) async fn connect(
     upstream: &Upstream,
     proxy: Option<&Proxy>,
     tls: &Tls,
+    resolver: &Resolver,
+) -> Result<Connection, ConnectError> {
+    let meter = Arc::default();
+    let sender = request_sender(upstream, proxy, tls, resolver, &meter).await?;
+    Ok(Connection { sender, meter })
+}
+
+async fn request_sender(
+    upstream: &Upstream,
+    proxy: Option<&Proxy>,
+    tls: &Tls,
+    resolver: &Resolver,
+    meter: &Arc<Meter>,
 ) -> Result<RequestSender, ConnectError> {
     let stream = match proxy {
-        None => tcp(upstream.host(), upstream.port()).await?,
+        None => metered(tcp(upstream.host(), upstream.port(), resolver).await?, meter),
         Some(proxy) => {
             let address = &proxy.address;
-            let stream = tcp(address.host(), address.port()).await?;
+            let stream = metered(tcp(address.host(), address.port(), resolver).await?, meter);
             let stream = with_tls(stream, address, tls).await?;
             match upstream.scheme() {
                 // For plain HTTP the proxy reads the request itself, whose URI names the upstream, so no tunnel is
@@ -60,6 +87,10 @@ pub(crate) async fn connect(
         }
     };
     handshake(with_tls(stream, upstream, tls).await?).await.map_err(ConnectError::Http)
+}
+
+fn metered(stream: TcpStream, meter: &Arc<Meter>) -> Box<dyn Stream> {
+    Box::new(Metered::new(Box::new(stream), meter))
 }
 
 /// Adds TLS to the stream if the scheme of `to` is HTTPS.
@@ -96,13 +127,13 @@ async fn tunnel(
 }
 
 /// Tries the addresses of a name, each with a head start over the next, and returns the first connection that succeeds.
-async fn tcp(host: &str, port: u16) -> Result<Box<dyn Stream>, ConnectError> {
-    let addresses = tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?;
-    let mut addresses = alternating(addresses.collect()).into_iter();
+async fn tcp(host: &str, port: u16, resolver: &Resolver) -> Result<TcpStream, ConnectError> {
+    let addresses = resolver.resolve(host, port).await.map_err(ConnectError::Resolve)?;
+    let mut addresses = alternating(addresses).into_iter();
     let mut tries = JoinSet::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     loop {
-        let more = addresses.next().map(|address| tries.spawn(TcpStream::connect(address))).is_some();
+        let more = addresses.next().map(|address| tries.spawn(connect_to(address))).is_some();
         if tries.is_empty() {
             return Err(ConnectError::Tcp(failure));
         }
@@ -111,13 +142,20 @@ async fn tcp(host: &str, port: u16) -> Result<Box<dyn Stream>, ConnectError> {
                 Ok(stream) => {
                     // Without this, TCP would delay the last segment of each request.
                     let _ = stream.set_nodelay(true);
-                    return Ok(Box::new(stream));
+                    return Ok(stream);
                 }
                 Err(error) => failure = error,
             },
             () = tokio::time::sleep(HEAD_START), if more => {}
         }
     }
+}
+
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Without it the connection works too.
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    socket.connect(address).await
 }
 
 /// Sorts IPv6 and IPv4 addresses alternately, because one of the families may not work. Within a family, the resolver's
@@ -151,8 +189,9 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         // localhost may have an IPv6 address on which nobody listens.
-        assert!(tcp("localhost", port).await.is_ok());
+        let resolver = Resolver::default();
+        assert!(tcp("localhost", port, &resolver).await.is_ok());
         drop(listener);
-        assert!(matches!(tcp("127.0.0.1", port).await, Err(ConnectError::Tcp(_))));
+        assert!(matches!(tcp("127.0.0.1", port, &resolver).await, Err(ConnectError::Tcp(_))));
     }
 }

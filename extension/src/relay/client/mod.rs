@@ -5,30 +5,39 @@
 
 pub(crate) mod active_timeout;
 mod connect;
+mod meter;
 mod pool;
+mod resolve;
 mod tls;
 
 use super::clock;
 use super::envelope::Envelope;
 use crate::config::{Config, Proxies, Scheme, Upstream};
-use crate::http::RequestSender;
-use active_timeout::{TimeoutKind, timeout_awake};
+use active_timeout::{TimeoutKind, timeout_without_progress};
 use bytes::Bytes;
-use connect::ConnectError;
+use connect::{ConnectError, Connection};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER};
 use hyper::{Request, Response};
+use meter::Meter;
 use pool::Pool;
-use std::sync::Arc;
+use resolve::Resolver;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{error, fmt};
 use tls::Tls;
 use tokio::time::timeout;
 
+/// A body of this size fits into the socket's buffer, so its upload shows no progress. Bytes.
+const SMALL_BODY: usize = 64 * 1024;
+/// The slowest line behind a proxy that an upload is given time for, in bytes a second.
+const SLOWEST_LINE: usize = 512 * 1024;
 /// The most bytes of a response body that are read to reuse the connection. Sentry's responses have about 50 bytes.
 const MAX_REPLY: usize = 64 * 1024;
+/// The longest part of `X-Sentry-Error` that is logged, in characters.
+const MAX_SENTRY_ERROR: usize = 200;
 /// The largest body of a forwarded response, in bytes. Sentry's Relay has the same bound.
 const MAX_FORWARDED: usize = 20 << 20;
 /// An exchange that takes longer was interrupted by a freeze: no time-out is so long.
@@ -38,13 +47,15 @@ const LONG_FREEZE: Duration = Duration::from_mins(5);
 pub(super) type SendResult = Result<Reply, SendError>;
 
 /// The parts of upstream's response that matter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) status: u16,
     /// `Retry-After`, if it is a number of seconds.
     pub(super) retry_after: Option<Duration>,
     /// `X-Sentry-Rate-Limits`. If there are several such headers, they are joined by commas.
     pub(super) rate_limits: Option<String>,
+    /// The beginning of `X-Sentry-Error`, which says why Sentry refuses an envelope.
+    pub(super) sentry_error: Option<String>,
 }
 
 /// Why there is no response from upstream.
@@ -79,6 +90,7 @@ impl fmt::Display for SendError {
 #[derive(Debug)]
 pub(super) struct Client {
     pool: Pool,
+    resolver: Resolver,
     tls: Tls,
     proxies: Proxies,
     timeout: Duration,
@@ -89,10 +101,26 @@ impl Client {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             pool: Pool::default(),
+            resolver: Resolver::default(),
             tls: Tls::new(config.ca_bundles.clone()),
             proxies: config.proxies.clone(),
             timeout: config.timeout,
         }
+    }
+
+    /// Whether there is an idle connection to this upstream.
+    pub(super) fn is_connected(&self, upstream: &Upstream) -> bool {
+        self.pool.has(upstream)
+    }
+
+    /// Closes the idle connections that only a burst needs.
+    pub(super) fn close_surplus(&self) {
+        self.pool.close_surplus();
+    }
+
+    /// Returns the setting for the longest time of a request.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Returns the URI of the request line. It is absolute if a proxy has to read it, otherwise path and query.
@@ -112,11 +140,12 @@ impl Client {
 
     /// Sends the envelope to `upstream` (Sentry, or the local Sentry's Relay) and waits for the response head. It
     /// connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
-    /// because upstream may have taken each of them.
+    /// because upstream may have taken each of them. `limit` bounds the time, unless an upload makes progress.
     pub(super) async fn send(
         &self,
         envelope: &Envelope,
         upstream: &Arc<Upstream>,
+        limit: Duration,
         unanswered: &AtomicU8,
     ) -> SendResult {
         let begun = clock::now();
@@ -128,17 +157,18 @@ impl Client {
             }
             self.envelope_request(envelope, upstream).map_err(SendError::Request)
         };
-        let exchange = self.exchange(upstream, build, unanswered);
-        let exchanged = timeout_awake(self.timeout, exchange).await;
+        let upload = Upload::of(&envelope.body);
+        let exchange = self.exchange(upstream, build, &upload, unanswered);
+        let exchanged = timeout_without_progress(limit, || upload.progress(limit), exchange).await;
         if exchanged.is_err() {
             // Other idle connections may be as dead as this one, and each would cost a timeout of its own.
             self.pool.forget(upstream);
         }
-        let (response, sender) = exchanged.map_err(SendError::Timeout).flatten()?;
+        let (response, connection) = exchanged.map_err(SendError::Timeout).flatten()?;
         let reply = read_head(&response);
         // The head decides what happens to the envelope. The body only decides whether the connection can be reused.
         if read_to_end(response).await {
-            self.pool.put(Arc::clone(upstream), sender);
+            self.pool.put(Arc::clone(upstream), connection);
         }
         Ok(reply)
     }
@@ -149,15 +179,18 @@ impl Client {
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, SendError> {
+        let upload = Upload::of(request.body());
         let exchange = async {
             let build = || self.forwarded_request(upstream, &request).map_err(SendError::Request);
-            let (response, sender) = self.exchange(upstream, build, &AtomicU8::new(0)).await?;
+            let (response, connection) = self.exchange(upstream, build, &upload, &AtomicU8::new(0)).await?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_FORWARDED).collect().await.map_err(SendError::Body)?;
-            self.pool.put(Arc::clone(upstream), sender);
+            self.pool.put(Arc::clone(upstream), connection);
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        timeout_awake(self.timeout, exchange).await.map_err(SendError::Timeout).flatten()
+        let exchanged =
+            timeout_without_progress(self.timeout, || upload.progress(self.timeout), exchange).await;
+        exchanged.map_err(SendError::Timeout).flatten()
     }
 
     fn envelope_request(
@@ -202,10 +235,11 @@ impl Client {
         &self,
         upstream: &Upstream,
         request: impl Fn() -> Result<Request<Full<Bytes>>, SendError>,
+        upload: &Upload,
         unanswered: &AtomicU8,
-    ) -> Result<(Response<Incoming>, RequestSender), SendError> {
-        if let Some(sender) = self.pool.take(upstream) {
-            match send_over(sender, request()?, unanswered).await {
+    ) -> Result<(Response<Incoming>, Connection), SendError> {
+        if let Some(connection) = self.pool.take(upstream) {
+            match send_over(connection, request()?, upload, unanswered).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     // The other idle connections are as old, and probably dead too.
@@ -214,27 +248,62 @@ impl Client {
                 }
             }
         }
-        let sender = connect::connect(upstream, self.proxies.to(upstream), &self.tls)
-            .await
-            .map_err(SendError::Connect)?;
-        send_over(sender, request()?, unanswered).await.map_err(SendError::Http)
+        // Boxed, because it takes much memory, and only until there is a connection.
+        let connecting = connect::connect(upstream, self.proxies.to(upstream), &self.tls, &self.resolver);
+        let connection = Box::pin(connecting).await.map_err(SendError::Connect)?;
+        send_over(connection, request()?, upload, unanswered).await.map_err(SendError::Http)
+    }
+}
+
+/// The upload of a request's body, whose progress gives it more time.
+struct Upload {
+    bytes: usize,
+    /// The meter of the connection that the request was sent on last.
+    meter: Mutex<Option<Arc<Meter>>>,
+}
+
+impl Upload {
+    fn of(body: &Bytes) -> Self {
+        Self { bytes: body.len(), meter: Mutex::default() }
+    }
+
+    fn begin(&self, meter: &Arc<Meter>) {
+        meter.request();
+        *self.meter.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(meter));
+    }
+
+    /// Returns the bytes that were sent, and how long to wait for more of them, or for the response if all were sent.
+    /// It is `None` for a small body, which is sent in one go.
+    fn progress(&self, limit: Duration) -> Option<(usize, Duration)> {
+        if self.bytes <= SMALL_BODY {
+            return None;
+        }
+        let meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = meter.as_ref()?.sent();
+        // A proxy takes the body faster than it can pass it on, and answers only after that.
+        let passed_on = Duration::from_secs((self.bytes / SLOWEST_LINE) as u64);
+        Some((sent, if sent < self.bytes { limit } else { limit.saturating_add(passed_on) }))
     }
 }
 
 /// Sends one request over one connection. It counts as unanswered until the response arrives, because the caller's
 /// timeout may stop this function at any moment.
 async fn send_over(
-    mut sender: RequestSender,
+    mut connection: Connection,
     request: Request<Full<Bytes>>,
+    upload: &Upload,
     unanswered: &AtomicU8,
-) -> hyper::Result<(Response<Incoming>, RequestSender)> {
+) -> hyper::Result<(Response<Incoming>, Connection)> {
+    let Connection { sender, meter } = &mut connection;
     sender.ready().await?;
+    upload.begin(meter);
     unanswered.fetch_add(1, Ordering::Relaxed);
     let answered = || unanswered.fetch_sub(1, Ordering::Relaxed);
     match sender.try_send_request(request).await {
         Ok(response) => {
             answered();
-            Ok((response, sender))
+            meter.response();
+            Ok((response, connection))
         }
         Err(mut error) => {
             if error.take_message().is_some() {
@@ -251,7 +320,9 @@ fn read_head(response: &Response<Incoming>) -> Reply {
     let seconds = retry_after.and_then(|text| text.trim().parse::<u64>().ok());
     let rate_limits = response.headers().get_all("x-sentry-rate-limits").iter();
     let rate_limits: Vec<&str> = rate_limits.filter_map(|value| value.to_str().ok()).collect();
+    let sentry_error = response.headers().get("x-sentry-error").and_then(|value| value.to_str().ok());
     Reply {
+        sentry_error: sentry_error.map(|text| text.chars().take(MAX_SENTRY_ERROR).collect()),
         status: response.status().as_u16(),
         retry_after: seconds.map(Duration::from_secs),
         rate_limits: Some(rate_limits.join(",")).filter(|rate_limits| !rate_limits.is_empty()),

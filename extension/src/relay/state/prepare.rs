@@ -27,15 +27,17 @@ impl State {
 
     /// Removes items that upstream would refuse. The envelope was accepted before the limit was known.
     fn within_limits(&mut self, mut pending: Pending, check: &RateLimitCheck) -> Option<Pending> {
-        self.queue.release(pending.envelope.size());
+        self.queue.release_bytes(pending.envelope.size());
         let Some(rest) = self.remove_limited(&pending.envelope, check) else {
             self.ledger.lose(DropReason::RateLimit, 1);
+            self.queue.forget(&pending);
             return None;
         };
         let envelope = rest.without_spare_capacity();
         // The rest is not compressed, so it may be much larger and not fit any more.
         let Some(evicted) = self.queue.reserve(envelope.size(), envelope.priority()) else {
             self.lose(&envelope, DropReason::QueueOverflow);
+            self.queue.forget(&pending);
             return None;
         };
         for victim in evicted {

@@ -13,7 +13,7 @@ impl State {
         if !self.remove_in_flight(&pending) {
             return;
         }
-        self.queue.release(pending.envelope.size());
+        self.queue.release(&pending);
         match (self.unconfirmed.take(life, now), pending.is_fault()) {
             (true, true) => self.unconfirmed_faults.push(pending),
             (true, false) => {}

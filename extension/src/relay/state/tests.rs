@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::PublicKey;
 use crate::protocol::{Encoding, Item, ItemKind};
+use crate::relay::concurrency::BASE;
 use crate::relay::envelope::sample;
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -10,7 +11,7 @@ use std::io::Write as _;
 use std::time::UNIX_EPOCH;
 
 fn check_out(state: &mut State) -> Option<Pending> {
-    state.check_out(Instant::now(), UNIX_EPOCH)
+    state.check_out(Instant::now(), UNIX_EPOCH, false)
 }
 
 fn state() -> State {
@@ -48,11 +49,11 @@ fn counts_balance_at_every_step() {
 #[test]
 fn fault_does_not_wait_for_envelopes_that_upstream_does_not_answer() {
     let mut state = State::new(1 << 20, 1024);
-    for _ in 0..IN_FLIGHT_TO_ONE + 2 {
+    for _ in 0..BASE + 2 {
         state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
     }
     while check_out(&mut state).is_some() {}
-    assert_eq!(state.in_flight.len(), IN_FLIGHT_TO_ONE);
+    assert_eq!(state.in_flight.len(), BASE);
     state.accept(sample(ItemKind::Fault, 0), UNIX_EPOCH);
     assert!(state.has_waiting_fault());
     assert!(check_out(&mut state).unwrap().is_fault());
@@ -62,8 +63,8 @@ fn fault_does_not_wait_for_envelopes_that_upstream_does_not_answer() {
     let order = std::iter::from_fn(|| check_out(&mut state)).map(|pending| pending.is_fault());
     assert_eq!(order.collect::<Vec<_>>(), [true, false, false, false, false]);
     // While the upstream is in trouble, it gets one fault at a time beside the one envelope.
-    let upstream = sample(ItemKind::Event, 0).upstream;
-    state.upstream_failed(&upstream, UNIX_EPOCH, |_| {});
+    let lane = state.lanes.of(&sample(ItemKind::Event, 0).upstream);
+    state.upstream_failed(lane, UNIX_EPOCH, |_| {});
     state.accept(sample(ItemKind::Fault, 0), UNIX_EPOCH);
     assert!(check_out(&mut state).is_none());
 }
@@ -204,12 +205,12 @@ fn while_draining_a_report_waits_for_envelopes_to_its_own_upstream_only() {
     state.lose(&for_healthy(), DropReason::RateLimit);
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
     state.accept(for_healthy(), UNIX_EPOCH);
-    state.start_draining();
+    state.start_draining(Instant::now() + Duration::from_secs(1));
     let (other, last) = (check_out(&mut state).unwrap(), check_out(&mut state).unwrap());
     assert_eq!((other.envelope.upstream.port(), last.envelope.upstream.port()), (1, 2));
-    assert!(state.check_out_report(UNIX_EPOCH).is_none());
+    assert!(state.check_out_report(UNIX_EPOCH, |_| false).is_none());
     state.check_in(&last, |ledger| ledger.delivered += 1);
-    assert!(state.check_out_report(UNIX_EPOCH).is_some());
+    assert!(state.check_out_report(UNIX_EPOCH, |_| false).is_some());
 }
 
 #[test]
@@ -221,16 +222,19 @@ fn failing_upstream_gets_one_try_at_a_time_and_delays_no_other() {
     state.accept(Envelope { upstream: Arc::new(healthy), ..sample(ItemKind::Log, 0) }, UNIX_EPOCH);
     let probe = check_out(&mut state).unwrap();
     let clock = Instant::now();
-    state.outages.failed(&probe.envelope.upstream, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
+    state.lanes.failed(probe.lane, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
     state.put_back(probe, DropReason::Network);
-    let other = state.check_out(clock, UNIX_EPOCH).unwrap();
+    let other = state.check_out(clock, UNIX_EPOCH, false).unwrap();
     assert_eq!(other.envelope.upstream.port(), 2);
-    assert!(state.check_out(clock, UNIX_EPOCH).is_none());
-    let later = clock + state.pause(clock).unwrap();
-    assert!(state.check_out(later, UNIX_EPOCH).is_some());
-    assert!(state.check_out(later, UNIX_EPOCH).is_none(), "only one try at a time");
-    state.start_draining();
-    assert!(state.check_out(later, UNIX_EPOCH).is_some(), "while draining, tries are not limited to one");
+    assert!(state.check_out(clock, UNIX_EPOCH, false).is_none());
+    let later = clock + state.pause(clock, UNIX_EPOCH).unwrap();
+    assert!(state.check_out(later, UNIX_EPOCH, false).is_some());
+    assert!(state.check_out(later, UNIX_EPOCH, false).is_none(), "only one try at a time");
+    state.start_draining(Instant::now() + Duration::from_secs(1));
+    assert!(
+        state.check_out(later, UNIX_EPOCH, false).is_some(),
+        "while draining, tries are not limited to one"
+    );
 }
 
 #[test]
@@ -238,7 +242,8 @@ fn healthy_upstream_with_envelopes_means_no_outage() {
     let mut state = state();
     assert!(!state.is_troubled());
     let dead = Arc::clone(&sample(ItemKind::Event, 0).upstream);
-    state.outages.failed(&dead, UNIX_EPOCH, |_| {});
+    let lane = state.lanes.assign(&dead, |_| false, Instant::now(), UNIX_EPOCH);
+    state.lanes.failed(lane, UNIX_EPOCH, |_| {});
     assert!(state.is_troubled(), "nothing waits, and the only known upstream failed");
     state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
     assert!(state.is_troubled());
@@ -307,6 +312,36 @@ fn step() -> impl Strategy<Value = Step> {
 /// Returns all envelopes that are queued or in flight.
 fn present(state: &State) -> Vec<&Arc<Envelope>> {
     state.queue.iter().chain(&state.in_flight).map(|pending| &pending.envelope).collect()
+}
+
+/// Returns how long it takes to accept this many envelopes and to look for one that may be sent, while more than
+/// `waiting` envelopes of a failing upstream wait.
+fn time_to_accept(waiting: usize, count: usize) -> Duration {
+    let mut state = State::new(1 << 40, 1024);
+    let clock = Instant::now();
+    for _ in 0..=waiting {
+        state.accept(sample(ItemKind::Transaction, 0), UNIX_EPOCH);
+    }
+    let lane = state.lanes.of(&sample(ItemKind::Event, 0).upstream);
+    state.lanes.failed(lane, UNIX_EPOCH, |backoff| backoff.failed_for(clock, Duration::from_hours(1)));
+    let start = Instant::now();
+    for _ in 0..count {
+        state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
+        assert!(state.check_out(clock, UNIX_EPOCH, true).is_none());
+        assert!(
+            state.check_out_report(UNIX_EPOCH, |_| false).is_none()
+                && state.is_troubled()
+                && !state.is_drained()
+        );
+        assert!(state.oldest().is_some() && state.pending() > 0 && state.pause(clock, UNIX_EPOCH).is_some());
+    }
+    start.elapsed()
+}
+
+#[test]
+fn accepting_costs_no_more_with_a_hundred_thousand_waiting() {
+    let (empty, full) = (time_to_accept(0, 500), time_to_accept(100_000, 500));
+    assert!(full < empty * 20, "{full:?} instead of {empty:?}");
 }
 
 proptest! {

@@ -1,14 +1,16 @@
-//! The part of the state about upstreams: their outages, their rate limits, and the client reports to them.
+//! The part of the state about upstreams: their lanes, their rate limits, and the client reports to them.
 
 use super::State;
-use crate::config::{PublicKey, Upstream};
+use crate::config::PublicKey;
 use crate::protocol::keep_items;
 use crate::relay::backoff::Backoff;
+use crate::relay::client::Reply;
 use crate::relay::envelope::Envelope;
+use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
+use crate::relay::pending::Pending;
 use crate::relay::rate_limits::RateLimitCheck;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 impl State {
     /// Records the rate limits of an `X-Sentry-Rate-Limits` header for a key.
@@ -31,41 +33,56 @@ impl State {
         self.rate_limits.header(key, now)
     }
 
-    /// Allows a client report to the project of this envelope. Upstream has just taken the envelope, so the report can
-    /// use the same connection.
+    /// Allows a client report to the project of this envelope. Upstream has just answered the envelope, so the report
+    /// can use the same connection.
     pub(in crate::relay) fn allow_report(&mut self, envelope: &Envelope) {
-        self.client_reports.delivered(envelope);
+        self.client_reports.answered(envelope);
     }
 
-    /// Records a failed try of this upstream. `fail` sets the pause. Returns whether an outage begins with it.
+    /// Records a failed try in a lane. `fail` sets the pause. Returns whether it has to be logged, and then the number
+    /// of outages that were not logged since the last time.
     pub(in crate::relay) fn upstream_failed(
         &mut self,
-        upstream: &Arc<Upstream>,
+        lane: LaneId,
         now: SystemTime,
         fail: impl FnOnce(&mut Backoff),
-    ) -> bool {
-        let is_first = !self.outages.has(upstream);
-        self.outages.failed(upstream, now, fail);
-        is_first
+    ) -> Option<u64> {
+        self.lanes.failed(lane, now, fail)
     }
 
-    /// Records that this upstream has responded. Returns whether this ends an outage.
-    pub(in crate::relay) fn upstream_responded(&mut self, upstream: &Arc<Upstream>) -> bool {
-        let recovered = self.outages.has(upstream);
-        if recovered {
-            self.outages.succeeded(upstream);
-        }
-        recovered
+    /// Records that the upstream of a lane has responded. Returns whether the end of an outage has to be logged.
+    pub(in crate::relay) fn upstream_responded(&mut self, lane: LaneId) -> bool {
+        self.lanes.responded(lane)
+    }
+
+    /// Records that upstream has refused an envelope for good. Returns whether this kind of refusal has to be logged.
+    pub(in crate::relay) fn is_new_refusal(&mut self, pending: &Pending, reply: &Reply) -> bool {
+        self.refusals.is_new(&pending.envelope.upstream, reply.status, reply.sentry_error.as_deref())
+    }
+
+    /// Records how long a try took that got a response.
+    pub(in crate::relay) fn answered_within(&mut self, lane: LaneId, took: Duration) {
+        self.lanes.answered_within(lane, took);
+    }
+
+    /// Records that a request was sent and got no response. Returns how many in a row.
+    pub(in crate::relay) fn unanswered(&mut self, lane: LaneId, clock: Instant) -> u32 {
+        self.lanes.unanswered(lane, clock)
+    }
+
+    /// Returns how long the next try in a lane may take, where `setting` is the usual limit.
+    pub(in crate::relay) fn time_limit(&self, lane: LaneId, setting: Duration) -> Duration {
+        self.lanes.time_limit(lane, setting)
     }
 
     /// Forgets all outages, because they belong to the old route.
     pub(in crate::relay) fn forget_outages(&mut self) {
-        self.outages.clear();
+        self.lanes.forget_outages();
     }
 
     /// Ends the pauses that are over by the wall clock, because the monotonic clock may have stood still in a freeze.
     pub(in crate::relay) fn catch_up(&mut self, now: SystemTime) {
-        self.outages.catch_up(now);
+        self.lanes.catch_up(now);
     }
 
     /// Removes the limited items from an envelope, and adds them to the client report. Returns `None` if no item

@@ -1,6 +1,6 @@
-//! Measures how much memory a process uses.
+//! Measures how much memory and CPU time a process uses.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 /// The memory of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -21,4 +21,20 @@ impl Memory {
         };
         Self { now: field("VmRSS:"), most: field("VmHWM:") }
     }
+}
+
+/// The CPU time that a process has taken so far.
+pub fn cpu_time(pid: u32) -> Duration {
+    // The time of each thread, in nanoseconds, is the first number of its `schedstat`.
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let nanoseconds = threads.map(|thread| {
+        let stat = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        stat.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+/// The number of threads of a process.
+pub fn threads(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
 }

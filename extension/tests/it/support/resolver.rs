@@ -2,7 +2,15 @@
 
 use super::tools;
 use nix::sched;
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 use tokio::{net::UdpSocket, task::AbortHandle};
 
 /// A name that only this resolver knows, after `learn`.
@@ -21,6 +29,7 @@ pub enum Answers {
 pub struct Resolver {
     hosts: tempfile::NamedTempFile,
     _conf: tempfile::NamedTempFile,
+    queries: Arc<AtomicUsize>,
     server: AbortHandle,
 }
 
@@ -38,9 +47,12 @@ impl Resolver {
             run("mount", &["--bind", path(file.path()), path(&over)]);
         }
         let socket = UdpSocket::bind("127.0.0.1:53").await.unwrap();
+        let queries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&queries);
         let server = tokio::spawn(async move {
             let mut query = [0; 512];
             while let Ok((length, from)) = socket.recv_from(&mut query).await {
+                counted.fetch_add(1, Ordering::Relaxed);
                 if answers == Answers::NoSuchName && length > 3 {
                     // The query is sent back as a response with the code 3 (NXDOMAIN).
                     query[2] |= 0x80;
@@ -49,7 +61,12 @@ impl Resolver {
                 }
             }
         });
-        Self { hosts, _conf: conf, server: server.abort_handle() }
+        Self { hosts, _conf: conf, queries, server: server.abort_handle() }
+    }
+
+    /// The queries that the name server has received.
+    pub fn queries(&self) -> usize {
+        self.queries.load(Ordering::Relaxed)
     }
 
     /// Makes the name known.

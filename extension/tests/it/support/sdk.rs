@@ -25,6 +25,12 @@ pub fn envelope(marker: &str, types: &[&str]) -> String {
     body
 }
 
+/// Returns an envelope with one item of this type and this JSON payload.
+pub fn item(kind: &str, payload: &serde_json::Value) -> String {
+    let payload = payload.to_string();
+    format!("{HEADER}\n{{\"type\":\"{kind}\",\"length\":{}}}\n{payload}\n", payload.len())
+}
+
 /// Returns an error with a payload of about this number of bytes. If that is more than an
 /// error may have, the item is an attachment.
 pub fn error_of(marker: &str, bytes: usize) -> String {

@@ -5,6 +5,7 @@
 //! unknown fields, because an unknown field would be lost when the file is written again.
 
 mod error;
+mod last_regions;
 mod merge;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -12,6 +13,7 @@ pub(crate) mod sample;
 mod schema_tests;
 
 pub(crate) use error::LayersError;
+pub(crate) use last_regions::LastRegions;
 
 use crate::{
     artifacts::{atomic_file::AtomicFile, build_manifest::Toolchain},
@@ -28,7 +30,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -76,6 +78,9 @@ pub(crate) struct Layer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) runtimes: Option<Vec<String>>,
     pub(crate) regions: BTreeMap<RegionName, Placement>,
+    /// Where the last release had it, and this one has not.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) missing_regions: BTreeSet<RegionName>,
 }
 
 /// The build of Sentry's Relay in a layer.

@@ -64,6 +64,7 @@ pub(crate) fn layer(Variant { arch, kind }: Variant, zip: &[u8]) -> Layer {
         relay: with_relay.then_some(relay),
         runtimes: with_relay.then(|| vec!["provided.al2023".to_owned(), "python3.14".to_owned()]),
         regions: ["eu-west-1", "us-east-1"].map(|region| (region.parse().unwrap(), placement(region))).into(),
+        missing_regions: ["af-south-1".parse().unwrap()].into(),
         name: LayerName::try_from(name).unwrap(),
     }
 }

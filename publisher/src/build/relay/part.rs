@@ -4,6 +4,7 @@ use crate::{
     artifacts::build_manifest::RelayPart,
     build::{
         layer_zip::ZipEntry,
+        licences::Licences,
         relay::{
             inspect,
             source::{self, RelayBinary},
@@ -11,12 +12,14 @@ use crate::{
         },
     },
     failure::{Code, Failure, chain},
-    model::{digest::Digest, lambda_runtime},
+    model::{digest::Digest, lambda_runtime, layer_layout},
     ui::Ui,
 };
 
 /// The content of `relay/config.yml` in the layer.
 const CONFIG: &str = include_str!("../../../relay-config.yml");
+/// Says under which licence the binary is. The terms allow a link in place of their text.
+const LICENSE: &str = include_str!("../../../licences/sentry-relay.txt");
 /// Lambda's limit for a function's code and layers together, in unpacked bytes.
 const LARGEST_UNPACKED: u64 = 250 * 1024 * 1024;
 /// Lambda's limit for a zip in the request itself, in bytes.
@@ -69,13 +72,19 @@ impl PackedRelay {
     }
 
     /// All entries of the layer.
-    pub(crate) fn entries<'a>(&'a self, extension: &'a [u8]) -> Result<[ZipEntry<'a>; 4], Failure> {
-        let entries = [
+    pub(crate) fn entries<'a>(
+        &'a self,
+        extension: &'a [u8],
+        licences: &'a Licences,
+    ) -> Result<Vec<ZipEntry<'a>>, Failure> {
+        let mut entries = vec![
             ZipEntry::extension(extension),
             ZipEntry::file("relay/relay", 0o755, &self.binary),
             ZipEntry::file("relay/config.yml", 0o644, CONFIG.as_bytes()),
             ZipEntry::wrapper(),
         ];
+        entries.extend(licences.entries());
+        entries.push(ZipEntry::file(layer_layout::RELAY_LICENSE, 0o644, LICENSE.as_bytes()));
         refuse_too_large(entries.iter().map(ZipEntry::size).sum())?;
         Ok(entries)
     }

@@ -5,7 +5,7 @@ use crate::{
         audience::AccountId,
         identity::{self, Identity},
         partition::RegionName,
-        regions::{self, ListError, RegionChoice, RegionPattern, Selection},
+        regions::{self, ListError, RegionChoice, RegionPattern, Selection, Source},
         session::{AwsOptions, Session, SessionError},
     },
     failure::{Code, Failure},
@@ -95,28 +95,44 @@ pub(crate) async fn select(
                 .hint("each partition takes a run of its own, with credentials of its own"));
         }
     }
-    let listing = match regions::list(session, identity).await {
-        Ok(listing) => Some(listing),
+    let listed = regions::list(session, identity).await;
+    let source = match &listed {
+        Ok(listing) => Source::Account(listing),
         Err(error) if choice.regions.iter().all(is_exact) && !choice.regions.is_empty() => {
             ui.warning(format!(
                 "the account's own list of regions is not to be had ({error}): a region that is switched off \
                  will look like one that refuses these credentials"
             ));
-            None
+            Source::NoSuchApi
+        }
+        Err(ListError::Denied(why)) => {
+            ui.warning(format!(
+                "the account's own list of regions is not to be had ({why}); taking every region of {} that this \
+                 version knows. Allow account:ListRegions, or leave out those that are switched off with --exclude",
+                identity.partition
+            ));
+            Source::NotAllowed
         }
         Err(ListError::Unavailable(why)) => {
             ui.warning(format!(
                 "the account's own list of regions is not to be had ({why}); taking the list compiled in, \
                  with regions that need to be opted in to as optional"
             ));
-            None
+            Source::NoSuchApi
         }
-        Err(error @ ListError::Call(_)) => {
+        Err(ListError::Call(error)) => {
             return Err(Failure::new(error).hint("run it again, or name the regions with --regions"));
         }
     };
-    let chosen = regions::choose(listing.as_ref(), identity.partition, choice)
+    let chosen = regions::choose(source, identity.partition, choice)
         .map_err(|error| Failure::new(error).hint("`aws account list-regions` shows what there is"))?;
+    let unlisted = listed.iter().flat_map(|listing| regions::unlisted(listing, identity.partition));
+    let unlisted: Vec<RegionName> =
+        unlisted.filter(|name| !chosen.targets.iter().any(|target| target.region == *name)).collect();
+    if choice.regions.is_empty() && !unlisted.is_empty() {
+        let names: Vec<&str> = unlisted.iter().map(RegionName::as_str).collect();
+        ui.status("Left out", format!("not in the account's list of regions: {}", names.join(" ")));
+    }
     if !chosen.left_out.is_empty() {
         let names: Vec<&str> = chosen.left_out.iter().map(RegionName::as_str).collect();
         ui.status("Left out", format!("disabled in this account: {}", names.join(" ")));

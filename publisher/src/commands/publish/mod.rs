@@ -1,5 +1,7 @@
 //! `publisher publish`: the plan, and with --execute the deed.
 
+mod conclusion;
+mod expected_regions;
 mod observer;
 mod options;
 mod summary;
@@ -13,7 +15,7 @@ use crate::{
         layers_manifest::{self, LayersError, LayersManifest, Placement},
     },
     aws::{
-        audience::Audience,
+        audience::{AccountId, Audience},
         identity::Identity,
         partition::RegionName,
         rate_limit::InFlight,
@@ -21,21 +23,25 @@ use crate::{
         session::Session,
         upload::{Label, Upload},
     },
-    commands::common::account::{self, command},
+    commands::common::{
+        account::{self, command},
+        fewer_regions,
+    },
     failure::{Code, Failure},
     github_actions::WorkflowStep,
     model::time,
     publish::{
         interrupt::{Interrupt, Urgency},
         journal::{Journal, JournalError},
-        plan::{self, Action},
+        plan,
         progress_bars::ProgressBars,
         report::{self, Row},
         run::{self, LayerOptions, RegionResult, WriteContext},
-        version_balance,
+        sweep, version_balance,
     },
     ui::Ui,
 };
+use expected_regions::present;
 use observer::{ProgressObserver, tell_drift};
 use options::{PublishPlan, VersionStyle};
 use serde::Serialize;
@@ -70,25 +76,31 @@ impl Publish {
         // What could keep the result from being written down is found out before there is one.
         let earlier =
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
+        let last = self.last_regions()?;
+        self.announce_fewer(ui, &last, &manifest, &selection);
         let (aside, write) = if self.execute {
             let aside = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
             (Some(aside), Some(self.write_context(ui, release, &identity)?))
         } else {
             (None, None)
         };
-        let results = self.publish_all(ui, &session, &selection, release, write.as_ref()).await?;
+        let results = self.publish_all(ui, &session, &identity, &selection, release, write.as_ref()).await?;
         let rows: Vec<Row> = results.into_iter().map(|result| result.row).collect();
         let mut written = None;
-        if let Some(aside) = aside {
+        if self.execute {
             note(&mut manifest, &rows, &release.audience);
-            if let Some(earlier) = earlier {
-                manifest.keep(&earlier, &release.bundle.built);
-            }
-            if manifest.all().any(|(_, layer)| !layer.regions.is_empty()) {
-                manifest.write(aside).map_err(|error| self.cannot_note(error))?;
-                ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
-                written = Some(manifest);
-            }
+        }
+        if let Some(earlier) = &earlier {
+            manifest.keep(earlier, &release.bundle.built);
+        }
+        let missing = self.fewer.missing(&last, &present(&manifest, &rows, self.execute));
+        manifest.set_missing(&missing);
+        if let Some(aside) = aside
+            && manifest.all().any(|(_, layer)| !layer.regions.is_empty())
+        {
+            manifest.write(aside).map_err(|error| self.cannot_note(error))?;
+            ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
+            written = Some(manifest);
         }
         if ui.json() {
             let document = PublishDocument {
@@ -107,7 +119,12 @@ impl Publish {
         }
         // A release that is incomplete is told as well, and its failure is the one that counts.
         let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
-        match (self.conclude(ui, &rows), told) {
+        let concluded = self.conclude(ui, &rows).and_then(|()| {
+            let why = |region: &RegionName| self.why_missing(region, &rows, &selection);
+            let silently = missing.only(|region| !self.is_partial_without(region));
+            fewer_regions::failure(&silently, identity.partition, why).map_or(Ok(()), Err)
+        });
+        match (concluded, told) {
             (Ok(()), told) => told,
             (failed, told) => {
                 told.unwrap_or_else(|error| ui.warning(error.text()));
@@ -136,12 +153,18 @@ impl Publish {
         &self,
         ui: &Ui,
         session: &Arc<Session>,
+        identity: &Identity,
         selection: &Selection,
         release: &PublishPlan,
         write: Option<&WriteContext>,
     ) -> Result<Vec<RegionResult>, Failure> {
         let named = self.version_style == VersionStyle::Named;
-        let options = LayerOptions { bucket: self.s3_bucket.clone(), named };
+        let options = LayerOptions {
+            owner: AccountId::try_from(identity.account.clone()).map_err(Failure::new)?,
+            bucket: self.s3_bucket.clone(),
+            named,
+            publish_again: self.again,
+        };
         let total = selection.targets.len() * release.wanted.len();
         let mut observer = ProgressObserver {
             ui,
@@ -152,6 +175,13 @@ impl Publish {
         let targets = &selection.targets;
         let mut results =
             run::publish_all(session, targets, &release.wanted, &options, write, &mut observer).await?;
+        if let Some(write) = write {
+            // Who is in a hurry leaves it to the next run, which looks as well.
+            tokio::select! {
+                () = sweep::sweep(&mut results, write) => {}
+                () = write.interrupt.asked(Urgency::Now) => {}
+            }
+        }
         if let (Some(write), Some(limit)) = (write, self.balance) {
             tokio::select! {
                 () = version_balance::level(&mut results, write, limit) => {}
@@ -203,29 +233,6 @@ impl Publish {
         })
     }
 
-    fn conclude(&self, ui: &Ui, rows: &[Row]) -> Result<(), Failure> {
-        let missing: Vec<String> = rows
-            .iter()
-            .filter(|row| row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
-            .collect();
-        let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
-        let summary =
-            if settled && missing.is_empty() { "nothing to do".to_owned() } else { report::summary(rows) };
-        ui.status(if self.execute { "Finished" } else { "Planned" }, summary);
-        if !missing.is_empty() {
-            let verb = if self.execute { "done" } else { "ready to be published" };
-            let text =
-                format!("{} required layers are not {verb}:\n  {}", missing.len(), missing.join("\n  "));
-            return Err(Failure::message(Code::Incomplete, text)
-                .hint(format!("what is done stays done; run the same again to resume:\n  {}", command(""))));
-        }
-        if !self.execute && !settled {
-            ui.status("Note", format!("nothing was written; to act:  {}", command(" --execute")));
-        }
-        Ok(())
-    }
-
     fn cannot_note(&self, error: LayersError) -> Failure {
         let file = self.dist.join(layers_manifest::FILE);
         let next = match &error {
@@ -246,7 +253,7 @@ fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
     let label = Label {
         description: bundle.description(zip),
         license: plan::license(zip.variant.kind),
-        arch: zip.variant.arch,
+        arch: Some(zip.variant.arch),
         runtimes: zip.runtimes.clone(),
     };
     Upload::new(zip.bytes.clone(), label)

@@ -31,8 +31,9 @@ impl Observer for ProgressObserver<'_> {
             .collect();
         if !fatal.is_empty() {
             let text = format!("nothing was written:\n  {}", fatal.join("\n  "));
-            return Err(Failure::message(Code::Failed, text)
-                .hint("make the buckets, or leave regions out with --exclude or --optional-regions"));
+            let mut next: Vec<&str> = rows.iter().filter_map(|row| row.remedy.as_deref()).collect();
+            next.dedup();
+            return Err(Failure::message(Code::Failed, text).hint(next.join("\n")));
         }
         if self.execute {
             self.ui.text(&report::table(rows));

@@ -8,9 +8,15 @@ use crate::{
     },
     aws::{
         audience::{AccountId, Audience, OrganizationId, Reader},
+        layer_arn::LayerArn,
+        partition::Partition,
+        policy::{self, Policy},
         regions::{RegionChoice, RegionPattern},
     },
-    commands::common::account::{AccountOptions, RegionOptions},
+    commands::common::{
+        account::{AccountOptions, RegionOptions},
+        fewer_regions::FewerRegionsOptions,
+    },
     failure::{Code, Failure, chain},
     model::{
         layer_name::{self, LayerName},
@@ -52,6 +58,9 @@ pub(crate) struct Publish {
     #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
     pub(super) optional_regions: Vec<RegionPattern>,
 
+    #[command(flatten)]
+    pub(super) fewer: FewerRegionsOptions,
+
     /// Let only these accounts use the layers, instead of everybody
     #[arg(long, value_name = "ID,…", value_delimiter = ',')]
     pub(super) account: Vec<AccountId>,
@@ -76,12 +85,16 @@ pub(crate) struct Publish {
     #[arg(long, value_name = "TEMPLATE")]
     pub(super) s3_bucket: Option<String>,
 
+    /// Publish once more where a version is not what was sent
+    #[arg(long = "publish-again")]
+    pub(super) again: bool,
+
     /// Leave the zips in the bucket
     #[arg(long, requires = "s3_bucket")]
     pub(super) keep_s3: bool,
 
-    /// How many uploads at once
-    #[arg(long, value_name = "N", default_value = "32")]
+    /// How many uploads at once, at most; on a line that is too slow for them, fewer
+    #[arg(long, value_name = "N", default_value = "64")]
     pub(super) max_uploads: u16,
 
     /// How many mebibytes of uploads at once
@@ -148,6 +161,10 @@ impl Publish {
         }
         let audience = self.audience();
         let mut names = self.names(&bundle)?;
+        let published = bundle.zips.iter().filter_map(|zip| names.get(&zip.variant));
+        if let Some(longest) = published.max_by_key(|name| name.as_str().len()) {
+            check_policy(&audience, longest)?;
+        }
         let wanted = bundle.zips.iter().filter_map(|zip| {
             let (variant, layer) = names.remove_entry(&zip.variant)?;
             let digest = zip.digest;
@@ -196,6 +213,35 @@ impl Publish {
             exclude: self.regions.exclude.clone(),
         }
     }
+}
+
+/// Whether the grants fit into a policy, at least for a version whose ARN is as short as it gets. Longer ARNs, and what
+/// a policy holds already, are checked in each region before anything is published.
+fn check_policy(audience: &Audience, name: &LayerName) -> Result<(), Failure> {
+    let owner: AccountId = "0".repeat(12).parse().map_err(Failure::new)?;
+    let readers: Vec<Reader> = audience.readers().cloned().collect();
+    let length = |count, region: &str, version| {
+        let region = region.parse().unwrap_or_else(|_| Partition::Aws.home_region());
+        let arn = LayerArn::new(region, owner.clone(), name.clone(), version).to_string();
+        let some = Audience::of(readers.iter().take(count).cloned());
+        Policy::default().length_after(&Policy::default().repair(&some), &arn)
+    };
+    let all = readers.len();
+    let shortest = length(all, "us-east-1", 1);
+    if shortest <= policy::LONGEST {
+        return Ok(());
+    }
+    // So many fit in every region.
+    let fits = |count: &usize| length(*count, "ap-southeast-1", 9999) <= policy::LONGEST;
+    let fit = (0..all).rev().find(fits).unwrap_or_default();
+    let text = format!(
+        "{all} grants do not fit into the policy of `{name}`: it would have {} bytes, and AWS takes at most {}; each \
+         account takes a statement of its own, and {fit} fit",
+        shortest,
+        policy::LONGEST
+    );
+    Err(Failure::message(Code::Failed, text)
+        .hint(format!("name at most {fit} accounts, or let an organization in instead: --organization o-…")))
 }
 
 fn not_fit(error: BundleError) -> Failure {

@@ -20,6 +20,8 @@ pub struct SeenRequest {
     pub key: String,
     /// Method and path.
     pub line: String,
+    /// All lines of its head.
+    pub head: String,
     /// When it had arrived.
     pub at: Instant,
 }
@@ -52,6 +54,8 @@ pub enum Verdict {
     Stall,
     /// It arrives, and this is the answer instead of the real one.
     Falsify(u16, String),
+    /// It arrives, and its answer is changed on the way.
+    Rewrite(Box<dyn Fn(String) -> String + Send>),
     /// It arrives, and the connection ends without an answer.
     Lose,
     /// It arrives, and half of the answer comes back.
@@ -178,6 +182,10 @@ fn serve(
     }
     let chunked = reply.header("transfer-encoding").is_some();
     let body = if chunked { unchunk(&reply.body) } else { reply.body.clone() };
+    if let Verdict::Rewrite(change) = &verdict {
+        let text = change(String::from_utf8_lossy(&body).into_owned());
+        return answer(&mut client, reply.status(), text.as_bytes());
+    }
     let keep = ["x-amzn-errortype", "etag", "x-amz-bucket-region", "last-modified"];
     let more: String =
         keep.iter().filter_map(|name| Some(format!("{name}: {}\r\n", reply.header(name)?))).collect();
@@ -205,7 +213,15 @@ fn parse_request(request: &Message) -> SeenRequest {
     let (region, service) = (parts.nth(1).unwrap_or_default(), parts.next().unwrap_or_default());
     let line = request.head.lines().next().unwrap_or_default();
     let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-    SeenRequest { region: region.to_owned(), service: service.to_owned(), key, line, at: Instant::now() }
+    let head = request.head.clone();
+    SeenRequest {
+        region: region.to_owned(),
+        service: service.to_owned(),
+        key,
+        line,
+        head,
+        at: Instant::now(),
+    }
 }
 
 fn answer(client: &mut TcpStream, status: u16, body: &[u8]) -> std::io::Result<()> {

@@ -47,7 +47,7 @@ impl StandIn {
         let digest = Dist::hex_of_base64(&sha256);
         let version = json!({
             "Version": 1, "Description": format!("sha256 {}", &digest[..16]), "LicenseInfo": "BSD-3-Clause",
-            "LayerVersionArn": format!("arn:aws:lambda:{}:123456789012:layer:{layer}:1", seen.region),
+            "LayerVersionArn": format!("arn:aws:lambda:{}:{}:layer:{layer}:1", seen.region, seen.key),
             "CompatibleArchitectures": [arch], "Content": {"CodeSha256": sha256, "CodeSize": size}
         });
         let missing = || Verdict::error(404, "ResourceNotFoundException");

@@ -137,7 +137,7 @@ fn state() -> State {
 }
 
 fn taken_out(state: &mut State, now: SystemTime) -> Pending {
-    state.check_out(Instant::now(), now).unwrap()
+    state.check_out(Instant::now(), now, false).unwrap()
 }
 
 #[test]

@@ -93,6 +93,7 @@ async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
 async fn answer(socket: &mut Socket, manner: &Manner, shared: &Shared, index: usize) -> Option<u16> {
     let (status, headers) = match manner {
         Manner::Answer(status, headers) => (*status, *headers),
+        Manner::Alternate(status) if index.is_multiple_of(2) => (*status, ""),
         _ => (200, ""),
     };
     match manner {
@@ -115,6 +116,9 @@ async fn answer(socket: &mut Socket, manner: &Manner, shared: &Shared, index: us
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
+        Manner::Informational => loop {
+            socket.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100)).await.ok()?;
+        },
         Manner::Garbage => {
             socket.write_all(b"\x16\x03\x01 SSH-2.0-none\r\n\r\n\0\0\0").await.ok()?;
             return None;

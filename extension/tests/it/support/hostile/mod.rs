@@ -42,8 +42,12 @@ pub enum Manner {
     ResetAfter,
     /// Responds with this status and these header lines.
     Answer(u16, &'static str),
+    /// Responds with this status to the first of two requests, and with 200 to the second.
+    Alternate(u16),
     /// Responds with 200 after this time.
     Slow(Duration),
+    /// Sends informational responses without end, and never a final one.
+    Informational,
     /// Responds with 200 and an endless body.
     Endless,
     /// Sends one byte of the response a second.
@@ -198,7 +202,7 @@ impl Hostile {
             self.serve(listener, Vec::new());
         }
         // A connection that stalls now would stall for ever, so it is cut.
-        if matches!(before, Manner::Stall | Manner::Drip | Manner::Endless) {
+        if matches!(before, Manner::Stall | Manner::Drip | Manner::Endless | Manner::Informational) {
             self.cut();
         }
     }

@@ -1,0 +1,361 @@
+//! One lane for each upstream: its outage, its requests in flight, and how fast it answers. Each lane has its own
+//! back-off, so that a failing upstream does not delay the envelopes of another.
+//!
+//! The number of lanes is bounded, because a function may name any number of hosts. The upstreams beyond it share one
+//! lane with one back-off. So a pause is never forgotten while it runs, however many upstreams fail at once.
+
+use super::backoff::Backoff;
+use super::concurrency::{Pace, limit};
+use super::notice::OutageNotice;
+use crate::config::Upstream;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The most upstreams that have a lane of their own. A function has one or two.
+const OWN_LANES: usize = 16;
+/// Beyond a few requests, no more are started while the bodies in flight have this many bytes: then the line is the
+/// limit and not the round trip, and the copies in socket and TLS buffers would take memory for nothing.
+const MAX_BYTES_IN_FLIGHT: usize = 1 << 20;
+
+/// The longest time for a try, unless the setting is longer.
+const LONGEST_TRY: Duration = Duration::from_secs(30);
+
+/// The number of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LaneId(usize);
+
+impl LaneId {
+    /// The number of lanes, with the shared one.
+    pub(super) const COUNT: usize = OWN_LANES + 1;
+    const SHARED: Self = Self(OWN_LANES);
+
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT).map(Self)
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.0
+    }
+}
+
+#[derive(Debug)]
+struct Lane {
+    /// The upstream that has this lane for itself.
+    upstream: Option<Arc<Upstream>>,
+    /// The pause after the last try, if that failed.
+    outage: Option<Backoff>,
+    /// The time of the last failure, by the wall clock.
+    failed: SystemTime,
+    notice: OutageNotice,
+    in_flight: usize,
+    bytes_in_flight: usize,
+    faults_in_flight: usize,
+    /// The usual time from the start of a try to its response.
+    answer_time: Option<Duration>,
+    /// The longest of these times. It shrinks little by little.
+    slowest: Duration,
+    /// The requests in a row that were sent and got no response.
+    unanswered: u32,
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self {
+            upstream: None,
+            outage: None,
+            failed: SystemTime::UNIX_EPOCH,
+            notice: OutageNotice::default(),
+            in_flight: 0,
+            bytes_in_flight: 0,
+            faults_in_flight: 0,
+            answer_time: None,
+            slowest: Duration::ZERO,
+            unanswered: 0,
+        }
+    }
+
+    fn pause(&self, clock: Instant) -> Option<Duration> {
+        self.outage?.pause(clock)
+    }
+
+    /// Whether another upstream may have this lane: nothing is in flight, and nothing is known that has to be kept.
+    fn is_free(&self, clock: Instant, now: SystemTime) -> bool {
+        self.in_flight + self.faults_in_flight == 0
+            && self.pause(clock).is_none()
+            && self.notice.is_quiet(now)
+    }
+}
+
+/// All lanes.
+#[derive(Debug)]
+pub(super) struct Lanes(Vec<Lane>);
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self(LaneId::all().map(|_| Lane::new()).collect())
+    }
+}
+
+impl Lanes {
+    /// Returns the lane of an upstream, and gives it one if it has none. `is_waiting` says whether envelopes wait in a
+    /// lane.
+    pub(super) fn assign(
+        &mut self,
+        upstream: &Arc<Upstream>,
+        is_waiting: impl Fn(LaneId) -> bool,
+        clock: Instant,
+        now: SystemTime,
+    ) -> LaneId {
+        if let Some(known) = self.own(upstream) {
+            return known;
+        }
+        // A lane that nobody had yet is better than one whose answer time would be forgotten.
+        let unused = self.0.iter().take(OWN_LANES).position(|lane| lane.upstream.is_none());
+        let free = || {
+            let is_free =
+                |(index, lane): (usize, &Lane)| !is_waiting(LaneId(index)) && lane.is_free(clock, now);
+            self.0.iter().take(OWN_LANES).enumerate().position(is_free)
+        };
+        let Some(index) = unused.or_else(free) else { return LaneId::SHARED };
+        if let Some(lane) = self.0.get_mut(index) {
+            *lane = Lane { upstream: Some(Arc::clone(upstream)), ..Lane::new() };
+        }
+        LaneId(index)
+    }
+
+    fn own(&self, upstream: &Arc<Upstream>) -> Option<LaneId> {
+        let is_its = |lane: &Lane| lane.upstream.as_ref().is_some_and(|own| own == upstream);
+        self.0.iter().position(is_its).map(LaneId)
+    }
+
+    /// Returns the lane that holds what is known about an upstream.
+    pub(super) fn of(&self, upstream: &Arc<Upstream>) -> LaneId {
+        self.own(upstream).unwrap_or(LaneId::SHARED)
+    }
+
+    fn get(&self, id: LaneId) -> Option<&Lane> {
+        self.0.get(id.0)
+    }
+
+    /// Counts a try that starts.
+    pub(super) fn started(&mut self, id: LaneId, bytes: usize, is_fault: bool) {
+        let Some(lane) = self.0.get_mut(id.0) else { return };
+        if is_fault {
+            lane.faults_in_flight += 1;
+            return;
+        }
+        lane.in_flight += 1;
+        lane.bytes_in_flight += bytes;
+    }
+
+    /// Counts a try that has ended.
+    pub(super) fn ended(&mut self, id: LaneId, bytes: usize, is_fault: bool) {
+        let Some(lane) = self.0.get_mut(id.0) else { return };
+        if is_fault {
+            lane.faults_in_flight = lane.faults_in_flight.saturating_sub(1);
+            return;
+        }
+        lane.in_flight = lane.in_flight.saturating_sub(1);
+        lane.bytes_in_flight = lane.bytes_in_flight.saturating_sub(bytes);
+    }
+
+    /// Records how long a try took that got a response. A faster one counts at once, and a slower one little by little,
+    /// because it may have been slow for other reasons.
+    pub(super) fn answered_within(&mut self, id: LaneId, took: Duration) {
+        let Some(lane) = self.0.get_mut(id.0) else { return };
+        lane.answer_time = Some(match lane.answer_time {
+            Some(usual) if took > usual => usual + took.saturating_sub(usual) / 8,
+            _ => took,
+        });
+        lane.slowest = took.max(lane.slowest * 7 / 8);
+        lane.unanswered = 0;
+    }
+
+    /// Records that a request was sent and got no response. Returns how many in a row. Requests that were in flight
+    /// together count as one.
+    pub(super) fn unanswered(&mut self, id: LaneId, clock: Instant) -> u32 {
+        let Some(lane) = self.0.get_mut(id.0) else { return 0 };
+        if lane.pause(clock).is_none() {
+            lane.unanswered = lane.unanswered.saturating_add(1);
+        }
+        lane.unanswered
+    }
+
+    /// Returns how long the next try may take, where `setting` is the usual limit. After a request without a response
+    /// it is longer: upstream may have taken the request, and another one that ends as early would be a duplicate too.
+    pub(super) fn time_limit(&self, id: LaneId, setting: Duration) -> Duration {
+        let Some(lane) = self.get(id) else { return setting };
+        let doubled = setting.saturating_mul(1 << lane.unanswered.min(8));
+        doubled.max(lane.slowest * 2).min(LONGEST_TRY).max(setting)
+    }
+
+    /// Whether another try may start in a lane in which this number of envelopes wait.
+    pub(super) fn may_start(&self, id: LaneId, waiting: usize, pace: Pace, clock: Instant) -> bool {
+        let Some(lane) = self.get(id) else { return false };
+        let most = limit(waiting + lane.in_flight, lane.answer_time, lane.outage.is_some(), pace);
+        let crowded =
+            lane.in_flight >= super::concurrency::BASE && lane.bytes_in_flight >= MAX_BYTES_IN_FLIGHT;
+        lane.in_flight < most && !crowded && lane.pause(clock).is_none()
+    }
+
+    /// Whether the try of a fault may start. It has places of its own.
+    pub(super) fn may_start_fault(&self, id: LaneId, pace: Pace, clock: Instant) -> bool {
+        let Some(lane) = self.get(id) else { return false };
+        let most = limit(0, None, lane.outage.is_some(), pace);
+        lane.faults_in_flight < most && lane.pause(clock).is_none()
+    }
+
+    /// Records a failed try. `fail` sets the pause. Returns whether it has to be said, and then the number of outages
+    /// that were not said since the last time.
+    pub(super) fn failed(
+        &mut self,
+        id: LaneId,
+        now: SystemTime,
+        fail: impl FnOnce(&mut Backoff),
+    ) -> Option<u64> {
+        let lane = self.0.get_mut(id.0)?;
+        let is_first = lane.outage.is_none();
+        lane.failed = now;
+        fail(lane.outage.get_or_insert_default());
+        lane.notice.failed(is_first, now)
+    }
+
+    /// Ends the outage, because the upstream has responded. Returns whether it has to be said.
+    pub(super) fn responded(&mut self, id: LaneId) -> bool {
+        let Some(lane) = self.0.get_mut(id.0) else { return false };
+        lane.outage.take().is_some() && lane.notice.recovered()
+    }
+
+    /// Forgets all outages, because they belong to another route.
+    pub(super) fn forget_outages(&mut self) {
+        for lane in &mut self.0 {
+            lane.outage = None;
+        }
+    }
+
+    /// Whether the last try in this lane failed.
+    pub(super) fn has_outage(&self, id: LaneId) -> bool {
+        self.get(id).is_some_and(|lane| lane.outage.is_some())
+    }
+
+    pub(super) fn any_outage(&self) -> bool {
+        self.0.iter().any(|lane| lane.outage.is_some())
+    }
+
+    pub(super) fn in_flight(&self, id: LaneId) -> usize {
+        self.get(id).map_or(0, |lane| lane.in_flight + lane.faults_in_flight)
+    }
+
+    /// Returns the rest of the pause of a lane, if it has one.
+    pub(super) fn pause(&self, id: LaneId, clock: Instant) -> Option<Duration> {
+        self.get(id)?.pause(clock)
+    }
+
+    /// Ends the pauses that are over by the wall clock. They run by the monotonic clock, which may stand still in a
+    /// freeze.
+    pub(super) fn catch_up(&mut self, now: SystemTime) {
+        for lane in &mut self.0 {
+            let Some(outage) = &mut lane.outage else { continue };
+            // If the clock was set back, the time since the failure is unknown, and the pause stays.
+            outage.catch_up(now.duration_since(lane.failed).unwrap_or_default());
+        }
+    }
+
+    /// Ends all pauses at SHUTDOWN, because a later try would be too late.
+    pub(super) fn end_pauses(&mut self) {
+        for outage in self.0.iter_mut().filter_map(|lane| lane.outage.as_mut()) {
+            outage.end_pause();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    fn upstream(port: usize) -> Arc<Upstream> {
+        Arc::new(Upstream::parse(&format!("http://127.0.0.1:{port}")).unwrap())
+    }
+
+    fn assign(lanes: &mut Lanes, port: usize, clock: Instant) -> LaneId {
+        lanes.assign(&upstream(port), |_| false, clock, UNIX_EPOCH)
+    }
+
+    #[test]
+    fn each_upstream_has_its_own_pause() {
+        let clock = Instant::now();
+        let mut lanes = Lanes::default();
+        let [one, other] = [1, 2].map(|port| assign(&mut lanes, port, clock));
+        lanes.failed(one, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
+        assert!(lanes.has_outage(one) && !lanes.has_outage(other));
+        assert!(lanes.pause(one, clock).is_some() && lanes.pause(other, clock).is_none());
+        assert_eq!(assign(&mut lanes, 1, clock), one, "upstreams are compared by value, not by address");
+        lanes.catch_up(UNIX_EPOCH);
+        assert!(lanes.pause(one, clock).is_some());
+        lanes.catch_up(UNIX_EPOCH + Duration::from_hours(1));
+        assert!(lanes.has_outage(one) && lanes.pause(one, clock).is_none());
+        lanes.failed(one, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
+        lanes.end_pauses();
+        assert!(lanes.has_outage(one) && lanes.pause(one, clock).is_none());
+        lanes.responded(one);
+        assert!(!lanes.any_outage());
+    }
+
+    #[test]
+    fn no_number_of_upstreams_makes_a_running_pause_forgotten() {
+        let clock = Instant::now();
+        let mut lanes = Lanes::default();
+        let ids: Vec<LaneId> = (1..=100)
+            .map(|port| {
+                let id = assign(&mut lanes, port, clock);
+                lanes.failed(id, UNIX_EPOCH, |backoff| backoff.failed(clock, 1.0, None));
+                id
+            })
+            .collect();
+        assert!(ids.iter().all(|id| lanes.pause(*id, clock).is_some()));
+        assert_eq!(ids[OWN_LANES..], vec![LaneId::SHARED; 100 - OWN_LANES]);
+        let later = clock + Duration::from_mins(1);
+        let now = UNIX_EPOCH + Duration::from_mins(2);
+        let reused = lanes.assign(&upstream(101), |_| false, later, now);
+        assert_ne!(
+            reused,
+            LaneId::SHARED,
+            "a lane is free again when its pause is over and nothing waits in it"
+        );
+        assert!(!lanes.has_outage(reused));
+        assert_eq!(lanes.assign(&upstream(102), |_| true, later, now), LaneId::SHARED);
+    }
+
+    #[test]
+    fn answer_time_follows_faster_answers_at_once() {
+        let mut lanes = Lanes::default();
+        let id = assign(&mut lanes, 1, Instant::now());
+        for (took, expected) in [(100, 100), (900, 200), (50, 50)] {
+            lanes.answered_within(id, Duration::from_millis(took));
+            assert_eq!(lanes.get(id).unwrap().answer_time, Some(Duration::from_millis(expected)));
+        }
+    }
+
+    #[test]
+    fn unanswered_requests_and_slow_answers_give_more_time() {
+        let second = Duration::from_secs(1);
+        let mut lanes = Lanes::default();
+        let id = assign(&mut lanes, 1, Instant::now());
+        assert_eq!(lanes.time_limit(id, 2 * second), 2 * second);
+        let limits: Vec<Duration> = (0..6)
+            .map(|_| {
+                lanes.unanswered(id, Instant::now());
+                lanes.time_limit(id, 2 * second)
+            })
+            .collect();
+        assert_eq!(limits, [4, 8, 16, 30, 30, 30].map(Duration::from_secs));
+        assert_eq!(lanes.time_limit(id, 60 * second), 60 * second, "the setting may be longer");
+        lanes.answered_within(id, 3 * second);
+        assert_eq!(lanes.time_limit(id, 2 * second), 6 * second);
+        for _ in 0..20 {
+            lanes.answered_within(id, second / 10);
+        }
+        assert_eq!(lanes.time_limit(id, 2 * second), 2 * second);
+    }
+}

@@ -1,0 +1,78 @@
+//! Refusals that the same request would meet again: something else has to change first.
+
+use crate::aws::error::{CallError, CallErrorKind};
+
+/// Why AWS will not carry out a request, however often it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The region does not know `CompatibleArchitectures`, as several did when they were new: it runs `x86_64` alone.
+    Architectures,
+    /// The request is larger than Lambda, or something on the way, takes.
+    TooLarge,
+    /// The account's storage for code is full.
+    CodeStorage,
+    /// The policy would get longer than a policy may be.
+    PolicyLength,
+    /// An organization's or a boundary's policy forbids it, whatever the caller's own policies allow.
+    ExplicitDeny,
+    /// The request itself is not what AWS accepts.
+    Rejected,
+}
+
+impl CallError {
+    /// The refusal, where it is one that repeating the request cannot change.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        classify(self.kind, self.code.as_deref().unwrap_or_default(), self.message())
+    }
+}
+
+fn classify(kind: CallErrorKind, code: &str, message: &str) -> Option<Refusal> {
+    let message = message.to_ascii_lowercase();
+    let says = |text: &str| message.contains(text);
+    match (kind, code) {
+        (_, "CodeStorageExceededException") => Some(Refusal::CodeStorage),
+        (_, "PolicyLengthExceededException") => Some(Refusal::PolicyLength),
+        (_, "RequestTooLargeException" | "RequestEntityTooLargeException" | "EntityTooLarge") => {
+            Some(Refusal::TooLarge)
+        }
+        (CallErrorKind::Denied, _)
+            if says("explicit deny") || says("service control policy") || says("permissions boundary") =>
+        {
+            Some(Refusal::ExplicitDeny)
+        }
+        (CallErrorKind::Rejected, _) if says("http 413") || says("too large") => Some(Refusal::TooLarge),
+        (CallErrorKind::Rejected, _) if says("compatiblearchitectures") && says("not supported") => {
+            Some(Refusal::Architectures)
+        }
+        (CallErrorKind::Rejected, _) => Some(Refusal::Rejected),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_repetition_changes_is_told_from_what_one_may() {
+        use CallErrorKind::{Ambiguous, Denied, Rejected, Throttled};
+        let architectures = "CompatibleArchitectures are not supported in ap-southeast-7. Please remove the \
+             CompatibleArchitectures value from your request and try again";
+        let organization = "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: \
+             lambda:PublishLayerVersion with an explicit deny in a service control policy";
+        for (kind, code, message, expected) in [
+            (Rejected, "InvalidParameterValueException", architectures, Some(Refusal::Architectures)),
+            (Rejected, "InvalidParameterValueException", "something else", Some(Refusal::Rejected)),
+            (Rejected, "", "HTTP 413", Some(Refusal::TooLarge)),
+            (Rejected, "RequestEntityTooLargeException", "Request must be smaller", Some(Refusal::TooLarge)),
+            (Rejected, "CodeStorageExceededException", "", Some(Refusal::CodeStorage)),
+            (Rejected, "PolicyLengthExceededException", "", Some(Refusal::PolicyLength)),
+            (Denied, "AccessDeniedException", organization, Some(Refusal::ExplicitDeny)),
+            (Denied, "AccessDeniedException", "no identity-based policy allows it", None),
+            (Throttled, "TooManyRequestsException", "", None),
+            (Ambiguous, "ServiceException", "", None),
+        ] {
+            assert_eq!(classify(kind, code, message), expected, "{code}: {message}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Whether an upload moves: what an upload is given up by is that nothing gets across any more, and not the clock.
+
+use crate::aws::{http::Timeouts, send_queue};
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How often it is looked whether anything moved.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// One upload on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct UploadProgress {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    bytes: u64,
+    handed_over: AtomicU64,
+    connection: Mutex<Option<CaptureSmithyConnection>>,
+}
+
+/// How far an upload is; two that are equal show that nothing has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    handed_over: u64,
+    unacknowledged: Option<u64>,
+}
+
+impl UploadProgress {
+    /// Of so many bytes.
+    pub(crate) fn new(bytes: u64) -> Self {
+        let inner = Inner { bytes, handed_over: AtomicU64::new(0), connection: Mutex::new(None) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// So many bytes more were handed to the connection.
+    pub(crate) fn hand_over(&self, bytes: u64) {
+        self.inner.handed_over.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Goes over this connection.
+    pub(crate) fn over(&self, connection: CaptureSmithyConnection) {
+        *self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+
+    /// Whether some of it was not even handed over: then nobody can have carried the request out.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.inner.handed_over.load(Ordering::Relaxed) < self.inner.bytes
+    }
+
+    fn position(&self) -> Position {
+        let connection = self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let port = connection.and_then(|connection| connection.get()?.local_addr()).map(|local| local.port());
+        Position {
+            handed_over: self.inner.handed_over.load(Ordering::Relaxed),
+            unacknowledged: port.and_then(send_queue::of_port),
+        }
+    }
+
+    /// Returns once nothing has moved for too long.
+    pub(crate) async fn stalled(&self, timeouts: Timeouts) {
+        let mut last = self.position();
+        let mut moved = Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = self.position();
+            if now != last {
+                last = now;
+                moved = Instant::now();
+            }
+            if moved.elapsed() >= patience(last, self.inner.bytes, timeouts) {
+                return;
+            }
+        }
+    }
+}
+
+/// How long an upload may stay where it is.
+fn patience(position: Position, bytes: u64, timeouts: Timeouts) -> Duration {
+    match position.unacknowledged {
+        // It is on the line.
+        _ if position.handed_over < bytes => timeouts.answer(),
+        Some(left) if left > 0 => timeouts.answer(),
+        // It is with Lambda, which unpacks and checks the zip before it answers.
+        Some(_) => 2 * timeouts.answer(),
+        // It may be either.
+        None => timeouts.upload_by_clock(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lambda_has_is_waited_for_longer_than_what_does_not_move() {
+        let timeouts = Timeouts::seconds(30);
+        let of = |handed_over, unacknowledged| {
+            patience(Position { handed_over, unacknowledged }, 1_048_576, timeouts).as_secs()
+        };
+        assert_eq!([of(5, Some(5)), of(5, None), of(1_048_576, Some(9))], [30, 30, 30]);
+        assert_eq!([of(1_048_576, Some(0)), of(1_048_576, None)], [60, 64]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_moves_is_never_given_up_however_long_it_takes() {
+        let progress = UploadProgress::new(1000);
+        let stalled = tokio::spawn({
+            let progress = progress.clone();
+            async move { progress.stalled(Timeouts::seconds(30)).await }
+        });
+        for _ in 0..500 {
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            progress.hand_over(1);
+        }
+        assert!(!stalled.is_finished() && progress.is_incomplete());
+        stalled.await.unwrap();
+    }
+}

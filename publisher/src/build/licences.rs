@@ -1,0 +1,158 @@
+//! The licences that a layer carries: that of the extension, and the notices of everything that is linked into it.
+
+use crate::{
+    build::{
+        layer_zip::ZipEntry,
+        linked_crates::{self, LicenceText, LinkedCrate},
+        workspace::Workspace,
+    },
+    failure::{Code, Failure},
+    model::{arch::Arch, layer_layout},
+};
+use std::{collections::BTreeMap, fmt::Write, fs};
+
+const APACHE: &str = include_str!("../../licences/Apache-2.0.txt");
+const MUSL: &str = include_str!("../../licences/musl.txt");
+const ZIG: &str = include_str!("../../licences/zig.txt");
+
+/// The texts for the layer of one architecture.
+pub(crate) struct Licences {
+    own: String,
+    notices: String,
+}
+
+/// A crate came without the text of its licence, so the layer may not be given to anybody.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {version} ({license:?}), which is linked into the extension, has no licence file")]
+pub(crate) struct NoLicenceText {
+    name: String,
+    version: String,
+    license: String,
+}
+
+impl From<NoLicenceText> for Failure {
+    fn from(error: NoLicenceText) -> Self {
+        Self::new(error).hint("use a version of the crate that has one, or ask its authors for one")
+    }
+}
+
+impl Licences {
+    /// Reads the workspace's licence and those of the crates that cargo links for `arch`.
+    pub(crate) fn collect(workspace: &Workspace, arch: Arch) -> Result<Self, Failure> {
+        let path = workspace.root.join("LICENSE");
+        let own = fs::read_to_string(&path).map_err(|error| {
+            Failure::message(Code::Failed, format!("cannot read {}: {error}", path.display()))
+                .hint("the layer carries this file: restore it, for example with git checkout")
+        })?;
+        let crates = linked_crates::linked(workspace, arch)?;
+        Ok(Self { own, notices: notices(&crates)? })
+    }
+
+    pub(crate) fn entries(&self) -> [ZipEntry<'_>; 2] {
+        [
+            ZipEntry::file(layer_layout::LICENSE, 0o644, self.own.as_bytes()),
+            ZipEntry::file(layer_layout::NOTICES, 0o644, self.notices.as_bytes()),
+        ]
+    }
+}
+
+/// Writes each text once, below the names of everything that it is for.
+fn notices(crates: &[LinkedCrate]) -> Result<String, NoLicenceText> {
+    let mut apache = vec!["Rust's standard library".to_owned()];
+    let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for linked in crates {
+        let title = format!("{} {}", linked.name, linked.version);
+        let mut texts: Vec<&LicenceText> = linked.texts.iter().collect();
+        if offers_apache(&linked.license) {
+            apache.push(title.clone());
+            texts.retain(|text| is_notice(&text.file));
+        } else {
+            texts = chosen(linked, crates);
+            if texts.is_empty() {
+                let LinkedCrate { name, version, license, .. } = linked;
+                let (name, version, license) = (name.clone(), version.clone(), license.clone());
+                return Err(NoLicenceText { name, version, license });
+            }
+        }
+        for text in texts {
+            others.entry(text.text.trim().to_owned()).or_default().push(title.clone());
+        }
+    }
+    others.entry(MUSL.trim().to_owned()).or_default().push("musl".to_owned());
+    others.entry(ZIG.trim().to_owned()).or_default().push("Zig's compiler-rt".to_owned());
+    let mut groups: Vec<(Vec<String>, String)> =
+        others.into_iter().map(|(text, names)| (names, text)).collect();
+    groups.sort();
+    let mut document =
+        "The Sentry extension for AWS Lambda is under the licence in the file LICENSE beside this one. \
+                        Its binary contains the\nsoftware below, which is under these licences.\n"
+            .to_owned();
+    for (names, text) in [(apache, APACHE.trim_matches('\n').to_owned())].into_iter().chain(groups) {
+        // Writing to a string cannot fail.
+        let _ = write!(document, "\n{}\n{}\n\n{text}\n", "=".repeat(80), wrapped(&names));
+    }
+    Ok(document)
+}
+
+/// Whether a crate may be used under Apache-2.0 alone. This licence asks for its text, which all these crates share,
+/// and for notices, but not for a list of copyright holders. So it needs the fewest bytes.
+fn offers_apache(license: &str) -> bool {
+    alternatives(license).any(|alternative| alternative == "Apache-2.0")
+}
+
+/// The licences among which a user of the crate may choose. An expression with `AND` or parentheses is one of its own,
+/// for which all texts of the crate are taken.
+fn alternatives(license: &str) -> impl Iterator<Item = &str> {
+    let simple = !license.contains(" AND ") && !license.contains('(');
+    let parts: Vec<&str> =
+        if simple { license.split(" OR ").flat_map(|part| part.split('/')).collect() } else { vec![license] };
+    parts.into_iter().map(str::trim)
+}
+
+/// A text that has to be passed on under any licence.
+fn is_notice(file: &str) -> bool {
+    let file = file.to_ascii_uppercase();
+    file.contains("NOTICE") || file.contains("THIRD-PARTY")
+}
+
+/// The texts for a crate that is not under Apache-2.0: those of the MIT licence, if the crate may be used under it and
+/// names a file after it; else all. A crate without any has those of a crate of the same repository.
+fn chosen<'a>(linked: &'a LinkedCrate, crates: &'a [LinkedCrate]) -> Vec<&'a LicenceText> {
+    let is_mit = |text: &&LicenceText| text.file.to_ascii_uppercase().contains("MIT");
+    if alternatives(&linked.license).any(|alternative| alternative == "MIT")
+        && linked.texts.iter().any(|text| is_mit(&text))
+    {
+        return linked.texts.iter().filter(|text| is_mit(text) || is_notice(&text.file)).collect();
+    }
+    let same_terms = |other: &&LinkedCrate| {
+        !other.texts.is_empty()
+            && other.license == linked.license
+            && other.repository.is_some()
+            && other.repository == linked.repository
+    };
+    let source = if linked.texts.is_empty() { crates.iter().find(same_terms) } else { Some(linked) };
+    source.map(|source| source.texts.iter().collect()).unwrap_or_default()
+}
+
+/// Names separated by commas, in lines of at most 80 columns.
+fn wrapped(names: &[String]) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for (index, name) in names.iter().enumerate() {
+        let name = if index + 1 == names.len() { name.clone() } else { format!("{name},") };
+        if column + 1 + name.len() > 80 && column > 0 {
+            text.push('\n');
+            column = 0;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        column += name.len();
+        text.push_str(&name);
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "licences_tests.rs"]
+mod tests;

@@ -1,0 +1,79 @@
+//! Regions that the last release had and this one has not: named, and let go only by name.
+
+use crate::{
+    artifacts::layers_manifest::{LastRegions, LayersManifest},
+    aws::{
+        partition::{Partition, RegionName},
+        regions::RegionPattern,
+    },
+    failure::{Code, Failure},
+    model::variant::Variant,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+/// The last release, on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct FewerRegionsOptions {
+    /// The layers.json of the last release, whose regions are expected; may be given more than once [default:
+    /// layers.json in the folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Vec<PathBuf>,
+
+    /// Let these regions go, although the last release had them; patterns too
+    #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
+    pub(crate) allow_fewer_regions: Vec<RegionPattern>,
+}
+
+impl FewerRegionsOptions {
+    /// What the named files have and should have had.
+    pub(crate) fn last_regions(&self) -> Result<LastRegions, Failure> {
+        let mut last = LastRegions::default();
+        for file in &self.previous {
+            let manifest = LayersManifest::read(file).map_err(|error| {
+                Failure::new(error).hint("name the layers.json of the last release with --previous")
+            })?;
+            last.add(&manifest);
+        }
+        Ok(last)
+    }
+
+    /// What of the last release's regions is not there and may not be missing.
+    pub(crate) fn missing(
+        &self,
+        last: &LastRegions,
+        present: &BTreeMap<Variant, BTreeSet<RegionName>>,
+    ) -> LastRegions {
+        let may_go = |region: &RegionName| self.allow_fewer_regions.iter().any(|p| p.matches(region));
+        last.missing_from(present, may_go)
+    }
+}
+
+/// The failure that missing regions of a partition are, `why` being what is known of each.
+pub(crate) fn failure(
+    missing: &LastRegions,
+    partition: Partition,
+    why: impl Fn(&RegionName) -> Option<String>,
+) -> Option<Failure> {
+    let regions = missing.by_region();
+    let here = regions.iter().filter(|(region, _)| region.partition() == partition);
+    let (names, lines): (Vec<&str>, Vec<String>) = here
+        .map(|(region, variants)| {
+            let variants: Vec<String> = variants.iter().map(ToString::to_string).collect();
+            let why = why(region).map(|why| format!(": {why}")).unwrap_or_default();
+            (region.as_str(), format!("{region} ({}){why}", variants.join(", ")))
+        })
+        .unzip();
+    if names.is_empty() {
+        return None;
+    }
+    let text = format!("the last release had regions that this one has not:\n  {}", lines.join("\n  "));
+    let hint = format!(
+        "bring them back, or, if their users are to stay with what they have, let them go:\n  \
+         --allow-fewer-regions {}",
+        names.join(",")
+    );
+    Some(Failure::message(Code::Incomplete, text).hint(hint))
+}

@@ -1,0 +1,63 @@
+//! What a run of `publisher publish` amounts to, and what to do next.
+
+use crate::{
+    commands::{common::account::command, publish::Publish},
+    failure::{Code, Failure},
+    publish::{
+        plan::Action,
+        report::{self, Row},
+    },
+    ui::Ui,
+};
+
+impl Publish {
+    /// The end of a run as an exit code, and what to do next.
+    pub(super) fn conclude(&self, ui: &Ui, rows: &[Row]) -> Result<(), Failure> {
+        let say = |row: &Row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?));
+        let not_as_sent: Vec<&Row> = rows.iter().filter(|row| row.not_as_sent).collect();
+        let required: Vec<&Row> = rows.iter().filter(|row| row.required && row.error.is_some()).collect();
+        let missing: Vec<String> = required.iter().filter_map(|row| say(row)).collect();
+        let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
+        let summary =
+            if settled && missing.is_empty() { "nothing to do".to_owned() } else { report::summary(rows) };
+        ui.status(if self.execute { "Finished" } else { "Planned" }, summary);
+        if !not_as_sent.is_empty() {
+            let lines: Vec<String> = not_as_sent.iter().filter_map(|row| say(row)).collect();
+            let text = format!(
+                "what AWS has is not what was sent; it is not granted, and not published again:\n  {}",
+                lines.join("\n  ")
+            );
+            return Err(Failure::message(Code::Failed, text).hint(next_for(&not_as_sent)));
+        }
+        if !missing.is_empty() {
+            let verb = if self.execute { "done" } else { "ready to be published" };
+            let text =
+                format!("{} required layers are not {verb}:\n  {}", missing.len(), missing.join("\n  "));
+            return Err(Failure::message(Code::Incomplete, text).hint(next_for(&required)));
+        }
+        if !self.execute && !settled {
+            ui.status("Note", format!("nothing was written; to act:  {}", command(" --execute")));
+        }
+        Ok(())
+    }
+}
+
+/// What to do about failed rows: what has to change, each once, and the command again where that may be enough.
+fn next_for(rows: &[&Row]) -> String {
+    let mut next: Vec<&str> = Vec::new();
+    for remedy in rows.iter().filter_map(|row| row.remedy.as_deref()) {
+        if !next.contains(&remedy) {
+            next.push(remedy);
+        }
+    }
+    let again = command("");
+    let resume = if rows.iter().any(|row| row.remedy.is_none()) {
+        format!("what is done stays done; run the same again to resume:\n  {again}")
+    } else if rows.iter().any(|row| row.not_as_sent) {
+        "what is done stays done".to_owned()
+    } else {
+        format!("what is done stays done; once that is changed, this resumes:\n  {again}")
+    };
+    next.push(&resume);
+    next.join("\n")
+}

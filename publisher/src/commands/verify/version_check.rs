@@ -1,0 +1,194 @@
+//! Compares one published layer version with what `layers.json` says of it: as its owner, and as another account.
+
+use crate::{
+    artifacts::layers_manifest::Placement,
+    aws::{
+        download,
+        error::{CallError, CallErrorKind},
+        layers::RegionLayers,
+        partition::RegionName,
+        session::Session,
+    },
+    failure::chain,
+    model::{digest::Digest, variant::Variant},
+    publish::plan::{Difference, Wanted},
+};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+/// How often a zip is downloaded before it counts as unreadable, each time by a new link.
+const DOWNLOAD_ATTEMPTS: u32 = 3;
+
+/// A layer version that `layers.json` lists.
+pub(super) struct PublishedLayer {
+    pub(super) wanted: Wanted,
+    pub(super) region: RegionName,
+    pub(super) place: Placement,
+    /// The calls of the account that verifies.
+    pub(super) layers: RegionLayers,
+    /// The calls of the other account that is to see the layer, if there is one.
+    pub(super) other: Option<RegionLayers>,
+}
+
+/// What was found out about one layer version.
+#[derive(Serialize)]
+pub(super) struct Check {
+    pub(super) region: RegionName,
+    #[serde(flatten)]
+    pub(super) variant: Variant,
+    pub(super) arn: String,
+    pub(super) ok: bool,
+    pub(super) differences: Vec<Difference>,
+    pub(super) error: Option<String>,
+    /// Why the other account cannot tell anything. It says nothing about the layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unknown: Option<String>,
+}
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Viewpoint {
+    /// The owner of the layers, who may read everything about them.
+    Owner,
+    /// Another account, which sees what any user sees.
+    Stranger,
+}
+
+/// The differences so far, and why some are not known.
+#[derive(Default)]
+struct Findings {
+    differences: Vec<Difference>,
+    unknown: Option<String>,
+}
+
+/// Checks one version. It is downloaded if `downloads` is given, which bounds how many are downloaded at once.
+pub(super) async fn check(
+    subject: &PublishedLayer,
+    viewpoint: Viewpoint,
+    session: &Session,
+    downloads: Option<&Semaphore>,
+) -> Check {
+    let found = match viewpoint {
+        Viewpoint::Owner => as_owner(subject, session, downloads).await,
+        Viewpoint::Stranger => as_stranger(subject, session, downloads).await,
+    };
+    let (found, error) = match found {
+        Ok(found) => (found, None),
+        Err(error) => (Findings::default(), Some(error)),
+    };
+    let ok = found.differences.is_empty() && error.is_none();
+    let region = subject.region.clone();
+    let variant = subject.wanted.variant;
+    let arn = subject.place.arn.clone();
+    Check { region, variant, arn, ok, differences: found.differences, error, unknown: found.unknown }
+}
+
+async fn as_owner(
+    subject: &PublishedLayer,
+    session: &Session,
+    downloads: Option<&Semaphore>,
+) -> Result<Findings, String> {
+    let PublishedLayer { wanted, place, layers, .. } = subject;
+    let version = layers.read(wanted.layer.as_str(), place.version).await;
+    let Some(version) = version.map_err(|error| chain(&error.in_region()))? else {
+        let expected = place.version.to_string();
+        let missing = Difference { what: "version", expected, found: "missing".to_owned() };
+        return Ok(Findings { differences: vec![missing], unknown: None });
+    };
+    let mut findings = Findings { differences: wanted.differences(&version), unknown: None };
+    if version.arn != place.arn {
+        let (expected, found) = (place.arn.clone(), version.arn.clone());
+        findings.differences.push(Difference { what: "ARN", expected, found });
+    }
+    if let Some(downloads) = downloads {
+        findings.differences.extend(download(wanted, &version.arn, layers, session, downloads).await?);
+    }
+    if let Some(other) = &subject.other {
+        match other.content_by_arn(&place.arn).await {
+            Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
+            Err(error) => match unseen(error)? {
+                Unseen::Refused(found) => findings.differences.extend(seen_by_other(wanted, found)),
+                Unseen::Unknown(why) => findings.unknown = Some(why),
+            },
+        }
+    }
+    Ok(findings)
+}
+
+async fn as_stranger(
+    subject: &PublishedLayer,
+    session: &Session,
+    downloads: Option<&Semaphore>,
+) -> Result<Findings, String> {
+    let PublishedLayer { wanted, place, layers, .. } = subject;
+    let mut findings = Findings::default();
+    match layers.content_by_arn(&place.arn).await {
+        Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
+        Err(error) => match unseen(error)? {
+            Unseen::Refused(found) => {
+                findings.differences.extend(seen_by_other(wanted, found));
+                return Ok(findings);
+            }
+            Unseen::Unknown(why) => {
+                findings.unknown = Some(why);
+                return Ok(findings);
+            }
+        },
+    }
+    if let Some(downloads) = downloads {
+        findings.differences.extend(download(wanted, &place.arn, layers, session, downloads).await?);
+    }
+    Ok(findings)
+}
+
+/// Why another account does not see a version.
+enum Unseen {
+    /// AWS says that it may not.
+    Refused(String),
+    /// The region does not know the account, so nobody can tell what it would see.
+    Unknown(String),
+}
+
+/// Tells a refusal from what says nothing about the version. A call that failed otherwise is an error.
+fn unseen(error: CallError) -> Result<Unseen, String> {
+    match error.kind {
+        CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Unseen::Refused(chain(&error))),
+        CallErrorKind::Credentials => {
+            Ok(Unseen::Unknown(format!("the other account cannot tell: {}", chain(&error.in_region()))))
+        }
+        _ => Err(format!("the other account got no answer: {}", chain(&error.in_region()))),
+    }
+}
+
+fn seen_by_other(wanted: &Wanted, found: String) -> Option<Difference> {
+    let expected = wanted.digest.base64();
+    (found != expected).then_some(Difference { what: "what the other account sees", expected, found })
+}
+
+/// Downloads the zip and compares its bytes. A link is valid for ten minutes, so it is asked for when it is this zip's
+/// turn, and asked for again if the download fails.
+async fn download(
+    wanted: &Wanted,
+    arn: &str,
+    layers: &RegionLayers,
+    session: &Session,
+    downloads: &Semaphore,
+) -> Result<Option<Difference>, String> {
+    let _turn = downloads.acquire().await;
+    let mut attempt = 1;
+    let (bytes, length) = loop {
+        let content = layers.content_by_arn(arn).await.map_err(|error| chain(&error.in_region()))?;
+        let link = content.location.ok_or("AWS gives no link to download it from")?;
+        match download::sha256(&link, session.timeouts.answer()).await {
+            Ok(content) => break content,
+            Err(error) if attempt == DOWNLOAD_ATTEMPTS => return Err(chain(&error)),
+            Err(_) => attempt += 1,
+        }
+    };
+    let digest = Digest::from_bytes(bytes);
+    Ok((digest != wanted.digest).then(|| Difference {
+        what: "downloaded sha256",
+        expected: wanted.digest.to_string(),
+        found: format!("{digest} ({length} bytes)"),
+    }))
+}

@@ -1,0 +1,65 @@
+//! The last look of a run: requests that were given up on may have taken effect since.
+
+use crate::publish::{
+    job::{Job, JobContext, RolloutError},
+    journal::JobState,
+    publish_once::Publishing,
+    report::Row,
+    rollout::Done,
+    run::{RegionResult, WriteContext},
+};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::task::JoinSet;
+
+/// How long the last of these requests has had by then, at least.
+const LATE: Duration = Duration::from_secs(5);
+
+/// What the last look found.
+enum Found {
+    /// What was given up is done after all.
+    Done(Box<Done>),
+    /// Something to know of beside what was done before.
+    Note(Option<String>),
+}
+
+/// Looks once more at every row of which it is open what became of a request: adopts what took effect late, and removes
+/// what is there twice.
+pub(crate) async fn sweep(results: &mut [RegionResult], write: &WriteContext) {
+    let mut tasks = JoinSet::new();
+    for (index, result) in results.iter().enumerate().filter(|(_, result)| result.in_doubt) {
+        if let (Some(job), Some(context)) = (result.job.clone(), write.for_job(result.row.variant)) {
+            let done = result.row.done;
+            tasks.spawn(async move {
+                tokio::time::sleep(LATE).await;
+                (index, look(&job, &context, done).await)
+            });
+        }
+    }
+    for (index, found) in tasks.join_all().await {
+        let Some(result) = results.get_mut(index) else { continue };
+        let row = result.row.clone();
+        result.row = match found {
+            Ok(Found::Done(done)) => row.done(done.version, done.note),
+            Ok(Found::Note(note)) => {
+                let note = note.or_else(|| row.note.clone());
+                Row { note, ..row }
+            }
+            // What it failed by before says more than that it cannot be looked at either.
+            Err(error @ (RolloutError::NotAsSent { .. } | RolloutError::Refuted(_))) => row.failed_by(&error),
+            Err(_) => row,
+        };
+    }
+}
+
+async fn look(job: &Job, context: &JobContext, done: bool) -> Result<Found, RolloutError> {
+    if done {
+        return Ok(Found::Note(Publishing::new(job, context).late(&BTreeSet::new()).await));
+    }
+    let candidates = job.candidates().await?;
+    candidates.refuse_broken()?;
+    let Some(found) = job.wanted.choose(&candidates.identical) else { return Ok(Found::Note(None)) };
+    let version = job.grant(context, found.number, job.wanted.repair(found)).await?;
+    let note = Publishing::new(job, context).late(&BTreeSet::new()).await;
+    job.note(context, JobState::Done, Some(version.number))?;
+    Ok(Found::Done(Box::new(Done { version, note, doubt: false })))
+}

@@ -1,0 +1,74 @@
+//! Uploads that take their time, and requests that take effect when nobody waits for them any more.
+
+use crate::support::{
+    account::Account,
+    cli::Publisher,
+    dist::{ARCHES, Dist},
+    emulator::ministack,
+    gate::Gate,
+    proxy::{Proxy, Verdict},
+};
+use std::collections::HashMap;
+
+const REGION: &str = "eu-west-1";
+const ARGS: [&str; 4] = ["publish", "--execute", "--regions", REGION];
+
+#[test]
+fn an_upload_holds_its_place_until_it_is_answered() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("held until the answer");
+    let gate = Gate::default();
+    let hold = gate.clone();
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        if seen.publishes() { Verdict::HoldAnswer(hold.clone()) } else { Verdict::Forward }
+    });
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let running = publisher.spawn(&dist, &[ARGS.as_slice(), &["--max-uploads", "1"]].concat());
+    gate.reached();
+    // That no other follows is no event.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(proxy.requests().iter().filter(|seen| seen.publishes()).count(), 1);
+    gate.open(true);
+    running.wait().expect(0).says("2 published");
+}
+
+#[test]
+fn what_takes_effect_after_the_last_attempt_is_adopted_by_the_last_look() {
+    /// One for the plan, and for each of five attempts one before and three after it.
+    const LOOKS: usize = 1 + 5 * 4;
+    let owner = Account::new(ministack());
+    let dist = Dist::new("after the last attempt");
+    let mut layers: HashMap<String, (usize, usize, Gate)> = HashMap::new();
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        let path = seen.line.split('?').next().unwrap_or_default();
+        if !path.ends_with("/versions") {
+            return Verdict::Forward;
+        }
+        let layer = path.split('/').rev().nth(1).unwrap().to_owned();
+        let (looks, publishes, gate) = layers.entry(layer).or_default();
+        if seen.publishes() {
+            *publishes += 1;
+            return match *publishes {
+                1 => Verdict::Late(gate.clone()),
+                _ => Verdict::error(503, "ServiceUnavailableException"),
+            };
+        }
+        *looks += 1;
+        if *looks < LOOKS {
+            return Verdict::Forward;
+        }
+        // The job's last look sees nothing yet; then the first request takes effect.
+        gate.open(true);
+        if *looks == LOOKS {
+            return Verdict::Answer(200, r#"{"LayerVersions":[]}"#.to_owned());
+        }
+        Verdict::Forward
+    });
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    publisher.run(&dist, &ARGS).expect(0).says("2 published");
+    for arch in ARCHES {
+        let layer = format!("SentryLambdaExtension-{arch}");
+        assert_eq!(owner.versions(REGION, &layer), [1], "{arch}");
+    }
+    publisher.run(&dist, &["verify"]).expect(0);
+}

@@ -1,0 +1,210 @@
+//! Nothing is granted before it is known to be what was sent: by the answer, and by what is read back.
+
+use crate::{
+    publish_s3::s3,
+    support::{
+        account::Account,
+        cli::Publisher,
+        dist::{ARCHES, Dist, other_zip},
+        emulator::ministack,
+        proxy::{Proxy, SeenRequest, Verdict},
+    },
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+const HEALTHY: &str = "eu-west-1";
+const BROKEN: &str = "us-east-1";
+const ARGS: [&str; 4] = ["publish", "--execute", "--regions", "eu-west-1,us-east-1"];
+
+fn layer(arch: &str) -> String {
+    format!("SentryLambdaExtension-{arch}")
+}
+
+/// Whether this reads a version, and not its policy.
+fn reads(seen: &SeenRequest) -> bool {
+    let number = seen.line.rsplit('/').next().is_some_and(|last| last.parse::<u32>().is_ok());
+    seen.line.starts_with("GET ") && number
+}
+
+/// A way on which one region's answers of a kind are changed while `broken`.
+fn altered(
+    owner: &Account,
+    broken: &Arc<AtomicBool>,
+    kind: fn(&SeenRequest) -> bool,
+    from: &[String],
+    to: &str,
+) -> (Publisher, Proxy) {
+    let (broken, from, to) = (Arc::clone(broken), from.to_vec(), to.to_owned());
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        if seen.region != BROKEN || !kind(seen) || !broken.load(Ordering::SeqCst) {
+            return Verdict::Forward;
+        }
+        let (from, to) = (from.clone(), to.clone());
+        Verdict::Rewrite(Box::new(move |body| from.iter().fold(body, |body, from| body.replace(from, &to))))
+    });
+    (Publisher::at(&proxy.url(), &owner.key), proxy)
+}
+
+fn publishes(proxy: &Proxy) -> usize {
+    proxy.requests().iter().filter(|seen| seen.publishes() && seen.region == BROKEN).count()
+}
+
+/// Nothing in the broken region is granted or listed; the healthy one is done.
+fn assert_private(owner: &Account, dist: &Dist, proxy: &Proxy) {
+    assert!(proxy.requests().iter().all(|seen| !(seen.grants() && seen.region == BROKEN)), "it was granted");
+    for arch in ARCHES {
+        let policy = format!("layers/{}/versions/1/policy", layer(arch));
+        assert_eq!((owner.get(HEALTHY, &policy).0, owner.get(BROKEN, &policy).0), (200, 404));
+        let regions = dist.layers()["layers"][arch]["regions"].clone();
+        assert_eq!(regions.as_object().unwrap().keys().collect::<Vec<_>>(), [HEALTHY]);
+    }
+}
+
+#[test]
+fn other_bytes_are_left_private_and_not_published_again_until_told_so() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("other bytes in one region");
+    let hashes = ARCHES.map(|arch| dist.code_sha256(arch));
+    let broken = Arc::new(AtomicBool::new(true));
+    let kind = |seen: &SeenRequest| seen.publishes() || reads(seen);
+    let (publisher, proxy) = altered(&owner, &broken, kind, &hashes, "b3RoZXIgYnl0ZXM=");
+    let run = publisher.run(&dist, &ARGS).expect(1);
+    let run =
+        run.says("version 1 is not what was sent: CodeSha256 is b3RoZXIgYnl0ZXM=, expected").says(BROKEN);
+    let run = run.says("left private").says("--publish-again");
+    assert!(!run.stderr.contains("run the same again"), "{}", run.stderr);
+    assert_private(&owner, &dist, &proxy);
+
+    // Neither on this machine, by the journal, nor on another one, by what is there, is one more published.
+    publisher.run(&dist, &ARGS).expect(1).says("--publish-again");
+    std::fs::remove_file(dist.journal_file().unwrap()).unwrap();
+    publisher.run(&dist, &ARGS).expect(1).says("version 1 is not what was sent");
+    publisher.run(&dist, &ARGS[..1]).expect(1).says("version 1 is not what was sent");
+    assert_eq!(publishes(&proxy), 2);
+    assert_private(&owner, &dist, &proxy);
+
+    // Told so, one more is made; as long as it is wrong as well, it is one for each time.
+    let again = [ARGS.as_slice(), &["--publish-again"]].concat();
+    publisher.run(&dist, &again).expect(1).says("version 2 is not what was sent");
+    assert_eq!(publishes(&proxy), 4);
+    broken.store(false, Ordering::SeqCst);
+    publisher.run(&dist, &again).expect(0);
+    publisher.run(&dist, &["verify"]).expect(0);
+}
+
+#[test]
+fn an_answer_or_a_reading_that_contradicts_what_was_sent_keeps_it_private() {
+    type Kind = fn(&SeenRequest) -> bool;
+    let cases: [(&str, Kind, &str, &str); 5] = [
+        ("the answer's hash", SeenRequest::publishes, "CodeSha256", "CodeSha256 is"),
+        ("the answer's size", SeenRequest::publishes, "CodeSize", "CodeSize is"),
+        ("the answer's ARN", SeenRequest::publishes, "LayerVersionArn", "ARN is"),
+        ("the size that is read", reads, "CodeSize", "CodeSize is"),
+        ("the ARN that is read", reads, "LayerVersionArn", "ARN is"),
+    ];
+    for (name, kind, field, says) in cases {
+        let owner = Account::new(ministack());
+        let dist = Dist::new(name);
+        let from: Vec<String> = match field {
+            "CodeSha256" => ARCHES.map(|arch| dist.code_sha256(arch)).into(),
+            "LayerVersionArn" => vec![format!(":{}:layer:", owner.key)],
+            _ => ARCHES
+                .map(|arch| format!("\"CodeSize\": {}", std::fs::metadata(dist.zip(arch)).unwrap().len()))
+                .into(),
+        };
+        let to = match field {
+            "CodeSha256" => "b3RoZXI=",
+            "LayerVersionArn" => ":999999999999:layer:",
+            _ => "\"CodeSize\": 7",
+        };
+        let broken = Arc::new(AtomicBool::new(true));
+        let (publisher, proxy) = altered(&owner, &broken, kind, &from, to);
+        publisher.run(&dist, &ARGS).expect(1).says(says).says("not what was sent");
+        assert_private(&owner, &dist, &proxy);
+        let before = publishes(&proxy);
+        publisher.run(&dist, &ARGS).expect(1);
+        assert_eq!(publishes(&proxy), before, "{name}: it was published again");
+        assert_private(&owner, &dist, &proxy);
+        broken.store(false, Ordering::SeqCst);
+        publisher.run(&dist, &[ARGS.as_slice(), &["--publish-again"]].concat()).expect(0);
+        publisher.run(&dist, &["verify"]).expect(0);
+    }
+}
+
+#[test]
+fn other_bytes_that_show_only_after_a_lost_answer_stop_it_as_well() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("lost and other bytes");
+    let hashes = ARCHES.map(|arch| dist.code_sha256(arch));
+    let proxy = Proxy::start(ministack().address(), move |seen| match seen {
+        seen if seen.region == BROKEN && seen.publishes() => Verdict::Lose,
+        seen if seen.region == BROKEN && reads(seen) => {
+            let hashes = hashes.clone();
+            Verdict::Rewrite(Box::new(move |body| {
+                hashes.iter().fold(body, |body, hash| body.replace(hash, "b3RoZXI="))
+            }))
+        }
+        _ => Verdict::Forward,
+    });
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    publisher.run(&dist, &ARGS).expect(1).says("version 1 is not what was sent");
+    assert_eq!(publishes(&proxy), 2, "one for each architecture");
+    assert_private(&owner, &dist, &proxy);
+}
+
+#[test]
+fn other_bytes_under_our_description_that_somebody_may_use_are_named_as_that() {
+    let owner = Account::new(ministack());
+    let dist = Dist::new("public and wrong");
+    let hex = Dist::hex_of_base64(&dist.code_sha256("arm64"));
+    let description = format!("sha256 {}", &hex[..16]);
+    owner.publish(HEALTHY, &layer("arm64"), "arm64", &other_zip("wrong"), &description);
+    let body = serde_json::json!({
+        "StatementId": "public", "Action": "lambda:GetLayerVersion", "Principal": "*"
+    });
+    let path = format!("layers/{}/versions/1/policy", layer("arm64"));
+    assert_eq!(owner.lambda(HEALTHY, "POST", &path, &body).0, 201);
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    let args = ["publish", "--execute", "--regions", HEALTHY];
+    publisher.run(&dist, &args).expect(1).says("it is granted: public").says("take the version back");
+    assert_eq!(owner.versions(HEALTHY, &layer("arm64")), [1]);
+}
+
+#[test]
+fn a_bucket_has_to_be_the_accounts_own_and_what_lies_there_has_to_be_the_zip() {
+    let owner = Account::new(ministack());
+    let dist = Dist::large(53_000_000);
+    let bucket = format!("proven-{}-{HEALTHY}", owner.key);
+    assert_eq!(s3(&owner, "PUT", &bucket).status(), 200);
+    // Something else of the right length lies where the zip would.
+    let template = format!("proven-{}-{{region}}", owner.key);
+    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let key = |arch: &str| {
+        format!(
+            "{bucket}/sentry-lambda-extension/{arch}-{}.zip",
+            Dist::hex_of_base64(&dist.code_sha256(arch))
+        )
+    };
+    for arch in ARCHES {
+        let length = std::fs::metadata(dist.zip(arch)).unwrap().len();
+        let content = vec![b'x'; usize::try_from(length).unwrap()];
+        let path = format!("/{}", key(arch));
+        let put = owner.call("s3", HEALTHY, "PUT", &path, "application/octet-stream", &content);
+        assert_eq!(put.status(), 200);
+    }
+    let args = ["publish", "--execute", "--regions", HEALTHY, "--s3-bucket", &template];
+    publisher.run(&dist, &args).expect(0);
+    for arch in ARCHES {
+        assert_eq!(owner.copies(HEALTHY, &layer(arch), &dist.code_sha256(arch)), [1]);
+    }
+    let to_s3: Vec<SeenRequest> = proxy.requests().into_iter().filter(|seen| seen.service == "s3").collect();
+    assert!(to_s3.len() >= 6, "look, put and remove, for both: {to_s3:?}");
+    for seen in to_s3 {
+        let expected = format!("x-amz-expected-bucket-owner: {}", owner.key);
+        assert!(seen.head.to_lowercase().contains(&expected), "{}", seen.head);
+    }
+}

@@ -1,0 +1,163 @@
+//! Regions that the last release had, and that this one would lose without a call failing.
+
+use crate::support::{
+    account::Account,
+    cli::Publisher,
+    dist::{ARCHES, Dist},
+    emulator::ministack,
+    proxy::{Proxy, Verdict},
+    schema::violations,
+};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+const UNKNOWN: &str =
+    r#"{"__type":"UnrecognizedClientException","message":"The security token is invalid."}"#;
+
+/// An account whose list of regions the test changes; none: it may not be asked for.
+struct Listing {
+    regions: Arc<Mutex<Option<Value>>>,
+    proxy: Proxy,
+}
+
+impl Listing {
+    fn start(off: &'static [&'static str]) -> Self {
+        let regions = Arc::new(Mutex::new(Some(json!([]))));
+        let list = Arc::clone(&regions);
+        let proxy = Proxy::start(ministack().address(), move |seen| {
+            if seen.service == "account" {
+                return match &*list.lock().unwrap() {
+                    Some(list) => Verdict::Answer(200, json!({"Regions": list}).to_string()),
+                    None => Verdict::error(403, "AccessDeniedException"),
+                };
+            }
+            if off.contains(&seen.region.as_str()) {
+                return Verdict::Answer(403, UNKNOWN.to_owned());
+            }
+            Verdict::Forward
+        });
+        Self { regions, proxy }
+    }
+
+    fn set(&self, regions: &[(&str, &str)]) {
+        let region = |(name, status): &(&str, &str)| json!({"RegionName": name, "RegionOptStatus": status});
+        *self.regions.lock().unwrap() = Some(regions.iter().map(region).collect());
+    }
+}
+
+/// The release after `last`, in the same folder: other bytes, and its layers.json in place.
+fn next_release(last: &Dist, seed: &str) -> Dist {
+    let dist = Dist::new(seed);
+    std::fs::copy(last.path().join("layers.json"), dist.path().join("layers.json")).unwrap();
+    dist
+}
+
+fn regions(dist: &Dist, arch: &str) -> Vec<String> {
+    dist.layers()["layers"][arch]["regions"].as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn what_the_last_release_had_is_missed_until_it_is_back_or_let_go() {
+    let owner = Account::new(ministack());
+    let listing = Listing::start(&[]);
+    let publisher = Publisher::at(&listing.proxy.url(), &owner.key);
+    let all = [("af-south-1", "ENABLED"), ("eu-south-1", "ENABLED"), ("us-east-1", "ENABLED_BY_DEFAULT")];
+    listing.set(&all);
+    let first = Dist::new("first");
+    publisher.run(&first, &["publish", "--execute"]).expect(0);
+    assert_eq!(regions(&first, "arm64").len(), 3);
+
+    // One is switched off, one is not even in the list.
+    listing.set(&[("eu-south-1", "DISABLED"), ("us-east-1", "ENABLED_BY_DEFAULT")]);
+    let second = next_release(&first, "second");
+    let run = publisher.run(&second, &["publish"]).expect(3);
+    let run = run.says("af-south-1 (arm64, x86_64): the account's list of regions does not have it");
+    run.says("eu-south-1 (arm64, x86_64): it is switched off")
+        .says("--allow-fewer-regions af-south-1,eu-south-1");
+    let publish = |dist: &Dist, more: &[&str]| {
+        publisher.run(dist, &[["publish", "--execute"].as_slice(), more].concat())
+    };
+    publish(&second, &[])
+        .expect(3)
+        .says("af-south-1")
+        .says("eu-south-1")
+        .says("the last release had regions");
+    for arch in ARCHES {
+        assert_eq!(regions(&second, arch), ["us-east-1"]);
+        let missing = &second.layers()["layers"][arch]["missing_regions"];
+        assert_eq!(*missing, json!(["af-south-1", "eu-south-1"]));
+    }
+    assert_eq!(violations(&second.layers()), [""; 0]);
+    // By now the last layers.json has one region itself; what it misses is not forgotten, and verify says so as well.
+    publish(&second, &[]).expect(3).says("af-south-1");
+    publisher.run(&second, &["verify"]).expect(3).says("af-south-1").says("eu-south-1");
+    let third = next_release(&second, "third");
+    publish(&third, &["--allow-fewer-regions", "eu-*"]).expect(3).says("af-south-1");
+    assert_eq!(third.layers()["layers"]["arm64"]["missing_regions"], json!(["af-south-1"]));
+    publish(&third, &["--allow-fewer-regions", "af-south-1"]).expect(0);
+    assert!(third.layers()["layers"]["arm64"].get("missing_regions").is_none());
+    publisher.run(&third, &["verify"]).expect(0);
+
+    // A run that is told to do a part is a part; what is missing is kept in mind until the next one.
+    let part = next_release(&first, "part");
+    publish(&part, &["--regions", "eu-south-1,us-east-1"]).expect(3).says("eu-south-1 (arm64, x86_64): ");
+    publish(&part, &["--regions", "us-*"]).expect(0).says("af-south-1 (arm64, x86_64): it was not asked for");
+    assert_eq!(part.layers()["layers"]["arm64"]["missing_regions"], json!(["af-south-1", "eu-south-1"]));
+    publish(&part, &[]).expect(3);
+
+    // Back again, it is no longer missed.
+    listing.set(&all);
+    publish(&second, &[]).expect(0);
+    assert_eq!(regions(&second, "arm64").len(), 3);
+    assert!(second.layers()["layers"]["arm64"].get("missing_regions").is_none());
+}
+
+#[test]
+fn a_named_file_is_the_last_release_and_so_are_fewer_regions_by_option() {
+    let owner = Account::new(ministack());
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    let last = Dist::new("last");
+    publisher.run(&last, &["publish", "--execute", "--regions", "eu-west-1,us-east-1"]).expect(0);
+    let file = last.path().join("layers.json");
+    let file = file.to_str().unwrap();
+    let next = Dist::new("next");
+    let args = ["publish", "--execute", "--regions", "eu-west-1", "--previous", file];
+    publisher.run(&next, &args).expect(3).says("us-east-1 (arm64, x86_64): it was not asked for");
+    publisher.run(&next, &["verify", "--previous", file]).expect(3).says("us-east-1");
+    let allow = ["--allow-fewer-regions", "us-east-1"];
+    publisher.run(&next, &["verify", "--previous", file, allow[0], allow[1]]).expect(0);
+    publisher.run(&next, &[args.as_slice(), &allow].concat()).expect(0);
+    publisher.run(&next, &["publish", "--previous", "/nowhere.json"]).expect(1).says("--previous");
+}
+
+#[test]
+fn a_region_that_is_being_switched_on_is_not_left_out() {
+    let owner = Account::new(ministack());
+    let listing = Listing::start(&["me-south-1", "il-central-1"]);
+    let publisher = Publisher::at(&listing.proxy.url(), &owner.key);
+    let dist = Dist::new("enabling");
+    let statuses = [
+        ("il-central-1", "SOMETHING_NEW"),
+        ("me-south-1", "ENABLING"),
+        ("sa-east-1", "DISABLING"),
+        ("us-east-1", "ENABLED"),
+    ];
+    listing.set(&statuses);
+    let run = publisher.run(&dist, &["publish", "--execute"]).expect(3);
+    let run = run.says("me-south-1 arm64: the region is not enabled in this account, or not yet");
+    run.says("il-central-1 arm64: ").says("disabled in this account: sa-east-1");
+}
+
+#[test]
+fn without_the_right_to_list_regions_none_becomes_optional() {
+    let owner = Account::new(ministack());
+    let listing = Listing::start(&["af-south-1"]);
+    *listing.regions.lock().unwrap() = None;
+    let publisher = Publisher::at(&listing.proxy.url(), &owner.key);
+    let dist = Dist::new("no list");
+    let run = publisher.run(&dist, &["publish", "--execute", "--exclude", "ap-*,me-*"]).expect(3);
+    let run = run.says("the account's own list of regions is not to be had").says("af-south-1 arm64: ");
+    assert!(!run.stdout.contains("optional"), "{}", run.stdout);
+    let args = ["publish", "--execute", "--exclude", "ap-*,me-*", "--optional-regions", "af-*"];
+    publisher.run(&dist, &args).expect(0);
+}
