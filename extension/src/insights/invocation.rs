@@ -132,7 +132,7 @@ impl Environment {
     }
 
     /// Records have come.
-    pub(super) fn heard(&mut self, records: &[Record], now: SystemTime) -> Vec<Fault> {
+    pub(super) fn heard(&mut self, records: Vec<Record>, now: SystemTime) -> Vec<Fault> {
         for record in records {
             self.enter(record);
         }
@@ -227,22 +227,22 @@ impl Environment {
             })
     }
 
-    fn enter(&mut self, record: &Record) {
-        match &record.event {
+    fn enter(&mut self, record: Record) {
+        match record.event {
             PlatformEvent::InitStart(_)
             | PlatformEvent::InitRuntimeDone(_)
             | PlatformEvent::InitReport(_)
             | PlatformEvent::RestoreRuntimeDone(_)
-            | PlatformEvent::RestoreReport(_) => self.inits.enter(record),
+            | PlatformEvent::RestoreReport(_) => self.inits.enter(&record),
             PlatformEvent::Start(start) => {
                 let invocation = self.invocation(&start.request);
                 invocation.started = record.time.or(invocation.started);
-                invocation.xray = start.trace.clone().or_else(|| invocation.xray.take());
+                invocation.xray = start.trace.or_else(|| invocation.xray.take());
             }
             PlatformEvent::RuntimeDone(end) => {
                 let invocation = self.invocation(&end.request);
                 invocation.ended = invocation.ended.or(record.time);
-                invocation.runtime_done.get_or_insert_with(|| end.clone());
+                invocation.runtime_done.get_or_insert(end);
             }
             PlatformEvent::Report(end) => {
                 let managed = self.managed;
@@ -250,7 +250,7 @@ impl Environment {
                 if managed {
                     invocation.ended = invocation.ended.or(record.time);
                 }
-                invocation.report.get_or_insert_with(|| end.clone());
+                invocation.report.get_or_insert(end);
             }
             PlatformEvent::Fault(fault) => {
                 let invocation = match &fault.request {
@@ -258,7 +258,7 @@ impl Environment {
                     None => self.invocations.back_mut(),
                 };
                 if let Some(invocation) = invocation {
-                    invocation.fault_text.get_or_insert_with(|| fault.text.clone());
+                    invocation.fault_text.get_or_insert(fault.text);
                 }
             }
             PlatformEvent::RestoreStart | PlatformEvent::Dropped => {}
