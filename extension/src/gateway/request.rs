@@ -92,23 +92,6 @@ impl<'a> RequestContext<'a> {
         })
     }
 
-    /// Checks an envelope and lists its items, without holding the decoded bytes. Fails if it decodes to more than
-    /// `limit` bytes. Passes on what the envelope says about the invocation that it was sent in.
-    pub(super) fn scan_envelope(
-        &self,
-        encoding: Encoding,
-        body: &[u8],
-        limit: usize,
-    ) -> Result<Scanned, Rejection> {
-        let mut scanner = if self.insights.is_some() { Scanner::with_note() } else { Scanner::new() };
-        decode(encoding, body, limit, |block| scanner.feed(block))?;
-        let mut envelope = scanner.finish()?;
-        if let (Some(insights), Some(note)) = (self.insights, envelope.note.take()) {
-            insights.envelope_passed(note);
-        }
-        Ok(envelope)
-    }
-
     /// Hands an envelope to the relay. Fails if no upstream may get it.
     pub(super) fn submit(&self, submission: Submission<'_>) -> Result<Acceptance, Rejection> {
         let Submission { project_auth, dsn, encoding, as_envelope, items, mut body } = submission;
@@ -117,7 +100,7 @@ impl<'a> RequestContext<'a> {
         let upstream = project_auth::upstream(self.config, dsn)?;
         let headers =
             headers::for_envelope(&self.head.headers, self.peer, &project_auth.auth, encoding, as_envelope)?;
-        Ok(self.relay.accept(Envelope {
+        let envelope = Envelope {
             upstream,
             path: format!("/api/{}/envelope/", project_auth.project),
             key: project_auth.auth.key,
@@ -126,7 +109,11 @@ impl<'a> RequestContext<'a> {
             encoding,
             items: items.into(),
             body: body.into(),
-        }))
+        };
+        if let Some(insights) = self.insights {
+            insights.envelope_passed(&envelope);
+        }
+        Ok(self.relay.accept(envelope))
     }
 
     /// Hands an envelope to the relay that the gateway made from another format.
@@ -135,7 +122,7 @@ impl<'a> RequestContext<'a> {
         project_auth: ProjectAuth,
         envelope: Vec<u8>,
     ) -> Result<Acceptance, Rejection> {
-        let items = self.scan_envelope(Encoding::Identity, &envelope, usize::MAX)?.items;
+        let items = scan_envelope(Encoding::Identity, &envelope, usize::MAX)?.items;
         let encoding = Encoding::Identity;
         self.submit(Submission {
             project_auth,
@@ -161,4 +148,12 @@ pub(super) fn decode_to_vec(encoding: Encoding, body: &[u8], limit: usize) -> Re
         Ok::<(), std::convert::Infallible>(())
     })?;
     Ok(plain)
+}
+
+/// Checks an envelope and lists its items, without holding the decoded bytes. Fails if it decodes to more than `limit`
+/// bytes.
+pub(super) fn scan_envelope(encoding: Encoding, body: &[u8], limit: usize) -> Result<Scanned, Rejection> {
+    let mut scanner = Scanner::new();
+    decode(encoding, body, limit, |block| scanner.feed(block))?;
+    Ok(scanner.finish()?)
 }

@@ -9,9 +9,11 @@ use super::classify::{self, Evidence, ShutdownReason, Verdict};
 use super::fault::{Fault, Subject};
 use super::init::{FailedInit, Inits};
 use super::invocation::{Invocation, Learnt};
+use super::passed::PassedEnvelopes;
 use super::rate::RateLimit;
 use crate::config::{FaultKind, FaultKinds};
 use crate::protocol::EnvelopeNote;
+use crate::relay::Envelope;
 use crate::telemetry::{PlatformEvent, Record, RequestId};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -40,6 +42,7 @@ pub(super) struct Environment {
     has_unhandled_error_in_init: bool,
     /// What the latest envelope says of an invocation that nothing else has told of so far.
     early_note: Option<(RequestId, EnvelopeNote)>,
+    envelopes: PassedEnvelopes,
     shutdown: Option<ShutdownReason>,
     learnt: Learnt,
     rate: RateLimit,
@@ -66,6 +69,7 @@ impl Environment {
             inits: Inits::default(),
             has_unhandled_error_in_init: false,
             early_note: None,
+            envelopes: PassedEnvelopes::default(),
             shutdown: None,
             learnt: Learnt::default(),
             rate: RateLimit::default(),
@@ -84,7 +88,7 @@ impl Environment {
     }
 
     /// Records have come.
-    pub(super) fn heard(&mut self, records: &[Record], now: SystemTime) -> Vec<Fault> {
+    pub(super) fn heard(&mut self, records: Vec<Record>, now: SystemTime) -> Vec<Fault> {
         for record in records {
             self.enter(record);
         }
@@ -92,14 +96,32 @@ impl Environment {
     }
 
     /// An envelope has passed.
-    pub(super) fn passed(&mut self, note: EnvelopeNote) {
+    pub(super) fn passed(&mut self, envelope: &Envelope) {
+        // Requests that overlap cannot be told apart without their ids.
+        let during = self.invocations.back().filter(|_| !self.managed).map(|running| running.request.clone());
+        self.envelopes.keep(envelope, during);
+    }
+
+    /// Reads the envelopes that have passed.
+    fn read_envelopes(&mut self) {
+        for envelope in self.envelopes.take() {
+            let (note, during) = envelope.read();
+            self.note(note, during.as_ref());
+        }
+    }
+
+    /// An envelope says this, and came during that invocation.
+    pub(super) fn note(&mut self, note: EnvelopeNote, during: Option<&RequestId>) {
         self.learnt.release = note.release.clone().or_else(|| self.learnt.release.take());
         self.learnt.environment = note.environment.clone().or_else(|| self.learnt.environment.take());
         let Some(request) = note.request.as_deref().map(RequestId::new) else {
-            match self.invocations.back_mut() {
-                // Requests that overlap cannot be told apart without their ids.
-                Some(_) if self.managed => {}
-                Some(running) => running.note(note, false),
+            match during {
+                Some(during) => {
+                    if let Some(running) = self.invocations.iter_mut().find(|one| one.request == *during) {
+                        running.note(note, false);
+                    }
+                }
+                None if self.managed => {}
                 None => self.has_unhandled_error_in_init |= note.unhandled,
             }
             return;
@@ -161,22 +183,22 @@ impl Environment {
             })
     }
 
-    fn enter(&mut self, record: &Record) {
-        match &record.event {
+    fn enter(&mut self, record: Record) {
+        match record.event {
             PlatformEvent::InitStart(_)
             | PlatformEvent::InitRuntimeDone(_)
             | PlatformEvent::InitReport(_)
             | PlatformEvent::RestoreRuntimeDone(_)
-            | PlatformEvent::RestoreReport(_) => self.inits.enter(record),
+            | PlatformEvent::RestoreReport(_) => self.inits.enter(&record),
             PlatformEvent::Start(start) => {
                 let invocation = self.invocation(&start.request);
                 invocation.started = record.time.or(invocation.started);
-                invocation.xray = start.trace.clone().or_else(|| invocation.xray.take());
+                invocation.xray = start.trace.or_else(|| invocation.xray.take());
             }
             PlatformEvent::RuntimeDone(end) => {
                 let invocation = self.invocation(&end.request);
                 invocation.ended = invocation.ended.or(record.time);
-                invocation.runtime_done.get_or_insert_with(|| end.clone());
+                invocation.runtime_done.get_or_insert(end);
             }
             PlatformEvent::Report(end) => {
                 let managed = self.managed;
@@ -184,7 +206,7 @@ impl Environment {
                 if managed {
                     invocation.ended = invocation.ended.or(record.time);
                 }
-                invocation.report.get_or_insert_with(|| end.clone());
+                invocation.report.get_or_insert(end);
             }
             PlatformEvent::Fault(fault) => {
                 let invocation = match &fault.request {
@@ -192,7 +214,7 @@ impl Environment {
                     None => self.invocations.back_mut(),
                 };
                 if let Some(invocation) = invocation {
-                    invocation.fault_text.get_or_insert_with(|| fault.text.clone());
+                    invocation.fault_text.get_or_insert(fault.text);
                 }
             }
             PlatformEvent::RestoreStart | PlatformEvent::Dropped => {}
@@ -270,6 +292,8 @@ impl Environment {
             }
             return None;
         };
+        self.read_envelopes();
+        let invocation = self.invocations.get(at)?;
         let is_error = matches!(verdict.kind, FaultKind::RuntimeExit | FaultKind::InitError);
         // An error that was told already: by the SDK, or as that of the init without which nothing can run.
         let is_told =
@@ -286,6 +310,7 @@ impl Environment {
     }
 
     fn of_init(&mut self, init: FailedInit, now: SystemTime) -> Option<Fault> {
+        self.read_envelopes();
         let is_told = init.verdict.kind == FaultKind::InitError && self.has_unhandled_error_in_init;
         let time = init.ended.unwrap_or(now);
         if is_told { None } else { self.admitted(init.verdict, time, Subject::Init, now) }

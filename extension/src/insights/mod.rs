@@ -11,6 +11,7 @@ mod init;
 mod invocation;
 mod memory;
 mod outbox;
+mod passed;
 mod rate;
 mod spool;
 
@@ -18,13 +19,14 @@ pub(crate) use environment::Invoked;
 pub use outbox::{FaultEnvelope, Outbox};
 
 use crate::config::{Config, Function, ProjectId, PublicKey, Upstream, variable};
-use crate::protocol::{EnvelopeNote, EventId};
-use crate::relay::Relay;
+use crate::protocol::EventId;
+use crate::relay::{Envelope, Relay};
 use crate::telemetry::Observer;
 use crate::{log, task};
 use classify::ShutdownReason;
 use environment::Environment;
 use fault::Fault;
+use passed::PassedEnvelope;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -102,9 +104,12 @@ impl Insights {
         self.shared.begun.notify_one();
     }
 
-    /// An envelope has passed.
-    pub(crate) fn envelope_passed(&self, note: EnvelopeNote) {
-        self.shared.environment().passed(note);
+    /// An envelope has passed. It is kept for a while, and read only where there is a fault.
+    pub(crate) fn envelope_passed(&self, envelope: &Envelope) {
+        if !PassedEnvelope::is_of_use(envelope) {
+            return;
+        }
+        self.shared.environment().passed(envelope);
     }
 
     /// The environment ends. When this returns, its fault is in the queue, if there was one.

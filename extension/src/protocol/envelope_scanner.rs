@@ -65,8 +65,6 @@ pub struct Scanned {
     pub items: Vec<Item>,
     /// Whether an item belongs to an event, so that the header needs an `event_id`.
     pub needs_event_id: bool,
-    /// What the envelope says about the invocation that it was sent in. `None` from a scanner without a note.
-    pub(crate) note: Option<EnvelopeNote>,
 }
 
 /// Why an envelope is not accepted.
@@ -169,6 +167,13 @@ impl Scanner {
         Self { noting: Some(Noting::default()), ..Self::new() }
     }
 
+    /// Ends the scan wherever it is, and returns the note.
+    pub(crate) fn into_note(self) -> EnvelopeNote {
+        let mut noting = self.noting.unwrap_or_default();
+        noting.note.add_payload(&noting.payload);
+        noting.note
+    }
+
     /// Reads the next block. Fails as soon as the envelope is known to be invalid.
     pub fn feed(&mut self, mut block: &[u8]) -> Result<(), ScanError> {
         while !block.is_empty() {
@@ -194,11 +199,7 @@ impl Scanner {
             State::PayloadLine(_) | State::PayloadEnd => {}
         }
         let header = self.header.ok_or(ScanError::Empty)?;
-        let note = self.noting.map(|mut noting| {
-            noting.note.add_payload(&noting.payload);
-            noting.note
-        });
-        Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id, note })
+        Ok(Scanned { header, items: self.items, needs_event_id: self.needs_event_id })
     }
 
     /// Consumes a part of the block, and returns the rest.

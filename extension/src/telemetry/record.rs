@@ -5,11 +5,9 @@
 
 use super::request_id::RequestId;
 use super::timestamp;
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -137,6 +135,16 @@ pub(crate) struct PlatformFault {
 impl Record {
     /// The known records of a batch, in their order. What comes behind broken JSON is lost, what comes before it counts.
     pub(super) fn batch(body: &[u8]) -> Vec<Self> {
+        // The usual case takes one pass. Where something in it cannot be read, the rest can.
+        match serde_json::from_slice(body) {
+            Ok(Value::Array(records)) => records.iter().filter_map(Self::read).collect(),
+            Ok(_) => Vec::new(),
+            Err(_) => Self::broken_batch(body),
+        }
+    }
+
+    /// Reads a batch in which something is no JSON, or nested too deeply.
+    fn broken_batch(body: &[u8]) -> Vec<Self> {
         let mut records = Vec::new();
         let text = String::from_utf8_lossy(body);
         let mut json = serde_json::Deserializer::from_str(&text);
@@ -145,27 +153,14 @@ impl Record {
         records
     }
 
-    fn read(record: &RawValue) -> Option<Self> {
-        let head: Head<'_> = serde_json::from_str(record.get()).ok()?;
-        let kind = head.r#type.strip_prefix("platform.")?;
-        let body = head.record.map_or("null", RawValue::get);
-        let event = PlatformEvent::read(kind, || serde_json::from_str(body).unwrap_or_default())?;
-        let time = head.time.and_then(|time| serde_json::from_str::<Cow<'_, str>>(time.get()).ok());
-        Some(Self { time: time.and_then(|time| timestamp::parse(&time)), event })
+    fn read(value: &Value) -> Option<Self> {
+        let kind = text(value, "type")?.strip_prefix("platform.")?;
+        let event = PlatformEvent::read(kind, value.get("record").unwrap_or(&Value::Null))?;
+        Some(Self { time: text(value, "time").and_then(timestamp::parse), event })
     }
 }
 
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
-    #[serde(borrow)]
-    time: Option<&'a RawValue>,
-    #[serde(borrow)]
-    record: Option<&'a RawValue>,
-}
-
-/// Reads an array element by element, so that a batch of 4 MiB never becomes a tree of values.
+/// Reads an array element by element.
 struct Batch<'a>(&'a mut Vec<Record>);
 
 impl<'de> DeserializeSeed<'de> for Batch<'_> {
@@ -185,26 +180,26 @@ impl<'de> Visitor<'de> for Batch<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
         while let Some(record) = records.next_element::<&RawValue>()? {
-            self.0.extend(Record::read(record));
+            let value = serde_json::from_str::<Value>(record.get());
+            self.0.extend(value.ok().as_ref().and_then(Record::read));
         }
         Ok(())
     }
 }
 
 impl PlatformEvent {
-    /// Reads the event of a kind; the record is parsed only where the kind is known.
-    fn read(kind: &str, record: impl FnOnce() -> Value) -> Option<Self> {
+    fn read(kind: &str, record: &Value) -> Option<Self> {
         Some(match kind {
-            "start" => Self::Start(InvocationStart::read(&record())?),
-            "runtimeDone" => Self::RuntimeDone(InvocationEnd::read(&record())?),
-            "report" => Self::Report(InvocationEnd::read(&record())?),
-            "initStart" => Self::InitStart(InitStart::read(&record())),
-            "initRuntimeDone" => Self::InitRuntimeDone(PhaseEnd::read(&record())),
-            "initReport" => Self::InitReport(PhaseEnd::read(&record())),
+            "start" => Self::Start(InvocationStart::read(record)?),
+            "runtimeDone" => Self::RuntimeDone(InvocationEnd::read(record)?),
+            "report" => Self::Report(InvocationEnd::read(record)?),
+            "initStart" => Self::InitStart(InitStart::read(record)),
+            "initRuntimeDone" => Self::InitRuntimeDone(PhaseEnd::read(record)),
+            "initReport" => Self::InitReport(PhaseEnd::read(record)),
             "restoreStart" => Self::RestoreStart,
-            "restoreRuntimeDone" => Self::RestoreRuntimeDone(PhaseEnd::read(&record())),
-            "restoreReport" => Self::RestoreReport(PhaseEnd::read(&record())),
-            "fault" => Self::Fault(PlatformFault::read(&record())?),
+            "restoreRuntimeDone" => Self::RestoreRuntimeDone(PhaseEnd::read(record)),
+            "restoreReport" => Self::RestoreReport(PhaseEnd::read(record)),
+            "fault" => Self::Fault(PlatformFault::read(record)?),
             "logsDropped" => Self::Dropped,
             _ => return None,
         })

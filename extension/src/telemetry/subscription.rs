@@ -29,7 +29,7 @@ pub(crate) enum FunctionEnd {
 }
 
 /// A function that gets every batch of records.
-pub(crate) type Observer = Arc<dyn Fn(&[Record]) + Send + Sync>;
+pub(crate) type Observer = Arc<dyn Fn(Vec<Record>) + Send + Sync>;
 
 /// The result of a subscription to telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Telemetry {
                 listener::serve(Arc::clone(&listener), move |records| {
                     add_records(&sender, &records);
                     if let Some(observer) = &observer {
-                        observer(&records);
+                        observer(records);
                     }
                 })
             }),

@@ -19,7 +19,8 @@ pub(super) fn parse(text: &str) -> Option<SystemTime> {
         return None;
     }
     let seconds = ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    let nanoseconds: u64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    let nanoseconds = digits.fold(0, |sum: u64, digit| sum * 10 + u64::from(digit - b'0'));
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::Dsn;
 use crate::gateway::project_auth::{self, ProjectAuth};
-use crate::gateway::request::{RequestContext, Submission, decode_body};
+use crate::gateway::request::{RequestContext, Submission, decode_body, scan_envelope};
 use crate::gateway::response::rejection::Rejection;
 use crate::gateway::response::{self, Response};
 use crate::protocol::event_id::EventId;
@@ -21,8 +21,7 @@ pub(super) async fn handle(
     let limit = context.config.max_body;
     let received = context.read_body(body, limit).await?;
     let is_anonymous = auth.is_none();
-    let scanned = context
-        .scan_envelope(encoding, &received.bytes, limit)
+    let scanned = scan_envelope(encoding, &received.bytes, limit)
         .map_err(|rejection| if is_anonymous { invalid_header(rejection) } else { rejection })?;
     let dsn = parse_dsn(scanned.header.dsn.as_deref(), is_anonymous)?;
     let project_auth = ProjectAuth::of_envelope(auth, project, dsn.as_ref())?;

@@ -200,7 +200,7 @@ fn take(environment: &mut Environment, event: &Event) -> Vec<Fault> {
         Event::Unhandled(id) => {
             let note =
                 EnvelopeNote { request: Some((*id).to_owned()), unhandled: true, ..EnvelopeNote::default() };
-            environment.passed(note);
+            environment.note(note, None);
         }
     }
     Vec::new()
@@ -214,14 +214,14 @@ fn run(events: &[Event], records: &[PlatformEvent], places: &[usize]) -> Vec<Fau
         for (record, _) in records.iter().zip(places).filter(|(_, place)| **place % (events.len() + 1) == at)
         {
             let record = Record { time: Some(now()), event: record.clone() };
-            faults.extend(environment.heard(&[record], now()));
+            faults.extend(environment.heard(vec![record], now()));
         }
         faults.extend(events.get(at).map(|event| take(&mut environment, event)).into_iter().flatten());
     }
     faults.extend(environment.closed(now()));
     // What comes after the end, or again, changes nothing.
     for record in records {
-        faults.extend(environment.heard(&[Record { time: None, event: record.clone() }], now()));
+        faults.extend(environment.heard(vec![Record { time: None, event: record.clone() }], now()));
     }
     faults.extend(environment.closed(now()));
     faults
@@ -275,7 +275,7 @@ fn memory_is_bounded() {
         let mut environment = Environment::new(FaultKinds::ALL, managed, 128 * MIB);
         for n in 0..1000 {
             let record = Record { time: None, event: done(&n.to_string(), "timeout", "") };
-            environment.heard(&[record], now());
+            environment.heard(vec![record], now());
         }
         assert_eq!(environment.invocations.len(), most);
     }
@@ -294,7 +294,7 @@ fn ten_faults_a_minute_and_not_more() {
     let mut environment = Environment::new(FaultKinds::ALL, true, 128 * MIB);
     let told = |environment: &mut Environment, prefix: &str, at: SystemTime| {
         let report = |n| Record { time: None, event: report(&format!("{prefix}{n}"), "timeout", "", 1.0) };
-        (0..30).map(|n| environment.heard(&[report(n)], at).len()).sum::<usize>()
+        (0..30).map(|n| environment.heard(vec![report(n)], at).len()).sum::<usize>()
     };
     assert_eq!(told(&mut environment, "a", now()), 10);
     assert_eq!(told(&mut environment, "b", now() + Duration::from_secs(30)), 0);
