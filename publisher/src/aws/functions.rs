@@ -22,7 +22,6 @@ const UPDATE: &str = "UpdateFunctionConfiguration";
 /// The configuration of a function, as far as it matters for layers.
 #[derive(Clone, Debug)]
 pub(crate) struct Function {
-    /// Its ARN.
     pub(crate) arn: String,
     /// The revision id. An update that names it fails if the function has changed since it was read.
     pub(crate) revision: Option<String>,
@@ -44,7 +43,6 @@ pub(crate) struct Function {
 /// A layer version that is attached to a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attached {
-    /// Its ARN.
     pub(crate) arn: String,
     /// The size of the layer's zip in bytes.
     pub(crate) size: i64,

@@ -91,7 +91,7 @@ impl Timeouts {
             .build()
     }
 
-    /// Ends a transfer soon if the server reads no more of it, long before the timeout of the whole operation.
+    /// The protection that ends a transfer soon after the server stops reading, long before the operation times out.
     pub(crate) fn stalled(self) -> StalledStreamProtectionConfig {
         StalledStreamProtectionConfig::enabled().grace_period(self.answer).build()
     }
