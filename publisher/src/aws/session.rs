@@ -76,7 +76,7 @@ pub(crate) enum SessionError {
     /// There was no connection, or no usable answer.
     #[error("cannot reach AWS{at} to ask whose credentials these are")]
     Unreachable {
-        /// The endpoint as ` at URL` if one is configured. Otherwise it is empty.
+        /// The words "at URL" with a leading space if an endpoint is configured. Otherwise it is empty.
         at: String,
         /// The failed call.
         #[source]
