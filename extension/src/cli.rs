@@ -1,6 +1,7 @@
 //! The command line. Lambda passes no arguments. They are for `--standalone`, `--help` and `--version`.
 
 use crate::config::{InvalidUrl, Overrides, Upstream};
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -13,8 +14,8 @@ In AWS Lambda the layer starts it without arguments. Environment variables conta
 Usage: sentry-lambda-extension [--standalone [--listen ADDR:PORT]... [--upstream URL]]
 
 Options:
-      --standalone         Run without Lambda until SIGTERM or SIGINT, then deliver what is queued
-      --listen ADDR:PORT   Listen here instead parse_line on localhost:9000 and :5333 (repeatable)
+      --standalone         Run without Lambda until SIGTERM, SIGINT or SIGHUP, then deliver what is queued
+      --listen ADDR:PORT   Listen here instead of on localhost:5333 (repeatable)
       --upstream URL       Send everything to this Sentry or Relay
   -h, --help               Print this
   -V, --version            Print the version";
@@ -37,6 +38,8 @@ pub enum Mode {
 pub enum UsageError {
     /// The argument is not an option of this program.
     Unknown(String),
+    /// The argument is not valid Unicode. It is shown with the invalid bytes replaced.
+    NotUnicode(String),
     /// An option that needs a value has none.
     NoValue(&'static str),
     /// The value of `--listen` is not an address.
@@ -51,9 +54,12 @@ impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(arg) => write!(f, "unknown argument {arg:?}; --help lists all options"),
+            Self::NotUnicode(arg) => {
+                write!(f, "the argument {arg:?} is not valid UTF-8; --help lists all options")
+            }
             Self::NoValue(option) => write!(f, "{option} needs a value"),
             Self::Listen(value) => {
-                write!(f, "--listen {value:?} is not an address like 127.0.0.1:9000 or [::1]:9000")
+                write!(f, "--listen {value:?} is not an address like 127.0.0.1:5333 or [::1]:5333")
             }
             Self::Upstream(why) => write!(f, "--upstream {why}"),
             Self::NotStandalone => f.write_str("--listen and --upstream need --standalone"),
@@ -64,11 +70,14 @@ impl fmt::Display for UsageError {
 impl std::error::Error for UsageError {}
 
 /// Parses the arguments that follow the program's name.
-pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Mode, UsageError> {
-    let mut args = args.into_iter();
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, UsageError> {
+    let text = |arg: OsString| {
+        arg.into_string().map_err(|arg| UsageError::NotUnicode(arg.to_string_lossy().into_owned()))
+    };
+    let mut args = args.into_iter().map(text);
     let mut standalone = false;
     let mut overrides = Overrides::default();
-    while let Some(arg) = args.next() {
+    while let Some(arg) = args.next().transpose()? {
         let (name, inline) = match arg.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
             None => (arg.clone(), None),
@@ -78,12 +87,18 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Mode, UsageError>
             ("-V" | "--version", None) => return Ok(Mode::Version),
             ("--standalone", None) => standalone = true,
             ("--listen", inline) => {
-                let value = inline.or_else(|| args.next()).ok_or(UsageError::NoValue("--listen"))?;
+                let value = match inline {
+                    Some(value) => value,
+                    None => args.next().transpose()?.ok_or(UsageError::NoValue("--listen"))?,
+                };
                 let addr = value.parse::<SocketAddr>().map_err(|_| UsageError::Listen(value))?;
                 overrides.listen.push(addr);
             }
             ("--upstream", inline) => {
-                let value = inline.or_else(|| args.next()).ok_or(UsageError::NoValue("--upstream"))?;
+                let value = match inline {
+                    Some(value) => value,
+                    None => args.next().transpose()?.ok_or(UsageError::NoValue("--upstream"))?,
+                };
                 overrides.upstream = Some(Upstream::parse(&value).map_err(UsageError::Upstream)?);
             }
             _ => return Err(UsageError::Unknown(arg)),
@@ -99,9 +114,10 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Mode, UsageError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
 
     fn parse_line(line: &str) -> Result<Mode, UsageError> {
-        parse(line.split_whitespace().map(str::to_owned))
+        parse(line.split_whitespace().map(OsString::from))
     }
 
     #[test]
@@ -126,5 +142,10 @@ mod tests {
         assert_eq!(parse_line("--standalone --listen 9000"), Err(UsageError::Listen("9000".into())));
         assert_eq!(parse_line("--standalone --upstream x"), Err(UsageError::Upstream(InvalidUrl::Malformed)));
         assert_eq!(parse_line("--listen 127.0.0.1:1"), Err(UsageError::NotStandalone));
+        let invalid = OsString::from_vec(b"\xff".to_vec());
+        for before in [&["--standalone"][..], &[], &["--standalone", "--upstream"]] {
+            let args = before.iter().map(OsString::from).chain([invalid.clone()]);
+            assert_eq!(parse(args), Err(UsageError::NotUnicode("\u{fffd}".into())));
+        }
     }
 }

@@ -10,18 +10,19 @@
 //! - `relay` holds envelopes in a queue that is bounded in bytes, delivers them to upstream, and counts what became of
 //!   each.
 //! - `sentry_relay` runs Sentry's Relay as a child process if the layer contains it, and sends envelopes through it.
+//! - `port_claim` tells the wrapper which ports the extension holds.
 //! - `lifecycle` talks to Lambda: it registers, takes events, decides after each invocation whether the environment is
 //!   kept awake for deliveries, and drains the relay at SHUTDOWN.
 //! - `insights` collects what Lambda and passing envelopes tell about invocations, and reports faults that no SDK can
 //!   report, because they end the SDK's process.
 //! - `telemetry` learns from Lambda when the function has finished an invocation.
 //! - `config` turns the environment into settings, and `protocol` implements Sentry's formats. Both are pure.
-//! - `http` makes both ends of an HTTP connection, `task` keeps a panic from ending the process, and `log` writes all
-//!   log lines.
+//! - `http` makes both ends of an HTTP connection, `task` keeps a panic from ending the process, `signals` keeps a
+//!   signal from it, and `log` writes all log lines.
 //!
 //! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `insights` → `telemetry`, `relay` → `config`
 //! → `protocol`.
-//! Every module may import `http`, `task` and `log`.
+//! Every module may import `http`, `task`, `signals` and `log`.
 
 pub mod cli;
 pub mod config;
@@ -30,9 +31,11 @@ mod http;
 pub mod insights;
 pub mod lifecycle;
 pub mod log;
+pub mod port_claim;
 pub mod protocol;
 pub mod relay;
 pub mod sentry_relay;
+pub mod signals;
 pub mod task;
 pub mod telemetry;
 pub mod wrapper;

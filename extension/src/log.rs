@@ -3,10 +3,14 @@
 //! A line per envelope is written only at `debug`. Secrets cannot get into the log: the types that contain a key
 //! (`PublicKey`, `Dsn`) print it masked, and no code passes the raw value of a setting as a field.
 
+mod output;
+
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The time that the end of the process may wait for a reader of stdout. After a drain in Lambda 150 ms are left.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The levels of detail, from the least to the most detailed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +78,13 @@ pub fn warn(message: &str, fields: &[Field<'_>]) {
     write(Level::Warn, message, fields);
 }
 
+/// Logs the same as [`warn`] without a thread, for a process that is about to become another program.
+pub fn warn_directly(message: &str, fields: &[Field<'_>]) {
+    if enabled(Level::Warn) {
+        output::write_directly(&line(Level::Warn, SystemTime::now(), message, fields), FLUSH_TIMEOUT);
+    }
+}
+
 /// Logs a milestone.
 pub fn info(message: &str, fields: &[Field<'_>]) {
     write(Level::Info, message, fields);
@@ -88,9 +99,17 @@ fn write(level: Level, message: &str, fields: &[Field<'_>]) {
     if !enabled(level) {
         return;
     }
-    let line = line(level, SystemTime::now(), message, fields);
-    // An error is ignored: a closed stdout must not harm the function, and it cannot be reported anywhere.
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    output::write(&line(level, SystemTime::now(), message, fields), level == Level::Debug, lost_lines);
+}
+
+/// Waits a moment until all lines are written. Must be called before the process ends.
+pub fn flush() {
+    output::flush(FLUSH_TIMEOUT);
+}
+
+fn lost_lines(count: u64) -> String {
+    let message = "log lines were lost, because nobody read stdout in time";
+    line(Level::Warn, SystemTime::now(), message, &[("lines", &count)])
 }
 
 fn line(level: Level, now: SystemTime, message: &str, fields: &[Field<'_>]) -> String {

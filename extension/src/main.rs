@@ -1,12 +1,13 @@
 //! Parses the arguments, reads the config, binds the listeners, and starts the lifecycle.
 
+use nix::sys::signal::Signal;
 use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Unbound};
 use sentry_lambda_extension::insights::Insights;
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Lifecycle, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
-use sentry_lambda_extension::{log, sentry_relay, task, version, wrapper};
+use sentry_lambda_extension::{log, port_claim, sentry_relay, signals, task, version, wrapper};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::panic::{self, AssertUnwindSafe};
@@ -23,6 +24,13 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    let code = run_as_called();
+    log::flush();
+    code
+}
+
+/// Runs in the mode that the program's name and its arguments select.
+fn run_as_called() -> ExitCode {
     let mut args = std::env::args_os();
     if args.next().is_some_and(|program| wrapper::is_called(&program)) {
         let error = wrapper::become_runtime(args);
@@ -31,13 +39,16 @@ fn main() -> ExitCode {
     if let Some(done) = sentry_relay::become_sentry_relay(args) {
         return done;
     }
-    match cli::parse(std::env::args().skip(1)) {
+    match cli::parse(std::env::args_os().skip(1)) {
         Ok(Mode::Help) => print(cli::HELP),
         Ok(Mode::Version) => print(&format!("sentry-lambda-extension {}", version())),
         Ok(Mode::Standalone(overrides)) => run(standalone(configure(overrides)))
             .unwrap_or_else(|error| fail(EXIT_FAILED, &format!("cannot start: {error}"))),
         Ok(Mode::Lambda) => match config::variable("AWS_LAMBDA_RUNTIME_API") {
-            Some(api) => in_lambda(&RuntimeApi(api)),
+            Some(api) => {
+                signals::block();
+                in_lambda(&RuntimeApi(api))
+            }
             None => fail(
                 EXIT_USAGE,
                 "AWS_LAMBDA_RUNTIME_API is not set: this is not AWS Lambda; use --standalone to run without it",
@@ -82,6 +93,7 @@ fn in_lambda(api: &RuntimeApi) -> ExitCode {
 /// Runs as a Lambda extension until SHUTDOWN.
 async fn lambda(api: RuntimeApi, config: Config) {
     let (bound, unbound) = gateway::bind(&config);
+    let _claims = claim(&bound);
     let config = Arc::new(config);
     let relay = start_relay(&config);
     let insights = Insights::start(&config, &relay);
@@ -98,28 +110,39 @@ async fn lambda(api: RuntimeApi, config: Config) {
     running.await;
 }
 
-/// Runs without Lambda until SIGTERM or SIGINT arrives.
+/// Runs without Lambda until SIGTERM, SIGINT or SIGHUP arrives.
 async fn standalone(config: Config) -> ExitCode {
     let (bound, unbound) = gateway::bind(&config);
     if bound.is_empty() {
         gateway::report(&bound, &unbound);
         return fail(EXIT_FAILED, "no address to listen on: name a free one with --listen");
     }
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    // `nohup` starts a program with SIGHUP ignored, and the program is to stay so.
+    let stays_on_hangup = signals::is_ignored(Signal::SIGHUP);
+    let hangup = if stays_on_hangup { SignalKind::terminate() } else { SignalKind::hangup() };
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(hangup))
     else {
         return fail(EXIT_FAILED, "cannot listen for signals");
     };
+    let _claims = claim(&bound);
     let relay = start_relay(&config);
     serve(bound, &unbound, &Arc::new(config), &relay, None);
     relay.begin();
-    let mut signalled = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
+    let mut signalled = async || {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, _ = hangup.recv() => {} }
+    };
     signalled().await;
     log::info("shutting down", &[("reason", &"signal")]);
     // A second signal ends the drain at once.
     tokio::select! { () = relay.drain(STANDALONE_DRAIN) => {}, () = signalled() => {} }
     relay.log_ledger();
     ExitCode::SUCCESS
+}
+
+/// Claims the ports of the bound sockets. Must run before `/register`, because Lambda starts the wrapper after it.
+fn claim(bound: &[TcpListener]) -> port_claim::PortClaims {
+    port_claim::claim(bound.iter().filter_map(|listener| listener.local_addr().ok()))
 }
 
 /// Starts the relay. It delivers through Sentry's Relay if the layer contains that program and the settings want it.
@@ -156,7 +179,7 @@ fn serve(
 
 /// Returns the name to register with: Lambda requires the base name of the extension's file.
 fn extension_name() -> ExtensionName {
-    let path = std::env::args().next().unwrap_or_default();
+    let path = std::env::args_os().next().unwrap_or_default();
     let base = Path::new(&path).file_name().map(|name| name.to_string_lossy().into_owned());
     ExtensionName(base.unwrap_or_else(|| "sentry-lambda-extension".to_owned()))
 }

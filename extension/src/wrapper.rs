@@ -5,6 +5,7 @@
 
 use crate::config::{self, Dsn, InvalidUrl, Upstream};
 use crate::log::{self, Level};
+use crate::port_claim;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -14,9 +15,13 @@ use std::{fmt, io};
 
 /// The name under which the binary acts as the wrapper.
 pub const NAME: &str = "sentry-exec-wrapper";
-/// The preferred port, if the extension listens on it. Sentry's own Node extension may use 9000, and it cannot parse a
-/// DSN path.
+/// The preferred port, if the extension listens on it. An extension of another product may answer on other ports, such
+/// as Sentry's Node extension on 9000.
 const PREFERRED_PORT: u16 = 5333;
+/// The extension that Sentry's Node layer brings. The SDK in that layer sends to it, unless a variable says otherwise.
+const NODE_LAYER_EXTENSION: &str = "/opt/extensions/sentry-extension";
+/// The variable that lets the SDK in Sentry's Node layer use its DSN, and so this extension.
+const USE_NODE_LAYER_EXTENSION: &str = "SENTRY_LAYER_EXTENSION";
 /// The extension's host. An address needs no resolver, and every SDK supports it.
 const HOST: &str = "127.0.0.1";
 /// The hosts that the SDK must reach without a proxy.
@@ -35,11 +40,22 @@ pub fn become_runtime(mut args: impl Iterator<Item = OsString>) -> WrapperError 
     }
     let mut runtime = Command::new(&program);
     runtime.args(args);
-    match changed_variables(|name| std::env::var_os(name), &config::ports(config::variable)) {
+    let ports = config::ports(config::variable);
+    let changes = changed_variables(|name| std::env::var_os(name), &ports, port_claim::is_claimed);
+    if matches!(changes, Ok(_) | Err(NotChanged::Local))
+        && std::env::var_os(USE_NODE_LAYER_EXTENSION).is_none_or(|value| value.is_empty())
+        && Path::new(NODE_LAYER_EXTENSION).exists()
+    {
+        runtime.env(USE_NODE_LAYER_EXTENSION, "0");
+    }
+    match changes {
         Ok(changes) => drop(runtime.envs(changes)),
         Err(NotChanged::Local) => {}
         Err(why) => {
-            log::warn("SENTRY_DSN is left as it is: the SDK does not use the extension", &[("why", &why)]);
+            log::warn_directly(
+                "SENTRY_DSN is left as it is: the SDK does not use the extension",
+                &[("why", &why)],
+            );
         }
     }
     // The `exec` of std also restores SIGPIPE, which std ignores in this process, for the runtime.
@@ -98,6 +114,8 @@ enum NotChanged {
     Project,
     /// The user's DSN already points at the extension.
     Local,
+    /// The extension listens on none of its ports.
+    NoPort,
 }
 
 impl fmt::Display for NotChanged {
@@ -108,17 +126,22 @@ impl fmt::Display for NotChanged {
             Self::Key => "its key is not 32 letters and digits",
             Self::Project => "it does not end in the number of a project",
             Self::Local => "it points at the extension",
+            Self::NoPort => {
+                "the extension does not listen on 127.0.0.1: set SENTRY_EXTENSION_PORTS to a port that is free"
+            }
         })
     }
 }
 
-/// Returns the variables that the runtime gets instead of the existing ones. It is pure: `var` reads the environment.
+/// Returns the variables that the runtime gets instead of the existing ones. It is pure: `var` reads the environment,
+/// and `is_held` tells whether the extension listens on a port.
 fn changed_variables(
     var: impl Fn(&str) -> Option<OsString>,
     ports: &[u16],
+    is_held: impl Fn(u16) -> bool,
 ) -> Result<[(&'static str, OsString); 3], NotChanged> {
     let dsn = var("SENTRY_DSN").filter(|dsn| !dsn.is_empty()).ok_or(NotChanged::Missing)?;
-    let dsn = rewrite_dsn(dsn.to_str().ok_or(NotChanged::Invalid(InvalidUrl::Malformed))?, ports)?;
+    let dsn = rewrite_dsn(dsn.to_str().ok_or(NotChanged::Invalid(InvalidUrl::Malformed))?, ports, is_held)?;
     let (upper, lower) = (var("NO_PROXY"), var("no_proxy"));
     // If only one spelling is set, both get its value, because programs differ in the spelling that they read.
     let either = |own: &Option<OsString>, other: &Option<OsString>| {
@@ -129,7 +152,7 @@ fn changed_variables(
 }
 
 /// Returns the DSN with the extension's address. The path prefix is removed, because it belongs to upstream.
-fn rewrite_dsn(text: &str, ports: &[u16]) -> Result<String, NotChanged> {
+fn rewrite_dsn(text: &str, ports: &[u16], is_held: impl Fn(u16) -> bool) -> Result<String, NotChanged> {
     let dsn = Dsn::parse(text).map_err(NotChanged::Invalid)?;
     let ours = |upstream: &Upstream| upstream.is_loopback() && ports.contains(&upstream.port());
     if ours(&dsn.upstream) {
@@ -137,7 +160,8 @@ fn rewrite_dsn(text: &str, ports: &[u16]) -> Result<String, NotChanged> {
     }
     dsn.key.ok_or(NotChanged::Key)?;
     let project = dsn.project.ok_or(NotChanged::Project)?;
-    let port = ports.first().filter(|_| !ports.contains(&PREFERRED_PORT)).unwrap_or(&PREFERRED_PORT);
+    let preferred = ports.iter().filter(|port| **port == PREFERRED_PORT);
+    let port = preferred.chain(ports).find(|port| is_held(**port)).ok_or(NotChanged::NoPort)?;
     // Key and secret are copied from the user's text. The parsed DSN proves that the text contains them.
     let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
     let (user, _) = authority.and_then(|authority| authority.rsplit_once('@')).ok_or(NotChanged::Key)?;

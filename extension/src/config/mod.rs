@@ -27,8 +27,9 @@ use std::time::Duration;
 const MIB: usize = 1 << 20;
 /// The memory that is assumed, in bytes, if the environment does not tell the function's memory.
 const UNKNOWN_MEMORY: usize = 1024 * MIB;
-/// The tunnel of today's Node SDK sends to 9000, and the layers of 2022 rewrote DSNs to 5333.
-const DEFAULT_PORTS: [u16; 2] = [9000, 5333];
+/// The port to which the layers of 2022 rewrote DSNs. It is not 9000: the extension in Sentry's Node layer needs that
+/// port, and fails the function where it is taken.
+const DEFAULT_PORT: u16 = 5333;
 /// Lambda's Runtime API and Extensions API use this port.
 const RESERVED_PORT: u16 = 9001;
 
@@ -60,7 +61,7 @@ pub struct Config {
     pub timeout: Duration,
     /// The proxies between the extension and upstream.
     pub proxies: Proxies,
-    /// PEM files with additional root certificates.
+    /// PEM files with additional root certificates, or folders of such files.
     pub ca_bundles: Vec<PathBuf>,
     /// Whether Sentry's Relay or the built-in relay sends envelopes to upstream.
     pub relay: RelayMode,
@@ -156,10 +157,7 @@ impl Config {
             max_body,
             timeout: reader.duration("SENTRY_EXTENSION_TIMEOUT", Duration::from_secs(2)),
             proxies: reader.proxies(),
-            ca_bundles: ["SENTRY_EXTENSION_CA_BUNDLE", "SSL_CERT_FILE"]
-                .into_iter()
-                .filter_map(|name| var(name).map(PathBuf::from))
-                .collect(),
+            ca_bundles: reader.ca_bundles(),
             relay: reader.relay(),
             sentry_relay_config: var("SENTRY_EXTENSION_RELAY_CONFIG").map(PathBuf::from),
             memory,
@@ -230,6 +228,27 @@ impl EnvironmentReader<'_> {
     fn proxy(&mut self, upper: &str) -> Option<Proxy> {
         let lower = self.parsed(&upper.to_ascii_lowercase(), Proxy::parse);
         lower.or_else(|| self.parsed(upper, Proxy::parse))
+    }
+
+    /// The variables of all programs that users set when they have a certificate authority of their own.
+    fn ca_bundles(&self) -> Vec<PathBuf> {
+        const FILES: [&str; 6] = [
+            "SENTRY_EXTENSION_CA_BUNDLE",
+            "SSL_CERT_FILE",
+            "NODE_EXTRA_CA_CERTS",
+            "REQUESTS_CA_BUNDLE",
+            "CURL_CA_BUNDLE",
+            "AWS_CA_BUNDLE",
+        ];
+        let folders = (self.var)("SSL_CERT_DIR").unwrap_or_default();
+        let folders = folders.split(':').filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let mut bundles: Vec<PathBuf> = Vec::new();
+        for path in FILES.into_iter().filter_map(self.var).map(PathBuf::from).chain(folders) {
+            if !bundles.contains(&path) {
+                bundles.push(path);
+            }
+        }
+        bundles
     }
 
     fn list(&self, name: &str) -> Vec<String> {
@@ -304,7 +323,7 @@ impl EnvironmentReader<'_> {
                 Ok(_) => {}
             }
         }
-        if ports.is_empty() { DEFAULT_PORTS.to_vec() } else { ports }
+        if ports.is_empty() { vec![DEFAULT_PORT] } else { ports }
     }
 }
 

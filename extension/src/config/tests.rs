@@ -14,7 +14,7 @@ fn an_empty_environment_gives_the_defaults() {
     let (config, warnings) = read(&[]);
     assert!(warnings.is_empty());
     assert_eq!(config.upstream, None);
-    assert_eq!(config.listen.len(), 4);
+    assert_eq!(config.listen, ["127.0.0.1:5333", "[::1]:5333"].map(|a| a.parse::<SocketAddr>().unwrap()));
     assert_eq!(config.buffer, 64 * MIB);
     assert_eq!(config.max_body, 20 * MIB);
     assert_eq!(config.timeout, Duration::from_secs(2));
@@ -44,7 +44,7 @@ fn the_upstream_setting_comes_before_the_extension_dsn_and_that_before_the_sdk_d
 
 #[test]
 fn an_upstream_that_is_this_extension_is_a_mistake_unless_another_setting_names_one() {
-    let local = ("SENTRY_DSN", "http://a94ae32be2584e0bbd7a4cbb95971fee@localhost:9000/42");
+    let local = ("SENTRY_DSN", "http://a94ae32be2584e0bbd7a4cbb95971fee@localhost:5333/42");
     let (config, warnings) = read(&[local]);
     assert_eq!(config.upstream, None);
     assert!(config.upstream_mistake.unwrap().contains("SENTRY_EXTENSION_DSN"));
@@ -80,4 +80,20 @@ fn listens_on_the_configured_ports() {
     assert_eq!(ports, [3000, 9000, 3000, 9000]);
     assert!(config.is_loop(&Upstream::parse("http://[::1]:3000").unwrap()));
     assert!(!config.is_loop(&Upstream::parse("http://127.0.0.1:5333").unwrap()));
+}
+
+#[test]
+fn certificates_are_read_from_the_variables_of_many_programs() {
+    let (config, warnings) = read(&[
+        ("SSL_CERT_DIR", "/one::/two"),
+        ("AWS_CA_BUNDLE", "/aws.pem"),
+        ("CURL_CA_BUNDLE", "/curl.pem"),
+        ("REQUESTS_CA_BUNDLE", "/curl.pem"),
+        ("NODE_EXTRA_CA_CERTS", "/node.pem"),
+        ("SSL_CERT_FILE", "/ssl.pem"),
+        ("SENTRY_EXTENSION_CA_BUNDLE", "/own.pem"),
+    ]);
+    assert!(warnings.is_empty());
+    let expected = ["/own.pem", "/ssl.pem", "/node.pem", "/curl.pem", "/aws.pem", "/one", "/two"];
+    assert_eq!(config.ca_bundles, expected.map(PathBuf::from));
 }

@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(upstream(&unconfigured, Some(&sentry)).unwrap().host(), "o1.ingest.sentry.io");
         assert_eq!(status(upstream(&unconfigured, Some(&dsn("https://KEY@evil.example/42")))), Some(403));
         assert_eq!(status(upstream(&unconfigured, Some(&dsn("http://KEY@sentry.io/42")))), Some(403));
-        assert_eq!(status(upstream(&unconfigured, Some(&dsn("http://KEY@localhost:9000/42")))), Some(403));
+        assert_eq!(status(upstream(&unconfigured, Some(&dsn("http://KEY@localhost:5333/42")))), Some(403));
         assert_eq!(status(upstream(&unconfigured, None)), Some(403));
         let configured = config(&[("SENTRY_DSN", "http://k@relay.example:3000/1")]);
         for envelope in [None, Some(&sentry)] {

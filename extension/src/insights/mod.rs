@@ -4,6 +4,7 @@
 //! it down for Sentry, and `memory` watches how much of it the function uses. All but this file and `memory` are pure.
 
 mod classify;
+mod environment;
 mod event;
 mod fault;
 mod init;
@@ -14,7 +15,7 @@ mod passed;
 mod rate;
 mod spool;
 
-pub(crate) use invocation::Invoked;
+pub(crate) use environment::Invoked;
 pub use outbox::{FaultEnvelope, Outbox};
 
 use crate::config::{Config, Function, ProjectId, PublicKey, Upstream, variable};
@@ -23,8 +24,8 @@ use crate::relay::{Envelope, Relay};
 use crate::telemetry::Observer;
 use crate::{log, task};
 use classify::ShutdownReason;
+use environment::Environment;
 use fault::Fault;
-use invocation::Environment;
 use passed::PassedEnvelope;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};

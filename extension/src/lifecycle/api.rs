@@ -4,6 +4,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>
 
 use super::event::Event;
+use super::silence_guard::{ResponsePhase, SilenceGuard};
 use crate::http::{RequestSender, handshake};
 use crate::telemetry::Subscribed;
 use bytes::Bytes;
@@ -79,12 +80,13 @@ pub enum Events {
 pub struct ExtensionsApi {
     api: RuntimeApi,
     connection: Option<RequestSender>,
+    phase: ResponsePhase,
 }
 
 impl ExtensionsApi {
     /// Creates the client. It connects at the first call.
     pub fn new(api: RuntimeApi) -> Self {
-        Self { api, connection: None }
+        Self { api, connection: None, phase: ResponsePhase::default() }
     }
 
     /// Registers the extension. From then on Lambda waits until this extension calls `/event/next`.
@@ -145,7 +147,8 @@ impl ExtensionsApi {
         Ok(if subscribed { Subscribed::Yes } else { Subscribed::NotSupported })
     }
 
-    /// Waits for the next event without a bound, because the environment may be frozen for hours.
+    /// Waits for the next event without a bound, because the environment may be frozen for hours. A response that has
+    /// begun must go on, though.
     /// Calls `on_sent` when the request has been handed to the connection.
     pub async fn next(&mut self, id: &ExtensionId, on_sent: impl FnOnce()) -> Result<Event, ApiError> {
         let request = Request::get("/2020-01-01/extension/event/next")
@@ -154,7 +157,9 @@ impl ExtensionsApi {
             .body(Full::default())
             .map_err(ApiError::Request)?;
         let response = self.call_with(request, on_sent).await?;
-        let body = read_body(response).await?;
+        let body = read_body(response).await;
+        self.phase.end();
+        let body = body?;
         Event::parse(&body).ok_or(ApiError::Malformed("event"))
     }
 
@@ -175,6 +180,7 @@ impl ExtensionsApi {
             None => self.connect().await?,
         };
         connection.ready().await.map_err(ApiError::Http)?;
+        self.phase.end();
         let sending = connection.send_request(request);
         // `send_request` has woken the connection's task. After the yield that task has written the request.
         tokio::task::yield_now().await;
@@ -183,6 +189,7 @@ impl ExtensionsApi {
         let status = response.status();
         if !status.is_success() {
             let text = read_body(response).await.unwrap_or_default();
+            self.phase.end();
             let text = String::from_utf8_lossy(&text).chars().take(300).collect();
             return Err(ApiError::Refused(status.as_u16(), text));
         }
@@ -195,6 +202,7 @@ impl ExtensionsApi {
         let stream = timeout(CALL_TIMEOUT, connecting).await.map_err(|_| ApiError::TimedOut)?;
         let stream = stream.map_err(ApiError::Connect)?;
         let _ = stream.set_nodelay(true);
+        let stream = SilenceGuard::new(stream, self.phase.clone());
         handshake(Box::new(stream)).await.map_err(ApiError::Http)
     }
 }

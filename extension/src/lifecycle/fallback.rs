@@ -8,6 +8,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+/// The longest silence in a response that has begun. For the first byte of an event there is no bound.
+const SILENCE: Duration = Duration::from_secs(5);
 /// The pause after a failed call, so that a broken API does not cause a busy loop.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -52,7 +54,10 @@ fn register(api: &RuntimeApi, name: &ExtensionName) -> io::Result<Option<String>
 fn call(api: &RuntimeApi, head: &str, body: &str) -> io::Result<(String, Vec<u8>)> {
     let mut stream = TcpStream::connect(&api.0)?;
     write!(stream, "{head}Host: {}\r\nConnection: close\r\n\r\n{body}", api.0)?;
-    let mut response = Vec::new();
+    let mut response = vec![0; 1024];
+    let begun = stream.read(&mut response)?;
+    response.truncate(begun);
+    stream.set_read_timeout(Some(SILENCE))?;
     stream.read_to_end(&mut response)?;
     Ok(split(&response))
 }

@@ -8,6 +8,7 @@ mod fallback;
 mod flush_hold;
 pub mod flush_policy;
 mod retry;
+mod silence_guard;
 
 pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi};
 pub use event::Event;

@@ -5,6 +5,7 @@
 
 use super::command::{BINARY, SentryRelayCommand};
 use super::log_pipe;
+use crate::signals;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::waitpid;
@@ -38,6 +39,8 @@ pub fn become_sentry_relay(mut args: impl Iterator<Item = OsString>) -> Option<E
         // The extension ended before the kernel was asked, so no signal will come.
         return Some(ExitCode::FAILURE);
     }
+    // If this fails, Sentry's Relay still works, and SIGKILL still ends it.
+    let _ = signals::restore();
     // If this file does not exist, the kernel chooses by itself which process to kill.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let words: Vec<CString> = std::iter::once(OsString::from(BINARY))

@@ -87,9 +87,9 @@ impl SentryRelayCommand {
         arguments.extend(file.map(|file| format!("--config={}", config_folder(file).display())));
         let passed = PASSED_VARIABLES.into_iter().filter_map(|name| var(name).map(|value| (name, value)));
         let mut environment: Vec<_> = passed.collect();
-        // Sentry's Relay takes one file only. The first bundle is the extension's own setting, which takes precedence.
-        let bundle = config.ca_bundles.first();
-        environment.extend(bundle.map(|file| ("SSL_CERT_FILE", file.display().to_string())));
+        // Sentry's Relay takes one file only. The extension's own setting takes precedence.
+        let bundle = var("SENTRY_EXTENSION_CA_BUNDLE").or_else(|| var("SSL_CERT_FILE"));
+        environment.extend(bundle.map(|file| ("SSL_CERT_FILE", file)));
         Ok(Self { arguments, environment })
     }
 }

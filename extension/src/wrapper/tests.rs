@@ -4,7 +4,11 @@ use std::os::unix::ffi::OsStringExt as _;
 const KEY: &str = "a94ae32be2584e0bbd7a4cbb95971fee";
 
 fn rewritten(dsn: &str, ports: &[u16]) -> Result<String, NotChanged> {
-    rewrite_dsn(&dsn.replace("KEY", KEY), ports).map(|dsn| dsn.replace(KEY, "KEY"))
+    rewritten_if(dsn, ports, |_| true)
+}
+
+fn rewritten_if(dsn: &str, ports: &[u16], is_held: impl Fn(u16) -> bool) -> Result<String, NotChanged> {
+    rewrite_dsn(&dsn.replace("KEY", KEY), ports, is_held).map(|dsn| dsn.replace(KEY, "KEY"))
 }
 
 #[test]
@@ -51,6 +55,18 @@ fn uses_a_port_that_the_extension_listens_on() {
 }
 
 #[test]
+fn uses_no_port_that_another_process_holds() {
+    let dsn = "https://KEY@sentry.io/42";
+    for (held, port) in [(&[9000, 5333][..], 5333), (&[9000], 9000), (&[4000], 4000)] {
+        let expected = format!("http://KEY@127.0.0.1:{port}/42");
+        assert_eq!(rewritten_if(dsn, &[9000, 4000, 5333], |port| held.contains(&port)), Ok(expected));
+    }
+    assert_eq!(rewritten_if(dsn, &[9000, 5333], |_| false), Err(NotChanged::NoPort));
+    // A DSN that nothing is wrong with but its key is not blamed on the port.
+    assert_eq!(rewritten_if("https://public@sentry.io/42", &[5333], |_| false), Err(NotChanged::Key));
+}
+
+#[test]
 fn adds_the_extension_to_the_no_proxy_list_once() {
     for (list, longer) in [
         ("", "localhost,127.0.0.1"),
@@ -75,7 +91,7 @@ fn a_no_proxy_list_in_one_spelling_is_used_for_both() {
             "SENTRY_DSN" => Some(format!("https://{KEY}@sentry.io/42").into()),
             name => (name == set).then(|| "corp.example".into()),
         };
-        let changes = changed_variables(var, &[9000]).unwrap();
+        let changes = changed_variables(var, &[9000], |_| true).unwrap();
         for name in [set, other] {
             let value = changes.iter().find(|(changed, _)| *changed == name).map(|(_, value)| value);
             assert_eq!(value.unwrap(), "corp.example,localhost,127.0.0.1", "{name}");

@@ -16,7 +16,7 @@ use std::{
 
 const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 const SECOND: Duration = Duration::from_secs(1);
-const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
+const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5333);
 
 /// Posts an error as a Python SDK would.
 async fn report(to: SocketAddr, message: &str) -> StatusCode {
@@ -96,9 +96,8 @@ fn managed_instances_are_registered_for_shutdown_alone() {
 #[test]
 fn with_invalid_settings_it_still_takes_events_until_shutdown() {
     isolated(|| async {
-        // The ports are taken and the settings are invalid. The extension cannot work, but must not disturb the
-        // function.
-        let taken: Vec<TcpListener> = [9000, 5333]
+        // The port is taken and the settings are invalid. The extension cannot work, but must not disturb the function.
+        let taken: Vec<TcpListener> = [5333]
             .into_iter()
             .flat_map(|port| {
                 [
@@ -282,7 +281,7 @@ async fn without_lambda_the_error_says_what_to_do() {
     for (args, code, hint) in [
         (&[][..], 2, "--standalone"),
         (&["--standalone", "--verbose"], 2, "--help"),
-        (&["--standalone", "--listen", "9000"], 2, "127.0.0.1:9000"),
+        (&["--standalone", "--listen", "9000"], 2, "127.0.0.1:5333"),
         (&["--standalone", "--upstream", "sentry.io"], 2, "https://"),
     ] {
         let (status, log) = Extension::start(BINARY, args, &[]).ended().await;

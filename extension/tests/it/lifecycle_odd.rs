@@ -107,23 +107,24 @@ fn works_with_a_read_only_file_system() {
 }
 
 #[test]
-fn with_sentrys_node_layer_on_one_port_it_listens_on_the_other() {
+fn with_one_port_taken_it_listens_on_the_other() {
     isolated(|| async {
-        let node = [
+        let taken = [
             TcpListener::bind((Ipv4Addr::LOCALHOST, 9000)).unwrap(),
             TcpListener::bind((Ipv6Addr::LOCALHOST, 9000)).unwrap(),
         ];
         let api = LambdaApi::start().await;
         let upstream = Hostile::start(false).await;
         let dsn = upstream.dsn("127.0.0.1", KEY);
-        let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);
+        let env = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_PORTS", "9000,5333")];
+        let extension = Extension::in_lambda(&api, &env);
         api.asked(1).await;
         api.invoke();
         assert_eq!(report(SocketAddr::from((Ipv4Addr::LOCALHOST, 5333)), "other port").await, 200);
         upstream.takes(&["other port".to_owned()]).await;
         extension.log.wait_for("9000").await;
         api.asked(2).await;
-        drop(node);
+        drop(taken);
         api.shutdown("spindown", 2 * SECOND);
         assert_eq!(extension.books().await, [1, 1, 0, 0]);
     });
@@ -132,7 +133,7 @@ fn with_sentrys_node_layer_on_one_port_it_listens_on_the_other() {
 #[test]
 fn a_dsn_that_points_at_the_extension_is_refused_and_logged() {
     isolated(|| async {
-        for host in ["localhost:9000", "127.0.0.1:5333", "[::1]:9000", "127.0.0.2:9000"] {
+        for host in ["localhost:5333", "127.0.0.1:5333", "[::1]:5333", "127.0.0.2:5333"] {
             let api = LambdaApi::start().await;
             let dsn = format!("http://{KEY}@{host}/42");
             let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);

@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod certificates;
 mod e2e;
 mod faults;
 mod flush;
@@ -16,6 +17,7 @@ mod insights;
 mod lifecycle;
 mod lifecycle_freeze;
 mod lifecycle_odd;
+mod process;
 mod recorded;
 mod relay;
 mod sentry_relay;

@@ -1,49 +1,44 @@
-//! Whom a layer is for.
+//! The audience of a layer: the accounts and organizations that may use its versions.
 
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-/// Somebody who may use a layer version.
+/// One grantee that may use a layer version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reader {
-    /// Whoever has an AWS account.
+    /// Every AWS account.
     Everybody,
-    /// One account.
     Account(AccountId),
-    /// All accounts of an organization.
+    /// All accounts of one AWS organization.
     Organization(OrganizationId),
 }
 
-/// An account's number.
+/// The number of an AWS account: twelve digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct AccountId(String);
 
-/// An organization's name, e.g. `o-a1b2c3d4e5`.
+/// The id of an AWS organization, e.g. `o-a1b2c3d4e5`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct OrganizationId(String);
 
-/// Not the form that it should have.
+/// The text is not a valid account number or organization id.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadReader {
-    /// Of an account.
     #[error("`{0}` is not an account: twelve digits")]
     Account(String),
-    /// Of an organization.
     #[error("`{0}` is not an organization: o- and 10 to 32 lower-case letters and digits")]
     Organization(String),
 }
 
 impl AccountId {
-    /// The twelve digits.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl OrganizationId {
-    /// As AWS spells it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -105,7 +100,7 @@ impl fmt::Display for AccountId {
 }
 
 impl Reader {
-    /// The name of the statement that lets them.
+    /// The default id of the policy statement that grants access to this reader.
     pub(crate) fn statement_id(&self) -> String {
         match self {
             Self::Everybody => "public".to_owned(),
@@ -125,28 +120,26 @@ impl fmt::Display for Reader {
     }
 }
 
-/// Everybody who may use a layer version, beside its owner.
+/// All grantees that may use a layer version. The owner may always use it and is not listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Spelling", into = "Spelling")]
 pub(crate) struct Audience(BTreeSet<Reader>);
 
 impl Audience {
-    /// Everybody.
     pub(crate) fn public() -> Self {
         Self(BTreeSet::from([Reader::Everybody]))
     }
 
-    /// These, and nobody where there are none.
+    /// An audience of exactly these readers. An empty list means a private layer.
     pub(crate) fn of(readers: impl IntoIterator<Item = Reader>) -> Self {
         Self(readers.into_iter().collect())
     }
 
-    /// Each of them.
     pub(crate) fn readers(&self) -> impl Iterator<Item = &Reader> {
         self.0.iter()
     }
 
-    /// Whether this is everybody.
+    /// Whether every AWS account may use the layer.
     pub(crate) fn is_public(&self) -> bool {
         self.0.contains(&Reader::Everybody)
     }
@@ -162,7 +155,7 @@ impl fmt::Display for Audience {
     }
 }
 
-/// As it stands in `layers.json`: `"public"`, `"private"` or `{"accounts": […], "organizations": […]}`.
+/// The form of an audience in `layers.json`: `"public"`, `"private"` or `{"accounts": […], "organizations": […]}`.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Spelling {

@@ -1,4 +1,5 @@
-//! How a call is made: once more if the credentials had expired, and with every failure sorted.
+//! Sends one call to AWS. A call is repeated once if the credentials had expired, and every failure gets a kind that
+//! says what can be done about it.
 
 use crate::aws::{
     error::{CallError, CallErrorKind},
@@ -12,7 +13,7 @@ use std::{error::Error, future::Future};
 use tokio::time::Instant;
 
 impl Session {
-    /// Sends the request that `request` makes, and once more if the credentials had expired.
+    /// Sends the request that `request` creates. If the credentials had expired, it is sent once more with new ones.
     pub(crate) async fn send<T, E, R>(
         &self,
         operation: &'static str,
@@ -26,7 +27,8 @@ impl Session {
         self.call(call).await
     }
 
-    /// Makes a call of several requests, and once more if the credentials had expired: nothing was carried out then.
+    /// Makes a call that consists of several requests. If the credentials had expired, the whole call is repeated
+    /// once. This is safe because AWS carries out no request that has expired credentials.
     pub(crate) async fn call<T, R>(&self, call: impl Fn() -> R) -> Result<T, CallError>
     where
         R: Future<Output = Result<T, CallError>>,
@@ -42,7 +44,7 @@ impl Session {
     }
 }
 
-/// The answer; none if the call failed in this way.
+/// Returns `None` instead of an error if the call failed with an error of this `kind`.
 pub(crate) fn unless<T>(kind: CallErrorKind, answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),

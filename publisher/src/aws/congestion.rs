@@ -1,18 +1,20 @@
-//! How many uploads go at once: as many as allowed while they get across, half as many as soon as they do not.
+//! Limits the number of concurrent uploads. The limit halves when an upload fails to get through, and it grows again
+//! up to the allowed maximum while uploads succeed.
 //!
-//! A slow line is shared by everything that is sent over it. If too much is sent at once, nothing gets across in time,
-//! and all of it is sent again. So the bound is halved when an upload is given up, and grows by one for each round of
-//! uploads that were answered, as TCP does it.
+//! All uploads share one line, which may be slow. If too many are sent at once, none of them finishes in time, and all
+//! of them have to be sent again. So the limit is halved when an upload is given up, and it grows by one for each
+//! round of answered uploads, as in TCP.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::{sync::Notify, time::Instant};
 
-/// The bound, by what became of the uploads so far.
+/// The current limit, which depends on the results of the uploads so far.
 #[derive(Debug)]
 struct Window {
     limit: f64,
     most: f64,
-    /// Uploads that began before this were part of what was too much, and say nothing of the new bound.
+    /// The time when the limit was halved last. Uploads that began before that time belong to the overload that is
+    /// already handled, so their failure does not halve the limit again.
     halved: Option<Instant>,
 }
 
@@ -29,7 +31,7 @@ impl Window {
     }
 
     fn has_room(&self, used: u32) -> bool {
-        // A limit of 2.9 is one of two.
+        // The limit is rounded down: a limit of 2.9 allows two uploads.
         f64::from(used + 1) <= self.limit
     }
 }
@@ -40,13 +42,13 @@ struct Inner {
     used: u32,
 }
 
-/// The slots that uploads take, one each.
+/// The slots of concurrent uploads. Each upload takes one.
 #[derive(Clone, Debug)]
 pub(crate) struct Slots {
     inner: Arc<(Mutex<Inner>, Notify)>,
 }
 
-/// One upload's place, until it is dropped.
+/// The slot of one upload. Dropping it frees the slot.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Slots,
@@ -54,19 +56,20 @@ pub(crate) struct Slot {
 }
 
 impl Slots {
-    /// At most so many at once, and so many to begin with.
+    /// Allows at most this many uploads at once. The limit starts at this maximum.
     pub(crate) fn new(most: u16) -> Self {
         let most = f64::from(most.max(1));
         let window = Window { limit: most, most, halved: None };
         Self { inner: Arc::new((Mutex::new(Inner { window, used: 0 }), Notify::new())) }
     }
 
-    /// Waits for a place.
+    /// Waits for a free slot and takes it.
     pub(crate) async fn take(&self) -> Slot {
         loop {
             let freed = self.inner.1.notified();
             tokio::pin!(freed);
-            // From here on, no place that is given back goes unnoticed.
+            // The waiter is registered before the check below. So it does not miss a slot that is freed between the
+            // check and the wait.
             freed.as_mut().enable();
             {
                 let mut inner = self.lock();
@@ -85,13 +88,13 @@ impl Slots {
 }
 
 impl Slot {
-    /// The upload got across.
+    /// Reports that the upload got an answer, so the limit may grow.
     pub(crate) fn answered(&self) {
         self.slots.lock().window.answered();
         self.slots.inner.1.notify_waiters();
     }
 
-    /// The upload did not get across.
+    /// Reports that the upload was given up, so the limit may be halved.
     pub(crate) fn given_up(&self) {
         self.slots.lock().window.given_up(self.begun, Instant::now());
     }
@@ -116,7 +119,7 @@ mod tests {
         let mut window = Window { limit: 32.0, most: 32.0, halved: None };
         window.answered();
         assert!((window.limit - 32.0).abs() < f64::EPSILON, "never more than allowed");
-        // All that began together are given up together: that is one sign, and not thirty-two.
+        // Uploads that began together and fail together count as one sign of overload, not as thirty-two.
         for _ in 0..32 {
             window.given_up(start, after(60));
         }

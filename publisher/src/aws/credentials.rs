@@ -1,4 +1,4 @@
-//! Credentials that last as long as the run: kept while they are good, asked for again once they are not.
+//! Credentials for the whole run. They are kept while they are valid and loaded again when they are not.
 
 use aws_credential_types::{Credentials, provider::error::CredentialsError, provider::future};
 use aws_sdk_lambda::config::{ProvideCredentials, SharedCredentialsProvider};
@@ -8,15 +8,18 @@ use std::{
 };
 use tokio::{sync::Mutex, time::Instant};
 
-/// Renewed this long before they end: no request should be signed with what ends on its way.
+/// Credentials are renewed this long before they expire, so that no request is signed with credentials that expire on
+/// its way.
 const EARLY: Duration = Duration::from_mins(2);
-/// A source that hands out what is about to end is not asked for each request.
+/// Credentials are kept at least this long. Otherwise a source that returns credentials close to their expiry would be
+/// asked for every request.
 const AGAIN: Duration = Duration::from_secs(20);
 
-/// A source of credentials and what it gave last.
+/// A source of credentials, and the credentials that it returned last.
 ///
-/// The SDK's own cache keeps credentials for as long as they say. Some say nothing (a credential process need
-/// not), and a session can be ended early: so AWS's answer that they have expired counts as well.
+/// The SDK's own cache keeps credentials until the expiry time that they state. Some state none (a credential process
+/// need not), and a session can be ended early. So this cache also drops credentials when AWS answers that they have
+/// expired.
 #[derive(Clone, Debug)]
 pub(crate) struct Renewable {
     source: SharedCredentialsProvider,
@@ -37,13 +40,14 @@ impl Held {
 }
 
 impl Renewable {
-    /// Nothing is asked for yet.
+    /// Creates the cache. It does not ask the source for credentials yet.
     pub(crate) fn new(source: SharedCredentialsProvider) -> Self {
         Self { source, held: Arc::default() }
     }
 
-    /// A request begun then was refused because its credentials had expired: those that were there by then
-    /// are not used again. (Of many such requests, the first one renews for all.)
+    /// Reports that a request which began at `begun` was refused because its credentials had expired. Credentials that
+    /// were loaded at that time or before are dropped. If many requests are refused together, only the first report
+    /// drops the credentials, so they are renewed once for all.
     pub(crate) async fn expired(&self, begun: Instant) {
         let mut held = self.held.lock().await;
         if held.as_ref().is_some_and(|held| held.since <= begun) {

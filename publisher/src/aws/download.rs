@@ -1,4 +1,4 @@
-//! The bytes behind a link that AWS signed.
+//! Downloads and hashes the content of a link that AWS signed.
 
 use crate::{aws::http, failure::chain};
 use aws_sdk_lambda::{config::http::HttpRequest, primitives::SdkBody};
@@ -7,24 +7,25 @@ use http_body::Body;
 use sha2::{Digest, Sha256};
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
-/// No bytes, or not all of them.
+/// Why a download failed or is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    /// Not a link.
+    /// The text is not a valid URL.
     #[error("the link cannot be used")]
     Link,
-    /// Nobody answers, or somebody says no.
+    /// No connection or no answer, or an answer with an HTTP status that is not a success.
     #[error("the download failed: {0}")]
     Refused(String),
-    /// It ended too early.
+    /// The connection broke before the end of the body.
     #[error("the download broke off: {0}")]
     Broken(String),
-    /// Nothing came for a long time.
+    /// No data arrived within the timeout.
     #[error("the download stalled")]
     Stalled,
 }
 
-/// The sha256 of what is behind a link, and its length. `timeout` is for each piece.
+/// Downloads `link` and returns the sha256 of its content and the length in bytes. `timeout` bounds the wait for the
+/// response head, and then the wait for each piece of the body.
 pub(crate) async fn sha256(link: &str, timeout: Duration) -> Result<([u8; 32], u64), LinkError> {
     let mut request = HttpRequest::new(SdkBody::empty());
     request.set_uri(link).map_err(|_| LinkError::Link)?;

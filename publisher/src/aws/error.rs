@@ -1,4 +1,4 @@
-//! What became of a call: sorted by what can be done about it.
+//! Errors of AWS calls, classified by what can be done about them.
 
 use crate::failure::chain;
 use aws_sdk_lambda::config::http::HttpResponse;
@@ -10,48 +10,46 @@ use hyper_util::client::legacy::Error as Legacy;
 pub(crate) enum CallErrorKind {
     /// AWS does not accept the credentials, or the region does not know the account.
     Credentials,
-    /// The credentials were good once.
+    /// The credentials have expired.
     Expired,
-    /// The credentials are good, but not for this.
+    /// The credentials are valid but do not permit this call.
     Denied,
-    /// There is no such thing.
+    /// The resource does not exist.
     NotFound,
-    /// It is there already.
+    /// The resource exists already.
     Conflict,
-    /// Too many requests; this one was not carried out.
+    /// AWS throttled the request and did not carry it out.
     Throttled,
-    /// No connection came about, so nothing was sent.
+    /// No connection was established, so nothing was sent.
     Unsent,
-    /// Only a part of the request got across, so it was not carried out.
+    /// Only a part of the request was sent, so AWS cannot have carried it out.
     Stalled,
-    /// No answer, half of one, or a server error: it may or may not have been carried out.
+    /// There was no answer, an incomplete answer, or a server error. AWS may or may not have carried out the request.
     Ambiguous,
-    /// AWS refused the request itself.
+    /// AWS rejected the request itself as invalid.
     Rejected,
 }
 
-/// A call that failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation}: {message}")]
 pub(crate) struct CallError {
-    /// What can be done about it.
     pub(crate) kind: CallErrorKind,
-    /// AWS's code, e.g. `AccessDeniedException`.
+    /// The error code of AWS, e.g. `AccessDeniedException`.
     pub(crate) code: Option<String>,
     operation: &'static str,
     message: String,
 }
 
-/// A call of one region that failed, in words that say what the credentials have to do with it.
+/// A failed call to one region. The message says whether the credentials are the cause.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegionError {
-    /// The credentials have nothing to do with it.
+    /// The credentials are not the cause.
     #[error(transparent)]
     Call(CallError),
-    /// They were good when the run began.
+    /// The credentials were valid when the run began and have expired since.
     #[error("the credentials have expired, renew them ({0})")]
     Expired(CallError),
-    /// The account has the credentials, but the region does not know them.
+    /// The credentials belong to the account, but the region does not accept them.
     #[error("the region is not enabled in this account, or not yet ({0})")]
     NotEnabled(CallError),
 }
@@ -63,13 +61,13 @@ impl From<CallError> for RegionError {
 }
 
 impl CallError {
-    /// Takes refused credentials as the region's refusal. Whose credentials these are was asked before, so the account
-    /// has them.
+    /// Converts the error of a call to one region. STS has confirmed the credentials at the start of the run. So if a
+    /// region does not accept them, the region is not enabled for the account.
     pub(crate) fn in_region(self) -> RegionError {
         if self.kind == CallErrorKind::Credentials { RegionError::NotEnabled(self) } else { self.into() }
     }
 
-    /// Sorts what the SDK reports.
+    /// Classifies an error of the SDK.
     pub(crate) fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -98,12 +96,13 @@ impl CallError {
         Self { kind, code, operation, message }
     }
 
-    /// What was said, without the operation.
+    /// The error message without the name of the operation.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// An upload that was given up, since nothing moved any more.
+    /// The error of an upload that was given up because no more data was transferred. If the request is incomplete,
+    /// AWS cannot have carried it out.
     pub(crate) fn given_up(operation: &'static str, is_incomplete: bool) -> Self {
         let (kind, message) = if is_incomplete {
             (CallErrorKind::Stalled, "the upload stalled before all of it was sent")
@@ -113,7 +112,7 @@ impl CallError {
         Self { kind, code: None, operation, message: message.to_owned() }
     }
 
-    /// An answer that lacks what the API promises.
+    /// The error of an answer in which a field is missing that the API promises.
     pub(crate) fn incomplete(operation: &'static str, what: &str) -> Self {
         Self {
             kind: CallErrorKind::Ambiguous,
@@ -124,7 +123,8 @@ impl CallError {
     }
 }
 
-/// Only a failure to connect proves that nothing was sent: name resolution, TCP and TLS all count.
+/// Whether the connection failed before anything was sent. Name resolution, TCP and TLS all belong to connecting. No
+/// other error proves that nothing was sent.
 fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .any(|cause| cause.downcast_ref::<Legacy>().is_some_and(Legacy::is_connect))
@@ -159,7 +159,7 @@ fn sort(code: &str, status: u16) -> CallErrorKind {
         404 => CallErrorKind::NotFound,
         409 => CallErrorKind::Conflict,
         429 => CallErrorKind::Throttled,
-        // A success whose body makes no sense arrives here too.
+        // A successful answer whose body cannot be parsed is also reported as a service error.
         200..=299 | 408 | 500..=599 => CallErrorKind::Ambiguous,
         _ => CallErrorKind::Rejected,
     }

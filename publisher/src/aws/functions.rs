@@ -1,4 +1,5 @@
-//! The function calls of one region: read a function's configuration, change its layers and variables.
+//! The calls of one region that concern functions: read a function's configuration, and change its layers and
+//! variables.
 
 use crate::{
     aws::{error::CallError, partition::RegionName, session::Session},
@@ -18,48 +19,44 @@ use std::{
 const GET: &str = "GetFunctionConfiguration";
 const UPDATE: &str = "UpdateFunctionConfiguration";
 
-/// A function, as far as its layers are concerned.
+/// The configuration of a function, as far as it matters for layers.
 #[derive(Clone, Debug)]
 pub(crate) struct Function {
-    /// Its ARN.
     pub(crate) arn: String,
-    /// What an update has to be based on.
+    /// The revision id. An update that names it fails if the function has changed since it was read.
     pub(crate) revision: Option<String>,
-    /// The architecture that its layers have to share.
+    /// The architecture, which every layer of the function must support.
     pub(crate) arch: Arch,
-    /// A container image, which takes no layers.
+    /// Whether the function is a container image. Such a function takes no layers.
     pub(crate) image: bool,
-    /// Lambda's identifier, e.g. `python3.13`.
+    /// Lambda's identifier of the runtime, e.g. `python3.13`. It is empty for container images.
     pub(crate) runtime: String,
-    /// Of the zipped code, in bytes.
+    /// The size of the zipped code in bytes.
     pub(crate) code_size: i64,
-    /// In the order in which they are unpacked.
+    /// The attached layers, in the order in which Lambda unpacks them.
     pub(crate) layers: Vec<Attached>,
-    /// Its variables.
     pub(crate) environment: Environment,
-    /// What became of its last update.
+    /// The state of the last update.
     pub(crate) update: UpdateStatus,
 }
 
-/// A layer version that a function has.
+/// A layer version that is attached to a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attached {
-    /// Its ARN.
     pub(crate) arn: String,
-    /// Of the zip, in bytes.
+    /// The size of the layer's zip in bytes.
     pub(crate) size: i64,
 }
 
 /// A function's environment variables.
 #[derive(Clone)]
 pub(crate) enum Environment {
-    /// All of them.
     Known(BTreeMap<String, String>),
-    /// They are encrypted, and these credentials may not decrypt them.
+    /// The variables are encrypted and the credentials may not decrypt them. The text is the reason that AWS gives.
     Unreadable(String),
 }
 
-/// Values are nobody's business: names only.
+/// Prints the names of the variables only, because the values may be secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -69,27 +66,27 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// What became of a function's last update.
+/// The state of a function's last update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UpdateStatus {
-    /// It is in effect.
+    /// The update has taken effect.
     Done,
-    /// Lambda is still at it, and takes no other.
+    /// Lambda is still applying the update and accepts no other one until then.
     InProgress,
-    /// It did not come into effect, for this reason.
+    /// The update failed for this reason.
     Failed(String),
 }
 
-/// What to change.
+/// A change of a function's configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
-    /// All layers, in order.
+    /// The ARNs of all layers after the change, in order. They replace the present ones.
     pub(crate) layers: Vec<String>,
-    /// All variables, where they change.
+    /// All variables after the change. `None` leaves the present ones as they are.
     pub(crate) environment: Option<BTreeMap<String, String>>,
 }
 
-/// One region's functions.
+/// The function calls of one region.
 #[derive(Clone, Debug)]
 pub(crate) struct RegionFunctions {
     client: Client,
@@ -97,19 +94,19 @@ pub(crate) struct RegionFunctions {
 }
 
 impl RegionFunctions {
-    /// A client of its own for a region.
+    /// Creates a client for this region. It has its own limit of requests per second.
     pub(crate) fn new(session: &Arc<Session>, region: &RegionName) -> Self {
         Self { client: session.lambda(region), session: Arc::clone(session) }
     }
 
-    /// Reads a function's configuration.
     pub(crate) async fn read(&self, name: &str) -> Result<Function, CallError> {
         let request = || self.client.get_function_configuration().function_name(name).send();
         let answer = self.session.send(GET, request).await?;
         function(&answer)
     }
 
-    /// Changes a function that is still what it was when it was read.
+    /// Changes the configuration of a function. If `revision` is given, Lambda refuses the change unless the function
+    /// still has this revision.
     pub(crate) async fn update(
         &self,
         name: &str,
@@ -174,7 +171,7 @@ fn update(answer: &GetFunctionConfigurationOutput) -> UpdateStatus {
             let reason = [code, answer.last_update_status_reason()];
             UpdateStatus::Failed(reason.into_iter().flatten().collect::<Vec<_>>().join(": "))
         }
-        // A function that is being created has no update yet, and takes none.
+        // A function that is still being created has no last update, but it accepts no update yet.
         _ if answer.state() == Some(&State::Pending) => UpdateStatus::InProgress,
         _ => UpdateStatus::Done,
     }

@@ -1,4 +1,5 @@
-//! The one HTTP client: rustls on ring, proxies from the environment, every wait bounded.
+//! The HTTP client of all AWS calls. It uses rustls with ring, takes proxies from the environment, and bounds every
+//! wait.
 
 use aws_sdk_lambda::config::{
     RuntimeComponents, SharedHttpClient, StalledStreamProtectionConfig, timeout::TimeoutConfig,
@@ -7,12 +8,13 @@ use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig, tls};
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// What the pauses between attempts may add: so that the last attempt's own error is what is reported.
+/// The time that the pauses between attempts may add. With this allowance the operation timeout does not hide the
+/// error of the last attempt.
 const PAUSES: Duration = Duration::from_secs(30);
-/// The slowest line that an upload is waited for.
+/// The slowest line for which an upload's timeout allows enough time.
 const UPLOAD_BYTES_PER_SECOND: u64 = 256 * 1024;
 
-/// Makes the client. It speaks plain HTTP as well, which endpoints on loopback do.
+/// Creates the client. It also speaks plain HTTP, which endpoints on loopback use.
 pub(crate) fn client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls());
@@ -22,7 +24,7 @@ pub(crate) fn client() -> SharedHttpClient {
     })
 }
 
-/// A connection for what is fetched beside the SDK: links that carry their own signature.
+/// A connector for downloads outside the SDK, from links that carry their own signature.
 pub(crate) fn plain() -> Connector {
     Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls()).build()
 }
@@ -31,19 +33,18 @@ fn tls() -> tls::Provider {
     tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)
 }
 
-/// How long to wait for an answer.
+/// The timeouts of AWS calls. All of them follow from the longest wait for one answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     answer: Duration,
 }
 
 impl Timeouts {
-    /// At most so many seconds for one answer.
+    /// Sets the longest wait for one answer, in seconds. Zero counts as one.
     pub(crate) fn seconds(seconds: u64) -> Self {
         Self { answer: Duration::from_secs(seconds.max(1)) }
     }
 
-    /// The longest wait for one answer.
     pub(crate) fn answer(self) -> Duration {
         self.answer
     }
@@ -52,7 +53,7 @@ impl Timeouts {
         CONNECT.min(self.answer)
     }
 
-    /// Bounds for every call that carries next to nothing: to connect, for an answer, for all its attempts.
+    /// Timeouts for calls with a small body: for connecting, for one answer, and for all attempts together.
     pub(crate) fn calls(self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(self.connect())
@@ -62,8 +63,8 @@ impl Timeouts {
             .build()
     }
 
-    /// Bounds for an upload: the HTTP client counts sending as part of waiting for the answer, and Lambda
-    /// unpacks and checks the zip before it answers.
+    /// Timeouts for an upload of this many bytes. The HTTP client counts sending as part of the wait for the answer,
+    /// and Lambda unpacks and checks the zip before it answers.
     pub(crate) fn upload(self, bytes: u64) -> TimeoutConfig {
         let limit = self.upload_by_clock(bytes);
         TimeoutConfig::builder()
@@ -74,12 +75,13 @@ impl Timeouts {
             .build()
     }
 
-    /// The longest wait for an upload of which nobody knows how far it is.
+    /// The longest wait for an upload whose progress cannot be observed.
     pub(crate) fn upload_by_clock(self, bytes: u64) -> Duration {
         2 * self.answer + Duration::from_secs(bytes / UPLOAD_BYTES_PER_SECOND)
     }
 
-    /// Bounds for an upload that `UploadProgress` watches: none by the clock, once there is a connection.
+    /// Timeouts for an upload that `UploadProgress` watches. Only connecting has a time limit, because a slow upload
+    /// that still moves must not be given up.
     pub(crate) fn watched_upload(self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(self.connect())
@@ -89,7 +91,7 @@ impl Timeouts {
             .build()
     }
 
-    /// What ends an upload that nobody reads any more, long before its time is over.
+    /// The protection that ends a transfer soon after the server stops reading, long before the operation times out.
     pub(crate) fn stalled(self) -> StalledStreamProtectionConfig {
         StalledStreamProtectionConfig::enabled().grace_period(self.answer).build()
     }

@@ -1,4 +1,4 @@
-//! Whose credentials these are.
+//! Finds out to which account and partition the credentials belong.
 
 use crate::aws::{
     error::{CallError, CallErrorKind},
@@ -6,16 +6,16 @@ use crate::aws::{
     session::{Session, SessionError},
 };
 
-/// An account, and the partition that it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// Twelve digits.
+    /// The account number: twelve digits.
     pub(crate) account: String,
-    /// From the caller's ARN.
+    /// The partition, taken from the ARN of the caller.
     pub(crate) partition: Partition,
 }
 
-/// Asks the regional STS: tokens and answers of the global one are of no use in opt-in regions.
+/// Asks the STS of the session's region. The global STS would not do, because its tokens and answers are of no use in
+/// opt-in regions.
 pub(crate) async fn caller(session: &Session) -> Result<Identity, SessionError> {
     let sts = aws_sdk_sts::Client::new(&session.config);
     let answer = sts.get_caller_identity().send().await.map_err(|error| {

@@ -1,4 +1,4 @@
-//! The ARN of a layer version, taken apart: whose layer, which one, and where.
+//! Parses and writes the ARN of a layer version.
 
 use crate::{
     aws::{
@@ -9,37 +9,32 @@ use crate::{
 };
 use std::{fmt, str::FromStr};
 
-/// What a function attaches. Its text is safe in every format: colons, digits, letters, `-` and `_`.
+/// The ARN of a layer version, which a function attaches. Its text needs no escaping in any output format, because it
+/// contains only letters, digits, colons, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LayerArn {
     partition: Partition,
-    /// Where the layer is.
     pub(crate) region: RegionName,
-    /// Whose it is.
     pub(crate) account: AccountId,
-    /// Which one.
     pub(crate) name: LayerName,
-    /// Which version of it.
     pub(crate) version: i64,
 }
 
-/// Not the form of a layer version's ARN.
+/// The text is not the ARN of a layer version.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not the ARN of a layer version: arn:PARTITION:lambda:REGION:ACCOUNT:layer:NAME:VERSION")]
 pub(crate) struct BadLayerArn(String);
 
 impl LayerArn {
-    /// A version of somebody's layer.
     pub(crate) fn new(region: RegionName, account: AccountId, name: LayerName, version: i64) -> Self {
         Self { partition: region.partition(), region, account, name, version }
     }
 
-    /// The ARN of the layer itself, of whatever version.
+    /// The ARN of the layer without a version number.
     pub(crate) fn layer(region: &RegionName, account: &AccountId, name: &LayerName) -> String {
         format!("arn:{}:lambda:{region}:{}:layer:{name}", region.partition(), account.as_str())
     }
 
-    /// The partition that the layer is in.
     pub(crate) fn partition(&self) -> Partition {
         self.partition
     }

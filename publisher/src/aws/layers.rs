@@ -1,4 +1,4 @@
-//! The layer calls of one region.
+//! The calls of one region that concern layers.
 
 use crate::aws::{
     audience::Reader,
@@ -33,48 +33,42 @@ const DELETE: &str = "DeleteLayerVersion";
 const SETTINGS: &str = "GetAccountSettings";
 const BY_ARN: &str = "GetLayerVersionByArn";
 
-/// A layer version as AWS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LayerVersion {
-    /// Its number.
     pub(crate) number: i64,
-    /// With the number at its end.
+    /// The ARN of the version, which ends in the version number.
     pub(crate) arn: String,
     /// Base64 of the zip's sha256.
     pub(crate) code_sha256: String,
-    /// The zip's size.
+    /// The size of the zip in bytes.
     pub(crate) size: i64,
-    /// `CompatibleArchitectures`.
+    /// The architectures of `CompatibleArchitectures`. The list is empty if the version names none.
     pub(crate) architectures: Vec<String>,
-    /// `CompatibleRuntimes`.
+    /// The runtimes of `CompatibleRuntimes`. The list is empty if the version names none.
     pub(crate) runtimes: Vec<String>,
-    /// `LicenseInfo`.
     pub(crate) license: String,
-    /// `Description`.
     pub(crate) description: String,
-    /// Who may use it.
+    /// The policy, which says who may use the version.
     pub(crate) policy: Policy,
 }
 
-/// What `PublishLayerVersion` says of the version that it made. Whatever it leaves out has to be read.
+/// The answer of `PublishLayerVersion` about the new version. A field is `None` if the answer lacks it; it has to be
+/// read from Lambda then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublishAnswer {
-    /// The version's number.
     pub(crate) number: i64,
-    /// Its ARN, with the number at its end.
+    /// The ARN of the version, which ends in the version number.
     pub(crate) arn: Option<String>,
     /// Base64 of the sha256 of the bytes that Lambda has stored.
     pub(crate) code_sha256: Option<String>,
-    /// How many bytes Lambda has stored.
+    /// The number of bytes that Lambda has stored.
     pub(crate) size: Option<i64>,
 }
 
-/// A number and its description: what a list tells.
+/// One entry of the list of a layer's versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// The version's number.
     pub(crate) number: i64,
-    /// `Description`.
     pub(crate) description: String,
 }
 
@@ -83,25 +77,25 @@ pub(crate) struct Listed {
 pub(crate) struct VisibleContent {
     /// Base64 of the zip's sha256.
     pub(crate) code_sha256: String,
-    /// A link to download the zip from, which is valid for ten minutes.
+    /// A link for downloading the zip. It is valid for ten minutes.
     pub(crate) location: Option<String>,
 }
 
-/// How the zip gets to Lambda.
+/// How the zip is transferred to Lambda.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ZipSource<'a> {
-    /// With the request.
+    /// The request contains the zip.
     Direct,
-    /// From a bucket in the same region.
+    /// Lambda copies the zip from a bucket in the same region.
     Bucket(&'a Staged),
 }
 
-/// None at all is not the same as an empty list.
+/// Returns `None` for an empty list, because Lambda treats an empty list differently from a missing one.
 fn runtimes(names: &[String]) -> Option<Vec<Runtime>> {
     (!names.is_empty()).then(|| names.iter().map(|name| Runtime::from(name.as_str())).collect())
 }
 
-/// One region's layers.
+/// The layer calls of one region.
 #[derive(Clone, Debug)]
 pub(crate) struct RegionLayers {
     client: Client,
@@ -109,12 +103,12 @@ pub(crate) struct RegionLayers {
 }
 
 impl RegionLayers {
-    /// A client of its own for a region, with its own share of requests per second.
+    /// Creates a client for this region. It has its own limit of requests per second.
     pub(crate) fn new(session: &Arc<Session>, region: &RegionName) -> Self {
         Self { client: session.lambda(region), session: Arc::clone(session) }
     }
 
-    /// The names of all layers that the account has here.
+    /// Lists the names of all layers that the account has in this region.
     pub(crate) async fn names(&self) -> Result<Vec<String>, CallError> {
         self.session
             .call(|| async {
@@ -131,7 +125,7 @@ impl RegionLayers {
             .await
     }
 
-    /// All versions of a layer, newest first; none where there is no such layer.
+    /// Lists all versions of a layer, newest first. The list is empty if the layer does not exist.
     pub(crate) async fn list(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
         self.session.call(|| self.list_once(layer)).await
     }
@@ -150,12 +144,12 @@ impl RegionLayers {
                 description: version.description().unwrap_or_default().to_owned(),
             }));
         }
-        // The order of the answer is not promised.
+        // The API does not promise an order.
         versions.sort_by_key(|version| std::cmp::Reverse(version.number));
         Ok(versions)
     }
 
-    /// Everything about one version, its policy included; `None` where there is no such version.
+    /// Reads one version and its policy. Returns `None` if the version does not exist.
     pub(crate) async fn read(&self, layer: &str, number: i64) -> Result<Option<LayerVersion>, CallError> {
         let request = || self.client.get_layer_version().layer_name(layer).version_number(number).send();
         let answer = unless(CallErrorKind::NotFound, self.session.send(GET, request).await)?;
@@ -182,7 +176,8 @@ impl RegionLayers {
         Ok(document.map_or_else(Policy::default, Policy::read))
     }
 
-    /// What any account that may use a version sees of its zip.
+    /// Reads the zip's hash and download link of a version by its ARN. Every account that may use the version may do
+    /// so.
     pub(crate) async fn content_by_arn(&self, arn: &str) -> Result<VisibleContent, CallError> {
         let request = || self.client.get_layer_version_by_arn().arn(arn).send();
         let answer = self.session.send(BY_ARN, request).await?;
@@ -191,14 +186,15 @@ impl RegionLayers {
         Ok(VisibleContent { code_sha256: sha256.to_owned(), location: content.location().map(str::to_owned) })
     }
 
-    /// The architectures that somebody's version says it is for; none: it does not say.
+    /// Reads the compatible architectures of a version by its ARN. The version may belong to another account. The list
+    /// is empty if the version names none.
     pub(crate) async fn architectures_by_arn(&self, arn: &str) -> Result<Vec<String>, CallError> {
         let request = || self.client.get_layer_version_by_arn().arn(arn).send();
         let answer = self.session.send(BY_ARN, request).await?;
         Ok(answer.compatible_architectures().iter().map(|arch| arch.as_str().to_owned()).collect())
     }
 
-    /// Bytes of code that the region still has room for.
+    /// Returns how many bytes of code the account can still store in this region.
     pub(crate) async fn code_storage_left(&self) -> Result<i64, CallError> {
         let answer = self.session.send(SETTINGS, || self.client.get_account_settings().send()).await?;
         match (answer.account_limit(), answer.account_usage()) {
@@ -207,9 +203,9 @@ impl RegionLayers {
         }
     }
 
-    /// Publishes, once: the API has no token that would make a repetition harmless, so the SDK must not retry,
-    /// and after an ambiguous error the caller has to look before it tries again. The reservation's slot is held until
-    /// the answer, and learns whether the upload got across.
+    /// Publishes a version with a single attempt. The API has no token that would make a repetition harmless, so the
+    /// SDK must not retry. After an ambiguous error the caller has to list the versions before it tries again. The
+    /// slot of the reservation is held until the answer, and it is told whether the upload succeeded.
     pub(crate) async fn publish(
         &self,
         layer: &str,
@@ -282,13 +278,13 @@ impl RegionLayers {
             number: answer.version(),
             arn: answer.layer_version_arn().map(str::to_owned),
             code_sha256: content.and_then(|content| content.code_sha256()).map(str::to_owned),
-            // The SDK reads a size that is not there as 0, which no zip has.
+            // The SDK returns 0 for a missing size. No zip has that size.
             size: content.map(LayerVersionContentOutput::code_size).filter(|size| *size > 0),
         })
     }
 
-    /// Lets somebody use a version. That the statement is there already is no error here; what it says is
-    /// for the caller to read back.
+    /// Grants `who` the use of a version. A statement with this id that exists already is not an error here. The
+    /// caller has to read the policy back to see what it grants.
     pub(crate) async fn permit(
         &self,
         layer: &str,
@@ -316,7 +312,7 @@ impl RegionLayers {
         unless(CallErrorKind::Conflict, self.session.send(PERMIT, request).await).map(drop)
     }
 
-    /// Takes a statement away. That it is gone already is no error.
+    /// Removes a statement from the policy. A statement that does not exist any more is not an error.
     pub(crate) async fn forbid(&self, layer: &str, number: i64, id: &str) -> Result<(), CallError> {
         let request = || {
             let request = self.client.remove_layer_version_permission();
@@ -325,7 +321,7 @@ impl RegionLayers {
         unless(CallErrorKind::NotFound, self.session.send(FORBID, request).await).map(drop)
     }
 
-    /// Deletes a version. Functions that have it keep it; nobody can attach it any more.
+    /// Deletes a version. Functions that use it keep it, but it cannot be attached any more.
     pub(crate) async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
         let request = || self.client.delete_layer_version().layer_name(layer).version_number(number).send();
         self.session.send(DELETE, request).await.map(drop)

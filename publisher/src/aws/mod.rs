@@ -1,7 +1,7 @@
-//! What the publisher says to AWS: who we are, which regions there are, and the calls of one region
-//! for layers and functions.
+//! The calls to AWS: whose credentials these are, which regions the account has, and the calls of one region that
+//! concern layers and functions.
 //!
-//! Nothing here knows what a release consists of; that is in `artifacts` and `publish`.
+//! Nothing in this module knows what a release consists of. That is the task of `artifacts` and `publish`.
 
 pub(crate) mod audience;
 pub(crate) mod calls;

@@ -1,4 +1,4 @@
-//! Partitions and the names of their regions: what is known without asking.
+//! The AWS partitions and the regions that are compiled in, for when the account's own list is not available.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -8,18 +8,17 @@ use std::{fmt, str::FromStr};
 #[serde(transparent)]
 pub(crate) struct RegionName(String);
 
-/// Not the form of a region's name.
+/// The text is not a valid region name.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a region's name; names look like eu-central-1")]
 pub(crate) struct BadRegionName(pub(crate) String);
 
 impl RegionName {
-    /// The name as AWS spells it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The partition that the name belongs to, by its prefix.
+    /// The partition of the region, which the prefix of its name tells.
     pub(crate) fn partition(&self) -> Partition {
         Partition::of_prefix(&self.0)
     }
@@ -48,25 +47,25 @@ impl fmt::Display for RegionName {
     }
 }
 
-/// A separate AWS, with accounts and endpoints of its own.
+/// A partition of AWS. Each has its own accounts and endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Partition {
     /// The commercial regions.
     #[serde(rename = "aws")]
     Aws,
-    /// China.
+    /// The regions in China.
     #[serde(rename = "aws-cn")]
     China,
-    /// The one of the United States' government.
+    /// The regions for the government of the United States.
     #[serde(rename = "aws-us-gov")]
     GovCloud,
-    /// The European Sovereign Cloud.
+    /// The regions of the European Sovereign Cloud.
     #[serde(rename = "aws-eusc")]
     EuSovereign,
 }
 
 impl Partition {
-    /// The name in ARNs.
+    /// The name of the partition in ARNs.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Aws => "aws",
@@ -76,12 +75,12 @@ impl Partition {
         }
     }
 
-    /// The partition with this name, where we know it.
+    /// The partition with this name. Returns `None` for an unknown name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::Aws, Self::China, Self::GovCloud, Self::EuSovereign].into_iter().find(|p| p.name() == name)
     }
 
-    /// The partition that a region's name, or the beginning of one, belongs to.
+    /// The partition of a region, given its name or the beginning of its name.
     pub(crate) fn of_prefix(name: &str) -> Self {
         if name.starts_with("cn-") {
             Self::China
@@ -94,12 +93,12 @@ impl Partition {
         }
     }
 
-    /// Where to ask what no region is special for, as a region.
+    /// The region of `home` as a `RegionName`.
     pub(crate) fn home_region(self) -> RegionName {
         RegionName(self.home().to_owned())
     }
 
-    /// Where to ask what no region is special for.
+    /// The region that answers calls which do not concern a particular region.
     pub(crate) fn home(self) -> &'static str {
         match self {
             Self::Aws => "us-east-1",
@@ -109,7 +108,7 @@ impl Partition {
         }
     }
 
-    /// Regions that every account of the partition has.
+    /// The regions that every account of the partition has.
     pub(crate) fn default_regions(self) -> Vec<RegionName> {
         names(match self {
             Self::Aws => &[
@@ -137,7 +136,7 @@ impl Partition {
         })
     }
 
-    /// Regions that an account has only once somebody switched them on.
+    /// The regions that an account has only after somebody has enabled them.
     pub(crate) fn opt_in_regions(self) -> Vec<RegionName> {
         names(match self {
             Self::Aws => &[

@@ -1,18 +1,19 @@
-//! What a layer version's policy amounts to, and what would make it say what it should: pure decisions.
+//! Reads the policy of a layer version and decides which changes make it match an audience. This module does no I/O.
 
 use crate::aws::audience::{Audience, Reader};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The one action that a layer's policy knows.
+/// The only action that the policy of a layer version can allow.
 pub(crate) const ACTION: &str = "lambda:GetLayerVersion";
 
-/// The longest policy that AWS takes, in bytes.
+/// The maximum length of a policy in bytes.
 pub(crate) const LONGEST: usize = 20_480;
 const EMPTY: &str = r#"{"Version":"2012-10-17","Id":"default","Statement":[]}"#;
 
-/// A statement as Lambda writes it. `AddLayerVersionPermission` takes one principal, so each account has its own.
+/// Writes a statement as Lambda does. `AddLayerVersionPermission` takes one principal, so each account has its own
+/// statement.
 fn statement(id: &str, reader: &Reader, arn: &str) -> String {
     let principal = match reader {
         Reader::Everybody | Reader::Organization(_) => json!("*"),
@@ -30,33 +31,33 @@ fn statement(id: &str, reader: &Reader, arn: &str) -> String {
     statement.to_string()
 }
 
-/// A policy as it was found.
+/// The policy that a layer version has.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Policy {
     statements: Vec<Granted>,
-    /// A document that makes no sense to us.
+    /// The text of the document if it could not be parsed.
     unreadable: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Granted {
     id: String,
-    /// `None`: a statement of a kind that we do not write.
+    /// The grantee. `None` means that the statement is of a kind that the publisher does not write.
     reader: Option<Reader>,
     text: String,
 }
 
-/// What would mend a policy.
+/// The changes that make a policy match an audience.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Repair {
-    /// Statements to add: each with an id that is free.
+    /// The statements to add, each with an id that the policy does not use yet.
     pub(crate) add: Vec<(String, Reader)>,
-    /// Ids of statements to remove.
+    /// The ids of the statements to remove.
     pub(crate) remove: Vec<String>,
 }
 
 impl Repair {
-    /// Nothing to do.
+    /// Whether the policy needs no change.
     pub(crate) fn is_empty(&self) -> bool {
         self.add.is_empty() && self.remove.is_empty()
     }
@@ -71,7 +72,8 @@ impl std::fmt::Display for Repair {
 }
 
 impl Policy {
-    /// Reads a policy document.
+    /// Parses a policy document. A document that cannot be parsed is kept as text, and such a policy matches no
+    /// audience.
     pub(crate) fn read(document: &str) -> Self {
         match serde_json::from_str::<PolicyDocument>(document) {
             Ok(parsed) => {
@@ -82,13 +84,15 @@ impl Policy {
         }
     }
 
-    /// Nobody but the owner may use the version.
+    /// Whether the policy grants nothing, so that only the owner may use the version.
     pub(crate) fn is_empty(&self) -> bool {
         self.statements.is_empty() && self.unreadable.is_none()
     }
 
-    /// What is missing is added, under another id where the usual one is taken: that needs no right to remove.
-    /// What goes beyond a restricted audience is removed; beside "everybody" it makes no difference, and stays.
+    /// Decides which changes make the policy match the `wanted` audience. Missing statements are added. If the usual
+    /// id is taken, a statement gets another id, because replacing the old one would need the right to remove it.
+    /// Statements beyond a restricted audience are removed. If the audience is everybody, further statements make no
+    /// difference and stay.
     pub(crate) fn repair(&self, wanted: &Audience) -> Repair {
         let found: BTreeSet<&Reader> = self.statements.iter().filter_map(|s| s.reader.as_ref()).collect();
         let missing = wanted.readers().filter(|reader| !found.contains(reader));
@@ -104,17 +108,17 @@ impl Policy {
         Repair { add, remove }
     }
 
-    /// The length of the document once it is repaired, for the version with this ARN.
+    /// The length of the policy document in bytes after the repair. `arn` is the ARN of the layer version.
     pub(crate) fn length_after(&self, repair: &Repair, arn: &str) -> usize {
         let kept = self.statements.iter().filter(|statement| !repair.remove.contains(&statement.id));
         let kept = kept.map(|statement| statement.text.len());
         let added = repair.add.iter().map(|(id, reader)| statement(id, reader, arn).len());
-        // Each has a comma behind it, but for the last.
+        // Each statement but the last has a comma behind it.
         let statements: usize = kept.chain(added).map(|length| length + 1).sum();
         EMPTY.len() + statements.saturating_sub(1)
     }
 
-    /// Whether it says what it should.
+    /// Whether the policy matches the `wanted` audience.
     pub(crate) fn is(&self, wanted: &Audience) -> bool {
         self.unreadable.is_none() && self.repair(wanted).is_empty()
     }
@@ -123,7 +127,7 @@ impl Policy {
         let taken = |id: &str| self.statements.iter().any(|statement| statement.id == id);
         let numbered = (2..=self.statements.len() + 1).map(|n| format!("{id}-{n}"));
         let mut ids = std::iter::once(id.to_owned()).chain(numbered);
-        // There are more of these than statements.
+        // There is one candidate more than there are statements, so at least one candidate is free.
         ids.find(|id| !taken(id)).unwrap_or_default()
     }
 }
@@ -183,7 +187,8 @@ fn account_of(principal: &str) -> Option<Reader> {
     number.parse().ok().map(Reader::Account)
 }
 
-/// AWS writes a list of one as the bare value, or the other way round.
+/// Returns the only element of a list of one, and any other value as it is. AWS may write a single value as a list or
+/// without one.
 fn one(value: &Value) -> &Value {
     value
         .as_array()
@@ -278,7 +283,7 @@ mod tests {
         }
         assert!(length(&Policy::default(), &accounts(80)) < LONGEST);
         assert!(length(&Policy::default(), &accounts(120)) > LONGEST);
-        // What goes makes room for what comes.
+        // Removed statements make room for the added ones.
         let found = Policy::read(&written(&accounts(80)));
         assert!(length(&found, &accounts(60)) < LONGEST);
     }

@@ -1,4 +1,4 @@
-//! What may be asked of AWS at once: requests per second in a region, bytes on their way in all.
+//! Limits the load on AWS: the requests per second in each region, and the number and bytes of all uploads in flight.
 
 use crate::aws::congestion::{Slot, Slots};
 use aws_sdk_lambda::config::{HttpClient, RuntimeComponents, SharedHttpClient, http::HttpRequest};
@@ -9,11 +9,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// Lambda's control plane allows 15 requests/s per account and region over all callers: we leave a third.
+/// Lambda's control plane allows 15 requests/s per account and region, shared by all callers. This spacing uses 10 of
+/// them and leaves a third to others.
 const SPACING: Duration = Duration::from_millis(100);
 
-/// Wraps a client so that its requests leave at least `SPACING` apart, the SDK's own retries included:
-/// that is why this sits below the SDK.
+/// Wraps a client so that its requests leave at least `SPACING` apart. The wrapper is below the SDK, so that it also
+/// spaces the SDK's own retries.
 pub(crate) fn paced(inner: SharedHttpClient) -> SharedHttpClient {
     let next_slot = Arc::new(Mutex::new(Instant::now()));
     http_client_fn(move |settings: &HttpConnectorSettings, components: &RuntimeComponents| {
@@ -45,7 +46,7 @@ impl HttpConnector for Paced {
     }
 }
 
-/// A bound on the uploads on their way: on their number and on their bytes.
+/// Limits the uploads in flight, by their number and by their bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct InFlight {
     slots: Slots,
@@ -53,27 +54,28 @@ pub(crate) struct InFlight {
     all: u32,
 }
 
-/// Reservation for one upload: a slot until it is answered, and bytes until they are handed over.
+/// The reservation of one upload. The slot is held until the answer, the bytes until they are handed over.
 #[derive(Debug)]
 pub(crate) struct Reservation {
-    /// To be held until the answer: on a slow line, what is written is not sent by far.
+    /// The slot, which must be held until the answer. On a slow line, written data may still be far from sent.
     pub(crate) slot: Slot,
-    /// To be held until all of it is in the kernel's hands.
+    /// The room for the bytes, which must be held until the kernel has taken all of them.
     pub(crate) bytes: OwnedSemaphorePermit,
 }
 
 impl InFlight {
-    /// At most so many uploads and so many mebibytes at once; one upload that is larger goes alone.
+    /// Allows at most this many uploads and mebibytes at once. An upload that is larger than the limit takes all of it
+    /// and goes alone.
     pub(crate) fn new(uploads: u16, mebibytes: u16) -> Self {
         let all = u32::from(mebibytes.max(1)) * 1024;
         Self { slots: Slots::new(uploads), kibibytes: Arc::new(Semaphore::new(all as usize)), all }
     }
 
-    /// Waits for room.
+    /// Waits until there is room for an upload of this many bytes. Returns `None` only if the semaphore is closed.
     pub(crate) async fn reserve(&self, bytes: u64) -> Option<Reservation> {
         let wanted = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.all);
         let slot = self.slots.take().await;
-        // None only for a closed semaphore, and nobody closes this one.
+        // `acquire_many_owned` fails only on a closed semaphore, and no code closes this one.
         let bytes = Arc::clone(&self.kibibytes).acquire_many_owned(wanted).await.ok()?;
         Some(Reservation { slot, bytes })
     }

@@ -1,26 +1,28 @@
-//! Refusals that the same request would meet again: something else has to change first.
+//! Recognizes refusals that a repetition of the same request would meet again. Something else has to change first.
 
 use crate::aws::error::{CallError, CallErrorKind};
 
-/// Why AWS will not carry out a request, however often it is asked.
+/// Why AWS refuses a request every time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The region does not know `CompatibleArchitectures`, as several did when they were new: it runs `x86_64` alone.
+    /// The region does not support `CompatibleArchitectures`, as was the case in several new regions. Such a region
+    /// runs `x86_64` only.
     Architectures,
-    /// The request is larger than Lambda, or something on the way, takes.
+    /// The request is larger than Lambda, or a proxy on the way, accepts.
     TooLarge,
-    /// The account's storage for code is full.
+    /// The account's code storage in the region is full.
     CodeStorage,
-    /// The policy would get longer than a policy may be.
+    /// The policy would become longer than AWS allows.
     PolicyLength,
-    /// An organization's or a boundary's policy forbids it, whatever the caller's own policies allow.
+    /// A policy of the organization or a permissions boundary denies the call, whatever the caller's own policies
+    /// allow.
     ExplicitDeny,
-    /// The request itself is not what AWS accepts.
+    /// AWS does not accept the content of the request.
     Rejected,
 }
 
 impl CallError {
-    /// The refusal, where it is one that repeating the request cannot change.
+    /// Returns the refusal if this error is one that a repetition cannot change.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         classify(self.kind, self.code.as_deref().unwrap_or_default(), self.message())
     }

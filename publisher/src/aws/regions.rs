@@ -1,4 +1,4 @@
-//! Which regions a release goes to.
+//! Chooses the regions of a release.
 
 use crate::aws::{
     error::{CallError, CallErrorKind},
@@ -10,31 +10,28 @@ use aws_sdk_account::types::RegionOptStatus;
 use std::{collections::BTreeMap, str::FromStr};
 use wildmatch::WildMatch;
 
-/// One region to publish to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// Its name.
     pub(crate) region: RegionName,
-    /// Whether the release is incomplete without it.
+    /// Whether the release is incomplete without this region.
     pub(crate) required: bool,
-    /// What the account says where it is not switched on, e.g. `DISABLED`.
+    /// The status that the account reports if the region is not enabled, e.g. `DISABLED`.
     pub(crate) disabled: Option<String>,
 }
 
-/// The regions of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Selection {
-    /// Sorted by name.
+    /// The chosen regions, sorted by name.
     pub(crate) targets: Vec<Target>,
-    /// Switched off in this account, and not asked for.
+    /// The regions that are disabled in this account and were not asked for.
     pub(crate) left_out: Vec<RegionName>,
 }
 
-/// What the account says of its regions: name and, where a region is switched off, its status.
+/// The regions that the account lists. The value is the status of a disabled region and `None` for an enabled one.
 pub(crate) type Listing = BTreeMap<RegionName, Option<String>>;
 
-/// The regions that the partition is known to have, and that the account's list does not name at all, not even as
-/// switched off.
+/// Returns the regions that the partition is known to have but the account's list does not contain, not even as
+/// disabled.
 pub(crate) fn unlisted(listing: &Listing, partition: Partition) -> Vec<RegionName> {
     let known = partition.default_regions().into_iter().chain(partition.opt_in_regions());
     let mut unlisted: Vec<RegionName> = known.filter(|name| !listing.contains_key(name)).collect();
@@ -42,21 +39,21 @@ pub(crate) fn unlisted(listing: &Listing, partition: Partition) -> Vec<RegionNam
     unlisted
 }
 
-/// Why the account's own list is not to be had.
+/// Why the account's list of regions is not available.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListError {
-    /// This partition or endpoint has no such API: the compiled-in list has to do.
+    /// The partition or endpoint has no such API. The compiled-in list is used instead.
     #[error("{0}")]
     Unavailable(String),
-    /// The caller may not ask.
+    /// The caller may not list the regions.
     #[error(transparent)]
     Denied(CallError),
-    /// Anything else.
+    /// The call failed for another reason.
     #[error(transparent)]
     Call(CallError),
 }
 
-/// Asks the account for all of its regions.
+/// Lists all regions of the account with their status.
 pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listing, ListError> {
     if identity.partition != Partition::Aws {
         return Err(ListError::Unavailable(format!("{} has no account:ListRegions", identity.partition)));
@@ -76,10 +73,10 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listi
             }
         })?;
         for region in page.regions() {
-            // A name of a form that we do not know is none that we could publish to.
+            // The publisher cannot use a region whose name it cannot parse.
             let Some(Ok(name)) = region.region_name().map(str::parse) else { continue };
-            // Only what is off is left out. A region that is being switched on is wanted, and so is one of a status
-            // that nobody has heard of: trying it says more than leaving it out.
+            // Only disabled regions get a status here. A region that is being enabled is wanted, and so is a region
+            // with an unknown status: an attempt tells more than leaving it out.
             let off = match region.region_opt_status() {
                 Some(status @ (RegionOptStatus::Disabled | RegionOptStatus::Disabling)) => {
                     Some(status.as_str().to_owned())
@@ -92,17 +89,17 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listi
     Ok(listing)
 }
 
-/// A region by name, or several by a pattern like `eu-*`.
+/// The name of a region, or a pattern like `eu-*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RegionPattern {
-    /// This one, whether the account lists it or not.
+    /// This region, even if the account does not list it.
     Exact(RegionName),
-    /// All that match, among those that can be used.
+    /// All usable regions that match the pattern.
     Glob(String),
 }
 
 impl RegionPattern {
-    /// A region whose partition is meant.
+    /// A region in the partition that the pattern belongs to.
     pub(crate) fn near(&self) -> RegionName {
         match self {
             Self::Exact(name) => name.clone(),
@@ -110,7 +107,7 @@ impl RegionPattern {
         }
     }
 
-    /// Whether it names this region.
+    /// Whether the pattern matches this region.
     pub(crate) fn matches(&self, name: &RegionName) -> bool {
         match self {
             Self::Exact(exact) => exact == name,
@@ -143,42 +140,43 @@ impl FromStr for RegionPattern {
     }
 }
 
-/// What was asked for.
+/// The regions that the user asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RegionChoice {
-    /// These; all where there are none.
+    /// The required regions. An empty list means all regions.
     pub(crate) regions: Vec<RegionPattern>,
-    /// These too, if it goes.
+    /// Further regions that may fail without failing the release.
     pub(crate) optional: Vec<RegionPattern>,
-    /// None of these.
+    /// The regions to leave out.
     pub(crate) exclude: Vec<RegionPattern>,
 }
 
-/// What was asked for makes no sense.
+/// The user's choice of regions cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RegionChoiceError {
-    /// A typing error, most likely.
+    /// A pattern matches no region. Most likely it is a typing error.
     #[error("`{pattern}` matches no region of {partition} that this account has enabled")]
     NoMatch {
-        /// As given.
+        /// The pattern as the user gave it.
         pattern: String,
-        /// Of the account.
+        /// The partition of the account.
         partition: Partition,
     },
-    /// All of them are excluded.
+    /// All chosen regions are excluded.
     #[error("no region is left to publish to")]
     Nothing,
 }
 
-/// Where the regions are taken from.
+/// Where the list of regions comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
-    /// The account's own list, which replaces the compiled-in one.
+    /// The account's own list, which replaces the compiled-in list.
     Account(&'a Listing),
-    /// The compiled-in list, since the caller may not ask for the account's own. Nobody knows which opt-in regions are
-    /// on, and they are required all the same: whoever wants fewer says so.
+    /// The compiled-in list, because the caller may not list the account's regions. It is not known which opt-in
+    /// regions are enabled. All of them are required nevertheless; a user who wants fewer has to say so.
     NotAllowed,
-    /// The compiled-in list, since there is no other. Opt-in regions are tried and not insisted on, unless by name.
+    /// The compiled-in list, because there is no API for another one. Opt-in regions are tried, but they are required
+    /// only if the user names them.
     NoSuchApi,
 }
 
@@ -188,7 +186,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Decides which regions a run goes to: those of the source, narrowed to what was asked for.
+/// Chooses the regions of a run: the regions of the source, narrowed to the user's choice.
 pub(crate) fn choose(
     source: Source<'_>,
     partition: Partition,

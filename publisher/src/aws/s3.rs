@@ -1,4 +1,4 @@
-//! A bucket on the way to Lambda, for zips that are too large to come with the request.
+//! Stages zips in an S3 bucket, from which Lambda copies them. This is for zips that are too large for the request.
 
 use crate::{
     aws::{
@@ -16,48 +16,48 @@ const HEAD_BUCKET: &str = "s3:HeadBucket";
 const PUT: &str = "s3:PutObject";
 const DELETE: &str = "s3:DeleteObject";
 
-/// A zip in a bucket.
+/// A zip that was uploaded to a bucket.
 #[derive(Clone, Debug)]
 pub(crate) struct Staged {
-    /// In the region of the layer.
+    /// The name of the bucket, which is in the region of the layer.
     pub(crate) bucket: String,
-    /// Named by the zip's hash.
+    /// The key of the object, which contains the hash of the zip.
     pub(crate) key: String,
 }
 
-/// Why a bucket is of no use.
+/// Why a bucket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BucketError {
-    /// There is none.
+    /// The bucket does not exist.
     #[error("there is no bucket `{bucket}` in {region}")]
     Missing {
-        /// Its name.
+        /// The name of the bucket.
         bucket: String,
-        /// Where it should be.
+        /// The region that the bucket should be in.
         region: RegionName,
     },
-    /// Lambda takes objects of its own region only.
+    /// The bucket is in another region. Lambda reads objects of its own region only.
     #[error("the bucket `{bucket}` is in {found}, not in {region}")]
     Elsewhere {
-        /// Its name.
+        /// The name of the bucket.
         bucket: String,
-        /// Where it is.
+        /// The region of the bucket.
         found: String,
-        /// Where it should be.
+        /// The region that the bucket should be in.
         region: RegionName,
     },
-    /// It is there, or not, and nobody tells us.
+    /// AWS refused to say whether the bucket exists, or the call failed.
     #[error("the bucket `{bucket}` cannot be used: {source}")]
     Refused {
-        /// Its name.
+        /// The name of the bucket.
         bucket: String,
-        /// Why.
+        /// The failed call.
         source: CallError,
     },
 }
 
-/// One region's bucket. Every request says whose it has to be: a bucket of that name in another account would get
-/// the zip, or hand out another one.
+/// The bucket for one region. Every request names the expected owner. Otherwise a bucket of the same name in another
+/// account could receive the zip, or serve a different one.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     client: Client,
@@ -68,7 +68,8 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket of an account that a template like `layers-{region}` names.
+    /// Creates a client for the bucket that a template like `layers-{region}` names. `owner` is the account that the
+    /// bucket must belong to.
     pub(crate) fn new(
         session: &std::sync::Arc<Session>,
         region: &RegionName,
@@ -85,7 +86,7 @@ impl Bucket {
         Self { client: Client::from_conf(config), region: region.clone(), name, owner, session }
     }
 
-    /// Whether it is there, and in the region.
+    /// Checks that the bucket exists, is in the right region, and can be used.
     pub(crate) async fn check(&self) -> Result<(), BucketError> {
         let bucket = self.name.clone();
         let request = self.client.head_bucket().bucket(&bucket);
@@ -109,7 +110,7 @@ impl Bucket {
         }
     }
 
-    /// Brings a zip there, unless it is there already.
+    /// Uploads the zip, unless the bucket contains it already.
     pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
         let head = self
             .client
@@ -120,7 +121,8 @@ impl Bucket {
             .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await;
-        // The name alone proves nothing: anybody who may write to the bucket can have put other bytes there.
+        // The key alone proves nothing, because anybody who may write to the bucket can have stored other bytes under
+        // it. So the checksums are compared.
         let sha256 = Digest::of(zip).base64();
         let there = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
         if !there {
@@ -142,7 +144,7 @@ impl Bucket {
         Ok(Staged { bucket: self.name.clone(), key })
     }
 
-    /// Removes it again.
+    /// Deletes a staged zip from the bucket.
     pub(crate) async fn remove(&self, staged: &Staged) -> Result<(), CallError> {
         let request = self.client.delete_object().bucket(&staged.bucket).key(&staged.key);
         let request = request.expected_bucket_owner(self.owner.as_str());

@@ -1,7 +1,8 @@
-//! What the kernel still holds of what was handed to it: bytes that were not sent yet, or not acknowledged.
+//! Reads how many bytes of a connection the kernel has not sent yet, or has sent without an acknowledgement.
 //!
-//! The kernel takes up to some megabytes at once. On a slow line, an upload that is "written" may need minutes more,
-//! and only this tells whether it moves. Linux says it in `/proc`; elsewhere nothing is known.
+//! The kernel accepts up to several megabytes at once. On a slow line, an upload that is completely written may need
+//! minutes more, and only this number tells whether it still moves. Linux reports it in `/proc`. On other systems it
+//! is unknown.
 
 use std::{
     collections::HashMap,
@@ -11,21 +12,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Many uploads ask at the same time, and the kernel lists every connection of the machine.
+/// The table is read at most this often, because many uploads ask at the same time and the kernel lists every
+/// connection of the machine.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// By local port.
+/// The number of unacknowledged bytes by local port.
 type Queues = HashMap<u16, u64>;
 
 static LAST: Mutex<Option<(Instant, Queues)>> = Mutex::new(None);
 
-/// The bytes that are not acknowledged yet on the connection with this local port; none where nobody knows.
+/// Returns how many bytes are not acknowledged yet on the connection with this local port. Returns `None` if that is
+/// unknown.
 pub(crate) fn of_port(port: u16) -> Option<u64> {
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
         let mut queues = Queues::new();
         for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-            // Line by line: a busy machine has megabytes of them.
+            // The table is read line by line, because it has megabytes on a busy machine.
             if let Ok(table) = File::open(table) {
                 read(BufReader::new(table), &mut queues);
             }

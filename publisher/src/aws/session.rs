@@ -1,6 +1,7 @@
-//! The way into an account: region, credentials and HTTP client, put together once.
+//! Opens the session with an AWS account: region, credentials and HTTP client are determined once.
 //!
-//! The usual AWS variables and files apply. Metadata services are asked, but never waited for.
+//! The usual AWS variables and files apply. Metadata services are asked with a short timeout, so a machine without one
+//! is not held up.
 
 use crate::aws::{
     credentials::Renewable,
@@ -25,10 +26,10 @@ use aws_sdk_lambda::config::{
 };
 use std::{error::Error, time::Duration};
 
-/// Of a call that may be repeated; the pauses between them double, with jitter.
+/// The maximum number of attempts of a call that may be repeated. The pauses between them double, with jitter.
 const ATTEMPTS: u32 = 5;
 const METADATA_SERVICE: Duration = Duration::from_secs(1);
-/// A credential process or a sign-in service may think for a while.
+/// The longest wait for credentials. A credential process or a sign-in service may take a while.
 const CREDENTIALS: Duration = Duration::from_mins(1);
 
 /// How to reach AWS, on the command line.
@@ -48,46 +49,46 @@ pub(crate) struct AwsOptions {
 }
 
 impl AwsOptions {
-    /// The same way, as somebody else.
+    /// Returns the same options with another profile.
     #[must_use]
     pub(crate) fn with_profile(&self, name: &str) -> Self {
         Self { profile: Some(name.to_owned()), ..self.clone() }
     }
 }
 
-/// No way in.
+/// Why no session could be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
-    /// No source has any.
+    /// No source has credentials.
     #[error(
         "no AWS credentials: neither the environment nor a profile, a web identity or a metadata service has any"
     )]
     NoCredentials,
-    /// The profile that was named has none, or is not there.
+    /// The named profile does not exist or has no credentials.
     #[error("the profile `{0}` does not exist, or has no credentials")]
     Profile(String),
-    /// A source was found, and does not work.
+    /// A source of credentials was found, but it failed.
     #[error("cannot load AWS credentials")]
     Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// AWS does not accept them.
+    /// AWS does not accept the credentials.
     #[error("AWS does not accept these credentials")]
     Refused(#[source] CallError),
-    /// Nobody answers.
+    /// There was no connection, or no usable answer.
     #[error("cannot reach AWS{at} to ask whose credentials these are")]
     Unreachable {
-        /// The endpoint, where one was set.
+        /// The words "at URL" with a leading space if an endpoint is configured. Otherwise it is empty.
         at: String,
-        /// What happened.
+        /// The failed call.
         #[source]
         source: CallError,
     },
-    /// An account in a partition that we do not know.
+    /// The account is in an unknown partition.
     #[error("the credentials belong to `{0}`, which is in no partition that this version knows")]
     Partition(String),
 }
 
 impl SessionError {
-    /// What to do next.
+    /// Tells the user what to do next.
     pub(crate) fn next(&self) -> &'static str {
         match self {
             Self::NoCredentials => {
@@ -113,21 +114,21 @@ impl SessionError {
     }
 }
 
-/// Configuration that every client is made from.
+/// The configuration from which all clients are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
-    /// Credentials, time-outs and the endpoint.
+    /// The SDK's configuration: credentials, timeouts and endpoint.
     pub(crate) config: SdkConfig,
-    /// The client below every region's own pace.
+    /// The HTTP client. Each region wraps it with its own rate limit.
     pub(crate) http: SharedHttpClient,
-    /// What the requests are signed with.
+    /// The credentials that sign the requests.
     pub(crate) credentials: Renewable,
-    /// How long to wait.
+    /// The timeouts of the calls.
     pub(crate) timeouts: Timeouts,
 }
 
 impl Session {
-    /// Lambda's client for a region, with a share of requests per second of its own.
+    /// Creates a Lambda client for a region, with its own limit of requests per second.
     pub(crate) fn lambda(&self, region: &RegionName) -> aws_sdk_lambda::Client {
         let config = aws_sdk_lambda::config::Builder::from(&self.config)
             .region(Region::new(region.to_string()))
@@ -136,8 +137,8 @@ impl Session {
         aws_sdk_lambda::Client::from_conf(config)
     }
 
-    /// Finds region and credentials. `near` is where the work will be: its partition decides where the
-    /// environment names no region, or one in another partition, which could not know these credentials.
+    /// Finds the region and the credentials. `near` is a region in which the work will be done. Its partition decides
+    /// the region if the environment names none, or one in another partition, where these credentials cannot be known.
     pub(crate) async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
         let http = http::client();
         let region = home_region(options, near).await;
@@ -149,7 +150,7 @@ impl Session {
             .timeout_config(timeouts.calls())
             .stalled_stream_protection(timeouts.stalled())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            // `Renewable` keeps them.
+            // The SDK's cache is off because `Renewable` caches the credentials.
             .identity_cache(IdentityCache::no_cache())
             .credentials_provider(credentials.clone());
         if let Some(profile) = &options.profile {
@@ -162,7 +163,7 @@ impl Session {
     }
 }
 
-/// The region that the environment or the profile names.
+/// Returns the region that the environment or the profile names.
 pub(crate) async fn configured_region(options: &AwsOptions) -> Option<Region> {
     let mut profile = ProfileFileRegionProvider::builder();
     if let Some(name) = &options.profile {
@@ -178,12 +179,12 @@ async fn home_region(options: &AwsOptions, near: Option<&RegionName>) -> Region 
     let home = near.map_or(Partition::Aws, RegionName::partition).home();
     match set {
         Some(set) if near.is_none() || partition(&set) == near.map(RegionName::partition) => set,
-        // Not the region of the work itself: where that one is down, the others still go on.
+        // This is not the region of the work itself. If that region is down, the others can still go on.
         _ => Region::new(home),
     }
 }
 
-/// Finds the credentials, and loads them once so that a lack of them is told apart from a lack of network.
+/// Finds the credentials, and loads them once so that missing credentials are told apart from a missing network.
 async fn credentials(
     options: &AwsOptions,
     http: &SharedHttpClient,
@@ -192,7 +193,7 @@ async fn credentials(
     let config =
         ProviderConfig::without_region().with_http_client(http.clone()).with_region(Some(region.clone()));
     let provider = if let Some(name) = &options.profile {
-        // A profile named on the command line is meant: keys in the environment must not win over it.
+        // The user asked for this profile on the command line, so keys in the environment must not override it.
         let profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(name);
         SharedCredentialsProvider::new(profile.build())
     } else {
@@ -211,7 +212,7 @@ async fn credentials(
     match tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(provider),
         Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => Err(none()),
-        // The metadata service is the last resort: where it fails, nothing before it had any.
+        // The metadata service is the last source that is asked. If it fails, no earlier source had credentials.
         Ok(Err(error)) if error.source().is_some_and(<dyn Error>::is::<ImdsError>) => Err(none()),
         Ok(Err(error)) => Err(SessionError::Credentials(error.into())),
         Err(late) => Err(SessionError::Credentials(late.into())),

@@ -1,8 +1,8 @@
-//! A zip on its way to many regions: one copy of it in memory, encoded as it is sent.
+//! Uploads one zip to many regions with a single copy in memory, which is encoded while it is sent.
 //!
-//! The SDK would encode the zip and copy the whole request for every region. What is sent is the same in all of
-//! them (name and region are elsewhere in the request): so its sha256, which the signature needs, is computed
-//! once, and each request reads the shared zip in small pieces.
+//! The SDK would encode the zip and copy the whole request for every region. The body is the same in all regions,
+//! because name and region are elsewhere in the request. So its sha256, which the signature needs, is computed once,
+//! and each request reads the shared zip in small pieces.
 
 use crate::{
     aws::upload_progress::UploadProgress,
@@ -30,28 +30,28 @@ use std::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A multiple of three, so that pieces can be encoded one by one.
+/// The number of zip bytes that are encoded at a time. It is a multiple of three, so that the base64 texts of the
+/// pieces can be joined.
 const PIECE: usize = 48 * 1024;
 
-/// What Lambda is told about a layer version beside its bytes.
+/// The metadata of a layer version, which Lambda stores beside the zip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Label {
-    /// At most 256 characters.
+    /// The description, of at most 256 characters.
     pub(crate) description: String,
-    /// An SPDX identifier.
+    /// The SPDX identifier of the license.
     pub(crate) license: &'static str,
-    /// The architecture that it is compatible with; none: Lambda is not told, since some regions refuse to hear it.
+    /// The compatible architecture. `None` leaves it out of the request, because some regions reject the field.
     pub(crate) arch: Option<Arch>,
-    /// The runtimes that it is compatible with; none: all.
+    /// The compatible runtimes. An empty list means all of them.
     pub(crate) runtimes: Vec<String>,
 }
 
-/// What a `PublishLayerVersion` request consists of.
+/// The body of a `PublishLayerVersion` request.
 #[derive(Clone, Debug)]
 pub(crate) struct Upload {
-    /// What Lambda is told beside the bytes.
+    /// The metadata of the version.
     pub(crate) label: Label,
-    /// The zip.
     pub(crate) zip: Bytes,
     head: Bytes,
     tail: Bytes,
@@ -59,7 +59,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Prepares it.
+    /// Prepares the body and computes its sha256.
     pub(crate) fn new(zip: Bytes, label: Label) -> Result<Self, serde_json::Error> {
         let text = |value: &str| serde_json::to_string(value);
         let runtimes = if label.runtimes.is_empty() {
@@ -87,12 +87,12 @@ impl Upload {
         Ok(upload)
     }
 
-    /// The same request without `CompatibleArchitectures`.
+    /// Returns the same request without `CompatibleArchitectures`.
     pub(crate) fn without_architecture(&self) -> Result<Self, serde_json::Error> {
         Self::new(self.zip.clone(), Label { arch: None, ..self.label.clone() })
     }
 
-    /// The length of the request's body.
+    /// The length of the request's body in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         let encoded = self.zip.len().div_ceil(3) * 4;
         (self.head.len() + encoded + self.tail.len()) as u64
@@ -102,8 +102,8 @@ impl Upload {
         Pieces { head: Some(self.head.clone()), zip: self.zip.clone(), tail: Some(self.tail.clone()) }
     }
 
-    /// Puts the body into one request, whose progress is noted. The room for its bytes is given back as soon as all of
-    /// them are handed over.
+    /// Creates an interceptor that puts the body into one request and records its progress in `progress`. `bytes` is
+    /// released as soon as the whole body is handed over.
     pub(crate) fn fill(&self, bytes: Option<OwnedSemaphorePermit>, progress: UploadProgress) -> Fill {
         Fill { upload: self.clone(), bytes: Arc::new(Mutex::new(bytes)), progress }
     }
@@ -129,7 +129,7 @@ impl Pieces {
     }
 }
 
-/// The body of one request.
+/// The body of one request while it is sent.
 struct Sending {
     pieces: Pieces,
     left: u64,
@@ -164,7 +164,7 @@ impl Body for Sending {
     }
 }
 
-/// Replaces the SDK's body by ours, and tells the signer its hash.
+/// Replaces the SDK's body by the prepared one and gives its hash to the signer.
 #[derive(Debug)]
 pub(crate) struct Fill {
     upload: Upload,

@@ -1,4 +1,5 @@
-//! Whether an upload moves: what an upload is given up by is that nothing gets across any more, and not the clock.
+//! Watches whether an upload makes progress. An upload is given up when no more data gets through, not after a fixed
+//! time.
 
 use crate::aws::{http::Timeouts, send_queue};
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
@@ -11,10 +12,10 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How often it is looked whether anything moved.
+/// How often the position is compared.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// One upload on its way.
+/// The progress of one upload.
 #[derive(Clone, Debug)]
 pub(crate) struct UploadProgress {
     inner: Arc<Inner>,
@@ -27,7 +28,7 @@ struct Inner {
     connection: Mutex<Option<CaptureSmithyConnection>>,
 }
 
-/// How far an upload is; two that are equal show that nothing has moved.
+/// How far an upload is. Two equal positions show that nothing has moved in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Position {
     handed_over: u64,
@@ -35,23 +36,23 @@ struct Position {
 }
 
 impl UploadProgress {
-    /// Of so many bytes.
+    /// Watches an upload of this many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
         let inner = Inner { bytes, handed_over: AtomicU64::new(0), connection: Mutex::new(None) };
         Self { inner: Arc::new(inner) }
     }
 
-    /// So many bytes more were handed to the connection.
+    /// Records that this many more bytes were handed to the connection.
     pub(crate) fn hand_over(&self, bytes: u64) {
         self.inner.handed_over.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Goes over this connection.
+    /// Records the connection that the upload uses.
     pub(crate) fn over(&self, connection: CaptureSmithyConnection) {
         *self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 
-    /// Whether some of it was not even handed over: then nobody can have carried the request out.
+    /// Whether a part of the upload was not even handed over. In this case AWS cannot have carried out the request.
     pub(crate) fn is_incomplete(&self) -> bool {
         self.inner.handed_over.load(Ordering::Relaxed) < self.inner.bytes
     }
@@ -65,7 +66,7 @@ impl UploadProgress {
         }
     }
 
-    /// Returns once nothing has moved for too long.
+    /// Returns when nothing has moved for too long.
     pub(crate) async fn stalled(&self, timeouts: Timeouts) {
         let mut last = self.position();
         let mut moved = Instant::now();
@@ -83,15 +84,15 @@ impl UploadProgress {
     }
 }
 
-/// How long an upload may stay where it is.
+/// How long an upload may stay at this position before it is given up.
 fn patience(position: Position, bytes: u64, timeouts: Timeouts) -> Duration {
     match position.unacknowledged {
-        // It is on the line.
+        // The data is still on its way.
         _ if position.handed_over < bytes => timeouts.answer(),
         Some(left) if left > 0 => timeouts.answer(),
-        // It is with Lambda, which unpacks and checks the zip before it answers.
+        // Lambda has all data. It unpacks and checks the zip before it answers.
         Some(_) => 2 * timeouts.answer(),
-        // It may be either.
+        // It is unknown whether the data is still on its way, so the limit allows for both.
         None => timeouts.upload_by_clock(bytes),
     }
 }

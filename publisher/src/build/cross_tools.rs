@@ -1,4 +1,4 @@
-//! cargo-lambda and the zig that it links with: how they are called.
+//! Calls cargo-lambda and the zig that it links with.
 
 use crate::build::exec::{self, ExecError};
 use std::{
@@ -6,7 +6,6 @@ use std::{
     process::Command,
 };
 
-/// How zig is called.
 #[derive(Clone, Debug)]
 pub(crate) enum Zig {
     /// The program itself.
@@ -27,7 +26,8 @@ impl Zig {
         }
     }
 
-    /// Makes cargo-lambda use this zig and no other: it would prefer that of the first Python on PATH.
+    /// Makes cargo-lambda use exactly this zig. Without that, cargo-lambda prefers the zig of the first Python on
+    /// PATH.
     pub(crate) fn apply(&self, command: &mut Command) {
         match self {
             Self::Binary(zig) => {
@@ -39,20 +39,19 @@ impl Zig {
         }
     }
 
-    /// Where it is.
+    /// The path of the zig program, or of the Python that has the `ziglang` package.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Binary(path) | Self::Python(path) => path,
         }
     }
 
-    /// `zig version`.
+    /// The output of `zig version`.
     pub(crate) fn version(&self) -> Result<String, ExecError> {
         exec::ask(self.command().arg("version"))
     }
 }
 
-/// cargo-lambda and the zig that it links with.
 #[derive(Clone, Debug)]
 pub(crate) struct CrossTools {
     /// The program `cargo-lambda`.
@@ -62,12 +61,13 @@ pub(crate) struct CrossTools {
 }
 
 impl CrossTools {
-    /// Both from PATH. One alone does not count: the pinned pair is known to work together.
+    /// Both tools from PATH. If one is missing, neither is used, because only the pinned pair is known to work
+    /// together.
     pub(crate) fn on_path() -> Option<Self> {
         Some(Self { cargo_lambda: exec::find("cargo-lambda")?, zig: Zig::Binary(exec::find("zig")?) })
     }
 
-    /// `cargo lambda --version`.
+    /// The output of `cargo lambda --version`.
     pub(crate) fn version(&self) -> Result<String, ExecError> {
         exec::ask(Command::new(&self.cargo_lambda).args(["lambda", "--version"]))
     }

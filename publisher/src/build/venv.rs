@@ -19,7 +19,7 @@ use std::{
 /// The file with the pinned versions, relative to the workspace.
 const PINS: &str = "ci/requirements.txt";
 
-/// `<workspace>/.tools/build`.
+/// The virtual environment in `<workspace>/.tools/build`.
 #[derive(Debug)]
 pub(crate) struct Venv {
     dir: PathBuf,
@@ -66,7 +66,7 @@ impl Venv {
         (fs::read(self.stamp()).ok()? == pins).then(|| self.tools()).flatten()
     }
 
-    /// The tools in it. They are installed now if necessary.
+    /// The tools in it. Installs them if necessary.
     pub(crate) fn ready(&self, ui: &Ui) -> Result<CrossTools, VenvError> {
         if let Some(tools) = self.installed() {
             return Ok(tools);

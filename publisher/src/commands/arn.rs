@@ -1,4 +1,4 @@
-//! `publisher arn`: what a user attaches, from `dist/layers.json` alone or, with `--latest`, from AWS.
+//! `publisher arn`: prints the ARNs that users attach. It reads `dist/layers.json` or, with `--latest`, asks AWS.
 
 use crate::{
     artifacts::layers_manifest::{LayersError, LayersManifest},
@@ -71,7 +71,6 @@ impl Arn {
         if self.relay { LayerKind::Relay } else { LayerKind::Plain }
     }
 
-    /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let table = if self.latest {
             account::runtime()?.block_on(self.newest(ui))?
@@ -127,7 +126,7 @@ impl Arn {
         Ok(ArnTable { title, version: None, kind: self.kind(), rows, runtimes: BTreeMap::new() })
     }
 
-    /// What the layers are called: by `--layer-name`, else by the manifest, else by default.
+    /// The names of the layers: those of `--layer-name`, else those in the manifest, else the default names.
     fn layer_names(&self, manifest: Option<&LayersManifest>) -> Result<Vec<(Arch, LayerName)>, Failure> {
         if let (None, Some(manifest)) = (&self.layer_name, manifest) {
             let layers = manifest.layers(self.kind()).iter();
@@ -138,7 +137,7 @@ impl Arn {
         Ok(names.map_err(|error| Failure::message(Code::Usage, chain(&error)))?.to_vec())
     }
 
-    /// Whose layers: by `--account`, else by the manifest, else the account that asks.
+    /// The owner of the layers: the account of `--account`, else the one in the manifest, else that of the credentials.
     fn owner(&self, manifest: Option<&LayersManifest>, identity: &Identity) -> Result<AccountId, Failure> {
         if let Some(account) = &self.account {
             return Ok(account.clone());
@@ -147,7 +146,7 @@ impl Arn {
         AccountId::try_from(recorded.unwrap_or(&identity.account).clone()).map_err(Failure::new)
     }
 
-    /// Where to ask: in `--region`, else wherever the manifest has a layer, else in all regions of the account.
+    /// The regions to ask: that of `--region`, else those in the manifest, else all regions of the account.
     async fn regions(
         &self,
         ui: &Ui,

@@ -1,4 +1,4 @@
-//! `publisher assemble`: one release of what several machines built.
+//! `publisher assemble`: combines the builds of several machines into one release.
 
 use crate::{
     artifacts::{
@@ -32,7 +32,7 @@ pub(crate) struct Assemble {
 }
 
 impl Assemble {
-    /// Compares the two copies of each architecture, and puts the first copies together.
+    /// Compares the two builds of each architecture, and combines the first builds.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         if self.out.exists() {
             let text = format!("{} is there already", self.out.display());
@@ -66,7 +66,7 @@ impl Assemble {
         Ok(())
     }
 
-    /// Makes the folder aside, and moves it into place once it is whole and fit to be published.
+    /// Writes a temporary folder, and moves it into place once it is complete and fit to be published.
     fn write(&self, builds: &[BuildFolder], manifest: &BuildManifest) -> Result<(), Failure> {
         let cannot_write = |error: io::Error| {
             let text = format!("cannot make {}: {error}", self.out.display());
@@ -89,7 +89,7 @@ impl Assemble {
     }
 }
 
-/// Temporary folders are private, and a release is for everybody.
+/// Makes the folder readable for everybody, because temporary folders are private to their owner.
 #[cfg(unix)]
 fn readable(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

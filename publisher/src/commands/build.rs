@@ -1,4 +1,4 @@
-//! `publisher build`.
+//! `publisher build`: compiles the extension and packs it into layer zips.
 
 use crate::{
     artifacts::{
@@ -73,14 +73,14 @@ pub(crate) struct Build {
     keep_debug: bool,
 }
 
-/// A zip on its way to the output folder.
+/// A finished zip that is not yet in the output folder.
 struct Packed {
     artifact: Artifact,
     zip: Vec<u8>,
 }
 
 impl Build {
-    /// Finds the tools, compiles, checks, packs; then writes everything, or nothing.
+    /// Finds the tools, compiles, checks and packs. It writes the files only after all of this succeeded.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let workspace = Workspace::find()?;
         let epoch = env::var_os("SOURCE_DATE_EPOCH").map(|value| value.to_string_lossy().into_owned());
@@ -108,7 +108,8 @@ impl Build {
         let mut packed = Vec::new();
         for arch in archs {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
-            // Before the compiler runs for minutes, since a crate without a licence must not get into a layer.
+            // A crate without a licence must not get into a layer. This is checked first, because the compiler
+            // runs for minutes.
             let licences = Licences::collect(&workspace, arch)?;
             let binary = compile.run(arch)?;
             packed.push(zips.pack(arch, &binary, &licences)?);
@@ -133,7 +134,7 @@ impl Build {
         tell_github(&manifest)
     }
 
-    /// Everything about Relay is found out before the compiler runs for minutes.
+    /// Loads and prepares Relay. This comes before the compiler, which runs for minutes, so that problems show early.
     fn relays(
         &self,
         archs: &[Arch],
@@ -149,7 +150,7 @@ impl Build {
         parts.collect()
     }
 
-    /// In their usual order and each once, however they were asked for.
+    /// The architectures to build, without duplicates and in their usual order.
     fn archs(&self) -> Vec<Arch> {
         if self.archs.is_empty() {
             return Arch::ALL.to_vec();
@@ -158,7 +159,7 @@ impl Build {
     }
 }
 
-/// What makes zips of binaries.
+/// Packs binaries into zips.
 struct Packer<'a> {
     cache: ZipCache,
     mtime: zip::DateTime,
@@ -180,7 +181,7 @@ impl Packer<'_> {
         Ok(Packed { artifact: artifact(arch, binary, &zip, None), zip })
     }
 
-    /// The extension was checked when it was packed alone.
+    /// Packs the extension together with Relay. It does not check the extension again, because `pack` did that.
     fn pack_with_relay(
         &self,
         arch: Arch,
@@ -207,7 +208,7 @@ impl Packer<'_> {
     }
 }
 
-/// What decides over an entry's bytes beside its content.
+/// The part of the cache key that describes an entry apart from its content: the name, and the mode or the link target.
 fn identity(entry: &ZipEntry<'_>) -> String {
     match entry.kind {
         EntryContent::File { mode, .. } => format!("{} {mode:o}", entry.name),
@@ -235,7 +236,7 @@ fn artifact(arch: Arch, binary: &[u8], zip: &[u8], relay: Option<RelayPart>) -> 
     }
 }
 
-/// Writes the zips, then the lists that name them; returns the manifest as written.
+/// Writes the zips first, then the lists that name them. Returns the manifest as it was written.
 fn write(
     dist: &Dist,
     packed: &[Packed],
@@ -280,7 +281,7 @@ fn report(manifest: &BuildManifest, ui: &Ui) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What GitHub Actions wants to know, where it runs us.
+/// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
 fn tell_github(manifest: &BuildManifest) -> Result<(), Failure> {
     let row =
         |artifact: &Artifact| format!("| `{}` | {} | `{}` |", artifact.file, artifact.size, artifact.sha256);

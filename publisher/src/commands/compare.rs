@@ -1,4 +1,4 @@
-//! `publisher compare`: whether two builds of one commit are the same bytes.
+//! `publisher compare`: checks that two builds of one commit have the same bytes.
 
 use crate::{
     artifacts::{
@@ -42,7 +42,7 @@ pub(crate) fn open(folder: &Path) -> Result<BuildFolder, Failure> {
     })
 }
 
-/// Fails unless every file of the two builds is the same.
+/// Fails if any file differs between the two builds.
 pub(crate) fn same(first: &BuildFolder, second: &BuildFolder, ui: &Ui) -> Result<(), Failure> {
     let different = first.differences(second).map_err(Failure::new)?;
     if different.is_empty() {
@@ -58,14 +58,14 @@ pub(crate) fn same(first: &BuildFolder, second: &BuildFolder, ui: &Ui) -> Result
     ))
 }
 
-/// A line for each zip that was built twice.
+/// Returns one line for each zip that was built twice.
 pub(crate) fn report(artifacts: &[Artifact]) -> Vec<String> {
     let line =
         |artifact: &Artifact| format!("built twice, the same bytes: {} {}", artifact.file, artifact.sha256);
     artifacts.iter().map(line).collect()
 }
 
-/// A line for each zip of a build, with its binary and the tools that made it.
+/// Returns one line for each zip of a build, with its binary and the tools that made it.
 fn describe(build: &BuildFolder) -> Vec<String> {
     let folder = build.path.display();
     let tools = &build.manifest.toolchain;

@@ -1,4 +1,4 @@
-//! `publisher completions`: what a shell needs to complete the command line.
+//! `publisher completions`: prints the script with which a shell completes the command line.
 
 use crate::{failure::Failure, ui::Ui};
 use clap_complete::Shell;
@@ -12,7 +12,7 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    /// Prints the shell's script for `command`.
+    /// Prints the completion script of the shell for `command`.
     pub(crate) fn run(&self, command: &mut clap::Command, ui: &Ui) -> Result<(), Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, command, "publisher", &mut script);

@@ -1,4 +1,4 @@
-//! `publisher doctor`.
+//! `publisher doctor`: shows the tools that a build needs.
 
 use crate::{
     build::{
@@ -14,7 +14,7 @@ use crate::{
 pub(crate) struct Doctor {}
 
 impl Doctor {
-    /// Shows what is there and what is missing; fails where a build would.
+    /// Shows the tools that are present and those that are missing. Fails if a build would fail.
     #[expect(clippy::unused_self, reason = "the form that all commands have")]
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let workspace = Workspace::find();

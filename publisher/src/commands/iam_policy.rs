@@ -1,6 +1,6 @@
-//! `publisher iam-policy`: the least that each step of a release has to be allowed, and who may take a role.
+//! `publisher iam-policy`: prints the minimal IAM policy for each step of a release, and the trust policy of a role.
 //!
-//! Nothing is asked of AWS: what is printed goes to `aws iam create-role` and `put-role-policy` (docs/releasing.md).
+//! It makes no call to AWS. The output is meant for `aws iam create-role` and `put-role-policy` (docs/releasing.md).
 
 mod document;
 mod names;
@@ -17,7 +17,7 @@ use names::{GithubEnvironment, Repository};
 use rights::{ResourceKind, Right};
 use serde_json::json;
 
-/// What a managed policy may have at most, white space not counted.
+/// The maximum number of characters in a managed policy. IAM does not count white space.
 const LARGEST: usize = 6_144;
 const GITHUB: &str = "token.actions.githubusercontent.com";
 
@@ -129,7 +129,6 @@ fn partition(name: &str) -> Result<Partition, String> {
 }
 
 impl IamPolicy {
-    /// Prints it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let document = match &self.policy {
             PolicyCommand::Publish(publish) => publish.document(),
@@ -159,7 +158,7 @@ impl LayersPolicy {
         Ok(IamDocument::new(self.statements(rights)?))
     }
 
-    /// A statement for each kind of resource that an account's own layers are about.
+    /// Creates one statement for each kind of resource that concerns the account's own layers.
     fn statements(&self, rights: &[Right]) -> Result<Vec<Statement>, Failure> {
         let mut patterns = Vec::new();
         for template in &self.layer_name {
@@ -201,7 +200,7 @@ impl PublishPolicy {
             let objects = format!("{bucket}/{}/*", rights::S3_FOLDER);
             for (on, resource) in [(ResourceKind::Bucket, bucket), (ResourceKind::Object, objects)] {
                 let on_this = rights::STAGE.iter().filter(|right| right.on == on);
-                // Buckets' names are everybody's: a pattern may match one of somebody else.
+                // All accounts share the names of buckets, so a pattern may match a bucket of another account.
                 let own = json!({"StringEquals": {"aws:ResourceAccount": self.layers.account}});
                 statements.extend(Statement::of(on, on_this, &[resource]).map(|s| s.only_if(own)));
             }
@@ -245,7 +244,7 @@ impl TrustPolicy {
             _ => "sts.amazonaws.com",
         };
         let provider = format!("arn:{}:iam::{}:oidc-provider/{GITHUB}", self.partition, self.account);
-        // clap insists on one of the two.
+        // clap requires one of the two options.
         let repository = self.subject_prefix.as_ref().or(self.repository.as_ref());
         let subject = repository.map(|repository| repository.subject(&self.environment)).unwrap_or_default();
         let who = json!({"StringEquals": {

@@ -1,4 +1,4 @@
-//! `publisher man`: manual pages, made from what `--help` says.
+//! `publisher man`: generates manual pages from the same texts as `--help`.
 
 use crate::{
     artifacts::atomic_file::AtomicFile,
@@ -15,14 +15,14 @@ pub(crate) struct Man {
     out: Option<PathBuf>,
 }
 
-/// A manual page: its file's name, and roff.
+/// A manual page: the name of its file, and its roff text.
 struct Page {
     file: String,
     roff: Vec<u8>,
 }
 
 impl Man {
-    /// Prints the page of `command`, or writes one for each of its subcommands as well.
+    /// Prints the page of `command`. With `--out`, writes the pages of it and all subcommands into the folder.
     pub(crate) fn run(&self, command: clap::Command, ui: &Ui) -> Result<(), Failure> {
         let mut command = command.disable_help_subcommand(true);
         // Gives each subcommand its full name, `publisher-iam-policy-trust`.
@@ -48,7 +48,7 @@ impl Man {
     }
 }
 
-/// A command's page, then those of its subcommands.
+/// Appends the page of `command` to `pages`, then the pages of its subcommands.
 fn render(command: &clap::Command, pages: &mut Vec<Page>) -> Result<(), Failure> {
     let man = clap_mangen::Man::new(command.clone());
     let mut roff = Vec::new();

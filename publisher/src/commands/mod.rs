@@ -1,4 +1,4 @@
-//! One file or folder for each subcommand: its arguments and, on the level of sentences, what it does.
+//! One file or folder for each subcommand. It has the arguments and the top-level steps of the command.
 
 pub(crate) mod arn;
 pub(crate) mod assemble;

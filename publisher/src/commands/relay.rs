@@ -1,4 +1,4 @@
-//! `publisher relay pin`: records what a version of Sentry's own Relay is, for review.
+//! `publisher relay pin`: records the hashes of a version of Sentry's own Relay, so that a review can see them.
 
 use crate::{
     build::{
@@ -41,7 +41,6 @@ struct PinArgs {
 }
 
 impl Relay {
-    /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let RelayCommand::Pin(pin) = &self.verb;
         pin.run(ui)

@@ -1,4 +1,4 @@
-//! `publisher verify`: everything in `dist/layers.json`, read back and compared.
+//! `publisher verify`: reads back every layer version in `dist/layers.json` and compares it.
 
 mod version_check;
 
@@ -27,7 +27,7 @@ use std::{
 use tokio::{sync::Semaphore, task::JoinSet};
 use version_check::{Check, PublishedLayer, Viewpoint, check};
 
-/// Downloads at once: each may be 50 MB and more.
+/// The maximum number of concurrent downloads. Each zip may have 50 MB or more.
 const DOWNLOADS: usize = 8;
 
 /// Arguments of `publisher verify`.
@@ -57,14 +57,13 @@ pub(crate) struct Verify {
 }
 
 impl Verify {
-    /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let manifest = manifest::open(&self.dist)?;
         self.compare_zips(ui, &manifest)?;
         account::runtime()?.block_on(self.verify(ui, &manifest))
     }
 
-    /// The zips beside the manifest have to be those that it lists, unless they are of another release.
+    /// Fails if the zips beside the manifest differ from those that it lists. Zips of another release are not compared.
     fn compare_zips(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
         let bundle = match Bundle::open(&self.dist, None) {
             Ok(bundle) => bundle,
@@ -208,7 +207,7 @@ fn subjects(
     all
 }
 
-/// What GitHub Actions wants to know, where it runs us.
+/// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
 fn tell_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
     let step = WorkflowStep::from_env();
     let version = &manifest.version;

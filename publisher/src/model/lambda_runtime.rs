@@ -3,9 +3,9 @@
 /// A version of the GNU C library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Glibc {
-    /// 2.
+    /// The major version, which is always 2.
     pub(crate) major: u32,
-    /// The number that counts.
+    /// The minor version, which decides whether a binary runs.
     pub(crate) minor: u32,
 }
 
@@ -40,7 +40,7 @@ const AL2023: (Glibc, [&str; 13]) = (
     ],
 );
 
-/// The newest glibc on Lambda.
+/// The newest glibc of any Lambda runtime.
 pub(crate) const NEWEST: Glibc = AL2023.0;
 
 /// The runtimes whose glibc is new enough for a binary that needs `needed`. A static binary (`None`) runs on all.

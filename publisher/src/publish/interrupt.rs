@@ -1,26 +1,27 @@
-//! Being asked to stop: once, to begin nothing more; twice, to leave everything as it is.
+//! Handles requests to stop. After the first, nothing new begins. After the second, the run ends at once.
 
 use tokio::sync::watch;
 
-/// How urgently.
+/// The urgency of a request to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Nobody asked.
+    /// No request has come.
     None,
-    /// What has begun is finished.
+    /// Work that has begun is finished, and nothing new begins.
     Soon,
-    /// Nothing is waited for.
+    /// The run ends at once, without waiting for anything.
     Now,
 }
 
-/// Whether somebody asked.
+/// Tells whether the run was asked to stop.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
     level: watch::Receiver<Urgency>,
 }
 
 impl Interrupt {
-    /// From now on, Ctrl-C and SIGTERM no longer end the process, but ask it to stop. `asked` is told.
+    /// From now on, Ctrl-C and SIGTERM do not end the process but ask it to stop. Each request is reported to
+    /// `asked`.
     pub(crate) fn on_signals(asked: impl Fn(Urgency) + Send + 'static) -> std::io::Result<Self> {
         let (sender, level) = watch::channel(Urgency::None);
         let mut interrupt = signals::interrupt()?;
@@ -31,18 +32,18 @@ impl Interrupt {
                 asked(urgency);
                 sender.send_replace(urgency);
             }
-            // The channel stays open for those who still ask.
+            // This keeps the channel open for receivers that still read it.
             std::future::pending::<()>().await;
         });
         Ok(Self { level })
     }
 
-    /// Whether nothing more should be begun.
+    /// Whether nothing new should begin.
     pub(crate) fn is_asked(&self) -> bool {
         *self.level.borrow() >= Urgency::Soon
     }
 
-    /// Waits until it is asked that urgently.
+    /// Waits for a request of at least this urgency.
     pub(crate) async fn asked(&self, urgency: Urgency) {
         let mut level = self.level.clone();
         if level.wait_for(|level| *level >= urgency).await.is_err() {

@@ -1,7 +1,6 @@
-//! One layer in one region: what a job is, what it needs, how it is noted, and why it can fail.
+//! One layer in one region: the job, its context, how its progress is recorded, and why it can fail.
 //!
-//! `rollout` has the way of a job from whatever is there to done, and `publish_once` the one step that must not be
-//! done twice.
+//! `rollout` completes a job from any state, and `publish_once` has the one step that must not happen twice.
 
 use crate::{
     aws::{
@@ -24,106 +23,102 @@ use crate::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-/// Why a layer is not done in a region.
+/// Why a layer is not complete in a region.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RolloutError {
-    /// AWS refused a call, or did not answer.
     #[error(transparent)]
     Call(#[from] RegionError),
-    /// It was published, and is not what was meant.
+    /// The version differs from what was wanted, although its policy was repaired.
     #[error("version {number} reads back wrong: {}", list(differences))]
     ReadBack {
-        /// Which version.
         number: i64,
-        /// In what respect.
+        /// The properties that differ.
         differences: Vec<Difference>,
     },
-    /// A version that should hold our bytes holds others, or is not what was asked for.
+    /// A version that should hold our bytes holds other bytes, or has properties that were not requested.
     #[error(
         "version {number} is not what was sent: {}; it is {}",
         list(differences),
         given_to.as_deref().map_or_else(|| "left private".to_owned(), |who| format!("granted: {who}"))
     )]
     NotAsSent {
-        /// Which version.
         number: i64,
-        /// In what respect.
+        /// The properties that differ.
         differences: Vec<Difference>,
-        /// Who may use it all the same.
+        /// The policy of the version, if it grants the version to anybody.
         given_to: Option<String>,
     },
-    /// An earlier run was answered with other bytes than it had sent.
+    /// An earlier run recorded in the journal that the version is not what that run had sent.
     #[error(
         "an earlier run was answered that version {0} is not what was sent (the journal says in what respect), so it \
          is left private"
     )]
     Refuted(i64),
-    /// The region has no arm64, and refuses a request that speaks of architectures.
+    /// The region has no arm64, and refuses a request with an architecture field.
     #[error("the region knows no architectures yet, so it runs x86_64 alone ({source})")]
     NoArchitectures {
-        /// What it said.
+        /// The refusal.
         source: RegionError,
     },
-    /// AWS would refuse the grants.
+    /// The grants would make the policy longer than AWS accepts.
     #[error("its policy would have {needed} bytes, and AWS takes at most {}", policy::LONGEST)]
     PolicyTooLong {
-        /// The length that it would have.
+        /// The length of that policy in bytes.
         needed: usize,
     },
-    /// It was published, and is not there.
+    /// The version was published, but cannot be found.
     #[error("version {0} was published, and cannot be read back")]
     Vanished(i64),
-    /// The account's code storage is full.
     #[error(
         "the region has room for {left} more bytes of code, {needed} are needed; `publisher prune` makes room"
     )]
     NoRoom {
-        /// Bytes that still fit.
+        /// The bytes that still fit.
         left: i64,
-        /// Bytes of all zips.
+        /// The bytes of all zips together.
         needed: i64,
     },
-    /// A release that is in the name can have but one version.
+    /// The name of the layer contains the release, so it can have only one version. The layer exists with other
+    /// bytes.
     #[error(
         "the layer `{layer}` exists with other bytes (version {number}): a release is published under its name once"
     )]
     NameTaken {
-        /// The layer.
         layer: String,
-        /// Its newest version.
+        /// The newest version of that layer.
         number: i64,
     },
-    /// It did not catch up with the others.
+    /// The region did not reach the version number of the others.
     #[error("at version {number} after {limit} more versions; the others are at {target}")]
     Behind {
-        /// Where it is.
+        /// The version number in this region.
         number: i64,
-        /// Where the others are.
+        /// The version number in the other regions.
         target: i64,
-        /// How much was tried.
+        /// The largest number of versions that the run may publish to catch up.
         limit: u16,
     },
-    /// The bucket on the way is of no use.
+    /// The S3 bucket for the zip cannot be used.
     #[error(transparent)]
     Bucket(#[from] BucketError),
-    /// It cannot be noted what is being done, so it is not done.
+    /// The journal cannot be written. The action is not carried out, because it could not be recorded.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// Publishing was asked for, and neither an answer nor a look said what became of it.
+    /// A publish request got no answer, and looking did not show whether it took effect.
     #[error(transparent)]
     Unanswered(RegionError),
-    /// The line does not carry so many uploads at once.
+    /// The network is too slow for so many uploads at once.
     #[error(
         "the line is too slow for so many uploads at once ({source}); --max-uploads 4 sends fewer at once"
     )]
     TooSlow {
-        /// How the last one ended.
+        /// The failure of the last upload.
         source: CallError,
     },
-    /// The request without architectures cannot be made.
+    /// The publish request without the architecture field cannot be built.
     #[error(transparent)]
     Upload(#[from] serde_json::Error),
-    /// Somebody asked to stop.
+    /// The user or the system asked the publisher to stop.
     #[error("interrupted before anything was written here")]
     Interrupted,
 }
@@ -138,46 +133,43 @@ impl From<CallError> for RolloutError {
     }
 }
 
-/// A layer on its way to a region.
+/// One layer that is to be published in one region.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
-    /// Where.
     pub(crate) region: RegionName,
-    /// What.
     pub(crate) wanted: Wanted,
-    /// The region's calls.
+    /// The Lambda API of the region.
     pub(crate) layers: RegionLayers,
-    /// The way for zips that are too large for a request.
+    /// The S3 bucket for zips that are too large for a request.
     pub(crate) bucket: Option<Bucket>,
-    /// Bytes that the region needs room for.
+    /// The code storage in bytes that the zips need in the region.
     pub(crate) needed: u64,
-    /// The account that the layer is in.
+    /// The account that owns the layer.
     pub(crate) owner: AccountId,
-    /// The layer's name is the release's: there is one version of it.
+    /// The name of the layer contains the release, so the layer has only one version.
     pub(crate) named: bool,
-    /// Publish beside a version that is not what was sent.
+    /// Publish again although a version exists that is not what was sent.
     pub(crate) publish_again: bool,
-    /// Where to say how far it is.
+    /// The channel for progress messages.
     pub(crate) steps: UnboundedSender<Step>,
 }
 
-/// What it takes to write.
+/// The resources that a job needs for writing.
 #[derive(Clone, Debug)]
 pub(crate) struct JobContext {
-    /// The bytes.
+    /// The zip and its labels.
     pub(crate) upload: Upload,
-    /// How much at once.
+    /// The limit on uploads at the same time.
     pub(crate) in_flight: InFlight,
-    /// Where it is noted.
     pub(crate) journal: Journal,
-    /// Whether to go on.
+    /// Whether the run was asked to stop.
     pub(crate) interrupt: Interrupt,
-    /// Leave what goes through a bucket there.
+    /// Keep the uploaded zip in the bucket.
     pub(crate) keep_s3: bool,
 }
 
 impl Job {
-    /// Notes a state, before what it announces is done.
+    /// Records a state, before the action that it announces is carried out.
     pub(crate) fn note(
         &self,
         context: &JobContext,
@@ -188,16 +180,16 @@ impl Job {
         Ok(context.journal.note(self.journal_key(), state, version, None)?)
     }
 
-    /// What the journal knows it by.
+    /// The values that identify the job in the journal.
     pub(crate) fn journal_key(&self) -> (&RegionName, &LayerName, Variant, Digest) {
         (&self.region, &self.wanted.layer, self.wanted.variant, self.wanted.digest)
     }
 
-    /// Tells the run how far the layer is.
+    /// Sends the state of the layer to the run.
     pub(crate) fn tell(&self, state: JobState, version: Option<i64>) {
         let region = self.region.clone();
         let variant = self.wanted.variant;
-        // Nobody listening any more is no reason to stop.
+        // Sending fails if nobody receives any more. That is no reason to stop the job.
         let _ = self.steps.send(Step::Progress(Progress { region, variant, state, version }));
     }
 }

@@ -1,8 +1,10 @@
-//! What was done to AWS, line by line as it happens: `dist/publish-….journal`, one file for each release.
+//! Records each change to AWS as it happens, one line each, in `dist/publish-….journal`. Each release has its own
+//! file.
 //!
-//! What is there is found by looking at AWS; the journal adds what cannot be seen there. A request that was begun
-//! and never answered may still take effect after a look that did not find it: whoever resumes has to know of it.
-//! It also keeps two runs on the same `dist/` apart, and tells a person afterwards what happened when.
+//! The publisher finds the current state by looking at AWS. The journal adds what AWS cannot show: a request that was
+//! sent and never answered may still take effect after a look that did not find it, and a run that resumes has to
+//! know of it. The journal also prevents two runs on the same `dist/`, and tells a person afterwards what happened
+//! when.
 
 use crate::{
     aws::partition::RegionName,
@@ -17,77 +19,72 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// How far a layer is in a region.
+/// The progress of one layer in one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum JobState {
-    /// Nothing is written; looking what is there.
+    /// The publisher looks at what is there. It has written nothing.
     Looking,
-    /// Waiting for its turn to upload.
+    /// The layer waits for its turn to upload.
     Waiting,
-    /// A publish request is about to leave.
+    /// A publish request is about to be sent.
     Publishing,
-    /// No usable answer came: looking whether it took effect.
+    /// The request got no usable answer. The publisher looks whether it took effect.
     Checking,
-    /// The request was refused, or did not get there: nothing was written.
+    /// AWS refused the request, or the request did not arrive. Nothing was written.
     Refused,
-    /// A version is there, and is not what was sent.
+    /// A version exists, and it is not what was sent.
     NotAsSent,
-    /// AWS has made a version; until it is granted, it is not proven that it can be seen and is what was sent.
+    /// AWS has created a version. Until it is granted, nothing proves that it is visible and is what was sent.
     Published,
     /// The policy is about to be changed.
     Granting,
-    /// Everything is written.
+    /// All changes are written.
     Granted,
-    /// Read back, and right.
+    /// The version was read back and is right.
     Done,
-    /// Given up for this run; the line says why.
+    /// This run gave up on the layer. The line says why.
     Failed,
 }
 
-/// One line.
+/// One line of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct JournalEntry {
-    /// RFC 3339, in UTC.
+    /// The time in RFC 3339, in UTC.
     pub(crate) at: String,
-    /// The account that is written to.
+    /// The account that the publisher writes to.
     pub(crate) account: String,
-    /// Where.
     pub(crate) region: RegionName,
-    /// Which layer.
     pub(crate) layer: LayerName,
-    /// What is inside.
     #[serde(flatten)]
     pub(crate) variant: Variant,
-    /// Of the zip.
+    /// The digest of the zip.
     pub(crate) sha256: Digest,
-    /// How far it is.
     pub(crate) state: JobState,
-    /// The version's number, once it is known.
+    /// The number of the version, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<i64>,
-    /// Why it failed.
+    /// The reason of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
 }
 
-/// Why there is no journal.
+/// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JournalError {
-    /// It cannot be opened, read or added to.
+    /// The file cannot be opened, read or written.
     #[error("cannot write {}", path.display())]
     Io {
-        /// Which.
+        /// The journal file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// Two runs would get into each other's way.
+    /// Another run holds the lock on this journal. Two runs at once would disturb each other.
     #[error("another publisher is at work on {}", .0.display())]
     Busy(PathBuf),
 }
 
-/// The journal of one release, open and ours alone.
+/// The journal of one release, open and locked for this run.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
     inner: Arc<Inner>,
@@ -102,7 +99,7 @@ struct Inner {
 }
 
 impl Journal {
-    /// The file of a release: of these very zips.
+    /// The path of the journal for exactly these zips of a release.
     pub(crate) fn path(dist: &Path, version: &str, digests: &[Digest]) -> PathBuf {
         let all: String = digests.iter().map(ToString::to_string).collect();
         let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' };
@@ -110,17 +107,18 @@ impl Journal {
         dist.join(format!("publish-{version}-{}.journal", Digest::of(all.as_bytes()).short()))
     }
 
-    /// Opens it, or begins it, and keeps other runs out until this one ends, in whatever way.
+    /// Opens or creates the journal, and locks it against other runs. The lock ends with this process, even after a
+    /// crash.
     pub(crate) fn open(path: PathBuf, account: &str) -> Result<Self, JournalError> {
         let error = |source| JournalError::Io { path: path.clone(), source };
         let mut file = File::options().create(true).append(true).open(&path).map_err(error)?;
-        // On a file system without locks, AWS is still looked at before each write.
+        // Some file systems have no locks. The run continues there, because it looks at AWS before each write anyway.
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(JournalError::Busy(path));
         }
         let text = fs::read(&path).map_err(error)?;
         if !text.is_empty() && !text.ends_with(b"\n") {
-            // Whoever wrote the last line was ended in the middle of it.
+            // The earlier run ended in the middle of its last line.
             file.write_all(b"\n").and_then(|()| file.sync_data()).map_err(error)?;
         }
         let begun = last_states(&text, account);
@@ -129,13 +127,13 @@ impl Journal {
         })
     }
 
-    /// Whether an earlier run began to publish, and did not note how it ended, or that the version could be seen.
+    /// Whether an earlier run began to publish, but recorded neither how that ended nor that the version was visible.
     pub(crate) fn left_open(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> bool {
         let open = [JobState::Publishing, JobState::Checking, JobState::Published];
         self.begun(region, layer, sha256).is_some_and(|(state, _)| open.contains(&state))
     }
 
-    /// The version of which an earlier run was told that it is not what was sent.
+    /// The version that an earlier run found to differ from what it sent.
     pub(crate) fn not_as_sent(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> Option<i64> {
         match self.begun(region, layer, sha256) {
             Some((JobState::NotAsSent, version)) => version,
@@ -152,7 +150,7 @@ impl Journal {
         self.inner.begun.get(&(region.clone(), layer.clone(), sha256.to_string())).copied()
     }
 
-    /// Adds a line, and returns once it is on the disk.
+    /// Adds a line, and returns once the line is on the disk.
     pub(crate) fn note(
         &self,
         (region, layer, variant, sha256): (&RegionName, &LayerName, Variant, Digest),
@@ -183,8 +181,8 @@ impl Journal {
     }
 }
 
-/// How each layer in each region of an account ended. A line that makes no sense was torn, and says nothing
-/// that the line before it did not: each is written before what it announces.
+/// The last state of each layer in each region, for one account. A line that cannot be parsed was cut off, and is
+/// skipped. That is safe, because each line is written before the action that it announces.
 fn last_states(
     text: &[u8],
     account: &str,
@@ -193,8 +191,8 @@ fn last_states(
     let entries = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     for entry in entries.filter(|entry: &JournalEntry| entry.account == account) {
         let key = (entry.region, entry.layer, entry.sha256.to_string());
-        // A failure after an unanswered request leaves the question open; so does looking again. Nor does either make
-        // right what is not as sent.
+        // After an unanswered request, a failure or another look does not settle whether the request took effect.
+        // Neither of them corrects a version that is not what was sent. So the earlier state stays.
         let open = [JobState::Publishing, JobState::Checking, JobState::Published, JobState::NotAsSent];
         let is_open = states.get(&key).is_some_and(|(state, _)| open.contains(state));
         if !(is_open && matches!(entry.state, JobState::Failed | JobState::Looking | JobState::Waiting)) {

@@ -1,7 +1,7 @@
-//! The way of a release into all regions.
+//! Publishes a release in all regions.
 //!
-//! `plan` compares what is wanted with what is found (a pure decision). `rollout` brings one layer to one region (a
-//! `job`), `run` does that for all of them at once, and `report` says what came of it.
+//! `plan` compares what is wanted with what is found, without I/O. `rollout` completes one `job`: one layer in one
+//! region. `run` does that for all jobs at once, and `report` describes the results.
 
 pub(crate) mod interrupt;
 pub(crate) mod job;

@@ -1,4 +1,4 @@
-//! What is wanted against what is there: pure decisions, for one region and architecture.
+//! Decides what one layer needs in one region, by comparing what is wanted with what is there. There is no I/O here.
 
 use crate::{
     artifacts::layers_manifest::{Layer, RelayInside},
@@ -19,7 +19,7 @@ use std::{
 const CODE_SHA256: &str = "CodeSha256";
 const CODE_SIZE: &str = "CodeSize";
 
-/// What a layer's users are told of its licence. Relay has one of its own, which wants to be named with every copy.
+/// The licence that AWS shows to users of the layer. Relay has its own licence, which must be named with every copy.
 pub(crate) fn license(kind: LayerKind) -> &'static str {
     match kind {
         LayerKind::Plain => "BSD-3-Clause",
@@ -29,65 +29,63 @@ pub(crate) fn license(kind: LayerKind) -> &'static str {
     }
 }
 
-/// A layer version as it should be.
+/// The version that is wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    /// What is inside.
     pub(crate) variant: Variant,
-    /// The layer.
+    /// The name of the layer.
     pub(crate) layer: LayerName,
-    /// Of the zip.
+    /// The digest of the zip.
     pub(crate) digest: Digest,
-    /// Of the zip.
+    /// The size of the zip in bytes.
     pub(crate) size: u64,
-    /// The runtimes that it is for; none: all.
+    /// The compatible runtimes. An empty list means all.
     pub(crate) runtimes: Vec<String>,
-    /// Who may use it.
     pub(crate) audience: Audience,
 }
 
-/// What a region and architecture needs.
+/// What one layer needs in one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
-    /// The bytes are not there.
+    /// There is no version with these bytes.
     Publish,
-    /// The bytes are there, but not for all whom they are for.
+    /// The bytes are there, but the policy does not grant them to everybody in the audience.
     Grant,
-    /// The bytes are there, and for somebody whom they are not for.
+    /// The bytes are there, but the policy grants them to somebody outside the audience.
     Repair,
-    /// All is there: it is adopted as it is.
+    /// Everything is there. The version is adopted as it is.
     Adopt,
 }
 
-/// One thing that is not as it should be.
+/// One property that differs from what is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Difference {
-    /// Which property.
+    /// The name of the property.
     pub(crate) what: &'static str,
-    /// As it should be.
+    /// The wanted value.
     pub(crate) expected: String,
-    /// As it is.
+    /// The value that was found.
     pub(crate) found: String,
 }
 
-/// What was found, and what it needs.
+/// The result of looking at one layer in one region.
 #[derive(Clone, Debug)]
 pub(crate) struct Inspection {
-    /// What is to be done.
+    /// The action that the layer needs.
     pub(crate) action: Action,
-    /// The version that it is done to.
+    /// The existing version that the action applies to.
     pub(crate) found: Option<LayerVersion>,
-    /// What its policy needs, or will need.
+    /// The changes that its policy needs. For a new version, the changes that it will need.
     pub(crate) repair: Repair,
     /// The number that the next version will most likely get.
     pub(crate) next: i64,
-    /// What a person should know of beside it.
+    /// An additional message for the user.
     pub(crate) note: Option<String>,
 }
 
 impl Difference {
-    /// Whether it shows that other bytes are there, or that it is another version altogether.
+    /// Whether the difference shows other bytes, or another version altogether.
     pub(crate) fn is_of_bytes(&self) -> bool {
         matches!(self.what, CODE_SHA256 | CODE_SIZE | "ARN")
     }
@@ -100,7 +98,7 @@ impl std::fmt::Display for Difference {
 }
 
 impl Wanted {
-    /// The layer as `layers.json` lists it, before it is in any region.
+    /// The entry for `layers.json`, before the layer is in any region.
     pub(crate) fn listed(&self, relay: Option<RelayInside>) -> Layer {
         Layer {
             name: self.layer.clone(),
@@ -114,12 +112,12 @@ impl Wanted {
         }
     }
 
-    /// Whether a description may be that of these bytes: worth a closer look.
+    /// Whether a description names these bytes. If it does, the version is worth reading.
     pub(crate) fn may_be(&self, description: &str) -> bool {
         description.contains(&self.digest.short())
     }
 
-    /// What cannot be mended in a version that exists; none: it can be adopted.
+    /// The differences that cannot be repaired in an existing version. If there are none, the version can be adopted.
     pub(crate) fn fixed_differences(&self, found: &LayerVersion) -> Vec<Difference> {
         let mut all = self.byte_differences(Some(&found.code_sha256), Some(found.size));
         let mut compare = |what, expected: String, found: String| {
@@ -127,7 +125,7 @@ impl Wanted {
                 all.push(Difference { what, expected, found });
             }
         };
-        // Regions that know no architectures take x86_64 without the field.
+        // Regions without the architecture field accept x86_64 only, and return no architectures.
         if self.variant.arch != Arch::X86_64 || !found.architectures.is_empty() {
             let expected = self.variant.arch.name().to_owned();
             compare("CompatibleArchitectures", expected, found.architectures.join(" "));
@@ -141,7 +139,7 @@ impl Wanted {
         all
     }
 
-    /// In what stored bytes differ from the zip, as far as AWS says anything of them.
+    /// The differences between the stored bytes and the zip, as far as AWS reports hash and size.
     pub(crate) fn byte_differences(&self, code_sha256: Option<&str>, size: Option<i64>) -> Vec<Difference> {
         let mut all = Vec::new();
         let expected = self.digest.base64();
@@ -155,7 +153,7 @@ impl Wanted {
         all
     }
 
-    /// Everything that is not as it should be, the permission included.
+    /// All differences, including the permission.
     pub(crate) fn differences(&self, found: &LayerVersion) -> Vec<Difference> {
         let mut all = self.fixed_differences(found);
         if !found.policy.is(&self.audience) {
@@ -166,12 +164,12 @@ impl Wanted {
         all
     }
 
-    /// What the policy of a version needs.
+    /// The changes that the policy of a version needs.
     pub(crate) fn repair(&self, found: &LayerVersion) -> Repair {
         found.policy.repair(&self.audience)
     }
 
-    /// What to do where this was found. (What cannot be adopted counts as not found.)
+    /// The action for the version that was found. A version that cannot be adopted counts as not found.
     pub(crate) fn action(&self, found: Option<&LayerVersion>) -> Action {
         let Some(version) = found else { return Action::Publish };
         let repair = self.repair(version);
@@ -182,15 +180,15 @@ impl Wanted {
         }
     }
 
-    /// Which of several versions with the same bytes counts: the newest that needs nothing, else the oldest.
-    /// So two runs at the same time agree: who comes late finds the other's, or is the one to give way.
+    /// Chooses among several versions with the same bytes: the newest whose policy is right, or else the oldest. So
+    /// two runs at the same time choose the same version.
     pub(crate) fn choose<'a>(&self, identical: &'a [LayerVersion]) -> Option<&'a LayerVersion> {
         let right = identical.iter().filter(|version| version.policy.is(&self.audience));
         right.max_by_key(|version| version.number).or_else(|| identical.iter().min_by_key(|v| v.number))
     }
 
-    /// Of versions with the same bytes that appeared while we published: which to keep, and which of the others
-    /// nobody was given yet, so that they can go.
+    /// For versions with the same bytes that appeared while we published: the one to keep, and the others that have
+    /// no grants and so can be deleted.
     pub(crate) fn settle(appeared: &[LayerVersion]) -> (Option<&LayerVersion>, Vec<&LayerVersion>) {
         let granted = |version: &&LayerVersion| !version.policy.is_empty();
         let oldest_granted = appeared.iter().filter(granted).min_by_key(|version| version.number);
@@ -204,7 +202,7 @@ impl Wanted {
     }
 }
 
-/// Their order means nothing.
+/// Joins the names in sorted order, because AWS may return them in any order.
 fn sorted(names: &[String]) -> String {
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! What the tasks of a run tell while they go on.
+//! The messages that the tasks of a run send about their progress.
 
 use crate::{
     aws::partition::RegionName,
@@ -7,24 +7,21 @@ use crate::{
 };
 use tokio::task::Id;
 
-/// What a task tells while it goes on.
+/// A message from one task.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// The inspection is done.
+    /// The task has inspected its region.
     Planned(Id, Box<Inspection>),
-    /// It got further.
+    /// The layer has reached another state.
     Progress(Progress),
 }
 
-/// How far a layer is in a region.
+/// The state of one layer in one region.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
-    /// Where.
     pub(crate) region: RegionName,
-    /// Which.
     pub(crate) variant: Variant,
-    /// How far.
     pub(crate) state: JobState,
-    /// The version, once it has a number.
+    /// The number of the version, once it is known.
     pub(crate) version: Option<i64>,
 }

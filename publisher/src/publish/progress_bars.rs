@@ -1,5 +1,5 @@
-//! How a run is watched: on a terminal one line a region and a bar for all, elsewhere a line for what ended, for
-//! machines an event for every step.
+//! Shows the progress of a run. A terminal has one line for each region and one bar for all. Other output has a line
+//! for each layer that ended. Machines get a JSON event for every step.
 
 use crate::{
     aws::partition::RegionName,
@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Shows a run.
+/// Shows the progress of one run.
 pub(crate) struct ProgressBars {
     ui: Ui,
     total: usize,
@@ -39,7 +39,7 @@ impl ProgressBars {
         Self { ui: ui.clone(), total, ended: 0, bars }
     }
 
-    /// A layer got further in a region.
+    /// Reports that a layer reached another state in a region.
     pub(crate) fn progress(&mut self, progress: &Progress) {
         let region = &progress.region;
         let variant = progress.variant;
@@ -51,7 +51,7 @@ impl ProgressBars {
         self.show(region, variant, word(progress.state).to_owned());
     }
 
-    /// It ended.
+    /// Reports that a layer ended in a region, successfully or not.
     pub(crate) fn ended(&mut self, row: &Row) {
         self.ended += 1;
         self.ui.event(&json!({"event": "ended", "row": row, "ended": self.ended, "total": self.total}));
@@ -72,7 +72,7 @@ impl ProgressBars {
 
     fn show(&mut self, region: &RegionName, variant: Variant, state: String) {
         let Some(bars) = &mut self.bars else { return };
-        // In order, however they come in.
+        // Regions are sorted by name, whatever the order of their events.
         let behind = bars.regions.range(region..).next().map(|(_, (bar, _))| bar);
         let next = behind.unwrap_or(&bars.total).clone();
         let (bar, states) = bars.regions.entry(region.clone()).or_insert_with(|| {
@@ -91,7 +91,7 @@ impl ProgressBars {
 impl Drop for ProgressBars {
     fn drop(&mut self) {
         if let Some(bars) = &self.bars {
-            // The table that follows says it all, and stays.
+            // The bars are removed, because the table that follows has the same information and stays on the screen.
             bars.regions.values().for_each(|(bar, _)| bar.finish_and_clear());
             bars.total.finish_and_clear();
         }

@@ -1,7 +1,7 @@
-//! What there is of a layer in a region, and whether it is what was sent.
+//! Finds the versions of a layer in a region, and checks whether they are what was sent.
 //!
-//! Nobody may use a version before this is known: a version that holds other bytes is left private, named, and never
-//! the reason to publish one more.
+//! Nobody is granted a version before this check. A version that holds other bytes stays private and is reported, and
+//! it is never a reason to publish another one.
 
 use crate::{
     aws::{
@@ -16,35 +16,36 @@ use crate::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
-/// How long what was just written may take to be seen.
+/// The pauses between reads of something that was just written, because AWS may show it late.
 pub(crate) const SETTLE: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
-/// The versions of a layer that claim to hold our bytes.
+/// The versions of a layer whose description names our bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    /// Those that are as they were sent, with whatever policy.
+    /// The versions that are as they were sent, whatever their policy is.
     pub(crate) identical: Vec<LayerVersion>,
-    /// Those that are not.
+    /// The versions that differ from what was sent, with their differences.
     pub(crate) broken: Vec<(LayerVersion, Vec<Difference>)>,
-    /// The newest number of any version.
+    /// The newest version number of the layer, whatever that version holds.
     pub(crate) newest: i64,
 }
 
 impl Candidates {
-    /// Without the versions that were there before.
+    /// Removes the versions that are in `known`, which existed before.
     pub(crate) fn without(mut self, known: &BTreeSet<i64>) -> Self {
         self.identical.retain(|version| !known.contains(&version.number));
         self.broken.retain(|(version, _)| !known.contains(&version.number));
         self
     }
 
-    /// The newest broken version as the error that it is, unless there is one that can be used.
+    /// Fails with the newest broken version, unless there is an identical version that can be used.
     pub(crate) fn refuse_broken(&self) -> Result<(), RolloutError> {
         self.refuse(|_| true)
     }
 
-    /// The same, if it is the bytes that are wrong. Right bytes with other labels are what an earlier publisher wanted.
+    /// Fails like `refuse_broken`, but only if the bytes are wrong. A version with the right bytes and other labels
+    /// (such as runtimes or licence) is what an earlier publisher wanted.
     pub(crate) fn refuse_other_bytes(&self) -> Result<(), RolloutError> {
         self.refuse(|differences| differences.iter().any(Difference::is_of_bytes))
     }
@@ -82,21 +83,21 @@ impl Job {
         Ok(found)
     }
 
-    /// In what a version differs from what was sent, its policy apart.
+    /// The differences between a version and what was sent. The policy is not compared.
     pub(crate) fn differences_from_sent(&self, version: &LayerVersion) -> Vec<Difference> {
         let mut all = self.wanted.fixed_differences(version);
         all.extend(self.arn_difference(version.number, &version.arn));
         all
     }
 
-    /// In what the answer to a publish request differs from what was sent.
+    /// The differences between the answer to a publish request and what was sent.
     pub(crate) fn differences_of_answer(&self, answer: &PublishAnswer) -> Vec<Difference> {
         let mut all = self.wanted.byte_differences(answer.code_sha256.as_deref(), answer.size);
         all.extend(answer.arn.as_ref().and_then(|arn| self.arn_difference(answer.number, arn)));
         all
     }
 
-    /// The ARN that a version has to have.
+    /// The ARN that a version with this number must have.
     pub(crate) fn arn(&self, number: i64) -> String {
         let layer = self.wanted.layer.clone();
         LayerArn::new(self.region.clone(), self.owner.clone(), layer, number).to_string()
@@ -107,7 +108,8 @@ impl Job {
         (expected != found).then(|| Difference { what: "ARN", expected, found: found.to_owned() })
     }
 
-    /// Reads a version until it is as it was sent, or for long enough that it never will be.
+    /// Reads a version until it is as it was sent. Fails when it still differs, or is still missing, after the last
+    /// pause.
     pub(crate) async fn read_as_sent(&self, number: i64) -> Result<LayerVersion, RolloutError> {
         let mut last = RolloutError::Vanished(number);
         for pause in SETTLE {

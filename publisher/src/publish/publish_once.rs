@@ -1,10 +1,10 @@
-//! The step that must not be done twice.
+//! Publishes a version, which must not happen twice.
 //!
-//! Publishing has no token that would make a repetition harmless. So: look right before (the plan may be old), note
-//! that it begins, ask once, and where the answer is not clear, look again, by hash, before anything else. What AWS
-//! says and shows of the new version is compared with what was sent before anybody may use it. What
-//! takes effect too late even for that, or is done by somebody else in the same moment, shows up beside ours
-//! afterwards: of versions with the same bytes the oldest stays, and what nobody was given yet goes.
+//! AWS has no token that makes a repeated publish request harmless. So the publisher looks immediately before the
+//! request (because the plan may be old), records that it begins, and sends the request once. If the answer is
+//! unclear, it looks again, by hash, before anything else. It compares what AWS reports of the new version with what
+//! was sent before anybody may use it. If a late or concurrent publish created a duplicate, one version stays (the
+//! oldest with grants, or else the oldest) and duplicates without grants are deleted.
 
 use crate::{
     aws::{
@@ -31,45 +31,43 @@ use std::{
     time::Duration,
 };
 
-/// How often publishing is begun for one region and architecture.
+/// The number of publish attempts for one layer in one region.
 const ATTEMPTS: u32 = 5;
-/// How often it is begun again because only a part of the request got across: each time fewer uploads go at once.
+/// The number of stalls after which publishing fails. In a stall, only a part of the request got across. Each stall
+/// lowers the number of uploads at the same time.
 const STALLS: u32 = 8;
-/// When to look after an ambiguous answer: a request that we gave up on may still be at work.
+/// The pauses before each look after an ambiguous answer. A request that we gave up on may still take effect.
 const LOOK_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
-/// A version with the right bytes.
 #[derive(Debug)]
 pub(crate) struct Published {
-    /// Its number.
     pub(crate) number: i64,
-    /// As it is now.
+    /// The policy that the version has now.
     pub(crate) policy: Policy,
-    /// A request before it was never answered, and did not show: it may still.
+    /// An earlier request was never answered and has had no visible effect. It may still take effect.
     pub(crate) doubt: bool,
-    /// What a person should know of beside it.
+    /// An additional message for the user.
     pub(crate) note: Option<String>,
 }
 
-/// One job's publishing.
+/// Publishes for one job.
 pub(crate) struct Publishing<'a> {
     job: &'a Job,
     context: &'a JobContext,
-    /// Whether a request was sent of which nobody knows what became.
+    /// Whether a request was sent whose outcome is unknown.
     in_doubt: AtomicBool,
 }
 
 impl<'a> Publishing<'a> {
-    /// For one job.
     pub(crate) fn new(job: &'a Job, context: &'a JobContext) -> Self {
         Self { job, context, in_doubt: AtomicBool::new(false) }
     }
 
-    /// Publishes a version beside those that are known, unless somebody did in the meantime.
+    /// Publishes a version in addition to the known ones, unless another run has done so meanwhile.
     pub(crate) async fn once(&self, known: &BTreeSet<i64>) -> Result<Published, RolloutError> {
         let (region, layer, _, sha256) = self.job.journal_key();
         if self.context.journal.left_open(region, layer, sha256) {
-            // An earlier run began it, and nobody knows how it ended.
+            // An earlier run began to publish, and its outcome is unknown.
             self.job.note(self.context, JobState::Checking, None)?;
             if let Some(version) = self.look_for(known).await? {
                 return self.taken_over(&version);
@@ -103,14 +101,14 @@ impl<'a> Publishing<'a> {
         let mut known = known.clone();
         loop {
             let reservation = match (self.reserve().await, &doubt) {
-                // What is in doubt was not interrupted before anything was written.
+                // After an unanswered request, `Interrupted` would be wrong: it claims that nothing was written.
                 (Err(RolloutError::Interrupted), Some(error)) => return Err(error.clone().into()),
                 (reservation, _) => reservation?,
             };
             let candidates = self.job.candidates().await?.without(&known);
             if attempt == 1 {
-                // What is broken before our own request is not our doing: whether it is a reason to stop was decided
-                // by the plan. What gets broken from now on is one.
+                // Versions that were broken before our first request are not our doing, and the plan has already
+                // decided whether they are a reason to stop. Versions that break from now on are a reason to stop.
                 known.extend(candidates.broken.iter().map(|(version, _)| version.number));
             }
             if let Some(version) = self.usable(&candidates.without(&known))? {
@@ -134,7 +132,7 @@ impl<'a> Publishing<'a> {
             };
             if error.refusal() == Some(Refusal::Architectures) && upload.label.arch.is_some() {
                 self.job.note(self.context, JobState::Refused, None)?;
-                // Without the field a layer is for x86_64, which is what such a region runs.
+                // A layer without the field is for x86_64, which is the architecture of such a region.
                 if self.job.wanted.variant.arch != Arch::X86_64 {
                     return Err(RolloutError::NoArchitectures { source: error.into() });
                 }
@@ -204,7 +202,8 @@ impl<'a> Publishing<'a> {
         }
     }
 
-    /// Longer each time, and for each region differently, so that not all come back at once.
+    /// Waits longer after each attempt. The pause is random, so that the regions do not all repeat their requests at
+    /// once.
     async fn pause(&self, attempt: u32) -> Result<(), RolloutError> {
         let longest = Duration::from_secs(1 << attempt.min(5));
         let pause = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
@@ -224,7 +223,7 @@ impl<'a> Publishing<'a> {
         Ok(None)
     }
 
-    /// The version to take over, if one has appeared.
+    /// The version to take over, if one has appeared. Fails if a broken version has appeared.
     fn usable(&self, candidates: &Candidates) -> Result<Option<LayerVersion>, RolloutError> {
         if let Err(error) = candidates.refuse_broken() {
             return Err(self.refute(error));
@@ -232,7 +231,7 @@ impl<'a> Publishing<'a> {
         Ok(self.job.wanted.choose(&candidates.identical).cloned())
     }
 
-    /// Notes that what is there is not what was sent, so that no later run publishes one more.
+    /// Records that a version is not what was sent, so that no later run publishes another one.
     fn refute(&self, error: RolloutError) -> RolloutError {
         let noted = match &error {
             RolloutError::NotAsSent { number, .. } => {
@@ -243,8 +242,8 @@ impl<'a> Publishing<'a> {
         noted.err().unwrap_or(error)
     }
 
-    /// Whether our own version is what was sent, by the answer and by what is read, and the only one. Only then may
-    /// anybody be allowed to use it.
+    /// Checks our own version against what was sent, both in the answer and by reading it, and removes duplicates.
+    /// Only after that may anybody be granted the version.
     async fn prove(
         &self,
         answer: &PublishAnswer,
@@ -258,13 +257,13 @@ impl<'a> Publishing<'a> {
         self.job.note(self.context, JobState::Published, Some(ours))?;
         let (candidates, unchecked) = match self.job.candidates().await {
             Ok(candidates) => (candidates.without(known), None),
-            // Whether something else is there as well is seen at the next run.
+            // The next run will find duplicates.
             Err(error) => {
                 let note = format!("not checked whether somebody else published it too ({error})");
                 (Candidates::default(), Some(note))
             }
         };
-        // A list that does not have our version yet, or not as it was sent, may be behind: the version itself is asked.
+        // The list may be outdated if it lacks our version or shows it differently. So the version itself is read.
         if !candidates.identical.iter().any(|version| version.number == ours) {
             let version = self.job.read_as_sent(ours).await.map_err(|error| self.refute(error))?;
             return Ok((ours, version.policy, unchecked));
@@ -288,7 +287,7 @@ impl<'a> Publishing<'a> {
         (!left.is_empty()).then(|| left.join("; "))
     }
 
-    /// Once all is done, looks again for a request that was given up on.
+    /// Looks for the effect of an unanswered request at the end of the run, and removes duplicates.
     pub(crate) async fn late(&self, known: &BTreeSet<i64>) -> Option<String> {
         let candidates = match self.job.candidates().await {
             Ok(candidates) => candidates.without(known),

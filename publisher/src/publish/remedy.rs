@@ -1,4 +1,4 @@
-//! What helps where running the same command again does not.
+//! Tells the user what to do about errors that do not go away by running the same command again.
 
 use crate::{
     aws::{error::RegionError, refusal::Refusal, s3::BucketError},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 impl RolloutError {
-    /// What has to change before the command can succeed; none where running it again may be enough.
+    /// What must change before the command can succeed. None if it may be enough to run the command again.
     pub(crate) fn remedy(&self) -> Option<String> {
         let text = match self {
             Self::Call(RegionError::Call(error)) => of_refusal(error.refusal()?),

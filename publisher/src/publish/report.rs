@@ -1,4 +1,4 @@
-//! What a person or a machine reads about every layer in every region.
+//! The report about every layer in every region, for people and for machines.
 
 use crate::{
     aws::{layers::LayerVersion, partition::RegionName, regions::Target},
@@ -12,41 +12,39 @@ use serde::Serialize;
 /// One layer in one region.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
-    /// Where.
     pub(crate) region: RegionName,
-    /// Which layer.
     #[serde(flatten)]
     pub(crate) variant: Variant,
-    /// Whether the release is incomplete without it.
+    /// Whether the release is incomplete without this row.
     pub(crate) required: bool,
-    /// What it needs or needed; unknown where looking failed.
+    /// The action that the layer needs or needed. It is unknown if the inspection failed.
     pub(crate) action: Option<Action>,
-    /// Whether the action was carried out and read back.
+    /// Whether the action was carried out and the version read back.
     pub(crate) done: bool,
-    /// What is done to the policy, in words; empty where nothing is.
+    /// The policy changes in words. Empty if there are none.
     pub(crate) changes: String,
-    /// The version that is there; in a plan, the number that publishing would most likely get.
+    /// The number of the existing version. In a plan, the number that a new version would most likely get.
     pub(crate) version: Option<i64>,
-    /// Its ARN.
+    /// The ARN of the existing version.
     pub(crate) arn: Option<String>,
-    /// What a person should know of beside it.
+    /// An additional message for the user.
     pub(crate) note: Option<String>,
-    /// Why it is not done.
+    /// Why the layer is not complete.
     pub(crate) error: Option<String>,
-    /// What has to change before it can be done; none where running the same command again may be enough.
+    /// What must change before the command can succeed. None if it may be enough to run the command again.
     pub(crate) remedy: Option<String>,
-    /// Left out, because the region does not run this architecture: the release is complete without it.
+    /// The region does not run this architecture, so the layer is left out. The release is complete without it.
     pub(crate) left_out: bool,
-    /// What is there is not what was sent: no region's trouble, and never just incomplete.
+    /// The version is not what was sent. This is an error even if the region is optional, and never just incomplete.
     #[serde(skip)]
     pub(crate) not_as_sent: bool,
-    /// An error that keeps everything else from being begun.
+    /// The error prevents the whole run from beginning, if the layer is required.
     #[serde(skip)]
     pub(crate) fatal: bool,
 }
 
 impl Row {
-    /// Nothing known yet.
+    /// A row without any result.
     pub(crate) fn new(target: &Target, variant: Variant) -> Self {
         Self {
             region: target.region.clone(),
@@ -66,7 +64,7 @@ impl Row {
         }
     }
 
-    /// Planned.
+    /// The row with the result of the inspection.
     #[must_use]
     pub(crate) fn planned(self, inspection: &Inspection) -> Self {
         let (number, arn) = inspection.found.as_ref().map(|found| (found.number, found.arn.clone())).unzip();
@@ -76,7 +74,7 @@ impl Row {
         Self { action: Some(inspection.action), changes, version, arn, note, ..self }
     }
 
-    /// Done.
+    /// The row with the version that was read back.
     #[must_use]
     pub(crate) fn done(self, version: LayerVersion, note: Option<String>) -> Self {
         let note = note.or_else(|| self.note.clone());
@@ -85,29 +83,29 @@ impl Row {
         Self { done: true, version: number, arn, note, error: None, ..self }
     }
 
-    /// Failed.
+    /// The row with an error message.
     #[must_use]
     pub(crate) fn failed(self, cause: &str) -> Self {
-        // Some servers answer with whole pages.
+        // Some servers answer with whole HTML pages. Their text is joined into one line.
         let cause = cause.split_whitespace().collect::<Vec<_>>().join(" ");
-        // The number that publishing would have got is nobody's.
+        // A row without an ARN has only a predicted number. That number is dropped, because no version has it.
         let version = self.version.filter(|_| self.arn.is_some());
         Self { error: Some(cause), version, ..self }
     }
 
-    /// Failed, and what there is to say of the error beside its text.
+    /// The row with an error, its remedy, and whether it is fatal.
     #[must_use]
     pub(crate) fn failed_by(self, error: &RolloutError) -> Self {
         if matches!(error, RolloutError::NoArchitectures { .. }) {
             return Self { left_out: true, note: Some(chain(error)), version: None, ..self };
         }
         let not_as_sent = matches!(error, RolloutError::NotAsSent { .. } | RolloutError::Refuted(_));
-        // A mistake in what was asked for, rather than a region's trouble.
+        // These errors come from the user's own options, not from one region.
         let fatal = matches!(error, RolloutError::Bucket(_) | RolloutError::PolicyTooLong { .. });
         Self { remedy: error.remedy(), not_as_sent, fatal, ..self.failed(&chain(error)) }
     }
 
-    /// The state in a word.
+    /// The state in one or two words.
     pub(crate) fn state(&self) -> &'static str {
         if self.left_out {
             return "left out";
@@ -137,12 +135,11 @@ impl Row {
     }
 }
 
-/// The rows as a table.
 pub(crate) fn table(rows: &[Row]) -> String {
     ui::table(["region", "layer", "state", "version", ""], rows.iter().map(Row::cells))
 }
 
-/// How many rows are in which state, most wanted first.
+/// The number of rows in each state. States that need an action come first.
 pub(crate) fn summary(rows: &[Row]) -> String {
     let states = [
         "publish",

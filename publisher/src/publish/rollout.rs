@@ -1,6 +1,6 @@
-//! A job from whatever is there to done: find by hash → publish → grant → read back.
+//! Completes one job: finds the version by its hash, publishes it if it is missing, grants it, and reads it back.
 //!
-//! Every state can be found again by looking, so whoever is interrupted runs it again.
+//! Each state can be found by looking at AWS, so an interrupted run is completed by running it again.
 
 use crate::{
     aws::{
@@ -19,18 +19,19 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// What came of it.
+/// The result of a job that succeeded.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// As read back.
+    /// The version as it was read back.
     pub(crate) version: LayerVersion,
-    /// What a person should know of beside it.
+    /// An additional message for the user.
     pub(crate) note: Option<String>,
-    /// A request before it was never answered, and may still take effect.
+    /// An earlier request of this job was never answered, and may still take effect.
     pub(crate) doubt: bool,
 }
 
-/// What took effect too late to be removed, or could not be: the same bytes, newer, and nobody's.
+/// Describes newer versions with the same bytes and no grants. They appeared too late to be removed, or could not be
+/// removed.
 fn left_over(identical: &[LayerVersion], found: &LayerVersion) -> Option<String> {
     let is_left = |version: &&LayerVersion| version.number > found.number && version.policy.is_empty();
     let numbers: Vec<String> =
@@ -40,7 +41,7 @@ fn left_over(identical: &[LayerVersion], found: &LayerVersion) -> Option<String>
 }
 
 impl Job {
-    /// Looks, and decides. Writes nothing.
+    /// Looks at the region and decides what the layer needs. Writes nothing.
     pub(crate) async fn inspect(&self) -> Result<Inspection, RolloutError> {
         self.tell(JobState::Looking, None);
         let candidates = self.candidates().await.map_err(CallError::in_region)?;
@@ -77,12 +78,12 @@ impl Job {
         match self.layers.code_storage_left().await {
             Ok(left) if left < needed => Err(RolloutError::NoRoom { left, needed }),
             Ok(_) => Ok(None),
-            // A right that few give, for a check that seldom matters.
+            // Few accounts give this permission, and storage is seldom full. So a failed check is only a note.
             Err(error) => Ok(Some(format!("room for code not checked ({error})"))),
         }
     }
 
-    /// Does what the inspection found to be missing, and reads it back.
+    /// Does what the inspection found missing, and reads the version back.
     pub(crate) async fn carry_out(
         &self,
         inspection: Inspection,
@@ -114,7 +115,8 @@ impl Job {
         Ok(Done { version, note, doubt })
     }
 
-    /// Mends the policy until it reads back right.
+    /// Repairs the policy and reads the version back. If another process changed the policy meanwhile, repairs it
+    /// once more.
     pub(crate) async fn grant(
         &self,
         context: &JobContext,
@@ -123,7 +125,7 @@ impl Job {
     ) -> Result<LayerVersion, RolloutError> {
         self.mend(context, number, &repair).await?;
         match self.read_back(number).await {
-            // Somebody else was at the policy as well: once more, from what is there now.
+            // Another process changed the policy at the same time. Repair it once more, from its present state.
             Err(RolloutError::ReadBack { .. }) => {
                 let found = self.layers.read(self.wanted.layer.as_str(), number).await?;
                 let found = found.ok_or(RolloutError::Vanished(number))?;
@@ -143,7 +145,7 @@ impl Job {
         let mut surplus = repair.remove.as_slice();
         for (id, reader) in &repair.add {
             match self.layers.permit(layer, number, id, reader).await {
-                // Who comes is let in before who goes is kept out, unless there is no room for both at once.
+                // New readers are added before old ones are removed, unless the policy has no room for both.
                 Err(error) if error.refusal() == Some(Refusal::PolicyLength) && !surplus.is_empty() => {
                     self.forbid_all(number, surplus).await?;
                     surplus = &[];

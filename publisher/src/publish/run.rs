@@ -1,4 +1,4 @@
-//! All regions and layers at once: none waits for another, none stops another.
+//! Publishes all layers in all regions at once. No job waits for another one, and no failed job stops another one.
 
 use crate::{
     artifacts::bundle,
@@ -29,61 +29,60 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// How long the regions that have answered wait for the others before they begin: a region that hangs is
-/// planned as soon as it answers.
+/// The longest time that regions wait for others before they begin. A region that hangs longer is planned when it
+/// answers.
 const PLANNED: Duration = Duration::from_secs(15);
 
-/// What to write, and how. Without it, there is only a plan.
+/// The resources for writing. A run without them only makes a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct WriteContext {
-    /// One for each layer.
+    /// The zip of each layer.
     pub(crate) uploads: BTreeMap<Variant, Upload>,
-    /// The bound on what is on its way.
+    /// The limit on uploads at the same time.
     pub(crate) in_flight: InFlight,
-    /// Where it is noted.
     pub(crate) journal: Journal,
-    /// Whether to go on.
+    /// Whether the run was asked to stop.
     pub(crate) interrupt: Interrupt,
-    /// Leave what goes through a bucket there.
+    /// Keep uploaded zips in the bucket.
     pub(crate) keep_s3: bool,
 }
 
-/// What is the same everywhere.
+/// The options that are the same in all regions.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerOptions {
-    /// The account that the layers are in.
+    /// The account that owns the layers.
     pub(crate) owner: AccountId,
-    /// The bucket's name, with `{region}` in it, for zips that are too large for a request.
+    /// The name of the bucket for zips that are too large for a request. It contains `{region}`.
     pub(crate) bucket: Option<String>,
-    /// The layers' names are the release's.
+    /// The names of the layers contain the release, so each layer has only one version.
     pub(crate) named: bool,
-    /// Publish beside versions that are not what was sent.
+    /// Publish again although versions exist that are not what was sent.
     pub(crate) publish_again: bool,
 }
 
-/// Whoever is told.
+/// Receives the events of a run.
 pub(crate) trait Observer {
-    /// Everything has been inspected, or as much as answered in time. An error keeps all of it from being begun.
+    /// Called once, when all regions are inspected or the time for it is over. An error prevents all jobs from
+    /// beginning.
     fn planned(&mut self, rows: &[Row]) -> Result<(), Failure>;
-    /// A layer got further in a region.
+    /// Called when a layer reaches another state in a region.
     fn progress(&mut self, progress: &Progress);
-    /// It ended, one way or the other.
+    /// Called when a layer ends in a region, successfully or not.
     fn ended(&mut self, row: &Row);
 }
 
-/// A layer in a region, with its result.
+/// The result of one layer in one region.
 #[derive(Debug)]
 pub(crate) struct RegionResult {
-    /// What became of it.
     pub(crate) row: Row,
-    /// A request of it may still take effect.
+    /// A request of this job may still take effect.
     pub(crate) in_doubt: bool,
-    /// For more to be done to it; none where the region is switched off.
+    /// The job, for further steps. None if the region is disabled in the account.
     pub(crate) job: Option<Job>,
 }
 
 impl WriteContext {
-    /// What one job needs of it.
+    /// The context for one job. None if there is no upload for its variant.
     pub(crate) fn for_job(&self, variant: Variant) -> Option<JobContext> {
         let upload = self.uploads.get(&variant)?.clone();
         let in_flight = self.in_flight.clone();
@@ -100,9 +99,8 @@ impl WriteContext {
 
 /// Why a task has no result.
 enum EndedEarly {
-    /// What it did failed.
     Error(RolloutError),
-    /// It was ended.
+    /// The task was cancelled or panicked.
     Fault(String),
 }
 
@@ -116,7 +114,8 @@ struct Run {
     unplanned: usize,
 }
 
-/// Looks everywhere, tells the plan and, with a write context, does what is missing. The answer is sorted by region.
+/// Inspects all regions and reports the plan. With a write context, also does what is missing. The results are sorted
+/// by region.
 pub(crate) async fn publish_all(
     session: &Arc<Session>,
     targets: &[Target],
@@ -220,7 +219,7 @@ impl Run {
     fn begin(&mut self, observer: &mut impl Observer) -> Result<(), Failure> {
         let mut rows: Vec<Row> = self.results.iter().map(|result| result.row.clone()).collect();
         rows.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
-        // Dropping the run ends the tasks; none of them has written anything yet.
+        // On an error the run is dropped, which ends its tasks. No task has written anything yet.
         observer.planned(&rows)?;
         self.go.send_replace(true);
         Ok(())

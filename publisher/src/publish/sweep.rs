@@ -1,4 +1,4 @@
-//! The last look of a run: requests that were given up on may have taken effect since.
+//! Looks again at the end of a run, because requests that the publisher gave up on may have taken effect since.
 
 use crate::publish::{
     job::{Job, JobContext, RolloutError},
@@ -11,19 +11,19 @@ use crate::publish::{
 use std::{collections::BTreeSet, time::Duration};
 use tokio::task::JoinSet;
 
-/// How long the last of these requests has had by then, at least.
+/// The wait before this look. Every unanswered request has at least this long to take effect.
 const LATE: Duration = Duration::from_secs(5);
 
-/// What the last look found.
+/// The result of looking again at one row.
 enum Found {
-    /// What was given up is done after all.
+    /// The layer is complete after all.
     Done(Box<Done>),
-    /// Something to know of beside what was done before.
+    /// This look completed nothing. The note, if there is one, is for the row.
     Note(Option<String>),
 }
 
-/// Looks once more at every row of which it is open what became of a request: adopts what took effect late, and removes
-/// what is there twice.
+/// Looks again at every row that has a request with an unknown outcome. Adopts a version that appeared late, and
+/// removes duplicates.
 pub(crate) async fn sweep(results: &mut [RegionResult], write: &WriteContext) {
     let mut tasks = JoinSet::new();
     for (index, result) in results.iter().enumerate().filter(|(_, result)| result.in_doubt) {
@@ -44,7 +44,7 @@ pub(crate) async fn sweep(results: &mut [RegionResult], write: &WriteContext) {
                 let note = note.or_else(|| row.note.clone());
                 Row { note, ..row }
             }
-            // What it failed by before says more than that it cannot be looked at either.
+            // The row keeps its first error, because that error says more than a failure of this look.
             Err(error @ (RolloutError::NotAsSent { .. } | RolloutError::Refuted(_))) => row.failed_by(&error),
             Err(_) => row,
         };

@@ -1,7 +1,7 @@
-//! The same number everywhere: seeing where regions drift apart, and bringing them together again.
+//! Finds regions with different version numbers, and brings them to the same number.
 //!
-//! Lambda assigns the numbers, one after the other, for each region on its own. So only those that are behind can
-//! be moved: the same bytes are published again until they have caught up with the newest.
+//! Lambda assigns the numbers in sequence, for each region separately. So only regions that are behind can be moved:
+//! the same bytes are published again until their number reaches the newest.
 
 use crate::{
     aws::partition::RegionName,
@@ -18,15 +18,14 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinSet;
 
-/// How often those that are behind follow one that overshot.
+/// The number of rounds. A region may overshoot in one round, and the others follow it in the next.
 const ROUNDS: usize = 4;
 
-/// A layer whose numbers differ.
+/// A layer that has different version numbers in different regions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Drift {
-    /// Which.
     pub(crate) variant: Variant,
-    /// Who has which number.
+    /// The regions that have each number.
     pub(crate) numbers: BTreeMap<i64, Vec<RegionName>>,
 }
 
@@ -35,7 +34,7 @@ impl Drift {
         self.numbers.keys().next_back().copied().unwrap_or_default()
     }
 
-    /// How far the last one is behind.
+    /// The difference between the newest and the oldest number.
     pub(crate) fn width(&self) -> i64 {
         self.newest() - self.numbers.keys().next().copied().unwrap_or_default()
     }
@@ -54,7 +53,7 @@ impl std::fmt::Display for Drift {
     }
 }
 
-/// Where the numbers of what is there, or will be, differ.
+/// The layers whose existing or planned version numbers differ between regions.
 pub(crate) fn drift(rows: &[Row]) -> Vec<Drift> {
     let mut all: BTreeMap<Variant, BTreeMap<i64, Vec<RegionName>>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.error.is_none()) {
@@ -66,10 +65,11 @@ pub(crate) fn drift(rows: &[Row]) -> Vec<Drift> {
     drifts.filter(|drift| drift.numbers.len() > 1).collect()
 }
 
-/// Brings those that are behind up to the newest, with at most `limit` more versions in each region. What could
-/// not be done is in the rows.
+/// Brings regions that are behind up to the newest number, with at most `limit` more versions in each region.
+/// Failures are recorded in the rows.
 pub(crate) async fn level(results: &mut [RegionResult], write: &WriteContext, limit: u16) {
-    // Numbers of deleted versions are not used again: a region can overshoot, and the others have to follow.
+    // Lambda does not reuse the numbers of deleted versions. So a region can overshoot, and the others have to
+    // follow.
     for _ in 0..ROUNDS {
         let rows: Vec<Row> = results.iter().filter(|b| b.row.done).map(|b| b.row.clone()).collect();
         let drifts = drift(&rows);

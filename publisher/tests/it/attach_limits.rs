@@ -115,7 +115,7 @@ fn more_than_250_mb_are_refused_with_what_takes_the_room() {
 }
 
 #[test]
-fn sentrys_older_extension_and_somebodys_copy_are_warned_of() {
+fn sentrys_own_extension_and_somebodys_copy_are_warned_of() {
     let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
     let (publisher, dist) = published(&owner, "warned");
     let sdk = owner.other_layer(REGION, "SentryNodeServerlessSDKv10");
@@ -123,7 +123,7 @@ fn sentrys_older_extension_and_somebodys_copy_are_warned_of() {
     let copy = format!("arn:aws:lambda:{REGION}:{}:layer:SentryLambdaExtension-x86_64:1", stranger.key);
     let function = Function::new(&owner, REGION, "warned", &json!({"Layers": [sdk, copy]}));
     let run = publisher.run(&dist, &["attach", "warned", "--region", REGION]).expect(0);
-    run.says("only one of the two can have port 9000")
+    run.says("leave 9000 out of SENTRY_EXTENSION_PORTS")
         .says("another account's copy")
         .says("set the function's SENTRY_DSN");
     assert_eq!(function.layers().len(), 3);

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 
 /// The address of the extension. The port is fixed, so each run needs its own network namespace.
-pub(crate) const GATEWAY: &str = "127.0.0.1:9000";
+pub(crate) const GATEWAY: &str = "127.0.0.1:5333";
 pub(crate) const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 const ID: &str = "9ec79c33ec9942ab8353589fcb2e04dc";
 
@@ -33,7 +33,7 @@ pub(crate) fn request(kind: Kind) -> Outcome<Vec<u8>> {
         Kind::Identity20m => (envelope("attachment", &"x".repeat(20_000_000)), ""),
     };
     let mut request = format!(
-        "POST /api/42/envelope/ HTTP/1.1\r\nhost: localhost:9000\r\nuser-agent: sentry.python/2.75.0\r\n\
+        "POST /api/42/envelope/ HTTP/1.1\r\nhost: localhost:5333\r\nuser-agent: sentry.python/2.75.0\r\n\
          content-type: application/x-sentry-envelope\r\n{encoding}\
          x-sentry-auth: Sentry sentry_key={KEY}, sentry_version=7, sentry_client=sentry.python/2.75.0\r\n\
          content-length: {}\r\n\r\n",

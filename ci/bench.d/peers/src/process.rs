@@ -79,9 +79,9 @@ impl Process {
         Ok(Memory { now: field("VmRSS:")?, most: field("VmHWM:")? })
     }
 
-    /// Ends the process with SIGTERM, so that tools such as valgrind write their results.
+    /// Ends the process by a signal, so that tools such as valgrind write their results. The extension blocks all others.
     pub(crate) fn end(mut self) -> Outcome<()> {
-        kill(self.pid, Signal::SIGTERM)?;
+        kill(self.pid, Signal::SIGABRT)?;
         let asked = Instant::now();
         while self.child.try_wait()?.is_none() {
             if asked.elapsed() > Duration::from_secs(5) {

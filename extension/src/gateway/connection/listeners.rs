@@ -35,11 +35,16 @@ pub fn report(bound: &[TcpListener], unbound: &[Unbound]) {
     }
     for Unbound { addr, error } in unbound {
         // A sandbox without IPv6 is not worth a warning if IPv4 works.
-        let no_ipv6 = error.kind() == io::ErrorKind::AddrNotAvailable && addr.is_ipv6();
-        if no_ipv6 && !bound.is_empty() {
+        if addr.is_ipv6() && means_no_ipv6(error) && !bound.is_empty() {
             log::debug("IPv6 is not available", &[("addr", addr)]);
         } else {
             log::warn("cannot listen: another process may use the port", &[("addr", addr), ("error", error)]);
         }
     }
+}
+
+/// Whether the error says that the kernel has no IPv6, or that it is switched off.
+fn means_no_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = nix::errno::Errno::EAFNOSUPPORT as i32;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
 }

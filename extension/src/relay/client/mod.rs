@@ -4,11 +4,13 @@
 //! upstream, so the exchange is repeated at once on a new connection.
 
 pub(crate) mod active_timeout;
+mod ca_bundles;
 mod connect;
 mod meter;
 mod pool;
 mod resolve;
 mod tls;
+mod trust;
 
 use super::clock;
 use super::envelope::Envelope;

@@ -1,13 +1,15 @@
 //! TLS with the compiled-in root certificates and those of the user. They are loaded for the first connection.
 
+use super::ca_bundles::Certificates;
+use super::trust::{self, Verifier};
 use crate::log;
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, KeyProvider, ring};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::SigningKey;
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -37,26 +39,45 @@ impl Tls {
             let config = Arc::new(self.configure()?);
             self.config.get_or_init(|| config)
         };
-        TlsConnector::from(Arc::clone(config)).connect(name, stream).await
+        TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(trust::explained)
     }
 
     fn configure(&self) -> io::Result<ClientConfig> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let own = self.read_bundles();
+        roots.add_parsable_certificates(own.iter().cloned());
+        let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+        let provider = Arc::new(provider);
+        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?;
+        if own.is_empty() {
+            return Ok(config.with_root_certificates(roots).with_no_client_auth());
+        }
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        let verifier = Verifier { authorities: authorities.map_err(io::Error::other)?, own };
+        Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+    }
+
+    /// Returns the certificates of all bundles. What cannot be read is logged and left out: the compiled-in roots may be
+    /// enough, and if not, the handshake fails with an error of its own.
+    fn read_bundles(&self) -> Vec<CertificateDer<'static>> {
+        let mut certificates = Certificates::default();
         for bundle in &self.ca_bundles {
             let path = bundle.display();
-            match add(&mut roots, bundle) {
-                Ok(added) => log::debug("added roots", &[("file", &path), ("certificates", &added)]),
-                // The compiled-in roots may be enough. If not, the handshake fails with an error of its own.
+            match certificates.read(bundle) {
+                Ok(found) => log::debug("read a CA bundle", &[("file", &path), ("certificates", &found)]),
                 Err(error) => log::warn("cannot read the CA bundle", &[("file", &path), ("error", &error)]),
             }
         }
-        let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
-        let config = ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(config)
+        let with_p521 = certificates.all.iter().filter(|certificate| trust::uses_p521(certificate)).count();
+        if with_p521 > 0 {
+            log::warn(
+                "keys of the curve P-521 are not supported: use P-384 instead",
+                &[("certificates", &with_p521)],
+            );
+        }
+        certificates.all
     }
 }
 
@@ -71,16 +92,6 @@ impl KeyProvider for NoKeys {
     }
 }
 
-fn add(roots: &mut RootCertStore, bundle: &Path) -> io::Result<usize> {
-    let certificates = CertificateDer::pem_file_iter(bundle).map_err(io::Error::other)?;
-    let before = roots.len();
-    roots.add_parsable_certificates(certificates.filter_map(Result::ok));
-    match roots.len() - before {
-        0 => Err(io::Error::new(io::ErrorKind::InvalidData, "no certificate in PEM form")),
-        added => Ok(added),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,11 +101,9 @@ mod tests {
         let empty = std::env::temp_dir().join(format!("empty-bundle-{}.pem", std::process::id()));
         std::fs::write(&empty, "no certificate").unwrap();
         let missing = PathBuf::from("/nonexistent/ca.pem");
-        let tls = Tls::new(vec![missing.clone(), empty.clone()]);
+        let tls = Tls::new(vec![missing, empty.clone()]);
         assert!(tls.configure().is_ok());
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        assert!(add(&mut roots, &missing).is_err());
-        assert!(add(&mut roots, &empty).is_err());
+        assert!(tls.read_bundles().is_empty());
         std::fs::remove_file(empty).unwrap();
     }
 }

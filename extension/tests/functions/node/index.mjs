@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 
 Sentry.init({
   dsn: process.env.SENTRY_DSN,
-  tunnel: "http://localhost:9000/envelope",
+  tunnel: "http://localhost:5333/envelope",
   tracesSampleRate: 1.0,
 });
 

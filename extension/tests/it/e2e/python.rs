@@ -22,8 +22,8 @@ async fn everything_arrives(arch: Arch, port: u16, ports: Option<&str>) {
 }
 
 #[test]
-fn arrives_through_the_port_of_the_node_sdk() {
-    isolated(|| everything_arrives(Arch::NATIVE, 9000, None));
+fn arrives_through_the_port_of_sentrys_node_extension() {
+    isolated(|| everything_arrives(Arch::NATIVE, 9000, Some("9000")));
 }
 
 #[test]
@@ -38,5 +38,5 @@ fn arrives_through_a_configured_port() {
 
 #[test]
 fn arrives_on_arm64() {
-    isolated(|| everything_arrives(Arch::Arm64, 9000, None));
+    isolated(|| everything_arrives(Arch::Arm64, 5333, None));
 }

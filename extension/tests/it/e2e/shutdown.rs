@@ -17,7 +17,7 @@ fn everything_queued_arrives_before_the_end() {
     isolated(|| async {
         // With `continuous`, the invocation ends although nothing is delivered yet.
         let function = Function::python("python", "test")
-            .env("EXTENSION_PORT", "9000")
+            .env("EXTENSION_PORT", "5333")
             .env("SENTRY_EXTENSION_FLUSH", "continuous");
         let mut case = Case::deploy(Arch::NATIVE, function).await;
         let gate = Gate::closed();

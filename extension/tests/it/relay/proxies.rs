@@ -172,7 +172,7 @@ fn an_upstream_over_ipv6() {
         let dsn = upstream.dsn("[::1]", KEY);
         let ca = upstream.ca_file().unwrap().to_str().unwrap().to_owned();
         // The SDK also reads SENTRY_DSN. Here it points at the extension, as the wrapper sets it.
-        let own = format!("http://{KEY}@127.0.0.1:9000/42");
+        let own = format!("http://{KEY}@127.0.0.1:5333/42");
         let settings =
             [("SENTRY_EXTENSION_DSN", &*dsn), ("SENTRY_DSN", &*own), ("SENTRY_EXTENSION_CA_BUNDLE", &*ca)];
         let mut bench = Bench::with(upstream, &settings).await;

@@ -71,7 +71,8 @@ impl Layer {
         fs::read_to_string(self.path("relay/config.yml")).unwrap()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Where a file of the layer is.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 

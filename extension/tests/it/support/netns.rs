@@ -1,6 +1,6 @@
 //! Gives each test a network of its own.
 //!
-//! The extension's default ports (9000, 5333) and RIE's ports are fixed, and other programs of this machine may use
+//! The extension's default port (5333) and RIE's ports are fixed, and other programs of this machine may use
 //! them. So a test runs on a thread in a new network namespace. The stand-in for Sentry, RIE and the test's own
 //! requests share its loopback interface. Nothing can leave the namespace, and tests can run concurrently.
 

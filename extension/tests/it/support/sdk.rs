@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 pub const KEY: &str = "5b0ff8a1e2c94d7fb7a3c1d2e4f60718";
 /// The address on which the extension listens, if the test runs in a network of its own.
-pub const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
+pub const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5333);
 
 /// An envelope header with an id, as SDKs send it. The extension does not change such an envelope.
 const HEADER: &str = "{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}";

@@ -1,12 +1,15 @@
 //! The runtime must not differ from one without the wrapper: arguments, process, signals, files, exit code. If there
 //! is no runtime, an error says so.
 
-use super::{Wrapper, split};
+use super::{Wrapper, extension, split};
+use crate::support::netns::isolated;
 use std::{
     ffi::{OsStr, OsString},
     fs,
+    io::Write,
     os::unix::{ffi::OsStrExt, process::ExitStatusExt},
     process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 const DSN: &str = "https://5b0ff8a1e2c94d7fb7a3c1d2e4f60718@o1.ingest.sentry.io/42";
@@ -21,11 +24,14 @@ fn sh(script: &str) -> Output {
 
 #[test]
 fn passes_arguments_of_any_bytes() {
-    let odd = [&b""[..], b"a b", b"--help", b"-", b"\xff\xfe", b"'\"$x\n"].map(OsStr::from_bytes);
-    let words = [&["/usr/bin/printf", "%s|"].map(OsStr::new)[..], &odd].concat();
-    let output = run(&words);
-    assert_eq!(output.stdout, b"|a b|--help|-|\xff\xfe|'\"$x\n|");
-    assert!(output.stderr.is_empty());
+    isolated(|| async {
+        let _extension = extension(&[]).await;
+        let odd = [&b""[..], b"a b", b"--help", b"-", b"\xff\xfe", b"'\"$x\n"].map(OsStr::from_bytes);
+        let words = [&["/usr/bin/printf", "%s|"].map(OsStr::new)[..], &odd].concat();
+        let output = run(&words);
+        assert_eq!(output.stdout, b"|a b|--help|-|\xff\xfe|'\"$x\n|");
+        assert!(output.stderr.is_empty());
+    });
 }
 
 #[test]
@@ -39,26 +45,59 @@ fn keeps_exit_codes_and_signals() {
 
 #[test]
 fn the_runtime_keeps_the_process_id() {
-    let child = Wrapper::new()
-        .command()
-        .env("SENTRY_DSN", DSN)
-        .args(["/bin/sh", "-c", "echo $$"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let pid = child.id();
-    assert_eq!(String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap(), format!("{pid}\n"));
+    isolated(|| async {
+        let _extension = extension(&[]).await;
+        let child = Wrapper::new()
+            .command()
+            .env("SENTRY_DSN", DSN)
+            .args(["/bin/sh", "-c", "echo $$"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id();
+        assert_eq!(String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap(), format!("{pid}\n"));
+    });
 }
 
 /// Compares open files, masked and ignored signals, and limits, as the runtime gets them.
 #[test]
 fn the_runtime_gets_the_same_process_state() {
-    let script = "grep -E '^(Sig[BIC]|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; \
-        cat /proc/self/limits; ls /proc/self/fd; pwd; umask";
-    let with = sh(script).stdout;
-    let without =
-        Command::new("/bin/sh").args(["-c", script]).env_clear().env("SENTRY_DSN", DSN).output().unwrap();
-    assert_eq!(String::from_utf8(with).unwrap(), String::from_utf8(without.stdout).unwrap());
+    isolated(|| async {
+        let _extension = extension(&[]).await;
+        let script = "grep -E '^(Sig[BIC]|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; \
+            cat /proc/self/limits; ls /proc/self/fd; pwd; umask";
+        let with = sh(script).stdout;
+        let without =
+            Command::new("/bin/sh").args(["-c", script]).env_clear().env("SENTRY_DSN", DSN).output().unwrap();
+        assert_eq!(String::from_utf8(with).unwrap(), String::from_utf8(without.stdout).unwrap());
+    });
+}
+
+#[test]
+fn the_state_is_the_same_after_a_warning() {
+    let script = "grep -E '^Sig[BIC]' /proc/self/status; ls /proc/self/fd";
+    let with = Wrapper::new().command().args(["/bin/sh", "-c", script]).output().unwrap();
+    let without = Command::new("/bin/sh").args(["-c", script]).env_clear().output().unwrap();
+    let (lines, rest) = split(&with);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(String::from_utf8(rest).unwrap(), String::from_utf8(without.stdout).unwrap());
+}
+
+#[test]
+fn the_runtime_starts_although_stdout_is_full() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // Nobody reads, and the pipe has no room: the warning is lost, and the runtime starts.
+    writer.write_all(&vec![b'x'; 65536]).unwrap();
+    let wrapper = Wrapper::new();
+    let done = wrapper.folder().join("done");
+    let mut child = wrapper.command().args(["/usr/bin/touch"]).arg(&done).stdout(writer).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "the wrapper waits for a reader");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(reader);
+    assert!(done.exists());
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 mod exec;
 mod layer;
+mod ports;
 mod settings;
 
-use crate::support::extension::BINARY;
+use crate::support::extension::{BINARY, Extension};
 use std::{
     ffi::OsStr,
     os::unix::fs::symlink,
@@ -38,6 +39,20 @@ impl Wrapper {
         command.env_clear();
         command
     }
+}
+
+/// The extension that the wrapper is to find. The test has to be in a network of its own.
+pub async fn extension(settings: &[(&str, &str)]) -> Extension {
+    let extension = Extension::start(BINARY, &["--standalone"], settings);
+    extension.log.wait_for("\"listening\"").await;
+    extension
+}
+
+/// The value of a variable among a program's entries.
+pub fn value(entries: &[Vec<u8>], name: &str) -> Option<String> {
+    let start = format!("{name}=");
+    let entry = entries.iter().find(|entry| entry.starts_with(start.as_bytes()))?;
+    Some(String::from_utf8(entry[start.len()..].to_vec()).unwrap())
 }
 
 /// A program that prints its environment as it got it from the kernel, with the entries in their order.

@@ -1,59 +1,60 @@
 //! Tests how the wrapper changes the environment of the runtime, and when it does not change it.
 
-use super::{KEY, through};
+use super::{KEY, extension, through, value};
+use crate::support::netns::isolated;
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 type Entries = Vec<Vec<u8>>;
 
-fn value(entries: &Entries, name: &str) -> Option<String> {
-    let start = format!("{name}=");
-    let entry = entries.iter().find(|entry| entry.starts_with(start.as_bytes()))?;
-    Some(String::from_utf8(entry[start.len()..].to_vec()).unwrap())
-}
-
-fn with(env: &[(&str, &str)]) -> (Vec<serde_json::Value>, Entries) {
+pub fn with(env: &[(&str, &str)]) -> (Vec<serde_json::Value>, Entries) {
     let env: Vec<_> = env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))).collect();
     through(&env)
 }
 
 #[test]
 fn the_sdk_is_pointed_at_the_extension() {
-    for (dsn, told) in [
-        (format!("https://{KEY}@o1.ingest.sentry.io/42"), format!("http://{KEY}@127.0.0.1:5333/42")),
-        (format!("https://{KEY}@o1.ingest.de.sentry.io/42"), format!("http://{KEY}@127.0.0.1:5333/42")),
-        (
-            format!("https://{KEY}:s3cr3t@sentry.example.com:8443/a/b/42"),
-            format!("http://{KEY}:s3cr3t@127.0.0.1:5333/42"),
-        ),
-        (format!("http://{KEY}@[2001:db8::1]:9000/42"), format!("http://{KEY}@127.0.0.1:5333/42")),
-    ] {
-        let (lines, entries) = with(&[("SENTRY_DSN", &dsn), ("A", "b")]);
-        assert!(lines.is_empty(), "{lines:?}");
-        assert_eq!(value(&entries, "SENTRY_DSN"), Some(told));
-        for name in ["NO_PROXY", "no_proxy"] {
-            assert_eq!(value(&entries, name).as_deref(), Some("localhost,127.0.0.1"));
+    isolated(|| async {
+        let _extension = extension(&[]).await;
+        for (dsn, told) in [
+            (format!("https://{KEY}@o1.ingest.sentry.io/42"), format!("http://{KEY}@127.0.0.1:5333/42")),
+            (format!("https://{KEY}@o1.ingest.de.sentry.io/42"), format!("http://{KEY}@127.0.0.1:5333/42")),
+            (
+                format!("https://{KEY}:s3cr3t@sentry.example.com:8443/a/b/42"),
+                format!("http://{KEY}:s3cr3t@127.0.0.1:5333/42"),
+            ),
+            (format!("http://{KEY}@[2001:db8::1]:9000/42"), format!("http://{KEY}@127.0.0.1:5333/42")),
+        ] {
+            let (lines, entries) = with(&[("SENTRY_DSN", &dsn), ("A", "b")]);
+            assert!(lines.is_empty(), "{lines:?}");
+            assert_eq!(value(&entries, "SENTRY_DSN"), Some(told));
+            for name in ["NO_PROXY", "no_proxy"] {
+                assert_eq!(value(&entries, name).as_deref(), Some("localhost,127.0.0.1"));
+            }
+            assert_eq!(value(&entries, "A").as_deref(), Some("b"));
+            assert_eq!(entries.len(), 4, "and nothing else");
         }
-        assert_eq!(value(&entries, "A").as_deref(), Some("b"));
-        assert_eq!(entries.len(), 4, "and nothing else");
-    }
+    });
 }
 
 #[test]
 fn settings_of_the_extension_and_no_proxy_are_respected() {
-    let dsn = format!("https://{KEY}@sentry.io/42");
-    let real = format!("https://{KEY}@sentry.example.com/1");
-    let (lines, entries) = with(&[
-        ("SENTRY_DSN", &dsn),
-        ("SENTRY_EXTENSION_DSN", &real),
-        ("SENTRY_EXTENSION_PORTS", "nine,9001,4000,4001"),
-        ("NO_PROXY", "corp.example"),
-        ("no_proxy", "*"),
-    ]);
-    assert!(lines.is_empty(), "{lines:?}");
-    assert_eq!(value(&entries, "SENTRY_DSN"), Some(format!("http://{KEY}@127.0.0.1:4000/42")));
-    assert_eq!(value(&entries, "SENTRY_EXTENSION_DSN"), Some(real));
-    assert_eq!(value(&entries, "NO_PROXY").as_deref(), Some("corp.example,localhost,127.0.0.1"));
-    assert_eq!(value(&entries, "no_proxy").as_deref(), Some("*"));
+    isolated(|| async {
+        let _extension = extension(&[("SENTRY_EXTENSION_PORTS", "nine,9001,4000,4001")]).await;
+        let dsn = format!("https://{KEY}@sentry.io/42");
+        let real = format!("https://{KEY}@sentry.example.com/1");
+        let (lines, entries) = with(&[
+            ("SENTRY_DSN", &dsn),
+            ("SENTRY_EXTENSION_DSN", &real),
+            ("SENTRY_EXTENSION_PORTS", "nine,9001,4000,4001"),
+            ("NO_PROXY", "corp.example"),
+            ("no_proxy", "*"),
+        ]);
+        assert!(lines.is_empty(), "{lines:?}");
+        assert_eq!(value(&entries, "SENTRY_DSN"), Some(format!("http://{KEY}@127.0.0.1:4000/42")));
+        assert_eq!(value(&entries, "SENTRY_EXTENSION_DSN"), Some(real));
+        assert_eq!(value(&entries, "NO_PROXY").as_deref(), Some("corp.example,localhost,127.0.0.1"));
+        assert_eq!(value(&entries, "no_proxy").as_deref(), Some("*"));
+    });
 }
 
 /// Returns an unsorted environment with unusual entries.
@@ -102,7 +103,7 @@ fn an_invalid_dsn_is_kept_with_one_warning() {
 
 #[test]
 fn a_dsn_of_the_extension_is_kept_without_a_warning() {
-    for host in ["localhost:9000", "127.0.0.1:5333", "[::1]:9000"] {
+    for host in ["localhost:5333", "127.0.0.1:5333", "[::1]:5333"] {
         assert!(stays(Some(format!("http://{KEY}@{host}/42").as_bytes())).is_empty());
     }
 }

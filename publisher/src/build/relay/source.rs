@@ -44,7 +44,7 @@ impl FromStr for RelayVersion {
     }
 }
 
-/// A binary to pack.
+/// A Relay binary to pack.
 #[derive(Debug)]
 pub(crate) struct RelayBinary {
     pub(crate) arch: Arch,
@@ -63,7 +63,7 @@ pub(crate) enum SourceError {
     /// A single file cannot serve two architectures.
     #[error("--relay {} is one file; --arch asks for two architectures", .0.display())]
     OneFile(PathBuf),
-    /// The file is not readable, or one of the two is missing.
+    /// The file cannot be read, or the folder lacks the file for one architecture.
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{} cannot go into a layer", path.display())]

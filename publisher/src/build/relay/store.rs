@@ -1,4 +1,5 @@
-//! Keeps released versions in an ignored folder. Each is downloaded once and compared with the pins every time.
+//! Keeps released Relay versions in an ignored folder. Each file is downloaded once and compared with its pin every
+//! time.
 
 use crate::{
     build::{
@@ -23,7 +24,6 @@ use std::{
 };
 use ureq::Agent;
 
-/// Downloads and keeps released versions.
 pub(crate) struct Store<'a> {
     workspace: &'a Workspace,
     registry: &'a str,
@@ -34,7 +34,7 @@ pub(crate) struct Store<'a> {
 /// Why the store has no binary.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// Nobody has reviewed this binary.
+    /// No pin exists, so nobody has reviewed this binary.
     #[error("Relay {version} for {arch} is not pinned in {}", lock::FILE)]
     NotPinned { version: String, arch: Arch },
     #[error(
@@ -175,7 +175,7 @@ impl<'a> Store<'a> {
         let pieced = download.run()?;
         let mut binary = fs::read(&part).map_err(disk)?;
         if pieced && pinned.is_some_and(|pinned| pinned != Pin::of(&binary)) {
-            // The pieces may come from different files. So the file is downloaded in one piece before its hash
+            // The pieces may come from different files. So the file is downloaded again in one piece before its hash
             // decides.
             fs::remove_file(&part).map_err(disk)?;
             download.run()?;

@@ -1,6 +1,6 @@
-//! Read, decide, update, wait: until the function is as it should be, or it is known why not.
+//! Changes a function: reads it, decides what to change, updates it, and waits until the update is in effect.
 //!
-//! An update is based on the revision that was read, so what somebody else changes meanwhile is never undone.
+//! An update names the revision that was read, so it never undoes a change that somebody else made in the meantime.
 
 use crate::{
     attach::layer_list::{self, Decision, Family, ListChange, MAX_LAYERS},
@@ -17,67 +17,64 @@ use crate::{
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Between two looks at a function that is being updated.
+/// The pause between two reads of a function that is being updated.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Further tries where somebody else was faster.
+/// The number of retries if somebody else changed the function after it was read.
 const RETRIES: u32 = 1;
 
-/// What to make of a function.
+/// The state that the function should reach.
 #[derive(Debug)]
 pub(crate) enum Goal {
-    /// It has this layer; and the wrapper's variable, where that is wanted.
+    /// The function has this layer and, if requested, the environment variable for the wrapper.
     Attached {
-        /// Its ARN.
+        /// The version to attach.
         layer: LayerArn,
-        /// Whether to set the variable.
+        /// Whether to set the environment variable for the wrapper.
         wrapper: bool,
     },
-    /// It has no layer of ours, nor the variable.
+    /// The function has neither a layer of this extension nor the environment variable for its wrapper.
     Detached,
 }
 
-/// Somebody's function on its way.
+/// Updates one function in one region.
 #[derive(Debug)]
 pub(crate) struct FunctionUpdater<'a> {
-    /// The region's calls.
+    /// The client for Lambda in the region.
     pub(crate) functions: &'a RegionFunctions,
-    /// Which one.
     pub(crate) name: &'a FunctionName,
-    /// Where.
     pub(crate) region: &'a RegionName,
-    /// Whose credentials these are.
+    /// The account of the credentials.
     pub(crate) account: &'a str,
-    /// How long to wait for updates, ours and others'.
+    /// The maximum time to wait for updates of the function, both this one and those of others.
     pub(crate) wait: Duration,
 }
 
-/// What came of it.
+/// The result of an update or of its preview.
 #[derive(Debug)]
 pub(crate) struct UpdateResult {
-    /// What was, or would be, done to the layers.
+    /// The change to the list of layers that was or would be made.
     pub(crate) action: ListChange,
-    /// Whether anything is, or would be, different.
+    /// Whether the function is or would be different.
     pub(crate) changed: bool,
-    /// As it was.
+    /// The state before the update.
     pub(crate) before: FunctionState,
-    /// As it is, or would be.
+    /// The state after the update. In a preview, it is the state that the update would give.
     pub(crate) after: FunctionState,
 }
 
-/// The way from what is to what should be.
+/// The change that brings the function to its goal.
 struct UpdatePlan {
     decision: Decision,
     change: Option<Change>,
 }
 
 impl FunctionUpdater<'_> {
-    /// Reads it.
     pub(crate) async fn read(&self) -> Result<Function, Failure> {
         let unread = |error| explain::unread(error, self.name, self.region, self.account);
         self.functions.read(self.name.as_str()).await.map_err(unread)
     }
 
-    /// Does it.
+    /// Updates the function until it reaches `goal`. Decides again if somebody else changes the function meanwhile.
     pub(crate) async fn reach(&self, ui: &Ui, goal: &Goal, family: &Family) -> Result<UpdateResult, Failure> {
         let end = Instant::now() + self.wait;
         let mut retries = RETRIES;
@@ -99,7 +96,7 @@ impl FunctionUpdater<'_> {
             ui.status("Updating", &function.arn);
             match self.functions.update(self.name.as_str(), function.revision.as_deref(), &change).await {
                 Ok(()) => return self.effect(ui, end, *action, before.clone(), &change).await,
-                // Whatever was just decided may be wrong by now.
+                // The decision may be wrong for the new revision, so the loop reads the function and decides again.
                 Err(error) if explain::is_stale(&error) && retries > 0 => {
                     retries -= 1;
                     ui.status("Again", "somebody changed the function in the meantime");
@@ -125,7 +122,7 @@ impl FunctionUpdater<'_> {
         explain::refused(error, function, &change.layers)
     }
 
-    /// Waits until the update is in effect, and reads back what came of it.
+    /// Waits until the update is in effect. Fails if Lambda could not apply it, or if the layers were changed again.
     async fn effect(
         &self,
         ui: &Ui,
@@ -149,7 +146,7 @@ impl FunctionUpdater<'_> {
         Ok(UpdateResult { action, changed: true, before, after })
     }
 
-    /// The function as it is once no update is on its way.
+    /// Reads the function until no update is in progress. Fails if one still is at `end`.
     async fn settled(&self, ui: &Ui, end: Instant) -> Result<Function, Failure> {
         let mut said = false;
         loop {
@@ -174,7 +171,7 @@ impl FunctionUpdater<'_> {
     }
 }
 
-/// What would be done.
+/// The result that an update would have. It changes nothing.
 pub(crate) fn preview(function: &Function, goal: &Goal, family: &Family) -> Result<UpdateResult, Failure> {
     let plan = plan(function, goal, family)?;
     let before = FunctionState::of(function);

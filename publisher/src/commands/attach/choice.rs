@@ -1,4 +1,4 @@
-//! Which layer version is wanted: by the manifest, by AWS's list, or by name.
+//! Chooses the layer version: from the manifest, from AWS's list of versions, or by the ARN that the user gave.
 
 use crate::{
     artifacts::layers_manifest::LayersManifest,
@@ -18,7 +18,7 @@ use crate::{
 use std::sync::Arc;
 
 impl Attach {
-    /// The layers of which the function needs one at most.
+    /// The layers that replace each other: a function needs at most one of them.
     pub(super) fn family(
         &self,
         manifest: Option<&LayersManifest>,
@@ -34,7 +34,7 @@ impl Attach {
         Ok(Family { account, names: manifest::names(manifest) })
     }
 
-    /// Which layer version.
+    /// The ARN of the layer version to attach.
     pub(super) async fn layer(
         &self,
         ui: &Ui,
@@ -73,7 +73,7 @@ impl Attach {
     }
 }
 
-/// A binary of the other architecture would keep the function from starting.
+/// Fails if the layer is for another architecture, because its binary would keep the function from starting.
 fn compare_arch(
     ui: &Ui,
     arn: &LayerArn,

@@ -1,4 +1,4 @@
-//! What AWS refuses, with what a person needs to know to go on.
+//! Explains refusals by AWS, with hints that tell the user how to continue.
 
 use crate::{
     attach::layer_list::MAX_LAYERS,
@@ -12,15 +12,15 @@ use crate::{
 };
 use std::time::Duration;
 
-/// AWS's code for an update that is based on something older than what is there.
+/// The error code of AWS for an update that is based on an old revision of the function.
 const STALE: &str = "PreconditionFailedException";
 
-/// Whether the function was changed since it was read.
+/// Whether the update failed because the function was changed after it was read.
 pub(crate) fn is_stale(error: &CallError) -> bool {
     error.code.as_deref() == Some(STALE)
 }
 
-/// A function that could not be read.
+/// The failure for a function that could not be read.
 pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName, account: &str) -> Failure {
     let name = name.as_str();
     match error.kind {
@@ -39,7 +39,7 @@ pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName,
     }
 }
 
-/// An update that AWS refused.
+/// The failure for an update that AWS refused.
 pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) -> Failure {
     let text = error.to_string();
     if error.kind == CallErrorKind::Denied {
@@ -62,7 +62,7 @@ pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) 
     Failure::new(error).hint("nothing was changed")
 }
 
-/// More layers than Lambda allows.
+/// The failure for a function that would have more layers than Lambda allows.
 pub(crate) fn too_many(function: &Function) -> Failure {
     let present: Vec<&str> = function.layers.iter().map(|layer| layer.arn.as_str()).collect();
     let text = format!(
@@ -74,7 +74,7 @@ pub(crate) fn too_many(function: &Function) -> Failure {
         .hint(format!("remove or merge one of them first; nothing was changed:\n  {}", present.join("\n  ")))
 }
 
-/// 250 MB are all that code and layers may have together once they are unpacked.
+/// The hint for a function that is too large. Lambda allows 250 MB for the unpacked code and layers together.
 fn too_large(function: &Function, layers: &[String]) -> String {
     let mut sizes: Vec<(i64, &str)> = function
         .layers
@@ -92,7 +92,7 @@ fn too_large(function: &Function, layers: &[String]) -> String {
     )
 }
 
-/// An update that did not come into effect.
+/// The failure for an update that Lambda accepted and then could not apply.
 pub(crate) fn failed(function: &Function, reason: &str) -> Failure {
     let text = format!("the update did not come into effect: {reason}");
     Failure::message(Code::Failed, text).hint(format!(
@@ -101,7 +101,7 @@ pub(crate) fn failed(function: &Function, reason: &str) -> Failure {
     ))
 }
 
-/// Somebody's update that takes longer than anybody wants to wait.
+/// The failure for an update that is still in progress after `wait`.
 pub(crate) fn busy(function: &str, wait: Duration) -> Failure {
     let text = format!("{function} is still being updated after {} seconds", wait.as_secs());
     Failure::message(Code::Incomplete, text).hint("run it again later, or wait longer with --wait SECONDS")

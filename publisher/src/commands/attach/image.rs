@@ -1,4 +1,4 @@
-//! Container images take no layers: their own build has to put the layer's files in place.
+//! Functions from container images cannot have layers. The build of the image has to copy the files of the layer.
 
 use crate::{
     aws::functions::Function,
@@ -6,7 +6,7 @@ use crate::{
     model::variant::LayerKind,
 };
 
-/// What to do instead.
+/// The failure for a function from a container image. Its hint says how to build the layer's files into the image.
 pub(crate) fn refused(function: &Function, kind: LayerKind) -> Failure {
     let relay = if kind == LayerKind::Relay { "-relay" } else { "" };
     let zip = format!("sentry-lambda-extension{relay}-{}.zip", function.arch);

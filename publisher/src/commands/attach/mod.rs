@@ -1,4 +1,4 @@
-//! `publisher attach`: a function gets the layer, or a newer version of it, or is rid of it.
+//! `publisher attach`: attaches the layer to a function, replaces it by another version, or removes it.
 
 mod change;
 mod choice;
@@ -74,7 +74,6 @@ pub(crate) struct Attach {
 }
 
 impl Attach {
-    /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let manifest = if self.layer_arn.is_some() { None } else { Some(manifest::open(&self.dist)?) };
         account::runtime()?.block_on(self.attach(ui, manifest.as_ref()))

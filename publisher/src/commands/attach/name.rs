@@ -1,4 +1,4 @@
-//! Which function: a name or an ARN, as a person has it at hand.
+//! Parses the name or the ARN of the function to change.
 
 use crate::aws::partition::RegionName;
 use std::str::FromStr;
@@ -7,17 +7,17 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FunctionName {
     text: String,
-    /// From the ARN.
+    /// The region, if the function was given by ARN.
     pub(crate) region: Option<RegionName>,
 }
 
-/// No function that could be changed.
+/// The text does not name a function that can be changed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadFunctionName {
-    /// Of no form that Lambda knows.
+    /// The text has no form that Lambda accepts.
     #[error("`{0}` is neither a function's name nor its ARN")]
     Form(String),
-    /// A version cannot be changed, and an alias stands for one.
+    /// The text names a version or an alias. A version cannot be changed, and an alias points to a version.
     #[error(
         "`{0}` names a version or an alias; what is published cannot be changed: name the function alone, then \
          publish a new version of it"
@@ -26,7 +26,7 @@ pub(crate) enum BadFunctionName {
 }
 
 impl FunctionName {
-    /// As the API takes it.
+    /// The name or the ARN as the API accepts it.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! What was, and what is: for a person and for a machine.
+//! Shows the state of the function before and after the change, as text or as JSON.
 
 use crate::{
     attach::layer_list::{Family, ListChange, is_sentrys_sdk},
@@ -10,40 +10,38 @@ use crate::{
 };
 use serde::Serialize;
 
-/// The result for machines.
+/// The result as `--json` prints it.
 #[derive(Serialize)]
 pub(crate) struct AttachReport {
-    /// Its ARN.
+    /// The ARN of the function.
     pub(crate) function: String,
-    /// The function's.
+    /// The architecture of the function.
     pub(crate) arch: Arch,
-    /// Lambda's identifier; empty where there is none.
+    /// The identifier of the runtime, for example `python3.13`. It is empty if the function has none.
     pub(crate) runtime: String,
-    /// What was attached; null when detaching.
+    /// The ARN of the attached layer version; null when detaching.
     pub(crate) layer: Option<String>,
-    /// What was, or would be, done to the list of layers.
+    /// The change to the list of layers that was or would be made.
     pub(crate) action: ListChange,
-    /// Whether anything is different now.
     pub(crate) changed: bool,
-    /// Nothing was written, whatever else this says.
+    /// Whether this was a dry run. If so, nothing was changed, even if `changed` is true.
     pub(crate) dry_run: bool,
-    /// Before.
     pub(crate) before: FunctionState,
-    /// After; with `dry_run`, as it would be.
+    /// The state after the change. With `dry_run`, it is the state that the change would give.
     pub(crate) after: FunctionState,
 }
 
-/// Before or after.
+/// The part of a function that `publisher attach` may change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct FunctionState {
-    /// All layers, in order.
+    /// The ARNs of all layers, in order.
     pub(crate) layers: Vec<String>,
-    /// `AWS_LAMBDA_EXEC_WRAPPER`; null where there is none, or where it cannot be read.
+    /// The value of `AWS_LAMBDA_EXEC_WRAPPER`; null if it is not set or cannot be read.
     pub(crate) exec_wrapper: Option<String>,
 }
 
 impl FunctionState {
-    /// A function as it is.
+    /// The current state of the function.
     pub(crate) fn of(function: &Function) -> Self {
         let layers = function.layers.iter().map(|layer| layer.arn.clone()).collect();
         Self { layers, exec_wrapper: wrapper::of(function).map(str::to_owned) }
@@ -57,7 +55,7 @@ impl FunctionState {
     }
 }
 
-/// Prints it.
+/// Prints the report as text, or as JSON with `--json`.
 pub(crate) fn report(ui: &Ui, report: &AttachReport) -> Result<(), Failure> {
     if ui.json() {
         ui.result(serde_json::to_string_pretty(report).map_err(Failure::new)?);
@@ -72,7 +70,7 @@ pub(crate) fn report(ui: &Ui, report: &AttachReport) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says where the Relay in a layer cannot run: the extension then does without it.
+/// Warns if the Relay in the layer cannot run in the runtime of the function. The extension then works without Relay.
 pub(crate) fn compare_runtimes(ui: &Ui, function: &Function, runtimes: &[String]) {
     if !runtimes.is_empty() && !runtimes.contains(&function.runtime) {
         ui.warning(format!(
@@ -83,13 +81,16 @@ pub(crate) fn compare_runtimes(ui: &Ui, function: &Function, runtimes: &[String]
     }
 }
 
-/// What a person should know about a function that gets the layer.
+/// Prints advice for the user about the function to which the layer is attached.
 pub(crate) fn advise(ui: &Ui, function: &Function, after: &FunctionState, family: &Family) {
     for arn in &after.layers {
         if is_sentrys_sdk(arn) {
             ui.warning(format!(
-                "{arn} may bring Sentry's older extension along: only one of the two can have port 9000, and which \
-                 one is chance; use the SDK as a package instead, or a layer without an extension"
+                "{arn} may bring an extension of Sentry's along, which needs port 9000: leave 9000 out of \
+                 SENTRY_EXTENSION_PORTS; the SDK uses this layer with {}={}, and otherwise with \
+                 SENTRY_LAYER_EXTENSION=0",
+                wrapper::VARIABLE,
+                wrapper::PATH
             ));
         }
         if family.resembles(arn) {

@@ -1,4 +1,5 @@
-//! The variable that starts the runtime through the extension's wrapper, so that code needs no change.
+//! The environment variable that makes Lambda start the runtime through the extension's wrapper script. With it, the
+//! code of the function needs no change.
 
 use crate::{
     aws::functions::{Environment, Function},
@@ -6,12 +7,12 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Lambda's variable.
+/// The environment variable in which Lambda expects the path of a wrapper script.
 pub(crate) const VARIABLE: &str = "AWS_LAMBDA_EXEC_WRAPPER";
-/// Where the layer has it.
+/// The path of the wrapper script that the layer contains.
 pub(crate) const PATH: &str = "/opt/sentry-exec-wrapper";
 
-/// The wrapper that a function has, where that can be seen.
+/// The wrapper of the function. It is `None` if there is none or if the variables cannot be read.
 pub(crate) fn of(function: &Function) -> Option<&str> {
     match &function.environment {
         Environment::Known(variables) => variables.get(VARIABLE).map(String::as_str),
@@ -19,12 +20,13 @@ pub(crate) fn of(function: &Function) -> Option<&str> {
     }
 }
 
-/// Whether Lambda starts the function's runtime through a wrapper.
+/// Whether Lambda supports wrapper scripts for the runtime of the function.
 pub(crate) fn is_known_to(function: &Function) -> bool {
     !function.runtime.starts_with("provided")
 }
 
-/// The variables with the wrapper, where it is not there yet.
+/// The environment variables with the wrapper added, or `None` if it is already set. Fails if another wrapper is
+/// set, if the runtime does not support wrappers, or if the variables cannot be read.
 pub(crate) fn added(function: &Function) -> Result<Option<BTreeMap<String, String>>, Failure> {
     let variables = readable(function, "an update replaces all of them, and would lose what cannot be read")?;
     if !is_known_to(function) {
@@ -34,7 +36,7 @@ pub(crate) fn added(function: &Function) -> Result<Option<BTreeMap<String, Strin
     }
     match variables.get(VARIABLE).map(String::as_str) {
         Some(PATH) => Ok(None),
-        // An empty one is none.
+        // An empty value means that there is no wrapper.
         None | Some("") => {
             let mut all = variables.clone();
             all.insert(VARIABLE.to_owned(), PATH.to_owned());
@@ -48,7 +50,8 @@ pub(crate) fn added(function: &Function) -> Result<Option<BTreeMap<String, Strin
     }
 }
 
-/// The variables without the wrapper, where it is there: without the layer it would keep the function from starting.
+/// The environment variables without the wrapper, or `None` if it is not set. Without the layer, a wrapper that is
+/// still set would keep the function from starting.
 pub(crate) fn removed(function: &Function) -> Result<Option<BTreeMap<String, String>>, Failure> {
     let variables = readable(
         function,

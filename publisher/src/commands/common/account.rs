@@ -1,4 +1,4 @@
-//! What the commands that talk to AWS have in common: whose account, which regions, and saying what to run next.
+//! Code that the commands which call AWS share: the account, the regions, and the command to suggest next.
 
 use crate::{
     aws::{
@@ -37,12 +37,13 @@ pub(crate) struct AccountOptions {
     pub(crate) aws: AwsOptions,
 }
 
-/// The runtime that the commands which talk to AWS run in.
+/// Creates the Tokio runtime for commands that call AWS.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::new)
 }
 
-/// Credentials, and whose they are: the start of everything that talks to AWS.
+/// Opens a session and finds out its account. Every command that calls AWS starts with this. Fails if the account is
+/// not the one in `--expect-account`.
 pub(crate) async fn enter(
     ui: &Ui,
     options: &AccountOptions,
@@ -57,7 +58,7 @@ pub(crate) async fn enter(
     Ok((session, identity))
 }
 
-/// The same, as whoever it may be.
+/// Does the same as `enter`, but accepts any account.
 pub(crate) async fn enter_as(
     ui: &Ui,
     options: &AwsOptions,
@@ -73,12 +74,13 @@ pub(crate) async fn enter_as(
     Ok((Arc::new(session), identity))
 }
 
-/// A region whose partition is meant, where one was named.
+/// A region in the partition that the options name. It is `None` if they name no region.
 pub(crate) fn near(choice: &RegionChoice) -> Option<RegionName> {
     choice.regions.first().or(choice.optional.first()).map(RegionPattern::near)
 }
 
-/// The regions that were asked for.
+/// Selects the regions for `choice`. It uses the account's own list of regions, or the list in this program if AWS does
+/// not give it.
 pub(crate) async fn select(
     ui: &Ui,
     session: &Session,
@@ -144,7 +146,7 @@ fn is_exact(pattern: &RegionPattern) -> bool {
     matches!(pattern, RegionPattern::Exact(_))
 }
 
-/// This very command, for a shell, and something more.
+/// The current command line, quoted for a shell, with `more` appended.
 pub(crate) fn command(more: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
     let quote = |word: String| {

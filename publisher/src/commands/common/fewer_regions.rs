@@ -1,4 +1,4 @@
-//! Regions that the last release had and this one has not: named, and let go only by name.
+//! Finds regions that the last release had and this one lacks. Each is an error unless the user allows it by name.
 
 use crate::{
     artifacts::layers_manifest::{LastRegions, LayersManifest},
@@ -28,7 +28,7 @@ pub(crate) struct FewerRegionsOptions {
 }
 
 impl FewerRegionsOptions {
-    /// What the named files have and should have had.
+    /// The regions that the `--previous` files list, including those that the files record as missing.
     pub(crate) fn last_regions(&self) -> Result<LastRegions, Failure> {
         let mut last = LastRegions::default();
         for file in &self.previous {
@@ -40,7 +40,7 @@ impl FewerRegionsOptions {
         Ok(last)
     }
 
-    /// What of the last release's regions is not there and may not be missing.
+    /// The regions of the last release that are not in `present` and not in `--allow-fewer-regions`.
     pub(crate) fn missing(
         &self,
         last: &LastRegions,
@@ -51,7 +51,7 @@ impl FewerRegionsOptions {
     }
 }
 
-/// The failure that missing regions of a partition are, `why` being what is known of each.
+/// The failure for the missing regions of `partition`, or `None` if there are none. `why` gives the reason for each.
 pub(crate) fn failure(
     missing: &LastRegions,
     partition: Partition,

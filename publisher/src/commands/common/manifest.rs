@@ -1,4 +1,4 @@
-//! `dist/layers.json` as the commands read it, and what they say where it lacks something.
+//! Reads `dist/layers.json` for the commands, and reports what is missing in it.
 
 use crate::{
     artifacts::layers_manifest::{LayersError, LayersManifest},
@@ -17,7 +17,7 @@ use std::{
     path::Path,
 };
 
-/// Says where it is instead.
+/// The failure for a layer that the manifest does not have in `region`. Its hint lists the regions that have the layer.
 pub(crate) fn absent(
     manifest: &LayersManifest,
     kind: LayerKind,
@@ -42,13 +42,13 @@ pub(crate) fn absent(
         .hint(format!("it is in: {}", regions.into_iter().collect::<Vec<_>>().join(" ")))
 }
 
-/// What all layers of a manifest are called.
+/// The names of all layers in the manifest.
 pub(crate) fn names(manifest: &LayersManifest) -> BTreeSet<String> {
     let layers = LayerKind::ALL.into_iter().flat_map(|kind| manifest.layers(kind).values());
     layers.map(|layer| layer.name.to_string()).collect()
 }
 
-/// The layer whose newest version AWS is to be asked for.
+/// The query for the newest version of a layer in the manifest. Fails if the manifest lacks the layer or its owner.
 pub(crate) fn layer_query(
     manifest: &LayersManifest,
     kind: LayerKind,
@@ -64,7 +64,7 @@ pub(crate) fn layer_query(
     Ok(LayerQuery { region: region.clone(), arch, account, name: layer.name.clone() })
 }
 
-/// What a manifest says, as far as it is wanted.
+/// The ARNs in the manifest, filtered by `kind`, and by `region` and `arch` if they are given.
 pub(crate) fn arns(
     manifest: &LayersManifest,
     kind: LayerKind,
@@ -92,7 +92,7 @@ fn damaged(error: BadLayerArn) -> Failure {
     Failure::new(error).hint("layers.json was changed by hand: restore it from the history")
 }
 
-/// Reads `dist/layers.json`, for every step that needs one.
+/// Reads `layers.json` in the folder `dist`. The failure has a hint for the user.
 pub(crate) fn open(dist: &Path) -> Result<LayersManifest, Failure> {
     LayersManifest::open(dist).map_err(|error| {
         let next = match &error {

@@ -1,4 +1,4 @@
-//! What several subcommands share.
+//! Code that several subcommands share.
 
 pub(crate) mod account;
 pub(crate) mod fewer_regions;

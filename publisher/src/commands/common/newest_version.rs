@@ -1,4 +1,4 @@
-//! The newest versions of a layer as AWS lists them, for the commands that are told not to rely on `layers.json`.
+//! Asks AWS for the newest versions of layers. Commands use this with `--latest`, which does not rely on `layers.json`.
 
 use crate::{
     aws::{
@@ -12,20 +12,17 @@ use crate::{
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// One layer in one region, whose newest version is wanted.
+/// A query for the newest version of one layer in one region.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerQuery {
-    /// Where.
     pub(crate) region: RegionName,
-    /// Of the layer.
     pub(crate) arch: Arch,
-    /// Whose it is.
+    /// The account that owns the layer.
     pub(crate) account: AccountId,
-    /// What it is called.
     pub(crate) name: LayerName,
 }
 
-/// The newest version of each layer that has one; all that cannot be asked for are named in the failure.
+/// Returns the newest version of each layer that has a version. The failure names every query that failed.
 pub(crate) async fn newest(
     session: &Arc<Session>,
     identity: &Identity,

@@ -1,10 +1,9 @@
-//! A policy as IAM reads it, its fields in the order in which people read them.
+//! An IAM policy as it is serialized. The fields are in the order in which people read them.
 
 use crate::commands::iam_policy::rights::{ResourceKind, Right};
 use serde::Serialize;
 use serde_json::Value;
 
-/// A whole policy.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct IamDocument {
@@ -12,7 +11,7 @@ pub(crate) struct IamDocument {
     statement: Vec<Statement>,
 }
 
-/// What is allowed, on what, and on which condition.
+/// One statement of a policy: the allowed actions, the resources, and the condition if there is one.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Statement {
@@ -28,15 +27,15 @@ pub(crate) struct Statement {
 }
 
 impl IamDocument {
-    /// A policy of these statements.
     pub(crate) fn new(statement: Vec<Statement>) -> Self {
-        // The language's version, and its latest.
+        // This is the latest version of the policy language.
         Self { version: "2012-10-17", statement }
     }
 }
 
 impl Statement {
-    /// None where nothing has to be allowed.
+    /// Allows `rights` on `resources`. Returns `None` if `rights` is empty, because IAM needs
+    /// at least one action in a statement.
     pub(crate) fn of<'a>(
         on: ResourceKind,
         rights: impl Iterator<Item = &'a Right>,
@@ -54,7 +53,7 @@ impl Statement {
         })
     }
 
-    /// Who may take the role that this is a policy of.
+    /// The statement of a trust policy: `principal` may assume the role to which the policy belongs.
     pub(crate) fn trust(principal: Value) -> Self {
         Self {
             sid: "GitHubActions",
@@ -66,7 +65,7 @@ impl Statement {
         }
     }
 
-    /// The same, on a condition.
+    /// Adds `condition` to the statement.
     pub(crate) fn only_if(self, condition: Value) -> Self {
         Self { condition: Some(condition), ..self }
     }

@@ -1,25 +1,25 @@
-//! Names from the command line as they stand in a policy: never wider than what was said.
+//! Converts names from the command line to names in a policy, which never match more than the user asked for.
 
 use crate::model::arch::Arch;
 use std::str::FromStr;
 
-/// What cannot stand in a policy.
+/// A name that cannot be used in a policy.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PolicyNameError {
-    /// A template with something else in braces.
+    /// The template has an unknown placeholder.
     #[error(
         "`{0}` has a placeholder that stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, and {{region}} in a bucket"
     )]
     Placeholder(String),
-    /// A character that these names do not have; a * would allow more than was meant.
+    /// The name has a character that such names cannot have. For example, a `*` would allow more than the user meant.
     #[error("`{0}` has characters that such a name does not have")]
     Characters(String),
-    /// Not owner and name.
+    /// The text is not of the form `OWNER/NAME`.
     #[error("`{0}` is not of the form OWNER/NAME")]
     Pair(String),
 }
 
-/// The names that a layer may have: one for each architecture, the release left open.
+/// The names that a layer may have: one for each architecture. A `*` replaces the placeholders for the release.
 pub(crate) fn patterns(template: &str) -> Result<Vec<String>, PolicyNameError> {
     let open = ["{version}", "{major}", "{minor}", "{patch}"];
     let of = |arch: Arch| {
@@ -30,7 +30,7 @@ pub(crate) fn patterns(template: &str) -> Result<Vec<String>, PolicyNameError> {
     Ok(patterns)
 }
 
-/// The names that a bucket may have, its region left open.
+/// The names that a bucket may have. A `*` replaces the placeholder for the region.
 pub(crate) fn bucket(template: &str) -> Result<String, PolicyNameError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
     fill(template, &[], &["{region}"], plain)
@@ -62,22 +62,22 @@ fn fill(
     Ok(name)
 }
 
-/// What GitHub's tokens say of a repository: `repo:OWNER/NAME`, and in newer ones numbers beside both.
+/// A repository as GitHub's tokens name it: `repo:OWNER/NAME`. Newer tokens have numbers beside the owner and the name.
 #[derive(Clone, Debug)]
 pub(crate) struct Repository(String);
 
-/// An environment of a repository.
+/// The name of a deployment environment of a repository.
 #[derive(Clone, Debug)]
 pub(crate) struct GithubEnvironment(String);
 
 impl Repository {
-    /// A repository by its name alone.
+    /// Parses `OWNER/NAME`.
     pub(crate) fn named(text: &str) -> Result<Self, PolicyNameError> {
         let (owner, name) = pair(text)?;
         Ok(Self(format!("repo:{}/{}", plain(owner)?, plain(name)?)))
     }
 
-    /// A repository as GitHub itself writes it in tokens.
+    /// Parses `repo:OWNER/NAME`, the form that GitHub writes in tokens.
     pub(crate) fn prefixed(text: &str) -> Result<Self, PolicyNameError> {
         let (owner, name) = pair(text.strip_prefix("repo:").unwrap_or_default())?;
         for part in [owner, name] {
@@ -86,18 +86,19 @@ impl Repository {
         Ok(Self(text.to_owned()))
     }
 
-    /// What the tokens say of a job in the environment, in full: a role that trusts a pattern trusts other branches too.
+    /// The complete subject in the tokens of a job in the environment. It is not a pattern, because a role that trusts
+    /// a pattern trusts other branches too.
     pub(crate) fn subject(&self, environment: &GithubEnvironment) -> String {
         format!("{}:environment:{}", self.0, environment.0)
     }
 }
 
-/// A pattern of functions' names.
+/// Checks a pattern for names of functions, in which `*` matches any text.
 pub(crate) fn function(text: &str) -> Result<String, PolicyNameError> {
     plain(&text.replace('*', "x")).map(|_| text.to_owned())
 }
 
-/// A name that matches nothing but itself.
+/// Checks that a policy matches the name only literally.
 pub(crate) fn plain(text: &str) -> Result<String, PolicyNameError> {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if text.is_empty() || !text.chars().all(good) {

@@ -1,33 +1,31 @@
-//! Which actions each step needs, and what they are done to. `tests/it/iam_policy.rs` holds them to what is really asked.
+//! The actions that each step of a release needs, and the kind of resource for each action.
+//! `tests/it/iam_policy.rs` compares them with the calls that the steps really make.
 
 use crate::aws::partition::Partition;
 
-/// The folder in a bucket that large zips go through.
+/// The folder in the S3 bucket through which large zips are uploaded.
 pub(crate) const S3_FOLDER: &str = "sentry-lambda-extension";
-/// What the names of ci/smoke's functions begin with.
+/// The prefix of the names of the functions that `ci/smoke` creates.
 pub(crate) const SMOKE_FUNCTION: &str = "sentry-lambda-extension-smoke";
 
-/// What an action is done to.
+/// The kind of resource to which an action applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResourceKind {
-    /// A layer.
     Layer,
-    /// A version of a layer.
+    /// One version of a layer.
     Version,
-    /// The account as a whole: IAM cannot narrow these.
+    /// The whole account: IAM cannot restrict these actions to single resources.
     Account,
-    /// A bucket.
     Bucket,
-    /// What is in the bucket.
+    /// An object in the bucket.
     Object,
-    /// A function.
     Function,
-    /// A role that is handed to a function.
+    /// A role that is passed to a function.
     Role,
 }
 
 impl ResourceKind {
-    /// The name of the statement.
+    /// The `Sid` of the statement about this kind of resource.
     pub(crate) fn sid(self) -> &'static str {
         match self {
             Self::Layer => "Layers",
@@ -41,17 +39,17 @@ impl ResourceKind {
     }
 }
 
-/// Something that has to be allowed.
+/// One action that a policy allows on one kind of resource.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Right {
-    /// As IAM spells it.
+    /// The name of the action as IAM spells it.
     pub(crate) action: &'static str,
-    /// What it is done to.
+    /// The kind of resource to which the action applies.
     pub(crate) on: ResourceKind,
 }
 
 impl Right {
-    /// Whether there is such an action: only the commercial partition lists an account's regions.
+    /// Whether the action exists in `partition`. Only the commercial partition can list an account's regions.
     pub(crate) fn is_in(&self, partition: Partition) -> bool {
         partition == Partition::Aws || !self.action.starts_with("account:")
     }
@@ -62,13 +60,13 @@ const fn right(action: &'static str, on: ResourceKind) -> Right {
 }
 
 const LIST: Right = right("lambda:ListLayerVersions", ResourceKind::Layer);
-// GetLayerVersionByArn is this action as well.
+// IAM checks this action for GetLayerVersionByArn too.
 const GET: Right = right("lambda:GetLayerVersion", ResourceKind::Version);
 const DELETE: Right = right("lambda:DeleteLayerVersion", ResourceKind::Version);
 const GET_POLICY: Right = right("lambda:GetLayerVersionPolicy", ResourceKind::Version);
 const REGIONS: Right = right("account:ListRegions", ResourceKind::Account);
 
-/// `publisher publish`.
+/// The rights that `publisher publish` needs.
 pub(crate) const PUBLISH: &[Right] = &[
     right("lambda:PublishLayerVersion", ResourceKind::Layer),
     LIST,
@@ -79,10 +77,11 @@ pub(crate) const PUBLISH: &[Right] = &[
     REGIONS,
 ];
 
-/// `publisher publish` with an audience that is narrower than what is granted.
+/// The additional right of `publisher publish` if it has to remove grants because the audience became smaller.
 pub(crate) const NARROW: &[Right] = &[right("lambda:RemoveLayerVersionPermission", ResourceKind::Version)];
 
-/// `publisher publish --s3-bucket`. `HeadBucket` is `ListBucket`, and `HeadObject` is `GetObject`, which Lambda uses too.
+/// The additional rights of `publisher publish --s3-bucket`. IAM checks `ListBucket` for `HeadBucket`, and `GetObject`
+/// for `HeadObject`. Lambda needs `GetObject` too.
 pub(crate) const STAGE: &[Right] = &[
     right("s3:ListBucket", ResourceKind::Bucket),
     right("s3:GetObject", ResourceKind::Object),
@@ -90,23 +89,24 @@ pub(crate) const STAGE: &[Right] = &[
     right("s3:DeleteObject", ResourceKind::Object),
 ];
 
-/// `publisher verify`.
+/// The rights that `publisher verify` needs.
 pub(crate) const VERIFY: &[Right] = &[GET, GET_POLICY];
 
-/// `publisher prune`.
+/// The rights that `publisher prune` needs.
 pub(crate) const PRUNE: &[Right] = &[LIST, DELETE, REGIONS];
 
-/// `publisher prune` where each release is a layer of its own: IAM cannot narrow it.
+/// The additional right of `publisher prune` if each release is a separate layer. IAM cannot restrict it to
+/// single layers.
 pub(crate) const FIND: &[Right] = &[right("lambda:ListLayers", ResourceKind::Account)];
 
-/// `publisher attach`.
+/// The rights that `publisher attach` needs.
 pub(crate) const ATTACH: &[Right] = &[
     GET,
     right("lambda:GetFunctionConfiguration", ResourceKind::Function),
     right("lambda:UpdateFunctionConfiguration", ResourceKind::Function),
 ];
 
-/// `ci/smoke`.
+/// The rights that `ci/smoke` needs.
 pub(crate) const SMOKE: &[Right] = &[
     GET,
     right("lambda:CreateFunction", ResourceKind::Function),

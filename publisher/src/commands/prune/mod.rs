@@ -1,4 +1,4 @@
-//! `publisher prune`: old versions that nobody needs any more, and with --execute their end.
+//! `publisher prune`: lists old versions that are superfluous, and deletes them with `--execute`.
 
 mod region;
 mod subject;
@@ -54,7 +54,6 @@ pub(crate) struct Prune {
 }
 
 impl Prune {
-    /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let mut manifests = vec![manifest::open(&self.dist)?];
         for path in &self.manifest {
@@ -104,7 +103,7 @@ impl Prune {
             }
             results.extend(region);
         }
-        // Within a region they stay as they were found: releases by age.
+        // The sort is stable, so the results of a variant in a region stay in the order of their releases.
         results.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
         self.show(ui, &results)
     }

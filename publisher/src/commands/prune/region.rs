@@ -1,5 +1,5 @@
 //! Pruning in one region: lists the versions of every layer, decides which of them are superfluous, and deletes those
-//! if that is asked for.
+//! if `--execute` is given.
 
 use crate::{
     artifacts::layers_manifest::LayersManifest,
@@ -12,14 +12,14 @@ use crate::{
 use serde::Serialize;
 use std::sync::Arc;
 
-/// What became of one layer in one region.
+/// The result for one layer in one region.
 #[derive(Serialize)]
 pub(super) struct PruneResult {
     pub(super) region: RegionName,
     #[serde(flatten)]
     pub(super) variant: Variant,
     pub(super) layer: String,
-    /// How many versions there were.
+    /// The number of versions before pruning.
     pub(super) versions: usize,
     pub(super) kept_by_manifest: Vec<i64>,
     pub(super) superfluous: Vec<i64>,
@@ -30,17 +30,17 @@ pub(super) struct PruneResult {
     pub(super) required: bool,
 }
 
-/// What is asked for, the same in all regions.
+/// The options of the run, which are the same in all regions.
 pub(super) struct PruneRequest {
     pub(super) manifests: Vec<LayersManifest>,
     pub(super) subjects: Vec<Subject>,
-    /// How many of the newest releases stay.
+    /// The number of the newest releases to keep.
     pub(super) keep: usize,
-    /// Whether to delete, rather than only to say what would be deleted.
+    /// Whether to delete versions. Otherwise the run only shows what it would delete.
     pub(super) execute: bool,
 }
 
-/// The part of it that is done in one region.
+/// Carries out the request in one region.
 pub(super) struct RegionPruner {
     request: Arc<PruneRequest>,
     target: Target,
@@ -52,7 +52,7 @@ impl RegionPruner {
         Self { request: Arc::clone(request), target: target.clone(), layers }
     }
 
-    /// Prunes every subject, one after the other.
+    /// Prunes all subjects, one after the other.
     pub(super) async fn prune(&self) -> Vec<PruneResult> {
         let subjects = &self.request.subjects;
         if let Some(status) = &self.target.disabled {
@@ -84,14 +84,14 @@ impl RegionPruner {
         results
     }
 
-    /// A layer whose versions are the releases: the old versions go.
+    /// Prunes a layer in which each version is a release, by deleting the old versions.
     async fn numbered(&self, variant: Variant, layer: &str) -> PruneResult {
         let named = subject::named(&self.request.manifests, &self.target.region, layer);
         let superfluous = |versions: &[i64]| retention::superfluous(versions, &named, self.request.keep);
         self.layer(variant, layer, superfluous).await
     }
 
-    /// Layers that are a release each: of the old releases, all versions go.
+    /// Prunes layers that are one release each. Deletes all versions of the layers of old releases.
     async fn releases(&self, variant: Variant, pattern: &NamePattern, names: &[String]) -> Vec<PruneResult> {
         let release = |name: &String| Some((pattern.release(name)?, name.clone()));
         let mut newest_first: Vec<_> = names.iter().filter_map(release).collect();
@@ -99,7 +99,7 @@ impl RegionPruner {
         let spared = subject::named_layers(&self.request.manifests);
         let old = retention::superfluous_releases(newest_first.clone(), &spared, self.request.keep);
         let mut results = Vec::new();
-        // The oldest release goes first, so that a run that is interrupted leaves the newer ones.
+        // The oldest release is deleted first, so that an interrupted run leaves the newer ones.
         for (_, name) in newest_first.iter().rev() {
             let is_old = old.contains(name);
             let superfluous = |versions: &[i64]| if is_old { versions.to_vec() } else { Vec::new() };
@@ -108,7 +108,7 @@ impl RegionPruner {
         results
     }
 
-    /// One layer: `superfluous` decides which of its versions go.
+    /// Prunes one layer. `superfluous` decides which versions are deleted.
     async fn layer(
         &self,
         variant: Variant,
@@ -127,7 +127,7 @@ impl RegionPruner {
             .collect();
         result.superfluous = superfluous(&versions);
         if self.request.execute {
-            // The oldest version goes first, for the same reason as above.
+            // The oldest version is deleted first, so that an interrupted run leaves the newer ones.
             for number in result.superfluous.iter().rev() {
                 if let Err(error) = self.layers.delete(layer, *number).await {
                     result.error = Some(chain(&error));
@@ -143,7 +143,7 @@ impl RegionPruner {
         PruneResult { error: Some(error), ..self.result(variant, layer) }
     }
 
-    /// A result that says nothing yet.
+    /// An empty result for the layer.
     fn result(&self, variant: Variant, layer: String) -> PruneResult {
         PruneResult {
             region: self.target.region.clone(),

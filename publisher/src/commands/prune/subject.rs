@@ -1,4 +1,4 @@
-//! What is pruned: layers with numbered releases, and shapes of names that are a release each.
+//! The subjects of pruning: layers whose versions are the releases, and name patterns that match one layer per release.
 
 use crate::{
     artifacts::layers_manifest::LayersManifest,
@@ -13,12 +13,12 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Something whose old releases may go.
+/// A layer, or a pattern of layers, whose old releases may be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// One layer: its versions are the releases.
+    /// One layer. Each of its versions is a release.
     Numbered(Variant, LayerName),
-    /// Many layers: each is a release.
+    /// All layers whose names match the pattern. Each layer is a release.
     Named(Variant, NamePattern),
 }
 
@@ -39,7 +39,7 @@ impl std::fmt::Display for Subject {
     }
 }
 
-/// All that the layers of a kind are called in any of the manifests.
+/// The subjects for all names that layers of `kind` have in the manifests.
 pub(super) fn of_manifests(kind: LayerKind, manifests: &[LayersManifest]) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for manifest in manifests {
@@ -59,7 +59,7 @@ pub(super) fn of_manifests(kind: LayerKind, manifests: &[LayersManifest]) -> Vec
     subjects
 }
 
-/// What a template on the command line means.
+/// The subjects for a template from the command line, one for each architecture.
 pub(super) fn of_template(kind: LayerKind, template: &str) -> Result<Vec<Subject>, Failure> {
     let names =
         layer_name::names(template, "0.0.0").map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
@@ -74,7 +74,7 @@ pub(super) fn of_template(kind: LayerKind, template: &str) -> Result<Vec<Subject
     Ok(names.into_iter().map(subject).collect())
 }
 
-/// The versions of a layer that are named in a region.
+/// The versions of `layer` in `region` that the manifests name.
 pub(super) fn named(manifests: &[LayersManifest], region: &RegionName, layer: &str) -> BTreeSet<i64> {
     let layers = manifests.iter().flat_map(LayersManifest::all).map(|(_, layer)| layer);
     layers
@@ -84,7 +84,7 @@ pub(super) fn named(manifests: &[LayersManifest], region: &RegionName, layer: &s
         .collect()
 }
 
-/// The names of all layers that are named anywhere.
+/// The names of all layers in the manifests.
 pub(super) fn named_layers(manifests: &[LayersManifest]) -> BTreeSet<&str> {
     manifests.iter().flat_map(LayersManifest::all).map(|(_, layer)| layer.name.as_str()).collect()
 }

@@ -1,4 +1,4 @@
-//! What a run of `publisher publish` amounts to, and what to do next.
+//! The conclusion of a run of `publisher publish`: its result, and the next step for the user.
 
 use crate::{
     commands::{common::account::command, publish::Publish},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Publish {
-    /// The end of a run as an exit code, and what to do next.
+    /// Returns the result of the run. A failure has the exit code and a hint about the next step.
     pub(super) fn conclude(&self, ui: &Ui, rows: &[Row]) -> Result<(), Failure> {
         let say = |row: &Row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?));
         let not_as_sent: Vec<&Row> = rows.iter().filter(|row| row.not_as_sent).collect();
@@ -42,7 +42,7 @@ impl Publish {
     }
 }
 
-/// What to do about failed rows: what has to change, each once, and the command again where that may be enough.
+/// The hint for failed rows. It lists each remedy once, and adds the command to repeat if repeating can help.
 fn next_for(rows: &[&Row]) -> String {
     let mut next: Vec<&str> = Vec::new();
     for remedy in rows.iter().filter_map(|row| row.remedy.as_deref()) {

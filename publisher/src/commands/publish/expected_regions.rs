@@ -1,4 +1,4 @@
-//! The regions that the last release had, against those of this run.
+//! Compares the regions of the last release with the regions of this run.
 
 use crate::{
     artifacts::layers_manifest::{LastRegions, LayersError, LayersManifest},
@@ -15,7 +15,7 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Publish {
-    /// Where the last release has its layers: by the files that are named, and by the manifest that this run replaces.
+    /// The regions of the last release, according to the `--previous` files and to the manifest that this run replaces.
     pub(super) fn last_regions(&self) -> Result<LastRegions, Failure> {
         let mut last = self.fewer.last_regions()?;
         match LayersManifest::open(&self.dist) {
@@ -26,7 +26,7 @@ impl Publish {
         Ok(last)
     }
 
-    /// Says before anything is done which regions of the last release this run does not even try.
+    /// Warns, before anything is published, of the regions of the last release that this run does not try.
     pub(super) fn announce_fewer(
         &self,
         ui: &Ui,
@@ -45,8 +45,9 @@ impl Publish {
         }
     }
 
-    /// Whether this run was told not to go to a region. That is a part of a release, which the next part goes on with:
-    /// `layers.json` keeps in mind what is missing. Compared with a file that was named, a part is not enough.
+    /// Whether the options exclude the region, so that this run publishes only a part of a release. This is no failure:
+    /// `layers.json` records what is missing, and a later run can continue. With `--previous`, the run must be
+    /// complete, so the result is always false.
     pub(super) fn is_partial_without(&self, region: &RegionName) -> bool {
         let is_in = |patterns: &[RegionPattern]| patterns.iter().any(|pattern| pattern.matches(region));
         let only = &self.regions.regions;
@@ -55,7 +56,7 @@ impl Publish {
                 || !(only.is_empty() || is_in(only) || is_in(&self.optional_regions)))
     }
 
-    /// What is known of a region that the last release had.
+    /// The reason why a region of the last release is missing, as far as it is known.
     pub(super) fn why_missing(
         &self,
         region: &RegionName,
@@ -78,7 +79,7 @@ impl Publish {
     }
 }
 
-/// Where each layer is after the run or, of a plan, where it would be.
+/// The regions of each layer after the run. For a plan, these are the regions that it would have.
 pub(super) fn present(
     manifest: &LayersManifest,
     rows: &[Row],

@@ -1,4 +1,4 @@
-//! `publisher publish`: the plan, and with --execute the deed.
+//! `publisher publish`: shows the plan, and carries it out with `--execute`.
 
 mod conclusion;
 mod expected_regions;
@@ -47,7 +47,7 @@ use options::{PublishPlan, VersionStyle};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The result, for machines.
+/// The result as `--json` prints it.
 #[derive(Serialize)]
 struct PublishDocument<'a> {
     execute: bool,
@@ -61,7 +61,6 @@ struct PublishDocument<'a> {
 }
 
 impl Publish {
-    /// Does it.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let release = self.open()?;
         account::runtime()?.block_on(self.publish(ui, &release))
@@ -73,7 +72,7 @@ impl Publish {
         let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
         let selection = account::select(ui, &session, &identity, &choice).await?;
         let mut manifest = LayersManifest::of(&release.bundle, &identity, release.layers());
-        // What could keep the result from being written down is found out before there is one.
+        // If the result could not be written, this run has to fail before it publishes anything.
         let earlier =
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
         let last = self.last_regions()?;
@@ -117,7 +116,7 @@ impl Publish {
         } else {
             ui.result(report::table(&rows));
         }
-        // A release that is incomplete is told as well, and its failure is the one that counts.
+        // An incomplete release is reported to GitHub too. If both fail, the failure of the release is returned.
         let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
         let concluded = self.conclude(ui, &rows).and_then(|()| {
             let why = |region: &RegionName| self.why_missing(region, &rows, &selection);
@@ -133,7 +132,7 @@ impl Publish {
         }
     }
 
-    /// What GitHub Actions wants to know, where it runs us.
+    /// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
     fn tell_github(
         &self,
         version: &str,
@@ -176,7 +175,7 @@ impl Publish {
         let mut results =
             run::publish_all(session, targets, &release.wanted, &options, write, &mut observer).await?;
         if let Some(write) = write {
-            // Who is in a hurry leaves it to the next run, which looks as well.
+            // An interrupt with `Urgency::Now` skips this second look. The next run looks again.
             tokio::select! {
                 () = sweep::sweep(&mut results, write) => {}
                 () = write.interrupt.asked(Urgency::Now) => {}
@@ -200,7 +199,7 @@ impl Publish {
         Ok(results)
     }
 
-    /// Opens the journal and prepares the uploads: what it takes to write.
+    /// Opens the journal and prepares the uploads. Only `--execute` needs them.
     fn write_context(
         &self,
         ui: &Ui,
@@ -259,7 +258,7 @@ fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
     Upload::new(zip.bytes.clone(), label)
 }
 
-/// Takes Ctrl-C and SIGTERM from now on, and says what each of them does.
+/// Handles Ctrl-C and SIGTERM from now on, and tells the user the effect of each signal.
 fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
     let ui = ui.clone();
     Interrupt::on_signals(move |urgency| match urgency {

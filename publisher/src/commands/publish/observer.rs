@@ -1,4 +1,4 @@
-//! What `publisher publish` says while it goes on.
+//! The messages of `publisher publish` while it runs.
 
 use crate::{
     failure::{Code, Failure},
@@ -13,7 +13,7 @@ use crate::{
 };
 use serde_json::json;
 
-/// What is said while it goes on.
+/// Shows the progress of a run in the terminal.
 pub(super) struct ProgressObserver<'a> {
     pub(super) ui: &'a Ui,
     pub(super) bars: ProgressBars,
@@ -53,7 +53,7 @@ impl Observer for ProgressObserver<'_> {
     }
 }
 
-/// Where numbers differ, and what would help.
+/// Reports layers whose version numbers differ between regions, and how to make the numbers equal.
 pub(super) fn tell_drift(ui: &Ui, rows: &[Row], balance: Option<u16>) {
     for drift in version_balance::drift(rows) {
         let next = match balance {

@@ -1,4 +1,4 @@
-//! What `publisher publish` is asked for, checked before anybody else is asked.
+//! The options of `publisher publish`, and the checks that need no call to AWS.
 
 use crate::{
     artifacts::{
@@ -109,7 +109,7 @@ pub(crate) struct Publish {
     pub(super) account_options: AccountOptions,
 }
 
-/// Where the release's version is.
+/// How layers show the version of the release.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum VersionStyle {
     /// One layer; its numbers are Lambda's
@@ -118,7 +118,7 @@ pub(super) enum VersionStyle {
     Named,
 }
 
-/// What was built, and how it is to be published.
+/// The layers that were built, and the checked options for publishing them.
 pub(super) struct PublishPlan {
     pub(super) wanted: Vec<Wanted>,
     pub(super) bundle: Bundle,
@@ -126,7 +126,7 @@ pub(super) struct PublishPlan {
 }
 
 impl PublishPlan {
-    /// The layers as `layers.json` lists them, before they are in any region.
+    /// The layers as entries of `layers.json`, which do not have any region yet.
     pub(super) fn layers(&self) -> impl Iterator<Item = (Variant, Layer)> {
         self.wanted.iter().map(|wanted| {
             let relay = self.bundle.zip(wanted.variant).and_then(|zip| zip.relay.clone());
@@ -136,7 +136,7 @@ impl PublishPlan {
 }
 
 impl Publish {
-    /// Checks all that can be checked without asking anybody.
+    /// Opens the build and checks everything that can be checked without a call to AWS.
     pub(super) fn open(&self) -> Result<PublishPlan, Failure> {
         let bundle = Bundle::open(&self.dist, self.kind).map_err(not_fit)?;
         if bundle.is_prerelease() && !self.prerelease {
@@ -205,7 +205,7 @@ impl Publish {
         }
     }
 
-    /// The regions that were asked for.
+    /// The regions that the options select.
     pub(super) fn choice(&self) -> RegionChoice {
         RegionChoice {
             regions: self.regions.regions.clone(),
@@ -215,8 +215,8 @@ impl Publish {
     }
 }
 
-/// Whether the grants fit into a policy, at least for a version whose ARN is as short as it gets. Longer ARNs, and what
-/// a policy holds already, are checked in each region before anything is published.
+/// Fails if the grants do not fit into a policy even for a version with the shortest possible ARN. Longer ARNs, and the
+/// grants that a policy already has, are checked in each region before anything is published.
 fn check_policy(audience: &Audience, name: &LayerName) -> Result<(), Failure> {
     let owner: AccountId = "0".repeat(12).parse().map_err(Failure::new)?;
     let readers: Vec<Reader> = audience.readers().cloned().collect();
@@ -231,7 +231,7 @@ fn check_policy(audience: &Audience, name: &LayerName) -> Result<(), Failure> {
     if shortest <= policy::LONGEST {
         return Ok(());
     }
-    // So many fit in every region.
+    // This many grants fit in every region, since the check uses a long region name and a high version number.
     let fits = |count: &usize| length(*count, "ap-southeast-1", 9999) <= policy::LONGEST;
     let fit = (0..all).rev().find(fits).unwrap_or_default();
     let text = format!(

@@ -1,4 +1,4 @@
-//! A run as a job's page shows it.
+//! The summary of a run for the page of a GitHub Actions job.
 
 use crate::{
     artifacts::layers_manifest::LayersManifest,
@@ -6,14 +6,14 @@ use crate::{
     snippets::arn_table::arn_table,
 };
 
-/// The plan, or what there is to attach, and below it what is missing.
+/// The plan as Markdown or, after an execution, the ARNs to attach and the rows that failed.
 pub(super) fn markdown(
     version: &str,
     execute: bool,
     layers: Option<&LayersManifest>,
     rows: &[Row],
 ) -> String {
-    // A fence that no message ends.
+    // The fence has five backticks, so that no message in the table can end it.
     let block = |rows: &[Row]| format!("`````text\n{}\n`````", report::table(rows));
     let count = report::summary(rows);
     if !execute {

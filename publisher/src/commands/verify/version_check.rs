@@ -1,4 +1,4 @@
-//! Compares one published layer version with what `layers.json` says of it: as its owner, and as another account.
+//! Compares one published layer version with its entry in `layers.json`, as its owner or as another account.
 
 use crate::{
     artifacts::layers_manifest::Placement,
@@ -16,7 +16,7 @@ use crate::{
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-/// How often a zip is downloaded before it counts as unreadable, each time by a new link.
+/// The number of download attempts before a zip counts as unreadable. Each attempt uses a new link.
 const DOWNLOAD_ATTEMPTS: u32 = 3;
 
 /// A layer version that `layers.json` lists.
@@ -24,13 +24,13 @@ pub(super) struct PublishedLayer {
     pub(super) wanted: Wanted,
     pub(super) region: RegionName,
     pub(super) place: Placement,
-    /// The calls of the account that verifies.
+    /// The client with the credentials of the account that verifies.
     pub(super) layers: RegionLayers,
-    /// The calls of the other account that is to see the layer, if there is one.
+    /// The client with the credentials of the other account that should see the layer, if `--as` names one.
     pub(super) other: Option<RegionLayers>,
 }
 
-/// What was found out about one layer version.
+/// The result of the check of one layer version.
 #[derive(Serialize)]
 pub(super) struct Check {
     pub(super) region: RegionName,
@@ -40,12 +40,12 @@ pub(super) struct Check {
     pub(super) ok: bool,
     pub(super) differences: Vec<Difference>,
     pub(super) error: Option<String>,
-    /// Why the other account cannot tell anything. It says nothing about the layer.
+    /// The reason why the other account could not check the version. This says nothing about the layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unknown: Option<String>,
 }
 
-/// Who looks.
+/// Whether the account that verifies owns the layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Viewpoint {
     /// The owner of the layers, who may read everything about them.
@@ -54,14 +54,14 @@ pub(super) enum Viewpoint {
     Stranger,
 }
 
-/// The differences so far, and why some are not known.
+/// The differences found so far, and the reason if some could not be checked.
 #[derive(Default)]
 struct Findings {
     differences: Vec<Difference>,
     unknown: Option<String>,
 }
 
-/// Checks one version. It is downloaded if `downloads` is given, which bounds how many are downloaded at once.
+/// Checks one version. Downloads its zip if `downloads` is given, which limits the number of concurrent downloads.
 pub(super) async fn check(
     subject: &PublishedLayer,
     viewpoint: Viewpoint,
@@ -141,15 +141,15 @@ async fn as_stranger(
     Ok(findings)
 }
 
-/// Why another account does not see a version.
+/// The reason why another account does not see a version.
 enum Unseen {
-    /// AWS says that it may not.
+    /// AWS refuses access to the version.
     Refused(String),
-    /// The region does not know the account, so nobody can tell what it would see.
+    /// The region does not know the account, so it is unknown what the account would see.
     Unknown(String),
 }
 
-/// Tells a refusal from what says nothing about the version. A call that failed otherwise is an error.
+/// Distinguishes a refusal from an error that says nothing about the version. Any other failed call is an error.
 fn unseen(error: CallError) -> Result<Unseen, String> {
     match error.kind {
         CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Unseen::Refused(chain(&error))),
@@ -165,8 +165,8 @@ fn seen_by_other(wanted: &Wanted, found: String) -> Option<Difference> {
     (found != expected).then_some(Difference { what: "what the other account sees", expected, found })
 }
 
-/// Downloads the zip and compares its bytes. A link is valid for ten minutes, so it is asked for when it is this zip's
-/// turn, and asked for again if the download fails.
+/// Downloads the zip and compares its bytes. A link is valid for ten minutes, so it is requested only when the download
+/// starts, and requested again if the download fails.
 async fn download(
     wanted: &Wanted,
     arn: &str,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::telemetry::{InitPhase, InitStart, InvocationStart, PhaseEnd, PlatformFault};
+use crate::telemetry::{InitPhase, InitStart, InvocationEnd, InvocationStart, PhaseEnd, PlatformFault};
 use proptest::prelude::*;
 use std::time::UNIX_EPOCH;
 

@@ -1,0 +1,121 @@
+//! Writes lines to stdout and never makes the caller wait. If nobody reads stdout, its pipe is full after 64 KiB, and a
+//! write would block all deliveries and responses.
+//!
+//! A thread writes, because nothing else works with every kind of stdout: setting it to non-blocking would change it
+//! for all processes that share it, and a pipe that is ready may be full again before the write. The thread runs only
+//! while there is something to write, because with a second thread each allocation costs more.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::write as write_some;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// The most bytes that wait for the thread, and the most that it takes at once.
+const MAX_WAITING: usize = 128 << 10;
+/// The part of it that details may fill, so that there is room for the lines that matter.
+const MAX_DETAILS: usize = MAX_WAITING / 2;
+/// How long the thread waits for more lines before it ends.
+const LINGER: Duration = Duration::from_secs(1);
+/// The pause before the next try if stdout is set to non-blocking and is full.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
+/// The stack of the thread, in bytes. It holds little more than one call of the system.
+const STACK: usize = 64 << 10;
+
+struct State {
+    waiting: String,
+    /// The number of lines that were lost because too much was waiting.
+    lost: u64,
+    thread_runs: bool,
+    /// Whether the thread is writing what it has taken.
+    is_writing: bool,
+}
+
+static STATE: Mutex<State> =
+    Mutex::new(State { waiting: String::new(), lost: 0, thread_runs: false, is_writing: false });
+/// Is notified when there are new lines, and when all are written.
+static CHANGED: Condvar = Condvar::new();
+
+/// Hands a line to the thread. The line is lost if too much is waiting. Once there is room, `lost_line` makes a line
+/// that tells how many were lost.
+pub(super) fn write(line: &str, is_detail: bool, lost_line: fn(u64) -> String) {
+    let mut state = lock();
+    let most = if is_detail { MAX_DETAILS } else { MAX_WAITING };
+    if state.waiting.len() + line.len() > most {
+        state.lost += 1;
+        return;
+    }
+    state.waiting.push_str(line);
+    if !state.thread_runs {
+        let thread = thread::Builder::new().stack_size(STACK).spawn(move || write_all(lost_line));
+        // Without a thread the line waits until the next one finds more resources.
+        state.thread_runs = thread.is_ok();
+    } else if !state.is_writing {
+        drop(state);
+        CHANGED.notify_all();
+    }
+}
+
+/// Writes a line at once and without a thread. If stdout has no room after `within`, the line is lost.
+pub(super) fn write_directly(line: &str, within: Duration) {
+    let stdout = io::stdout();
+    let mut ready = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut ready, PollTimeout::try_from(within).unwrap_or(PollTimeout::ZERO))
+        .is_ok_and(|ready| ready > 0)
+    {
+        write_line(line.as_bytes());
+    }
+}
+
+/// Waits until all lines are written, but not longer than `within`.
+pub(super) fn flush(within: Duration) {
+    let busy = |state: &mut State| state.thread_runs && (state.is_writing || !state.waiting.is_empty());
+    let _ = CHANGED.wait_timeout_while(lock(), within, busy);
+}
+
+/// The work of the thread. It ends when there was nothing to write for a while.
+fn write_all(lost_line: fn(u64) -> String) {
+    let mut state = lock();
+    loop {
+        if state.waiting.is_empty() && state.lost == 0 {
+            state.is_writing = false;
+            CHANGED.notify_all();
+            let nothing = |state: &mut State| state.waiting.is_empty() && state.lost == 0;
+            let waited = CHANGED.wait_timeout_while(state, LINGER, nothing);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.waiting.is_empty() && state.lost == 0 {
+                state.thread_runs = false;
+                return;
+            }
+        }
+        state.is_writing = true;
+        let (mut lines, lost) = (std::mem::take(&mut state.waiting), std::mem::take(&mut state.lost));
+        drop(state);
+        if lost > 0 {
+            lines.push_str(&lost_line(lost));
+        }
+        // Each line is one call, so that the lines of other processes do not get between its parts.
+        lines.split_inclusive('\n').for_each(|line| write_line(line.as_bytes()));
+        state = lock();
+    }
+}
+
+fn write_line(mut line: &[u8]) {
+    while !line.is_empty() {
+        match write_some(io::stdout(), line) {
+            Ok(written) => line = line.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => thread::sleep(FULL_PAUSE),
+            // A closed stdout must not harm the function, and it cannot be reported anywhere.
+            Err(_) => return,
+        }
+    }
+}
+
+fn lock() -> MutexGuard<'static, State> {
+    // No code panics while it holds the lock.
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}

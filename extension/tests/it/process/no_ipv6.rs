@@ -1,0 +1,64 @@
+//! A kernel without IPv6, or with IPv6 switched off: no warning, because IPv4 works.
+
+use crate::support::{
+    extension::{BINARY, Extension},
+    lambda_api::LambdaApi,
+    netns::isolated,
+    sdk::{KEY, TUNNEL, report},
+};
+use std::{fs, time::Duration};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Becomes the program that it is given, in whose life `socket(AF_INET6, …)` fails with EAFNOSUPPORT (97).
+const WITHOUT_IPV6: &str = r#"
+import ctypes, os, platform, struct, sys
+SOCKET = {"x86_64": 41, "aarch64": 198}[platform.machine()]
+code = [
+    (0x20, 0, 0, 0),            # the number of the call
+    (0x15, 0, 3, SOCKET),
+    (0x20, 0, 0, 16),           # its first argument
+    (0x15, 0, 1, 10),           # AF_INET6
+    (0x06, 0, 0, 0x00050000 | 97),
+    (0x06, 0, 0, 0x7FFF0000),
+]
+program = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *line) for line in code))
+filter = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(code), ctypes.addressof(program)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+assert libc.prctl(22, 2, filter) == 0, ctypes.get_errno()  # PR_SET_SECCOMP
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+async fn says_nothing(extension: Extension, api: &LambdaApi) {
+    api.asked(1).await;
+    assert_eq!(report(TUNNEL, "over IPv4").await, 200);
+    extension.log.wait_for("IPv6 is not available").await;
+    api.shutdown("spindown", SECOND);
+    let (status, log) = extension.ended().await;
+    assert!(status.success(), "{status}");
+    assert!(!log.contains("cannot listen"), "{}", log.text());
+}
+
+#[test]
+fn in_the_kernel() {
+    isolated(|| async {
+        let api = LambdaApi::start().await;
+        let (address, dsn) = (api.address(), format!("http://{KEY}@127.0.0.1:9/42"));
+        let env =
+            [("AWS_LAMBDA_RUNTIME_API", &*address), ("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_LOG", "debug")];
+        let extension = Extension::start("/usr/bin/python3", &["-c", WITHOUT_IPV6, BINARY], &env);
+        says_nothing(extension, &api).await;
+    });
+}
+
+#[test]
+fn switched_off() {
+    isolated(|| async {
+        fs::write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1").unwrap();
+        let api = LambdaApi::start().await;
+        let dsn = format!("http://{KEY}@127.0.0.1:9/42");
+        let env = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_LOG", "debug")];
+        says_nothing(Extension::in_lambda(&api, &env), &api).await;
+    });
+}
