@@ -206,7 +206,7 @@ fn text(kind: FaultKind, evidence: &Evidence<'_>, error_type: Option<&str>) -> S
 
 /// What the time-out was configured to be: whole seconds, of which a moment may have passed before INVOKE was read.
 fn timeout_seconds(invocation: &Invocation) -> Option<u64> {
-    let left = invocation.deadline?.duration_since(invocation.started?).ok()?.saturating_sub(JITTER);
+    let left = invocation.deadline?.duration_since(invocation.invoked?).ok()?.saturating_sub(JITTER);
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
     // Clocks that differ by more than a moment make no sense of it.
     (1..=LONGEST_SECONDS).contains(&seconds).then_some(seconds)

@@ -82,6 +82,7 @@ impl Environment {
         let invocation = self.invocation(&invoked.request);
         invocation.deadline = invoked.deadline;
         invocation.arn = invoked.arn;
+        invocation.invoked.get_or_insert(now);
         invocation.started.get_or_insert(now);
         invocation.xray = invocation.xray.take().or(invoked.trace);
         faults

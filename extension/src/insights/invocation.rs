@@ -21,6 +21,8 @@ pub(super) struct Invocation {
     pub(super) arn: Option<String>,
     /// When INVOKE was read, or the platform said that it started.
     pub(super) started: Option<SystemTime>,
+    /// When INVOKE was read, by this machine's clock, which is also the deadline's.
+    pub(super) invoked: Option<SystemTime>,
     pub(super) deadline: Option<SystemTime>,
     /// X-Ray's header.
     pub(super) xray: Option<String>,
