@@ -86,7 +86,7 @@ fn telemetry_that_stops_is_waited_for_once() {
         let mut environment = Environment::start("end", Subscription::Accepted).await;
         environment.invoke();
         environment.released().await;
-        environment.extension.log.wait_for("the function's end was not heard of").await;
+        environment.extension.log.wait_for("telemetry did not report the end of the function in time").await;
         for _ in 0..5 {
             environment.invoke();
             environment.was_not_held().await;
