@@ -2,6 +2,7 @@
 //! byte it waits without end.
 
 use crate::support::{
+    HANG,
     extension::{BINARY, Extension},
     tools,
 };
@@ -11,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-const PATIENCE: Duration = Duration::from_mins(1);
 /// Longer than the silence in an answer that the extension accepts.
 const POLL: Duration = Duration::from_secs(7);
 const SHUTDOWN: &str = r#"{"eventType":"SHUTDOWN","shutdownReason":"spindown"}"#;
@@ -21,7 +21,7 @@ const SHUTDOWN: &str = r#"{"eventType":"SHUTDOWN","shutdownReason":"spindown"}"#
 fn accept_next(listener: &TcpListener) -> TcpStream {
     loop {
         let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(HANG)).unwrap();
         loop {
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -53,7 +53,7 @@ fn accept_next(listener: &TcpListener) -> TcpStream {
 
 /// The extension closes a connection without having been answered.
 fn is_given_up(mut stream: TcpStream) {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(HANG)).unwrap();
     match stream.read(&mut [0]) {
         Ok(0) => {}
         Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
@@ -88,7 +88,7 @@ async fn asks_again(script: &str) {
         serve(&listener);
         done.send(())
     });
-    let waited = tokio::time::timeout(PATIENCE, served).await;
+    let waited = tokio::time::timeout(HANG, served).await;
     assert!(matches!(waited, Ok(Ok(()))), "{waited:?}: {}", extension.log.text());
     let (status, log) = extension.ended().await;
     assert!(status.success(), "{status}: {}", log.text());

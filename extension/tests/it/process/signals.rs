@@ -2,6 +2,7 @@
 //! let it drain.
 
 use crate::support::{
+    HANG,
     extension::{BINARY, Extension},
     hostile::Hostile,
     lambda_api::LambdaApi,
@@ -105,7 +106,7 @@ fn sentrys_relay_gets_all_signals_as_they_are_by_default() {
         let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);
         api.asked(1).await;
         send_all(extension.pid());
-        let deadline = Instant::now() + 10 * SECOND;
+        let deadline = Instant::now() + HANG;
         while !file.exists() {
             assert!(Instant::now() < deadline, "Relay was not started: {}", extension.log.text());
             tokio::time::sleep(SECOND / 100).await;

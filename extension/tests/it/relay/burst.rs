@@ -15,6 +15,20 @@ const EVENTS: usize = 1000;
 async fn burst(answers_after: Duration) -> Books {
     let bench = Bench::start(&[("SENTRY_EXTENSION_LOG", "info")]).await;
     bench.upstream.behave(Manner::Slow(answers_after)).await;
+    send_all(&bench).await;
+    let arrived = bench.upstream.arrivals().len();
+    let (books, upstream) = bench.shut_down().await;
+    eprintln!(
+        "{EVENTS} events at {answers_after:?}: {} delivered, {} dropped, {arrived} arrived before SHUTDOWN, {} connections",
+        books.delivered,
+        books.dropped,
+        upstream.connections()
+    );
+    books
+}
+
+/// An invocation with all the events.
+async fn send_all(bench: &Bench) {
     bench.api.invoke();
     let mut senders = JoinSet::new();
     for sender in 0..4 {
@@ -29,18 +43,24 @@ async fn burst(answers_after: Duration) -> Books {
         sent.unwrap();
     }
     bench.api.asked(2).await;
-    let arrived = bench.upstream.arrivals().len();
-    let (books, upstream) = bench.shut_down().await;
-    eprintln!(
-        "{EVENTS} events at {answers_after:?}: {} delivered, {} dropped, {arrived} arrived before SHUTDOWN, {} connections",
-        books.delivered,
-        books.dropped,
-        upstream.connections()
-    );
-    books
 }
 
 #[test]
+fn a_burst_at_the_end_is_sent_over_a_hundred_connections() {
+    isolated(|| async {
+        let bench = Bench::start(&[("SENTRY_EXTENSION_LOG", "info")]).await;
+        bench.upstream.behave(Manner::Stall).await;
+        send_all(&bench).await;
+        bench.api.shutdown("spindown", Duration::from_secs(3));
+        // None of these is answered, so all are in flight at the same time.
+        bench.upstream.until("a hundred requests", |all| all.len() >= 100).await;
+        bench.upstream.heal().await;
+        assert_eq!(bench.extension.books().await[0], EVENTS as u64);
+    });
+}
+
+#[test]
+#[ignore = "how much is delivered in two seconds depends on what else the machine does"]
 fn a_burst_at_50_ms_is_delivered_whole() {
     isolated(|| async {
         let books = burst(Duration::from_millis(50)).await;
@@ -49,6 +69,7 @@ fn a_burst_at_50_ms_is_delivered_whole() {
 }
 
 #[test]
+#[ignore = "how much is delivered in two seconds depends on what else the machine does"]
 fn a_burst_at_150_ms_loses_a_tenth_at_most() {
     isolated(|| async {
         let books = burst(Duration::from_millis(150)).await;

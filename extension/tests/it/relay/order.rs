@@ -64,7 +64,7 @@ fn updates_of_one_session_keep_their_order_across_503() {
 fn the_second_waits_for_the_answer_to_the_first() {
     isolated(|| async {
         let bench = Bench::start(&[]).await;
-        bench.upstream.behave(Manner::Slow(Duration::from_millis(200))).await;
+        bench.upstream.behave(Manner::Slow(Duration::from_secs(1))).await;
         for n in 0..4 {
             let body = check_in(&format!("chain-{n}"), &format!("{n:032x}"), "job", "ok");
             assert_eq!(post(TUNNEL, body).await, 200);

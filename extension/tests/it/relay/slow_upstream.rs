@@ -53,7 +53,7 @@ fn a_large_envelope_over_a_slow_line_gets_through_at_the_first_try() {
     isolated(|| async {
         let (port, begun) = slow_reader(1_000_000, LENGTH);
         let dsn = format!("http://{KEY}@127.0.0.1:{port}/42");
-        let settings = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_TIMEOUT", "400ms")];
+        let settings = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_TIMEOUT", "1s")];
         let bench = Bench::with(Hostile::start(false).await, &settings).await;
         assert_eq!(post(TUNNEL, attachment_of("large", LENGTH)).await, 200);
         bench.log().wait_for("\"message\":\"delivered\"").await;

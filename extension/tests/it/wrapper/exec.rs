@@ -2,7 +2,7 @@
 //! is no runtime, an error says so.
 
 use super::{Wrapper, extension, split};
-use crate::support::netns::isolated;
+use crate::support::{HANG, netns::isolated};
 use std::{
     ffi::{OsStr, OsString},
     fs,
@@ -91,7 +91,7 @@ fn the_runtime_starts_although_stdout_is_full() {
     let wrapper = Wrapper::new();
     let done = wrapper.folder().join("done");
     let mut child = wrapper.command().args(["/usr/bin/touch"]).arg(&done).stdout(writer).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + HANG;
     while child.try_wait().unwrap().is_none() {
         assert!(Instant::now() < deadline, "the wrapper waits for a reader");
         std::thread::sleep(Duration::from_millis(5));
