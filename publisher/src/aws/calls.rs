@@ -8,8 +8,12 @@ use aws_sdk_lambda::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use std::{error::Error, future::Future};
+use std::{error::Error, future::Future, time::Duration};
 use tokio::time::Instant;
+
+/// The pauses before a call is made again that AWS was too busy for, at the most.
+const BUSY: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 impl Session {
     /// Sends the request that `request` makes, and once more if the credentials had expired.
@@ -39,6 +43,24 @@ impl Session {
             }
             answer => answer,
         }
+    }
+}
+
+impl Session {
+    /// Makes a call of which AWS may say that something else is being done to the same thing: then again, after pauses.
+    pub(crate) async fn while_busy<T, R>(&self, call: impl Fn() -> R) -> Result<T, CallError>
+    where
+        R: Future<Output = Result<T, CallError>>,
+    {
+        for pause in BUSY {
+            match call().await {
+                Err(error) if error.kind == CallErrorKind::Busy => {
+                    tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                }
+                answer => return answer,
+            }
+        }
+        call().await
     }
 }
 

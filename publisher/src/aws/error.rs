@@ -1,9 +1,11 @@
 //! What became of a call: sorted by what can be done about it.
 
-use crate::failure::chain;
+use crate::{aws::web_page::WebPage, failure::chain};
 use aws_sdk_lambda::config::http::HttpResponse;
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_types::date_time::{DateTime, Format};
 use hyper_util::client::legacy::Error as Legacy;
+use std::time::SystemTime;
 
 /// What can be done about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +14,16 @@ pub(crate) enum CallErrorKind {
     Credentials,
     /// The credentials were good once.
     Expired,
+    /// The clock of this machine is wrong, so the signature is of another time than AWS's.
+    Clock,
     /// The credentials are good, but not for this.
     Denied,
     /// There is no such thing.
     NotFound,
     /// It is there already.
     Conflict,
+    /// Something else is being done to it, or was done since it was looked at: the same request may work in a moment.
+    Busy,
     /// Too many requests; this one was not carried out.
     Throttled,
     /// No connection came about, so nothing was sent.
@@ -30,14 +36,20 @@ pub(crate) enum CallErrorKind {
 
 /// A call that failed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{operation}: {message}")]
+#[error("{operation}: {message}{}", in_brackets(request_id.as_deref()))]
 pub(crate) struct CallError {
     /// What can be done about it.
     pub(crate) kind: CallErrorKind,
     /// AWS's code, e.g. `AccessDeniedException`.
     pub(crate) code: Option<String>,
+    /// What AWS calls this request: its support asks for it.
+    pub(crate) request_id: Option<String>,
     operation: &'static str,
     message: String,
+}
+
+fn in_brackets(request_id: Option<&str>) -> String {
+    request_id.map(|id| format!(" (request {id})")).unwrap_or_default()
 }
 
 /// A call of one region that failed, in words that say what the credentials have to do with it.
@@ -72,10 +84,25 @@ impl CallError {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let raw = error.raw_response();
+        let request_id = raw.and_then(request_id);
+        if let Some(raw) = raw
+            && let Some(page) = WebPage::of(raw)
+        {
+            let kind = sort_page(raw.status().as_u16());
+            return Self { kind, code: None, request_id, operation, message: page.to_string() };
+        }
         let code = error.code().map(str::to_owned);
         let kind = match error {
             SdkError::ServiceError(service) => {
-                sort(code.as_deref().unwrap_or_default(), service.raw().status().as_u16())
+                let status = service.raw().status().as_u16();
+                match sort(code.as_deref().unwrap_or_default(), status) {
+                    _ if is_of_another_time(code.as_deref(), error.message()) => CallErrorKind::Clock,
+                    CallErrorKind::Conflict if is_busy(error.message().unwrap_or_default()) => {
+                        CallErrorKind::Busy
+                    }
+                    kind => kind,
+                }
             }
             SdkError::ConstructionFailure(_) => CallErrorKind::Rejected,
             SdkError::DispatchFailure(failure)
@@ -89,11 +116,12 @@ impl CallError {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
                 let code = code.clone().unwrap_or_else(|| format!("HTTP {status}"));
-                error.message().map_or_else(|| code.clone(), |message| format!("{code}: {message}"))
+                let clock = if kind == CallErrorKind::Clock { clock(service.raw()) } else { String::new() };
+                error.message().map_or_else(|| code.clone(), |message| format!("{code}: {message}")) + &clock
             }
             _ => chain(error),
         };
-        Self { kind, code, operation, message }
+        Self { kind, code, request_id, operation, message }
     }
 
     /// An answer that lacks what the API promises.
@@ -101,10 +129,59 @@ impl CallError {
         Self {
             kind: CallErrorKind::Ambiguous,
             code: None,
+            request_id: None,
             operation,
             message: format!("the answer lacks {what}"),
         }
     }
+}
+
+/// Whoever wrote a page is not AWS: its 404 does not mean that there is no such layer, and its 403 says nothing about
+/// the credentials.
+fn sort_page(status: u16) -> CallErrorKind {
+    match status {
+        429 => CallErrorKind::Throttled,
+        400..=499 if status != 408 => CallErrorKind::Rejected,
+        _ => CallErrorKind::Ambiguous,
+    }
+}
+
+fn request_id(raw: &HttpResponse) -> Option<String> {
+    let id = ["x-amzn-requestid", "x-amzn-request-id", "x-amz-request-id"]
+        .into_iter()
+        .find_map(|name| raw.headers().get(name))?;
+    // S3's support asks for both of its names.
+    let extended = raw.headers().get("x-amz-id-2").map(|more| format!(", {more}")).unwrap_or_default();
+    Some(format!("{id}{extended}"))
+}
+
+/// Whether a signature is refused for its time, rather than for the keys that it is made with.
+fn is_of_another_time(code: Option<&str>, message: Option<&str>) -> bool {
+    let codes = ["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"];
+    let sentences = ["signature expired", "signature not yet current"];
+    let message = message.unwrap_or_default().to_lowercase();
+    code.is_some_and(|code| codes.contains(&code)) || sentences.iter().any(|part| message.contains(part))
+}
+
+/// How far this machine's clock is from that of the answer.
+fn clock(raw: &HttpResponse) -> String {
+    let theirs = raw.headers().get("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+    let Some(theirs) = theirs.and_then(|theirs| SystemTime::try_from(theirs).ok()) else {
+        return String::new();
+    };
+    let (by, where_to) = match SystemTime::now().duration_since(theirs) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    format!("; this machine's clock is {} minutes {where_to} AWS's", by.as_secs() / 60)
+}
+
+/// Lambda's `ResourceConflictException` has two meanings: what the request makes is there already, or something else
+/// is being done to it at the moment.
+fn is_busy(message: &str) -> bool {
+    let message = message.to_lowercase();
+    !message.contains("already exist")
+        && ["in progress", "try again", "concurrent"].iter().any(|part| message.contains(part))
 }
 
 /// Only a failure to connect proves that nothing was sent: name resolution, TCP and TLS all count.
@@ -122,12 +199,13 @@ fn sort(code: &str, status: u16) -> CallErrorKind {
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "MissingAuthenticationTokenException" => return CallErrorKind::Credentials,
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => return CallErrorKind::Expired,
+        "ExpiredToken" | "ExpiredTokenException" => return CallErrorKind::Expired,
         "AccessDenied" | "AccessDeniedException" => return CallErrorKind::Denied,
         "ResourceNotFoundException" | "NoSuchBucket" | "NoSuchKey" | "NotFound" => {
             return CallErrorKind::NotFound;
         }
         "ResourceConflictException" => return CallErrorKind::Conflict,
+        "PreconditionFailedException" => return CallErrorKind::Busy,
         "TooManyRequestsException"
         | "ThrottlingException"
         | "Throttling"
@@ -141,6 +219,7 @@ fn sort(code: &str, status: u16) -> CallErrorKind {
         401 | 403 => CallErrorKind::Denied,
         404 => CallErrorKind::NotFound,
         409 => CallErrorKind::Conflict,
+        412 => CallErrorKind::Busy,
         429 => CallErrorKind::Throttled,
         // A success whose body makes no sense arrives here too.
         200..=299 | 408 | 500..=599 => CallErrorKind::Ambiguous,
@@ -160,7 +239,7 @@ mod tests {
             .behavior_version(aws_sdk_lambda::config::BehaviorVersion::latest())
             .region(aws_sdk_lambda::config::Region::new("eu-west-1"))
             .credentials_provider(aws_credential_types::Credentials::new("a", "b", None, None, "test"))
-            .http_client(http::client())
+            .http_client(http::client(None))
             .retry_config(aws_sdk_lambda::config::retry::RetryConfig::disabled())
             .endpoint_url(format!("http://{closed}"))
             .build();
@@ -178,5 +257,25 @@ mod tests {
         assert_eq!(sort("UnrecognizedClientException", 403), CallErrorKind::Credentials);
         assert_eq!(sort("ExpiredTokenException", 403), CallErrorKind::Expired);
         assert_eq!(sort("", 403), CallErrorKind::Denied);
+        assert_eq!(sort("PreconditionFailedException", 412), CallErrorKind::Busy);
+    }
+
+    #[test]
+    fn nothing_that_a_page_says_is_taken_for_aws_s_word() {
+        assert_eq!([404, 403, 409].map(sort_page), [CallErrorKind::Rejected; 3]);
+        assert_eq!([200, 408, 502].map(sort_page), [CallErrorKind::Ambiguous; 3]);
+        assert_eq!(sort_page(429), CallErrorKind::Throttled);
+    }
+
+    #[test]
+    fn of_the_two_meanings_of_a_conflict_only_one_passes() {
+        assert!(!is_busy(
+            "The statement id (public) provided already exists. Please try again with another one."
+        ));
+        assert!(!is_busy("The function is currently in the following state: Deleting"));
+        assert!(is_busy(
+            "The operation cannot be performed at this time. An update is in progress for resource: x"
+        ));
+        assert!(is_busy("Another operation is in progress for this resource"));
     }
 }

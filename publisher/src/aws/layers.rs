@@ -262,7 +262,8 @@ impl RegionLayers {
             };
             request.send()
         };
-        unless(CallErrorKind::Conflict, self.session.send(PERMIT, request).await).map(drop)
+        let permitted = self.session.while_busy(|| self.session.send(PERMIT, request)).await;
+        unless(CallErrorKind::Conflict, permitted).map(drop)
     }
 
     /// Takes a statement away. That it is gone already is no error.
@@ -271,12 +272,13 @@ impl RegionLayers {
             let request = self.client.remove_layer_version_permission();
             request.layer_name(layer).version_number(number).statement_id(id).send()
         };
-        unless(CallErrorKind::NotFound, self.session.send(FORBID, request).await).map(drop)
+        let forbidden = self.session.while_busy(|| self.session.send(FORBID, request)).await;
+        unless(CallErrorKind::NotFound, forbidden).map(drop)
     }
 
     /// Deletes a version. Functions that have it keep it; nobody can attach it any more.
     pub(crate) async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
         let request = || self.client.delete_layer_version().layer_name(layer).version_number(number).send();
-        self.session.send(DELETE, request).await.map(drop)
+        self.session.while_busy(|| self.session.send(DELETE, request)).await.map(drop)
     }
 }

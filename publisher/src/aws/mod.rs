@@ -4,6 +4,7 @@
 //! Nothing here knows what a release consists of; that is in `artifacts` and `publish`.
 
 pub(crate) mod audience;
+pub(crate) mod ca_bundle;
 pub(crate) mod calls;
 pub(crate) mod credentials;
 pub(crate) mod download;
@@ -19,4 +20,6 @@ pub(crate) mod rate_limit;
 pub(crate) mod regions;
 pub(crate) mod s3;
 pub(crate) mod session;
+pub(crate) mod sign_in;
 pub(crate) mod upload;
+pub(crate) mod web_page;

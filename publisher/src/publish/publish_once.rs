@@ -116,7 +116,10 @@ impl<'a> Publishing<'a> {
                     }
                     doubt = Some(error.clone());
                 }
-                CallErrorKind::Throttled | CallErrorKind::Unsent | CallErrorKind::Expired
+                CallErrorKind::Throttled
+                | CallErrorKind::Busy
+                | CallErrorKind::Unsent
+                | CallErrorKind::Expired
                     if attempt < ATTEMPTS =>
                 {
                     self.job.note(self.context, JobState::Refused, None)?;

@@ -1,5 +1,6 @@
 //! What several subcommands share.
 
 pub(crate) mod account;
+pub(crate) mod execute;
 pub(crate) mod manifest;
 pub(crate) mod newest_version;

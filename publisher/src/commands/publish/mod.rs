@@ -2,6 +2,7 @@
 
 mod observer;
 mod options;
+mod share;
 mod summary;
 
 pub(crate) use options::Publish;
@@ -21,7 +22,7 @@ use crate::{
         session::Session,
         upload::{Label, Upload},
     },
-    commands::common::account::{self, command},
+    commands::common::account::{self, execute_command, same_command},
     failure::{Code, Failure},
     github_actions::WorkflowStep,
     model::time,
@@ -70,7 +71,7 @@ impl Publish {
         // What could keep the result from being written down is found out before there is one.
         let earlier =
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
-        let (aside, write) = if self.execute {
+        let (aside, write) = if self.act.execute {
             let aside = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
             (Some(aside), Some(self.write_context(ui, release, &identity)?))
         } else {
@@ -92,7 +93,7 @@ impl Publish {
         }
         if ui.json() {
             let document = PublishDocument {
-                execute: self.execute,
+                execute: self.act.execute,
                 version: &release.bundle.version,
                 commit: &release.bundle.commit,
                 account: &identity.account,
@@ -103,7 +104,9 @@ impl Publish {
             };
             ui.result(serde_json::to_string_pretty(&document).map_err(Failure::new)?);
         } else {
-            ui.result(report::table(&rows));
+            // On a terminal, the error below has the reasons. Whoever keeps only this stream needs them in it.
+            let table = if ui.results_are_seen() { report::table_without_reasons } else { report::table };
+            ui.result(table(&rows));
         }
         // A release that is incomplete is told as well, and its failure is the one that counts.
         let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
@@ -124,7 +127,7 @@ impl Publish {
         rows: &[Row],
     ) -> Result<(), Failure> {
         let step = WorkflowStep::from_env();
-        step.summary(&summary::markdown(version, self.execute, layers, rows))?;
+        step.summary(&summary::markdown(version, self.act.execute, layers, rows))?;
         step.output("version", version)?;
         if let Some(layers) = layers {
             step.output("layers", &serde_json::to_string(layers).map_err(Failure::new)?)?;
@@ -146,7 +149,7 @@ impl Publish {
         let mut observer = ProgressObserver {
             ui,
             bars: ProgressBars::new(ui, total),
-            execute: self.execute,
+            execute: self.act.execute,
             balance: self.balance,
         };
         let targets = &selection.targets;
@@ -157,12 +160,12 @@ impl Publish {
                 () = version_balance::level(&mut results, write, limit) => {}
                 () = write.interrupt.asked(Urgency::Now) => {
                     return Err(Failure::message(Code::Incomplete, "interrupted while numbers were balanced")
-                        .hint(format!("run the same again to resume:\n  {}", command(""))));
+                        .hint(format!("run the same again to resume:\n  {}", same_command())));
                 }
             }
         }
         drop(observer);
-        if self.execute {
+        if self.act.execute {
             let rows: Vec<Row> =
                 results.iter().filter(|result| result.row.done).map(|result| result.row.clone()).collect();
             tell_drift(ui, &rows, self.balance);
@@ -204,24 +207,25 @@ impl Publish {
     }
 
     fn conclude(&self, ui: &Ui, rows: &[Row]) -> Result<(), Failure> {
-        let missing: Vec<String> = rows
-            .iter()
-            .filter(|row| row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
-            .collect();
+        let missing = report::reasons(rows.iter().filter(|row| row.required));
+        for reason in report::reasons(rows.iter().filter(|row| !row.required)) {
+            ui.warning(format!("optional and not done: {reason}"));
+        }
         let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
         let summary =
             if settled && missing.is_empty() { "nothing to do".to_owned() } else { report::summary(rows) };
-        ui.status(if self.execute { "Finished" } else { "Planned" }, summary);
+        ui.status(if self.act.execute { "Finished" } else { "Planned" }, summary);
         if !missing.is_empty() {
-            let verb = if self.execute { "done" } else { "ready to be published" };
+            let verb = if self.act.execute { "done" } else { "ready to be published" };
             let text =
                 format!("{} required layers are not {verb}:\n  {}", missing.len(), missing.join("\n  "));
-            return Err(Failure::message(Code::Incomplete, text)
-                .hint(format!("what is done stays done; run the same again to resume:\n  {}", command(""))));
+            return Err(Failure::message(Code::Incomplete, text).hint(format!(
+                "what is done stays done; run the same again to resume:\n  {}",
+                same_command()
+            )));
         }
-        if !self.execute && !settled {
-            ui.status("Note", format!("nothing was written; to act:  {}", command(" --execute")));
+        if !self.act.execute && !settled {
+            ui.status("Note", format!("nothing was written; to act:  {}", execute_command()));
         }
         Ok(())
     }
@@ -256,8 +260,8 @@ fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
 fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
     let ui = ui.clone();
     Interrupt::on_signals(move |urgency| match urgency {
-        Urgency::Now => ui.warning("stopping at once; what has begun is found out by the next run"),
-        _ => ui.warning("finishing what has begun, beginning nothing more; once more to stop at once"),
+        Urgency::Now => ui.notice("stopping at once; what has begun is found out by the next run"),
+        _ => ui.notice("finishing what has begun, beginning nothing more; once more to stop at once"),
     })
 }
 

@@ -24,18 +24,14 @@ pub(super) struct ProgressObserver<'a> {
 impl Observer for ProgressObserver<'_> {
     fn planned(&mut self, rows: &[Row]) -> Result<(), Failure> {
         self.ui.event(&json!({"event": "plan", "regions": rows}));
-        let fatal: Vec<String> = rows
-            .iter()
-            .filter(|row| row.fatal && row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
-            .collect();
+        let fatal = report::reasons(rows.iter().filter(|row| row.fatal && row.required));
         if !fatal.is_empty() {
             let text = format!("nothing was written:\n  {}", fatal.join("\n  "));
             return Err(Failure::message(Code::Failed, text)
                 .hint("make the buckets, or leave regions out with --exclude or --optional-regions"));
         }
         if self.execute {
-            self.ui.text(&report::table(rows));
+            self.ui.text(&report::table_without_reasons(rows));
         }
         if !self.execute {
             tell_drift(self.ui, rows, self.balance);

@@ -20,6 +20,8 @@ pub struct SeenRequest {
     pub key: String,
     /// Method and path.
     pub line: String,
+    /// The `user-agent`s.
+    pub agent: String,
     /// When it had arrived.
     pub at: Instant,
 }
@@ -74,6 +76,9 @@ impl Verdict {
         Self::Answer(status, format!(r#"{{"__type":"{code}","message":"said the test"}}"#))
     }
 }
+
+/// What the answers of rules say that the request is called.
+pub const REQUEST_ID: &str = "0b6e7a52-of-the-test";
 
 /// Decides for each request.
 pub type Rule = Box<dyn FnMut(&SeenRequest) -> Verdict + Send>;
@@ -205,11 +210,20 @@ fn parse_request(request: &Message) -> SeenRequest {
     let (region, service) = (parts.nth(1).unwrap_or_default(), parts.next().unwrap_or_default());
     let line = request.head.lines().next().unwrap_or_default();
     let line = line.trim_end_matches(" HTTP/1.1").to_owned();
-    SeenRequest { region: region.to_owned(), service: service.to_owned(), key, line, at: Instant::now() }
+    let agent =
+        ["user-agent", "x-amz-user-agent"].map(|name| request.header(name).unwrap_or_default()).join(" ");
+    SeenRequest {
+        region: region.to_owned(),
+        service: service.to_owned(),
+        key,
+        line,
+        agent,
+        at: Instant::now(),
+    }
 }
 
 fn answer(client: &mut TcpStream, status: u16, body: &[u8]) -> std::io::Result<()> {
-    reply_with(client, status, "", body.len(), body)
+    reply_with(client, status, &format!("x-amzn-requestid: {REQUEST_ID}\r\n"), body.len(), body)
 }
 
 fn reply_with(
