@@ -145,7 +145,7 @@ fn a_zip_that_lambda_would_not_take() {
         ("sentry-exec-wrapper", None, "but it is a file (mode 100755)"),
     ] {
         let wrapper = Dist::new("wrapper");
-        wrapper.rewrap("arm64", name, target);
+        wrapper.replace_wrapper("arm64", name, target);
         offline().run(&wrapper, &["publish"]).expect(1).says(says);
     }
     let huge = Dist::new("huge");

@@ -1,4 +1,4 @@
-//! Zips that are too large for a request.
+//! Publishing zips that are too large for a request, through an S3 bucket.
 
 use crate::support::{
     account::Account,
@@ -11,7 +11,7 @@ use crate::support::{
 
 const REGION: &str = "eu-west-1";
 
-pub fn s3(owner: &Account, method: &str, path: &str) -> http::Message {
+pub fn s3_request(owner: &Account, method: &str, path: &str) -> http::Message {
     let address = ministack().address();
     let body = format!(
         "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
@@ -28,7 +28,7 @@ pub fn s3(owner: &Account, method: &str, path: &str) -> http::Message {
 }
 
 #[test]
-fn only_the_layers_with_relay_take_the_way_that_only_they_need() {
+fn only_zips_too_large_for_a_request_go_through_the_bucket() {
     let owner = Account::new(ministack());
     let dist = Dist::new("relay over 50 MB").with_relay(54_000_000, &["python3.14"]);
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
@@ -36,10 +36,10 @@ fn only_the_layers_with_relay_take_the_way_that_only_they_need() {
     let args = ["publish", "--execute", "--regions", REGION];
     let run = publisher.run(&dist, &args).expect(1);
     run.says("the arm64 with Relay zip has 54").says("--s3-bucket 'layers-{region}'").says("--kind plain");
-    assert!(proxy.requests().is_empty(), "it was refused before anybody was asked");
+    assert!(proxy.requests().is_empty(), "a request was sent before the refusal");
 
     let bucket = format!("layers-{}-{REGION}", owner.key);
-    assert_eq!(s3(&owner, "PUT", &bucket).status(), 200);
+    assert_eq!(s3_request(&owner, "PUT", &bucket).status(), 200);
     let template = format!("layers-{}-{{region}}", owner.key);
     let with = [args.as_slice(), &["--kind", "relay", "--s3-bucket", &template]].concat();
     publisher.run(&dist, &with).expect(0).says("2 published");
@@ -48,7 +48,7 @@ fn only_the_layers_with_relay_take_the_way_that_only_they_need() {
     for arch in ARCHES {
         let layer = format!("SentryLambdaExtensionRelay-{arch}");
         assert_eq!(owner.copies(REGION, &layer, &dist.relay_code_sha256(arch)), [1], "{arch}");
-        // What comes from a bucket says what the request would have said.
+        // A layer version from a bucket has the same fields as one from a request.
         let (_, version) = owner.get(REGION, &format!("layers/{layer}/versions/1"));
         assert_eq!(version["CompatibleRuntimes"], serde_json::json!(["python3.14"]), "{version}");
         assert!(owner.versions(REGION, &format!("SentryLambdaExtension-{arch}")).is_empty());
@@ -57,12 +57,12 @@ fn only_the_layers_with_relay_take_the_way_that_only_they_need() {
         .run(&dist, &[args.as_slice(), &["--s3-bucket", &template]].concat())
         .expect(0)
         .says("2 published");
-    assert_eq!(puts(), 2, "the plain ones come with the request");
+    assert_eq!(puts(), 2, "a plain zip was uploaded to the bucket");
     publisher.run(&dist, &["verify", "--download"]).expect(0).says("4 layer versions");
 }
 
 #[test]
-fn a_zip_of_120_megabytes_goes_through_a_bucket_or_not_at_all() {
+fn a_zip_of_120_megabytes_needs_a_bucket() {
     let owner = Account::new(ministack());
     let dist = Dist::large(120_000_000);
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
@@ -70,7 +70,7 @@ fn a_zip_of_120_megabytes_goes_through_a_bucket_or_not_at_all() {
     let args = ["publish", "--execute", "--regions", REGION];
     let run = publisher.run(&dist, &args).expect(1);
     run.says("at most 52428800 with the request").says("--s3-bucket 'layers-{region}'");
-    assert!(proxy.requests().is_empty(), "it was refused before anybody was asked");
+    assert!(proxy.requests().is_empty(), "a request was sent before the refusal");
 
     let template = format!("layers-{}-{{region}}", owner.key);
     let with = [args.as_slice(), &["--s3-bucket", &template]].concat();
@@ -80,7 +80,7 @@ fn a_zip_of_120_megabytes_goes_through_a_bucket_or_not_at_all() {
     assert!(proxy.requests().iter().all(|seen| !seen.publishes() && !seen.line.starts_with("PUT ")));
 
     let bucket = format!("layers-{}-{REGION}", owner.key);
-    assert_eq!(s3(&owner, "PUT", &bucket).status(), 200);
+    assert_eq!(s3_request(&owner, "PUT", &bucket).status(), 200);
     publisher.run(&dist, &with).expect(0);
     for arch in ARCHES {
         let layer = format!("SentryLambdaExtension-{arch}");
@@ -89,10 +89,11 @@ fn a_zip_of_120_megabytes_goes_through_a_bucket_or_not_at_all() {
     let seen = proxy.requests();
     let puts = seen.iter().filter(|seen| seen.service == "s3" && seen.line.starts_with("PUT ")).count();
     assert_eq!(puts, 2, "one for each architecture");
-    let list = || String::from_utf8(s3(&owner, "GET", &format!("{bucket}?list-type=2")).body).unwrap();
+    let list =
+        || String::from_utf8(s3_request(&owner, "GET", &format!("{bucket}?list-type=2")).body).unwrap();
     assert!(!list().contains("<Key>"), "{}", list());
     publisher.run(&dist, &with).expect(0).says("nothing to do");
     publisher.run(&dist, &["verify", "--download"]).expect(0);
     let puts = proxy.requests().iter().filter(|seen| seen.line.starts_with("PUT ")).count();
-    assert_eq!(puts, 2, "what is published is not brought again");
+    assert_eq!(puts, 2, "a published zip was uploaded again");
 }

@@ -1,4 +1,5 @@
-//! What the tests need around the publisher: a `dist/`, an AWS, somebody in between, and eyes of their own.
+//! What the tests put around the publisher: `dist/` folders, emulators of AWS, a proxy that injects faults, and helpers
+//! that check the results independently of the publisher's code.
 
 pub mod account;
 pub mod cli;

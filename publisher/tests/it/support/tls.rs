@@ -1,17 +1,17 @@
-//! A certificate authority of the tests' own, and a server on loopback that it vouches for.
+//! A certificate authority for the tests, and a TLS server on loopback with a certificate from it.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::{fs, path::Path, sync::Arc};
 
-/// The authority's certificate as a PEM file, and what a server needs.
+/// The authority's certificate as a PEM file, and the configuration of a server with a certificate from it.
 pub struct TestTls {
     authority: tempfile::NamedTempFile,
     pub server: Arc<rustls::ServerConfig>,
 }
 
 impl TestTls {
-    /// A new authority.
+    /// Creates a new authority.
     pub fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -36,7 +36,7 @@ impl TestTls {
         Self { authority: file, server: Arc::new(server) }
     }
 
-    /// The authority's certificate, for `SSL_CERT_FILE`.
+    /// The path of the authority's certificate, for `SSL_CERT_FILE`.
     pub fn authority(&self) -> &Path {
         self.authority.path()
     }
