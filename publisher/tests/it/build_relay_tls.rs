@@ -22,14 +22,14 @@ fn a_download_over_tls_is_accepted_and_resumed_if_the_certificate_is_trusted() {
         if request.nth == 0 { truncated(&answer, 100_000) } else { answer }
     });
     assert!(registry.url().starts_with("https://"));
-    run_trusting(Some(tls.authority()), &workspace, &registry, &PIN, 0);
+    run_trusting(Some(tls.ca_file()), &workspace, &registry, &PIN, 0);
     assert_eq!(lock(&workspace)[VERSION]["x86_64"]["sha256"], sha256(&x86_64()));
     assert_eq!(
         registry.requests(X86_64_FILE)[1].start(),
         x86_64().len() - 100_000,
         "the download was not resumed"
     );
-    run_trusting(Some(tls.authority()), &workspace, &registry, &BUILD, 0);
+    run_trusting(Some(tls.ca_file()), &workspace, &registry, &BUILD, 0);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_download_over_tls_is_refused_if_the_certificate_is_not_trusted() {
     let workspace = workspace_with_binaries();
     let (tls, other) = (TestTls::new(), TestTls::new());
     let registry = Registry::secure(&tls, |_| full_response(&arm64()));
-    for roots in [None, Some(other.authority())] {
+    for roots in [None, Some(other.ca_file())] {
         let said = run_trusting(roots, &workspace, &registry, &PIN, 1);
         assert!(said.contains("cannot ask https://") && said.contains("certificate"), "{said}");
         assert!(said.contains("is not trusted here") && said.contains("SSL_CERT_FILE"), "{said}");
@@ -62,7 +62,7 @@ fn a_redirect_from_tls_to_plain_http_is_refused() {
     let plain = Registry::of(arm64(), x86_64());
     let elsewhere = format!("location: {}/files/relay-Linux-aarch64\r\n", plain.url());
     let registry = Registry::secure(&tls, move |_| answer("302 Found", &elsewhere, b""));
-    run_trusting(Some(tls.authority()), &workspace, &registry, &PIN, 1);
+    run_trusting(Some(tls.ca_file()), &workspace, &registry, &PIN, 1);
     assert!(plain.requests("/").is_empty());
     assert_eq!(lock(&workspace), Value::Null);
 }

@@ -15,4 +15,6 @@ pub mod schema;
 pub mod snippet;
 pub mod source;
 pub mod stand_in;
+/// The extension's tests have the same certificates, so the code is there.
+#[path = "../../../../extension/tests/it/support/tls.rs"]
 pub mod tls;
