@@ -33,8 +33,8 @@ pub(crate) type Listing = BTreeMap<RegionName, Option<String>>;
 /// Returns the regions that the partition is known to have but the account's list does not contain, not even as
 /// disabled.
 pub(crate) fn unlisted(listing: &Listing, partition: Partition) -> Vec<RegionName> {
-    let known = partition.default_regions().into_iter().chain(partition.opt_in_regions());
-    let mut unlisted: Vec<RegionName> = known.filter(|name| !listing.contains_key(name)).collect();
+    let mut unlisted: Vec<RegionName> =
+        partition.regions().filter(|name| !listing.contains_key(name)).collect();
     unlisted.sort();
     unlisted
 }
@@ -162,7 +162,7 @@ pub(crate) enum RegionChoiceError {
         /// The partition of the account.
         partition: Partition,
     },
-    /// The account's list, which has every region that exists, does not have this one.
+    /// Neither the account's list nor the list in this program has this region.
     #[error("there is no region `{name}`{}", nearest.as_ref().map(|it| format!(": did you mean {it}?")).unwrap_or_default())]
     Unknown {
         /// The name as the user gave it.
@@ -229,8 +229,11 @@ pub(crate) fn choose(
     };
     let matching = |pattern: &RegionPattern| -> Result<BTreeMap<RegionName, bool>, RegionChoiceError> {
         if let RegionPattern::Exact(name) = pattern {
-            // A region that is switched off is listed as well. One that is not listed at all is misspelt, most likely.
-            return match listing.filter(|listing| !listing.contains_key(name)) {
+            // A region that is switched off is listed as well. A name that neither the account's list nor this program
+            // knows is misspelt, most likely.
+            return match listing.filter(|listing| {
+                !listing.contains_key(name) && !partition.regions().any(|known| known == *name)
+            }) {
                 Some(listing) => Err(unknown(name, listing)),
                 None => Ok(BTreeMap::from([(name.clone(), true)])),
             };
@@ -344,6 +347,8 @@ mod tests {
         ] {
             assert_eq!(shape(&wrong), Err(typo.clone()));
         }
+        // The list may be older than a region that this program knows.
+        assert_eq!(shape(&choice(&["eu-central-2"], &[], &[])).unwrap(), expect(&[("eu-central-2", true)]));
         let far = shape(&choice(&["ap-south-7"], &[], &[])).unwrap_err();
         assert_eq!(far.to_string(), "there is no region `ap-south-7`");
         assert_eq!(shape(&choice(&[], &[], &["*"])), Err(RegionChoiceError::Nothing));

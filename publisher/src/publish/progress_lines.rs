@@ -169,7 +169,8 @@ mod tests {
         let mut lines = all(34, JobState::Waiting);
         assert_eq!(
             lines.lines(Duration::from_secs(3), None, WIDE),
-            [format!("{} 0/68 layers, 3 s, 68 waiting", "░".repeat(30))]
+            // The bar takes a quarter of the width.
+            [format!("{} 0/68 layers, 3 s, 68 waiting", "░".repeat(25))]
         );
         lines.at(&region(2), variant(Arch::Arm64), JobState::Publishing);
         lines.ended(&region(1), variant(Arch::Arm64), None);

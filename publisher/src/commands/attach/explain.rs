@@ -38,8 +38,7 @@ fn is_deleting(error: &CallError) -> bool {
 /// The failure for a function that could not be read.
 pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName, account: &str) -> Failure {
     let name = name.as_str();
-    let partition = region.partition();
-    let known: Vec<_> = [partition.default_regions(), partition.opt_in_regions()].concat();
+    let known: Vec<_> = region.partition().regions().collect();
     if !known.contains(region)
         && let Some(meant) = regions::nearest(region, &known)
     {

@@ -1,7 +1,10 @@
 //! The conclusion of a run of `publisher publish`: its result, and the next step for the user.
 
 use crate::{
-    commands::{common::account::{execute_command, same_command}, publish::Publish},
+    commands::{
+        common::account::{execute_command, same_command},
+        publish::Publish,
+    },
     failure::{Code, Failure},
     publish::{
         plan::Action,
