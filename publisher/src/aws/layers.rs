@@ -309,7 +309,8 @@ impl RegionLayers {
             };
             request.send()
         };
-        unless(CallErrorKind::Conflict, self.session.send(PERMIT, request).await).map(drop)
+        let permitted = self.session.while_busy(|| self.session.send(PERMIT, request)).await;
+        unless(CallErrorKind::Conflict, permitted).map(drop)
     }
 
     /// Removes a statement from the policy. A statement that does not exist any more is not an error.
@@ -318,12 +319,13 @@ impl RegionLayers {
             let request = self.client.remove_layer_version_permission();
             request.layer_name(layer).version_number(number).statement_id(id).send()
         };
-        unless(CallErrorKind::NotFound, self.session.send(FORBID, request).await).map(drop)
+        let forbidden = self.session.while_busy(|| self.session.send(FORBID, request)).await;
+        unless(CallErrorKind::NotFound, forbidden).map(drop)
     }
 
     /// Deletes a version. Functions that use it keep it, but it cannot be attached any more.
     pub(crate) async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
         let request = || self.client.delete_layer_version().layer_name(layer).version_number(number).send();
-        self.session.send(DELETE, request).await.map(drop)
+        self.session.while_busy(|| self.session.send(DELETE, request)).await.map(drop)
     }
 }

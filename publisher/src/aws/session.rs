@@ -4,14 +4,16 @@
 //! is not held up.
 
 use crate::aws::{
+    ca_bundle::{CaBundle, CaBundleError},
     credentials::Renewable,
     error::CallError,
     http::{self, Timeouts},
     partition::{Partition, RegionName},
     rate_limit,
+    sign_in::Profiles,
 };
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig,
+    AppName, BehaviorVersion, Region, SdkConfig,
     default_provider::credentials::DefaultCredentialsChain,
     environment::EnvironmentVariableRegionProvider,
     identity::IdentityCache,
@@ -70,9 +72,24 @@ pub(crate) enum SessionError {
     /// A source of credentials was found, but it failed.
     #[error("cannot load AWS credentials")]
     Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A person has to sign in, in a browser.
+    #[error("nobody is signed in, or the session is over")]
+    SignedOut {
+        /// The command that signs in.
+        command: String,
+        /// The error of the source of credentials.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The configured certificate authorities cannot be loaded.
+    #[error(transparent)]
+    CaBundle(#[from] CaBundleError),
     /// AWS does not accept the credentials.
     #[error("AWS does not accept these credentials")]
     Refused(#[source] CallError),
+    /// The time of the signature differs too much from the time of AWS.
+    #[error("AWS does not accept the time of this machine's clock")]
+    Clock(#[source] CallError),
     /// There was no connection, or no usable answer.
     #[error("cannot reach AWS{at} to ask whose credentials these are")]
     Unreachable {
@@ -89,8 +106,20 @@ pub(crate) enum SessionError {
 
 impl SessionError {
     /// Tells the user what to do next.
-    pub(crate) fn next(&self) -> &'static str {
+    pub(crate) fn next(&self) -> String {
+        if let Self::SignedOut { command, .. } = self {
+            return format!("sign in, then run it again:\n  {command}");
+        }
+        self.advice().to_owned()
+    }
+
+    fn advice(&self) -> &'static str {
         match self {
+            Self::SignedOut { .. } => "sign in, then run it again",
+            Self::CaBundle(_) => "name a file with certificates in PEM, or unset it",
+            Self::Clock(_) => {
+                "set the clock (e.g. `timedatectl set-ntp true`), then run it again; the keys may be right"
+            }
             Self::NoCredentials => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile or AWS_PROFILE,\n\
                  or sign in first, e.g. with `aws sso login`"
@@ -140,10 +169,12 @@ impl Session {
     /// Finds the region and the credentials. `near` is a region in which the work will be done. Its partition decides
     /// the region if the environment names none, or one in another partition, where these credentials cannot be known.
     pub(crate) async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
-        let http = http::client();
+        let profiles = Profiles::load(options.profile.as_deref()).await;
+        let http = http::client(CaBundle::find(profiles.as_ref().and_then(Profiles::ca_bundle))?);
         let region = home_region(options, near).await;
         let timeouts = Timeouts::seconds(options.timeout);
-        let credentials = Renewable::new(credentials(options, &http, region.clone()).await?);
+        let credentials =
+            Renewable::new(credentials(options, &http, region.clone(), profiles.as_ref()).await?);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)
             .http_client(http.clone())
@@ -153,6 +184,11 @@ impl Session {
             // The SDK's cache is off because `Renewable` caches the credentials.
             .identity_cache(IdentityCache::no_cache())
             .credentials_provider(credentials.clone());
+        if let Ok(name) =
+            AppName::new(concat!("sentry-lambda-extension-publisher-", env!("CARGO_PKG_VERSION")))
+        {
+            loader = loader.app_name(name);
+        }
         if let Some(profile) = &options.profile {
             loader = loader.profile_name(profile);
         }
@@ -189,6 +225,7 @@ async fn credentials(
     options: &AwsOptions,
     http: &SharedHttpClient,
     region: Region,
+    profiles: Option<&Profiles>,
 ) -> Result<SharedCredentialsProvider, SessionError> {
     let config =
         ProviderConfig::without_region().with_http_client(http.clone()).with_region(Some(region.clone()));
@@ -209,7 +246,14 @@ async fn credentials(
     };
     let profile = options.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
     let none = || profile.map_or(SessionError::NoCredentials, SessionError::Profile);
-    match tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await {
+    let loaded = tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await;
+    if let (Ok(Err(_)), Some(command)) = (&loaded, profiles.and_then(Profiles::command)) {
+        return match loaded {
+            Ok(Err(source)) => Err(SessionError::SignedOut { command, source: source.into() }),
+            _ => Ok(provider),
+        };
+    }
+    match loaded {
         Ok(Ok(_)) => Ok(provider),
         Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => Err(none()),
         // The metadata service is the last source that is asked. If it fails, no earlier source had credentials.

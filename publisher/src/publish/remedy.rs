@@ -47,7 +47,7 @@ impl RolloutError {
 
 const ROOM: &str =
     "make room with `publisher prune`, or ask AWS for more code storage in the region (Service Quotas)";
-const POLICY: &str = "name fewer accounts, or an organization instead (--organization)";
+const POLICY: &str = "name fewer accounts, or an organization instead (--share-with o-…)";
 
 fn of_refusal(refusal: Refusal) -> &'static str {
     match refusal {

@@ -60,7 +60,9 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
     publisher.run(&dist, &["verify", "--download", "--as", "stranger"]).expect(0);
     exact(&policy(&[["verify"].as_slice(), &account].concat()), &asked_since(), &[]);
 
-    publisher.run(&dist, &[["publish", "--execute", "--private"].as_slice(), &REGIONS].concat()).expect(0);
+    publisher
+        .run(&dist, &[["publish", "--execute", "--share-with", "private"].as_slice(), &REGIONS].concat())
+        .expect(0);
     let asked = asked_since();
     let taken = |ask: &&RequestedAction| ask.action == "lambda:RemoveLayerVersionPermission";
     let publish = policy(&[["publish"].as_slice(), &account].concat());
@@ -286,8 +288,8 @@ fn attaching_is_allowed_what_it_asks_for() {
 
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &user.key);
-    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1"]).expect(0);
-    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--detach"]).expect(0);
+    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--execute"]).expect(0);
+    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--detach", "--execute"]).expect(0);
     let args = ["attach", "--account", &user.key, "--layers-of", &owner.key, "--function", "mine"];
     // Lambda itself reads the layer, in the caller's name.
     exact(&policy(&args), &iam::requested_actions(&proxy.requests(), &user.key), &["lambda:GetLayerVersion"]);

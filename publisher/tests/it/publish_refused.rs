@@ -130,9 +130,9 @@ fn too_many_accounts_are_refused_before_any_request_and_the_largest_possible_num
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let publish = |count| {
-        publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--account", &accounts(count)])
+        publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--share-with", &accounts(count)])
     };
-    let run = publish(120).expect(1).says("120 grants do not fit").says("--organization");
+    let run = publish(120).expect(1).says("120 grants do not fit").says("--share-with o-");
     assert!(proxy.requests().is_empty(), "it was refused before anybody was asked");
     let (_, behind) = run.stderr.split_once("name at most ").unwrap();
     let fit: u64 = behind.split(' ').next().unwrap().parse().unwrap();
@@ -153,7 +153,7 @@ fn a_policy_without_room_is_refused_before_anything_is_published() {
     let owner = Account::new(ministack());
     let dist = Dist::new("a long policy");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
-    publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--private"]).expect(0);
+    publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--share-with", "private"]).expect(0);
     let path = "layers/SentryLambdaExtension-arm64/versions/1/policy";
     for n in 0..90_u64 {
         let body = json!({
