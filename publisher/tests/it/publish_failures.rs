@@ -122,10 +122,10 @@ fn a_disabled_region_is_reported_and_gets_no_request() {
 #[test]
 fn a_publish_whose_response_is_lost_or_wrong_is_not_repeated() {
     for (name, verdict) in [
-        ("lost", (|| Verdict::Lose) as fn() -> Verdict),
-        ("503", || Verdict::Falsify(503, "{}".to_owned())),
-        ("nonsense", || Verdict::Falsify(201, "{\"Version\": 1, \"Lay".to_owned())),
-        ("empty", || Verdict::Falsify(201, String::new())),
+        ("lost", (|| Verdict::ForwardAndCut) as fn() -> Verdict),
+        ("503", || Verdict::ForwardAndAnswer(503, "{}".to_owned())),
+        ("nonsense", || Verdict::ForwardAndAnswer(201, "{\"Version\": 1, \"Lay".to_owned())),
+        ("empty", || Verdict::ForwardAndAnswer(201, String::new())),
     ] {
         let owner = Account::new(ministack());
         let dist = Dist::new(name);

@@ -92,20 +92,20 @@ fn cases() -> Vec<Case> {
         case("publish: 429 for ever", 3, "TooManyRequests", first(FOREVER, publishes, throttled)),
         case("publish: 503 once", 0, "", first(1, publishes, unavailable)),
         case("publish: 503, but it took effect", 0, "", {
-            first(1, publishes, || Verdict::Falsify(503, "{}".to_owned()))
+            first(1, publishes, || Verdict::ForwardAndAnswer(503, "{}".to_owned()))
         }),
         case("publish: 503 for ever", 3, "ServiceUnavailable", first(FOREVER, publishes, unavailable)),
         case("publish: reset before it arrived", 0, "", first(1, publishes, || Verdict::Cut)),
-        case("publish: reset after it arrived", 0, "", first(1, publishes, || Verdict::Lose)),
-        case("publish: answer truncated", 0, "", first(1, publishes, || Verdict::Truncate)),
-        case("publish: answer hangs", 0, "", first(1, publishes, || Verdict::HangAfter)),
+        case("publish: reset after it arrived", 0, "", first(1, publishes, || Verdict::ForwardAndCut)),
+        case("publish: answer truncated", 0, "", first(1, publishes, || Verdict::ForwardAndTruncate)),
+        case("publish: answer hangs", 0, "", first(1, publishes, || Verdict::ForwardAndHang)),
         case("publish: never read", 0, "", first(1, publishes, || Verdict::Stall)),
         case("publish: lost, takes effect after the next", 0, "", late()),
-        case("every call: first answer lost", 0, "", first(1, any_request, || Verdict::Lose)),
+        case("every call: first answer lost", 0, "", first(1, any_request, || Verdict::ForwardAndCut)),
         case("grant: 403", 3, "AccessDenied", {
             first(FOREVER, SeenRequest::grants, || Verdict::error(403, "AccessDeniedException"))
         }),
-        case("grant: answer lost", 0, "", first(1, SeenRequest::grants, || Verdict::Lose)),
+        case("grant: answer lost", 0, "", first(1, SeenRequest::grants, || Verdict::ForwardAndCut)),
         case("region not enabled", 3, "not enabled", {
             first(FOREVER, any_request, || Verdict::error(403, "UnrecognizedClientException"))
         }),

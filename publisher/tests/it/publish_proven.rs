@@ -43,7 +43,9 @@ fn publisher_with_altered_responses(
             return Verdict::Forward;
         }
         let (from, to) = (from.clone(), to.clone());
-        Verdict::Rewrite(Box::new(move |body| from.iter().fold(body, |body, from| body.replace(from, &to))))
+        Verdict::ForwardAndRewrite(Box::new(move |body| {
+            from.iter().fold(body, |body, from| body.replace(from, &to))
+        }))
     });
     (Publisher::at(&proxy.url(), &owner.key), proxy)
 }
@@ -142,10 +144,10 @@ fn other_bytes_found_after_a_lost_response_stay_private() {
     let dist = Dist::new("lost and other bytes");
     let hashes = ARCHES.map(|arch| dist.code_sha256(arch));
     let proxy = Proxy::start(ministack().address(), move |seen| match seen {
-        seen if seen.region == BROKEN && seen.publishes() => Verdict::Lose,
+        seen if seen.region == BROKEN && seen.publishes() => Verdict::ForwardAndCut,
         seen if seen.region == BROKEN && reads_version(seen) => {
             let hashes = hashes.clone();
-            Verdict::Rewrite(Box::new(move |body| {
+            Verdict::ForwardAndRewrite(Box::new(move |body| {
                 hashes.iter().fold(body, |body, hash| body.replace(hash, "b3RoZXI="))
             }))
         }

@@ -56,7 +56,7 @@ impl StandIn {
         match (path[0], path.last() == Some(&"policy"), granted) {
             ("POST", false, _) => {
                 assert!(self.published.insert(key, false).is_none(), "published twice: {}", seen.region);
-                Verdict::Swallow(201, version.to_string())
+                Verdict::DiscardAndAnswer(201, version.to_string())
             }
             ("POST", true, _) => {
                 self.published.insert(key, true);
