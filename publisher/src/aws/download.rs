@@ -29,7 +29,7 @@ pub(crate) enum LinkError {
 pub(crate) async fn sha256(link: &str, timeout: Duration) -> Result<([u8; 32], u64), LinkError> {
     let mut request = HttpRequest::new(SdkBody::empty());
     request.set_uri(link).map_err(|_| LinkError::Link)?;
-    let connector = http::plain();
+    let connector = http::download_connector();
     let answer = tokio::time::timeout(timeout, connector.call(request))
         .await
         .map_err(|_| LinkError::Stalled)?

@@ -18,7 +18,7 @@ const DELETE: &str = "s3:DeleteObject";
 
 /// A zip that was uploaded to a bucket.
 #[derive(Clone, Debug)]
-pub(crate) struct Staged {
+pub(crate) struct StagedZip {
     /// The name of the bucket, which is in the region of the layer.
     pub(crate) bucket: String,
     /// The key of the object, which contains the hash of the zip.
@@ -38,7 +38,7 @@ pub(crate) enum BucketError {
     },
     /// The bucket is in another region. Lambda reads objects of its own region only.
     #[error("the bucket `{bucket}` is in {found}, not in {region}")]
-    Elsewhere {
+    WrongRegion {
         /// The name of the bucket.
         bucket: String,
         /// The region of the bucket.
@@ -99,7 +99,7 @@ impl Bucket {
                 .map(str::to_owned),
         };
         if let Some(found) = found.filter(|found| found != self.region.as_str()) {
-            return Err(BucketError::Elsewhere { bucket, found, region: self.region.clone() });
+            return Err(BucketError::WrongRegion { bucket, found, region: self.region.clone() });
         }
         match answer.map_err(|error| CallError::new(HEAD_BUCKET, &error)) {
             Ok(_) => Ok(()),
@@ -111,7 +111,7 @@ impl Bucket {
     }
 
     /// Uploads the zip, unless the bucket contains it already.
-    pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
+    pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<StagedZip, CallError> {
         let head = self
             .client
             .head_object()
@@ -124,8 +124,8 @@ impl Bucket {
         // The key alone proves nothing, because anybody who may write to the bucket can have stored other bytes under
         // it. So the checksums are compared.
         let sha256 = Digest::of(zip).base64();
-        let there = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
-        if !there {
+        let is_uploaded = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
+        if !is_uploaded {
             let config =
                 aws_sdk_s3::Config::builder().timeout_config(self.session.timeouts.upload(zip.len() as u64));
             self.client
@@ -141,11 +141,11 @@ impl Bucket {
                 .await
                 .map_err(|error| CallError::new(PUT, &error))?;
         }
-        Ok(Staged { bucket: self.name.clone(), key })
+        Ok(StagedZip { bucket: self.name.clone(), key })
     }
 
     /// Deletes a staged zip from the bucket.
-    pub(crate) async fn remove(&self, staged: &Staged) -> Result<(), CallError> {
+    pub(crate) async fn remove(&self, staged: &StagedZip) -> Result<(), CallError> {
         let request = self.client.delete_object().bucket(&staged.bucket).key(&staged.key);
         let request = request.expected_bucket_owner(self.owner.as_str());
         request.send().await.map(drop).map_err(|error| CallError::new(DELETE, &error))

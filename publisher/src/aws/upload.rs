@@ -32,7 +32,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// The number of zip bytes that are encoded at a time. It is a multiple of three, so that the base64 texts of the
 /// pieces can be joined.
-const PIECE: usize = 48 * 1024;
+const PIECE_BYTES: usize = 48 * 1024;
 
 /// The metadata of a layer version, which Lambda stores beside the zip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +104,12 @@ impl Upload {
 
     /// Creates an interceptor that puts the body into one request and records its progress in `progress`. `bytes` is
     /// released as soon as the whole body is handed over.
-    pub(crate) fn fill(&self, bytes: Option<OwnedSemaphorePermit>, progress: UploadProgress) -> Fill {
-        Fill { upload: self.clone(), bytes: Arc::new(Mutex::new(bytes)), progress }
+    pub(crate) fn body_interceptor(
+        &self,
+        bytes: Option<OwnedSemaphorePermit>,
+        progress: UploadProgress,
+    ) -> BodyInterceptor {
+        BodyInterceptor { upload: self.clone(), bytes: Arc::new(Mutex::new(bytes)), progress }
     }
 }
 
@@ -124,20 +128,20 @@ impl Pieces {
         if self.zip.is_empty() {
             return self.tail.take();
         }
-        let piece = self.zip.split_to(PIECE.min(self.zip.len()));
+        let piece = self.zip.split_to(PIECE_BYTES.min(self.zip.len()));
         Some(STANDARD.encode(piece).into())
     }
 }
 
 /// The body of one request while it is sent.
-struct Sending {
+struct StreamedBody {
     pieces: Pieces,
-    left: u64,
+    remaining: u64,
     bytes: Option<OwnedSemaphorePermit>,
     progress: UploadProgress,
 }
 
-impl Body for Sending {
+impl Body for StreamedBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -147,35 +151,35 @@ impl Body for Sending {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = self.pieces.next_piece();
         let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        self.left = self.left.saturating_sub(length);
-        self.progress.hand_over(length);
-        if self.left == 0 {
+        self.remaining = self.remaining.saturating_sub(length);
+        self.progress.add_written(length);
+        if self.remaining == 0 {
             self.bytes = None;
         }
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.remaining == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.remaining)
     }
 }
 
 /// Replaces the SDK's body by the prepared one and gives its hash to the signer.
 #[derive(Debug)]
-pub(crate) struct Fill {
+pub(crate) struct BodyInterceptor {
     upload: Upload,
     bytes: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     progress: UploadProgress,
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Fill {
+impl Intercept for BodyInterceptor {
     fn name(&self) -> &'static str {
-        "Fill"
+        "BodyInterceptor"
     }
 
     fn modify_before_signing(
@@ -187,7 +191,7 @@ impl Intercept for Fill {
         let length = self.upload.bytes();
         let bytes = self.bytes.lock().map_or(None, |mut bytes| bytes.take());
         let progress = self.progress.clone();
-        let body = Sending { pieces: self.upload.pieces(), left: length, bytes, progress };
+        let body = StreamedBody { pieces: self.upload.pieces(), remaining: length, bytes, progress };
         let request = context.request_mut();
         *request.body_mut() = SdkBody::from_body_1_x(body);
         request.headers_mut().insert("content-length", length.to_string());
@@ -202,7 +206,7 @@ impl Intercept for Fill {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(connection) = config.load::<CaptureSmithyConnection>() {
-            self.progress.over(connection.clone());
+            self.progress.set_connection(connection.clone());
         }
         Ok(())
     }
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_the_apis() {
+    fn the_body_is_the_json_of_the_api() {
         let json: serde_json::Value = serde_json::from_slice(&body(b"zip", &[]).1).unwrap();
         assert_eq!(
             json,
@@ -246,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_length_the_pieces_make_up_what_was_announced_and_signed() {
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
+    fn the_pieces_match_the_announced_length_and_the_signed_hash() {
+        for length in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 2] {
             let zip: Vec<u8> = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
             let (upload, body) = body(&zip, &["python3.14", "nodejs24.x"]);
             assert_eq!(body.len() as u64, upload.bytes());

@@ -39,9 +39,11 @@ impl Man {
             Failure::message(Code::Failed, text).hint("choose a folder that can be written to: --out DIR")
         })?;
         for page in &pages {
-            AtomicFile::of(&folder.join(&page.file)).and_then(|aside| aside.replace(&page.roff)).map_err(
-                |error| Failure::new(error).hint("choose a folder that can be written to: --out DIR"),
-            )?;
+            AtomicFile::of(&folder.join(&page.file))
+                .and_then(|temporary| temporary.replace(&page.roff))
+                .map_err(|error| {
+                    Failure::new(error).hint("choose a folder that can be written to: --out DIR")
+                })?;
         }
         ui.status("Wrote", format_args!("{} manual pages to {}", pages.len(), folder.display()));
         Ok(())

@@ -113,8 +113,8 @@ impl Verify {
         let one_partition = regions
             .windows(2)
             .all(|pair| pair.first().map(|r| r.partition()) == pair.last().map(|r| r.partition()));
-        let near = regions.first().copied().filter(|_| one_partition);
-        let (session, identity) = account::enter(ui, &self.account_options, near).await?;
+        let partition_hint = regions.first().copied().filter(|_| one_partition);
+        let (session, identity) = account::open_session(ui, &self.account_options, partition_hint).await?;
         let is_owner = manifest.accounts.get(&identity.partition) == Some(&identity.account);
         if self.as_stranger && is_owner {
             let text = format!(
@@ -150,7 +150,8 @@ impl Verify {
             None => None,
             Some(profile) => {
                 let options = self.account_options.aws.with_profile(profile);
-                let (other, theirs) = account::enter_as(ui, &options, near).await?;
+                let (other, theirs) =
+                    account::open_session_of_any_account(ui, &options, partition_hint).await?;
                 if theirs.account == identity.account {
                     let text =
                         format!("the profile `{profile}` is of the owner's account: it proves nothing");
@@ -174,17 +175,17 @@ impl Verify {
         }
         let mut checks = tasks.join_all().await;
         checks.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
-        let told = tell_github(manifest, &checks);
+        let github_result = report_to_github(manifest, &checks);
         let mut last = self.fewer.last_regions()?;
         last.add(manifest);
         let missing = self.fewer.missing(&last, &manifest.present());
         let shown = show(ui, &checks).and_then(|()| {
             fewer_regions::failure(&missing, identity.partition, |_| None).map_or(Ok(()), Err)
         });
-        match (shown, told) {
-            (Ok(()), told) => told,
-            (failed, told) => {
-                told.unwrap_or_else(|error| ui.warning(error.text()));
+        match (shown, github_result) {
+            (Ok(()), github_result) => github_result,
+            (failed, github_result) => {
+                github_result.unwrap_or_else(|error| ui.warning(error.text()));
                 failed
             }
         }
@@ -222,7 +223,7 @@ fn subjects(
 }
 
 /// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
-fn tell_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
+fn report_to_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
     let step = WorkflowStep::from_env();
     let version = &manifest.version;
     let bad: Vec<&Check> = checks.iter().filter(|check| !check.ok).collect();

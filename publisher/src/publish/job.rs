@@ -53,7 +53,7 @@ pub(crate) enum RolloutError {
         "an earlier run was answered that version {0} is not what was sent (the journal says in what respect), so it \
          is left private"
     )]
-    Refuted(i64),
+    RecordedNotAsSent(i64),
     /// The region has no arm64, and refuses a request with an architecture field.
     #[error("the region knows no architectures yet, so it runs x86_64 alone ({source})")]
     NoArchitectures {
@@ -61,14 +61,14 @@ pub(crate) enum RolloutError {
         source: RegionError,
     },
     /// The grants would make the policy longer than AWS accepts.
-    #[error("its policy would have {needed} bytes, and AWS takes at most {}", policy::LONGEST)]
+    #[error("its policy would have {needed} bytes, and AWS takes at most {}", policy::MAX_POLICY_BYTES)]
     PolicyTooLong {
         /// The length of that policy in bytes.
         needed: usize,
     },
     /// The version was published, but cannot be found.
     #[error("version {0} was published, and cannot be read back")]
-    Vanished(i64),
+    CannotReadBack(i64),
     #[error(
         "the region has room for {left} more bytes of code, {needed} are needed; `publisher prune` makes room"
     )]
@@ -170,14 +170,14 @@ pub(crate) struct JobContext {
 
 impl Job {
     /// Records a state, before the action that it announces is carried out.
-    pub(crate) fn note(
+    pub(crate) fn record(
         &self,
         context: &JobContext,
         state: JobState,
         version: Option<i64>,
     ) -> Result<(), RolloutError> {
-        self.tell(state, version);
-        Ok(context.journal.note(self.journal_key(), state, version, None)?)
+        self.send_progress(state, version);
+        Ok(context.journal.record(self.journal_key(), state, version, None)?)
     }
 
     /// The values that identify the job in the journal.
@@ -186,7 +186,7 @@ impl Job {
     }
 
     /// Sends the state of the layer to the run.
-    pub(crate) fn tell(&self, state: JobState, version: Option<i64>) {
+    pub(crate) fn send_progress(&self, state: JobState, version: Option<i64>) {
         let region = self.region.clone();
         let variant = self.wanted.variant;
         // Sending fails if nobody receives any more. That is no reason to stop the job.

@@ -113,7 +113,7 @@ impl Wanted {
     }
 
     /// Whether a description names these bytes. If it does, the version is worth reading.
-    pub(crate) fn may_be(&self, description: &str) -> bool {
+    pub(crate) fn is_named_in(&self, description: &str) -> bool {
         description.contains(&self.digest.short())
     }
 
@@ -132,7 +132,7 @@ impl Wanted {
         }
         compare("CompatibleRuntimes", sorted(&self.runtimes), sorted(&found.runtimes));
         compare("LicenseInfo", license(self.variant.kind).to_owned(), found.license.clone());
-        if !self.may_be(&found.description) {
+        if !self.is_named_in(&found.description) {
             let expected = format!("one with {}", self.digest.short());
             compare("Description", expected, found.description.clone());
         }
@@ -156,7 +156,7 @@ impl Wanted {
     /// All differences, including the permission.
     pub(crate) fn differences(&self, found: &LayerVersion) -> Vec<Difference> {
         let mut all = self.fixed_differences(found);
-        if !found.policy.is(&self.audience) {
+        if !found.policy.matches(&self.audience) {
             let expected = self.audience.to_string();
             let found = found.policy.to_string();
             all.push(Difference { what: "permission", expected, found });
@@ -183,13 +183,15 @@ impl Wanted {
     /// Chooses among several versions with the same bytes: the newest whose policy is right, or else the oldest. So
     /// two runs at the same time choose the same version.
     pub(crate) fn choose<'a>(&self, identical: &'a [LayerVersion]) -> Option<&'a LayerVersion> {
-        let right = identical.iter().filter(|version| version.policy.is(&self.audience));
+        let right = identical.iter().filter(|version| version.policy.matches(&self.audience));
         right.max_by_key(|version| version.number).or_else(|| identical.iter().min_by_key(|v| v.number))
     }
 
     /// For versions with the same bytes that appeared while we published: the one to keep, and the others that have
     /// no grants and so can be deleted.
-    pub(crate) fn settle(appeared: &[LayerVersion]) -> (Option<&LayerVersion>, Vec<&LayerVersion>) {
+    pub(crate) fn kept_and_removable(
+        appeared: &[LayerVersion],
+    ) -> (Option<&LayerVersion>, Vec<&LayerVersion>) {
         let granted = |version: &&LayerVersion| !version.policy.is_empty();
         let oldest_granted = appeared.iter().filter(granted).min_by_key(|version| version.number);
         let kept = oldest_granted.or_else(|| appeared.iter().min_by_key(|version| version.number));
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_are_adopted_and_only_the_policy_is_mended() {
+    fn a_version_with_the_same_bytes_needs_at_most_a_policy_change() {
         assert_eq!(wanted().action(Some(&version())), Action::Adopt);
         for policy in [Policy::default(), policy("123456789012")] {
             assert_eq!(wanted().action(Some(&LayerVersion { policy, ..version() })), Action::Grant);
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_cannot_be_mended_is_a_difference() {
+    fn each_fixed_property_that_differs_is_reported() {
         let wrong = [
             LayerVersion { code_sha256: "other".to_owned(), ..version() },
             LayerVersion { size: 4, ..version() },
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_same_bytes_the_newest_that_is_right_counts_else_the_oldest() {
+    fn the_newest_version_with_the_right_policy_is_chosen_or_else_the_oldest() {
         let none = Policy::default;
         let number = |all: &[LayerVersion]| wanted().choose(all).map(|version| version.number);
         assert_eq!(
@@ -292,15 +294,18 @@ mod tests {
     }
 
     #[test]
-    fn two_that_published_at_once_agree_on_one_and_nothing_granted_goes() {
+    fn concurrent_runs_keep_the_same_version_and_never_delete_a_granted_one() {
         let none = Policy::default;
-        let shape = |all: &[LayerVersion]| {
-            let (kept, gone) = Wanted::settle(all);
+        let kept_and_removed = |all: &[LayerVersion]| {
+            let (kept, gone) = Wanted::kept_and_removable(all);
             (kept.map(|v| v.number), gone.iter().map(|v| v.number).collect::<Vec<_>>())
         };
-        assert_eq!(shape(&[numbered(2, none()), numbered(1, none())]), (Some(1), vec![2]));
-        assert_eq!(shape(&[numbered(1, none()), numbered(2, policy("*"))]), (Some(2), vec![1]));
-        assert_eq!(shape(&[numbered(1, policy("*")), numbered(2, policy("*"))]), (Some(1), vec![]));
-        assert_eq!(shape(&[numbered(7, none())]), (Some(7), vec![]));
+        assert_eq!(kept_and_removed(&[numbered(2, none()), numbered(1, none())]), (Some(1), vec![2]));
+        assert_eq!(kept_and_removed(&[numbered(1, none()), numbered(2, policy("*"))]), (Some(2), vec![1]));
+        assert_eq!(
+            kept_and_removed(&[numbered(1, policy("*")), numbered(2, policy("*"))]),
+            (Some(1), vec![])
+        );
+        assert_eq!(kept_and_removed(&[numbered(7, none())]), (Some(7), vec![]));
     }
 }

@@ -15,20 +15,20 @@ impl RolloutError {
                 "take the version back from those who may use it, and find out where its bytes come from; then \
                  --publish-again publishes one more"
             }
-            Self::NotAsSent { given_to: None, .. } | Self::Refuted(_) => {
+            Self::NotAsSent { given_to: None, .. } | Self::RecordedNotAsSent(_) => {
                 "find out what changes bytes or answers on their way (a proxy, a gateway), or ask AWS; then \
                  --publish-again publishes one more"
             }
-            Self::NoRoom { .. } => ROOM,
+            Self::NoRoom { .. } => STORAGE_REMEDY,
             Self::NameTaken { .. } => "raise the version, or publish under another name with --layer-name",
             Self::Behind { .. } => "allow more versions with --balance=N",
-            Self::PolicyTooLong { .. } => POLICY,
-            Self::Bucket(BucketError::Missing { .. } | BucketError::Elsewhere { .. }) => {
+            Self::PolicyTooLong { .. } => POLICY_REMEDY,
+            Self::Bucket(BucketError::Missing { .. } | BucketError::WrongRegion { .. }) => {
                 "make the bucket, or leave the region out with --exclude or --optional-regions"
             }
             Self::Call(_)
             | Self::ReadBack { .. }
-            | Self::Vanished(_)
+            | Self::CannotReadBack(_)
             | Self::NoArchitectures { .. }
             | Self::Journal(_)
             | Self::Upload(_)
@@ -40,14 +40,14 @@ impl RolloutError {
     }
 
     /// Whether a request that was sent may still take effect.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Unanswered(_) | Self::Vanished(_))
+    pub(crate) fn leaves_outcome_unknown(&self) -> bool {
+        matches!(self, Self::Unanswered(_) | Self::CannotReadBack(_))
     }
 }
 
-const ROOM: &str =
+const STORAGE_REMEDY: &str =
     "make room with `publisher prune`, or ask AWS for more code storage in the region (Service Quotas)";
-const POLICY: &str = "name fewer accounts, or an organization instead (--share-with o-…)";
+const POLICY_REMEDY: &str = "name fewer accounts, or an organization instead (--share-with o-…)";
 
 fn of_refusal(refusal: Refusal) -> &'static str {
     match refusal {
@@ -55,8 +55,8 @@ fn of_refusal(refusal: Refusal) -> &'static str {
             "bring the zip to Lambda through a bucket: --s3-bucket 'layers-{region}'; or find the proxy on the way \
              that refuses it"
         }
-        Refusal::CodeStorage => ROOM,
-        Refusal::PolicyLength => POLICY,
+        Refusal::CodeStorage => STORAGE_REMEDY,
+        Refusal::PolicyLength => POLICY_REMEDY,
         Refusal::ExplicitDeny => {
             "have the organization's policy (SCP) or the boundary that denies it changed, or leave the region out with \
              --exclude"

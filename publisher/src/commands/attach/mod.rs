@@ -81,7 +81,7 @@ impl Attach {
 
     async fn attach(&self, ui: &Ui, manifest: Option<&LayersManifest>) -> Result<(), Failure> {
         let region = self.region().await?;
-        let (session, identity) = account::enter(ui, &self.account_options, Some(&region)).await?;
+        let (session, identity) = account::open_session(ui, &self.account_options, Some(&region)).await?;
         let functions = RegionFunctions::new(&session, &region);
         let subject = FunctionUpdater {
             functions: &functions,

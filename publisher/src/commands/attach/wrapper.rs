@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_without_loss_is_refused() {
+    fn a_change_that_would_lose_a_setting_is_refused() {
         let other = function("python3.13", &[(VARIABLE, "/opt/otel-instrument")]);
         assert!(added(&other).unwrap_err().text().contains("/opt/otel-instrument"));
         assert_eq!(removed(&other).unwrap(), None);

@@ -44,12 +44,12 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Opens a session and finds out its account. Every command that calls AWS starts with this. Fails if the account is
 /// not the one in `--expect-account`.
-pub(crate) async fn enter(
+pub(crate) async fn open_session(
     ui: &Ui,
     options: &AccountOptions,
-    near: Option<&RegionName>,
+    partition_hint: Option<&RegionName>,
 ) -> Result<(Arc<Session>, Identity), Failure> {
-    let (session, identity) = enter_as(ui, &options.aws, near).await?;
+    let (session, identity) = open_session_of_any_account(ui, &options.aws, partition_hint).await?;
     if let Some(expected) = options.expect_account.as_ref().filter(|id| id.as_str() != identity.account) {
         let text = format!("these credentials are of account {}, not of {expected}", identity.account);
         return Err(Failure::message(Code::Failed, text)
@@ -58,17 +58,17 @@ pub(crate) async fn enter(
     Ok((session, identity))
 }
 
-/// Does the same as `enter`, but accepts any account.
-pub(crate) async fn enter_as(
+/// Does the same as `open_session`, but accepts any account.
+pub(crate) async fn open_session_of_any_account(
     ui: &Ui,
     options: &AwsOptions,
-    near: Option<&RegionName>,
+    partition_hint: Option<&RegionName>,
 ) -> Result<(Arc<Session>, Identity), Failure> {
     let refused = |error: SessionError| {
         let next = error.next();
         Failure::new(error).hint(next)
     };
-    let session = Session::open(options, near).await.map_err(refused)?;
+    let session = Session::open(options, partition_hint).await.map_err(refused)?;
     let (identity, elsewhere) = identity::caller(&session).await.map_err(refused)?;
     if let Some(error) = elsewhere {
         let region = session.config.region().map(AsRef::as_ref).unwrap_or_default();
@@ -82,8 +82,8 @@ pub(crate) async fn enter_as(
 }
 
 /// A region in the partition that the options name. It is `None` if they name no region.
-pub(crate) fn near(choice: &RegionChoice) -> Option<RegionName> {
-    choice.regions.first().or(choice.optional.first()).map(RegionPattern::near)
+pub(crate) fn region_in_partition(choice: &RegionChoice) -> Option<RegionName> {
+    choice.regions.first().or(choice.optional.first()).map(RegionPattern::region_in_partition)
 }
 
 /// Selects the regions for `choice`. It uses the account's own list of regions, or the list in this program if AWS does
@@ -95,7 +95,7 @@ pub(crate) async fn select(
     choice: &RegionChoice,
 ) -> Result<Selection, Failure> {
     for pattern in choice.regions.iter().chain(&choice.optional) {
-        let theirs = pattern.near().partition();
+        let theirs = pattern.region_in_partition().partition();
         let named = matches!(pattern, RegionPattern::Exact(_)) || !pattern.to_string().starts_with('*');
         if named && theirs != identity.partition {
             let ours = identity.partition;

@@ -46,8 +46,8 @@ impl FewerRegionsOptions {
         last: &LastRegions,
         present: &BTreeMap<Variant, BTreeSet<RegionName>>,
     ) -> LastRegions {
-        let may_go = |region: &RegionName| self.allow_fewer_regions.iter().any(|p| p.matches(region));
-        last.missing_from(present, may_go)
+        let may_be_missing = |region: &RegionName| self.allow_fewer_regions.iter().any(|p| p.matches(region));
+        last.missing_from(present, may_be_missing)
     }
 }
 

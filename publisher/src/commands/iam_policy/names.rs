@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_left_open_only_where_it_has_a_placeholder() {
+    fn only_placeholders_become_wildcards() {
         assert_eq!(patterns("X-{arch}").unwrap(), ["X-arm64", "X-x86_64"]);
         assert_eq!(patterns("X-{arch}-{major}_{minor}").unwrap(), ["X-arm64-*_*", "X-x86_64-*_*"]);
         assert_eq!(patterns("X").unwrap(), ["X"]);

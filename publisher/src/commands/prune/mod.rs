@@ -78,8 +78,9 @@ impl Prune {
         let regions = self.regions.regions.clone();
         let exclude = self.regions.exclude.clone();
         let choice = RegionChoice { regions, optional: Vec::new(), exclude };
-        let near = account::near(&choice);
-        let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
+        let partition_hint = account::region_in_partition(&choice);
+        let (session, identity) =
+            account::open_session(ui, &self.account_options, partition_hint.as_ref()).await?;
         for manifest in &request.manifests {
             let owner = manifest.accounts.get(&identity.partition);
             if let Some(owner) = owner.filter(|owner| **owner != identity.account) {

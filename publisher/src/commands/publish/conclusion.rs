@@ -22,9 +22,12 @@ impl Publish {
         for reason in report::reasons(rows.iter().filter(|row| !row.required && !row.not_as_sent)) {
             ui.warning(format!("optional and not done: {reason}"));
         }
-        let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
-        let summary =
-            if settled && missing.is_empty() { "nothing to do".to_owned() } else { report::summary(rows) };
+        let nothing_to_do = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
+        let summary = if nothing_to_do && missing.is_empty() {
+            "nothing to do".to_owned()
+        } else {
+            report::summary(rows)
+        };
         ui.status(if self.act.execute { "Finished" } else { "Planned" }, summary);
         if !not_as_sent.is_empty() {
             let lines = report::reasons(not_as_sent.iter().copied());
@@ -40,7 +43,7 @@ impl Publish {
                 format!("{} required layers are not {verb}:\n  {}", missing.len(), missing.join("\n  "));
             return Err(Failure::message(Code::Incomplete, text).hint(next_for(&required)));
         }
-        if !self.act.execute && !settled {
+        if !self.act.execute && !nothing_to_do {
             ui.status("Note", format!("nothing was written; to act:  {}", execute_command()));
         }
         Ok(())

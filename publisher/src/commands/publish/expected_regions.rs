@@ -21,7 +21,7 @@ impl Publish {
         match LayersManifest::open(&self.dist) {
             Ok(manifest) => last.add(&manifest),
             Err(LayersError::NotPublished(_)) => {}
-            Err(error) => return Err(self.cannot_note(error)),
+            Err(error) => return Err(self.manifest_failure(error)),
         }
         Ok(last)
     }

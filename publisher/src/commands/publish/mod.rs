@@ -32,18 +32,19 @@ use crate::{
     github_actions::WorkflowStep,
     model::time,
     publish::{
+        final_check,
         interrupt::{Interrupt, Urgency},
         journal::{Journal, JournalError},
         plan,
         progress_bars::ProgressBars,
         report::{self, Row},
         run::{self, LayerOptions, RegionResult, WriteContext},
-        sweep, version_balance,
+        version_balance,
     },
     ui::Ui,
 };
 use expected_regions::present;
-use observer::{ProgressObserver, tell_drift};
+use observer::{ProgressObserver, warn_of_drift};
 use options::{PublishPlan, VersionStyle};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -69,18 +70,20 @@ impl Publish {
 
     async fn publish(&self, ui: &Ui, release: &PublishPlan) -> Result<(), Failure> {
         let choice = self.choice();
-        let near = account::near(&choice);
-        let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
+        let partition_hint = account::region_in_partition(&choice);
+        let (session, identity) =
+            account::open_session(ui, &self.account_options, partition_hint.as_ref()).await?;
         let selection = account::select(ui, &session, &identity, &choice).await?;
         let mut manifest = LayersManifest::of(&release.bundle, &identity, release.layers());
         // If the result could not be written, this run has to fail before it publishes anything.
-        let earlier =
-            manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
+        let earlier = manifest
+            .earlier(&self.dist, &release.bundle.built)
+            .map_err(|error| self.manifest_failure(error))?;
         let last = self.last_regions()?;
         self.announce_fewer(ui, &last, &manifest, &selection);
-        let (aside, write) = if self.act.execute {
-            let aside = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
-            (Some(aside), Some(self.write_context(ui, release, &identity)?))
+        let (temporary, write) = if self.act.execute {
+            let temporary = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
+            (Some(temporary), Some(self.write_context(ui, release, &identity)?))
         } else {
             (None, None)
         };
@@ -88,17 +91,17 @@ impl Publish {
         let rows: Vec<Row> = results.into_iter().map(|result| result.row).collect();
         let mut written = None;
         if self.act.execute {
-            note(&mut manifest, &rows, &release.audience);
+            record_versions(&mut manifest, &rows, &release.audience);
         }
         if let Some(earlier) = &earlier {
             manifest.keep(earlier, &release.bundle.built);
         }
         let missing = self.fewer.missing(&last, &present(&manifest, &rows, self.act.execute));
         manifest.set_missing(&missing);
-        if let Some(aside) = aside
+        if let Some(temporary) = temporary
             && manifest.all().any(|(_, layer)| !layer.regions.is_empty())
         {
-            manifest.write(aside).map_err(|error| self.cannot_note(error))?;
+            manifest.write(temporary).map_err(|error| self.manifest_failure(error))?;
             ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
             written = Some(manifest);
         }
@@ -120,23 +123,23 @@ impl Publish {
             ui.result(table(&rows));
         }
         // An incomplete release is reported to GitHub too. If both fail, the failure of the release is returned.
-        let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
+        let github_result = self.report_to_github(&release.bundle.version, written.as_ref(), &rows);
         let concluded = self.conclude(ui, &rows).and_then(|()| {
             let why = |region: &RegionName| self.why_missing(region, &rows, &selection);
-            let silently = missing.only(|region| !self.is_partial_without(region));
-            fewer_regions::failure(&silently, identity.partition, why).map_or(Ok(()), Err)
+            let unexpected = missing.only(|region| !self.is_partial_without(region));
+            fewer_regions::failure(&unexpected, identity.partition, why).map_or(Ok(()), Err)
         });
-        match (concluded, told) {
-            (Ok(()), told) => told,
-            (failed, told) => {
-                told.unwrap_or_else(|error| ui.warning(error.text()));
+        match (concluded, github_result) {
+            (Ok(()), github_result) => github_result,
+            (failed, github_result) => {
+                github_result.unwrap_or_else(|error| ui.warning(error.text()));
                 failed
             }
         }
     }
 
     /// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
-    fn tell_github(
+    fn report_to_github(
         &self,
         version: &str,
         layers: Option<&LayersManifest>,
@@ -180,13 +183,13 @@ impl Publish {
         if let Some(write) = write {
             // An interrupt with `Urgency::Now` skips this second look. The next run looks again.
             tokio::select! {
-                () = sweep::sweep(&mut results, write) => {}
+                () = final_check::check_unanswered(&mut results, write) => {}
                 () = write.interrupt.asked(Urgency::Now) => {}
             }
         }
         if let (Some(write), Some(limit)) = (write, self.balance) {
             tokio::select! {
-                () = version_balance::level(&mut results, write, limit) => {}
+                () = version_balance::balance(&mut results, write, limit) => {}
                 () = write.interrupt.asked(Urgency::Now) => {
                     return Err(Failure::message(Code::Incomplete, "interrupted while numbers were balanced")
                         .hint(format!("run the same again to resume:\n  {}", same_command())));
@@ -197,7 +200,7 @@ impl Publish {
         if self.act.execute {
             let rows: Vec<Row> =
                 results.iter().filter(|result| result.row.done).map(|result| result.row.clone()).collect();
-            tell_drift(ui, &rows, self.balance);
+            warn_of_drift(ui, &rows, self.balance);
         }
         Ok(results)
     }
@@ -235,7 +238,7 @@ impl Publish {
         })
     }
 
-    fn cannot_note(&self, error: LayersError) -> Failure {
+    fn manifest_failure(&self, error: LayersError) -> Failure {
         let file = self.dist.join(layers_manifest::FILE);
         let next = match &error {
             LayersError::Write(_) => format!("make {} writable and run the same again", self.dist.display()),
@@ -270,7 +273,7 @@ fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
     })
 }
 
-fn note(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {
+fn record_versions(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {
     let verified_at = time::now();
     for row in rows.iter().filter(|row| row.done) {
         if let (Some(arn), Some(version)) = (row.arn.clone(), row.version) {

@@ -35,7 +35,7 @@ impl Observer for ProgressObserver<'_> {
             self.ui.text(&report::table_without_reasons(rows));
         }
         if !self.execute {
-            tell_drift(self.ui, rows, self.balance);
+            warn_of_drift(self.ui, rows, self.balance);
         }
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Observer for ProgressObserver<'_> {
 }
 
 /// Reports layers whose version numbers differ between regions, and how to make the numbers equal.
-pub(super) fn tell_drift(ui: &Ui, rows: &[Row], balance: Option<u16>) {
+pub(super) fn warn_of_drift(ui: &Ui, rows: &[Row], balance: Option<u16>) {
     for drift in version_balance::drift(rows) {
         let next = match balance {
             None => format!("--balance={} publishes again until they agree", drift.width()),

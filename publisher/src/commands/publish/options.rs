@@ -130,7 +130,7 @@ impl PublishPlan {
 impl Publish {
     /// Opens the build and checks everything that can be checked without a call to AWS.
     pub(super) fn open(&self) -> Result<PublishPlan, Failure> {
-        let bundle = Bundle::open(&self.dist, self.kind).map_err(not_fit)?;
+        let bundle = Bundle::open(&self.dist, self.kind).map_err(bundle_failure)?;
         if bundle.is_prerelease() && !self.prerelease {
             let text = format!("{} is a prerelease", bundle.version);
             return Err(Failure::message(Code::Usage, text).hint("if it is meant, say so with --prerelease"));
@@ -218,23 +218,23 @@ fn check_policy(audience: &Audience, name: &LayerName) -> Result<(), Failure> {
     };
     let all = readers.len();
     let shortest = length(all, "us-east-1", 1);
-    if shortest <= policy::LONGEST {
+    if shortest <= policy::MAX_POLICY_BYTES {
         return Ok(());
     }
     // This many grants fit in every region, since the check uses a long region name and a high version number.
-    let fits = |count: &usize| length(*count, "ap-southeast-1", 9999) <= policy::LONGEST;
+    let fits = |count: &usize| length(*count, "ap-southeast-1", 9999) <= policy::MAX_POLICY_BYTES;
     let fit = (0..all).rev().find(fits).unwrap_or_default();
     let text = format!(
         "{all} grants do not fit into the policy of `{name}`: it would have {} bytes, and AWS takes at most {}; each \
          account takes a statement of its own, and {fit} fit",
         shortest,
-        policy::LONGEST
+        policy::MAX_POLICY_BYTES
     );
     Err(Failure::message(Code::Failed, text)
         .hint(format!("name at most {fit} accounts, or let an organization in instead: --share-with o-…")))
 }
 
-fn not_fit(error: BundleError) -> Failure {
+fn bundle_failure(error: BundleError) -> Failure {
     let next = match &error {
         BundleError::Manifest(BuildManifestError::NotBuilt(_)) => {
             "build first: ci/build; --dist names another folder to look in"

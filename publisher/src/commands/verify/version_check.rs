@@ -106,9 +106,9 @@ async fn as_owner(
     if let Some(other) = &subject.other {
         match other.content_by_arn(&place.arn).await {
             Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
-            Err(error) => match unseen(error)? {
-                Unseen::Refused(found) => findings.differences.extend(seen_by_other(wanted, found)),
-                Unseen::Unknown(why) => findings.unknown = Some(why),
+            Err(error) => match why_invisible(error)? {
+                Invisible::Refused(found) => findings.differences.extend(seen_by_other(wanted, found)),
+                Invisible::Unknown(why) => findings.unknown = Some(why),
             },
         }
     }
@@ -124,12 +124,12 @@ async fn as_stranger(
     let mut findings = Findings::default();
     match layers.content_by_arn(&place.arn).await {
         Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
-        Err(error) => match unseen(error)? {
-            Unseen::Refused(found) => {
+        Err(error) => match why_invisible(error)? {
+            Invisible::Refused(found) => {
                 findings.differences.extend(seen_by_other(wanted, found));
                 return Ok(findings);
             }
-            Unseen::Unknown(why) => {
+            Invisible::Unknown(why) => {
                 findings.unknown = Some(why);
                 return Ok(findings);
             }
@@ -142,7 +142,7 @@ async fn as_stranger(
 }
 
 /// The reason why another account does not see a version.
-enum Unseen {
+enum Invisible {
     /// AWS refuses access to the version.
     Refused(String),
     /// The region does not know the account, so it is unknown what the account would see.
@@ -150,11 +150,11 @@ enum Unseen {
 }
 
 /// Distinguishes a refusal from an error that says nothing about the version. Any other failed call is an error.
-fn unseen(error: CallError) -> Result<Unseen, String> {
+fn why_invisible(error: CallError) -> Result<Invisible, String> {
     match error.kind {
-        CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Unseen::Refused(chain(&error))),
+        CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Invisible::Refused(chain(&error))),
         CallErrorKind::Credentials => {
-            Ok(Unseen::Unknown(format!("the other account cannot tell: {}", chain(&error.in_region()))))
+            Ok(Invisible::Unknown(format!("the other account cannot tell: {}", chain(&error.in_region()))))
         }
         _ => Err(format!("the other account got no answer: {}", chain(&error.in_region()))),
     }
