@@ -17,7 +17,7 @@ pub(crate) enum LinkError {
     #[error("the download failed: {0}")]
     Refused(String),
     /// The connection broke before the end of the body.
-    #[error("the download broke off: {0}")]
+    #[error("the connection broke during the download: {0}")]
     Broken(String),
     /// No data arrived within the timeout.
     #[error("the download stalled")]

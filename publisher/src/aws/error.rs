@@ -134,9 +134,9 @@ impl CallError {
     /// AWS cannot have carried it out.
     pub(crate) fn aborted_upload(operation: &'static str, is_incomplete: bool) -> Self {
         let (kind, message) = if is_incomplete {
-            (CallErrorKind::Stalled, "the upload stalled before all of it was sent")
+            (CallErrorKind::Stalled, "the upload stalled before the whole request was sent")
         } else {
-            (CallErrorKind::Ambiguous, "all of it was sent, and no answer came")
+            (CallErrorKind::Ambiguous, "the whole request was sent, but no response came")
         };
         Self { kind, code: None, request_id: None, operation, message: message.to_owned() }
     }
@@ -148,7 +148,7 @@ impl CallError {
             code: None,
             request_id: None,
             operation,
-            message: format!("the answer lacks {what}"),
+            message: format!("the response lacks {what}"),
         }
     }
 }

@@ -171,7 +171,7 @@ pub(crate) enum RegionChoiceError {
         nearest: Option<RegionName>,
     },
     /// All chosen regions are excluded.
-    #[error("no region is left to publish to")]
+    #[error("no region is left: all chosen regions are excluded")]
     NoneLeft,
 }
 

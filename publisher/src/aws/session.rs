@@ -129,7 +129,7 @@ impl SessionError {
                  AWS_SHARED_CREDENTIALS_FILE point), or name another with --profile"
             }
             Self::Credentials(_) => {
-                "mend the profile or variable that it names, or choose another with --profile"
+                "correct the profile or variable that it names, or choose another with --profile"
             }
             Self::Refused(_) => {
                 "they are wrong or expired: renew them (e.g. `aws sso login`), or choose others with --profile;\n\

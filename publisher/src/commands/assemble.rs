@@ -35,8 +35,8 @@ impl Assemble {
     /// Compares the two builds of each architecture, and combines the first builds.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         if self.out.exists() {
-            let text = format!("{} is there already", self.out.display());
-            return Err(Failure::message(Code::Failed, text).hint("name a folder that is not"));
+            let text = format!("{} exists already", self.out.display());
+            return Err(Failure::message(Code::Failed, text).hint("name a folder that does not exist"));
         }
         let mut builds = Vec::new();
         for arch in Arch::ALL {
@@ -69,8 +69,8 @@ impl Assemble {
     /// Writes a temporary folder, and moves it into place once it is complete and fit to be published.
     fn write(&self, builds: &[BuildFolder], manifest: &BuildManifest) -> Result<(), Failure> {
         let cannot_write = |error: io::Error| {
-            let text = format!("cannot make {}: {error}", self.out.display());
-            Failure::message(Code::Failed, text).hint("choose a folder that can be written to")
+            let text = format!("cannot create {}: {error}", self.out.display());
+            Failure::message(Code::Failed, text).hint("choose a writable folder")
         };
         let parent =
             self.out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -145,7 +145,7 @@ impl IamPolicy {
         }?;
         let size = serde_json::to_string(&document).map_err(Failure::new)?.len();
         if size > LARGEST {
-            let text = format!("the policy has {size} characters, and IAM takes at most {LARGEST}");
+            let text = format!("the policy has {size} characters, and IAM accepts at most {LARGEST}");
             return Err(Failure::message(Code::Failed, text).hint("choose shorter names"));
         }
         ui.result(serde_json::to_string_pretty(&document).map_err(Failure::new)?);

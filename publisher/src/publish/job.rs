@@ -29,7 +29,7 @@ pub(crate) enum RolloutError {
     #[error(transparent)]
     Call(#[from] RegionError),
     /// The version differs from what was wanted, although its policy was repaired.
-    #[error("version {number} reads back wrong: {}", list(differences))]
+    #[error("version {number} was read back with differences: {}", list(differences))]
     ReadBack {
         number: i64,
         /// The properties that differ.
@@ -50,18 +50,18 @@ pub(crate) enum RolloutError {
     },
     /// An earlier run recorded in the journal that the version is not what that run had sent.
     #[error(
-        "an earlier run was answered that version {0} is not what was sent (the journal says in what respect), so it \
+        "an earlier run found that version {0} is not what was sent (the journal says in what respect), so it \
          is left private"
     )]
     RecordedNotAsSent(i64),
     /// The region has no arm64, and refuses a request with an architecture field.
-    #[error("the region knows no architectures yet, so it runs x86_64 alone ({source})")]
+    #[error("the region does not support the architecture field, so it runs only x86_64 ({source})")]
     NoArchitectures {
         /// The refusal.
         source: RegionError,
     },
     /// The grants would make the policy longer than AWS accepts.
-    #[error("its policy would have {needed} bytes, and AWS takes at most {}", policy::MAX_POLICY_BYTES)]
+    #[error("its policy would have {needed} bytes, and AWS accepts at most {}", policy::MAX_POLICY_BYTES)]
     PolicyTooLong {
         /// The length of that policy in bytes.
         needed: usize,
@@ -70,7 +70,7 @@ pub(crate) enum RolloutError {
     #[error("version {0} was published, and cannot be read back")]
     CannotReadBack(i64),
     #[error(
-        "the region has room for {left} more bytes of code, {needed} are needed; `publisher prune` makes room"
+        "the region has room for {left} more bytes of code, but {needed} are needed; `publisher prune` makes room"
     )]
     NoRoom {
         /// The bytes that still fit.
@@ -109,7 +109,7 @@ pub(crate) enum RolloutError {
     Unanswered(RegionError),
     /// The network is too slow for so many uploads at once.
     #[error(
-        "the line is too slow for so many uploads at once ({source}); --max-uploads 4 sends fewer at once"
+        "the network is too slow for so many uploads at once ({source}); --max-uploads 4 sends fewer at once"
     )]
     TooSlow {
         /// The failure of the last upload.

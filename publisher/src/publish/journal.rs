@@ -80,7 +80,7 @@ pub(crate) enum JournalError {
         source: io::Error,
     },
     /// Another run holds the lock on this journal. Two runs at once would disturb each other.
-    #[error("another publisher is at work on {}", .0.display())]
+    #[error("another publisher is using {}", .0.display())]
     Busy(PathBuf),
 }
 

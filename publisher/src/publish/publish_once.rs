@@ -271,7 +271,7 @@ impl<'a> Publishing<'a> {
             Ok(candidates) => (candidates.without(known), None),
             // The next run will find duplicates.
             Err(error) => {
-                let note = format!("not checked whether somebody else published it too ({error})");
+                let note = format!("it was not checked whether another run published it too ({error})");
                 (Candidates::default(), Some(note))
             }
         };
@@ -292,7 +292,7 @@ impl<'a> Publishing<'a> {
         for version in surplus {
             if let Err(error) = self.job.layers.delete(self.job.wanted.layer.as_str(), version.number).await {
                 left.push(format!(
-                    "version {} has the same bytes and is left over ({error})",
+                    "version {} has the same bytes and could not be deleted ({error})",
                     version.number
                 ));
             }
@@ -304,7 +304,9 @@ impl<'a> Publishing<'a> {
     pub(crate) async fn remove_late_duplicates(&self, known: &BTreeSet<i64>) -> Option<String> {
         let candidates = match self.job.candidates().await {
             Ok(candidates) => candidates.without(known),
-            Err(error) => return Some(format!("not checked whether it is there twice ({error})")),
+            Err(error) => {
+                return Some(format!("it was not checked whether the version exists twice ({error})"));
+            }
         };
         let (_, surplus) = Wanted::kept_and_removable(&candidates.identical);
         self.delete_surplus(&surplus).await

@@ -12,19 +12,19 @@ impl RolloutError {
             Self::Call(RegionError::Call(error)) => of_refusal(error.refusal()?),
             Self::Bucket(BucketError::Refused { source, .. }) => of_refusal(source.refusal()?),
             Self::NotAsSent { given_to: Some(_), .. } => {
-                "take the version back from those who may use it, and find out where its bytes come from; then \
-                 --publish-again publishes one more"
+                "remove the version's permissions and find out where its bytes come from; then \
+                 --publish-again publishes one more version"
             }
             Self::NotAsSent { given_to: None, .. } | Self::RecordedNotAsSent(_) => {
-                "find out what changes bytes or answers on their way (a proxy, a gateway), or ask AWS; then \
-                 --publish-again publishes one more"
+                "find out what changes requests or responses on their way (a proxy?), or ask AWS; then \
+                 --publish-again publishes one more version"
             }
             Self::NoRoom { .. } => STORAGE_REMEDY,
             Self::NameTaken { .. } => "raise the version, or publish under another name with --layer-name",
             Self::Behind { .. } => "allow more versions with --balance=N",
             Self::PolicyTooLong { .. } => POLICY_REMEDY,
             Self::Bucket(BucketError::Missing { .. } | BucketError::WrongRegion { .. }) => {
-                "make the bucket, or leave the region out with --exclude or --optional-regions"
+                "create the bucket, or leave the region out with --exclude or --optional-regions"
             }
             Self::Call(_)
             | Self::ReadBack { .. }
@@ -52,17 +52,17 @@ const POLICY_REMEDY: &str = "name fewer accounts, or an organization instead (--
 fn of_refusal(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::TooLarge => {
-            "bring the zip to Lambda through a bucket: --s3-bucket 'layers-{region}'; or find the proxy on the way \
-             that refuses it"
+            "upload the zip through an S3 bucket: --s3-bucket 'layers-{region}'; or find the proxy \
+             that refuses the request"
         }
         Refusal::CodeStorage => STORAGE_REMEDY,
         Refusal::PolicyLength => POLICY_REMEDY,
         Refusal::ExplicitDeny => {
-            "have the organization's policy (SCP) or the boundary that denies it changed, or leave the region out with \
+            "change the organization's policy (SCP) or the boundary that denies the request, or leave the region out with \
              --exclude"
         }
         Refusal::Architectures | Refusal::Rejected => {
-            "AWS refuses the request itself: mend what it names, or leave the region out with --exclude"
+            "AWS rejects the request itself: correct what the message names, or leave the region out with --exclude"
         }
     }
 }

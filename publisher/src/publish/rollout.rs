@@ -36,7 +36,7 @@ fn leftover_note(identical: &[LayerVersion], found: &LayerVersion) -> Option<Str
     let is_left = |version: &&LayerVersion| version.number > found.number && version.policy.is_empty();
     let numbers: Vec<String> =
         identical.iter().filter(is_left).map(|version| version.number.to_string()).collect();
-    let text = format!("the same bytes, given to nobody, are left over as version {}", numbers.join(" "));
+    let text = format!("version {} has the same bytes and no grants, and is left over", numbers.join(" "));
     (!numbers.is_empty()).then_some(text)
 }
 
@@ -79,7 +79,7 @@ impl Job {
             Ok(left) if left < needed => Err(RolloutError::NoRoom { left, needed }),
             Ok(_) => Ok(None),
             // Few accounts give this permission, and storage is seldom full. So a failed check is only a note.
-            Err(error) => Ok(Some(format!("room for code not checked ({error})"))),
+            Err(error) => Ok(Some(format!("the room for code was not checked ({error})"))),
         }
     }
 

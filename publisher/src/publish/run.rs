@@ -193,7 +193,7 @@ impl Run {
             if let Some(status) = &target.disabled {
                 let row = row.failed(&format!("the region is {status} in this account"));
                 let remedy =
-                    format!("switch {} on in the account, or leave it out with --exclude", target.region);
+                    format!("enable {} in the account, or leave it out with --exclude", target.region);
                 let row = Row { remedy: Some(remedy), ..row };
                 observer.ended(&row);
                 self.results.push(RegionResult { row, outcome_unknown: false, job: None });
@@ -253,10 +253,10 @@ impl Run {
         let (id, outcome) = match task {
             Ok((id, outcome)) => (id, outcome.map_err(EndedEarly::Error)),
             Err(fault) if fault.is_cancelled() => {
-                let text = "interrupted; the next run finds out how far it got".to_owned();
+                let text = "interrupted; the next run checks how far this one got".to_owned();
                 (fault.id(), Err(EndedEarly::Fault(text)))
             }
-            Err(fault) => (fault.id(), Err(EndedEarly::Fault(format!("a fault of this program: {fault}")))),
+            Err(fault) => (fault.id(), Err(EndedEarly::Fault(format!("a bug in the publisher: {fault}")))),
         };
         let Some(result) = self.index_of_task.get(&id).and_then(|index| self.results.get_mut(*index)) else {
             return;

@@ -80,7 +80,7 @@ fn two_equal_copies_of_both_architectures_make_a_release() {
     let sums = |folder: &Path| fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
     assert_eq!(sums(&out), sums(dist.path()));
 
-    assemble(&built).expect(1).says("is there already");
+    assemble(&built).expect(1).says("exists already");
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn uncommitted_changes_are_refused() {
         let workspace = releasable_workspace();
         workspace.file(name, content);
         let said = build(&workspace, &[], 1);
-        assert!(said.contains("changes that are in no commit") && said.contains(name), "{said}");
+        assert!(said.contains("the work tree has uncommitted changes") && said.contains(name), "{said}");
     }
     let workspace = releasable_workspace();
     fs::remove_dir_all(workspace.path().join(".git")).unwrap();

@@ -51,13 +51,19 @@ fn if_regions_cannot_be_listed_the_built_in_list_is_used_and_reported() {
     let owner = Account::new(moto());
     let dist = Dist::new("lists");
     let china = Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", "cn-north-1");
-    let run = china.run(&dist, &["publish", "--json"]).expect(0).says("the account's own list");
+    let run = china
+        .run(&dist, &["publish", "--json"])
+        .expect(0)
+        .says("the account's list of regions cannot be read");
     let regions = run.json()["regions"].as_array().unwrap().clone();
     let names: Vec<_> = regions.iter().step_by(2).map(|row| row["region"].as_str().unwrap()).collect();
     assert_eq!(names, ["cn-north-1", "cn-northwest-1"]);
 
     let commercial = Publisher::at(&moto().url(), &owner.key);
-    let run = commercial.run(&dist, &["publish", "--json"]).expect(0).says("the account's own list");
+    let run = commercial
+        .run(&dist, &["publish", "--json"])
+        .expect(0)
+        .says("the account's list of regions cannot be read");
     let regions = run.json()["regions"].as_array().unwrap().clone();
     assert_eq!(regions.len(), 2 * 34);
     assert_eq!(regions.iter().filter(|row| row["required"] == true).count(), 2 * 17);
@@ -69,7 +75,7 @@ fn regions_of_another_partition_are_refused() {
     let dist = Dist::new("mix");
     let publisher = Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", "us-east-1");
     let run = publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1,cn-north-1"]).expect(1);
-    run.says("cn-north-1 is in the partition aws-cn, these credentials are of aws");
+    run.says("cn-north-1 is in the partition aws-cn, but these credentials are for aws");
     assert!(owner.versions("eu-west-1", "SentryLambdaExtension-arm64").is_empty());
 }
 
@@ -88,5 +94,5 @@ fn one_release_in_several_partitions_is_in_one_manifest() {
     let run =
         at("cn-north-1").run(&dist, &["verify"]).expect(0).says("2 layer versions are as layers.json says");
     run.says("2 layer versions are in other partitions, and not checked");
-    at("us-east-1").run(&dist, &["verify"]).expect(1).says("the layers are of account");
+    at("us-east-1").run(&dist, &["verify"]).expect(1).says("the layers belong to account");
 }

@@ -63,7 +63,7 @@ fn without_the_permission_to_delete_two_machines_agree_and_report_the_duplicate(
         assert_eq!(arn(&dists[0]), arn(&dists[1]));
     }
     let said = runs.map(|run| run.stdout).join("\n");
-    assert!(said.contains("version 2 has the same bytes and is left over"), "{said}");
+    assert!(said.contains("version 2 has the same bytes and could not be deleted"), "{said}");
     // A later run with the permission to delete removes the duplicates without grants.
     let tidy = Publisher::at(&ministack().url(), &owner.key);
     for arch in ARCHES {
@@ -88,7 +88,7 @@ fn a_second_run_on_the_same_folder_is_refused() {
     let running = publisher.spawn(&dist, &ARGS);
     gate.reached();
     let run = publisher.run(&dist, &ARGS).expect(1);
-    run.says("another publisher is at work on").says("wait until it has ended");
+    run.says("another publisher is using").says("wait until it has ended");
     gate.open(true);
     running.wait().expect(0);
     for arch in ARCHES {

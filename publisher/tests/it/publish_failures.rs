@@ -36,7 +36,7 @@ fn a_failed_region_does_not_stop_the_others_and_is_published_later() {
     let run = run
         .says("eu-north-1 arm64: ListLayerVersions: AccessDeniedException: not authorized here")
         .says("eu-north-1 x86_64: ")
-        .says("run the same again to resume");
+        .says("run the same command again to resume");
     assert!(run.stderr.contains("--regions eu-west-1,eu-north-1,us-east-1"), "{}", run.stderr);
     assert!(run.stdout.contains("eu-north-1  arm64   failed"), "{}", run.stdout);
     assert!(run.stdout.contains("us-east-1   x86_64  published  1"), "{}", run.stdout);

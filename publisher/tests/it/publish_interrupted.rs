@@ -29,7 +29,8 @@ fn ctrl_c_finishes_what_has_begun_and_begins_nothing_more() {
     running.interrupt();
     running.says("finishing what has begun");
     gate.open(true);
-    let run = running.wait().expect(3).says("1 published, 3 failed").says("run the same again to resume");
+    let run =
+        running.wait().expect(3).says("1 published, 3 failed").says("run the same command again to resume");
     assert_eq!(
         run.stdout.matches("interrupted before anything was written here").count(),
         3,
@@ -59,7 +60,7 @@ fn a_second_ctrl_c_ends_the_run_at_once() {
     running.says("finishing what has begun");
     running.interrupt();
     running.says("stopping at once");
-    running.wait().expect(3).says("interrupted; the next run finds out how far it got");
+    running.wait().expect(3).says("interrupted; the next run checks how far this one got");
     gate.open(false);
     Publisher::at(&ministack().url(), &owner.key).run(&dist, &ARGS).expect(0);
     for arch in ARCHES {

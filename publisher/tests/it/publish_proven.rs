@@ -79,7 +79,7 @@ fn other_bytes_stay_private_and_are_published_again_only_on_request() {
     let run =
         run.says("version 1 is not what was sent: CodeSha256 is b3RoZXIgYnl0ZXM=, expected").says(BROKEN);
     let run = run.says("left private").says("--publish-again");
-    assert!(!run.stderr.contains("run the same again"), "{}", run.stderr);
+    assert!(!run.stderr.contains("run the same command again"), "{}", run.stderr);
     assert_private(&owner, &dist, &proxy);
 
     // The version is not published again: the journal records it, and without a journal it is found in AWS.
@@ -173,7 +173,11 @@ fn other_bytes_with_the_releases_description_are_reported_as_granted() {
     assert_eq!(owner.lambda(HEALTHY, "POST", &path, &body).0, 201);
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let args = ["publish", "--execute", "--regions", HEALTHY];
-    publisher.run(&dist, &args).expect(1).says("it is granted: public").says("take the version back");
+    publisher
+        .run(&dist, &args)
+        .expect(1)
+        .says("it is granted: public")
+        .says("remove the version's permissions");
     assert_eq!(owner.versions(HEALTHY, &layer("arm64")), [1]);
 }
 

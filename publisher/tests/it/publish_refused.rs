@@ -47,7 +47,7 @@ fn a_region_without_architectures_gets_x86_64_without_the_field_and_is_complete(
     let args = ["publish", "--execute", "--regions", &regions];
     let run = publisher.run(&dist, &args).expect(0).says("6 published, 2 left out");
     let line = run.stdout.lines().find(|line| line.starts_with(NEW) && line.contains(" arm64 ")).unwrap();
-    assert!(line.contains("left out") && line.contains("x86_64 alone"), "{line}");
+    assert!(line.contains("left out") && line.contains("only x86_64"), "{line}");
     let tries = |layer: &str| {
         proxy.requests().iter().filter(|s| s.publishes() && s.region == NEW && layer_of(s) == layer).count()
     };
@@ -112,7 +112,7 @@ fn a_permanent_refusal_is_not_suggested_to_be_run_again() {
         let publisher = Publisher::at(&proxy.url(), &owner.key);
         let regions = format!("{REGION},{NEW}");
         let run = publisher.run(&dist, &["publish", "--execute", "--regions", &regions]).expect(3).says(says);
-        assert!(!run.stderr.contains("run the same again"), "{}", run.stderr);
+        assert!(!run.stderr.contains("run the same command again"), "{}", run.stderr);
         assert_eq!(owner.versions(REGION, "SentryLambdaExtension-arm64"), [1], "{code}: the other is done");
         let asked = proxy.requests().iter().filter(|seen| seen.region == NEW && kind(seen)).count();
         assert_eq!(asked, 2, "{code}: once for each architecture");
@@ -164,6 +164,6 @@ fn a_policy_without_room_is_refused_before_anything_is_published() {
     }
     let regions = format!("{REGION},us-east-1");
     let run = publisher.run(&dist, &["publish", "--execute", "--regions", &regions]).expect(1);
-    run.says("nothing was written").says("AWS takes at most 20480").says("name fewer accounts");
+    run.says("nothing was written").says("AWS accepts at most 20480").says("name fewer accounts");
     assert!(owner.versions("us-east-1", "SentryLambdaExtension-arm64").is_empty());
 }

@@ -69,7 +69,7 @@ fn a_zip_of_120_megabytes_needs_a_bucket() {
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let args = ["publish", "--execute", "--regions", REGION];
     let run = publisher.run(&dist, &args).expect(1);
-    run.says("at most 52428800 with the request").says("--s3-bucket 'layers-{region}'");
+    run.says("at most 52428800 in the request").says("--s3-bucket 'layers-{region}'");
     assert!(proxy.requests().is_empty(), "a request was sent before the refusal");
 
     let template = format!("layers-{}-{{region}}", owner.key);

@@ -67,7 +67,7 @@ fn the_region_list_is_read_to_its_last_page_and_its_failure_is_reported() {
     });
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let run = publisher.run(&dist, &["publish", "--regions", "eu-west-1"]).expect(0);
-    run.says("warning: the account's own list of regions is not to be had");
+    run.says("warning: the account's list of regions cannot be read");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn an_unexpected_account_is_refused_before_any_request_to_lambda() {
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let args = ["publish", "--execute", "--regions", "eu-west-1", "--expect-account"];
     let run = publisher.run(&dist, &[args.as_slice(), &["999999999999"]].concat()).expect(1);
-    run.says(&format!("these credentials are of account {}, not of 999999999999", owner.key));
+    run.says(&format!("these credentials belong to account {}, not to 999999999999", owner.key));
     assert!(proxy.requests().iter().all(|seen| seen.service == "sts"));
     publisher.run(&dist, &[args.as_slice(), &[&owner.key]].concat()).expect(0);
 }

@@ -72,7 +72,7 @@ fn a_region_of_the_last_release_is_missing_until_it_is_published_or_allowed_to_g
     let second = next_release(&first, "second");
     let run = publisher.run(&second, &["publish"]).expect(3);
     let run = run.says("af-south-1 (arm64, x86_64): the account's list of regions does not have it");
-    run.says("eu-south-1 (arm64, x86_64): it is switched off")
+    run.says("eu-south-1 (arm64, x86_64): it is disabled")
         .says("--allow-fewer-regions af-south-1,eu-south-1");
     let publish = |dist: &Dist, more: &[&str]| {
         publisher.run(dist, &[["publish", "--execute"].as_slice(), more].concat())
@@ -156,7 +156,7 @@ fn without_the_right_to_list_regions_none_becomes_optional() {
     let publisher = Publisher::at(&listing.proxy.url(), &owner.key);
     let dist = Dist::new("no list");
     let run = publisher.run(&dist, &["publish", "--execute", "--exclude", "ap-*,me-*"]).expect(3);
-    let run = run.says("the account's own list of regions is not to be had").says("af-south-1 arm64: ");
+    let run = run.says("the account's list of regions cannot be read").says("af-south-1 arm64: ");
     assert!(!run.stdout.contains("optional"), "{}", run.stdout);
     let args = ["publish", "--execute", "--exclude", "ap-*,me-*", "--optional-regions", "af-*"];
     publisher.run(&dist, &args).expect(0);

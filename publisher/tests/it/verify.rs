@@ -105,7 +105,7 @@ fn credentials_of_another_account_are_reported() {
     let (_, _, dist) = published("account");
     let other = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &other.key);
-    publisher.run(&dist, &["verify"]).expect(1).says("the layers are of account").says(&other.key);
+    publisher.run(&dist, &["verify"]).expect(1).says("the layers belong to account").says(&other.key);
     let run = publisher.run(&dist, &["publish", "--execute", "--regions", REGION]).expect(1);
     run.says("lists the same zips in account");
     assert!(other.versions(REGION, LAYER).is_empty());

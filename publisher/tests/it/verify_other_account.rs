@@ -77,7 +77,7 @@ fn a_region_disabled_in_the_other_account_is_reported_as_unknown() {
 fn an_account_that_has_no_region_enabled_proves_nothing() {
     let case = Case::new("all off");
     let proxy = case.proxy(&["us-east-1", "eu-west-1"]);
-    let says = "the other account could tell of no layer";
+    let says = "the other account could not check any layer";
     case.as_owner(&proxy).run(&case.dist, &["verify", "--as", "stranger"]).expect(1).says(says);
     case.as_stranger(&proxy).run(&case.dist, &["verify", "--as-stranger"]).expect(1).says(says);
 }
@@ -91,7 +91,7 @@ fn a_missing_response_is_not_reported_as_a_difference() {
         if theirs { Verdict::error(500, "ServiceException") } else { Verdict::Forward }
     });
     let run = case.as_owner(&proxy).run(&case.dist, &["verify", "--as", "stranger"]).expect(1);
-    let run = run.says("the other account got no answer").says("2 of 4");
+    let run = run.says("the other account got no response").says("2 of 4");
     assert_eq!(run.stdout.lines().filter(|line| line.contains("not read")).count(), 2, "{}", run.stdout);
 }
 

@@ -29,7 +29,7 @@ fn different_version_numbers_are_reported_and_balanced_within_the_limit() {
         ["eu-west-1", "us-east-1", "us-west-2"]
             .map(|region| layers["layers"]["arm64"]["regions"][region]["version"].as_i64().unwrap())
     };
-    run(&["--execute"]).expect(0).says("--balance=3 publishes again until they agree");
+    run(&["--execute"]).expect(0).says("--balance=3 publishes again until they are equal");
     assert_eq!(numbers(&dist), [1, 4, 2]);
 
     let run_short = run(&["--execute", "--balance=1"]).expect(3);

@@ -131,7 +131,10 @@ impl Attach {
         match (changed, self.act.execute) {
             (false, _) => ui.status("Finished", "it is as it should be: nothing to do"),
             (true, false) => {
-                ui.status("Planned", format!("nothing was changed; to act:  {}", account::execute_command()));
+                ui.status(
+                    "Planned",
+                    format!("nothing was changed; to carry it out:  {}", account::execute_command()),
+                );
             }
             (true, true) => ui.status("Finished", "the change is in effect"),
         }

@@ -51,7 +51,7 @@ pub(crate) async fn open_session(
 ) -> Result<(Arc<Session>, Identity), Failure> {
     let (session, identity) = open_session_of_any_account(ui, &options.aws, partition_hint).await?;
     if let Some(expected) = options.expect_account.as_ref().filter(|id| id.as_str() != identity.account) {
-        let text = format!("these credentials are of account {}, not of {expected}", identity.account);
+        let text = format!("these credentials belong to account {}, not to {expected}", identity.account);
         return Err(Failure::message(Code::Failed, text)
             .hint("choose others with --profile, or correct --expect-account"));
     }
@@ -99,9 +99,10 @@ pub(crate) async fn select(
         let named = matches!(pattern, RegionPattern::Exact(_)) || !pattern.to_string().starts_with('*');
         if named && theirs != identity.partition {
             let ours = identity.partition;
-            let text = format!("{pattern} is in the partition {theirs}, these credentials are of {ours}");
+            let text =
+                format!("{pattern} is in the partition {theirs}, but these credentials are for {ours}");
             return Err(Failure::message(Code::Failed, text)
-                .hint("each partition takes a run of its own, with credentials of its own"));
+                .hint("run the command once for each partition, with credentials for that partition"));
         }
     }
     let listed = regions::list(session, identity).await;
@@ -109,23 +110,23 @@ pub(crate) async fn select(
         Ok(listing) => Source::Account(listing),
         Err(error) if choice.regions.iter().all(is_exact) && !choice.regions.is_empty() => {
             ui.warning(format!(
-                "the account's own list of regions is not to be had ({error}): a region that is switched off \
-                 will look like one that refuses these credentials"
+                "the account's list of regions cannot be read ({error}): a region that is disabled cannot be told \
+                 from one that refuses these credentials"
             ));
             Source::NoSuchApi
         }
         Err(ListError::Denied(why)) => {
             ui.warning(format!(
-                "the account's own list of regions is not to be had ({why}); taking every region of {} that this \
-                 version knows. Allow account:ListRegions, or leave out those that are switched off with --exclude",
+                "the account's list of regions cannot be read ({why}); using every region of {} that this \
+                 version knows. Allow account:ListRegions, or exclude the disabled ones with --exclude",
                 identity.partition
             ));
             Source::NotAllowed
         }
         Err(ListError::Unavailable(why)) => {
             ui.warning(format!(
-                "the account's own list of regions is not to be had ({why}); taking the list compiled in, \
-                 with regions that need to be opted in to as optional"
+                "the account's list of regions cannot be read ({why}); using the built-in list, \
+                 in which the opt-in regions are optional"
             ));
             Source::NoSuchApi
         }
@@ -133,8 +134,9 @@ pub(crate) async fn select(
             return Err(Failure::new(error).hint("run it again, or name the regions with --regions"));
         }
     };
-    let chosen = regions::choose(source, identity.partition, choice)
-        .map_err(|error| Failure::new(error).hint("`aws account list-regions` shows what there is"))?;
+    let chosen = regions::choose(source, identity.partition, choice).map_err(|error| {
+        Failure::new(error).hint("`aws account list-regions` lists the regions of the account")
+    })?;
     let unlisted = listed.iter().flat_map(|listing| regions::unlisted(listing, identity.partition));
     let unlisted: Vec<RegionName> =
         unlisted.filter(|name| !chosen.targets.iter().any(|target| target.region == *name)).collect();

@@ -8,11 +8,12 @@ use std::str::FromStr;
 pub(crate) enum PolicyNameError {
     /// The template has an unknown placeholder.
     #[error(
-        "`{0}` has a placeholder that stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, and {{region}} in a bucket"
+        "`{0}` has an unknown placeholder; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, and {{region}} in \
+         a bucket"
     )]
     Placeholder(String),
     /// The name has a character that such names cannot have. For example, a `*` would allow more than the user meant.
-    #[error("`{0}` has characters that such a name does not have")]
+    #[error("`{0}` has characters that are not allowed in such a name")]
     Characters(String),
     /// The text is not of the form `OWNER/NAME`.
     #[error("`{0}` is not of the form OWNER/NAME")]

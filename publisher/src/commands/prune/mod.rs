@@ -84,9 +84,12 @@ impl Prune {
         for manifest in &request.manifests {
             let owner = manifest.accounts.get(&identity.partition);
             if let Some(owner) = owner.filter(|owner| **owner != identity.account) {
-                let text =
-                    format!("layers.json is of account {owner}, these credentials of {}", identity.account);
-                return Err(Failure::message(Code::Failed, text).hint("choose the owner's with --profile"));
+                let text = format!(
+                    "layers.json belongs to account {owner}, these credentials to {}",
+                    identity.account
+                );
+                return Err(Failure::message(Code::Failed, text)
+                    .hint("choose the owner's credentials with --profile"));
             }
         }
         let selection = account::select(ui, &session, &identity, &choice).await?;
@@ -134,7 +137,7 @@ impl Prune {
             let next = execute_command();
             ui.status(
                 "Note",
-                format!("{superfluous} superfluous versions, nothing was deleted; to act:  {next}"),
+                format!("{superfluous} superfluous versions, nothing was deleted; to carry it out:  {next}"),
             );
         } else {
             ui.status("Planned", "nothing to do");
@@ -144,7 +147,7 @@ impl Prune {
         }
         let text = format!("not all regions are pruned:\n  {}", failed.join("\n  "));
         Err(Failure::message(Code::Incomplete, text).hint(format!(
-            "deleting needs lambda:DeleteLayerVersion; run the same again to go on:\n  {}",
+            "deleting needs lambda:DeleteLayerVersion; run the same command again to continue:\n  {}",
             same_command()
         )))
     }

@@ -32,7 +32,7 @@ impl Publish {
         if !not_as_sent.is_empty() {
             let lines = report::reasons(not_as_sent.iter().copied());
             let text = format!(
-                "what AWS has is not what was sent; it is not granted, and not published again:\n  {}",
+                "AWS has other bytes than were sent; they are not granted, and not published again:\n  {}",
                 lines.join("\n  ")
             );
             return Err(Failure::message(Code::Failed, text).hint(next_for(&not_as_sent)));
@@ -44,7 +44,7 @@ impl Publish {
             return Err(Failure::message(Code::Incomplete, text).hint(next_for(&required)));
         }
         if !self.act.execute && !nothing_to_do {
-            ui.status("Note", format!("nothing was written; to act:  {}", execute_command()));
+            ui.status("Note", format!("nothing was written; to carry it out:  {}", execute_command()));
         }
         Ok(())
     }
@@ -60,11 +60,11 @@ fn next_for(rows: &[&Row]) -> String {
     }
     let again = same_command();
     let resume = if rows.iter().any(|row| row.remedy.is_none()) {
-        format!("what is done stays done; run the same again to resume:\n  {again}")
+        format!("what is done stays done; run the same command again to resume:\n  {again}")
     } else if rows.iter().any(|row| row.not_as_sent) {
         "what is done stays done".to_owned()
     } else {
-        format!("what is done stays done; once that is changed, this resumes:\n  {again}")
+        format!("what is done stays done; after that change, this command resumes:\n  {again}")
     };
     next.push(&resume);
     next.join("\n")

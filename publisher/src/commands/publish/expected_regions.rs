@@ -67,7 +67,7 @@ impl Publish {
             return row.error.clone().or_else(|| row.note.clone());
         }
         if selection.left_out.contains(region) {
-            return Some("it is switched off in this account".to_owned());
+            return Some("it is disabled in this account".to_owned());
         }
         if self.regions.exclude.iter().any(|pattern| pattern.matches(region)) {
             return Some("it was excluded".to_owned());

@@ -191,8 +191,8 @@ impl Publish {
             tokio::select! {
                 () = version_balance::balance(&mut results, write, limit) => {}
                 () = write.interrupt.asked(Urgency::Now) => {
-                    return Err(Failure::message(Code::Incomplete, "interrupted while numbers were balanced")
-                        .hint(format!("run the same again to resume:\n  {}", same_command())));
+                    return Err(Failure::message(Code::Incomplete, "interrupted while the version numbers were being balanced")
+                        .hint(format!("run the same command again to resume:\n  {}", same_command())));
                 }
             }
         }
@@ -231,8 +231,8 @@ impl Publish {
         let path = Journal::path(&self.dist, &bundle.version, &digests);
         Journal::open(path, &identity.account).map_err(|error| {
             let next = match &error {
-                JournalError::Busy(_) => "wait until it has ended, then run the same again",
-                JournalError::Io { .. } => "make the folder writable, and run the same again",
+                JournalError::Busy(_) => "wait until it has ended, then run the same command again",
+                JournalError::Io { .. } => "make the folder writable, and run the same command again",
             };
             Failure::new(error).hint(next)
         })
@@ -241,14 +241,16 @@ impl Publish {
     fn manifest_failure(&self, error: LayersError) -> Failure {
         let file = self.dist.join(layers_manifest::FILE);
         let next = match &error {
-            LayersError::Write(_) => format!("make {} writable and run the same again", self.dist.display()),
+            LayersError::Write(_) => {
+                format!("make {} writable and run the same command again", self.dist.display())
+            }
             LayersError::OtherAccount { .. } => {
                 format!(
                     "move {} away first, or publish from a copy of the folder with --dist",
                     file.display()
                 )
             }
-            _ => format!("move {} away, and run the same again", file.display()),
+            _ => format!("move {} away, and run the same command again", file.display()),
         };
         Failure::new(error).hint(next)
     }
@@ -268,8 +270,8 @@ fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
 fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
     let ui = ui.clone();
     Interrupt::on_signals(move |urgency| match urgency {
-        Urgency::Now => ui.notice("stopping at once; what has begun is found out by the next run"),
-        _ => ui.notice("finishing what has begun, beginning nothing more; once more to stop at once"),
+        Urgency::Now => ui.notice("stopping at once; the next run checks what this one has begun"),
+        _ => ui.notice("finishing what has begun, and starting nothing new; interrupt again to stop now"),
     })
 }
 

@@ -153,10 +153,11 @@ enum Invisible {
 fn why_invisible(error: CallError) -> Result<Invisible, String> {
     match error.kind {
         CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Invisible::Refused(chain(&error))),
-        CallErrorKind::Credentials => {
-            Ok(Invisible::Unknown(format!("the other account cannot tell: {}", chain(&error.in_region()))))
-        }
-        _ => Err(format!("the other account got no answer: {}", chain(&error.in_region()))),
+        CallErrorKind::Credentials => Ok(Invisible::Unknown(format!(
+            "the other account could not check it: {}",
+            chain(&error.in_region())
+        ))),
+        _ => Err(format!("the other account got no response: {}", chain(&error.in_region()))),
     }
 }
 
@@ -178,7 +179,7 @@ async fn download(
     let mut attempt = 1;
     let (bytes, length) = loop {
         let content = layers.content_by_arn(arn).await.map_err(|error| chain(&error.in_region()))?;
-        let link = content.location.ok_or("AWS gives no link to download it from")?;
+        let link = content.location.ok_or("AWS returned no link for the download")?;
         match download::sha256(&link, session.timeouts.answer()).await {
             Ok(content) => break content,
             Err(error) if attempt == DOWNLOAD_ATTEMPTS => return Err(chain(&error)),
