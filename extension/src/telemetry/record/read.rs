@@ -4,8 +4,8 @@ use super::{
     InitPhase, InitStart, InvocationEnd, InvocationMetrics, InvocationStart, PhaseEnd, PlatformEvent,
     PlatformFault, PlatformSpan, Record,
 };
+use crate::protocol::timestamp;
 use crate::telemetry::request_id::RequestId;
-use crate::telemetry::timestamp;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
