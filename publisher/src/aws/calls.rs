@@ -49,7 +49,8 @@ impl Session {
 }
 
 impl Session {
-    /// Makes a call, and repeats it after a pause if AWS says that another operation on the same resource is in progress.
+    /// Makes a call, and repeats it after a pause if AWS says that another operation on the same resource is in
+    /// progress.
     pub(crate) async fn while_busy<T, R>(&self, call: impl Fn() -> R) -> Result<T, CallError>
     where
         R: Future<Output = Result<T, CallError>>,

@@ -46,9 +46,9 @@ impl RenewableCredentials {
         Self { source, loaded: Arc::default() }
     }
 
-    /// Reports that a request which began at `started` was refused because its credentials had expired. Credentials that
-    /// were loaded at that time or before are dropped. If many requests are refused together, only the first report
-    /// drops the credentials, so they are renewed once for all.
+    /// Reports that a request which began at `started` was refused because its credentials had expired. Credentials
+    /// that were loaded at that time or before are dropped. If many requests are refused together, only the first
+    /// report drops the credentials, so they are renewed once for all.
     pub(crate) async fn report_expired(&self, started: Instant) {
         let mut loaded = self.loaded.lock().await;
         if loaded.as_ref().is_some_and(|loaded| loaded.loaded_at <= started) {

@@ -1,11 +1,12 @@
 //! The calls of one region that concern layers.
 
+mod permissions;
+
 use crate::aws::{
-    audience::Reader,
     calls::none_if_error,
     error::{CallError, CallErrorKind},
     partition::RegionName,
-    policy::{self, Policy},
+    policy::Policy,
     rate_limit::Reservation,
     s3::StagedZip,
     session::Session,
@@ -27,8 +28,6 @@ const LIST_VERSIONS: &str = "ListLayerVersions";
 const GET_VERSION: &str = "GetLayerVersion";
 const GET_POLICY: &str = "GetLayerVersionPolicy";
 const PUBLISH_VERSION: &str = "PublishLayerVersion";
-const ADD_PERMISSION: &str = "AddLayerVersionPermission";
-const REMOVE_PERMISSION: &str = "RemoveLayerVersionPermission";
 const DELETE_VERSION: &str = "DeleteLayerVersion";
 const GET_SETTINGS: &str = "GetAccountSettings";
 const GET_VERSION_BY_ARN: &str = "GetLayerVersionByArn";
@@ -283,51 +282,6 @@ impl RegionLayers {
             // The SDK returns 0 for a missing size. No zip has that size.
             size: content.map(LayerVersionContentOutput::code_size).filter(|size| *size > 0),
         })
-    }
-
-    /// Grants `who` the use of a version. A statement with this id that exists already is not an error here. The
-    /// caller has to read the policy back to see what it grants.
-    pub(crate) async fn add_permission(
-        &self,
-        layer: &str,
-        number: i64,
-        id: &str,
-        reader: &Reader,
-    ) -> Result<(), CallError> {
-        let request = || {
-            let request = self
-                .client
-                .add_layer_version_permission()
-                .layer_name(layer)
-                .version_number(number)
-                .statement_id(id)
-                .action(policy::ACTION);
-            let request = match reader {
-                Reader::Everybody => request.principal("*"),
-                Reader::Account(account) => request.principal(account.as_str()),
-                Reader::Organization(organization) => {
-                    request.principal("*").organization_id(organization.as_str())
-                }
-            };
-            request.send()
-        };
-        let permitted = self.session.while_busy(|| self.session.send(ADD_PERMISSION, request)).await;
-        none_if_error(CallErrorKind::Conflict, permitted).map(drop)
-    }
-
-    /// Removes a statement from the policy. A statement that does not exist any more is not an error.
-    pub(crate) async fn remove_permission(
-        &self,
-        layer: &str,
-        number: i64,
-        id: &str,
-    ) -> Result<(), CallError> {
-        let request = || {
-            let request = self.client.remove_layer_version_permission();
-            request.layer_name(layer).version_number(number).statement_id(id).send()
-        };
-        let forbidden = self.session.while_busy(|| self.session.send(REMOVE_PERMISSION, request)).await;
-        none_if_error(CallErrorKind::NotFound, forbidden).map(drop)
     }
 
     /// Deletes a version. Functions that use it keep it, but it cannot be attached any more.

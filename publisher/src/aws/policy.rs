@@ -189,8 +189,7 @@ fn account_of(principal: &str) -> Option<Reader> {
     number.parse().ok().map(Reader::Account)
 }
 
-/// Returns the only element of a list of one, and any other value as it is. AWS may write a single value as a list or
-/// without one.
+/// Returns the only element of a list of one, or else the value itself. AWS writes single values in both ways.
 fn single_element(value: &Value) -> &Value {
     value
         .as_array()
@@ -220,7 +219,8 @@ mod tests {
         Reader::Account("123456789012".parse().unwrap())
     }
 
-    const ORG: &str = r#""Sid":"organization-o-a1b2c3d4e5","Principal":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}"#;
+    const ORG: &str = r#""Sid":"organization-o-a1b2c3d4e5","Principal":"*",
+        "Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}"#;
     const ACCOUNT: &str = r#""Sid":"a","Principal":{"AWS":"arn:aws:iam::123456789012:root"}"#;
 
     #[test]

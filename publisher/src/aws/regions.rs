@@ -1,14 +1,13 @@
 //! Chooses the regions of a release.
 
-use crate::aws::{
-    error::{CallError, CallErrorKind},
-    identity::Identity,
-    partition::{BadRegionName, Partition, RegionName},
-    session::Session,
-};
-use aws_sdk_account::types::RegionOptStatus;
-use std::{collections::BTreeMap, str::FromStr};
-use wildmatch::WildMatch;
+mod account_regions;
+mod pattern;
+
+pub(crate) use account_regions::{AccountRegions, ListError, list, unlisted};
+pub(crate) use pattern::RegionPattern;
+
+use crate::aws::partition::{Partition, RegionName};
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -25,119 +24,6 @@ pub(crate) struct Selection {
     pub(crate) targets: Vec<Target>,
     /// The regions that are disabled in this account and were not asked for.
     pub(crate) left_out: Vec<RegionName>,
-}
-
-/// The regions that the account lists. The value is the status of a disabled region and `None` for an enabled one.
-pub(crate) type AccountRegions = BTreeMap<RegionName, Option<String>>;
-
-/// Returns the regions that the partition is known to have but the account's list does not contain, not even as
-/// disabled.
-pub(crate) fn unlisted(listing: &AccountRegions, partition: Partition) -> Vec<RegionName> {
-    let mut unlisted: Vec<RegionName> =
-        partition.regions().filter(|name| !listing.contains_key(name)).collect();
-    unlisted.sort();
-    unlisted
-}
-
-/// Why the account's list of regions is not available.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ListError {
-    /// The partition or endpoint has no such API. The compiled-in list is used instead.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The caller may not list the regions.
-    #[error(transparent)]
-    Denied(CallError),
-    /// The call failed for another reason.
-    #[error(transparent)]
-    Call(CallError),
-}
-
-/// Lists all regions of the account with their status.
-pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<AccountRegions, ListError> {
-    if identity.partition != Partition::Aws {
-        return Err(ListError::Unavailable(format!("{} has no account:ListRegions", identity.partition)));
-    }
-    let client = aws_sdk_account::Client::new(&session.config);
-    let mut pages = client.list_regions().max_results(50).into_paginator().send();
-    let mut listing = AccountRegions::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| {
-            let error = CallError::new("account:ListRegions", &error);
-            match error.kind {
-                CallErrorKind::Denied => ListError::Denied(error),
-                CallErrorKind::NotFound | CallErrorKind::Rejected => {
-                    ListError::Unavailable(error.to_string())
-                }
-                _ => ListError::Call(error),
-            }
-        })?;
-        for region in page.regions() {
-            // The publisher cannot use a region whose name it cannot parse.
-            let Some(Ok(name)) = region.region_name().map(str::parse) else { continue };
-            // Only disabled regions get a status here. A region that is being enabled is wanted, and so is a region
-            // with an unknown status: an attempt tells more than leaving it out.
-            let off = match region.region_opt_status() {
-                Some(status @ (RegionOptStatus::Disabled | RegionOptStatus::Disabling)) => {
-                    Some(status.as_str().to_owned())
-                }
-                _ => None,
-            };
-            listing.insert(name, off);
-        }
-    }
-    Ok(listing)
-}
-
-/// The name of a region, or a pattern like `eu-*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RegionPattern {
-    /// This region, even if the account does not list it.
-    Exact(RegionName),
-    /// All usable regions that match the pattern.
-    Glob(String),
-}
-
-impl RegionPattern {
-    /// A region in the partition that the pattern belongs to.
-    pub(crate) fn region_in_partition(&self) -> RegionName {
-        match self {
-            Self::Exact(name) => name.clone(),
-            Self::Glob(glob) => Partition::of_prefix(glob).home_region(),
-        }
-    }
-
-    /// Whether the pattern matches this region.
-    pub(crate) fn matches(&self, name: &RegionName) -> bool {
-        match self {
-            Self::Exact(exact) => exact == name,
-            Self::Glob(glob) => WildMatch::new(glob).matches(name.as_str()),
-        }
-    }
-}
-
-impl std::fmt::Display for RegionPattern {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Exact(name) => f.write_str(name.as_str()),
-            Self::Glob(glob) => f.write_str(glob),
-        }
-    }
-}
-
-impl FromStr for RegionPattern {
-    type Err = BadRegionName;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*?".contains(c);
-        if !text.contains(['*', '?']) {
-            return text.parse().map(Self::Exact);
-        }
-        if text.chars().all(allowed) {
-            return Ok(Self::Glob(text.to_owned()));
-        }
-        Err(BadRegionName(text.to_owned()))
-    }
 }
 
 /// The regions that the user asked for.
@@ -163,7 +49,7 @@ pub(crate) enum RegionChoiceError {
         partition: Partition,
     },
     /// Neither the account's list nor the list in this program has this region.
-    #[error("there is no region `{name}`{}", nearest.as_ref().map(|it| format!(": did you mean {it}?")).unwrap_or_default())]
+    #[error("there is no region `{name}`{}", suggestion(nearest.as_ref()))]
     Unknown {
         /// The name as the user gave it.
         name: RegionName,
@@ -192,6 +78,10 @@ impl<'a> Source<'a> {
     fn listing(self) -> Option<&'a AccountRegions> {
         if let Self::Account(listing) = self { Some(listing) } else { None }
     }
+}
+
+fn suggestion(nearest: Option<&RegionName>) -> String {
+    nearest.map(|name| format!(": did you mean {name}?")).unwrap_or_default()
 }
 
 fn unknown(name: &RegionName, listing: &AccountRegions) -> RegionChoiceError {
@@ -229,8 +119,8 @@ pub(crate) fn choose(
     };
     let matching = |pattern: &RegionPattern| -> Result<BTreeMap<RegionName, bool>, RegionChoiceError> {
         if let RegionPattern::Exact(name) = pattern {
-            // A region that is switched off is listed as well. A name that neither the account's list nor this program
-            // knows is misspelt, most likely.
+            // The account's list contains disabled regions, too. So a name that neither this list nor the built-in one
+            // contains is most likely a typing error.
             return match listing.filter(|listing| {
                 !listing.contains_key(name) && !partition.regions().any(|known| known == *name)
             }) {

@@ -166,8 +166,9 @@ impl Session {
         aws_sdk_lambda::Client::from_conf(config)
     }
 
-    /// Finds the region and the credentials. `partition_hint` is a region in which the work will be done. Its partition decides
-    /// the region if the environment names none, or one in another partition, where these credentials cannot be known.
+    /// Finds the region and the credentials. `partition_hint` is a region in which the work will be done. Its partition
+    /// decides the region if the environment names none, or one in another partition, where these credentials cannot
+    /// be known.
     pub(crate) async fn open(
         options: &AwsOptions,
         partition_hint: Option<&RegionName>,

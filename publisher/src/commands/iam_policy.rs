@@ -111,7 +111,8 @@ struct TrustPolicy {
     partition: Partition,
 
     /// The repository whose workflow may take the role
-    #[arg(long, value_name = "OWNER/NAME", value_parser = Repository::named, required_unless_present = "subject_prefix")]
+    #[arg(long, value_name = "OWNER/NAME", value_parser = Repository::named,
+        required_unless_present = "subject_prefix")]
     repository: Option<Repository>,
 
     /// The repository as GitHub writes it in tokens, with numbers for those made since July 2026:

@@ -6,7 +6,8 @@ use crate::publish::{
     publish_once::Publishing,
     report::Row,
     rollout::Done,
-    run::{RegionResult, WriteContext},
+    run::RegionResult,
+    write_context::WriteContext,
 };
 use std::{collections::BTreeSet, time::Duration};
 use tokio::task::JoinSet;

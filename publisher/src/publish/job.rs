@@ -15,9 +15,10 @@ use crate::{
     },
     model::{digest::Digest, layer_name::LayerName, variant::Variant},
     publish::{
+        difference::Difference,
         interrupt::Interrupt,
         journal::{JobState, Journal, JournalError},
-        plan::{Difference, Wanted},
+        plan::Wanted,
         progress::{Progress, Step},
     },
 };

@@ -10,8 +10,8 @@ use crate::{
         layers::{LayerVersion, PublishAnswer},
     },
     publish::{
+        difference::Difference,
         job::{Job, RolloutError},
-        plan::Difference,
     },
 };
 use std::{collections::BTreeSet, time::Duration};

@@ -58,8 +58,8 @@ fn of_refusal(refusal: Refusal) -> &'static str {
         Refusal::CodeStorage => STORAGE_REMEDY,
         Refusal::PolicyLength => POLICY_REMEDY,
         Refusal::ExplicitDeny => {
-            "change the organization's policy (SCP) or the boundary that denies the request, or leave the region out with \
-             --exclude"
+            "change the organization's policy (SCP) or the boundary that denies the request, or leave the region out \
+             with --exclude"
         }
         Refusal::Architectures | Refusal::Rejected => {
             "AWS rejects the request itself: correct what the message names, or leave the region out with --exclude"

@@ -2,27 +2,20 @@
 
 use crate::{
     artifacts::bundle,
-    aws::{
-        audience::AccountId, layers::RegionLayers, rate_limit::InFlight, regions::Target, s3::Bucket,
-        session::Session, upload::Upload,
-    },
+    aws::{audience::AccountId, layers::RegionLayers, regions::Target, s3::Bucket, session::Session},
     failure::{Failure, chain},
-    model::variant::Variant,
     publish::{
-        interrupt::{Interrupt, Urgency},
+        interrupt::Urgency,
         job::{Job, JobContext, RolloutError},
-        journal::{JobState, Journal},
+        journal::JobState,
         plan::{Action, Inspection, Wanted},
         progress::{Progress, Step},
         report::Row,
         rollout::Done,
+        write_context::WriteContext,
     },
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     task::{Id, JoinSet},
@@ -32,20 +25,6 @@ use tokio::{
 /// The longest time that regions wait for others before they begin. A region that hangs longer is planned when it
 /// answers.
 const PLANNING_LIMIT: Duration = Duration::from_secs(15);
-
-/// The resources for writing. A run without them only makes a plan.
-#[derive(Clone, Debug)]
-pub(crate) struct WriteContext {
-    /// The zip of each layer.
-    pub(crate) uploads: BTreeMap<Variant, Upload>,
-    /// The limit on uploads at the same time.
-    pub(crate) in_flight: InFlight,
-    pub(crate) journal: Journal,
-    /// Whether the run was asked to stop.
-    pub(crate) interrupt: Interrupt,
-    /// Keep uploaded zips in the bucket.
-    pub(crate) keep_s3: bool,
-}
 
 /// The options that are the same in all regions.
 #[derive(Clone, Debug)]
@@ -79,22 +58,6 @@ pub(crate) struct RegionResult {
     pub(crate) outcome_unknown: bool,
     /// The job, for further steps. None if the region is disabled in the account.
     pub(crate) job: Option<Job>,
-}
-
-impl WriteContext {
-    /// The context for one job. None if there is no upload for its variant.
-    pub(crate) fn for_job(&self, variant: Variant) -> Option<JobContext> {
-        let upload = self.uploads.get(&variant)?.clone();
-        let in_flight = self.in_flight.clone();
-        let journal = self.journal.clone();
-        Some(JobContext {
-            upload,
-            in_flight,
-            journal,
-            interrupt: self.interrupt.clone(),
-            keep_s3: self.keep_s3,
-        })
-    }
 }
 
 /// Why a task has no result.

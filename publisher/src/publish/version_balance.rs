@@ -12,7 +12,8 @@ use crate::{
         publish_once::Publishing,
         report::Row,
         rollout::Done,
-        run::{RegionResult, WriteContext},
+        run::RegionResult,
+        write_context::WriteContext,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};

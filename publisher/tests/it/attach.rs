@@ -132,7 +132,7 @@ fn the_region_comes_from_the_command_line_the_arn_or_the_environment() {
     let set = Publisher::at(&ministack().url(), &owner.key).env("AWS_REGION", REGION);
     set.run(&dist, &["attach", "where", "--expect-account", "123456789012"])
         .expect(1)
-        .says("not of 123456789012");
+        .says("not to 123456789012");
     set.run(&dist, &["attach", "where", "--execute"]).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
 }

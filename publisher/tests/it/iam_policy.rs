@@ -180,7 +180,7 @@ fn a_policy_covers_only_its_own_account_layers_and_partition() {
     assert!(!policy.to_string().contains("account:"), "China has no account:ListRegions");
     let bad = |args: &[&str]| Publisher::new().run_bare(&[&["iam-policy"], args].concat()).expect(2);
     bad(&["prune", "--account", "123"]);
-    bad(&["prune", "--account", "123456789012", "--layer-name", "*"]).says("characters that such a name");
+    bad(&["prune", "--account", "123456789012", "--layer-name", "*"]).says("characters that are not allowed");
     bad(&["prune", "--account", "123456789012", "--partition", "aws-mars"]).says("aws-eusc");
     bad(&["publish", "--account", "123456789012", "--s3-bucket", "*"]);
     bad(&["attach", "--account", "123456789012", "--function", "a\"b"]);

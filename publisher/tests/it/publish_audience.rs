@@ -73,12 +73,12 @@ fn verify_compares_the_zips_beside_the_manifest() {
     publisher
         .run(&other, &["verify"])
         .expect(1)
-        .says("of the same version and commit")
+        .says("for the same version and commit")
         .says("not reproducible");
     other.edit_build(|build| build["version"] = serde_json::json!("1.2.4"));
-    publisher.run(&other, &["verify"]).expect(0).says("of another release");
+    publisher.run(&other, &["verify"]).expect(0).says("belong to another release");
     for file in ["build.json", "SHA256SUMS"] {
         std::fs::remove_file(other.path().join(file)).unwrap();
     }
-    publisher.run(&other, &["verify"]).expect(0).says("comparing with layers.json alone");
+    publisher.run(&other, &["verify"]).expect(0).says("comparing only with layers.json");
 }

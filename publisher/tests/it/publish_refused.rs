@@ -100,7 +100,7 @@ fn a_permanent_refusal_is_not_suggested_to_be_run_again() {
             400,
             "1 validation error detected: Value 'x' at 'licenseInfo' failed to satisfy constraint",
             SeenRequest::publishes,
-            "AWS refuses the request itself",
+            "AWS rejects the request itself",
         ),
     ];
     for (code, status, message, kind, says) in cases {

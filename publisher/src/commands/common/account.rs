@@ -73,8 +73,8 @@ pub(crate) async fn open_session_of_any_account(
     if let Some(error) = elsewhere {
         let region = session.config.region().map(AsRef::as_ref).unwrap_or_default();
         ui.warning(format!(
-            "the region {region} of AWS_REGION or of the profile is switched off in this account, or does not exist; who \
-             these credentials are of was asked elsewhere ({error})"
+            "the region {region} of AWS_REGION or of the profile is disabled in this account, or does not exist; \
+             another region said whose credentials these are ({error})"
         ));
     }
     ui.status("Account", format!("{} ({})", identity.account, identity.partition));

@@ -68,7 +68,10 @@ pub(crate) async fn newest(
     failed.sort();
     let text = format!("the newest versions could not be read in all regions:\n  {}", failed.join("\n  "));
     Err(Failure::message(Code::Failed, text).hint(denied.map_or_else(
-        || format!("run the same command again, or ask for fewer regions with --regions:\n  {}", account::same_command()),
+        || {
+            let again = account::same_command();
+            format!("run the same command again, or ask for fewer regions with --regions:\n  {again}")
+        },
         |owner| {
             format!(
                 "only the layer's owner, the account {}, can list its versions: leave out --latest, and use the\n\

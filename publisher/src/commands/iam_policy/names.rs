@@ -8,8 +8,8 @@ use std::str::FromStr;
 pub(crate) enum PolicyNameError {
     /// The template has an unknown placeholder.
     #[error(
-        "`{0}` has an unknown placeholder; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, and {{region}} in \
-         a bucket"
+        "`{0}` has an unknown placeholder; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, \
+         and {{region}} in a bucket"
     )]
     Placeholder(String),
     /// The name has a character that such names cannot have. For example, a `*` would allow more than the user meant.

@@ -38,8 +38,9 @@ use crate::{
         plan,
         progress_bars::ProgressBars,
         report::{self, Row},
-        run::{self, LayerOptions, RegionResult, WriteContext},
+        run::{self, LayerOptions, RegionResult},
         version_balance,
+        write_context::WriteContext,
     },
     ui::Ui,
 };
@@ -191,8 +192,9 @@ impl Publish {
             tokio::select! {
                 () = version_balance::balance(&mut results, write, limit) => {}
                 () = write.interrupt.asked(Urgency::Now) => {
-                    return Err(Failure::message(Code::Incomplete, "interrupted while the version numbers were being balanced")
-                        .hint(format!("run the same command again to resume:\n  {}", same_command())));
+                    let text = "interrupted while the version numbers were being balanced";
+                    let next = format!("run the same command again to resume:\n  {}", same_command());
+                    return Err(Failure::message(Code::Incomplete, text).hint(next));
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::{
     },
     failure::chain,
     model::{digest::Digest, variant::Variant},
-    publish::plan::{Difference, Wanted},
+    publish::{difference::Difference, plan::Wanted},
 };
 use serde::Serialize;
 use tokio::sync::Semaphore;
