@@ -86,6 +86,9 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listi
             listing.insert(name, off);
         }
     }
+    let enabled = listing.iter().filter(|(_, off)| off.is_none()).map(|(name, _)| name.clone());
+    // An earlier list of the same session is as good.
+    let _ = session.enabled.set(enabled.collect());
     Ok(listing)
 }
 
