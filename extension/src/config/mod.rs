@@ -5,8 +5,11 @@ mod allowed_hosts;
 mod dsn;
 mod faults;
 mod function;
+mod insights;
 mod modes;
+mod monitor;
 mod proxy;
+mod reader;
 mod units;
 mod upstream;
 
@@ -14,11 +17,14 @@ pub use allowed_hosts::AllowedHosts;
 pub use dsn::{Dsn, ProjectId, PublicKey};
 pub use faults::{FaultKind, FaultKinds};
 pub use function::Function;
+pub use insights::{FunctionLogs, InsightsSettings, SpanMode};
 pub use modes::{FlushMode, RelayMode};
+pub use monitor::{MonitorSchedule, MonitorSettings};
 pub use proxy::{Exception, Proxies, Proxy};
 pub use upstream::{InvalidUrl, Scheme, Upstream};
 
 use crate::log::Level;
+use reader::{EnvironmentReader, RESERVED_PORT};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,8 +36,6 @@ const UNKNOWN_MEMORY: usize = 1024 * MIB;
 /// The port to which the layers of 2022 rewrote DSNs. It is not 9000: the extension in Sentry's Node layer needs that
 /// port, and fails the function where it is taken.
 const DEFAULT_PORT: u16 = 5333;
-/// Lambda's Runtime API and Extensions API use this port.
-const RESERVED_PORT: u16 = 9001;
 
 /// Survives in the environment when Lambda resets it after a fault. Nothing else can be written to there.
 const SPOOL: &str = "/tmp/.sentry-lambda-extension";
@@ -49,6 +53,8 @@ pub struct Config {
     pub dsn: Option<Arc<Dsn>>,
     /// The kinds of faults that are reported.
     pub faults: FaultKinds,
+    /// What else the extension itself reports.
+    pub insights: InsightsSettings,
     /// The hosts that an envelope's `dsn` may name.
     pub allowed_hosts: AllowedHosts,
     /// The addresses to listen on. In Lambda they are loopback addresses.
@@ -151,6 +157,7 @@ impl Config {
             upstream_mistake,
             dsn,
             faults: reader.faults(),
+            insights: InsightsSettings::read(&mut reader, &listen),
             allowed_hosts,
             listen,
             buffer,
@@ -196,27 +203,7 @@ fn loopback(ports: &[u16]) -> Vec<SocketAddr> {
     v4.chain(v6).collect()
 }
 
-struct EnvironmentReader<'a> {
-    var: &'a dyn Fn(&str) -> Option<String>,
-    warnings: Vec<String>,
-}
-
 impl EnvironmentReader<'_> {
-    fn warn(&mut self, name: &str, what: impl std::fmt::Display, instead: impl std::fmt::Display) {
-        self.warnings.push(format!("{name} {what}: {instead}"));
-    }
-
-    fn parsed<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, InvalidUrl>) -> Option<T> {
-        let text = (self.var)(name)?;
-        match parse(&text) {
-            Ok(value) => Some(value),
-            Err(why) => {
-                self.warn(name, why, "it is ignored");
-                None
-            }
-        }
-    }
-
     fn proxies(&mut self) -> Proxies {
         let https = self.proxy("HTTPS_PROXY");
         let http = self.proxy("HTTP_PROXY");
@@ -249,27 +236,6 @@ impl EnvironmentReader<'_> {
             }
         }
         bundles
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        let text = (self.var)(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
-    }
-
-    fn size(&mut self, name: &str, default: usize) -> usize {
-        let Some(text) = (self.var)(name) else { return default };
-        units::size(&text).filter(|bytes| *bytes > 0).unwrap_or_else(|| {
-            self.warn(name, "is not a size like 16MiB", format_args!("{default} bytes are used"));
-            default
-        })
-    }
-
-    fn duration(&mut self, name: &str, default: Duration) -> Duration {
-        let Some(text) = (self.var)(name) else { return default };
-        units::duration(&text).filter(|d| !d.is_zero()).unwrap_or_else(|| {
-            self.warn(name, "is not a duration like 2s or 1500ms", format_args!("{default:?} is used"));
-            default
-        })
     }
 
     fn flush(&mut self) -> FlushMode {
