@@ -2,7 +2,8 @@
 //! says what can be done about it.
 
 use crate::aws::{
-    error::{CallError, CallErrorKind},
+    error::{CallError, CallErrorKind, RegionError},
+    partition::RegionName,
     session::Session,
 };
 use aws_sdk_lambda::{
@@ -49,6 +50,22 @@ impl Session {
 }
 
 impl Session {
+    /// Says what the credentials have to do with the error of a call to one region. STS has confirmed them at the start
+    /// of the run. So if a region does not accept them, it is not enabled for the account, or it does not accept the
+    /// temporary credentials of the global STS endpoint.
+    pub(crate) fn in_region(&self, region: &RegionName, error: CallError) -> RegionError {
+        if error.kind != CallErrorKind::Credentials {
+            return error.into();
+        }
+        if !self.is_temporary || region.partition().default_regions().contains(region) {
+            return RegionError::NotEnabled(error);
+        }
+        match self.enabled.get() {
+            Some(enabled) if enabled.contains(region) => RegionError::GlobalToken(error),
+            _ => RegionError::NotEnabledOrGlobalToken(error),
+        }
+    }
+
     /// Makes a call, and repeats it after a pause if AWS says that another operation on the same resource is in
     /// progress.
     pub(crate) async fn while_busy<T, R>(&self, call: impl Fn() -> R) -> Result<T, CallError>

@@ -65,6 +65,18 @@ pub(crate) enum RegionError {
     /// The credentials belong to the account, but the region does not accept them.
     #[error("the region is not enabled in this account, or not yet ({0})")]
     NotEnabled(CallError),
+    /// The account has enabled the region, but the region does not accept these temporary credentials.
+    #[error(
+        "the region is enabled, but does not accept these temporary credentials: those of the global STS endpoint work \
+         only in regions that are enabled by default ({0})"
+    )]
+    GlobalToken(CallError),
+    /// It is unknown whether the account has enabled the region. The credentials are temporary.
+    #[error(
+        "the region is not enabled in this account, or does not accept these temporary credentials: those of the global \
+         STS endpoint work only in regions that are enabled by default ({0})"
+    )]
+    NotEnabledOrGlobalToken(CallError),
 }
 
 impl From<CallError> for RegionError {
@@ -74,12 +86,6 @@ impl From<CallError> for RegionError {
 }
 
 impl CallError {
-    /// Converts the error of a call to one region. STS has confirmed the credentials at the start of the run. So if a
-    /// region does not accept them, the region is not enabled for the account.
-    pub(crate) fn in_region(self) -> RegionError {
-        if self.kind == CallErrorKind::Credentials { RegionError::NotEnabled(self) } else { self.into() }
-    }
-
     /// Classifies an error of the SDK.
     pub(crate) fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where

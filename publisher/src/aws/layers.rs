@@ -4,7 +4,7 @@ mod permissions;
 
 use crate::aws::{
     calls::none_if_error,
-    error::{CallError, CallErrorKind},
+    error::{CallError, CallErrorKind, RegionError},
     partition::RegionName,
     policy::Policy,
     rate_limit::Reservation,
@@ -99,12 +99,18 @@ fn runtimes(names: &[String]) -> Option<Vec<Runtime>> {
 pub(crate) struct RegionLayers {
     client: Client,
     session: Arc<Session>,
+    region: RegionName,
 }
 
 impl RegionLayers {
     /// Creates a client for this region. It has its own limit of requests per second.
     pub(crate) fn new(session: &Arc<Session>, region: &RegionName) -> Self {
-        Self { client: session.lambda(region), session: Arc::clone(session) }
+        Self { client: session.lambda(region), session: Arc::clone(session), region: region.clone() }
+    }
+
+    /// Says what the credentials have to do with an error of one of these calls.
+    pub(crate) fn in_region(&self, error: CallError) -> RegionError {
+        self.session.in_region(&self.region, error)
     }
 
     /// Lists the names of all layers that the account has in this region.

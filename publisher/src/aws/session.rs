@@ -10,7 +10,7 @@ use crate::aws::{
     http::{self, Timeouts},
     partition::{Partition, RegionName},
     rate_limit,
-    sign_in::Profiles,
+    sign_in::{Profiles, is_signed_out},
 };
 use aws_config::{
     AppName, BehaviorVersion, Region, SdkConfig,
@@ -22,11 +22,11 @@ use aws_config::{
     profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider},
     provider_config::ProviderConfig,
 };
-use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::{Credentials, provider::error::CredentialsError};
 use aws_sdk_lambda::config::{
     ProvideCredentials, SharedCredentialsProvider, SharedHttpClient, retry::RetryConfig,
 };
-use std::{error::Error, time::Duration};
+use std::{collections::BTreeSet, error::Error, sync::OnceLock, time::Duration};
 
 /// The maximum number of attempts of a call that may be repeated. The pauses between them double, with jitter.
 const MAX_ATTEMPTS: u32 = 5;
@@ -107,15 +107,8 @@ pub(crate) enum SessionError {
 impl SessionError {
     /// Tells the user what to do next.
     pub(crate) fn next(&self) -> String {
-        if let Self::SignedOut { command, .. } = self {
-            return format!("sign in, then run it again:\n  {command}");
-        }
-        self.advice().to_owned()
-    }
-
-    fn advice(&self) -> &'static str {
-        match self {
-            Self::SignedOut { .. } => "sign in, then run it again",
+        let advice = match self {
+            Self::SignedOut { command, .. } => return format!("sign in, then run it again:\n  {command}"),
             Self::CaBundle(_) => "name a file with certificates in PEM, or unset it",
             Self::Clock(_) => {
                 "set the clock (e.g. `timedatectl set-ntp true`), then run it again; the keys may be right"
@@ -135,11 +128,16 @@ impl SessionError {
                 "they are wrong or expired: renew them (e.g. `aws sso login`), or choose others with --profile;\n\
                  `aws sts get-caller-identity` shows whether they work"
             }
+            Self::Unreachable { source, .. } if source.message().contains("certificate") => {
+                "name the certificate authority of the endpoint, or of the proxy on the way, with AWS_CA_BUNDLE or with\n\
+                 ca_bundle in the profile, then run it again"
+            }
             Self::Unreachable { .. } => {
                 "check the network, --endpoint-url and AWS_ENDPOINT_URL, then run it again"
             }
             Self::Partition(_) => "use credentials of aws, aws-cn, aws-us-gov or aws-eusc",
-        }
+        };
+        advice.to_owned()
     }
 }
 
@@ -154,6 +152,10 @@ pub(crate) struct Session {
     pub(crate) credentials: RenewableCredentials,
     /// The timeouts of the calls.
     pub(crate) timeouts: Timeouts,
+    /// Whether the credentials have a session token.
+    pub(crate) is_temporary: bool,
+    /// The regions that the account has enabled, once its list has been read.
+    pub(crate) enabled: OnceLock<BTreeSet<RegionName>>,
 }
 
 impl Session {
@@ -177,8 +179,8 @@ impl Session {
         let http = http::client(CaBundle::find(profiles.as_ref().and_then(Profiles::ca_bundle))?);
         let region = home_region(options, partition_hint).await;
         let timeouts = Timeouts::seconds(options.timeout);
-        let credentials =
-            RenewableCredentials::new(credentials(options, &http, region.clone(), profiles.as_ref()).await?);
+        let (source, first) = credentials(options, &http, region.clone(), profiles.as_ref()).await?;
+        let credentials = RenewableCredentials::new(source);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)
             .http_client(http.clone())
@@ -199,7 +201,14 @@ impl Session {
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Ok(Self { config: loader.load().await, http, credentials, timeouts })
+        Ok(Self {
+            config: loader.load().await,
+            http,
+            credentials,
+            timeouts,
+            is_temporary: first.session_token().is_some(),
+            enabled: OnceLock::new(),
+        })
     }
 }
 
@@ -228,13 +237,14 @@ async fn home_region(options: &AwsOptions, partition_hint: Option<&RegionName>) 
     }
 }
 
-/// Finds the credentials, and loads them once so that missing credentials are told apart from a missing network.
+/// Finds the source of credentials, and loads them once so that missing credentials are told apart from a missing
+/// network.
 async fn credentials(
     options: &AwsOptions,
     http: &SharedHttpClient,
     region: Region,
     profiles: Option<&Profiles>,
-) -> Result<SharedCredentialsProvider, SessionError> {
+) -> Result<(SharedCredentialsProvider, Credentials), SessionError> {
     let config =
         ProviderConfig::without_region().with_http_client(http.clone()).with_region(Some(region.clone()));
     let provider = if let Some(name) = &options.profile {
@@ -252,21 +262,27 @@ async fn credentials(
         let chain = DefaultCredentialsChain::builder().configure(config).region(region).imds_client(metadata);
         SharedCredentialsProvider::new(chain.build().await)
     };
-    let profile = options.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
-    let none = || profile.map_or(SessionError::NoCredentials, SessionError::Profile);
-    let loaded = tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await;
-    if let (Ok(Err(_)), Some(command)) = (&loaded, profiles.and_then(Profiles::command)) {
-        return match loaded {
-            Ok(Err(source)) => Err(SessionError::SignedOut { command, source: source.into() }),
-            _ => Ok(provider),
-        };
-    }
-    match loaded {
-        Ok(Ok(_)) => Ok(provider),
-        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => Err(none()),
-        // The metadata service is the last source that is asked. If it fails, no earlier source had credentials.
-        Ok(Err(error)) if error.source().is_some_and(<dyn Error>::is::<ImdsError>) => Err(none()),
-        Ok(Err(error)) => Err(SessionError::Credentials(error.into())),
+    match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
+        Ok(Ok(first)) => Ok((provider, first)),
+        Ok(Err(error)) => Err(no_credentials(error, options, profiles)),
         Err(late) => Err(SessionError::Credentials(late.into())),
+    }
+}
+
+fn no_credentials(
+    error: CredentialsError,
+    options: &AwsOptions,
+    profiles: Option<&Profiles>,
+) -> SessionError {
+    if let Some(command) = profiles.and_then(Profiles::command).filter(|_| is_signed_out(&error)) {
+        return SessionError::SignedOut { command, source: error.into() };
+    }
+    let profile = options.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
+    let none = profile.map_or(SessionError::NoCredentials, SessionError::Profile);
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => none,
+        // The metadata service is the last source that is asked. If it fails, no earlier source had credentials.
+        error if error.source().is_some_and(<dyn Error>::is::<ImdsError>) => none,
+        error => SessionError::Credentials(error.into()),
     }
 }

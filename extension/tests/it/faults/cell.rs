@@ -169,8 +169,8 @@ impl Cell {
         self.fault.rejects && self.upstream.fates().get(marker).is_some_and(|fate| fate.refused > 0)
     }
 
-    /// Sends SHUTDOWN, waits for the end, and compares the final counts with what upstream counted. If `recovers` is set,
-    /// upstream recovers meanwhile.
+    /// Sends SHUTDOWN, waits for the end, and compares the final counts with what upstream counted. If `recovers` is
+    /// set, upstream recovers meanwhile.
     pub async fn shut_down(self, all_arrives: bool, recovers: bool) -> Counts {
         let log = self.extension.log.clone();
         let start = Instant::now();

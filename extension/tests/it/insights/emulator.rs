@@ -1,5 +1,5 @@
-//! Faults of real functions under AWS's emulator, with the layer as built. It has no telemetry, so that SHUTDOWN's reason
-//! and the kernel's own count of kills are all the evidence.
+//! Faults of real functions under AWS's emulator, with the layer as built. It has no telemetry, so that SHUTDOWN's
+//! reason and the kernel's own count of kills are all the evidence.
 
 use super::{faults, kind};
 use crate::support::{

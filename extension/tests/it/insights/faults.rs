@@ -61,8 +61,12 @@ fn where_there_is_no_telemetry_shutdown_says_it() {
 #[test]
 fn what_the_platforms_records_say() {
     isolated(|| async {
-        let done = |status: &str, error_type: &str| json!({ "requestId": "r-1", "status": status, "errorType": error_type });
-        let full = json!({ "requestId": "r-1", "status": "error", "metrics": { "memorySizeMB": 128, "maxMemoryUsedMB": 127 } });
+        let done = |status: &str, error_type: &str| {
+            let request = "r-1";
+            json!({ "requestId": request, "status": status, "errorType": error_type })
+        };
+        let metrics = json!({ "memorySizeMB": 128, "maxMemoryUsedMB": 127 });
+        let full = json!({ "requestId": "r-1", "status": "error", "metrics": metrics });
         let killed = "RequestId: r-1 Error: Runtime exited with error: signal: killed";
         let runtime_done = "platform.runtimeDone";
         for (records, expected) in [
@@ -125,7 +129,10 @@ fn errors_that_end_nothing_are_no_faults() {
 #[test]
 fn inits_that_fail() {
     isolated(|| async {
-        let failed = |phase: &str, error_type: &str| json!({ "initializationType": "on-demand", "phase": phase, "status": "error", "errorType": error_type });
+        let failed = |phase: &str, error_type: &str| {
+            let kind = "on-demand";
+            json!({ "initializationType": kind, "phase": phase, "status": "error", "errorType": error_type })
+        };
         // Ahead of the first invocation; the report of the same init is no second fault.
         let environment = with_telemetry().await;
         environment
@@ -186,10 +193,8 @@ fn what_the_sdk_has_reported_is_not_told_again() {
                 "extra": { "lambda": { "aws_request_id": request } },
             });
             let payload = payload.to_string();
-            format!(
-                "{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n",
-                payload.len()
-            )
+            let item = format!("{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len());
+            format!("{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{item}")
         };
         for (handled, request, reason, expected) in [
             (false, "r-1", "failure", None),
@@ -278,7 +283,8 @@ fn managed_instances_tell_by_their_reports() {
             ("r-3", "error", "Runtime.ExitError"),
             ("r-1", "success", ""),
         ] {
-            let report = json!({ "requestId": request, "status": status, "errorType": error_type, "metrics": { "durationMs": 5 } });
+            let metrics = json!({ "durationMs": 5 });
+            let report = json!({ "requestId": request, "status": status, "errorType": error_type, "metrics": metrics });
             environment.post_telemetry("platform.report", &report).await;
             // Repeated records change nothing.
             environment.post_telemetry("platform.report", &report).await;

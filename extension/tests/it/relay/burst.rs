@@ -19,7 +19,8 @@ async fn burst(answers_after: Duration) -> FinalCounts {
     let arrived = test.upstream.arrivals().len();
     let (counts, upstream) = test.shut_down().await;
     eprintln!(
-        "{EVENTS} events at {answers_after:?}: {} delivered, {} dropped, {arrived} arrived before SHUTDOWN, {} connections",
+        "{EVENTS} events at {answers_after:?}: {} delivered, {} dropped, {arrived} arrived before SHUTDOWN, \
+         {} connections",
         counts.delivered,
         counts.dropped,
         upstream.connections()

@@ -68,5 +68,8 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Accou
             listing.insert(name, off);
         }
     }
+    let enabled = listing.iter().filter(|(_, off)| off.is_none()).map(|(name, _)| name.clone());
+    // `set` fails if the session has a list already, which is as good as this one.
+    let _ = session.enabled.set(enabled.collect());
     Ok(listing)
 }

@@ -54,8 +54,10 @@ pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName,
         CallErrorKind::Denied => Failure::new(error).hint(format!(
             "reading it needs lambda:GetFunctionConfiguration on the function {name}; nothing was changed"
         )),
-        CallErrorKind::Credentials => Failure::new(error)
-            .hint(format!("is the region {region} switched on in this account? --regions names another one")),
+        CallErrorKind::Credentials => Failure::new(error).hint(format!(
+            "is the region {region} enabled in this account? --regions names another one. Temporary credentials of the\n\
+             global STS endpoint work only in regions that are enabled by default"
+        )),
         _ => Failure::new(error).hint("nothing was changed; run it again"),
     }
 }

@@ -72,9 +72,11 @@ pub(crate) async fn open_session_of_any_account(
     let (identity, elsewhere) = identity::caller(&session).await.map_err(refused)?;
     if let Some(error) = elsewhere {
         let region = session.config.region().map(AsRef::as_ref).unwrap_or_default();
+        let token =
+            if session.is_temporary { ", or does not accept tokens of the global STS endpoint" } else { "" };
         ui.warning(format!(
-            "the region {region} of AWS_REGION or of the profile is disabled in this account, or does not exist; \
-             another region said whose credentials these are ({error})"
+            "the region {region} of AWS_REGION or of the profile is disabled in this account, or does not exist{token}; \
+             another region was asked for the account of these credentials ({error})"
         ));
     }
     ui.status("Account", format!("{} ({})", identity.account, identity.partition));

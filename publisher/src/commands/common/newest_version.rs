@@ -57,7 +57,7 @@ pub(crate) async fn newest(
                 if foreign && error.kind == CallErrorKind::Denied {
                     denied = Some(subject.account.clone());
                 }
-                let why = chain(&error.in_region());
+                let why = chain(&session.in_region(&subject.region, error));
                 failed.push(format!("{} {}: {why}", subject.region, subject.name));
             }
         }

@@ -90,7 +90,7 @@ async fn as_owner(
 ) -> Result<Findings, String> {
     let PublishedLayer { wanted, place, layers, .. } = subject;
     let version = layers.read(wanted.layer.as_str(), place.version).await;
-    let Some(version) = version.map_err(|error| chain(&error.in_region()))? else {
+    let Some(version) = version.map_err(|error| chain(&layers.in_region(error)))? else {
         let expected = place.version.to_string();
         let missing = Difference { what: "version", expected, found: "missing".to_owned() };
         return Ok(Findings { differences: vec![missing], unknown: None });
@@ -106,7 +106,7 @@ async fn as_owner(
     if let Some(other) = &subject.other {
         match other.content_by_arn(&place.arn).await {
             Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
-            Err(error) => match why_invisible(error)? {
+            Err(error) => match why_invisible(other, error)? {
                 Invisible::Refused(found) => findings.differences.extend(seen_by_other(wanted, found)),
                 Invisible::Unknown(why) => findings.unknown = Some(why),
             },
@@ -124,7 +124,7 @@ async fn as_stranger(
     let mut findings = Findings::default();
     match layers.content_by_arn(&place.arn).await {
         Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
-        Err(error) => match why_invisible(error)? {
+        Err(error) => match why_invisible(layers, error)? {
             Invisible::Refused(found) => {
                 findings.differences.extend(seen_by_other(wanted, found));
                 return Ok(findings);
@@ -150,14 +150,14 @@ enum Invisible {
 }
 
 /// Distinguishes a refusal from an error that says nothing about the version. Any other failed call is an error.
-fn why_invisible(error: CallError) -> Result<Invisible, String> {
+fn why_invisible(other: &RegionLayers, error: CallError) -> Result<Invisible, String> {
     match error.kind {
         CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Invisible::Refused(chain(&error))),
         CallErrorKind::Credentials => Ok(Invisible::Unknown(format!(
             "the other account could not check it: {}",
-            chain(&error.in_region())
+            chain(&other.in_region(error))
         ))),
-        _ => Err(format!("the other account got no response: {}", chain(&error.in_region()))),
+        _ => Err(format!("the other account got no response: {}", chain(&other.in_region(error)))),
     }
 }
 
@@ -178,7 +178,7 @@ async fn download(
     let _turn = downloads.acquire().await;
     let mut attempt = 1;
     let (bytes, length) = loop {
-        let content = layers.content_by_arn(arn).await.map_err(|error| chain(&error.in_region()))?;
+        let content = layers.content_by_arn(arn).await.map_err(|error| chain(&layers.in_region(error)))?;
         let link = content.location.ok_or("AWS returned no link for the download")?;
         match download::sha256(&link, session.timeouts.answer()).await {
             Ok(content) => break content,

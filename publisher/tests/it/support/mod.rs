@@ -18,3 +18,4 @@ pub mod stand_in;
 /// The extension's tests have the same certificates, so the code is there.
 #[path = "../../../../extension/tests/it/support/tls.rs"]
 pub mod tls;
+pub mod tls_proxy;
