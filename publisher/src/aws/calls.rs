@@ -2,8 +2,9 @@
 //! says what can be done about it.
 
 use crate::aws::{
-    error::{CallError, CallErrorKind, RegionError},
+    error::{CallError, CallErrorKind},
     partition::RegionName,
+    region_error::RegionError,
     session::Session,
 };
 use aws_sdk_lambda::{

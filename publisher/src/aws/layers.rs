@@ -4,10 +4,11 @@ mod permissions;
 
 use crate::aws::{
     calls::none_if_error,
-    error::{CallError, CallErrorKind, RegionError},
+    error::{CallError, CallErrorKind},
     partition::RegionName,
     policy::Policy,
     rate_limit::Reservation,
+    region_error::RegionError,
     s3::StagedZip,
     session::Session,
     upload::Upload,

@@ -5,11 +5,12 @@
 use crate::{
     aws::{
         audience::AccountId,
-        error::{CallError, RegionError},
+        error::CallError,
         layers::RegionLayers,
         partition::RegionName,
         policy,
         rate_limit::InFlight,
+        region_error::RegionError,
         s3::{Bucket, BucketError},
         upload::Upload,
     },

@@ -1,7 +1,7 @@
 //! Tells the user what to do about errors that do not go away by running the same command again.
 
 use crate::{
-    aws::{error::RegionError, refusal::Refusal, s3::BucketError},
+    aws::{refusal::Refusal, region_error::RegionError, s3::BucketError},
     publish::job::RolloutError,
 };
 
@@ -10,7 +10,7 @@ impl RolloutError {
     pub(crate) fn remedy(&self) -> Option<String> {
         let text = match self {
             Self::Call(RegionError::Call(error)) => of_refusal(error.refusal()?),
-            Self::Call(RegionError::GlobalToken(_)) => GLOBAL_TOKEN,
+            Self::Call(RegionError::GlobalToken(_)) => GLOBAL_TOKEN_REMEDY,
             Self::Bucket(BucketError::Refused { source, .. }) => of_refusal(source.refusal()?),
             Self::NotAsSent { given_to: Some(_), .. } => {
                 "remove the version's permissions and find out where its bytes come from; then \
@@ -50,8 +50,8 @@ const STORAGE_REMEDY: &str =
     "make room with `publisher prune`, or ask AWS for more code storage in the region (Service Quotas)";
 const POLICY_REMEDY: &str = "name fewer accounts, or an organization instead (--share-with o-…)";
 
-const GLOBAL_TOKEN: &str = "have the credentials made by a regional endpoint of STS (AWS_STS_REGIONAL_ENDPOINTS=regional where they are made), \
-     or have those of the global one work everywhere: \
+const GLOBAL_TOKEN_REMEDY: &str = "get the credentials from a regional endpoint of STS (AWS_STS_REGIONAL_ENDPOINTS=regional where they are made), or \
+     let those of the global endpoint work everywhere: \
      aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token";
 
 fn of_refusal(refusal: Refusal) -> &'static str {

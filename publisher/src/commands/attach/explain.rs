@@ -55,8 +55,8 @@ pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName,
             "reading it needs lambda:GetFunctionConfiguration on the function {name}; nothing was changed"
         )),
         CallErrorKind::Credentials => Failure::new(error).hint(format!(
-            "is the region {region} enabled in this account? --regions names another one. Temporary credentials of the\n\
-             global STS endpoint work only in regions that are enabled by default"
+            "is the region {region} enabled in this account? --regions names another one. Temporary credentials of\n\
+             the global STS endpoint work only in regions that are enabled by default"
         )),
         _ => Failure::new(error).hint("nothing was changed; run it again"),
     }

@@ -75,8 +75,8 @@ pub(crate) async fn open_session_of_any_account(
         let token =
             if session.is_temporary { ", or does not accept tokens of the global STS endpoint" } else { "" };
         ui.warning(format!(
-            "the region {region} of AWS_REGION or of the profile is disabled in this account, or does not exist{token}; \
-             another region was asked for the account of these credentials ({error})"
+            "the region {region} of AWS_REGION or of the profile is disabled in this account, or does not \
+             exist{token}; another region was asked for the account of these credentials ({error})"
         ));
     }
     ui.status("Account", format!("{} ({})", identity.account, identity.partition));

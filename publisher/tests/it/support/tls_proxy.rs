@@ -6,8 +6,8 @@ use super::{
 };
 use std::{io::Write, net::TcpListener, sync::Arc, thread};
 
-/// Starts a TLS server on a free port that forwards each request to `upstream` without TLS. Returns its URL. Its threads
-/// end with the test process.
+/// Starts a TLS server on a free port that forwards each request to `upstream` without TLS. Returns its URL. Its
+/// threads end with the test process.
 pub fn start(tls: &TestTls, upstream: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
