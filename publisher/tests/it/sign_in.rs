@@ -208,7 +208,7 @@ fn a_disabled_configured_region_does_not_prevent_signing_in() {
     publisher
         .run(&dist, &ARGS)
         .expect(0)
-        .says("the region af-south-1 of AWS_REGION or of the profile is switched off");
+        .says("the region af-south-1 of AWS_REGION or of the profile is disabled");
     // Keys that no region accepts are wrong.
     let proxy = Proxy::start(ministack().address(), move |seen| {
         if seen.service == "sts" { Verdict::Answer(403, off.to_owned()) } else { Verdict::Forward }
