@@ -25,7 +25,7 @@ REGIONS = (
     "eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 il-central-1 me-central-1 me-south-1 "
     "mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2"
 ).split()
-ZIP_BYTES = 350_000
+ZIP_BYTES = 300_000
 
 
 def layer(arch, machine):
