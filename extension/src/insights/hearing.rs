@@ -29,7 +29,9 @@ impl Observer for Hearing {
 
     fn platform(&self, records: Vec<Record>) {
         if let Some(mut function) = self.0.function_records() {
-            records.iter().for_each(|record| function.platform(record));
+            for record in &records {
+                function.platform(record);
+            }
         }
         self.0.tell_of(|environment, now| environment.heard(records, now));
         self.0.changed.notify_waiters();

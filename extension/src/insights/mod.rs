@@ -1,10 +1,11 @@
-//! What the extension itself tells Sentry: faults that end the function's process, and with it every SDK in it, and what
-//! the function logs.
+//! What the extension itself tells Sentry: faults that end the function's process, and with it every SDK in it, and
+//! what the function logs.
 //!
-//! `invocation` and `init` hold what is known of the environment, `classify` decides what has happened, `event` writes
-//! it down for Sentry, and `memory` watches how much of it the function uses. `hearing` takes what telemetry tells,
-//! `function_records` knows which invocation a line of the function belongs to, `lines` reads it, and `logs` writes it
-//! for Sentry. All but this file, `hearing` and `memory` are pure.
+//! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
+//! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
+//! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
+//! `lines` reads them, and `logs` writes them for Sentry. Only this file, `hearing`, `memory`, `outbox` and `spool` do
+//! I/O.
 
 mod classify;
 mod environment;
@@ -41,10 +42,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Records are buffered for 25 ms. What says more about a fault than SHUTDOWN itself is waited for no longer than this.
+/// The longest wait at SHUTDOWN for records that say more about a fault than SHUTDOWN itself. Lambda buffers records
+/// for 25 ms.
 const LATE_RECORDS: Duration = Duration::from_millis(50);
 
-/// The handle: gateway, lifecycle and telemetry tell it what they see.
+/// The handle of this module. Gateway, lifecycle and telemetry report to it what they see.
 #[derive(Clone, Debug)]
 pub struct Insights {
     shared: Arc<Shared>,
@@ -60,12 +62,12 @@ struct Shared {
     key: PublicKey,
     project: ProjectId,
     upstream: Arc<Upstream>,
-    /// Something was told that may end a wait.
+    /// Wakes a task that waits for more evidence.
     changed: Notify,
-    /// An invocation has begun.
+    /// Wakes the task that samples memory, because an invocation has begun.
     begun: Notify,
-    /// How many processes the kernel had killed for want of memory when the first invocation began. Where it is set, the
-    /// task that samples memory was started.
+    /// How many processes the kernel had killed because of their memory when the first invocation began. If it is set,
+    /// the task that samples memory was started.
     oom_kills: OnceLock<Option<u64>>,
     memory_size: u64,
     /// Whether faults are reported, for which memory is watched.
@@ -73,8 +75,8 @@ struct Shared {
 }
 
 impl Insights {
-    /// `None` where nothing is wanted, or where nobody says which project would get it. Nothing is begun before the
-    /// first invocation.
+    /// Returns `None` if nothing is to be reported, or if no setting names the project to report to. Nothing is started
+    /// before the first invocation.
     pub fn start(config: &Arc<Config>, relay: &Relay) -> Option<Self> {
         let reports_faults = !config.faults.is_empty();
         if !reports_faults && !config.insights.need_function_records() {
@@ -104,12 +106,12 @@ impl Insights {
         Some(Self { shared: Arc::new(shared) })
     }
 
-    /// Hears telemetry.
+    /// Returns what takes in telemetry.
     pub(crate) fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(hearing::Hearing(Arc::clone(&self.shared)))
     }
 
-    /// An invocation has begun.
+    /// Records that an invocation has begun.
     pub(crate) fn invoked(&self, invoked: Invoked) {
         self.shared.tell_of(|environment, now| environment.invoked(invoked, now));
         if !self.shared.reports_faults {
@@ -123,7 +125,7 @@ impl Insights {
         self.shared.begun.notify_one();
     }
 
-    /// An envelope has passed. It is kept for a while, and read only where there is a fault.
+    /// Records that an envelope has passed. It is kept for a while, and read only if there is a fault.
     pub(crate) fn envelope_passed(&self, envelope: &Envelope) {
         if !PassedEnvelope::is_of_use(envelope) {
             return;
@@ -131,7 +133,7 @@ impl Insights {
         self.shared.environment().passed(envelope);
     }
 
-    /// The environment ends. When this returns, its fault is in the queue, if there was one.
+    /// Records that the environment ends. When this returns, its fault is in the queue, if there was one.
     pub(crate) async fn shutting_down(&self, reason: &str, has_telemetry: bool) {
         let shared = &self.shared;
         let reason = ShutdownReason::read(reason);
@@ -168,7 +170,7 @@ fn function_records(config: &Config) -> Option<Mutex<FunctionRecords>> {
 
 impl Shared {
     fn environment(&self) -> MutexGuard<'_, Environment> {
-        // No section leaves it half-changed where it could panic.
+        // A poisoned lock is safe to use: no section can panic while the data is half changed.
         self.environment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,7 +184,7 @@ impl Shared {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // From here on no change is missed.
+            // From here on no notification is missed, so the condition is checked after this and not before.
             changed.as_mut().enable();
             if is_settled(&self.environment()) {
                 return;
@@ -191,17 +193,17 @@ impl Shared {
         }
     }
 
-    /// The kernel has killed a process for want of memory since the first invocation began.
+    /// Whether the kernel has killed a process because of its memory since the first invocation began.
     fn was_oom_killed(&self) -> bool {
         let before = self.oom_kills.get().copied().flatten();
         before.zip(memory::oom_kills()).is_some_and(|(before, now)| now > before)
     }
 
-    /// Changes what is known, and tells of the faults that follow from it.
+    /// Changes what is known, and reports the faults that follow from it.
     fn tell_of(&self, change: impl FnOnce(&mut Environment, SystemTime) -> Vec<Fault>) {
         let faults = change(&mut self.environment(), SystemTime::now());
         for fault in faults {
-            // Read here and not at the start: most environments never need it.
+            // This is read here and not at the start, because most environments never need it.
             let function = Function::read(variable);
             let event_id = EventId::random();
             let mut event = event::event(&fault, &function, self.memory_size, &event_id);

@@ -44,7 +44,8 @@ pub struct Item {
     pub kind: ItemKind,
     /// The number of logs, metrics or spans in a container, and 1 for all other items.
     pub count: u32,
-    /// The length of the payload, in bytes. For lines of the function's log, the bytes that Sentry bills. For a request that is passed through unread, the length as received.
+    /// The length of the payload, in bytes. For lines of the function's log, the bytes that Sentry bills. For a request
+    /// that is passed through unread, the length as received.
     pub bytes: usize,
 }
 

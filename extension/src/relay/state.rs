@@ -233,7 +233,7 @@ impl State {
         self.client_reports.lose_items(target, &[item], reason);
     }
 
-    /// Returns when the oldest pending envelope was accepted, of those that are worth keeping the environment awake for.
+    /// Returns when the oldest of the envelopes was accepted that are worth keeping the environment awake for.
     pub(super) fn oldest(&self) -> Option<SystemTime> {
         self.queue.oldest().into_iter().chain(self.unconfirmed.since()).min()
     }

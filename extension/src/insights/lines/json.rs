@@ -5,8 +5,8 @@ use crate::protocol::LogLevel;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
-/// Where loggers put the level: Lambda, Powertools, pino and `slog`; Google's; Serilog's; monolog's; .NET's; that of the
-/// Elastic Common Schema. A name comes before a number, because numbers mean different things to different loggers.
+/// Where loggers put the level: Lambda, Powertools, pino and `slog`; Google's; monolog; Serilog; .NET; the Elastic
+/// Common Schema. A name comes before a number, because numbers mean different things to different loggers.
 const LEVELS: [&str; 8] =
     ["level", "severity", "level_name", "log_level", "@l", "LogLevel", "log.level", "lvl"];
 /// Where loggers put the message.

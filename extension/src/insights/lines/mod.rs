@@ -48,8 +48,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether this field is what names the request that the line belongs to. Another field of that name is the function's
-    /// own.
+    /// Whether this field is what names the request that the line belongs to. Any other field of that name is the
+    /// function's own.
     pub(super) fn names_request(&self, field: &str, request: Option<&RequestId>) -> bool {
         match (&self.request, request) {
             (Some(NamedRequest::ByField(name, id)), Some(request)) => *name == field && request.is(id),

@@ -20,7 +20,8 @@ fn lambdas_json_format() {
     let id = |name: &str| Some(format!("{name}={ID}"));
     for (record, level, request, message, fields) in [
         (
-            json!({ "timestamp": "2026-11-25T10:00:00Z", "level": "INFO", "message": "cart", "logger": "root", "requestId": ID }),
+            json!({ "timestamp": "2026-11-25T10:00:00Z", "level": "INFO", "message": "cart",
+                "logger": "root", "requestId": ID }),
             LogLevel::Info,
             id("requestId"),
             "cart",
@@ -34,7 +35,8 @@ fn lambdas_json_format() {
             json!({ "AWSRequestId": ID }),
         ),
         (
-            json!({ "timestamp": "2026-11-25T10:00:00.010Z", "level": "Information", "message": "3 items", "count": 3 }),
+            json!({ "timestamp": "2026-11-25T10:00:00.010Z", "level": "Information",
+                "message": "3 items", "count": 3 }),
             LogLevel::Info,
             None,
             "3 items",
@@ -49,7 +51,8 @@ fn lambdas_json_format() {
             json!({ "cart": { "items": 3 }, "requestId": ID }),
         ),
         (
-            json!({ "level": "ERROR", "message": { "errorType": "TypeError", "errorMessage": "no", "stackTrace": ["x"] } }),
+            json!({ "level": "ERROR", "message": { "errorType": "TypeError", "errorMessage": "no",
+                "stackTrace": ["x"] } }),
             LogLevel::Error,
             None,
             "TypeError: no",
@@ -69,7 +72,8 @@ fn lambdas_json_format() {
 
 #[test]
 fn json_of_loggers_within_text() {
-    let powertools = json!({ "level": "ERROR", "location": "handler:9", "message": "cart", "timestamp": "2026-11-25 10:00:00,010+0000",
+    let powertools = json!({ "level": "ERROR", "location": "handler:9", "message": "cart",
+        "timestamp": "2026-11-25 10:00:00,010+0000",
         "service": "shop", "cold_start": true, "function_request_id": ID });
     let rest =
         json!({ "location": "handler:9", "service": "shop", "cold_start": true, "function_request_id": ID });
@@ -98,7 +102,8 @@ fn json_of_loggers_within_text() {
     let rest = json!({ "context": {}, "level": 400, "channel": "app" });
     assert_eq!(read(&monolog.to_string().into()), (Some(LogLevel::Error), None, "cart".into(), rest));
 
-    let tracing = json!({ "timestamp": "2026", "level": "INFO", "fields": { "message": "cart", "n": 3 }, "target": "orders" });
+    let tracing = json!({ "timestamp": "2026", "level": "INFO", 
+        "fields": { "message": "cart", "n": 3 }, "target": "orders" });
     let rest = json!({ "fields": { "n": 3 }, "target": "orders" });
     assert_eq!(read(&tracing.to_string().into()), (Some(LogLevel::Info), None, "cart".into(), rest));
 

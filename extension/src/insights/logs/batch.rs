@@ -106,11 +106,11 @@ impl Batch {
         (billed, true)
     }
 
-    /// The bytes of all logs, where `constant` are those of what is the same for all logs without and with a request.
-    pub(super) fn expected(&self, constant: [usize; 2]) -> usize {
+    /// The bytes of all logs, with those of what is the same for all logs.
+    pub(super) fn expected(&self, constant: ConstantBytes) -> usize {
         let of = |log: &Waiting| {
             let has_request = self.requests.get(log.request).is_some_and(Option::is_some);
-            log.billed + constant[usize::from(has_request)]
+            log.billed + constant.of(has_request)
         };
         self.logs.iter().map(of).sum()
     }
@@ -238,9 +238,22 @@ fn end(request: Option<&RequestId>, context: &LogContext) -> (Vec<u8>, usize) {
     (end, billed)
 }
 
-/// The bytes that Sentry bills for what every log of a request has.
-pub(super) fn constant_billed(request: Option<&RequestId>, context: &LogContext) -> usize {
-    end(request, context).1
+/// The bytes that Sentry bills in every log, as far as they are known when a log is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConstantBytes {
+    without_request: usize,
+    with_request: usize,
+}
+
+impl ConstantBytes {
+    pub(super) fn new(context: &LogContext) -> Self {
+        let request = RequestId::new("00000000-0000-0000-0000-000000000000");
+        Self { without_request: end(None, context).1, with_request: end(Some(&request), context).1 }
+    }
+
+    pub(super) fn of(self, has_request: bool) -> usize {
+        if has_request { self.with_request } else { self.without_request }
+    }
 }
 
 /// The attributes that the extension writes. A field of the function with one of these names would be there twice.

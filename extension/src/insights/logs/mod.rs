@@ -11,7 +11,7 @@ use super::lines::Line;
 use crate::config::FunctionLogs;
 use crate::protocol::LogLevel;
 use crate::telemetry::RequestId;
-use batch::Batch;
+use batch::{Batch, ConstantBytes};
 use breadcrumbs::Breadcrumbs;
 use budget::Budget;
 use serde_json::Value;
@@ -57,13 +57,11 @@ pub(super) struct Logs {
     counts: LogCounts,
     /// What is over the budget and was not reported to Sentry so far.
     unreported: LogCount,
-    /// The bytes that are expected for what is the same for all logs, where a log has a request and where it has none.
-    constant: [usize; 2],
+    constant: ConstantBytes,
 }
 
 impl Logs {
     pub(super) fn new(settings: FunctionLogs, context: &LogContext) -> Self {
-        let request = RequestId::new("00000000-0000-0000-0000-000000000000");
         Self {
             level: settings.level,
             budget: Budget::new(settings.budget),
@@ -71,7 +69,7 @@ impl Logs {
             breadcrumbs: Breadcrumbs::default(),
             counts: LogCounts::default(),
             unreported: LogCount::default(),
-            constant: [None, Some(&request)].map(|request| batch::constant_billed(request, context)),
+            constant: ConstantBytes::new(context),
         }
     }
 
@@ -89,7 +87,7 @@ impl Logs {
             return false;
         };
         self.breadcrumbs.keep(&line.message, level, request, time);
-        let constant = self.constant[usize::from(request.is_some())];
+        let constant = self.constant.of(request.is_some());
         let budget = &mut self.budget;
         let fits = |billed: usize| budget.spends(billed + constant, time);
         let (billed, was_added) = self.batch.add(line, level, request, time, fits);

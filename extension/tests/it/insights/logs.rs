@@ -176,7 +176,8 @@ fn the_sdks_trace_and_release_are_the_lines_own() {
             "contexts": { "trace": { "trace_id": trace, "span_id": "2222222222222222" } },
             "extra": { "lambda": { "aws_request_id": ONE } } });
         let event = event.to_string();
-        let header = json!({ "event_id": "9ec79c33ec9942ab8353589fcb2e04dc", "dsn": environment.sentry.dsn(sdk::KEY, "42"),
+        let header = json!({ "event_id": "9ec79c33ec9942ab8353589fcb2e04dc",
+            "dsn": environment.sentry.dsn(sdk::KEY, "42"),
             "trace": { "trace_id": trace, "release": "shop@2", "environment": "staging", "public_key": sdk::KEY } });
         let envelope = format!("{header}\n{{\"type\":\"event\",\"length\":{}}}\n{event}\n", event.len());
         sdk::post(TUNNEL, envelope).await;
@@ -276,7 +277,8 @@ fn what_is_over_the_budget_and_what_lambda_dropped_is_counted_and_reported() {
         environment.invoke(ONE).await;
         let mut batch = vec![start(ONE)];
         batch.extend((0..20).map(|_| line("x".repeat(50))));
-        let dropped = json!({ "reason": "Consumer seems to have fallen behind", "droppedRecords": 7, "droppedBytes": 900 });
+        let dropped = json!({ "reason": "Consumer seems to have fallen behind",
+            "droppedRecords": 7, "droppedBytes": 900 });
         batch.extend([record("platform.logsDropped", &dropped), done(ONE)]);
         environment.api.post_telemetry(&batch.into()).await;
         let (received, counts) = ended(environment).await;

@@ -96,8 +96,7 @@ fn a_container_as_sentry_wants_it() {
     assert_eq!(payload["items"], expected);
     let logs = payload["items"].as_array().unwrap();
     assert_eq!(container.billed, logs.iter().map(billed).sum::<usize>());
-    let constant =
-        constant_billed(None, &context(None)) + 2 * constant_billed(Some(&request), &context(Some(&request)));
+    let constant = end(None, &context(None)).1 + 2 * end(Some(&request), &context(Some(&request))).1;
     assert_eq!(container.billed, fit + constant);
     assert!(batch.take(context).is_none());
 }
