@@ -20,6 +20,7 @@ pub(crate) mod policy;
 pub(crate) mod rate_limit;
 pub(crate) mod refusal;
 pub(crate) mod region_error;
+pub(crate) mod region_list;
 pub(crate) mod regions;
 pub(crate) mod s3;
 pub(crate) mod send_queue;

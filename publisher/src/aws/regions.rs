@@ -1,12 +1,13 @@
 //! Chooses the regions of a release.
 
-mod account_regions;
 mod pattern;
 
-pub(crate) use account_regions::{AccountRegions, ListError, list, unlisted};
 pub(crate) use pattern::RegionPattern;
 
-use crate::aws::partition::{Partition, RegionName};
+use crate::aws::{
+    partition::{Partition, RegionName},
+    region_list::AccountRegions,
+};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

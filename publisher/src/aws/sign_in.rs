@@ -21,8 +21,8 @@ const SIGNED_OUT: [&str; 6] = [
     "UnauthorizedException",
 ];
 
-/// Whether an error of a source of credentials means that a person has to sign in. A network failure, or a role that may
-/// not be assumed, means something else, although the same profile is concerned.
+/// Whether an error of a source of credentials means that a person has to sign in. A network failure, or a role
+/// that may not be assumed, means something else, although the same profile is concerned.
 pub(crate) fn is_signed_out(error: &dyn Error) -> bool {
     let text = chain(error);
     SIGNED_OUT.iter().any(|part| text.contains(part))

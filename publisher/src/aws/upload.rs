@@ -99,7 +99,8 @@ impl Upload {
     }
 
     fn pieces(&self) -> Pieces {
-        Pieces { head: Some(self.head.clone()), zip: self.zip.clone(), tail: Some(self.tail.clone()) }
+        let (head, tail) = (Some(self.head.clone()), Some(self.tail.clone()));
+        Pieces { head, zip: self.zip.clone(), tail, is_base64: true }
     }
 
     /// Creates an interceptor that puts the body into one request and records its progress in `progress`. `bytes` is
@@ -109,15 +110,23 @@ impl Upload {
         bytes: Option<OwnedSemaphorePermit>,
         progress: UploadProgress,
     ) -> BodyInterceptor {
-        BodyInterceptor { upload: self.clone(), bytes: Arc::new(Mutex::new(bytes)), progress }
+        BodyInterceptor {
+            pieces: self.pieces(),
+            length: self.bytes(),
+            sha256: self.sha256.clone(),
+            bytes: Arc::new(Mutex::new(bytes)),
+            progress,
+        }
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pieces {
     head: Option<Bytes>,
     zip: Bytes,
     tail: Option<Bytes>,
+    /// Whether the zip is sent as base64 and not as it is.
+    is_base64: bool,
 }
 
 impl Pieces {
@@ -129,7 +138,7 @@ impl Pieces {
             return self.tail.take();
         }
         let piece = self.zip.split_to(PIECE_BYTES.min(self.zip.len()));
-        Some(STANDARD.encode(piece).into())
+        Some(if self.is_base64 { STANDARD.encode(piece).into() } else { piece })
     }
 }
 
@@ -171,9 +180,24 @@ impl Body for StreamedBody {
 /// Replaces the SDK's body by the prepared one and gives its hash to the signer.
 #[derive(Debug)]
 pub(crate) struct BodyInterceptor {
-    upload: Upload,
+    pieces: Pieces,
+    length: u64,
+    sha256: String,
     bytes: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     progress: UploadProgress,
+}
+
+impl BodyInterceptor {
+    /// Creates an interceptor that sends the zip without encoding it, for S3, and records its progress.
+    pub(crate) fn with_zip(zip: &Bytes, sha256: Hex, progress: UploadProgress) -> Self {
+        Self {
+            pieces: Pieces { head: None, zip: zip.clone(), tail: None, is_base64: false },
+            length: zip.len() as u64,
+            sha256: sha256.to_string(),
+            bytes: Arc::default(),
+            progress,
+        }
+    }
 }
 
 #[dyn_dispatch_hint]
@@ -188,14 +212,16 @@ impl Intercept for BodyInterceptor {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let length = self.upload.bytes();
+        let length = self.length;
         let bytes = self.bytes.lock().map_or(None, |mut bytes| bytes.take());
         let progress = self.progress.clone();
-        let body = StreamedBody { pieces: self.upload.pieces(), remaining: length, bytes, progress };
+        // If the SDK sends the request again, it sends all of it.
+        progress.restart();
+        let body = StreamedBody { pieces: self.pieces.clone(), remaining: length, bytes, progress };
         let request = context.request_mut();
         *request.body_mut() = SdkBody::from_body_1_x(body);
         request.headers_mut().insert("content-length", length.to_string());
-        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.upload.sha256.clone()));
+        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.sha256.clone()));
         Ok(())
     }
 

@@ -47,6 +47,11 @@ impl UploadProgress {
         self.inner.written.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Records that the upload begins again with the first byte.
+    pub(crate) fn restart(&self) {
+        self.inner.written.store(0, Ordering::Relaxed);
+    }
+
     /// Records the connection that the upload uses.
     pub(crate) fn set_connection(&self, connection: CaptureSmithyConnection) {
         *self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);

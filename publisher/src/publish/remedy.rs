@@ -50,9 +50,10 @@ const STORAGE_REMEDY: &str =
     "make room with `publisher prune`, or ask AWS for more code storage in the region (Service Quotas)";
 const POLICY_REMEDY: &str = "name fewer accounts, or an organization instead (--share-with o-…)";
 
-const GLOBAL_TOKEN_REMEDY: &str = "get the credentials from a regional endpoint of STS (AWS_STS_REGIONAL_ENDPOINTS=regional where they are made), or \
-     let those of the global endpoint work everywhere: \
-     aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token";
+const GLOBAL_TOKEN_REMEDY: &str = "\
+    get the credentials from a regional endpoint of STS (AWS_STS_REGIONAL_ENDPOINTS=regional where they are made), or \
+    let those of the global endpoint work everywhere: \
+    aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token";
 
 fn of_refusal(refusal: Refusal) -> &'static str {
     match refusal {

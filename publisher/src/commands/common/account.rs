@@ -5,7 +5,8 @@ use crate::{
         audience::AccountId,
         identity::{self, Identity},
         partition::RegionName,
-        regions::{self, ListError, RegionChoice, RegionPattern, Selection, Source},
+        region_list::{self, ListError},
+        regions::{self, RegionChoice, RegionPattern, Selection, Source},
         session::{AwsOptions, Session, SessionError},
     },
     failure::{Code, Failure},
@@ -107,7 +108,7 @@ pub(crate) async fn select(
                 .hint("run the command once for each partition, with credentials for that partition"));
         }
     }
-    let listed = regions::list(session, identity).await;
+    let listed = region_list::list(session, identity).await;
     let source = match &listed {
         Ok(listing) => Source::Account(listing),
         Err(error) if choice.regions.iter().all(is_exact) && !choice.regions.is_empty() => {
@@ -139,7 +140,7 @@ pub(crate) async fn select(
     let chosen = regions::choose(source, identity.partition, choice).map_err(|error| {
         Failure::new(error).hint("`aws account list-regions` lists the regions of the account")
     })?;
-    let unlisted = listed.iter().flat_map(|listing| regions::unlisted(listing, identity.partition));
+    let unlisted = listed.iter().flat_map(|listing| region_list::unlisted(listing, identity.partition));
     let unlisted: Vec<RegionName> =
         unlisted.filter(|name| !chosen.targets.iter().any(|target| target.region == *name)).collect();
     if choice.regions.is_empty() && !unlisted.is_empty() {

@@ -1,4 +1,4 @@
-//! Reads the list of the account's regions from AWS.
+//! The account's own list of its regions, and which of them are enabled.
 
 use crate::aws::{
     error::{CallError, CallErrorKind},
@@ -69,7 +69,7 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Accou
         }
     }
     let enabled = listing.iter().filter(|(_, off)| off.is_none()).map(|(name, _)| name.clone());
-    // `set` fails if the session has a list already, which is as good as this one.
+    // An earlier list of the same session is as good.
     let _ = session.enabled.set(enabled.collect());
     Ok(listing)
 }
