@@ -119,7 +119,7 @@ impl<'a> Publishing<'a> {
                 let key = format!("sentry-lambda-extension/{}-{sha256}.zip", variant.arch);
                 match bucket.put(key, &self.context.upload.zip).await {
                     Ok(zip) => *staged = Some((bucket, zip)),
-                    // An object can be uploaded again. The network is too slow for so many uploads, so fewer run from now on.
+                    // An object can be uploaded again. The network is too slow, so fewer uploads run from now on.
                     Err(error) if error.kind == CallErrorKind::Stalled => {
                         reservation.slot.upload_aborted();
                         self.job.record(self.context, JobState::Refused, None)?;
