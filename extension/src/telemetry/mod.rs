@@ -1,11 +1,13 @@
 //! What Lambda tells the extension about invocations, through its Telemetry API.
 
+mod fields;
 mod invocation_log;
 mod listener;
 mod record;
 mod request_id;
 mod subscription;
 
+pub(crate) use fields::{Fields, Number, Text};
 pub(crate) use record::{InitPhase, InitStart, InvocationEnd, PhaseEnd, PlatformEvent, Record};
 #[cfg(test)]
 pub(crate) use record::{InvocationStart, PlatformFault};
