@@ -2,6 +2,7 @@
 
 mod emulator;
 mod faults;
+mod managed;
 mod valid;
 
 use crate::support::{
