@@ -1,13 +1,11 @@
 //! TLS with the compiled-in root certificates and those of the user. They are loaded for the first connection.
 
 use super::ca_bundles::Certificates;
+use super::cryptography;
 use super::trust::{self, Verifier};
 use crate::log;
 use rustls::client::WebPkiServerVerifier;
-use rustls::crypto::ring::{self, cipher_suite, kx_group};
-use rustls::crypto::{CryptoProvider, KeyProvider};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::SigningKey;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::path::PathBuf;
@@ -47,7 +45,7 @@ impl Tls {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let own = self.read_bundles();
         roots.add_parsable_certificates(own.iter().cloned());
-        let provider = Arc::new(provider());
+        let provider = Arc::new(cryptography::provider());
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?;
@@ -78,39 +76,6 @@ impl Tls {
             );
         }
         certificates.all
-    }
-}
-
-/// The cryptography of the client, without what every server can do without.
-///
-/// A server of TLS 1.3 must support AES-128-GCM and P-256 (RFC 8446, section 9.1), and those of TLS 1.2 do. Lambda's
-/// processors have instructions for AES. So `ChaCha20` and X25519 would only make the layer larger, by 40 KB of its zip.
-fn provider() -> CryptoProvider {
-    let CryptoProvider { signature_verification_algorithms, secure_random, .. } = ring::default_provider();
-    CryptoProvider {
-        cipher_suites: vec![
-            cipher_suite::TLS13_AES_128_GCM_SHA256,
-            cipher_suite::TLS13_AES_256_GCM_SHA384,
-            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-            cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        ],
-        kx_groups: vec![kx_group::SECP256R1, kx_group::SECP384R1],
-        signature_verification_algorithms,
-        secure_random,
-        key_provider: &NoKeys,
-    }
-}
-
-/// Loads no private keys. The client has no certificate of its own, so the code for private keys and signing is left
-/// out.
-#[derive(Debug)]
-struct NoKeys;
-
-impl KeyProvider for NoKeys {
-    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        Err(rustls::Error::General("client certificates are not supported".to_owned()))
     }
 }
 
