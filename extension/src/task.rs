@@ -42,7 +42,9 @@ pub fn log_panics() {
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown");
         match info.location() {
             // The layer is built without line numbers, which would make it larger.
-            Some(place) if place.line() == 0 => log::error("panic", &[("what", &text), ("at", &place.file())]),
+            Some(place) if place.line() == 0 => {
+                log::error("panic", &[("what", &text), ("at", &place.file())])
+            }
             Some(place) => log::error("panic", &[("what", &text), ("at", &place)]),
             None => log::error("panic", &[("what", &text)]),
         }

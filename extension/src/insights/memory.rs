@@ -72,7 +72,8 @@ impl Processes {
 
     fn list(&mut self, proc: &Path) {
         let entries = fs::read_dir(proc).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        let processes = entries.filter(|name| name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit));
+        let processes =
+            entries.filter(|name| name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit));
         // One more than allowed shows that there are too many.
         self.files = processes.take(MOST_PROCESSES + 1).map(|name| proc.join(name).join("statm")).collect();
         self.age = Duration::ZERO;

@@ -49,7 +49,8 @@ impl Event {
                 trace: fields.short(Text::Tracing, LONG),
             },
             "SHUTDOWN" => {
-                let reason = fields.short(Text::ShutdownReason, SHORT).unwrap_or_else(|| "unknown".to_owned());
+                let reason =
+                    fields.short(Text::ShutdownReason, SHORT).unwrap_or_else(|| "unknown".to_owned());
                 Self::Shutdown { deadline, reason }
             }
             _ => Self::Unknown(fields.short(Text::EventType, SHORT).unwrap_or_default()),
