@@ -43,7 +43,7 @@ pub fn log_panics() {
         match info.location() {
             // The layer is built without line numbers, which would make it larger.
             Some(place) if place.line() == 0 => {
-                log::error("panic", &[("what", &text), ("at", &place.file())])
+                log::error("panic", &[("what", &text), ("at", &place.file())]);
             }
             Some(place) => log::error("panic", &[("what", &text), ("at", &place)]),
             None => log::error("panic", &[("what", &text)]),

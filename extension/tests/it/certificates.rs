@@ -1,4 +1,5 @@
-//! Certificates of the user's own: what is trusted, what is refused with a cause and a remedy, and files that are none.
+//! Tests certificates that the user adds: which are trusted, which are refused with a cause and a remedy, and files
+//! that are no certificates.
 
 use crate::support::{extension::Extension, sdk::report, tools};
 use http_body_util::{BodyExt, Full};
@@ -71,8 +72,8 @@ impl Upstream {
         Self { url, taken, server: server.abort_handle() }
     }
 
-    /// An event arrives with these settings.
-    async fn takes_with(&self, settings: &[(&str, &str)]) {
+    /// Checks that an event arrives with these settings.
+    async fn delivers_with(&self, settings: &[(&str, &str)]) {
         let (extension, address) = Extension::standalone(&self.url, settings).await;
         assert_eq!(report(address, "trusted").await, 200);
         let mut taken = self.taken.clone();
@@ -81,7 +82,7 @@ impl Upstream {
         assert!(waited.is_ok(), "{settings:?}:\n{}", extension.log.text());
     }
 
-    /// Nothing arrives with these settings. The log names the cause and the remedy.
+    /// Checks that nothing arrives with these settings, and that the log names the cause and the remedy.
     async fn is_refused_with(&self, settings: &[(&str, &str)], said: &[&str]) {
         let (extension, address) = Extension::standalone(&self.url, settings).await;
         assert_eq!(report(address, "refused").await, 200);
@@ -93,7 +94,7 @@ impl Upstream {
     }
 }
 
-/// Parameters of a self-signed certificate, as `openssl req -x509` makes it: that of an authority.
+/// Returns the parameters of a self-signed certificate as `openssl req -x509` makes it, which is that of an authority.
 fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -127,11 +128,11 @@ async fn a_self_signed_certificate_is_trusted_byte_for_byte() {
     let certificate = authority("localhost").self_signed(&key).unwrap();
     let upstream = Upstream::with(&certificate, &key).await;
     upstream.is_refused_with(&[], &[VARIABLE]).await;
-    // Another one of the same name and key is not the same.
+    // Another certificate with the same name and key is not trusted.
     let other = bundles.write("other", authority("localhost").self_signed(&key).unwrap().pem());
     upstream.is_refused_with(&[(VARIABLE, &other)], &["that very certificate", VARIABLE]).await;
     let bundle = bundles.write("bundle", format!("{P521}{}", certificate.pem()));
-    upstream.takes_with(&[(VARIABLE, &bundle)]).await;
+    upstream.delivers_with(&[(VARIABLE, &bundle)]).await;
 }
 
 #[tokio::test]
@@ -144,7 +145,7 @@ async fn a_certificate_of_an_unknown_authority_is_trusted_byte_for_byte() {
     let upstream = Upstream::with(&certificate, &key).await;
     upstream.is_refused_with(&[], &["no authority that is trusted", VARIABLE]).await;
     let bundle = bundles.write("bundle", certificate.pem());
-    upstream.takes_with(&[(VARIABLE, &bundle)]).await;
+    upstream.delivers_with(&[(VARIABLE, &bundle)]).await;
 }
 
 #[tokio::test]
@@ -187,13 +188,13 @@ async fn every_variable_of_other_programs_counts() {
     for name in
         ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"]
     {
-        upstream.takes_with(&[(name, &file)]).await;
+        upstream.delivers_with(&[(name, &file)]).await;
     }
     let folder = bundles.path("folder");
     let folder = folder.to_str().unwrap();
-    upstream.takes_with(&[("SSL_CERT_DIR", &format!("/nonexistent:{folder}"))]).await;
+    upstream.delivers_with(&[("SSL_CERT_DIR", &format!("/nonexistent:{folder}"))]).await;
     // Requests takes a folder, too.
-    upstream.takes_with(&[("REQUESTS_CA_BUNDLE", folder)]).await;
+    upstream.delivers_with(&[("REQUESTS_CA_BUNDLE", folder)]).await;
 }
 
 #[tokio::test]
@@ -212,8 +213,8 @@ async fn what_is_no_regular_file_is_named_and_left_out() {
     let file = bundles.write("bundle", certificate.pem());
     let large = bundles.write("large", vec![b'\n'; 3 << 20]);
     for odd in [fifo, &folder, "/dev/zero", &large] {
-        upstream.takes_with(&[(VARIABLE, odd), ("SSL_CERT_FILE", &file)]).await;
-        upstream.takes_with(&[("SSL_CERT_DIR", odd), ("SSL_CERT_FILE", &file)]).await;
+        upstream.delivers_with(&[(VARIABLE, odd), ("SSL_CERT_FILE", &file)]).await;
+        upstream.delivers_with(&[("SSL_CERT_DIR", odd), ("SSL_CERT_FILE", &file)]).await;
     }
     let (extension, address) = Extension::standalone(&upstream.url, &[(VARIABLE, fifo)]).await;
     assert_eq!(report(address, "named").await, 200);

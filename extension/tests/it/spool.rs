@@ -1,4 +1,5 @@
-//! Faults that did not leave in time: one process of an environment spools them, the next one sends them.
+//! Tests faults that were not delivered in time: one process of an environment spools them, and the next one sends
+//! them.
 
 use crate::support::{
     extension::{BINARY, Extension, SPOOL},
@@ -19,10 +20,10 @@ use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ID: &str = "9ec79c33ec9942ab8353589fcb2e04dc";
-/// When the fault happened. Sentry has to show this time, whenever it hears of the fault.
+/// The time of the fault. Sentry has to show this time, no matter when the fault arrives.
 const TIMESTAMP: f64 = 1_795_600_803.421;
 
-/// An environment: its folder for spooled faults outlives the processes in it.
+/// An environment. Its folder for spooled faults outlives the processes in it.
 struct Environment {
     sentry: Sentry,
     around: TempDir,
@@ -37,7 +38,7 @@ impl Environment {
         self.around.path().join("spool")
     }
 
-    /// Spools a fault as an earlier process has done it.
+    /// Writes a spooled fault as an earlier process would have done.
     fn spool(&self, id: &str, since: &str) -> PathBuf {
         let folder = self.folder();
         fs::create_dir_all(&folder).unwrap();
@@ -61,7 +62,7 @@ impl Environment {
         listed.map(|listed| listed.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    /// The next process of the environment. It has asked for its first event when this returns.
+    /// Starts the next process of the environment, and waits until it asks for its first event.
     async fn process(&self, settings: &[(&str, &str)]) -> (LambdaApi, Extension) {
         let api = LambdaApi::start().await;
         let extension = self.start(&api, settings);
@@ -88,22 +89,22 @@ fn now() -> String {
     minutes_ago(0)
 }
 
-/// RFC 3339, by the program that knows all about it.
+/// Returns a time in the past as RFC 3339. The program `date` writes it, so the test shares no code with the extension.
 fn minutes_ago(minutes: u32) -> String {
     let mut date = std::process::Command::new("date");
     let date = date.args(["-u", "+%Y-%m-%dT%H:%M:%S.000Z", "-d", &format!("{minutes} minutes ago")]);
     String::from_utf8(date.output().unwrap().stdout).unwrap().trim().to_owned()
 }
 
-/// The counts in the last line.
-async fn books(extension: Extension) -> Value {
+/// Waits for the end, and returns the last line of the log. Its counts must balance.
+async fn final_counts(extension: Extension) -> Value {
     let (status, log) = extension.ended().await;
     assert!(status.success(), "{status}:\n{}", log.text());
-    let books: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
-    let count = |name: &str| books[name].as_u64().unwrap();
+    let counts: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
+    let count = |name: &str| counts[name].as_u64().unwrap();
     let accounted = count("delivered") + count("rejected") + count("spooled") + count("dropped");
-    assert_eq!(count("accepted"), accounted, "{books}");
-    books
+    assert_eq!(count("accepted"), accounted, "{counts}");
+    counts
 }
 
 #[test]
@@ -121,12 +122,12 @@ fn a_spooled_fault_is_sent_once_with_its_own_time() {
         assert!(environment.spooled().is_empty());
         assert!(extension.log.contains(ID), "{}", extension.log.text());
         api.shutdown("spindown", 2 * SECOND);
-        let counts = books(extension).await;
+        let counts = final_counts(extension).await;
         assert_eq!((&counts["accepted"], &counts["delivered"]), (&json!(1), &json!(1)));
 
         let (api, extension) = environment.process(&[]).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(final_counts(extension).await["accepted"], 0);
         assert_eq!(environment.sentry.received().len(), 1);
         assert_eq!(environment.sentry.violations(), Vec::<String>::new());
     });
@@ -138,7 +139,7 @@ fn nothing_is_read_before_the_first_next() {
         let environment = Environment::new(Transport::Plain).await;
         let file = environment.spool(ID, &now());
         let api = LambdaApi::start().await;
-        // Init is not over for as long as Lambda says nothing to the subscription.
+        // Init lasts until Lambda responds to the subscription.
         api.telemetry(Subscription::Silence);
         let extension = environment.start(&api, &[]);
         api.subscribed().await;
@@ -168,7 +169,7 @@ fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
                 extension.log.wait_for("an earlier process has spooled").await;
                 api.shutdown("spindown", SECOND);
                 let log = extension.log.clone();
-                let counts = books(extension).await;
+                let counts = final_counts(extension).await;
                 assert_eq!((&counts["spooled"], &counts["dropped"]), (&json!(1), &json!(0)), "{counts}");
                 let line = log.wait_for("spooled for the next process").await;
                 assert!(line.contains(ID), "{line}");
@@ -180,7 +181,7 @@ fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
             let (api, extension) = environment.process(&settings).await;
             environment.fault().await;
             api.shutdown("spindown", 2 * SECOND);
-            assert_eq!(books(extension).await["delivered"], 1);
+            assert_eq!(final_counts(extension).await["delivered"], 1);
             assert!(environment.spooled().is_empty());
             let taken = environment.sentry.received().iter().filter(|one| one.status == Some(200)).count();
             assert_eq!(taken, 1);
@@ -188,7 +189,7 @@ fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
     }
 }
 
-/// The whole way: the function's time-out, an upstream that is down, and the next process.
+/// Tests the whole way: the function times out, upstream is down, and the next process delivers the fault.
 #[test]
 fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
     isolated(|| async {
@@ -199,7 +200,7 @@ fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
         api.asked(2).await;
         api.shutdown("timeout", SECOND);
         let log = extension.log.clone();
-        let counts = books(extension).await;
+        let counts = final_counts(extension).await;
         assert_eq!((&counts["accepted"], &counts["spooled"]), (&json!(1), &json!(1)), "{}", log.text());
         let line: Value = serde_json::from_str(&log.wait_for("spooled for the next").await).unwrap();
         let [file] = &environment.spooled()[..] else { panic!("{:?}", environment.spooled()) };
@@ -216,13 +217,13 @@ fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
         let happened = event["timestamp"].as_f64().unwrap();
         assert!(happened < line["ts"].as_f64().unwrap(), "{event}");
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(books(extension).await["delivered"], 1);
+        assert_eq!(final_counts(extension).await["delivered"], 1);
         assert_eq!(environment.sentry.received().len(), since + 1, "once");
         assert!(environment.spooled().is_empty());
     });
 }
 
-/// The same under AWS's emulator, which ends the processes of an environment and starts others in it.
+/// Tests the same under AWS's emulator, which ends the processes of an environment and starts others in it.
 #[test]
 fn an_emulated_environment_sends_it_from_its_next_process() {
     isolated(|| async {
@@ -230,11 +231,11 @@ fn an_emulated_environment_sends_it_from_its_next_process() {
         sentry.respond_with(|_| Reply::status(503));
         let function = Function::python("python-faults", "test").env("AWS_LAMBDA_FUNCTION_TIMEOUT", "1");
         let mut rie = Rie::start(Arch::NATIVE, function.reports_to(&sentry, KEY, "42")).await;
-        rie.provoke(&json!({ "end": "timeout" })).await;
+        rie.invoke_unchecked(&json!({ "end": "timeout" })).await;
         let line = rie.log.wait_for("spooled for the next process").await;
         let ended = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         sentry.respond_with(|_| Reply::ok());
-        rie.provoke(&json!({ "end": "none" })).await;
+        rie.invoke_unchecked(&json!({ "end": "none" })).await;
         let is_taken = |one: &Received| one.status == Some(200);
         let fault = sentry.wait_for("the fault", is_taken).await;
         assert!(line.contains(&id_of(&fault)), "{line}");
@@ -257,7 +258,7 @@ fn without_faults_the_spool_is_neither_read_nor_written() {
         api.invoke_as("r-1", SECOND);
         api.asked(2).await;
         api.shutdown("timeout", SECOND);
-        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(final_counts(extension).await["accepted"], 0);
         assert!(file.exists() && environment.spooled().len() == 1);
         assert!(environment.sentry.received().is_empty());
     });
@@ -271,7 +272,7 @@ fn a_fault_older_than_a_day_is_not_sent() {
         let (api, extension) = environment.process(&[]).await;
         extension.log.wait_for("too old").await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(final_counts(extension).await["accepted"], 0);
         assert!(environment.spooled().is_empty() && environment.sentry.received().is_empty());
     });
 }
@@ -288,7 +289,7 @@ fn two_extensions_at_once_send_each_fault_once() {
         let mut accepted = 0;
         for (api, extension) in processes {
             api.shutdown("spindown", 2 * SECOND);
-            accepted += books(extension).await["accepted"].as_u64().unwrap();
+            accepted += final_counts(extension).await["accepted"].as_u64().unwrap();
         }
         let mut arrived: Vec<String> = environment.sentry.received().iter().map(|one| id_of(one)).collect();
         arrived.sort();
@@ -305,12 +306,13 @@ fn an_upstream_that_the_settings_do_not_allow_gets_nothing() {
         let (api, extension) = environment.process(&[("SENTRY_DSN", &elsewhere)]).await;
         extension.log.wait_for("not allowed").await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(final_counts(extension).await["accepted"], 0);
         assert!(environment.sentry.received().is_empty());
     });
 }
 
-/// A `/tmp` without room, and one that is read-only: what they refuse is counted, and nothing else happens.
+/// Tests a full `/tmp` and a read-only one. A fault that cannot be written is counted as dropped, and nothing else
+/// happens.
 #[test]
 fn a_tmp_that_takes_nothing_costs_the_fault_alone() {
     for options in ["size=8k", "ro"] {
@@ -326,7 +328,7 @@ fn a_tmp_that_takes_nothing_costs_the_fault_alone() {
     }
 }
 
-/// Runs a process whose spool's file system takes nothing any more once the process has read what was in it.
+/// Runs a process that reads its spool, and then can write nothing to it any more.
 async fn in_small_tmp(environment: &Environment, api: &LambdaApi, options: &str) -> String {
     let script = r#"
         cp -p "$SPOOL"/*.fault "$AROUND"

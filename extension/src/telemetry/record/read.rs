@@ -1,4 +1,5 @@
-//! Reads telemetry batches, one record at a time, and leniently: an odd record, or an odd field, costs only itself.
+//! Reads telemetry batches, one record at a time. A record or a field that cannot be read is left out, and the rest is
+//! kept.
 
 use super::{
     InitPhase, InitStart, InvocationEnd, InvocationMetrics, InvocationStart, PhaseEnd, PlatformEvent,
@@ -11,27 +12,27 @@ use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Longer names and types are cut, in bytes.
+/// The most bytes that are kept of a name or a type.
 const SHORT: usize = 128;
-/// The platform's own words on a fault are one line.
+/// The most bytes that are kept of the platform's text about a fault, which is one line.
 const LINE: usize = 512;
 
 impl Record {
-    /// Returns the known records of a batch, in their order. What comes after broken JSON is lost, and what comes before
-    /// it counts.
+    /// Returns the known records of a batch, in their order. What comes after broken JSON is lost, and what comes
+    /// before it counts.
     pub(in crate::telemetry) fn batch(body: &[u8]) -> Vec<Self> {
         let mut records = Vec::new();
-        // The usual case takes one pass. Where something in it cannot be read, the rest can.
+        // Usually one pass is enough. If a part of the batch is not JSON, a second pass reads the rest.
         let read = Fields::of_batch(body, |fields| records.extend(Self::read(fields)));
         if read.is_ok() { records } else { Self::broken_batch(body) }
     }
 
-    /// Reads a batch in which something is no JSON, or nested too deeply.
+    /// Reads a batch in which something is not JSON, or is nested too deeply.
     fn broken_batch(body: &[u8]) -> Vec<Self> {
         let mut records = Vec::new();
         let text = String::from_utf8_lossy(body);
         let mut json = serde_json::Deserializer::from_slice(text.as_bytes());
-        // It ends where the array does, or where it is broken; either way the records until then are read.
+        // The result does not matter: the records before the end, or before the broken part, are read.
         let _ = json.deserialize_seq(Entries(&mut records));
         records
     }
@@ -134,7 +135,8 @@ impl InvocationEnd {
 }
 
 impl PlatformFault {
-    /// The Logs API writes text (`RequestId: … Process exited before completing request`); an object is taken too.
+    /// Reads the record of a fault. The Logs API writes text (`RequestId: … Process exited before completing
+    /// request`). An object is accepted too.
     fn read(fields: &Fields<'_>) -> Option<Self> {
         let words = fields.text(Text::Record).or_else(|| fields.text(Text::Message))?.trim();
         let named = words.strip_prefix("RequestId: ").and_then(|rest| rest.split_once(' '));

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// asked for one.
 async fn ends(rie: &Rie, end: &str) -> String {
     loop {
-        let (_, body) = rie.provoke_beside_others(&json!({ "end": end })).await;
+        let (_, body) = rie.invoke_beside_others(&json!({ "end": end })).await;
         let body = String::from_utf8_lossy(&body).into_owned();
         if !body.contains("Runtime.Unavailable") {
             return body;
