@@ -24,7 +24,7 @@ struct Deployment {
 impl Deployment {
     async fn of(function: Function) -> Self {
         let sentry = Sentry::start(Transport::Tls).await;
-        let function = function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "2").reports_to(&sentry, KEY, "42");
+        let function = function.reports_to(&sentry, KEY, "42");
         Self { rie: Rie::start(Arch::NATIVE, function).await, sentry }
     }
 
