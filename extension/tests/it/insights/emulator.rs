@@ -59,7 +59,7 @@ fn kinds(faults: &[Value]) -> Vec<&str> {
 }
 
 async fn check_every_end(function: impl Fn() -> Function) {
-    let mut deployment = Deployment::of(function()).await;
+    let mut deployment = Deployment::of(function().env("AWS_LAMBDA_FUNCTION_TIMEOUT", "2")).await;
     // Two time-outs in a row. Each ends a process of its own.
     deployment.end_function("timeout", 1).await;
     deployment.end_function("timeout", 2).await;
@@ -90,7 +90,7 @@ async fn fails_at_import(function: Function) {
 
 /// The kernel kills the function, because its control group has only as much memory as the function is configured for.
 async fn runs_out_of_memory(function: Function) {
-    let mut deployment = Deployment::of(function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30")).await;
+    let mut deployment = Deployment::of(function).await;
     let limit = deployment.rie.limit_memory(256 * MIB);
     deployment.end_function("memory", 1).await;
     let told = deployment.reported_faults().await;
