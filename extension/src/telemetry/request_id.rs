@@ -12,6 +12,11 @@ impl RequestId {
         Self(cut(text, 64).to_owned())
     }
 
+    /// Whether this is the identifier that a text names.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.0 == text
+    }
+
     /// Whether the event had no identifier.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

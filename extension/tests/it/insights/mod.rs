@@ -2,6 +2,7 @@
 
 mod emulator;
 mod faults;
+mod logs;
 mod managed;
 mod valid;
 
@@ -25,7 +26,7 @@ pub struct Environment {
     pub api: LambdaApi,
     pub sentry: Sentry,
     pub extension: Extension,
-    asked: usize,
+    pub asked: usize,
 }
 
 impl Environment {
