@@ -42,8 +42,17 @@ fn a_stalled_upload_to_a_bucket_is_sent_again() {
     let template = format!("{bucket}-{{region}}");
     let args = ["publish", "--execute", "--regions", REGION, "--timeout", "10", "--s3-bucket", &template];
     Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(0).says("2 published");
-    let puts = proxy.requests().iter().filter(|seen| seen.line.starts_with("PUT ")).count();
-    assert_eq!(puts, ARCHES.len() + 1);
+    let puts: Vec<_> = proxy.requests().into_iter().filter(|seen| seen.line.starts_with("PUT ")).collect();
+    assert_eq!(puts.len(), ARCHES.len() + 1);
+    for arch in ARCHES {
+        // The signature covers the bytes themselves, as they are.
+        let sha256 = Dist::hex_of_base64(&dist.code_sha256(arch));
+        let of_arch = |head: &str| head.contains(&format!("x-amz-content-sha256: {sha256}\r\n"));
+        let put = puts.iter().find(|seen| of_arch(&seen.head)).unwrap();
+        let length = std::fs::metadata(dist.zip(arch)).unwrap().len();
+        assert!(put.head.contains(&format!("content-length: {length}\r\n")), "{put:?}");
+        assert!(!put.head.contains("aws-chunked"), "{put:?}");
+    }
 }
 
 #[test]
