@@ -6,15 +6,17 @@
 //! telemetry at all. Managed Instances have no INVOKE, and their requests overlap.
 
 mod faults;
+mod spans;
 
 use super::classify::ShutdownReason;
 use super::fault::Fault;
 use super::init::Inits;
 use super::invocation::{Invocation, Learnt};
-use super::passed::PassedEnvelopes;
+use super::passed::{PassedEnvelopes, UseOf};
 use super::rate::RateLimit;
+use super::spans::Spans;
 use super::xray::XRay;
-use crate::config::FaultKinds;
+use crate::config::{FaultKinds, SpanMode};
 use crate::protocol::EnvelopeNote;
 use crate::relay::Envelope;
 use crate::telemetry::{PlatformEvent, Record, RequestId};
@@ -48,8 +50,11 @@ pub(super) struct Environment {
     early_note: Option<(RequestId, EnvelopeNote)>,
     envelopes: PassedEnvelopes,
     shutdown: Option<ShutdownReason>,
+    /// Whether nothing more is waited for.
+    is_closed: bool,
     learnt: Learnt,
     rate: RateLimit,
+    spans: Spans,
 }
 
 /// An invocation as Lambda announces it.
@@ -63,7 +68,7 @@ pub(crate) struct Invoked {
 }
 
 impl Environment {
-    pub(super) fn new(kinds: FaultKinds, managed: bool, memory_size: u64) -> Self {
+    pub(super) fn new(kinds: FaultKinds, spans: SpanMode, managed: bool, memory_size: u64) -> Self {
         Self {
             managed,
             kinds,
@@ -76,7 +81,9 @@ impl Environment {
             envelopes: PassedEnvelopes::default(),
             shutdown: None,
             learnt: Learnt::default(),
+            is_closed: false,
             rate: RateLimit::default(),
+            spans: Spans::new(spans),
         }
     }
 
@@ -102,10 +109,10 @@ impl Environment {
     }
 
     /// Keeps an envelope that has passed.
-    pub(super) fn passed(&mut self, envelope: &Envelope) {
+    pub(super) fn passed(&mut self, envelope: &Envelope, use_of: UseOf) {
         // On Managed Instances requests overlap, so only the request id could tell to which one an envelope belongs.
         let during = self.invocations.back().filter(|_| !self.managed).map(|running| running.request.clone());
-        self.envelopes.keep(envelope, during);
+        self.envelopes.keep(envelope, use_of, during);
     }
 
     /// The trace of an invocation: that of its SDK, or else that of X-Ray.
@@ -128,8 +135,14 @@ impl Environment {
     /// Reads the envelopes that were kept.
     pub(super) fn read_envelopes(&mut self) {
         for envelope in self.envelopes.take() {
-            let (note, during) = envelope.read();
+            let (note, trace, during) = envelope.read();
             self.note(note, during.as_ref());
+            if let Some(trace) = trace {
+                self.spans.has_tracing_sdk |= trace.is_tracing;
+                for root in trace.roots {
+                    self.note_root(root, during.as_ref());
+                }
+            }
         }
     }
 
@@ -192,6 +205,7 @@ impl Environment {
 
     /// Ends the wait for evidence. Returns the faults of everything that is over.
     pub(super) fn closed(&mut self, now: SystemTime) -> Vec<Fault> {
+        self.is_closed = true;
         self.settled(None, now)
     }
 
@@ -212,6 +226,7 @@ impl Environment {
             PlatformEvent::InitStart(_)
             | PlatformEvent::InitRuntimeDone(_)
             | PlatformEvent::InitReport(_)
+            | PlatformEvent::RestoreStart
             | PlatformEvent::RestoreRuntimeDone(_)
             | PlatformEvent::RestoreReport(_) => self.inits.enter(&record),
             PlatformEvent::Start(start) => {
@@ -241,7 +256,7 @@ impl Environment {
                     invocation.fault_text.get_or_insert(fault.text);
                 }
             }
-            PlatformEvent::RestoreStart | PlatformEvent::Dropped => {}
+            PlatformEvent::Dropped => {}
         }
     }
 

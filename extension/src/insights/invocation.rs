@@ -1,6 +1,7 @@
 //! What is known about one invocation, and what the function's own envelopes say about it. This is pure data, which
 //! `environment` writes and `classify` reads.
 
+use super::spans::{Root, SpansTold};
 use crate::protocol::EnvelopeNote;
 use crate::telemetry::{InvocationEnd, RequestId};
 use std::time::SystemTime;
@@ -40,6 +41,9 @@ pub(super) struct Invocation {
     pub(super) fault_text: Option<String>,
     /// Whether its fault was reported, or it is known to have none.
     pub(super) is_settled: bool,
+    /// The SDK's root span, if its trace is sampled.
+    pub(super) root: Option<Box<Root>>,
+    pub(super) spans_told: SpansTold,
 }
 
 /// The trace that the SDK has chosen for an invocation.
@@ -53,6 +57,13 @@ pub(super) struct SdkTrace {
 }
 
 impl Invocation {
+    /// Whether the platform or the SDK has told of something that went wrong.
+    pub(super) fn has_failed(&self) -> bool {
+        let ends = [&self.runtime_done, &self.report].into_iter().flatten();
+        let is_error = |end: &InvocationEnd| matches!(&*end.status, "error" | "failure" | "timeout");
+        self.has_unhandled_error || self.fault_text.is_some() || ends.into_iter().any(is_error)
+    }
+
     /// Takes in what an envelope says. `is_certain` means that the envelope names this invocation.
     pub(super) fn note(&mut self, note: EnvelopeNote, is_certain: bool) {
         self.has_unhandled_error |= note.unhandled;

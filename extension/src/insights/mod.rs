@@ -4,7 +4,8 @@
 //! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
 //! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
-//! `lines` reads them, and `logs` writes them for Sentry. Only this file, `hearing`, `memory`, `outbox` and `spool` do
+//! `lines` reads them, and `logs` writes them for Sentry. `spans` draws what no SDK can see, and `reporting` sends it.
+//! Only this file, `hearing`, `memory`, `outbox` and `spool` do
 //! I/O.
 
 mod classify;
@@ -21,13 +22,15 @@ mod memory;
 mod outbox;
 mod passed;
 mod rate;
+mod reporting;
+mod spans;
 mod spool;
 mod xray;
 
 pub(crate) use environment::Invoked;
 pub use outbox::{FaultEnvelope, Outbox};
 
-use crate::config::{Config, Function, ProjectId, PublicKey, Upstream, variable};
+use crate::config::{Config, Function, ProjectId, PublicKey, SpanMode, Upstream, variable};
 use crate::protocol::EventId;
 use crate::relay::{Envelope, Relay};
 use crate::telemetry::Observer;
@@ -72,6 +75,7 @@ struct Shared {
     memory_size: u64,
     /// Whether faults are reported, for which memory is watched.
     reports_faults: bool,
+    spans: SpanMode,
 }
 
 impl Insights {
@@ -79,7 +83,8 @@ impl Insights {
     /// before the first invocation.
     pub fn start(config: &Arc<Config>, relay: &Relay) -> Option<Self> {
         let reports_faults = !config.faults.is_empty();
-        if !reports_faults && !config.insights.need_function_records() {
+        let spans = config.insights.spans;
+        if !reports_faults && !config.insights.need_function_records() && spans == SpanMode::Off {
             return None;
         }
         let (dsn, upstream) = (config.dsn.as_ref()?, config.upstream.as_ref()?);
@@ -90,7 +95,12 @@ impl Insights {
             outbox.use_spool(config);
         }
         let shared = Shared {
-            environment: Mutex::new(Environment::new(config.faults, config.managed_instances, memory_size)),
+            environment: Mutex::new(Environment::new(
+                config.faults,
+                spans,
+                config.managed_instances,
+                memory_size,
+            )),
             function_records: function_records(config),
             relay: relay.clone(),
             outbox,
@@ -102,6 +112,7 @@ impl Insights {
             oom_kills: OnceLock::new(),
             memory_size,
             reports_faults,
+            spans,
         };
         Some(Self { shared: Arc::new(shared) })
     }
@@ -125,12 +136,11 @@ impl Insights {
         self.shared.begun.notify_one();
     }
 
-    /// Records that an envelope has passed. It is kept for a while, and read only if there is a fault.
+    /// Records that an envelope has passed. It is kept for a while, and read only where it matters what it says.
     pub(crate) fn envelope_passed(&self, envelope: &Envelope) {
-        if !PassedEnvelope::is_of_use(envelope) {
-            return;
+        if let Some(use_of) = PassedEnvelope::use_of(envelope, self.shared.spans) {
+            self.shared.environment().passed(envelope, use_of);
         }
-        self.shared.environment().passed(envelope);
     }
 
     /// Records that the environment ends. When this returns, its fault is in the queue, if there was one.
@@ -222,6 +232,9 @@ impl Shared {
             let (upstream, key) = (Arc::clone(&self.upstream), self.key.clone());
             let envelope = FaultEnvelope::new(upstream, key, self.project, event_id, event.as_bytes());
             self.outbox.submit(envelope);
+        }
+        if self.spans != SpanMode::Off {
+            self.send_spans();
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Writes envelopes around data of other formats, and adds an event id to an envelope that has none.
 
 use super::event_id::EventId;
+use super::item::{Item, ItemKind};
+use super::timestamp;
 use serde_json::{Map, Value};
+use std::time::SystemTime;
 
 /// The header of an envelope is not a JSON object.
 #[derive(Debug)]
@@ -23,6 +26,56 @@ pub(crate) fn push_item(envelope: &mut Vec<u8>, kind: &str, fields: &[(&str, &st
     envelope.extend_from_slice(b"}\n");
     envelope.extend_from_slice(payload);
     envelope.push(b'\n');
+}
+
+/// What a container holds, without the kind of its things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contained {
+    pub(crate) count: u32,
+    /// The length of the payload, in bytes.
+    bytes: usize,
+}
+
+impl Contained {
+    pub(crate) fn of(self, kind: ItemKind) -> Item {
+        Item { kind, count: self.count, bytes: self.bytes }
+    }
+}
+
+/// Makes an envelope around a container of spans or metrics. `media` is the part of the content type that names them,
+/// and `trace` is the trace of all of them, as JSON.
+pub(crate) fn container(
+    kind: &str,
+    media: &str,
+    trace: Option<&str>,
+    items: &[Value],
+) -> (Contained, Vec<u8>) {
+    // Relay is told not to add data about a browser, which it would take from the headers of the request.
+    let mut payload =
+        br#"{"version":2,"ingest_settings":{"infer_ip":"never","infer_user_agent":"never"},"items":"#
+            .to_vec();
+    // Writing to a vector does not fail.
+    let _ = serde_json::to_writer(&mut payload, items);
+    payload.push(b'}');
+    let trace = trace.map(|trace| format!(",\"trace\":{trace}")).unwrap_or_default();
+    let mut envelope = format!(
+        concat!(
+            "{{\"sent_at\":\"{}\",\"sdk\":{{\"name\":\"sentry.aws-lambda-extension\",\"version\":\"{}\"}}{}}}\n",
+            "{{\"type\":\"{}\",\"item_count\":{},",
+            "\"content_type\":\"application/vnd.sentry.items.{}+json\",\"length\":{}}}\n",
+        ),
+        timestamp::format(SystemTime::now()),
+        env!("CARGO_PKG_VERSION"),
+        trace,
+        kind,
+        items.len(),
+        media,
+        payload.len(),
+    )
+    .into_bytes();
+    envelope.extend_from_slice(&payload);
+    envelope.push(b'\n');
+    (Contained { count: u32::try_from(items.len()).unwrap_or(u32::MAX), bytes: payload.len() }, envelope)
 }
 
 fn append_fields(header: &mut Vec<u8>, fields: &[(&str, &str)]) {

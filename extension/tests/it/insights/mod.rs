@@ -4,6 +4,7 @@ mod emulator;
 mod faults;
 mod logs;
 mod managed;
+mod spans;
 mod valid;
 
 use crate::support::{
