@@ -8,6 +8,7 @@ mod envelope_note;
 mod envelope_scanner;
 pub(crate) mod envelope_writer;
 pub(crate) mod event_id;
+mod inflate;
 mod item;
 mod percent;
 pub(crate) mod sent_at;

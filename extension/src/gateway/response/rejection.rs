@@ -89,9 +89,7 @@ impl<E: Into<Self>> From<DecodeError<E>> for Rejection {
     fn from(error: DecodeError<E>) -> Self {
         match error {
             DecodeError::TooLarge => Self::too_large(),
-            DecodeError::Corrupt(why) => {
-                Self::bad_request("failed to decode the request body").because(why.to_string())
-            }
+            DecodeError::Corrupt(why) => Self::bad_request("failed to decode the request body").because(why),
             DecodeError::Consumer(why) => why.into(),
         }
     }
