@@ -298,7 +298,7 @@ mod tests {
                 bits |= value << count;
                 count += length;
                 while count >= 8 {
-                    out.push(bits as u8);
+                    out.push((bits & 0xff).try_into().unwrap());
                     (bits, count) = (bits >> 8, count - 8);
                 }
             }
