@@ -5,7 +5,7 @@ mod backoff;
 pub(crate) mod client;
 mod client_reports;
 mod clock;
-mod concurrency;
+pub mod concurrency;
 pub(crate) mod core;
 mod drain;
 mod envelope;
@@ -195,8 +195,8 @@ impl Relay {
         self.core.state().ledger()
     }
 
-    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, and an error if the counts
-    /// do not add up, because then the extension itself has a fault.
+    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, and an error if the
+    /// counts do not add up, because then the extension itself has a fault.
     pub fn log_ledger(&self) {
         let state = self.core.state();
         let (ledger, pending) = (state.ledger(), state.pending());

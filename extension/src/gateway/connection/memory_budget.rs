@@ -9,8 +9,8 @@
 //!
 //! A body that makes no progress while another waits for memory is given up.
 
-use super::active_timer::ActiveTimer;
 use super::body::BodyError;
+use crate::active_timer::ActiveTimer;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -63,8 +63,8 @@ impl State {
     }
 
     /// Counts the unconfirmed envelopes as dropped, and returns their number. Sentry's Relay has ended or will not be
-    /// asked again, so nothing can confirm them. Faults are queued again instead: Sentry recognizes an event that it has
-    /// already.
+    /// asked again, so nothing can confirm them. Faults are queued again instead: Sentry recognizes an event that it
+    /// has already.
     pub(in crate::relay) fn abandon_unconfirmed(&mut self) -> u64 {
         let held = self.unconfirmed.abandon();
         let again = std::mem::take(&mut self.unconfirmed_faults);

@@ -61,8 +61,12 @@ fn where_there_is_no_telemetry_shutdown_says_it() {
 #[test]
 fn what_the_platforms_records_say() {
     isolated(|| async {
-        let done = |status: &str, error_type: &str| json!({ "requestId": "r-1", "status": status, "errorType": error_type });
-        let full = json!({ "requestId": "r-1", "status": "error", "metrics": { "memorySizeMB": 128, "maxMemoryUsedMB": 127 } });
+        let done = |status: &str, error_type: &str| {
+            let request = "r-1";
+            json!({ "requestId": request, "status": status, "errorType": error_type })
+        };
+        let metrics = json!({ "memorySizeMB": 128, "maxMemoryUsedMB": 127 });
+        let full = json!({ "requestId": "r-1", "status": "error", "metrics": metrics });
         let killed = "RequestId: r-1 Error: Runtime exited with error: signal: killed";
         let runtime_done = "platform.runtimeDone";
         for (records, expected) in [
@@ -97,7 +101,7 @@ fn what_the_platforms_records_say() {
             let mut environment = with_telemetry().await;
             environment.invoke("r-1").await;
             for (kind, body) in &records {
-                environment.tell(kind, body).await;
+                environment.post_telemetry(kind, body).await;
             }
             let faults = environment.end("failure").await;
             assert_eq!(told(&faults), Vec::from_iter(expected), "{records:?}");
@@ -125,11 +129,16 @@ fn errors_that_end_nothing_are_no_faults() {
 #[test]
 fn inits_that_fail() {
     isolated(|| async {
-        let failed = |phase: &str, error_type: &str| json!({ "initializationType": "on-demand", "phase": phase, "status": "error", "errorType": error_type });
+        let failed = |phase: &str, error_type: &str| {
+            let kind = "on-demand";
+            json!({ "initializationType": kind, "phase": phase, "status": "error", "errorType": error_type })
+        };
         // Ahead of the first invocation; the report of the same init is no second fault.
         let environment = with_telemetry().await;
-        environment.tell("platform.initRuntimeDone", &failed("init", "Runtime.ImportModuleError")).await;
-        environment.tell("platform.initReport", &failed("init", "Runtime.ImportModuleError")).await;
+        environment
+            .post_telemetry("platform.initRuntimeDone", &failed("init", "Runtime.ImportModuleError"))
+            .await;
+        environment.post_telemetry("platform.initReport", &failed("init", "Runtime.ImportModuleError")).await;
         // As the emulator says it, which is AWS's own code.
         let faults = environment.end("spindown").await;
         assert_eq!(told(&faults), [("init", "Init failed (Runtime.ImportModuleError)")]);
@@ -145,8 +154,10 @@ fn inits_that_fail() {
         let mut environment = with_telemetry().await;
         let start = json!({ "initializationType": "on-demand", "phase": "invoke", "runtimeVersion": "python:3.13.v58",
             "instanceId": "2026/11/25/[$LATEST]0f3c" });
-        environment.tell("platform.initStart", &start).await;
-        environment.tell("platform.initRuntimeDone", &failed("invoke", "Runtime.UserCodeSyntaxError")).await;
+        environment.post_telemetry("platform.initStart", &start).await;
+        environment
+            .post_telemetry("platform.initRuntimeDone", &failed("invoke", "Runtime.UserCodeSyntaxError"))
+            .await;
         environment.invoke("r-1").await;
         environment.runtime_done("r-1", "error", Some("Runtime.ExitError")).await;
         let faults = environment.end("failure").await;
@@ -161,7 +172,9 @@ fn inits_that_fail() {
 
         // A restore from a snapshot.
         let environment = with_telemetry().await;
-        environment.tell("platform.restoreRuntimeDone", &failed("init", "Runtime.AfterRestoreError")).await;
+        environment
+            .post_telemetry("platform.restoreRuntimeDone", &failed("init", "Runtime.AfterRestoreError"))
+            .await;
         let faults = environment.end("failure").await;
         assert_eq!(told(&faults), [("init", "Restore failed (Runtime.AfterRestoreError)")]);
 
@@ -180,10 +193,8 @@ fn what_the_sdk_has_reported_is_not_told_again() {
                 "extra": { "lambda": { "aws_request_id": request } },
             });
             let payload = payload.to_string();
-            format!(
-                "{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n",
-                payload.len()
-            )
+            let item = format!("{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len());
+            format!("{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{item}")
         };
         for (handled, request, reason, expected) in [
             (false, "r-1", "failure", None),
@@ -265,17 +276,18 @@ fn managed_instances_tell_by_their_reports() {
         let settings = [("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances")];
         let environment = Environment::start(Subscription::Accepted, &settings).await;
         for request in ["r-1", "r-2", "r-3"] {
-            environment.tell("platform.start", &json!({ "requestId": request })).await;
+            environment.post_telemetry("platform.start", &json!({ "requestId": request })).await;
         }
         for (request, status, error_type) in [
             ("r-2", "timeout", "Sandbox.Timedout"),
             ("r-3", "error", "Runtime.ExitError"),
             ("r-1", "success", ""),
         ] {
-            let report = json!({ "requestId": request, "status": status, "errorType": error_type, "metrics": { "durationMs": 5 } });
-            environment.tell("platform.report", &report).await;
+            let metrics = json!({ "durationMs": 5 });
+            let report = json!({ "requestId": request, "status": status, "errorType": error_type, "metrics": metrics });
+            environment.post_telemetry("platform.report", &report).await;
             // Repeated records change nothing.
-            environment.tell("platform.report", &report).await;
+            environment.post_telemetry("platform.report", &report).await;
         }
         let faults = environment.end("spindown").await;
         let requests: Vec<_> = faults
@@ -297,7 +309,7 @@ fn without_a_dsn_nothing_is_told() {
         api.invoke_as("r-1", DEADLINE);
         api.asked(2).await;
         api.shutdown("timeout", 2 * SECOND);
-        assert_eq!(extension.books().await, [0; 4]);
+        assert_eq!(extension.final_counts().await, [0; 4]);
         assert!(sentry.received().is_empty());
     });
 }

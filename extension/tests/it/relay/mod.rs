@@ -1,7 +1,7 @@
 //! Tests delivery from the side of upstream and of the function.
 
-mod bench;
 mod burst;
+mod delivery_test;
 mod freeze;
 mod lookups;
 mod many_upstreams;

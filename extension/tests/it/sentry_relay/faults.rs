@@ -118,7 +118,7 @@ fn crashing_with_an_envelope_in_hand() {
         let (mut environment, layer) = start("continuous", &["crash", "ok"], Duration::ZERO).await;
         environment.run().await;
         report("taken and lost").await;
-        deliveries::known(&environment.extension.log, 1).await;
+        deliveries::wait_for(&environment.extension.log, 1).await;
         Layer::signal(&layer.event("started", 1).await, Signal::SIGUSR1);
         let line = logs(&environment.extension, "is started again").await;
         // A barrier that was on its way may be the first to notice.

@@ -16,7 +16,7 @@ async fn nothing_left(environment: Environment, envelopes: u64) -> Log {
     let Environment { api, sentry, extension, .. } = environment;
     let log = extension.log.clone();
     api.shutdown("spindown", 2 * SECOND);
-    assert_eq!(extension.books().await, [envelopes, 0, 0, envelopes]);
+    assert_eq!(extension.final_counts().await, [envelopes, 0, 0, envelopes]);
     assert!(log.contains(&format!("relay_unavailable={envelopes}\"")), "{}", log.text());
     assert!(sentry.received().is_empty() && sentry.violations().is_empty());
     log
@@ -96,6 +96,6 @@ fn a_relay_that_works_is_used() {
         environment.released().await;
         assert!(layer.story().contains(&"passed".to_owned()), "{:?}", layer.story());
         environment.api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(environment.extension.books().await, [1, 1, 0, 0]);
+        assert_eq!(environment.extension.final_counts().await, [1, 1, 0, 0]);
     });
 }

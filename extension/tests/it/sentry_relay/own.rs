@@ -28,7 +28,7 @@ async fn starts_with(settings: Value) -> (Value, usize) {
     }
     let log = environment.extension.log.clone();
     environment.api.shutdown("spindown", 2 * SECOND);
-    environment.extension.books().await;
+    environment.extension.final_counts().await;
     (started["arguments"].clone(), log.text().matches(WARNING).count())
 }
 

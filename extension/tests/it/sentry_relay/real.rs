@@ -37,6 +37,6 @@ fn a_real_relay_delivers() {
         environment.released().await;
         assert_eq!(environment.sentry.received().len(), 20);
         environment.api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(environment.extension.books().await, [20, 20, 0, 0]);
+        assert_eq!(environment.extension.final_counts().await, [20, 20, 0, 0]);
     });
 }

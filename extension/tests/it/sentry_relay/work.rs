@@ -1,7 +1,7 @@
 //! Tests Sentry's Relay when nothing fails.
 
 use super::{SECOND, logs, start, start_with};
-use crate::flush::{report, says};
+use crate::flush::{is_event_with, report};
 use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
 use nix::{
     sys::signal::{Signal, kill},
@@ -41,7 +41,7 @@ fn relay_starts_behind_the_first_next_with_what_it_needs_and_nothing_else() {
         let line = logs(&extension, "relay: stand-in starts").await;
         assert!(line.len() < 1200 && line.contains("for 5b0ff8a1… xxx"), "{line}");
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [0; 4]);
+        assert_eq!(extension.final_counts().await, [0; 4]);
     });
 }
 
@@ -58,7 +58,7 @@ fn next_waits_for_the_barrier_behind_the_last_envelope() {
         // And for nothing else: it has no other bound here.
         environment.released().await;
         assert_eq!(environment.sentry.received().len(), 2, "{:?}", layer.story());
-        assert!(environment.sentry.received().iter().any(|one| says("two")(one)));
+        assert!(environment.sentry.received().iter().any(|one| is_event_with("two")(one)));
         assert!(environment.sentry.violations().is_empty(), "{:?}", environment.sentry.violations());
         environment.finish([2, 2, 0, 0]).await;
     });
