@@ -18,6 +18,40 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// How long a limit lasts if upstream answers 429 without a time. Sentry's SDKs assume the same.
 const DEFAULT_LENGTH: Duration = Duration::from_mins(1);
 
+/// The longest text of a limit that SDKs get, in bytes. The names of all categories have 600.
+const MAX_TEXT: usize = 2048;
+/// The longest name of a category that SDKs get, in bytes.
+const MAX_NAME: usize = 64;
+/// The longest header that SDKs get, in bytes. Some refuse a response with more than 16 KiB of headers.
+const MAX_HEADER: usize = 8 * 1024;
+
+/// Returns the text of a limit as SDKs get it: reduced to ASCII, and bounded. What is left out is left out as a whole, so
+/// that no name is cut and no limit gets wider. An empty text is left out itself.
+fn for_sdks(text: &str) -> String {
+    let text: String = text.chars().filter(char::is_ascii_graphic).collect();
+    if text.len() <= MAX_TEXT {
+        return text;
+    }
+    let mut fields = text.split(':');
+    let mut field = || fields.next().unwrap_or_default();
+    // The reason is for people, and SDKs do not read it.
+    let (names, scope, _reason, namespaces) = (field(), field(), field(), field());
+    let room = (MAX_TEXT / 2).checked_sub(scope.len() + namespaces.len());
+    let Some(mut room) = room else { return String::new() };
+    let mut kept = Vec::new();
+    for name in names.split(';').filter(|name| name.len() <= MAX_NAME) {
+        let Some(left) = room.checked_sub(name.len() + 1) else { break };
+        room = left;
+        kept.push(name);
+    }
+    match (names.is_empty(), kept.join(";")) {
+        // Without a name the limit would be one on everything.
+        (false, names) if names.is_empty() => String::new(),
+        (_, names) if namespaces.is_empty() => format!("{names}:{scope}"),
+        (_, names) => format!("{names}:{scope}::{namespaces}"),
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RateLimit {
     key: PublicKey,
@@ -81,7 +115,13 @@ impl RateLimits {
             let (Some(seconds), Some(rest)) = (seconds, fields.next()) else { continue };
             let names = rest.split(':').next().unwrap_or_default();
             let names = || names.split(';').map(str::trim).filter(|name| !name.is_empty());
-            let categories: Vec<Category> = names().filter_map(Category::parse).collect();
+            let mut categories: Vec<Category> = Vec::new();
+            for category in names().filter_map(Category::parse) {
+                // There are few different ones, so their number bounds the list.
+                if !categories.contains(&category) {
+                    categories.push(category);
+                }
+            }
             // None of its categories is known here, so no item can be limited by it.
             if categories.is_empty() && names().next().is_some() {
                 continue;
@@ -105,8 +145,7 @@ impl RateLimits {
         now: SystemTime,
     ) {
         let Some(until) = now.checked_add(lasts.min(LONGEST)) else { return };
-        // The text becomes a header value for SDKs, so it is reduced to ASCII and bounded.
-        let text: String = text.chars().filter(char::is_ascii_graphic).take(300).collect();
+        let text = for_sdks(text);
         self.0.retain(|limit| limit.holds(now) && !(limit.key == *key && limit.text == text));
         if self.0.len() >= MAX_LIMITS {
             self.0.remove(0);
@@ -139,6 +178,10 @@ impl RateLimits {
     pub fn header(&self, key: &PublicKey, now: SystemTime) -> Option<String> {
         let mut header = String::new();
         for limit in self.0.iter().filter(|limit| limit.key == *key && limit.holds(now)) {
+            // A limit that has no text, or none that fits, is kept to here.
+            if limit.text.is_empty() || header.len() + limit.text.len() > MAX_HEADER {
+                continue;
+            }
             let comma = if header.is_empty() { "" } else { ", " };
             // Writing to a String cannot fail.
             let _ = write!(header, "{comma}{}:{}", limit.seconds_left(now), limit.text);
@@ -223,6 +266,33 @@ mod tests {
             header, "10:log_item:project, 5:error;transaction:key:quota",
             "the newer limit replaces the older"
         );
+    }
+
+    #[test]
+    fn long_limits_reach_sdks_whole_or_without_whole_names() {
+        let header_of = |header: &str| {
+            let mut rate_limits = RateLimits::default();
+            rate_limits.update(&key(), header, now());
+            rate_limits.header(&key(), now()).unwrap_or_default()
+        };
+        let names: Vec<String> = (0..40).map(|n| format!("category_number_{n}")).collect();
+        let long = format!("60:error;{}:organization:quota", names.join(";"));
+        assert!(long.len() > 600);
+        assert_eq!(header_of(&long), long, "nothing is cut");
+        assert_eq!(header_of(&format!("60:error:key:{}", "r".repeat(3000))), "60:error:key");
+        assert_eq!(header_of(&format!("60:error:key:{}:custom", "r".repeat(3000))), "60:error:key::custom");
+        assert_eq!(header_of(&format!("60::key:{}", "r".repeat(3000))), "60::key");
+        let many = format!("60:error;{}:key:quota", "some_category;".repeat(10_000));
+        let cut = header_of(&many);
+        assert!(cut.starts_with("60:error;some_category;") && cut.ends_with(";some_category:key"), "{cut}");
+        assert!(cut.len() < MAX_TEXT);
+        let unknown = format!("60:error;{}:{}:quota", "x".repeat(3000), "s".repeat(3000));
+        assert_eq!(header_of(&unknown), "", "it is kept to here alone");
+        assert_eq!(kept(&unknown, &["event", "log"]), [false, true]);
+        assert_eq!(kept(&many, &["event", "log"]), [false, true]);
+        let all: Vec<String> = (0..64).map(|n| format!("60:error:key:{n}{}", "r".repeat(1000))).collect();
+        let header = header_of(&all.join(","));
+        assert!(header.len() < MAX_HEADER + 2000 && header.matches("60:error").count() >= 7, "{header}");
     }
 
     #[test]

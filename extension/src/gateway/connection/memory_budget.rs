@@ -171,11 +171,10 @@ impl State {
         }
     }
 
-    /// Gives up the small body that has been silent for longest, if that is long enough.
-    fn give_up_silent(&mut self, now: Instant) {
-        let small =
-            self.bodies.values_mut().filter(|body| !body.is_large && !body.is_waiting && !body.given_up);
-        if let Some(body) = small.min_by_key(|body| body.moved)
+    /// Gives up the body that has been silent for longest, of the small ones or of all, if that is long enough.
+    fn give_up_silent(&mut self, of_all: bool, now: Instant) {
+        let may_end = |body: &&mut Body| (of_all || !body.is_large) && !body.is_waiting && !body.given_up;
+        if let Some(body) = self.bodies.values_mut().filter(may_end).min_by_key(|body| body.moved)
             && now.duration_since(body.moved) >= SILENCE
         {
             body.give_up();
@@ -208,6 +207,11 @@ impl MemoryBudget {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives up the body that has been silent for longest, if that is long enough, because its connection is needed.
+    pub(in crate::gateway) fn give_up_silent(&self) {
+        self.state().give_up_silent(true, Instant::now());
     }
 
     /// Begins a body of at most `most` bytes, which holds nothing yet. `is_announced`: it says itself that it has so many.
@@ -280,7 +284,7 @@ impl Reservation<'_> {
                     return Err(BodyError::NoMemory);
                 }
                 if !is_large {
-                    state.give_up_silent(now);
+                    state.give_up_silent(false, now);
                 }
                 state.review(is_large, now);
             }
