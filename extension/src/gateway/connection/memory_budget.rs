@@ -31,8 +31,8 @@ const MAX_SMALL_POOL: usize = 2 << 20;
 const WAIT_SECONDS: u64 = 30;
 /// While others wait, a body that gets fewer bytes than this in a second is slow.
 const SLOW: usize = 64 * 1024;
-/// A body is given up after so many slow seconds. One alone may be the end of a freeze.
-const MAX_SLOW_SECONDS: u32 = 1;
+/// A body is given up after more slow seconds than this. One alone may be the end of a freeze, or a busy machine.
+const MAX_SLOW_SECONDS: u32 = 2;
 /// A small body that has been silent for so long makes room for another at once.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -160,9 +160,9 @@ impl State {
         if reviewed.is_some_and(|last| now.duration_since(last) < Duration::from_secs(1)) {
             return;
         }
-        *reviewed = Some(now);
+        let is_first = reviewed.replace(now).is_none();
         for body in self.bodies.values_mut().filter(|body| body.is_large == is_large) {
-            let is_slow = !body.is_waiting && body.progress < SLOW;
+            let is_slow = !is_first && !body.is_waiting && body.progress < SLOW;
             body.slow_seconds = if is_slow { body.slow_seconds + 1 } else { 0 };
             body.progress = 0;
             if body.slow_seconds > MAX_SLOW_SECONDS {
