@@ -32,6 +32,7 @@ LIMITS = {
     "flush.sdk": 1.5,
     "delivery.warm": 1.1,
     "delivery.first": 3.2,
+    "publisher.slow_line": 1.2,
     # Seconds
     "publisher.unchanged": 2.0,
     # Requests

@@ -115,6 +115,7 @@ impl<'a> RequestContext<'a> {
             encoding,
             items: items.into(),
             body: body.into(),
+            is_background: false,
         };
         self.check_fits(&envelope)?;
         if let Some(insights) = self.insights {

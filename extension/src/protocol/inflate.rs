@@ -3,7 +3,7 @@
 //! The decoder builds tables for each deflate block, which takes microseconds, and an encoded block may be shorter than
 //! two bytes. So the blocks are counted: a few megabytes of empty ones would keep the process busy for half a minute.
 
-use super::content_encoding::{Output, Stop};
+use super::decoder_output::{Output, Stop};
 use crc32fast::Hasher;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
@@ -32,7 +32,8 @@ impl Inflater {
         Self { decoder: DecompressorOxide::new(), window: vec![0; WINDOW].into() }
     }
 
-    /// Decodes one deflate stream from the start of `input`, and returns what follows it. `hasher` sees what was decoded.
+    /// Decodes one deflate stream from the start of `input`, and returns what follows it. `hasher` sees what was
+    /// decoded.
     fn run<'a>(
         &mut self,
         mut input: &'a [u8],

@@ -3,6 +3,7 @@
 mod category;
 mod content_encoding;
 pub(crate) mod decimal;
+mod decoder_output;
 mod envelope_filter;
 mod envelope_note;
 mod envelope_scanner;

@@ -10,6 +10,11 @@ impl RequestId {
         Self(text.chars().take(64).collect())
     }
 
+    /// Whether this is the identifier that a text names.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.0 == text
+    }
+
     /// Whether the event had no identifier.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

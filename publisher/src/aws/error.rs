@@ -73,8 +73,8 @@ pub(crate) enum RegionError {
     GlobalToken(CallError),
     /// It is unknown whether the account has enabled the region. The credentials are temporary.
     #[error(
-        "the region is not enabled in this account, or does not accept these temporary credentials: those of the global \
-         STS endpoint work only in regions that are enabled by default ({0})"
+        "the region is not enabled in this account, or does not accept these temporary credentials: those of the \
+         global STS endpoint work only in regions that are enabled by default ({0})"
     )]
     NotEnabledOrGlobalToken(CallError),
 }

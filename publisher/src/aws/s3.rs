@@ -6,10 +6,17 @@ use crate::{
         error::{CallError, CallErrorKind},
         partition::RegionName,
         session::Session,
+        upload::Fill,
+        upload_progress::UploadProgress,
     },
     model::digest::Digest,
 };
-use aws_sdk_s3::{Client, config::Region, primitives::ByteStream, types::ChecksumMode};
+use aws_sdk_s3::{
+    Client,
+    config::{Region, StalledStreamProtectionConfig},
+    primitives::ByteStream,
+    types::ChecksumMode,
+};
 use bytes::Bytes;
 
 const HEAD_BUCKET: &str = "s3:HeadBucket";
@@ -110,7 +117,8 @@ impl Bucket {
         }
     }
 
-    /// Uploads the zip, unless the bucket contains it already.
+    /// Uploads the zip, unless the bucket contains it already. The upload is given up when it no longer moves, and not
+    /// after a fixed time.
     pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
         let head = self
             .client
@@ -123,12 +131,17 @@ impl Bucket {
             .await;
         // The key alone proves nothing, because anybody who may write to the bucket can have stored other bytes under
         // it. So the checksums are compared.
-        let sha256 = Digest::of(zip).base64();
+        let digest = Digest::of(zip);
+        let sha256 = digest.base64();
         let there = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
         if !there {
-            let config =
-                aws_sdk_s3::Config::builder().timeout_config(self.session.timeouts.upload(zip.len() as u64));
-            self.client
+            let timeouts = self.session.timeouts;
+            let progress = UploadProgress::new(zip.len() as u64);
+            let config = aws_sdk_s3::Config::builder()
+                .timeout_config(timeouts.watched_upload())
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            let request = self
+                .client
                 .put_object()
                 .bucket(&self.name)
                 .key(&key)
@@ -136,10 +149,14 @@ impl Bucket {
                 .checksum_sha256(sha256)
                 .body(ByteStream::from(zip.clone()))
                 .customize()
-                .config_override(config)
-                .send()
-                .await
-                .map_err(|error| CallError::new(PUT, &error))?;
+                .interceptor(Fill::with_zip(zip, digest, progress.clone()))
+                .config_override(config);
+            tokio::select! {
+                answer = request.send() => answer.map_err(|error| CallError::new(PUT, &error))?,
+                () = progress.stalled(timeouts) => {
+                    return Err(CallError::given_up(PUT, progress.is_incomplete()));
+                }
+            };
         }
         Ok(Staged { bucket: self.name.clone(), key })
     }

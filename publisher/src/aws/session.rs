@@ -129,8 +129,8 @@ impl SessionError {
                  `aws sts get-caller-identity` shows whether they work"
             }
             Self::Unreachable { source, .. } if source.message().contains("certificate") => {
-                "name the certificate authority of the endpoint, or of the proxy on the way, with AWS_CA_BUNDLE or with\n\
-                 ca_bundle in the profile, then run it again"
+                "name the certificate authority of the endpoint, or of the proxy on the way, with AWS_CA_BUNDLE or\n\
+                 with ca_bundle in the profile, then run it again"
             }
             Self::Unreachable { .. } => {
                 "check the network, --endpoint-url and AWS_ENDPOINT_URL, then run it again"

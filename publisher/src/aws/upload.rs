@@ -99,21 +99,30 @@ impl Upload {
     }
 
     fn pieces(&self) -> Pieces {
-        Pieces { head: Some(self.head.clone()), zip: self.zip.clone(), tail: Some(self.tail.clone()) }
+        let (head, tail) = (Some(self.head.clone()), Some(self.tail.clone()));
+        Pieces { head, zip: self.zip.clone(), tail, is_base64: true }
     }
 
     /// Creates an interceptor that puts the body into one request and records its progress in `progress`. `bytes` is
     /// released as soon as the whole body is handed over.
     pub(crate) fn fill(&self, bytes: Option<OwnedSemaphorePermit>, progress: UploadProgress) -> Fill {
-        Fill { upload: self.clone(), bytes: Arc::new(Mutex::new(bytes)), progress }
+        Fill {
+            pieces: self.pieces(),
+            length: self.bytes(),
+            sha256: self.sha256.clone(),
+            bytes: Arc::new(Mutex::new(bytes)),
+            progress,
+        }
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pieces {
     head: Option<Bytes>,
     zip: Bytes,
     tail: Option<Bytes>,
+    /// Whether the zip is sent as base64 and not as it is.
+    is_base64: bool,
 }
 
 impl Pieces {
@@ -125,7 +134,7 @@ impl Pieces {
             return self.tail.take();
         }
         let piece = self.zip.split_to(PIECE.min(self.zip.len()));
-        Some(STANDARD.encode(piece).into())
+        Some(if self.is_base64 { STANDARD.encode(piece).into() } else { piece })
     }
 }
 
@@ -167,9 +176,24 @@ impl Body for Sending {
 /// Replaces the SDK's body by the prepared one and gives its hash to the signer.
 #[derive(Debug)]
 pub(crate) struct Fill {
-    upload: Upload,
+    pieces: Pieces,
+    length: u64,
+    sha256: String,
     bytes: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     progress: UploadProgress,
+}
+
+impl Fill {
+    /// Creates an interceptor that sends the zip as it is, as S3 takes it, and records its progress.
+    pub(crate) fn with_zip(zip: &Bytes, sha256: Hex, progress: UploadProgress) -> Self {
+        Self {
+            pieces: Pieces { head: None, zip: zip.clone(), tail: None, is_base64: false },
+            length: zip.len() as u64,
+            sha256: sha256.to_string(),
+            bytes: Arc::default(),
+            progress,
+        }
+    }
 }
 
 #[dyn_dispatch_hint]
@@ -184,14 +208,16 @@ impl Intercept for Fill {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let length = self.upload.bytes();
+        let length = self.length;
         let bytes = self.bytes.lock().map_or(None, |mut bytes| bytes.take());
         let progress = self.progress.clone();
-        let body = Sending { pieces: self.upload.pieces(), left: length, bytes, progress };
+        // The SDK may send a request again, and then all of it.
+        progress.restart();
+        let body = Sending { pieces: self.pieces.clone(), left: length, bytes, progress };
         let request = context.request_mut();
         *request.body_mut() = SdkBody::from_body_1_x(body);
         request.headers_mut().insert("content-length", length.to_string());
-        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.upload.sha256.clone()));
+        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.sha256.clone()));
         Ok(())
     }
 

@@ -47,6 +47,11 @@ impl UploadProgress {
         self.inner.handed_over.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Records that the upload begins again with the first byte.
+    pub(crate) fn restart(&self) {
+        self.inner.handed_over.store(0, Ordering::Relaxed);
+    }
+
     /// Records the connection that the upload uses.
     pub(crate) fn over(&self, connection: CaptureSmithyConnection) {
         *self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);

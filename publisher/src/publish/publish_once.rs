@@ -117,7 +117,20 @@ impl<'a> Publishing<'a> {
             if let (None, Some(bucket)) = (&staged, &self.job.bucket) {
                 let (_, _, variant, sha256) = self.job.journal_key();
                 let key = format!("sentry-lambda-extension/{}-{sha256}.zip", variant.arch);
-                *staged = Some((bucket, bucket.put(key, &self.context.upload.zip).await?));
+                match bucket.put(key, &self.context.upload.zip).await {
+                    Ok(zip) => *staged = Some((bucket, zip)),
+                    // An object can be put again. The line is too slow for so many uploads, so fewer go from now on.
+                    Err(error) if error.kind == CallErrorKind::Stalled => {
+                        reservation.slot.given_up();
+                        self.job.note(self.context, JobState::Refused, None)?;
+                        stalls += 1;
+                        if stalls == STALLS {
+                            return Err(RolloutError::TooSlow { source: error });
+                        }
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
             if self.context.interrupt.is_asked() {
                 return Err(RolloutError::Interrupted);

@@ -50,9 +50,10 @@ const ROOM: &str =
     "make room with `publisher prune`, or ask AWS for more code storage in the region (Service Quotas)";
 const POLICY: &str = "name fewer accounts, or an organization instead (--share-with o-…)";
 
-const GLOBAL_TOKEN: &str = "have the credentials made by a regional endpoint of STS (AWS_STS_REGIONAL_ENDPOINTS=regional where they are made), \
-     or have those of the global one work everywhere: \
-     aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token";
+const GLOBAL_TOKEN: &str = "\
+    have the credentials made by a regional endpoint of STS (AWS_STS_REGIONAL_ENDPOINTS=regional where they are made), \
+    or have those of the global one work everywhere: \
+    aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token";
 
 fn of_refusal(refusal: Refusal) -> &'static str {
     match refusal {

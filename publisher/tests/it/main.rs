@@ -29,6 +29,7 @@ mod doctor;
 mod errors;
 mod github_actions;
 mod iam_policy;
+mod iam_policy_options;
 mod layers_manifest_schema;
 mod partitions;
 mod prune;

@@ -32,6 +32,36 @@ fn an_upload_holds_its_place_until_it_is_answered() {
     running.wait().expect(0).says("2 published");
 }
 
+/// Uploads that stall are a sign that the line is too slow for so many, so half as many go from then on.
+#[test]
+fn uploads_that_stall_halve_the_number_under_way() {
+    const MOST: usize = 4;
+    let owner = Account::new(ministack());
+    // No kernel takes that much of an upload that nobody reads.
+    let dist = Dist::large(16_000_000);
+    let gate = Gate::default();
+    let hold = gate.clone();
+    let mut count = 0;
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        if !seen.publishes() {
+            return Verdict::Forward;
+        }
+        count += 1;
+        if count <= MOST { Verdict::Stall } else { Verdict::Hold(hold.clone()) }
+    });
+    let under_way = || proxy.requests().iter().filter(|seen| seen.publishes()).count();
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let args = ["publish", "--execute", "--regions", "eu-west-1,us-east-1,sa-east-1", "--timeout", "5"];
+    let most = MOST.to_string();
+    let running = publisher.spawn(&dist, &[&args[..], &["--max-uploads", &most]].concat());
+    gate.reached_by(MOST / 2);
+    // That no other follows is no event.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(under_way(), MOST + MOST / 2, "half as many go after all have stalled");
+    gate.open(true);
+    running.wait().expect(0).says("6 published");
+}
+
 #[test]
 fn what_takes_effect_after_the_last_attempt_is_adopted_by_the_last_look() {
     /// One for the plan, and for each of five attempts one before and three after it.

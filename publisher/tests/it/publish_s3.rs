@@ -28,6 +28,25 @@ pub fn s3(owner: &Account, method: &str, path: &str) -> http::Message {
 }
 
 #[test]
+fn an_upload_to_a_bucket_that_no_longer_moves_is_sent_again() {
+    let owner = Account::new(ministack());
+    let dist = Dist::large(53_000_000);
+    let bucket = format!("stalls-{}", owner.key);
+    assert_eq!(s3(&owner, "PUT", &format!("{bucket}-{REGION}")).status(), 200);
+    let mut puts = 0;
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        let puts_object = seen.service == "s3" && seen.line.starts_with("PUT ");
+        puts += usize::from(puts_object);
+        if puts_object && puts == 1 { Verdict::Stall } else { Verdict::Forward }
+    });
+    let template = format!("{bucket}-{{region}}");
+    let args = ["publish", "--execute", "--regions", REGION, "--timeout", "10", "--s3-bucket", &template];
+    Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(0).says("2 published");
+    let puts = proxy.requests().iter().filter(|seen| seen.line.starts_with("PUT ")).count();
+    assert_eq!(puts, ARCHES.len() + 1);
+}
+
+#[test]
 fn only_the_layers_with_relay_take_the_way_that_only_they_need() {
     let owner = Account::new(ministack());
     let dist = Dist::new("relay over 50 MB").with_relay(54_000_000, &["python3.14"]);

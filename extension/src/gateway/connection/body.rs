@@ -1,5 +1,6 @@
 //! Reads a request's body into memory, with a limit on its size and on its time.
 
+use super::body_error::BodyError;
 use super::memory_budget::{MemoryBudget, Reservation, SMALL_BODY};
 use crate::active_timer::ActiveTimer;
 use http_body_util::BodyExt as _;
@@ -18,18 +19,6 @@ const MIN_CAPACITY: usize = 16 * 1024;
 /// How long the rest of a refused body is read and discarded. Seconds. Without this the client may see a connection
 /// reset instead of the response.
 const DISCARD_SECONDS: u64 = 5;
-
-/// Why a body was not read to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gateway) enum BodyError {
-    TooLarge,
-    /// The client closed the connection in the middle, or its chunks are malformed. It may not read the response.
-    Broken,
-    /// The client sent it too slowly.
-    Slow,
-    /// Other bodies held the memory for too long.
-    NoMemory,
-}
 
 /// A body, and the memory that is reserved for it until it is queued or refused.
 pub(in crate::gateway) struct ReceivedBody<'a> {

@@ -36,6 +36,7 @@ pub(super) async fn handle(
         encoding: Encoding::Identity,
         items: [single_item(kind, received.bytes.len())].into(),
         body: received.bytes.into(),
+        is_background: false,
     };
     context.check_fits(&envelope)?;
     let acceptance = context.relay.accept(envelope);

@@ -2,7 +2,7 @@
 
 use super::Response;
 use crate::gateway::auth::AuthError;
-use crate::gateway::connection::body::BodyError;
+use crate::gateway::connection::body_error::BodyError;
 use crate::protocol::envelope_writer::InvalidHeader;
 use crate::protocol::{DecodeError, ScanError};
 use hyper::StatusCode;

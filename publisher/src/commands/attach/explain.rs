@@ -55,8 +55,8 @@ pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName,
             "reading it needs lambda:GetFunctionConfiguration on the function {name}; nothing was changed"
         )),
         CallErrorKind::Credentials => Failure::new(error).hint(format!(
-            "is the region {region} enabled in this account? --regions names another one. Temporary credentials of the\n\
-             global STS endpoint work only in regions that are enabled by default"
+            "is the region {region} enabled in this account? --regions names another one. Temporary credentials of\n\
+             the global STS endpoint work only in regions that are enabled by default"
         )),
         _ => Failure::new(error).hint("nothing was changed; run it again"),
     }
@@ -84,9 +84,9 @@ pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) 
     }
     if SIGNATURE.iter().any(|code| error.code.as_deref() == Some(code)) {
         return Failure::new(error).hint(format!(
-            "{} has a code signing configuration, which takes only layers that one of its own profiles has signed, and\n\
-             this layer is signed by none of them. Sign its zip (`aws signer start-signing-job`) and publish that in your\n\
-             account, or let the configuration warn instead of enforce. Nothing was changed",
+            "{} has a code signing configuration, which takes only layers that one of its own profiles has signed,\n\
+             and this layer is signed by none of them. Sign its zip (`aws signer start-signing-job`) and publish that\n\
+             in your account, or let the configuration warn instead of enforce. Nothing was changed",
             function.arn
         ));
     }

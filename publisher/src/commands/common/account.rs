@@ -5,7 +5,8 @@ use crate::{
         audience::AccountId,
         identity::{self, Identity},
         partition::RegionName,
-        regions::{self, ListError, RegionChoice, RegionPattern, Selection, Source},
+        region_list::{self, ListError},
+        regions::{self, RegionChoice, RegionPattern, Selection, Source},
         session::{AwsOptions, Session, SessionError},
     },
     failure::{Code, Failure},
@@ -75,8 +76,8 @@ pub(crate) async fn enter_as(
         let token =
             if session.is_temporary { ", or does not accept tokens of the global STS endpoint" } else { "" };
         ui.warning(format!(
-            "the region {region} of AWS_REGION or of the profile is switched off in this account, or does not exist{token}; \
-             another region was asked for the account of these credentials ({error})"
+            "the region {region} of AWS_REGION or of the profile is switched off in this account, or does not \
+             exist{token}; another region was asked for the account of these credentials ({error})"
         ));
     }
     ui.status("Account", format!("{} ({})", identity.account, identity.partition));
@@ -106,7 +107,7 @@ pub(crate) async fn select(
                 .hint("each partition takes a run of its own, with credentials of its own"));
         }
     }
-    let listed = regions::list(session, identity).await;
+    let listed = region_list::list(session, identity).await;
     let source = match &listed {
         Ok(listing) => Source::Account(listing),
         Err(error) if choice.regions.iter().all(is_exact) && !choice.regions.is_empty() => {
@@ -137,7 +138,7 @@ pub(crate) async fn select(
     };
     let chosen = regions::choose(source, identity.partition, choice)
         .map_err(|error| Failure::new(error).hint("`aws account list-regions` shows what there is"))?;
-    let unlisted = listed.iter().flat_map(|listing| regions::unlisted(listing, identity.partition));
+    let unlisted = listed.iter().flat_map(|listing| region_list::unlisted(listing, identity.partition));
     let unlisted: Vec<RegionName> =
         unlisted.filter(|name| !chosen.targets.iter().any(|target| target.region == *name)).collect();
     if choice.regions.is_empty() && !unlisted.is_empty() {
