@@ -11,6 +11,7 @@ ROWS = [
     "accept",
     "flush",
     "envelopes",
+    "invocation",
     "delivery",
     "slow",
     "publisher",

@@ -10,11 +10,11 @@ use aws_sdk_account::types::RegionOptStatus;
 use std::collections::BTreeMap;
 
 /// The regions that the account lists. The value is the status of a disabled region and `None` for an enabled one.
-pub(crate) type Listing = BTreeMap<RegionName, Option<String>>;
+pub(crate) type AccountRegions = BTreeMap<RegionName, Option<String>>;
 
 /// Returns the regions that the partition is known to have but the account's list does not contain, not even as
 /// disabled.
-pub(crate) fn unlisted(listing: &Listing, partition: Partition) -> Vec<RegionName> {
+pub(crate) fn unlisted(listing: &AccountRegions, partition: Partition) -> Vec<RegionName> {
     let mut unlisted: Vec<RegionName> =
         partition.regions().filter(|name| !listing.contains_key(name)).collect();
     unlisted.sort();
@@ -36,13 +36,13 @@ pub(crate) enum ListError {
 }
 
 /// Lists all regions of the account with their status.
-pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listing, ListError> {
+pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<AccountRegions, ListError> {
     if identity.partition != Partition::Aws {
         return Err(ListError::Unavailable(format!("{} has no account:ListRegions", identity.partition)));
     }
     let client = aws_sdk_account::Client::new(&session.config);
     let mut pages = client.list_regions().max_results(50).into_paginator().send();
-    let mut listing = Listing::new();
+    let mut listing = AccountRegions::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| {
             let error = CallError::new("account:ListRegions", &error);

@@ -6,7 +6,7 @@ use crate::{
         error::{CallError, CallErrorKind},
         partition::RegionName,
         session::Session,
-        upload::Fill,
+        upload::BodyInterceptor,
         upload_progress::UploadProgress,
     },
     model::digest::Digest,
@@ -25,7 +25,7 @@ const DELETE: &str = "s3:DeleteObject";
 
 /// A zip that was uploaded to a bucket.
 #[derive(Clone, Debug)]
-pub(crate) struct Staged {
+pub(crate) struct StagedZip {
     /// The name of the bucket, which is in the region of the layer.
     pub(crate) bucket: String,
     /// The key of the object, which contains the hash of the zip.
@@ -45,7 +45,7 @@ pub(crate) enum BucketError {
     },
     /// The bucket is in another region. Lambda reads objects of its own region only.
     #[error("the bucket `{bucket}` is in {found}, not in {region}")]
-    Elsewhere {
+    WrongRegion {
         /// The name of the bucket.
         bucket: String,
         /// The region of the bucket.
@@ -106,7 +106,7 @@ impl Bucket {
                 .map(str::to_owned),
         };
         if let Some(found) = found.filter(|found| found != self.region.as_str()) {
-            return Err(BucketError::Elsewhere { bucket, found, region: self.region.clone() });
+            return Err(BucketError::WrongRegion { bucket, found, region: self.region.clone() });
         }
         match answer.map_err(|error| CallError::new(HEAD_BUCKET, &error)) {
             Ok(_) => Ok(()),
@@ -117,9 +117,9 @@ impl Bucket {
         }
     }
 
-    /// Uploads the zip, unless the bucket contains it already. The upload is given up when it no longer moves, and not
-    /// after a fixed time.
-    pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
+    /// Uploads the zip, unless the bucket contains it already. The upload is aborted when it makes no more progress,
+    /// and not after a fixed time.
+    pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<StagedZip, CallError> {
         let head = self
             .client
             .head_object()
@@ -133,8 +133,8 @@ impl Bucket {
         // it. So the checksums are compared.
         let digest = Digest::of(zip);
         let sha256 = digest.base64();
-        let there = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
-        if !there {
+        let is_uploaded = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
+        if !is_uploaded {
             let timeouts = self.session.timeouts;
             let progress = UploadProgress::new(zip.len() as u64);
             let config = aws_sdk_s3::Config::builder()
@@ -149,20 +149,20 @@ impl Bucket {
                 .checksum_sha256(sha256)
                 .body(ByteStream::from(zip.clone()))
                 .customize()
-                .interceptor(Fill::with_zip(zip, digest, progress.clone()))
+                .interceptor(BodyInterceptor::with_zip(zip, digest, progress.clone()))
                 .config_override(config);
             tokio::select! {
                 answer = request.send() => answer.map_err(|error| CallError::new(PUT, &error))?,
-                () = progress.stalled(timeouts) => {
-                    return Err(CallError::given_up(PUT, progress.is_incomplete()));
+                () = progress.wait_until_stalled(timeouts) => {
+                    return Err(CallError::aborted_upload(PUT, progress.is_incomplete()));
                 }
             };
         }
-        Ok(Staged { bucket: self.name.clone(), key })
+        Ok(StagedZip { bucket: self.name.clone(), key })
     }
 
     /// Deletes a staged zip from the bucket.
-    pub(crate) async fn remove(&self, staged: &Staged) -> Result<(), CallError> {
+    pub(crate) async fn remove(&self, staged: &StagedZip) -> Result<(), CallError> {
         let request = self.client.delete_object().bucket(&staged.bucket).key(&staged.key);
         let request = request.expected_bucket_owner(self.owner.as_str());
         request.send().await.map(drop).map_err(|error| CallError::new(DELETE, &error))

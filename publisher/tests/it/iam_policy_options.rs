@@ -1,7 +1,7 @@
 //! The options of `iam-policy` that add what other options of the commands take, held to what the commands ask of AWS.
 
 use crate::{
-    iam_policy::{exact, policy},
+    iam_policy::{assert_exact, policy},
     support::{
         account::Account,
         cli::Publisher,
@@ -42,9 +42,9 @@ fn attaching_the_newest_version_beside_the_layers_of_others_is_allowed() {
     asked.extend([read(&theirs)]);
     let account = ["attach", "--account", &owner.key, "--function", "latest"];
     let with = policy(&[&account[..], &["--latest", "--other-layers", &theirs]].concat());
-    exact(&with, &asked, &[]);
+    assert_exact(&with, &asked, &[]);
     let with = policy(&[&account[..], &["--latest", "--other-layers", "any"]].concat());
-    exact(&with, &asked, &[]);
+    assert_exact(&with, &asked, &[]);
     let without = policy(&account);
     let missing: Vec<&str> =
         asked.iter().filter(|ask| !iam::allows(&without, ask)).map(|ask| ask.action).collect();
@@ -67,7 +67,7 @@ fn asking_for_the_newest_arns_is_allowed() {
     publisher.run(&dist, &["arn", "--latest"]).expect(0);
     publisher.run(&dist, &["arn", "--latest", "--regions", "eu-*"]).expect(0);
     let asked = iam::requested_actions(&proxy.requests()[before..], &owner.key);
-    exact(&policy(&["arn", "--account", &owner.key]), &asked, &[]);
+    assert_exact(&policy(&["arn", "--account", &owner.key]), &asked, &[]);
 }
 
 /// No emulator asks KMS. So this asks the policy what S3 asks KMS in the caller's name: a data key for each object that
@@ -78,7 +78,7 @@ fn a_bucket_that_encrypts_with_a_key_adds_what_s3_asks_of_it() {
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let dist = Dist::large(53_000_000);
     let bucket = format!("keys-{}-eu-west-1", owner.key);
-    assert_eq!(crate::publish_s3::s3(&owner, "PUT", &bucket).status(), 200);
+    assert_eq!(crate::publish_s3::s3_request(&owner, "PUT", &bucket).status(), 200);
     let template = format!("keys-{}-{{region}}", owner.key);
     let args = ["publish", "--execute", "--regions", "eu-west-1", "--s3-bucket", &template];
     Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(0);

@@ -1,4 +1,4 @@
-//! The publisher, driven as its users drive it.
+//! Integration tests. They run the publisher's binary as its users do.
 #![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -1,4 +1,4 @@
-//! Uploads that take their time, and requests that take effect when nobody waits for them any more.
+//! Slow uploads, and publish requests that take effect after the publisher has stopped waiting for them.
 
 use crate::support::{
     account::Account,
@@ -25,7 +25,7 @@ fn an_upload_holds_its_place_until_it_is_answered() {
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let running = publisher.spawn(&dist, &[ARGS.as_slice(), &["--max-uploads", "1"]].concat());
     gate.reached();
-    // That no other follows is no event.
+    // A missing second upload gives no event, so the test has to wait for a while.
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert_eq!(proxy.requests().iter().filter(|seen| seen.publishes()).count(), 1);
     gate.open(true);
@@ -63,9 +63,9 @@ fn uploads_that_stall_halve_the_number_under_way() {
 }
 
 #[test]
-fn what_takes_effect_after_the_last_attempt_is_adopted_by_the_last_look() {
-    /// One for the plan, and for each of five attempts one before and three after it.
-    const LOOKS: usize = 1 + 5 * 4;
+fn a_publish_that_takes_effect_after_the_last_attempt_is_adopted() {
+    /// The plan lists the versions once, and each of five attempts lists them once before and three times after it.
+    const LISTS: usize = 1 + 5 * 4;
     let owner = Account::new(ministack());
     let dist = Dist::new("after the last attempt");
     let mut layers: HashMap<String, (usize, usize, Gate)> = HashMap::new();
@@ -75,7 +75,7 @@ fn what_takes_effect_after_the_last_attempt_is_adopted_by_the_last_look() {
             return Verdict::Forward;
         }
         let layer = path.split('/').rev().nth(1).unwrap().to_owned();
-        let (looks, publishes, gate) = layers.entry(layer).or_default();
+        let (lists, publishes, gate) = layers.entry(layer).or_default();
         if seen.publishes() {
             *publishes += 1;
             return match *publishes {
@@ -83,13 +83,13 @@ fn what_takes_effect_after_the_last_attempt_is_adopted_by_the_last_look() {
                 _ => Verdict::error(503, "ServiceUnavailableException"),
             };
         }
-        *looks += 1;
-        if *looks < LOOKS {
+        *lists += 1;
+        if *lists < LISTS {
             return Verdict::Forward;
         }
-        // The job's last look sees nothing yet; then the first request takes effect.
+        // The job's last list does not show the version yet. Then the first request takes effect.
         gate.open(true);
-        if *looks == LOOKS {
+        if *lists == LISTS {
             return Verdict::Answer(200, r#"{"LayerVersions":[]}"#.to_owned());
         }
         Verdict::Forward

@@ -3,6 +3,7 @@
 mod emulator;
 mod faults;
 mod logs;
+mod managed;
 mod valid;
 
 use crate::support::{
