@@ -1,9 +1,12 @@
 //! Tests what the extension itself reports to Sentry, under the scripted Lambda.
 
 mod emulator;
+mod errors;
 mod faults;
 mod logs;
 mod valid;
+
+use valid::normalised;
 
 use crate::support::{
     extension::Extension,
