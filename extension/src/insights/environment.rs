@@ -115,15 +115,15 @@ impl Environment {
         invocation.sdk.trace_id.clone().or_else(of_xray)
     }
 
-    /// Whether an error that nothing has handled is still to be reported: neither the SDK has done so, nor the extension.
-    /// From now on it counts as reported.
+    /// Whether an error that nothing has handled is still to be reported, because neither the SDK nor the extension has
+    /// done so. From now on it counts as reported.
     pub(super) fn claim_error(&mut self, request: Option<&RequestId>, now: SystemTime) -> bool {
         self.read_envelopes();
         let Some(request) = request else {
             if self.invocations.is_empty() {
                 return !std::mem::replace(&mut self.has_unhandled_error_in_init, true);
             }
-            // Nobody knows which invocation it was, so that nothing else keeps the same error from being reported again.
+            // Nobody knows which invocation it was, so nothing else bounds how often the same error is reported.
             return self.rate.admits(now);
         };
         !std::mem::replace(&mut self.invocation(request).has_unhandled_error, true)

@@ -95,7 +95,7 @@ impl FunctionRecords {
                 self.runtime = start.runtime_version.clone().unwrap_or_default();
             }
             PlatformEvent::InitRuntimeDone(_) | PlatformEvent::InitReport(_) => {
-                self.requests.is_init_over = true
+                self.requests.is_init_over = true;
             }
             PlatformEvent::Start(start) => self.requests.begun(&start.request),
             PlatformEvent::Dropped => self.requests.current = None,
@@ -204,7 +204,11 @@ impl FunctionRecords {
     }
 
     pub(super) fn counts(&self) -> FunctionCounts {
-        FunctionCounts { logs: self.logs.as_ref().map(Logs::counts), dropped: self.dropped, unreadable: self.unreadable }
+        FunctionCounts {
+            logs: self.logs.as_ref().map(Logs::counts),
+            dropped: self.dropped,
+            unreadable: self.unreadable,
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
 //! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
-//! `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. Only this file, `hearing`, `memory`, `outbox` and `spool` do
-//! I/O.
+//! `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all events have in
+//! common is in `surroundings`. Only this file, `hearing`, `memory`, `outbox` and `spool` do I/O.
 
 mod classify;
 mod environment;

@@ -48,8 +48,8 @@ pub(super) struct Errors {
 #[derive(Debug)]
 struct Waiting {
     error: UncaughtError,
-    /// The runtime's record looks like one that the function may write itself, and is known only by being the last of its
-    /// invocation.
+    /// The runtime's record looks like one that the function may write itself, and is known only by being the last of
+    /// its invocation.
     must_be_last: bool,
 }
 

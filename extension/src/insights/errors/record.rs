@@ -1,13 +1,14 @@
 //! Recognizes the record in which a runtime tells of an error that nothing has handled. Pure.
 //!
-//! | Runtime | Text format | JSON format |
-//! |---|---|---|
-//! | Python | `[ERROR] TYPE: MESSAGE`, then the traceback | `errorType`, `errorMessage` and `stackTrace`, without a message or a logger |
-//! | Node | `Invoke Error` or `Uncaught Exception`, a tab, and JSON | the error is the message; so is it where the function logs an error |
-//! | Java | `MESSAGE: TYPE`, then the error as it prints itself | the same as message |
-//! | .NET | the error as it prints itself, at the level `fail` | `errorType`, `errorMessage` and `stackTrace`, with an empty message |
-//! | Ruby | JSON over several lines | the same |
-//! | Go | JSON behind the time | the same |
+//! - Python: `[ERROR] TYPE: MESSAGE`, then the traceback. In JSON `errorType`, `errorMessage` and `stackTrace`, without a
+//!   message or a logger.
+//! - Node: `Invoke Error` or `Uncaught Exception`, a tab, and JSON. In JSON the error is the message, and so it is where
+//!   the function logs an error.
+//! - Java: `MESSAGE: TYPE`, then the error as it prints itself. In JSON the same is the message.
+//! - .NET: the error as it prints itself, at the level `fail`. In JSON `errorType`, `errorMessage` and `stackTrace`, with
+//!   an empty message.
+//! - Ruby: JSON over several lines.
+//! - Go: JSON behind the time.
 
 use super::frame::Language;
 use super::{Exception, frames, text};

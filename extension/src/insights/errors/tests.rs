@@ -164,11 +164,12 @@ fn ruby_and_go() {
 fn what_the_function_logs_about_an_error_is_no_uncaught_one() {
     let id = "8442603f-da10-42d2-bf58-c33a31978aad";
     let records = json!([
-        format!("[ERROR]\t2026-11-25T10:00:00.010Z\t{id}\thandled\nTraceback (most recent call last):\n  File \"/a.py\", line 1, in x\nValueError: no"),
+        format!("[ERROR]\t2026-11-25T10:00:00.010Z\t{id}\thandled\nTraceback (most recent call last):\n  x"),
         "[ERROR] Traceback (most recent call last):",
         "[ERROR] not a type, but text: no\nTraceback (most recent call last):",
         "[INFO] ValueError: no\nTraceback (most recent call last):",
-        { "level": "ERROR", "message": "handled", "logger": "root", "errorType": "ValueError", "errorMessage": "no", "stackTrace": ["x"] },
+        { "level": "ERROR", "message": "handled", "logger": "root", "errorType": "ValueError",
+            "errorMessage": "no", "stackTrace": ["x"] },
         { "level": "ERROR", "errorType": "ValueError", "errorMessage": "no", "more": 1 },
         { "errorType": 7, "errorMessage": "no" },
         format!("2026-11-25T10:00:00.010Z\t{id}\tERROR\tInvoke Error \t{{not json}}"),

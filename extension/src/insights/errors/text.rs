@@ -7,8 +7,8 @@ use super::frames;
 /// How many causes of a chain are kept.
 const MOST_CAUSES: usize = 8;
 
-/// Python: `ValueError: no`, the line `Traceback (most recent call last):`, and the stack. Outside of Lambda, and in its
-/// emulators, a carriage return divides the lines, and no-break spaces indent them.
+/// Python: `ValueError: no`, the line `Traceback (most recent call last):`, and the stack. Outside of Lambda, and in
+/// its emulators, a carriage return divides the lines, and no-break spaces indent them.
 pub(super) fn of_python(text: &str) -> Option<Vec<Exception>> {
     const TRACEBACK: &str = "Traceback (most recent call last):";
     let text = text.replace('\r', "\n").replace('\u{a0}', " ");

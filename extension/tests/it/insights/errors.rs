@@ -158,11 +158,13 @@ fn pythons_errors_are_of_the_invocation_that_runs() {
             assert_eq!(errors[0]["tags"]["aws_request_id"], SECOND_REQUEST);
             let exception = &errors[0]["exception"]["values"][0];
             assert_eq!(exception["value"], "cart is empty:\n nothing in it");
+            let outer =
+                r#"except ValueError as e: raise RuntimeError("cart is empty:\n nothing in it") from e"#;
             let frames = json!([
                 { "function": "handler", "filename": "app.py", "abs_path": "/var/task/app.py", "lineno": 13,
                   "context_line": "outer()", "in_app": true },
                 { "function": "outer", "filename": "app.py", "abs_path": "/var/task/app.py", "lineno": 16,
-                  "context_line": "except ValueError as e: raise RuntimeError(\"cart is empty:\\n nothing in it\") from e",
+                  "context_line": outer,
                   "in_app": true },
             ]);
             assert_eq!(exception["stacktrace"]["frames"], frames);
@@ -174,12 +176,12 @@ fn pythons_errors_are_of_the_invocation_that_runs() {
 fn what_the_sdk_has_reported_is_not_reported_again() {
     isolated(|| async {
         let python = |request: &str| {
-            let text = "[ERROR] ValueError: no\nTraceback (most recent call last):\n  File \"/var/task/app.py\", line 5, in handler\n    fails()\n";
+            let text = "[ERROR] ValueError: no\nTraceback (most recent call last):\n";
             json!([start(request), record("function", &text.into()), done(request)])
         };
         let mut environment = environment(&[]).await;
         environment.invoke(FIRST).await;
-        let event = json!({ "exception": { "values": [{ "type": "ValueError", "mechanism": { "type": "aws_lambda", "handled": false } }] },
+        let event = json!({ "exception": { "values": [{ "type": "ValueError", "mechanism": { "handled": false } }] },
             "extra": { "lambda": { "aws_request_id": FIRST } } });
         sdk::post(TUNNEL, sdk::item("event", &event)).await;
         environment.api.post_telemetry(&python(FIRST)).await;
