@@ -1,6 +1,7 @@
 //! What Lambda tells the extension about invocations, through its Telemetry API.
 
 mod batch;
+mod fields;
 mod function_record;
 mod invocation_log;
 mod listener;
@@ -9,6 +10,7 @@ mod record;
 mod request_id;
 mod subscription;
 
+pub(crate) use fields::{Fields, Number, Text};
 pub(crate) use function_record::{FunctionOutput, FunctionRecord};
 pub(crate) use observer::{DroppedRecords, Observer};
 pub(crate) use record::{InitPhase, InitStart, InvocationEnd, PhaseEnd, PlatformEvent, Record};

@@ -4,6 +4,7 @@ mod emulator;
 mod errors;
 mod faults;
 mod logs;
+mod managed;
 mod valid;
 
 use valid::normalised;
