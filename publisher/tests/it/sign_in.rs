@@ -27,7 +27,7 @@ fn a_profile_without_a_sign_in_is_refused_with_the_command() {
     publisher.home_file(".aws/config", config);
     for (profile, signs_in) in [("sso", "sso"), ("old", "old"), ("chained", "sso")] {
         let run = publisher.run(&dist, &[&ARGS[..], &["--profile", profile]].concat()).expect(1);
-        run.says("nobody is signed in").says(&format!("aws sso login --profile {signs_in}\n"));
+        run.says("no user is signed in").says(&format!("aws sso login --profile {signs_in}\n"));
     }
 }
 
@@ -52,10 +52,10 @@ fn what_a_sign_in_does_not_mend_is_not_called_signed_out() {
         publisher.home_file(cache, &token(expires));
         publisher.run(&dist, &[&ARGS[..], &["--profile", "sso"]].concat()).expect(1)
     };
-    run("2020-01-01T00:00:00Z").says("nobody is signed in").says("aws sso login --profile sso\n");
+    run("2020-01-01T00:00:00Z").says("no user is signed in").says("aws sso login --profile sso\n");
     // Somebody is signed in, and may not take the role.
     let run = run("2120-01-01T00:00:00Z").says("No access").says("cannot load AWS credentials");
-    assert!(!run.stderr.contains("nobody is signed in"), "{run:?}");
+    assert!(!run.stderr.contains("no user is signed in"), "{run:?}");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn the_session_of_aws_login_signs_in() {
     let session = "arn:aws:iam::123456789012:user/Admin";
     publisher.home_file(".aws/config", &format!("[profile console]\nlogin_session = {session}\n"));
     let args = [&ARGS[..], &["--profile", "console"]].concat();
-    let run = publisher.run(&dist, &args).expect(1).says("nobody is signed in");
+    let run = publisher.run(&dist, &args).expect(1).says("no user is signed in");
     run.says("aws login --profile console\n");
     let token = json!({
         "accessToken": {
