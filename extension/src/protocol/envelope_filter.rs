@@ -1,7 +1,7 @@
 //! Removes items from an envelope. The envelope was scanned when it was accepted, so its framing is valid.
 
 use super::content_encoding::{DecodeError, Encoding, decode};
-use super::envelope_scanner::ScanError;
+use super::envelope_scanner::{ScanError, leading_blank};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -13,7 +13,7 @@ struct ItemLength {
 /// result is not compressed. Returns `None` if the bytes cannot be read, which does not happen to a scanned envelope.
 pub(crate) fn keep_items(encoding: Encoding, body: &[u8], limit: usize, keep: &[bool]) -> Option<Vec<u8>> {
     let plain = decode_all(encoding, body, limit)?;
-    let (header, mut rest) = split_line(&plain);
+    let (header, mut rest) = split_line(after_blank(&plain));
     let mut kept = Vec::with_capacity(plain.len());
     push_line(&mut kept, header);
     for keep in keep {
@@ -36,7 +36,7 @@ pub(crate) fn visit_payloads(encoding: Encoding, body: &[u8], limit: usize, mut 
 
 /// Splits an envelope that is not compressed into its header and the payloads of its items.
 pub(crate) fn split_envelope(plain: &[u8]) -> (&[u8], impl Iterator<Item = &[u8]>) {
-    let (header, mut rest) = split_line(plain);
+    let (header, mut rest) = split_line(after_blank(plain));
     let payloads = std::iter::from_fn(move || {
         let (_, payload, after) = split_item(rest)?;
         rest = after;
@@ -60,7 +60,7 @@ pub(crate) fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Optio
 
 /// Splits off the first item. Returns its header, its payload, and what follows.
 fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (item_header, after) = split_line(bytes);
+    let (item_header, after) = split_line(after_blank(bytes));
     let header: ItemLength = serde_json::from_slice(item_header).ok()?;
     let (payload, after) = match header.length {
         Some(length) => {
@@ -70,6 +70,10 @@ fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
         None => split_line(after),
     };
     Some((item_header, payload, after))
+}
+
+fn after_blank(bytes: &[u8]) -> &[u8] {
+    bytes.get(leading_blank(bytes)..).unwrap_or_default()
 }
 
 fn push_line(output: &mut Vec<u8>, line: &[u8]) {
@@ -104,6 +108,14 @@ mod tests {
         );
         let all = String::from_utf8(BODY.to_vec()).unwrap() + "\n";
         assert_eq!(kept([true; 4]), all);
+    }
+
+    #[test]
+    fn blank_lines_before_headers_are_skipped() {
+        let spaced = b"\n \n{}\n\n\r\n{\"type\":\"log\"}\n\n\n{\"type\":\"span\",\"length\":1}\n\n\n";
+        let kept = |keep: [bool; 2]| keep_items(Encoding::Identity, spaced, 999, &keep).unwrap();
+        assert_eq!(kept([true, false]), b"{}\n{\"type\":\"log\"}\n\n");
+        assert_eq!(kept([false, true]), b"{}\n{\"type\":\"span\",\"length\":1}\n\n\n");
     }
 
     #[test]

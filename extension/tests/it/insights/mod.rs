@@ -1,11 +1,14 @@
 //! Tests what the extension itself reports to Sentry, under the scripted Lambda.
 
 mod emulator;
+mod errors;
 mod faults;
 mod logs;
 mod managed;
 mod spans;
 mod valid;
+
+use valid::normalised;
 
 use crate::support::{
     extension::Extension,
