@@ -1,5 +1,5 @@
-//! Simulates what each flush policy costs and how fast it delivers, on several kinds of traffic. The policy is the
-//! real one of `flush_policy.rs`, and so is the number of requests at a time, that of `concurrency.rs`. Lambda and Sentry
+//! Simulates what each flush policy costs and how fast it delivers, on several kinds of traffic. The policy is the real
+//! one of `flush_policy.rs`, and so is the number of requests at a time, that of `concurrency.rs`. Lambda and Sentry
 //! are models. It prints Markdown tables, which are the same at every run.
 //!
 //! A short freeze is modelled as a pause: a response that arrives during it is read after the thaw. A longer freeze
@@ -251,8 +251,8 @@ impl Relay {
         }
     }
 
-    /// Returns when each envelope starts and arrives, if the environment is awake from `thaw` on. `is_held` says whether
-    /// it is kept awake for that.
+    /// Returns when each envelope starts and arrives, if the environment is awake from `thaw` on. `is_held` says
+    /// whether it is kept awake for that.
     fn schedule(&self, thaw: Micros, is_held: bool) -> Vec<(Micros, Micros)> {
         let fresh = self.connected.is_none_or(|used| thaw.saturating_sub(used) > KEEP);
         let on_their_way = self.waiting.iter().filter_map(|one| one.arrives).map(|at| (at.max(thaw), WARM));

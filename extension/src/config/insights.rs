@@ -44,7 +44,8 @@ pub enum SpanMode {
     /// Children of the sampled traces of an SDK.
     #[default]
     Auto,
-    /// The same, and traces of the extension's own for this share of the invocations without one. It is between 0 and 1.
+    /// The same, and traces of the extension's own for this share of the invocations without one. It is between 0 and
+    /// 1.
     Rate(f64),
 }
 

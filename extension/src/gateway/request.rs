@@ -133,6 +133,7 @@ impl<'a> RequestContext<'a> {
             encoding,
             items: items.into(),
             body: body.into(),
+            is_background: false,
         };
         if let Some(insights) = self.insights {
             insights.envelope_passed(&envelope);

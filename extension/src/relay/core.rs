@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
-/// The envelopes that wait for delivery or are being delivered.
+/// The envelopes that wait for delivery or are being delivered, without those in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
     /// The number of envelopes.
@@ -126,7 +126,7 @@ impl Core {
     pub(super) fn backlog(&self) -> Backlog {
         let state = self.state();
         Backlog {
-            envelopes: state.pending(),
+            envelopes: state.awaited(),
             oldest: state.oldest(),
             outage: self.routing.is_troubled() || self.routing.is_blocked() || state.is_troubled(),
         }

@@ -29,6 +29,8 @@ pub struct Envelope {
     pub items: Box<[Item]>,
     /// The bytes to send: those of the SDK, unless items were removed.
     pub body: Bytes,
+    /// Whether it is sent only while the environment is awake anyway. `/next` is never held for it.
+    pub is_background: bool,
 }
 
 impl Envelope {
@@ -57,7 +59,13 @@ impl Envelope {
             encoding: Encoding::Identity,
             items: [item].into(),
             body: body.into(),
+            is_background: false,
         }
+    }
+
+    /// Returns the envelope as one for which `/next` is never held.
+    pub(crate) fn in_background(self) -> Self {
+        Self { is_background: true, ..self }
     }
 
     /// Returns the same envelope with another body that is not compressed.
@@ -99,6 +107,7 @@ pub(super) fn sample(kind: crate::protocol::ItemKind, length: usize) -> Envelope
         encoding: Encoding::Identity,
         items: [Item { kind, count: 1, bytes: length }].into(),
         body: vec![0; length].into(),
+        is_background: false,
     }
 }
 

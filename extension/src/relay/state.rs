@@ -6,7 +6,7 @@ mod reports;
 mod sentry_relay;
 mod upstreams;
 
-use super::client_reports::ClientReports;
+use super::client_reports::{ClientReports, ReportTarget};
 use super::concurrency::Pace;
 use super::envelope::Envelope;
 use super::lanes::{LaneId, Lanes};
@@ -18,7 +18,7 @@ use super::rate_limits::RateLimits;
 use super::refusals::Refusals;
 use super::unconfirmed::Unconfirmed;
 use crate::config::Upstream;
-use crate::protocol::Priority;
+use crate::protocol::{Item, Priority};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -223,7 +223,17 @@ impl State {
         (self.queue.len() + self.in_flight.len()) as u64 + self.unconfirmed.held()
     }
 
-    /// Returns when the oldest pending envelope was accepted.
+    /// Returns how many of the pending envelopes are worth keeping the environment awake for.
+    pub(super) fn awaited(&self) -> u64 {
+        self.pending().saturating_sub(self.queue.background())
+    }
+
+    /// Records that items were lost before they became an envelope. They are in the next client report.
+    pub(super) fn lose_items(&mut self, target: ReportTarget, item: Item, reason: &'static str) {
+        self.client_reports.lose_items(target, &[item], reason);
+    }
+
+    /// Returns when the oldest of the envelopes was accepted that are worth keeping the environment awake for.
     pub(super) fn oldest(&self) -> Option<SystemTime> {
         self.queue.oldest().into_iter().chain(self.unconfirmed.since()).min()
     }

@@ -4,6 +4,7 @@
 //! Nothing in this module knows what a release consists of. That is the task of `artifacts` and `publish`.
 
 pub(crate) mod audience;
+pub(crate) mod ca_bundle;
 pub(crate) mod calls;
 pub(crate) mod congestion;
 pub(crate) mod credentials;
@@ -18,9 +19,13 @@ pub(crate) mod partition;
 pub(crate) mod policy;
 pub(crate) mod rate_limit;
 pub(crate) mod refusal;
+pub(crate) mod region_error;
+pub(crate) mod region_list;
 pub(crate) mod regions;
 pub(crate) mod s3;
 pub(crate) mod send_queue;
 pub(crate) mod session;
+pub(crate) mod sign_in;
 pub(crate) mod upload;
 pub(crate) mod upload_progress;
+pub(crate) mod web_page;

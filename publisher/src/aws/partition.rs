@@ -136,6 +136,11 @@ impl Partition {
         })
     }
 
+    /// All regions of the partition that this program knows.
+    pub(crate) fn regions(self) -> impl Iterator<Item = RegionName> {
+        self.default_regions().into_iter().chain(self.opt_in_regions())
+    }
+
     /// The regions that an account has only after somebody has enabled them.
     pub(crate) fn opt_in_regions(self) -> Vec<RegionName> {
         names(match self {
@@ -191,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_region_is_refused() {
+    fn invalid_region_names_are_refused() {
         for bad in ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1 ", "us--1", "eu-west-1a", "*"] {
             assert!(bad.parse::<RegionName>().is_err(), "{bad:?}");
         }

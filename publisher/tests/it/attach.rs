@@ -1,8 +1,8 @@
-//! A function gets the layer, a newer version of it, and is rid of it.
+//! `publisher attach`: adds the layer to a function, replaces it with a newer version, and removes it.
 
 use crate::support::{
     account::Account,
-    cli::Publisher,
+    cli::{Publisher, acting},
     dist::{ARCHES, Dist},
     emulator::{Emulator, ministack, moto},
     function::Function,
@@ -21,12 +21,12 @@ fn publish(publisher: &Publisher, seed: &str) -> Dist {
     dist
 }
 
-/// From nothing to a layer, to a newer one, to nothing, among others.
-fn whole_life(emulator: &Emulator, runtime: &str) {
+/// Attaches the layer to a function that has other layers, replaces it with a newer version, and detaches it.
+fn attach_replace_and_detach(emulator: &Emulator, runtime: &str) {
     let owner = Account::new(emulator);
     let publisher = Publisher::at(&emulator.url(), &owner.key);
     let number = owner.number();
-    // moto has one account for all tests.
+    // All tests share one account in moto, so the layer's name contains the test's key.
     let name = |arch| format!("Life-{}-{arch}", owner.key);
     let layer = |arch, version| format!("arn:aws:lambda:{REGION}:{number}:layer:{}:{version}", name(arch));
     let [first, second] = ["first", "second"].map(|seed| {
@@ -39,7 +39,9 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
         let (a, b) = (owner.other_layer(REGION, "a"), owner.other_layer(REGION, "b"));
         let function = format!("function-{}-{arch}", owner.key);
         let attach = |dist: &Dist, more: &[&str]| {
-            publisher.run(dist, &[&["attach", &function, "--region", REGION], more].concat()).expect(0)
+            publisher
+                .run(dist, &acting(&[&["attach", &function, "--region", REGION], more].concat()))
+                .expect(0)
         };
         let more = json!({"Architectures": [arch], "Runtime": runtime, "Layers": [a]});
         let function = Function::new(&owner, REGION, &function, &more);
@@ -63,7 +65,7 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
         attach(&first, &[]).says("nothing to do");
         assert_eq!(function.configuration()["RevisionId"], before, "something was written");
 
-        // Somebody adds another one behind, and takes the variant of the other architecture for ours.
+        // Another user appends a layer, and replaces ours with the one for the other architecture.
         let other = ARCHES.into_iter().find(|other| *other != arch).unwrap();
         function.configure(&json!({"Layers": [layer(arch, 1), b, layer(other, 1), a]}));
         let run = attach(&second, &[]);
@@ -72,7 +74,7 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
         assert!(run.stdout.starts_with(&before), "{}", run.stdout);
         assert!(run.stdout.contains(&format!("\nafter   1. {}\n", layer(arch, 2))), "{}", run.stdout);
 
-        // An older release is attached as willingly.
+        // An older release can be attached, too.
         attach(&first, &[]);
         assert_eq!(function.layers(), [layer(arch, 1), b.clone(), a.clone()]);
         attach(&first, &["--detach", "--dry-run"]).says("nothing was changed");
@@ -83,17 +85,17 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
 }
 
 #[test]
-fn a_layer_s_life_on_ministack() {
-    whole_life(ministack(), "python3.13");
+fn a_layer_is_attached_replaced_and_detached_on_ministack() {
+    attach_replace_and_detach(ministack(), "python3.13");
 }
 
 #[test]
-fn a_layer_s_life_on_moto() {
-    whole_life(moto(), "nodejs22.x");
+fn a_layer_is_attached_replaced_and_detached_on_moto() {
+    attach_replace_and_detach(moto(), "nodejs22.x");
 }
 
 #[test]
-fn the_arn_of_a_function_says_where_it_is_in_whatever_partition() {
+fn a_functions_arn_names_its_region_in_every_partition() {
     let owner = Account::new(moto());
     let dist = Dist::new("china");
     let publisher = Publisher::at(&moto().url(), &owner.key);
@@ -102,7 +104,7 @@ fn the_arn_of_a_function_says_where_it_is_in_whatever_partition() {
     let function = Function::new(&owner, "cn-north-1", "f", &json!({}));
     let arn = function.arn();
     assert!(arn.starts_with("arn:aws-cn:lambda:cn-north-1:"), "{arn}");
-    publisher.run(&dist, &["attach", &arn]).expect(0);
+    publisher.run(&dist, &["attach", &arn, "--execute"]).expect(0);
     let account = dist.layers()["accounts"]["aws-cn"].as_str().unwrap().to_owned();
     let layer = format!("arn:aws-cn:lambda:cn-north-1:{account}:layer:SentryLambdaExtension-x86_64:1");
     assert_eq!(function.layers(), [layer]);
@@ -130,22 +132,24 @@ fn the_region_comes_from_the_command_line_the_arn_or_the_environment() {
     let set = Publisher::at(&ministack().url(), &owner.key).env("AWS_REGION", REGION);
     set.run(&dist, &["attach", "where", "--expect-account", "123456789012"])
         .expect(1)
-        .says("not of 123456789012");
-    set.run(&dist, &["attach", "where"]).expect(0);
+        .says("not to 123456789012");
+    set.run(&dist, &["attach", "where", "--execute"]).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
 }
 
 #[test]
-fn a_version_can_be_named_or_asked_for() {
+fn a_version_can_be_given_by_arn_or_read_from_aws() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let (old, _new) = (publish(&publisher, "old"), publish(&publisher, "new"));
     let function = Function::new(&owner, REGION, "named", &json!({}));
-    publisher.run(&old, &["attach", "named", "--region", REGION, "--latest"]).expect(0);
+    publisher.run(&old, &["attach", "named", "--region", REGION, "--latest", "--execute"]).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 2)]);
-    // Without any manifest.
+    // The folder has no manifest.
     let (empty, arn) = (Dist::new("none"), layer(&owner, "x86_64", 1));
-    publisher.run(&empty, &["attach", "named", "--region", REGION, "--layer-arn", &arn]).expect(0);
+    publisher
+        .run(&empty, &["attach", "named", "--region", REGION, "--layer-arn", &arn, "--execute"])
+        .expect(0);
     assert_eq!(function.layers(), std::slice::from_ref(&arn));
     publisher
         .run(&empty, &["attach", "named", "--region", REGION])
@@ -160,18 +164,21 @@ fn a_version_can_be_named_or_asked_for() {
     run.expect(1).says("is for arm64, and the function is x86_64");
     assert_eq!(function.layers(), std::slice::from_ref(&arn));
     publisher
-        .run(&empty, &["attach", "named", "--region", REGION, "--detach", "--layer-arn", &arn])
+        .run(&empty, &["attach", "named", "--region", REGION, "--detach", "--layer-arn", &arn, "--execute"])
         .expect(0);
     assert!(function.layers().is_empty());
 }
 
 #[test]
-fn a_release_that_is_not_in_the_function_s_region_says_where_it_is() {
+fn a_release_without_the_functions_region_is_refused_and_its_regions_are_named() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let dist = publish(&publisher, "absent");
     let function = Function::new(&owner, "sa-east-1", "far", &json!({}));
-    publisher.run(&dist, &["attach", "far", "--region", "sa-east-1"]).expect(1).says("it is in: eu-west-1");
+    publisher
+        .run(&dist, &["attach", "far", "--region", "sa-east-1", "--execute"])
+        .expect(1)
+        .says("it is in: eu-west-1");
     assert!(function.layers().is_empty());
 }
 
@@ -183,7 +190,7 @@ fn with_relay_and_without_are_variants_of_one_layer() {
     publisher.run(&dist, &["publish", "--execute", "--regions", REGION]).expect(0);
     let relay = layer(&owner, "x86_64", 1).replace("Extension-", "ExtensionRelay-");
     let function = Function::new(&owner, REGION, "variants", &json!({}));
-    let args = ["attach", "variants", "--region", REGION];
+    let args = ["attach", "variants", "--region", REGION, "--execute"];
     publisher.run(&dist, &args).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
     let run = publisher.run(&dist, &[&args[..], &["--relay"]].concat()).expect(0);
@@ -195,7 +202,7 @@ fn with_relay_and_without_are_variants_of_one_layer() {
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
     publisher.run(&dist, &["arn", "--relay", "--arch", "x86_64"]).expect(0).says(&relay);
     publisher.run(&dist, &["arn", "--relay", "--latest", "--arch", "x86_64"]).expect(0).says(&relay);
-    // What has none says so.
+    // A release without Relay has no such layer, and the error says so.
     let plain = Dist::new("plain");
     publisher.run(&plain, &["publish", "--execute", "--regions", REGION]).expect(0);
     let refused = publisher.run(&plain, &[&args[..], &["--relay"]].concat()).expect(1);

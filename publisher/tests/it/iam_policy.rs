@@ -1,4 +1,4 @@
-//! The policies that `iam-policy` prints, held to what the steps really ask of AWS.
+//! Compares the policies that `iam-policy` prints with the requests that the commands really send to AWS.
 
 use crate::support::{
     account::Account,
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 const REGIONS: [&str; 2] = ["--regions", "eu-west-1,us-east-1"];
 
-fn policy(args: &[&str]) -> Value {
+pub fn policy(args: &[&str]) -> Value {
     let run = Publisher::new().run_bare(&[&["iam-policy"], args].concat()).expect(0);
     assert_eq!(run.stderr, "");
     let size = run.json().to_string().len();
@@ -24,9 +24,9 @@ fn policy(args: &[&str]) -> Value {
     run.json()
 }
 
-/// Everything that was asked is allowed; whatever is allowed was asked for, but for what is named.
+/// Asserts that the policy allows every requested action, and no others except those in `unasked`.
 #[track_caller]
-fn exact(policy: &Value, asked: &BTreeSet<RequestedAction>, unasked: &[&str]) {
+pub fn assert_exact(policy: &Value, asked: &BTreeSet<RequestedAction>, unasked: &[&str]) {
     for ask in asked {
         assert!(iam::allows(policy, ask), "not allowed: {ask:?} by\n{policy:#}");
     }
@@ -37,7 +37,7 @@ fn exact(policy: &Value, asked: &BTreeSet<RequestedAction>, unasked: &[&str]) {
 }
 
 #[test]
-fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
+fn each_policy_allows_exactly_the_requests_of_its_command() {
     let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
@@ -55,12 +55,14 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
 
     publisher.run(&dist, &["publish"]).expect(0);
     publisher.run(&dist, &[["publish", "--execute"].as_slice(), &REGIONS].concat()).expect(0);
-    exact(&policy(&[["publish"].as_slice(), &account].concat()), &asked_since(), &[]);
+    assert_exact(&policy(&[["publish"].as_slice(), &account].concat()), &asked_since(), &[]);
 
     publisher.run(&dist, &["verify", "--download", "--as", "stranger"]).expect(0);
-    exact(&policy(&[["verify"].as_slice(), &account].concat()), &asked_since(), &[]);
+    assert_exact(&policy(&[["verify"].as_slice(), &account].concat()), &asked_since(), &[]);
 
-    publisher.run(&dist, &[["publish", "--execute", "--private"].as_slice(), &REGIONS].concat()).expect(0);
+    publisher
+        .run(&dist, &[["publish", "--execute", "--share-with", "private"].as_slice(), &REGIONS].concat())
+        .expect(0);
     let asked = asked_since();
     let taken = |ask: &&RequestedAction| ask.action == "lambda:RemoveLayerVersionPermission";
     let publish = policy(&[["publish"].as_slice(), &account].concat());
@@ -73,11 +75,11 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
     owner.publish("eu-west-1", "SentryLambdaExtension-arm64", "arm64", &other_zip("newest"), "newest");
     asked_since();
     publisher.run(&dist, &["prune", "--keep", "1", "--execute"]).expect(0);
-    exact(&policy(&[["prune"].as_slice(), &account].concat()), &asked_since(), &[]);
+    assert_exact(&policy(&[["prune"].as_slice(), &account].concat()), &asked_since(), &[]);
 }
 
 #[test]
-fn layers_with_relay_are_allowed_as_well_and_a_layer_for_each_release_has_to_be_found() {
+fn policies_cover_layers_with_relay_and_layers_for_each_release() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
@@ -93,21 +95,21 @@ fn layers_with_relay_are_allowed_as_well_and_a_layer_for_each_release_has_to_be_
         dist
     });
     let usual = asked(&["publish", "--execute"], &releases[0]);
-    exact(&policy(&[["publish"].as_slice(), &account].concat()), &usual, &[]);
+    assert_exact(&policy(&[["publish"].as_slice(), &account].concat()), &usual, &[]);
 
     let names = ["", "Relay"]
         .map(|kind| format!("SentryLambdaExtension{kind}-{{arch}}-{{major}}_{{minor}}_{{patch}}"));
     let of_releases = ["--layer-name", names[0].as_str(), "--layer-name", names[1].as_str()];
     for dist in &releases {
         let asked = asked(&["publish", "--execute", "--version-style", "named"], dist);
-        exact(&policy(&[["publish"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
+        assert_exact(&policy(&[["publish"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
     }
     let asked = asked(&["prune", "--keep", "1", "--execute"], &releases[1]);
-    exact(&policy(&[["prune"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
+    assert_exact(&policy(&[["prune"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
 }
 
 #[test]
-fn pruning_layers_that_are_a_release_each_has_to_find_them() {
+fn pruning_layers_for_each_release_needs_to_list_them() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
@@ -124,16 +126,16 @@ fn pruning_layers_that_are_a_release_each_has_to_find_them() {
     let run = publisher.run(&new, &[["prune", "--keep", "1", "--execute"].as_slice(), &names].concat());
     run.expect(0).says("2 of 2 superfluous");
     let policy = policy(&[["prune", "--account", &owner.key].as_slice(), &names].concat());
-    exact(&policy, &iam::requested_actions(&proxy.requests()[before..], &owner.key), &[]);
+    assert_exact(&policy, &iam::requested_actions(&proxy.requests()[before..], &owner.key), &[]);
 }
 
 #[test]
-fn a_bucket_adds_what_staging_takes() {
+fn a_bucket_adds_the_permissions_for_uploads_to_it() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let dist = Dist::large(53_000_000);
     let bucket = format!("rights-{}", owner.key);
-    assert_eq!(crate::publish_s3::s3(&owner, "PUT", &format!("{bucket}-eu-west-1")).status(), 200);
+    assert_eq!(crate::publish_s3::s3_request(&owner, "PUT", &format!("{bucket}-eu-west-1")).status(), 200);
     let template = format!("{bucket}-{{region}}");
     let args = ["publish", "--execute", "--regions", "eu-west-1", "--s3-bucket", &template];
     Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(0);
@@ -158,7 +160,7 @@ fn a_bucket_adds_what_staging_takes() {
 }
 
 #[test]
-fn other_accounts_layers_and_partitions_are_left_alone() {
+fn a_policy_covers_only_its_own_account_layers_and_partition() {
     let policy = policy(&["prune", "--account", "123456789012", "--partition", "aws-cn"]);
     let may = |resource: &str| {
         iam::allows(
@@ -178,7 +180,7 @@ fn other_accounts_layers_and_partitions_are_left_alone() {
     assert!(!policy.to_string().contains("account:"), "China has no account:ListRegions");
     let bad = |args: &[&str]| Publisher::new().run_bare(&[&["iam-policy"], args].concat()).expect(2);
     bad(&["prune", "--account", "123"]);
-    bad(&["prune", "--account", "123456789012", "--layer-name", "*"]).says("characters that such a name");
+    bad(&["prune", "--account", "123456789012", "--layer-name", "*"]).says("characters that are not allowed");
     bad(&["prune", "--account", "123456789012", "--partition", "aws-mars"]).says("aws-eusc");
     bad(&["publish", "--account", "123456789012", "--s3-bucket", "*"]);
     bad(&["attach", "--account", "123456789012", "--function", "a\"b"]);
@@ -216,7 +218,8 @@ fn a_role_trusts_one_environment_of_one_repository() {
     bad(&[]).says("--repository");
 }
 
-/// Whatever the code calls, driven by a test or not, is in some policy: a new call needs a new right.
+/// Every AWS call in the sources has to be in a policy, even if no test makes the call. So a new call fails this test
+/// until its permission is added.
 #[test]
 fn every_call_in_the_sources_is_in_a_policy() {
     let account = ["--account", "123456789012"];
@@ -231,17 +234,17 @@ fn every_call_in_the_sources_is_in_a_policy() {
     }
     let calls = source::aws_calls();
     assert!(calls.contains("publish_layer_version") && calls.contains("head_bucket"), "{calls:?}");
-    for call in calls.iter().filter(|call| !iam::FREE.contains(&call.as_str())) {
-        let Some(action) = iam::action_of(call) else {
+    for call in calls.iter().filter(|call| !iam::CALLS_WITHOUT_PERMISSION.contains(&call.as_str())) {
+        let Some(action) = iam::required_action(call) else {
             panic!("the sources call {call}, and nobody knows what that needs: tests/it/support/iam.rs");
         };
         assert!(allowed.contains(action), "{call} needs {action}: commands/iam_policy/rights.rs");
     }
 }
 
-/// ci/smoke goes its own way to AWS, by boto3.
+/// ci/smoke does not use the publisher's code. It calls AWS through boto3.
 #[test]
-fn the_smoke_test_is_allowed_what_it_asks_for() {
+fn the_smoke_test_policy_allows_exactly_its_requests() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let dist = Dist::new("smoke rights");
@@ -256,13 +259,13 @@ fn the_smoke_test_is_allowed_what_it_asks_for() {
         .unwrap();
     crate::build_fixture::assert_code(&output, 0);
     let asked = iam::requested_actions(&proxy.requests()[before..], &owner.key);
-    // What Lambda itself looks at in the caller's name: the role that is handed over, and the layer.
+    // Lambda itself checks these permissions of the caller: one for passing the role, one for reading the layer.
     let by_lambda = ["iam:PassRole", "lambda:GetLayerVersion"];
-    exact(&policy(&["smoke", "--account", &owner.key]), &asked, &by_lambda);
+    assert_exact(&policy(&["smoke", "--account", &owner.key]), &asked, &by_lambda);
 }
 
 #[test]
-fn attaching_is_allowed_what_it_asks_for() {
+fn the_attach_policy_allows_exactly_its_requests() {
     let (owner, user) = (Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("attach rights");
     let url = ministack().url();
@@ -286,11 +289,15 @@ fn attaching_is_allowed_what_it_asks_for() {
 
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &user.key);
-    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1"]).expect(0);
-    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--detach"]).expect(0);
+    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--execute"]).expect(0);
+    publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--detach", "--execute"]).expect(0);
     let args = ["attach", "--account", &user.key, "--layers-of", &owner.key, "--function", "mine"];
-    // Lambda itself reads the layer, in the caller's name.
-    exact(&policy(&args), &iam::requested_actions(&proxy.requests(), &user.key), &["lambda:GetLayerVersion"]);
+    // Lambda itself reads the layer with the caller's permissions.
+    assert_exact(
+        &policy(&args),
+        &iam::requested_actions(&proxy.requests(), &user.key),
+        &["lambda:GetLayerVersion"],
+    );
     let arn = |account: &Account| {
         let resource =
             format!("arn:aws:lambda:eu-west-1:{}:layer:SentryLambdaExtension-arm64:1", account.key);

@@ -1,4 +1,4 @@
-//! The publisher, driven as its users drive it.
+//! Integration tests. They run the publisher's binary as its users do.
 #![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -24,9 +24,12 @@ mod build_release;
 mod build_reproducible;
 mod build_unstable_flags;
 mod completions;
+mod convention;
 mod doctor;
+mod errors;
 mod github_actions;
 mod iam_policy;
+mod iam_policy_options;
 mod layers_manifest_schema;
 mod partitions;
 mod prune;
@@ -45,6 +48,7 @@ mod publish_variants;
 mod regions;
 mod regions_lost;
 mod scale;
+mod sign_in;
 mod snippets;
 mod snippets_cdk;
 mod snippets_deployed;

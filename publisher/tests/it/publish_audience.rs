@@ -1,4 +1,4 @@
-//! Whom the layers are for.
+//! Who may use the layers: `publish` changes the grants, and `verify` checks them.
 
 use crate::support::{account::Account, cli::Publisher, dist::Dist, emulator::ministack};
 
@@ -10,7 +10,7 @@ fn policy(owner: &Account) -> String {
 }
 
 #[test]
-fn from_public_to_accounts_to_an_organization_to_nobody_without_publishing_again() {
+fn the_audience_is_changed_without_publishing_again() {
     let (owner, friend, stranger) =
         (Account::new(ministack()), Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("audiences");
@@ -22,29 +22,29 @@ fn from_public_to_accounts_to_an_organization_to_nobody_without_publishing_again
     let arn = dist.layers()["layers"]["arm64"]["regions"][REGION]["arn"].as_str().unwrap().to_owned();
     assert_eq!(stranger.by_arn(&arn).0, 200);
 
-    publish(&["--account", &friend.key]).says("remove the statement `public`").says("repaired");
+    publish(&["--share-with", &friend.key]).says("remove the statement `public`").says("repaired");
     assert_eq!((friend.by_arn(&arn).0, stranger.by_arn(&arn).0), (200, 403));
     let grant = dist.layers()["layers"]["arm64"]["regions"][REGION]["grant"].clone();
     assert_eq!(grant, serde_json::json!({"accounts": [friend.key]}));
     publisher.run(&dist, &["verify"]).expect(0);
-    publish(&["--account", &friend.key]).says("nothing to do");
+    publish(&["--share-with", &friend.key]).says("nothing to do");
 
-    publish(&["--organization", "o-a1b2c3d4e5"]);
+    publish(&["--share-with", "o-a1b2c3d4e5"]);
     let text = policy(&owner);
     assert!(text.contains("o-a1b2c3d4e5") && !text.contains(&friend.key), "{text}");
     publisher.run(&dist, &["verify"]).expect(0);
 
-    publish(&["--private"]);
+    publish(&["--share-with", "private"]);
     assert!(!policy(&owner).contains("Sid"), "{}", policy(&owner));
     publisher.run(&dist, &["verify"]).expect(0);
-    publish(&["--private"]).says("nothing to do");
+    publish(&["--share-with", "private"]).says("nothing to do");
     publish(&[]).says("granted");
     assert_eq!(stranger.by_arn(&arn).0, 200);
     assert_eq!(owner.versions(REGION, "SentryLambdaExtension-arm64"), [1]);
 }
 
 #[test]
-fn another_profile_proves_it_and_downloads_are_hashed() {
+fn verify_checks_with_another_profile_and_hashes_downloads() {
     let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("proof");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
@@ -56,14 +56,14 @@ fn another_profile_proves_it_and_downloads_are_hashed() {
     publisher.run(&dist, &verify).expect(0).says("4 layer versions are as layers.json says");
     publisher.run(&dist, &["verify", "--as", "owner"]).expect(1).says("it proves nothing");
 
-    publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--private"]).expect(0);
+    publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--share-with", "private"]).expect(0);
     publisher.run(&dist, &["verify"]).expect(0);
     let run = publisher.run(&dist, &verify).expect(1);
     run.says("what the other account sees is GetLayerVersionByArn: AccessDenied").says("2 of 4");
 }
 
 #[test]
-fn the_zips_beside_the_manifest_are_compared_as_well() {
+fn verify_compares_the_zips_beside_the_manifest() {
     let owner = Account::new(ministack());
     let dist = Dist::new("beside");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
@@ -73,12 +73,12 @@ fn the_zips_beside_the_manifest_are_compared_as_well() {
     publisher
         .run(&other, &["verify"])
         .expect(1)
-        .says("of the same version and commit")
+        .says("for the same version and commit")
         .says("not reproducible");
     other.edit_build(|build| build["version"] = serde_json::json!("1.2.4"));
-    publisher.run(&other, &["verify"]).expect(0).says("of another release");
+    publisher.run(&other, &["verify"]).expect(0).says("belong to another release");
     for file in ["build.json", "SHA256SUMS"] {
         std::fs::remove_file(other.path().join(file)).unwrap();
     }
-    publisher.run(&other, &["verify"]).expect(0).says("comparing with layers.json alone");
+    publisher.run(&other, &["verify"]).expect(0).says("comparing only with layers.json");
 }

@@ -36,6 +36,7 @@ pub(super) async fn handle(
         encoding: Encoding::Identity,
         items: [single_item(kind, received.bytes.len())].into(),
         body: received.bytes.into(),
+        is_background: false,
     });
     // An empty message means in OTLP that everything was accepted. Each of its two encodings writes it differently.
     let accepted = if media_type::essence(client_headers).as_deref() == Some(PROTOBUF) {

@@ -63,7 +63,7 @@ impl RegionPruner {
         }
         // One list of all layers serves every subject that has a layer for each release.
         let names = if subjects.iter().any(|subject| matches!(subject, Subject::Named(..))) {
-            self.layers.names().await.map_err(|error| chain(&error.in_region()))
+            self.layers.names().await.map_err(|error| chain(&self.layers.in_region(error)))
         } else {
             Ok(Vec::new())
         };
@@ -96,8 +96,9 @@ impl RegionPruner {
         let release = |name: &String| Some((pattern.release(name)?, name.clone()));
         let mut newest_first: Vec<_> = names.iter().filter_map(release).collect();
         newest_first.sort_by(|(a, _), (b, _)| b.cmp(a));
-        let spared = subject::named_layers(&self.request.manifests);
-        let old = retention::superfluous_releases(newest_first.clone(), &spared, self.request.keep);
+        let named_in_manifests = subject::named_layers(&self.request.manifests);
+        let old =
+            retention::superfluous_releases(newest_first.clone(), &named_in_manifests, self.request.keep);
         let mut results = Vec::new();
         // The oldest release is deleted first, so that an interrupted run leaves the newer ones.
         for (_, name) in newest_first.iter().rev() {
@@ -117,7 +118,9 @@ impl RegionPruner {
     ) -> PruneResult {
         let versions: Vec<i64> = match self.layers.list(layer).await {
             Ok(listed) => listed.iter().map(|listed| listed.number).collect(),
-            Err(error) => return self.failed(variant, layer.to_owned(), chain(&error.in_region())),
+            Err(error) => {
+                return self.failed(variant, layer.to_owned(), chain(&self.layers.in_region(error)));
+            }
         };
         let mut result = self.result(variant, layer.to_owned());
         result.versions = versions.len();

@@ -24,11 +24,7 @@ pub(super) struct ProgressObserver<'a> {
 impl Observer for ProgressObserver<'_> {
     fn planned(&mut self, rows: &[Row]) -> Result<(), Failure> {
         self.ui.event(&json!({"event": "plan", "regions": rows}));
-        let fatal: Vec<String> = rows
-            .iter()
-            .filter(|row| row.fatal && row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
-            .collect();
+        let fatal = report::reasons(rows.iter().filter(|row| row.fatal && row.required));
         if !fatal.is_empty() {
             let text = format!("nothing was written:\n  {}", fatal.join("\n  "));
             let mut next: Vec<&str> = rows.iter().filter_map(|row| row.remedy.as_deref()).collect();
@@ -36,10 +32,10 @@ impl Observer for ProgressObserver<'_> {
             return Err(Failure::message(Code::Failed, text).hint(next.join("\n")));
         }
         if self.execute {
-            self.ui.text(&report::table(rows));
+            self.ui.text(&report::table_without_reasons(rows));
         }
         if !self.execute {
-            tell_drift(self.ui, rows, self.balance);
+            warn_of_drift(self.ui, rows, self.balance);
         }
         Ok(())
     }
@@ -54,14 +50,12 @@ impl Observer for ProgressObserver<'_> {
 }
 
 /// Reports layers whose version numbers differ between regions, and how to make the numbers equal.
-pub(super) fn tell_drift(ui: &Ui, rows: &[Row], balance: Option<u16>) {
+pub(super) fn warn_of_drift(ui: &Ui, rows: &[Row], balance: Option<u16>) {
     for drift in version_balance::drift(rows) {
         let next = match balance {
-            None => format!("--balance={} publishes again until they agree", drift.width()),
-            Some(_) if rows.iter().all(|row| row.done) => {
-                "--balance could not bring them together".to_owned()
-            }
-            Some(limit) => format!("--balance publishes up to {limit} times more until they agree"),
+            None => format!("--balance={} publishes again until they are equal", drift.width()),
+            Some(_) if rows.iter().all(|row| row.done) => "--balance could not make them equal".to_owned(),
+            Some(limit) => format!("--balance publishes up to {limit} times more until they are equal"),
         };
         ui.warning(format!("{drift}; {next}"));
     }
