@@ -4,11 +4,12 @@
 //! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
 //! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
-//! `lines` reads them, and `logs` writes them for Sentry. Only this file, `hearing`, `memory`, `outbox` and `spool` do
-//! I/O.
+//! `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all events have in
+//! common is in `surroundings`. Only this file, `hearing`, `memory`, `outbox` and `spool` do I/O.
 
 mod classify;
 mod environment;
+mod errors;
 mod event;
 mod fault;
 mod function_records;
@@ -22,6 +23,7 @@ mod outbox;
 mod passed;
 mod rate;
 mod spool;
+mod surroundings;
 mod xray;
 
 pub(crate) use environment::Invoked;
@@ -150,6 +152,7 @@ impl Insights {
         if has_telemetry {
             let _ = timeout(LATE_RECORDS, shared.until_closed()).await;
         }
+        shared.send_errors();
         shared.tell_of(Environment::closed);
         shared.send_logs();
     }

@@ -27,12 +27,18 @@ impl FaultEnvelope {
         event_id: EventId,
         event: &[u8],
     ) -> Self {
-        let sent_at = timestamp::format(SystemTime::now());
-        let mut body = envelope_writer::start(&event_id, &[("sent_at", &sent_at)]);
-        envelope_writer::push_item(&mut body, "event", &[("content_type", "application/json")], event);
+        let body = event_body(&event_id, event);
         let item = Item { kind: ItemKind::Fault, count: 1, bytes: event.len() };
         Self { envelope: Envelope::of_ours(upstream, key, project, item, body), event_id }
     }
+}
+
+/// Puts an event, which is JSON, into an envelope.
+pub(super) fn event_body(event_id: &EventId, event: &[u8]) -> Vec<u8> {
+    let sent_at = timestamp::format(SystemTime::now());
+    let mut body = envelope_writer::start(event_id, &[("sent_at", &sent_at)]);
+    envelope_writer::push_item(&mut body, "event", &[("content_type", "application/json")], event);
+    body
 }
 
 /// Takes faults and delivers them, in this process or in the next.

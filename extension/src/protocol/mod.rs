@@ -3,11 +3,13 @@
 mod category;
 mod content_encoding;
 pub(crate) mod decimal;
+mod decoder_output;
 mod envelope_filter;
 mod envelope_note;
 mod envelope_scanner;
 pub(crate) mod envelope_writer;
 pub(crate) mod event_id;
+mod inflate;
 mod item;
 mod key_mask;
 mod log_level;

@@ -25,7 +25,8 @@ mod state;
 mod unconfirmed;
 mod verdict;
 
-pub use envelope::Envelope;
+pub(crate) use envelope::OVERHEAD;
+pub use envelope::{Envelope, Headers};
 pub use ledger::{DropReason, Ledger, Reasons};
 pub use rate_limits::{RateLimitCheck, RateLimits};
 pub use refusal_reason::RefusalReason;

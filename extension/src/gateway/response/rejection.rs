@@ -2,7 +2,7 @@
 
 use super::Response;
 use crate::gateway::auth::AuthError;
-use crate::gateway::connection::body::BodyError;
+use crate::gateway::connection::body_error::BodyError;
 use crate::log::{self, Level};
 use crate::protocol::envelope_writer::InvalidHeader;
 use crate::protocol::{DecodeError, ScanError, masked};
@@ -201,9 +201,7 @@ impl<E: Into<Self>> From<DecodeError<E>> for Rejection {
     fn from(error: DecodeError<E>) -> Self {
         match error {
             DecodeError::TooLarge => Self::too_large(),
-            DecodeError::Corrupt(why) => {
-                Self::bad_request("failed to decode the request body").because(why.to_string())
-            }
+            DecodeError::Corrupt(why) => Self::bad_request("failed to decode the request body").because(why),
             DecodeError::Consumer(why) => why.into(),
         }
     }
