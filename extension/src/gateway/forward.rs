@@ -5,10 +5,10 @@ use super::response::Response;
 use super::response::rejection::Rejection;
 use super::routes::{fold_slashes, has_dot_segments};
 use super::{headers, host_check, project_auth};
+use crate::http::ResponseBody;
 use crate::protocol::decode;
 use crate::relay::RefusalReason;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method, Request, StatusCode};
@@ -51,7 +51,7 @@ pub(super) async fn handle(context: &RequestContext<'_>, body: &mut Incoming) ->
     if context.head.method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
         head.headers.remove(CONTENT_LENGTH);
     }
-    Ok(Response::from_parts(head, Full::new(body)))
+    Ok(Response::from_parts(head, ResponseBody::Arriving(Box::pin(body))))
 }
 
 fn to_header_map(headers: headers::OwnedHeaders) -> HeaderMap {

@@ -38,6 +38,7 @@ use crate::config::{Config, Upstream};
 use crate::protocol::Item;
 use crate::{log, task};
 use bytes::Bytes;
+pub use client::ForwardedBody;
 use client::SendError;
 use core::{Core, Waiting};
 use hyper::{Request, Response};
@@ -181,17 +182,19 @@ impl Relay {
         self.core.state().lose_items(target, item, reason);
     }
 
-    /// Sends a request that is not an envelope to upstream without changes, and returns upstream's response.
+    /// Sends a request that is not an envelope to upstream without changes, and returns upstream's response, whose body
+    /// still arrives.
     ///
     /// The URI holds path and query only. The caller removes hop-by-hop headers and `Host`.
     pub async fn forward(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, ForwardError> {
+    ) -> Result<Response<ForwardedBody>, ForwardError> {
         let destination =
             self.core.routing().decided_within(ROUTE_TIMEOUT).await.ok_or(ForwardError(None))?;
-        let response = self.core.client().forward(destination.to(upstream), request).await;
+        // Boxed, so that the requests that are not forwarded need no memory for it.
+        let response = Box::pin(self.core.client().forward(destination.to(upstream), request)).await;
         response.map_err(|error| ForwardError(Some(error)))
     }
 

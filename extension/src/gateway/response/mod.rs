@@ -4,6 +4,7 @@
 pub(super) mod cors;
 pub(super) mod rejection;
 
+use crate::http::ResponseBody;
 use crate::protocol::event_id::EventId;
 use crate::relay::Acceptance;
 use bytes::Bytes;
@@ -15,19 +16,19 @@ const RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
 const RATE_LIMITED_DETAIL: &str = "Sentry dropped data due to a quota or internal rate limit being reached. \
     This will not affect your application. See https://docs.sentry.io/product/accounts/quotas/ for more information.";
 
-/// A response whose whole body is in memory.
-pub(super) type Response = hyper::Response<Full<Bytes>>;
+/// A response, whose body is in memory unless it comes from upstream.
+pub(super) type Response = hyper::Response<ResponseBody>;
 
 /// A response without a body.
 pub(super) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(ResponseBody::Whole(Full::default()));
     *response.status_mut() = status;
     response
 }
 
 /// A response with a body.
 pub(super) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(ResponseBody::Whole(Full::new(body.into())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
