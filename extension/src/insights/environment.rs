@@ -5,13 +5,17 @@
 //! missing, late or repeated. SHUTDOWN comes before or after the record of the fault that caused it. Emulators have no
 //! telemetry at all. Managed Instances have no INVOKE, and their requests overlap.
 
+mod check_ins;
 mod faults;
+mod metrics;
 mod spans;
 
 use super::classify::ShutdownReason;
 use super::fault::Fault;
 use super::init::Inits;
 use super::invocation::{Invocation, Learnt};
+use super::metrics::Metrics;
+use super::monitor::Monitor;
 use super::passed::{PassedEnvelopes, UseOf};
 use super::rate::RateLimit;
 use super::spans::Spans;
@@ -55,6 +59,8 @@ pub(super) struct Environment {
     learnt: Learnt,
     rate: RateLimit,
     spans: Spans,
+    metrics: Option<Metrics>,
+    monitor: Option<Monitor>,
 }
 
 /// An invocation as Lambda announces it.
@@ -84,7 +90,14 @@ impl Environment {
             is_closed: false,
             rate: RateLimit::default(),
             spans: Spans::new(spans),
+            metrics: None,
+            monitor: None,
         }
+    }
+
+    /// Adds what the settings want beside faults and spans.
+    pub(super) fn with(self, metrics: Option<Metrics>, monitor: Option<Monitor>) -> Self {
+        Self { metrics, monitor, ..self }
     }
 
     /// Records that Lambda has announced an invocation, so the one before it is over. Returns the faults that are

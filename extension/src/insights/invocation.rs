@@ -1,7 +1,10 @@
 //! What is known about one invocation, and what the function's own envelopes say about it. This is pure data, which
 //! `environment` writes and `classify` reads.
 
+use super::metrics::MetricsTold;
+use super::monitor::CheckIn;
 use super::spans::{Root, SpansTold};
+use crate::config::FaultKind;
 use crate::protocol::EnvelopeNote;
 use crate::telemetry::{InvocationEnd, RequestId};
 use std::time::SystemTime;
@@ -44,6 +47,12 @@ pub(super) struct Invocation {
     /// The SDK's root span, if its trace is sampled.
     pub(super) root: Option<Box<Root>>,
     pub(super) spans_told: SpansTold,
+    pub(super) metrics_told: MetricsTold,
+    pub(super) check_in: CheckIn,
+    /// What the fault is, if it has one, whether that is reported or not.
+    pub(super) fault: Option<FaultKind>,
+    /// Whether the runtime has logged an error that nothing in the function has handled.
+    pub(super) has_raised: bool,
 }
 
 /// The trace that the SDK has chosen for an invocation.
@@ -61,7 +70,8 @@ impl Invocation {
     pub(super) fn has_failed(&self) -> bool {
         let ends = [&self.runtime_done, &self.report].into_iter().flatten();
         let is_error = |end: &InvocationEnd| matches!(&*end.status, "error" | "failure" | "timeout");
-        self.has_unhandled_error || self.fault_text.is_some() || ends.into_iter().any(is_error)
+        let has_error = self.has_unhandled_error || self.has_raised;
+        has_error || self.fault.is_some() || self.fault_text.is_some() || ends.into_iter().any(is_error)
     }
 
     /// Takes in what an envelope says. `is_certain` means that the envelope names this invocation.

@@ -5,7 +5,8 @@
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
 //! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
 //! `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all events have in
-//! common is in `surroundings`. `spans` draws what no SDK can see, and `reporting` sends it. Only this file, `hearing`,
+//! common is in `surroundings`. `spans` draws what no SDK can see, `metrics`
+//! measures it, `monitor` has the check-ins, and `reporting` sends all three. Only this file, `hearing`,
 //! `memory`, `outbox`, `reporting` and `spool` do I/O.
 
 mod classify;
@@ -20,6 +21,8 @@ mod invocation;
 mod lines;
 mod logs;
 mod memory;
+mod metrics;
+mod monitor;
 mod outbox;
 mod passed;
 mod rate;
@@ -41,6 +44,8 @@ use classify::ShutdownReason;
 use environment::Environment;
 use fault::Fault;
 use function_records::FunctionRecords;
+use metrics::{MetricContext, Metrics};
+use monitor::Monitor;
 use passed::PassedEnvelope;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -77,7 +82,11 @@ struct Shared {
     memory_size: u64,
     /// Whether faults are reported, for which memory is watched.
     reports_faults: bool,
+    /// Whether uncaught errors are reported. Otherwise they only make check-ins fail.
+    reports_errors: bool,
     spans: SpanMode,
+    /// Whether there are metrics or check-ins.
+    has_measurements: bool,
 }
 
 impl Insights {
@@ -85,8 +94,10 @@ impl Insights {
     /// before the first invocation.
     pub fn start(config: &Arc<Config>, relay: &Relay) -> Option<Self> {
         let reports_faults = !config.faults.is_empty();
-        let spans = config.insights.spans;
-        if !reports_faults && !config.insights.need_function_records() && spans == SpanMode::Off {
+        let wanted = &config.insights;
+        let (spans, has_measurements) = (wanted.spans, wanted.metrics || wanted.monitor.is_some());
+        let has_lines = wanted.need_function_records();
+        if !reports_faults && !has_lines && !has_measurements && spans == SpanMode::Off {
             return None;
         }
         let dsn = config.dsn.as_ref()?;
@@ -100,12 +111,10 @@ impl Insights {
             outbox.use_spool(config);
         }
         let shared = Shared {
-            environment: Mutex::new(Environment::new(
-                config.faults,
-                spans,
-                config.managed_instances,
-                memory_size,
-            )),
+            environment: Mutex::new(
+                Environment::new(config.faults, spans, config.managed_instances, memory_size)
+                    .with(metrics(config), monitor(config)),
+            ),
             function_records: function_records(config),
             relay: relay.clone(),
             outbox,
@@ -117,7 +126,9 @@ impl Insights {
             oom_kills: OnceLock::new(),
             memory_size,
             reports_faults,
+            reports_errors: wanted.errors,
             spans,
+            has_measurements,
         };
         Some(Self { shared: Arc::new(shared) })
     }
@@ -172,6 +183,22 @@ impl Insights {
         self.shared.send_logs();
         self.shared.log_function_records();
     }
+}
+
+fn metrics(config: &Config) -> Option<Metrics> {
+    let context = || MetricContext {
+        function: Function::read(variable),
+        is_arm: cfg!(target_arch = "aarch64"),
+        trace_id: EventId::random().to_string(),
+    };
+    config.insights.metrics.then(|| Metrics::new(context()))
+}
+
+fn monitor(config: &Config) -> Option<Monitor> {
+    let settings = config.insights.monitor.clone()?;
+    let function = Function::read(variable);
+    let release = function.release.clone().or_else(|| function.published());
+    Some(Monitor { settings, environment: function.environment, release })
 }
 
 /// Prepares for what the function writes. Reads the function's names here, because every line needs them.
@@ -241,6 +268,9 @@ impl Shared {
         }
         if self.spans != SpanMode::Off {
             self.send_spans();
+        }
+        if self.has_measurements {
+            self.send_measurements(SystemTime::now());
         }
     }
 }

@@ -58,25 +58,38 @@ pub(crate) fn container(
     // Writing to a vector does not fail.
     let _ = serde_json::to_writer(&mut payload, items);
     payload.push(b'}');
-    let trace = trace.map(|trace| format!(",\"trace\":{trace}")).unwrap_or_default();
-    let mut envelope = format!(
+    let mut envelope = own_header(trace);
+    let head = format!(
         concat!(
-            "{{\"sent_at\":\"{}\",\"sdk\":{{\"name\":\"sentry.aws-lambda-extension\",\"version\":\"{}\"}}{}}}\n",
             "{{\"type\":\"{}\",\"item_count\":{},",
             "\"content_type\":\"application/vnd.sentry.items.{}+json\",\"length\":{}}}\n",
         ),
-        timestamp::format(SystemTime::now()),
-        env!("CARGO_PKG_VERSION"),
-        trace,
         kind,
         items.len(),
         media,
         payload.len(),
-    )
-    .into_bytes();
+    );
+    envelope.extend_from_slice(head.as_bytes());
     envelope.extend_from_slice(&payload);
     envelope.push(b'\n');
     (Contained { count: u32::try_from(items.len()).unwrap_or(u32::MAX), bytes: payload.len() }, envelope)
+}
+
+/// Makes an envelope around one item that belongs to no event.
+pub(crate) fn single(kind: &str, item: &Value) -> (Contained, Vec<u8>) {
+    let mut envelope = own_header(None);
+    let payload = item.to_string();
+    push_item(&mut envelope, kind, &[], payload.as_bytes());
+    (Contained { count: 1, bytes: payload.len() }, envelope)
+}
+
+/// The header of an envelope that the extension itself makes, without an event. `trace` is JSON.
+fn own_header(trace: Option<&str>) -> Vec<u8> {
+    let trace = trace.map(|trace| format!(",\"trace\":{trace}")).unwrap_or_default();
+    let sent_at = timestamp::format(SystemTime::now());
+    let version = env!("CARGO_PKG_VERSION");
+    let sdk = format!("{{\"name\":\"sentry.aws-lambda-extension\",\"version\":\"{version}\"}}");
+    format!("{{\"sent_at\":\"{sent_at}\",\"sdk\":{sdk}{trace}}}\n").into_bytes()
 }
 
 fn append_fields(header: &mut Vec<u8>, fields: &[(&str, &str)]) {

@@ -70,7 +70,7 @@ impl Environment {
     }
 
     /// Whether nothing more comes of an invocation. Its report comes during the next one.
-    fn is_over(&self, at: usize) -> bool {
+    pub(super) fn is_over(&self, at: usize) -> bool {
         let has_report = self.invocations.get(at).is_some_and(|one| one.report.is_some());
         has_report || self.is_closed || (!self.managed && at + 2 < self.invocations.len())
     }

@@ -5,6 +5,7 @@ mod errors;
 mod faults;
 mod logs;
 mod managed;
+mod measurements;
 mod spans;
 mod valid;
 
