@@ -42,6 +42,8 @@ pub(super) struct Invocation {
     pub(super) report: Option<InvocationEnd>,
     /// The platform's text about what went wrong.
     pub(super) fault_text: Option<String>,
+    /// Whether the next report with this id is that of an earlier try.
+    pub(super) has_stale_report: bool,
     /// Whether its fault was reported, or it is known to have none.
     pub(super) is_settled: bool,
     /// The SDK's root span, if its trace is sampled.

@@ -219,11 +219,9 @@ impl Shared {
 
     /// Waits until nothing that is on its way says more about the end of the environment.
     async fn until_closed(&self) {
-        // Lambda tells of the lines of an invocation before it reports on it.
-        let awaits_lines = self.function_records.is_some();
-        let is_settled = |environment: &Environment| {
-            !environment.is_open() && (!awaits_lines || environment.is_reported())
-        };
+        let has_lines = self.function_records.is_some();
+        let is_settled =
+            |environment: &Environment| !environment.is_open() && !environment.awaits_report(has_lines);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);

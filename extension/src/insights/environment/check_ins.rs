@@ -40,7 +40,8 @@ impl Environment {
     /// latest invocation.
     pub(in crate::insights) fn raised(&mut self, request: Option<&crate::telemetry::RequestId>) {
         let invocation = match request {
-            Some(request) => Some(self.invocation(request)),
+            Some(request) => self.invocations.iter_mut().find(|one| one.request == *request),
+            None if self.managed => None,
             None => self.invocations.back_mut(),
         };
         if let Some(invocation) = invocation {

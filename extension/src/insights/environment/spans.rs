@@ -3,7 +3,7 @@
 use super::Environment;
 use crate::config::Function;
 use crate::insights::invocation::Invocation;
-use crate::insights::spans::{Decision, Root, SpanSet, Writer, init_of, overhead_of};
+use crate::insights::spans::{Decision, SpanSet, Writer, init_of, overhead_of};
 use crate::insights::xray::XRay;
 use crate::protocol::EventId;
 use std::borrow::Cow;
@@ -34,21 +34,6 @@ impl Environment {
             sets.extend(set);
         }
         sets
-    }
-
-    /// Records where the root span of an SDK belongs. `during` is the invocation in which its envelope has passed.
-    pub(super) fn note_root(&mut self, root: Root, during: Option<&crate::telemetry::RequestId>) {
-        let named = |one: &Invocation| match (&root.request, during) {
-            (Some(request), _) => one.request.is(request),
-            (None, Some(during)) => one.request == *during,
-            (None, None) => false,
-        };
-        let Some(invocation) = self.invocations.iter_mut().find(|one| named(one)) else { return };
-        // An SDK that makes several traces in an invocation sends that of the invocation last, or not at all.
-        let is_better = |known: &Root| !known.is_of_function && root.is_of_function;
-        if invocation.root.as_deref().is_none_or(is_better) {
-            invocation.root = Some(Box::new(root));
-        }
     }
 
     /// Whether an invocation may have spans that were not returned so far. It reads no envelope.

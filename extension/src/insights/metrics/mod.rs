@@ -145,7 +145,7 @@ impl Metrics {
         self.values.len() >= MAX_VALUES || self.since.is_some_and(|since| !has_waited(since))
     }
 
-    /// Takes out everything that waits.
+    /// Takes out everything that waits. `release` and `environment` are those of the function's own envelopes.
     pub(super) fn drain(
         &mut self,
         now: SystemTime,
@@ -164,6 +164,10 @@ impl Metrics {
                 all.push(metric);
             }
         }
+        let function = &self.context.function;
+        let published = function.published();
+        let release = function.release.as_deref().or(release).or(published.as_deref());
+        let environment = function.environment.as_deref().or(environment);
         for metric in &mut all {
             let Some(attributes) = metric.get_mut("attributes").and_then(Value::as_object_mut) else {
                 continue;

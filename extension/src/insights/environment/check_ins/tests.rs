@@ -108,3 +108,26 @@ fn without_telemetry_the_next_invocation_or_shutdown_ends_it() {
     environment.closed(at(20));
     assert_eq!(parts(&mut environment, 20), [("ok".to_owned(), next[1].1.clone())]);
 }
+
+#[test]
+fn a_retry_with_the_same_id_is_another_check_in() {
+    for report_is_late in [false, true] {
+        let mut environment = environment(None);
+        begin(&mut environment, "r-1", 0);
+        environment.raised(None);
+        done(&mut environment, "r-1", "success");
+        assert_eq!(statuses(&mut environment), ["in_progress", "error"]);
+        let report = InvocationEnd { request: RequestId::new("r-1"), ..InvocationEnd::default() };
+        let report = || vec![Record { time: None, event: PlatformEvent::Report(report.clone()) }];
+        if !report_is_late {
+            environment.heard(report(), at(60));
+        }
+        begin(&mut environment, "r-1", 60);
+        if report_is_late {
+            environment.heard(report(), at(60));
+        }
+        assert_eq!(statuses(&mut environment), ["in_progress"], "{report_is_late}");
+        done(&mut environment, "r-1", "success");
+        assert_eq!(statuses(&mut environment), ["ok"], "{report_is_late}");
+    }
+}
