@@ -4,6 +4,7 @@ mod category;
 mod content_encoding;
 pub(crate) mod decimal;
 mod envelope_filter;
+pub(crate) mod envelope_header;
 mod envelope_note;
 mod envelope_scanner;
 pub(crate) mod envelope_writer;

@@ -59,7 +59,7 @@ pub(super) async fn wait_until_over_memory(process: u32, limit: usize) -> usize 
 
 async fn is_ok(core: &Core, sentry_relay: &Arc<Upstream>, path: &str) -> bool {
     let Ok(request) = Request::get(path).body(Bytes::new()) else { return false };
-    let answer = core.request(sentry_relay, request).await;
+    let answer = core.request(sentry_relay, request, LIVENESS_TIMEOUT).await;
     answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
 }
 

@@ -140,8 +140,7 @@ impl Client {
         self.proxies.to(upstream).filter(|_| plain)?.authorization.as_ref()
     }
 
-    /// Sends the envelope to `upstream` (Sentry, or the local Sentry's Relay) and waits for the response head. It
-    /// connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
+    /// Sends the envelope to `upstream` and waits for the response head. It connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
     /// because upstream may have taken each of them. `limit` bounds the time, unless an upload makes progress.
     pub(super) async fn send(
         &self,
@@ -175,11 +174,13 @@ impl Client {
         Ok(reply)
     }
 
-    /// Sends a request that is not an envelope, and reads the whole response.
+    /// Sends a request that is not queued, and reads the whole response. `limit` bounds the time, unless an upload makes
+    /// progress.
     pub(super) async fn forward(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
+        limit: Duration,
     ) -> Result<Response<Bytes>, SendError> {
         let upload = Upload::of(request.body());
         let exchange = async {
@@ -190,8 +191,7 @@ impl Client {
             self.pool.put(Arc::clone(upstream), connection);
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        let exchanged =
-            timeout_without_progress(self.timeout, || upload.progress(self.timeout), exchange).await;
+        let exchanged = timeout_without_progress(limit, || upload.progress(limit), exchange).await;
         exchanged.map_err(SendError::Timeout).flatten()
     }
 
