@@ -2,6 +2,7 @@
 //! envelope when Sentry's Relay hands it back, and then undoes what Sentry's Relay has added for its upstream.
 
 use super::content_encoding::{Encoding, decode};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -62,6 +63,13 @@ pub(crate) fn tag(envelope: &[u8]) -> Option<u64> {
     fields.get(TAG)?.get().parse().ok()
 }
 
+/// Returns the type of the first item of an uncompressed envelope.
+pub(crate) fn first_type(envelope: &[u8]) -> Option<String> {
+    let item = split(envelope).1.split(|byte| *byte == b'\n').nth(1)?;
+    let fields: BTreeMap<String, Value> = serde_json::from_slice(item).ok()?;
+    fields.get("type")?.as_str().map(str::to_owned)
+}
+
 /// Returns an uncompressed envelope from Sentry's Relay without the tag and without the fields that Sentry's Relay has
 /// added. Those of them that `original`, the header line of the SDK, has too get the SDK's value. Returns `None` if the
 /// header is not a JSON object.
@@ -110,6 +118,8 @@ mod tests {
             assert_eq!(tagged_text(odd), None);
         }
         assert_eq!(tag(b"{\"x\":1}\n"), None);
+        assert_eq!(first_type(b"{}\n{\"length\":1,\"type\":\"log\"}\nx").as_deref(), Some("log"));
+        assert_eq!(first_type(b"{}\n"), None);
         assert_eq!(tagged(Encoding::Identity, b"{}\nlong", 3, 7), None, "larger than the limit");
     }
 

@@ -4,7 +4,7 @@
 use crate::config::{Config, Upstream};
 use crate::http::{self, ResponseFuture};
 use crate::log;
-use crate::protocol::{Encoding, Item, ItemKind, Priority, Scanner, decode, envelope_header};
+use crate::protocol::{Encoding, Item, Priority, Scanner, decode, envelope_header};
 use crate::relay::Envelope;
 use crate::relay::core::Core;
 use bytes::Bytes;
@@ -31,6 +31,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The largest body that is read for the state of project configs, in bytes.
 const MAX_CONFIGS: usize = 20 << 20;
 
+/// The types of items that Sentry's Relay sends by itself.
+const OWN_TYPES: [&str; 2] = ["client_report", "metric_buckets"];
 /// The headers by which Sentry verifies that an envelope passed a Relay of its organisation.
 const SIGNATURE: [HeaderName; 2] =
     [HeaderName::from_static("x-sentry-relay-id"), HeaderName::from_static("x-sentry-relay-signature")];
@@ -123,8 +125,9 @@ impl Door {
     fn take(&self, head: &Parts, body: &Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
         let (plain, items) = self.decoded(head, body)?;
         let tag = envelope_header::tag(&plain);
-        let is_its_own = tag.is_none() && items.as_ref().is_some_and(|items| says_only_of_itself(items));
-        // Without a tag it may be what was no envelope when Sentry's Relay got it.
+        // What was no envelope when Sentry's Relay got it has no tag either.
+        let is_its_own = tag.is_none()
+            && envelope_header::first_type(&plain).is_none_or(|name| OWN_TYPES.contains(&&*name));
         let custody = if is_its_own { None } else { self.core.custody(tag) };
         let signature =
             SIGNATURE.into_iter().filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())));
@@ -231,11 +234,6 @@ fn has_entries(headers: &HeaderMap, body: &[u8], list: &str) -> bool {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(&plain).unwrap_or_default();
     let list = fields.get(list).map_or("", |list| list.get());
     decoded.is_ok() && list.bytes().any(|byte| byte == b'"')
-}
-
-/// Whether the envelope has only items that Sentry's Relay makes itself: client reports and metrics.
-fn says_only_of_itself(items: &[Item]) -> bool {
-    items.iter().all(|item| item.kind == ItemKind::Other)
 }
 
 /// Removes the headers that are about one connection only.

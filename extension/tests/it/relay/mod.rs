@@ -1,6 +1,6 @@
 //! Tests delivery from the side of upstream and of the function.
 
-mod bench;
+pub mod bench;
 mod burst;
 mod freeze;
 mod lookups;
