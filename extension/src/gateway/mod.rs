@@ -21,11 +21,12 @@ mod routes;
 pub use connection::listeners::{Unbound, bind, report};
 
 use crate::config::Config;
+use crate::guarded_stream::GuardedStream;
 use crate::insights::Insights;
 use crate::relay::Relay;
 use crate::{http, log};
 use connection::memory_budget::MemoryBudget;
-use connection::stall_guard::{GuardedStream, RequestPhase};
+use connection::stall_guard::{RequestPhase, StallGuard};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::{Method, Request, StatusCode};
@@ -80,7 +81,7 @@ async fn serve_requests(stream: TcpStream, peer: IpAddr, services: Services) {
     // Responses are small. Without this the system would hold them back until the client acknowledges earlier data.
     let _ = stream.set_nodelay(true);
     let phase = RequestPhase::default();
-    let stream = GuardedStream::new(stream, phase.clone());
+    let stream = GuardedStream::new(stream, StallGuard::new(phase.clone()));
     let handler = move |request| -> http::ResponseFuture {
         let (services, phase) = (services.clone(), phase.clone());
         Box::pin(async move {

@@ -5,13 +5,15 @@
 //! missing, late or repeated: SHUTDOWN comes before the record of the fault that caused it or after, emulators have no
 //! telemetry at all, and Managed Instances have no INVOKE and overlapping requests.
 
-use super::classify::{self, Evidence, ShutdownReason, Verdict};
-use super::fault::{Fault, Subject};
-use super::init::{FailedInit, Inits};
+mod faults;
+
+use super::classify::ShutdownReason;
+use super::fault::Fault;
+use super::init::Inits;
 use super::invocation::{Invocation, Learnt};
 use super::passed::PassedEnvelopes;
 use super::rate::RateLimit;
-use crate::config::{FaultKind, FaultKinds};
+use crate::config::FaultKinds;
 use crate::protocol::EnvelopeNote;
 use crate::relay::Envelope;
 use crate::telemetry::{PlatformEvent, Record, RequestId};
@@ -242,96 +244,6 @@ impl Environment {
         // It is there, or was just put there.
         #[expect(clippy::indexing_slicing)]
         &mut self.invocations[at]
-    }
-}
-
-/// From what is known to faults.
-impl Environment {
-    /// The faults that are certain although more evidence may come.
-    fn certain(&mut self, now: SystemTime) -> Vec<Fault> {
-        let mut faults: Vec<Fault> =
-            self.inits.take_failed().into_iter().filter_map(|init| self.of_init(init, now)).collect();
-        for at in 0..self.invocations.len() {
-            faults.extend(self.of_invocation(at, false, now));
-        }
-        faults
-    }
-
-    /// The faults of everything that is over: of all invocations but the one that begins now.
-    fn settled(&mut self, beginning: Option<&RequestId>, now: SystemTime) -> Vec<Fault> {
-        let mut faults = self.certain(now);
-        for at in 0..self.invocations.len() {
-            if self.invocations.get(at).map(|one| &one.request) != beginning {
-                faults.extend(self.of_invocation(at, true, now));
-            }
-        }
-        // Inside an invocation it is a fault of that.
-        if beginning.is_none() && self.invocations.is_empty() {
-            let init = self.inits.take_rest(self.shutdown.filter(|_| !self.managed));
-            faults.extend(init.and_then(|init| self.of_init(init, now)));
-        }
-        faults
-    }
-
-    fn of_invocation(&mut self, at: usize, is_over: bool, now: SystemTime) -> Option<Fault> {
-        let is_last = at + 1 == self.invocations.len();
-        let invocation = self.invocations.get(at).filter(|one| !one.is_settled)?;
-        // Managed Instances tell nothing of a request behind its report, and end with none.
-        let is_over = if self.managed { invocation.report.is_some() } else { is_over };
-        let shutdown = self.shutdown.filter(|_| is_last && !self.managed);
-        let failed_init = self.inits.failed_within_invocation().filter(|_| invocation.is_first);
-        let memory_size = self.memory_size;
-        let verdict = classify::invocation(&Evidence { invocation, shutdown, failed_init, memory_size });
-        let Some(verdict) = verdict.filter(|verdict| is_over || verdict.is_final) else {
-            // What is known to have ended well is never looked at again.
-            let is_known = invocation.runtime_done.is_some() || invocation.report.is_some();
-            if is_over
-                && is_known
-                && let Some(invocation) = self.invocations.get_mut(at)
-            {
-                invocation.is_settled = true;
-            }
-            return None;
-        };
-        self.read_envelopes();
-        let invocation = self.invocations.get(at)?;
-        let is_error = matches!(verdict.kind, FaultKind::RuntimeExit | FaultKind::InitError);
-        // An error that was told already: by the SDK, or as that of the init without which nothing can run.
-        let is_told =
-            invocation.has_unhandled_error || (invocation.is_first && self.inits.is_told_and_not_repaired());
-        let time = invocation.ended.unwrap_or(now);
-        let subject = Subject::Invocation(Box::new(invocation.clone()));
-        if let Some(invocation) = self.invocations.get_mut(at) {
-            invocation.is_settled = true;
-        }
-        if verdict.kind == FaultKind::InitError {
-            self.inits.settle_within_invocation();
-        }
-        if is_error && is_told { None } else { self.admitted(verdict, time, subject, now) }
-    }
-
-    fn of_init(&mut self, init: FailedInit, now: SystemTime) -> Option<Fault> {
-        self.read_envelopes();
-        let is_told = init.verdict.kind == FaultKind::InitError && self.has_unhandled_error_in_init;
-        let time = init.ended.unwrap_or(now);
-        if is_told { None } else { self.admitted(init.verdict, time, Subject::Init, now) }
-    }
-
-    fn admitted(
-        &mut self,
-        verdict: Verdict,
-        time: SystemTime,
-        subject: Subject,
-        now: SystemTime,
-    ) -> Option<Fault> {
-        let is_wanted = self.kinds.contains(verdict.kind) && self.rate.admits(now);
-        is_wanted.then(|| Fault {
-            verdict,
-            time,
-            subject,
-            start: self.inits.start().cloned(),
-            learnt: self.learnt.clone(),
-        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::event::Event;
 use super::silence_guard::{ResponsePhase, SilenceGuard};
+use crate::guarded_stream::GuardedStream;
 use crate::http::{RequestSender, handshake};
 use crate::telemetry::Subscribed;
 use bytes::Bytes;
@@ -202,7 +203,7 @@ impl ExtensionsApi {
         let stream = timeout(CALL_TIMEOUT, connecting).await.map_err(|_| ApiError::TimedOut)?;
         let stream = stream.map_err(ApiError::Connect)?;
         let _ = stream.set_nodelay(true);
-        let stream = SilenceGuard::new(stream, self.phase.clone());
+        let stream = GuardedStream::new(stream, SilenceGuard::new(self.phase.clone()));
         handshake(Box::new(stream)).await.map_err(ApiError::Http)
     }
 }

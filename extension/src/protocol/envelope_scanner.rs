@@ -3,17 +3,18 @@
 //! The format is `header\n(item-header\npayload\n)*`. An item's `length` is optional: without it the payload ends at
 //! the next newline. The last newline of the envelope is optional too.
 
-use super::envelope_note::{EnvelopeNote, MAX_PAYLOAD};
+mod error;
+mod noting;
+
+pub use error::ScanError;
+
+use super::envelope_note::EnvelopeNote;
 use super::item::{Item, ItemKind};
 use super::size_limits::{LimitedType, SizeLimits};
+use error::{MAX_ITEMS, MAX_LINE};
+use noting::Noting;
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::fmt;
-
-/// The longest header line, in bytes. Real headers are much shorter.
-const MAX_LINE: usize = 256 * 1024;
-/// The most items in an envelope. Sentry's Relay refuses more.
-const MAX_ITEMS: usize = 500;
 
 /// The envelope's header, which is its first line. Other fields are ignored.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
@@ -67,46 +68,6 @@ pub struct Scanned {
     pub needs_event_id: bool,
 }
 
-/// Why an envelope is not accepted.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ScanError {
-    /// The body is empty.
-    Empty,
-    /// The envelope's header is not valid JSON or has a field of a wrong type. Holds the parser's text.
-    Header(String),
-    /// An item's header is not valid JSON or has no valid `type`. Holds the parser's text.
-    ItemHeader(String),
-    /// The envelope's header or an item's header is longer than 256 KiB.
-    HeaderTooLong,
-    /// A payload of known length does not end with a newline.
-    MissingNewline,
-    /// The envelope ends inside an item.
-    Truncated,
-    /// There are more than 500 items, the limit of Sentry's Relay.
-    TooManyItems,
-    /// There are too many items of this type, or their payloads have too many bytes in total.
-    TooLarge(&'static str),
-}
-
-impl fmt::Display for ScanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("empty request body"),
-            Self::Header(why) => write!(f, "invalid envelope header: {why}"),
-            Self::ItemHeader(why) => write!(f, "invalid item header: {why}"),
-            Self::HeaderTooLong => write!(f, "a header is longer than {MAX_LINE} bytes"),
-            Self::MissingNewline => f.write_str("missing newline after header or payload"),
-            Self::Truncated => f.write_str("unexpected end of file"),
-            Self::TooManyItems => write!(f, "more than {MAX_ITEMS} items"),
-            Self::TooLarge(name) => write!(
-                f,
-                "envelope exceeded size limits for type '{name}' \
-                 (https://develop.sentry.dev/sdk/envelopes/#size-limits)"
-            ),
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 enum State {
     Header,
@@ -130,16 +91,6 @@ pub struct Scanner {
     limits: SizeLimits,
     needs_event_id: bool,
     noting: Option<Noting>,
-}
-
-/// The note that a scanner takes, and the payload that it is read from.
-#[derive(Debug, Default)]
-struct Noting {
-    note: EnvelopeNote,
-    /// The beginning of the first event or transaction.
-    payload: Vec<u8>,
-    /// The number of items when that payload began.
-    item: Option<usize>,
 }
 
 impl Default for Scanner {
@@ -169,9 +120,7 @@ impl Scanner {
 
     /// Ends the scan wherever it is, and returns the note.
     pub(crate) fn into_note(self) -> EnvelopeNote {
-        let mut noting = self.noting.unwrap_or_default();
-        noting.note.add_payload(&noting.payload);
-        noting.note
+        self.noting.unwrap_or_default().finish()
     }
 
     /// Reads the next block. Fails as soon as the envelope is known to be invalid.
@@ -221,7 +170,9 @@ impl Scanner {
             }
             State::Payload(left) => {
                 let taken = left.min(block.len());
-                self.note_payload(block.get(..taken).unwrap_or_default());
+                if let Some(noting) = &mut self.noting {
+                    noting.add_payload(&self.items, block.get(..taken).unwrap_or_default());
+                }
                 self.state = if taken == left { State::PayloadEnd } else { State::Payload(left - taken) };
                 Ok(block.get(taken..).unwrap_or_default())
             }
@@ -233,7 +184,9 @@ impl Scanner {
                 if let Some(item) = self.items.last_mut() {
                     item.bytes += line.len();
                 }
-                self.note_payload(line);
+                if let Some(noting) = &mut self.noting {
+                    noting.add_payload(&self.items, line);
+                }
                 if line.len() < block.len() {
                     self.state = State::ItemHeader;
                 }
@@ -247,20 +200,6 @@ impl Scanner {
                 _ => Err(ScanError::MissingNewline),
             },
         }
-    }
-
-    fn note_payload(&mut self, part: &[u8]) {
-        let Some(noting) = &mut self.noting else { return };
-        let Some(item) = self.items.last().filter(|item| is_noted(item.kind)) else { return };
-        // Only the first payload is kept, because an envelope has at most one event.
-        if *noting.item.get_or_insert(self.items.len()) != self.items.len() {
-            return;
-        }
-        let room = MAX_PAYLOAD.saturating_sub(noting.payload.len());
-        if noting.payload.is_empty() {
-            noting.payload.reserve_exact(item.bytes.min(room));
-        }
-        noting.payload.extend_from_slice(part.get(..room).unwrap_or(part));
     }
 
     fn buffer_line(&mut self, part: &[u8]) -> Result<(), ScanError> {
@@ -279,7 +218,7 @@ impl Scanner {
             let header = serde_json::from_slice(line).map_err(|e| ScanError::Header(e.to_string()))?;
             self.header = Some(header);
             if let Some(noting) = &mut self.noting {
-                noting.note = EnvelopeNote::of_header(line);
+                noting.read_header(line);
             }
             self.state = State::ItemHeader;
             return Ok(());
@@ -307,10 +246,6 @@ impl Scanner {
         };
         Ok(())
     }
-}
-
-fn is_noted(kind: ItemKind) -> bool {
-    matches!(kind, ItemKind::Event | ItemKind::Transaction)
 }
 
 fn split_line(block: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -42,7 +42,8 @@ fn numbers(text: &str, separator: char) -> Option<[u64; 3]> {
         let part = parts.next().filter(|part| part.bytes().all(|b| b.is_ascii_digit()))?;
         part.parse().ok()
     };
-    Some([next()?, next()?, next()?])
+    let numbers = [next()?, next()?, next()?];
+    parts.next().is_none().then_some(numbers)
 }
 
 /// Splits decimals of a second, if there are any, from the zone.
@@ -117,6 +118,7 @@ mod tests {
             ("2026-11-25 02:00:03.421-08:00", at(1_795_600_803_421)),
             ("2024-02-29T23:59:60z", at(1_709_251_200_000)),
             ("2000-02-29T00:00:00Z", at(951_782_400_000)),
+            ("2000-03-01T00:00:00.5Z", at(951_868_800_500)),
         ] {
             assert_eq!(parse(text), time, "{text}");
         }
@@ -134,7 +136,13 @@ mod tests {
             "2026-11-25T24:00:03Z",
             "2026-11-25T10:00:03+2:00",
             "+026-11-25T10:00:03Z",
+            "1969-12-31T23:59:59Z",
             "1970-01-01T00:00:00+01:00",
+            "99999-11-25T10:00:00Z",
+            "1999-1-1-1T10:00:00Z",
+            "2026-11-25T1:1:1:11Z",
+            "2026-11-25T10:00:00.x1Z",
+            "2026-11-25T10:00Z",
             "äää-11-25T10:00:03Z",
             "1795600803",
         ] {

@@ -2,36 +2,28 @@
 //!
 //! It has its own timer, so that an envelope whose try failed is tried again even if no other envelope arrives.
 
-use super::client::{Reply, SendResult};
+mod outcome;
+
+use super::client::SendResult;
 use super::client_reports::ClientReport;
 use super::clock;
 use super::concurrency;
 use super::core::Core;
-use super::ledger::DropReason;
 use super::pending::Pending;
-use super::refusals::remedy;
-use super::state::State;
-use super::verdict::{Verdict, describe, is_suspect, judge};
+use super::verdict::{Verdict, judge};
 use crate::config::Upstream;
 use crate::log;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::AtomicU8;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
 
 /// The most envelopes in flight. It is more than one upstream may have, so that one that hangs does not take all of
 /// them.
 const IN_FLIGHT: usize = concurrency::MOST + 28;
-/// The largest body whose delivery shows the answer time of upstream, in bytes. A larger one shows the speed of the line.
-const MAX_MEASURED: usize = 64 * 1024;
 /// How long the first delivery after an idle time waits. The function has its response by then and continues. On a
 /// single CPU, response and delivery in one go would cost the function the time of both.
 const FIRST_SEND_DELAY: Duration = Duration::from_millis(1);
-/// The pause between tries while draining. It is short because the time is limited.
-const DRAIN_PAUSE: Duration = Duration::from_millis(100);
-/// How often it doubles while requests get no response, because each of them may be a duplicate.
-const MAX_DRAIN_DOUBLINGS: u32 = 2;
-
 /// One thing to send to upstream.
 enum Outgoing {
     Envelope(Pending),
@@ -118,17 +110,12 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
     state.pause(Instant::now(), SystemTime::now())
 }
 
-fn settle(core: &Core, outgoing: Outgoing, outcome: &SendResult, took: Duration) {
-    let verdict = judge(outcome);
+fn settle(core: &Core, outgoing: Outgoing, result: &SendResult, took: Duration) {
+    let verdict = judge(result);
     let mut state = core.state();
     match outgoing {
         Outgoing::Envelope(pending) => {
-            log_result(&pending, outcome, verdict);
-            apply_rate_limits(&mut state, &pending, outcome);
-            if outcome.is_ok() && pending.envelope.body.len() <= MAX_MEASURED {
-                state.answered_within(pending.lane, took);
-            }
-            settle_envelope(core, &mut state, pending, outcome, verdict, took);
+            outcome::record(core, &mut state, pending, result, verdict, took);
         }
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }
@@ -136,233 +123,5 @@ fn settle(core: &Core, outgoing: Outgoing, outcome: &SendResult, took: Duration)
     core.announce_change();
 }
 
-/// Applies the rate limits that a response announces.
-fn apply_rate_limits(state: &mut State, pending: &Pending, outcome: &SendResult) {
-    let Ok(reply) = outcome else { return };
-    let key = &pending.envelope.key;
-    match &reply.rate_limits {
-        Some(header) => state.limit(key, header, SystemTime::now()),
-        None if reply.status == 429 && reply.retry_after.is_some() => {
-            state.limit_all(key, reply.retry_after, SystemTime::now());
-        }
-        None => {}
-    }
-}
-
-fn settle_envelope(
-    core: &Core,
-    state: &mut State,
-    mut pending: Pending,
-    outcome: &SendResult,
-    verdict: Verdict,
-    took: Duration,
-) {
-    match verdict {
-        Verdict::Delivered => {
-            end_outage(state, &pending);
-            state.allow_report(&pending.envelope);
-            state.check_in(&pending, |ledger| ledger.delivered += 1);
-        }
-        Verdict::Rejected => {
-            end_outage(state, &pending);
-            state.allow_report(&pending.envelope);
-            if let Ok(reply) = outcome {
-                log_refusal(state, &pending, reply);
-                state.check_in(&pending, |ledger| ledger.reject(reply.status));
-            }
-        }
-        Verdict::RetryNow => state.put_back(pending, DropReason::Network),
-        Verdict::RetryLater { reason, after } => {
-            let (clock, draining) = (Instant::now(), state.draining());
-            // Upstream may have taken the envelope. Another request too early would be a duplicate, and get no response
-            // either.
-            let is_unanswered = pending.unanswered.load(Ordering::Relaxed) > 0;
-            let unanswered = if is_unanswered { state.unanswered(pending.lane, clock) } else { 0 };
-            let after = if is_unanswered { after.max(Some(took)) } else { after };
-            let unsaid = state.upstream_failed(pending.lane, SystemTime::now(), |backoff| {
-                if draining {
-                    backoff.failed_for(clock, DRAIN_PAUSE * (1 << unanswered.min(MAX_DRAIN_DOUBLINGS)));
-                } else {
-                    backoff.failed(clock, jitter(), after);
-                }
-            });
-            if let Some(unsaid) = unsaid {
-                log_outage(&pending.envelope.upstream, outcome, unsaid);
-            }
-            // While draining, no envelope is given up before the deadline: upstream may recover just before it.
-            let suspect = is_suspect(outcome) || is_unanswered;
-            if suspect && pending.is_hopeless() && !draining {
-                state.give_up(&pending, reason, |fault| core.fault_keeper().keep(fault));
-            } else {
-                pending.attempts = pending.attempts.saturating_add(u8::from(suspect));
-                state.put_back(pending, reason);
-            }
-        }
-    }
-}
-
-/// Logs that an outage has begun, and how many were not logged since the last time.
-fn log_outage(upstream: &Upstream, outcome: &SendResult, unsaid: u64) {
-    let why = describe(outcome);
-    let fields: [log::Field<'_>; 3] =
-        [("upstream", upstream), ("answer", &why), ("earlier_outages", &unsaid)];
-    // Most outages are the first after a while, and need no count.
-    let fields = if unsaid == 0 { fields.split_at(2).0 } else { &fields[..] };
-    log::warn("upstream is in trouble: envelopes wait", fields);
-}
-
-/// Logs a refusal, if it is the first of its kind.
-fn log_refusal(state: &mut State, pending: &Pending, reply: &Reply) {
-    let envelope = &pending.envelope;
-    if !state.is_new_refusal(pending, reply) {
-        return;
-    }
-    // Sentry may repeat the key in its reason.
-    let key = &envelope.key;
-    let reason = reply.sentry_error.as_deref().unwrap_or_default().replace(key.expose(), &key.to_string());
-    log::warn(
-        "upstream refuses envelopes",
-        &[
-            ("upstream", &envelope.upstream),
-            ("project", &envelope.project),
-            ("status", &reply.status),
-            ("sentry_error", &reason),
-            ("remedy", &remedy(reply.status)),
-        ],
-    );
-}
-
-/// Ends the outage of this envelope's upstream, if it has one. That is logged if its beginning was.
-fn end_outage(state: &mut State, pending: &Pending) {
-    if state.upstream_responded(pending.lane) {
-        log::info("upstream recovered", &[("upstream", &pending.envelope.upstream)]);
-    }
-}
-
-fn log_result(pending: &Pending, outcome: &SendResult, verdict: Verdict) {
-    if !log::enabled(log::Level::Debug) {
-        return;
-    }
-    let message = match verdict {
-        Verdict::Delivered => "delivered",
-        Verdict::Rejected => "upstream rejected an envelope",
-        Verdict::RetryNow => "a freeze interrupted a delivery",
-        Verdict::RetryLater { .. } => "upstream could not take an envelope",
-    };
-    let envelope = &pending.envelope;
-    let answer = describe(outcome);
-    log::debug(
-        message,
-        &[("upstream", &envelope.upstream), ("project", &envelope.project), ("answer", &answer)],
-    );
-}
-
-/// Returns a random number between 0 and 1. It spreads the tries of many environments over time.
-fn jitter() -> f64 {
-    use std::hash::BuildHasher as _;
-    let random = std::hash::RandomState::new().hash_one(Instant::now());
-    f64::from((random >> 32) as u32) / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Config, Overrides, Upstream};
-    use crate::protocol::ItemKind;
-    use crate::relay::envelope::{Envelope, sample};
-    use crate::relay::{Ledger, Relay};
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-
-    pub(super) const DELIVERY_PANICS: &str = "/delivery-panics";
-    pub(super) const PUMP_PANICS: &str = "/pump-panics";
-    const DELIVERY_ALWAYS_PANICS: &str = "/delivery-always-panics";
-
-    /// Panics if the envelope's path asks for it in this place. With `DELIVERY_ALWAYS_PANICS` it panics at each try,
-    /// with the other paths only at the first.
-    pub(super) fn panic_if_asked(outgoing: &Outgoing, place: &str) {
-        static CALLS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
-        let Outgoing::Envelope(pending) = outgoing else { return };
-        let path = &*pending.envelope.path;
-        let calls = &CALLS[usize::from(place == PUMP_PANICS)];
-        assert!(path != place || calls.fetch_add(1, Ordering::Relaxed) > 0, "the test asks for one panic");
-        assert!(
-            path != DELIVERY_ALWAYS_PANICS || place == PUMP_PANICS,
-            "the test asks for a panic at each try"
-        );
-    }
-
-    /// Answers every request with 200 after 20 ms.
-    async fn upstream() -> Arc<Upstream> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let mut request = [0; 4096];
-                    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-                    }
-                });
-            }
-        });
-        Arc::new(Upstream::parse(&url).unwrap())
-    }
-
-    async fn deliver(paths: &[&str]) -> Ledger {
-        let upstream = upstream().await;
-        let (config, _) = Config::read(|_| None, Overrides::default());
-        let relay = Relay::start(&config);
-        for path in paths {
-            let (upstream, path) = (Arc::clone(&upstream), (*path).to_owned());
-            let _ = relay.accept(Envelope { upstream, path, ..sample(ItemKind::Event, 10) });
-        }
-        let emptied = tokio::time::timeout(Duration::from_mins(1), async {
-            while relay.backlog().envelopes > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-        emptied.await.expect("not all envelopes were settled in time");
-        relay.ledger()
-    }
-
-    /// Timers run by a clock that only waiting moves, so that a busy machine makes no difference.
-    #[tokio::test(start_paused = true)]
-    async fn a_drain_takes_no_longer_than_it_is_given() {
-        // The kernel accepts connections, and nobody answers.
-        let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", hanging.local_addr().unwrap());
-        let upstream = Arc::new(Upstream::parse(&url).unwrap());
-        let (config, _) = Config::read(|_| None, Overrides::default());
-        let relay = Relay::start(&config);
-        let _ = relay.accept(Envelope { upstream, ..sample(ItemKind::Event, 10) });
-        let begun = tokio::time::Instant::now();
-        relay.drain(Duration::from_millis(700)).await;
-        assert!((700..710).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
-        assert_eq!(relay.ledger().dropped(), 1);
-    }
-
-    #[tokio::test]
-    async fn panicked_delivery_is_tried_again() {
-        // The other deliveries are still under way when it panics.
-        let ledger = deliver(&["/fine", DELIVERY_PANICS, "/fine"]).await;
-        assert_eq!((ledger.accepted, ledger.delivered, ledger.dropped()), (3, 3, 0));
-    }
-
-    #[tokio::test]
-    async fn restarted_pump_delivers_what_the_panicked_one_had() {
-        // It panics while it holds the lock on the state, which also cancels the try that is under way.
-        let ledger = deliver(&["/fine", PUMP_PANICS, "/fine"]).await;
-        assert_eq!((ledger.accepted, ledger.delivered, ledger.dropped()), (3, 3, 0));
-        assert_eq!(ledger.unanswered, 0, "the cancelled try had sent no request");
-    }
-
-    #[tokio::test]
-    async fn delivery_that_always_panics_is_dropped_and_delays_no_other() {
-        let ledger = deliver(&[DELIVERY_ALWAYS_PANICS, "/fine", "/fine"]).await;
-        assert_eq!((ledger.delivered, ledger.dropped_for(DropReason::Internal)), (2, 1));
-        assert!(ledger.balances(0));
-    }
-}
+mod tests;

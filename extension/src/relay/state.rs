@@ -1,10 +1,12 @@
 //! The state of the relay. Every change of an envelope's state is also counted in the ledger.
 
 mod custody;
+mod drain;
 mod prepare;
+mod reports;
 mod upstreams;
 
-use super::client_reports::{ClientReport, ClientReports};
+use super::client_reports::ClientReports;
 use super::concurrency::Pace;
 use super::envelope::Envelope;
 use super::lanes::{LaneId, Lanes};
@@ -120,8 +122,8 @@ impl State {
         let pace = self.pace(clock, held);
         loop {
             let (queue, lanes) = (&mut self.queue, &self.lanes);
-            // Faults and other envelopes do not wait for each other: a fault has no time, and if upstream cannot process
-            // a fault, that does not delay the rest.
+            // Faults and other envelopes do not wait for each other. A fault has no time, and a fault that upstream
+            // cannot process does not delay the rest.
             let may_start = [false, true].map(|is_fault| {
                 let of_lane = |lane: &LaneId| {
                     if is_fault {
@@ -203,73 +205,8 @@ impl State {
         }
     }
 
-    /// Takes out the next client report that may be sent and marks it as in flight.
-    ///
-    /// `is_connected` says whether there is an idle connection to an upstream.
-    pub(super) fn check_out_report(
-        &mut self,
-        now: SystemTime,
-        is_connected: impl Fn(&Arc<Upstream>) -> bool,
-    ) -> Option<ClientReport> {
-        // While draining, a report waits until no envelope to its upstream remains: such an envelope may still be lost,
-        // and the report has to count it.
-        let (queue, lanes, draining) = (&self.queue, &self.lanes, self.draining);
-        let ready = |upstream: &Arc<Upstream>| {
-            let lane = lanes.of(upstream);
-            let awaited = draining && has_envelopes(queue, lanes, lane);
-            !lanes.has_outage(lane) && !awaited
-        };
-        let report = self.client_reports.take(now, self.draining, ready, is_connected)?;
-        self.reports_in_flight += 1;
-        Some(report)
-    }
-
-    /// Ends the delivery of a report. If it did not arrive, its losses are reported later, except while draining.
-    pub(super) fn check_in_report(&mut self, report: ClientReport, arrived: bool) {
-        self.reports_in_flight = self.reports_in_flight.saturating_sub(1);
-        if !arrived && !self.draining {
-            self.client_reports.give_back(report);
-        }
-    }
-
-    /// Starts the drain at SHUTDOWN, which ends at `end`: all pauses end, and failed tries are repeated at short
-    /// intervals.
-    pub(super) fn start_draining(&mut self, end: Instant) {
-        self.draining = true;
-        self.drain_end = Some(end);
-        self.lanes.end_pauses();
-    }
-
-    /// Counts all remaining envelopes as dropped, and accepts nothing more. `keep` stores a fault and returns whether it
-    /// could: then the fault is counted as spooled instead.
-    pub(super) fn close(&mut self, keep: impl Fn(&Envelope) -> bool) {
-        self.closed = true;
-        let mut in_flight = std::mem::take(&mut self.in_flight);
-        for pending in &mut in_flight {
-            self.count_unanswered(pending);
-            if pending.reason == DropReason::Shutdown {
-                // The envelope was tried, and upstream did not answer in time.
-                pending.reason = DropReason::Network;
-            }
-        }
-        let unfiltered = self.filtering.take_all();
-        for pending in in_flight.into_iter().chain(unfiltered).chain(self.queue.take_all()) {
-            if pending.is_fault() && keep(&pending.envelope) {
-                self.ledger.spooled += 1;
-            } else if pending.lane == LaneId::FILTER {
-                self.ledger.lose(DropReason::SentryRelayUnavailable, 1);
-            } else {
-                self.ledger.lose(pending.reason, 1);
-            }
-        }
-    }
-
     pub(super) fn ledger(&self) -> Ledger {
         self.ledger
-    }
-
-    pub(super) fn draining(&self) -> bool {
-        self.draining
     }
 
     /// Whether a fault waits in the queue.
@@ -280,14 +217,6 @@ impl State {
     /// Whether nothing is queued, in flight or in custody.
     fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.in_flight.is_empty() && self.filtering.in_custody() == 0
-    }
-
-    /// Whether the drain is finished: no envelope and no report that could be sent remains.
-    pub(super) fn is_drained(&self) -> bool {
-        let lanes = &self.lanes;
-        self.is_idle()
-            && self.reports_in_flight == 0
-            && !self.client_reports.any(|upstream| !lanes.has_outage(lanes.of(upstream)))
     }
 
     /// Whether the last try failed for each upstream that has envelopes waiting. If nothing waits, whether it failed

@@ -5,7 +5,6 @@ mod listener;
 mod record;
 mod request_id;
 mod subscription;
-mod timestamp;
 
 pub(crate) use record::{InitPhase, InitStart, InvocationEnd, PhaseEnd, PlatformEvent, Record};
 #[cfg(test)]

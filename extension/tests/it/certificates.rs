@@ -72,7 +72,7 @@ impl Upstream {
     }
 
     /// An event arrives with these settings.
-    async fn takes_with(&self, settings: &[(&str, &str)]) {
+    async fn delivers_with(&self, settings: &[(&str, &str)]) {
         let (extension, address) = Extension::standalone(&self.url, settings).await;
         assert_eq!(report(address, "trusted").await, 200);
         let mut taken = self.taken.clone();
@@ -131,7 +131,7 @@ async fn a_self_signed_certificate_is_trusted_byte_for_byte() {
     let other = bundles.write("other", authority("localhost").self_signed(&key).unwrap().pem());
     upstream.is_refused_with(&[(VARIABLE, &other)], &["that very certificate", VARIABLE]).await;
     let bundle = bundles.write("bundle", format!("{P521}{}", certificate.pem()));
-    upstream.takes_with(&[(VARIABLE, &bundle)]).await;
+    upstream.delivers_with(&[(VARIABLE, &bundle)]).await;
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn a_certificate_of_an_unknown_authority_is_trusted_byte_for_byte() {
     let upstream = Upstream::with(&certificate, &key).await;
     upstream.is_refused_with(&[], &["no authority that is trusted", VARIABLE]).await;
     let bundle = bundles.write("bundle", certificate.pem());
-    upstream.takes_with(&[(VARIABLE, &bundle)]).await;
+    upstream.delivers_with(&[(VARIABLE, &bundle)]).await;
 }
 
 #[tokio::test]
@@ -187,13 +187,13 @@ async fn every_variable_of_other_programs_counts() {
     for name in
         ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"]
     {
-        upstream.takes_with(&[(name, &file)]).await;
+        upstream.delivers_with(&[(name, &file)]).await;
     }
     let folder = bundles.path("folder");
     let folder = folder.to_str().unwrap();
-    upstream.takes_with(&[("SSL_CERT_DIR", &format!("/nonexistent:{folder}"))]).await;
+    upstream.delivers_with(&[("SSL_CERT_DIR", &format!("/nonexistent:{folder}"))]).await;
     // Requests takes a folder, too.
-    upstream.takes_with(&[("REQUESTS_CA_BUNDLE", folder)]).await;
+    upstream.delivers_with(&[("REQUESTS_CA_BUNDLE", folder)]).await;
 }
 
 #[tokio::test]
@@ -212,8 +212,8 @@ async fn what_is_no_regular_file_is_named_and_left_out() {
     let file = bundles.write("bundle", certificate.pem());
     let large = bundles.write("large", vec![b'\n'; 3 << 20]);
     for odd in [fifo, &folder, "/dev/zero", &large] {
-        upstream.takes_with(&[(VARIABLE, odd), ("SSL_CERT_FILE", &file)]).await;
-        upstream.takes_with(&[("SSL_CERT_DIR", odd), ("SSL_CERT_FILE", &file)]).await;
+        upstream.delivers_with(&[(VARIABLE, odd), ("SSL_CERT_FILE", &file)]).await;
+        upstream.delivers_with(&[("SSL_CERT_DIR", odd), ("SSL_CERT_FILE", &file)]).await;
     }
     let (extension, address) = Extension::standalone(&upstream.url, &[(VARIABLE, fifo)]).await;
     assert_eq!(report(address, "named").await, 200);

@@ -26,7 +26,7 @@ async fn report(to: SocketAddr, message: &str) -> StatusCode {
     http::request(to, Method::POST, "/api/42/envelope/", &[("x-sentry-auth", &auth)], body).await.unwrap().0
 }
 
-fn says(message: &str) -> impl Fn(&crate::support::sentry::Received) -> bool + '_ {
+fn is_event_with(message: &str) -> impl Fn(&crate::support::sentry::Received) -> bool + '_ {
     move |one| one.envelope.item("event").is_some_and(|event| event.json()["message"] == message)
 }
 
@@ -53,11 +53,11 @@ fn a_life_from_register_to_shutdown() {
         assert_eq!(report(v6, "over IPv6").await, 200);
         api.asked(2).await;
         for message in ["over IPv4", "over IPv6"] {
-            sentry.wait_for(message, says(message)).await;
+            sentry.wait_for(message, is_event_with(message)).await;
         }
         api.shutdown("spindown", 2 * SECOND);
         let log = extension.log.clone();
-        assert_eq!(extension.books().await, [2, 2, 0, 0]);
+        assert_eq!(extension.final_counts().await, [2, 2, 0, 0]);
         assert!(!log.text().contains(KEY), "a key is in the log:\n{}", log.text());
         assert!(sentry.violations().is_empty(), "{:?}", sentry.violations());
         assert!(api.violations().is_empty(), "{:?}", api.violations());
@@ -76,7 +76,7 @@ fn registers_with_the_name_of_its_file() {
         assert_eq!(api.registration(1).await.name, "renamed-by-someone");
         api.asked(1).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [0; 4]);
+        assert_eq!(extension.final_counts().await, [0; 4]);
     });
 }
 
@@ -89,7 +89,7 @@ fn managed_instances_are_registered_for_shutdown_alone() {
         assert_eq!(api.registration(1).await.events, json!(["SHUTDOWN"]));
         api.asked(1).await;
         api.shutdown("spindown", 2 * SECOND);
-        extension.books().await;
+        extension.final_counts().await;
     });
 }
 
@@ -126,7 +126,7 @@ fn with_invalid_settings_it_still_takes_events_until_shutdown() {
         extension.log.wait_for("cannot listen").await;
         drop(taken);
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [0; 4]);
+        assert_eq!(extension.final_counts().await, [0; 4]);
     });
 }
 
@@ -156,7 +156,7 @@ fn failures_of_lambdas_api_do_not_end_the_extension() {
         let so_far = api.asked_so_far();
         assert_eq!(so_far, 7, "one question at a time");
         api.shutdown("a reason of the future", 2 * SECOND);
-        extension.books().await;
+        extension.final_counts().await;
     });
 }
 
@@ -190,7 +190,7 @@ fn shutdown_ends_in_time_when_sentry_is_dead() {
             }
             let start = Instant::now();
             api.shutdown("spindown", Duration::from_millis(900));
-            assert_eq!(extension.books().await, [3, 0, 0, 3], "{dsn}");
+            assert_eq!(extension.final_counts().await, [3, 0, 0, 3], "{dsn}");
             let took = start.elapsed();
             // Ten times the deadline, which a busy machine does not reach.
             assert!(took < Duration::from_secs(9), "{dsn}: took {took:?}");
@@ -215,7 +215,7 @@ fn shutdown_drains_what_is_queued() {
         api.shutdown("spindown", 2 * SECOND);
         extension.log.wait_for("\"shutting down\"").await;
         gate.open();
-        assert_eq!(extension.books().await, [20, 20, 0, 0]);
+        assert_eq!(extension.final_counts().await, [20, 20, 0, 0]);
         assert_eq!(sentry.received().len(), 20);
     });
 }
@@ -238,7 +238,7 @@ fn an_outage_ends_without_new_traffic() {
         let delivered = |one: &crate::support::sentry::Received| one.status == Some(200);
         sentry.wait_for("the third try", delivered).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [1, 1, 0, 0]);
+        assert_eq!(extension.final_counts().await, [1, 1, 0, 0]);
     });
 }
 
@@ -252,9 +252,9 @@ fn a_rejected_envelope_is_not_sent_again() {
         let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &*dsn)]);
         api.asked(1).await;
         assert_eq!(report(TUNNEL, "unwanted").await, 200);
-        sentry.wait_for("the try", says("unwanted")).await;
+        sentry.wait_for("the try", is_event_with("unwanted")).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [1, 0, 1, 0]);
+        assert_eq!(extension.final_counts().await, [1, 0, 1, 0]);
         assert_eq!(sentry.received().len(), 1);
     });
 }
@@ -271,7 +271,7 @@ fn an_untrusted_certificate_is_refused() {
         assert_eq!(report(TUNNEL, "not over this line").await, 200);
         extension.log.wait_for("TLS handshake failed").await;
         api.shutdown("spindown", SECOND);
-        assert_eq!(extension.books().await, [1, 0, 0, 1]);
+        assert_eq!(extension.final_counts().await, [1, 0, 0, 1]);
         assert!(sentry.received().is_empty());
     });
 }

@@ -3,9 +3,9 @@
 use crate::support::{
     HANG,
     extension::{BINARY, Extension},
-    hostile::Hostile,
     lambda_api::{LambdaApi, Next, Subscription},
     netns::isolated,
+    scripted_upstream::ScriptedUpstream,
     sdk::{KEY, TUNNEL, report},
     tools,
 };
@@ -62,7 +62,7 @@ async fn a_panic_in_the_lifecycle_ends_neither_the_process_nor_the_registration(
 /// error. The error has to arrive, and the extension has to end in time.
 async fn works_with(script: &str) -> Extension {
     let api = LambdaApi::start().await;
-    let upstream = Hostile::start(false).await;
+    let upstream = ScriptedUpstream::start(false).await;
     let (address, dsn) = (api.address(), upstream.dsn("127.0.0.1", KEY));
     let env =
         [("AWS_LAMBDA_RUNTIME_API", &*address), ("SENTRY_DSN", &*dsn), ("PATH", "/usr/bin:/bin:/usr/sbin")];
@@ -73,7 +73,7 @@ async fn works_with(script: &str) -> Extension {
         api.invoke();
     }
     assert_eq!(report(TUNNEL, "odd").await, 200);
-    upstream.takes(&["odd".to_owned()]).await;
+    upstream.wait_until_taken(&["odd".to_owned()]).await;
     api.asked(4).await;
     assert!(!extension.has_ended(), "{}", extension.log.text());
     api.shutdown("spindown", 2 * SECOND);
@@ -102,7 +102,7 @@ fn works_with_a_read_only_file_system() {
                 if touch "$folder/probe" 2>/dev/null; then echo "$folder can be written"; exit 99; fi
             done
             exec "$0"' "$0""#;
-        assert_eq!(works_with(script).await.books().await, [1, 1, 0, 0]);
+        assert_eq!(works_with(script).await.final_counts().await, [1, 1, 0, 0]);
     });
 }
 
@@ -114,19 +114,19 @@ fn with_one_port_taken_it_listens_on_the_other() {
             TcpListener::bind((Ipv6Addr::LOCALHOST, 9000)).unwrap(),
         ];
         let api = LambdaApi::start().await;
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let dsn = upstream.dsn("127.0.0.1", KEY);
         let env = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_PORTS", "9000,5333")];
         let extension = Extension::in_lambda(&api, &env);
         api.asked(1).await;
         api.invoke();
         assert_eq!(report(SocketAddr::from((Ipv4Addr::LOCALHOST, 5333)), "other port").await, 200);
-        upstream.takes(&["other port".to_owned()]).await;
+        upstream.wait_until_taken(&["other port".to_owned()]).await;
         extension.log.wait_for("9000").await;
         api.asked(2).await;
         drop(taken);
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [1, 1, 0, 0]);
+        assert_eq!(extension.final_counts().await, [1, 1, 0, 0]);
     });
 }
 
@@ -144,7 +144,7 @@ fn a_dsn_that_points_at_the_extension_is_refused_and_logged() {
             api.asked(2).await;
             extension.log.wait_for("SENTRY_EXTENSION_DSN").await;
             api.shutdown("spindown", 2 * SECOND);
-            assert_eq!(extension.books().await, [0; 4], "{host}");
+            assert_eq!(extension.final_counts().await, [0; 4], "{host}");
         }
     });
 }
@@ -154,16 +154,16 @@ fn if_invoke_is_refused_it_registers_for_shutdown_alone() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         api.refuse(&[500, 403]);
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let dsn = upstream.dsn("127.0.0.1", KEY);
         let extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);
         assert_eq!(api.registration(2).await.events, json!(["INVOKE", "SHUTDOWN"]), "500 may pass");
         assert_eq!(api.registration(3).await.events, json!(["SHUTDOWN"]));
         api.asked(1).await;
         assert_eq!(report(TUNNEL, "anyway").await, 200);
-        upstream.takes(&["anyway".to_owned()]).await;
+        upstream.wait_until_taken(&["anyway".to_owned()]).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [1, 1, 0, 0]);
+        assert_eq!(extension.final_counts().await, [1, 1, 0, 0]);
     });
 }
 
@@ -172,7 +172,7 @@ fn managed_instances_deliver_without_any_invocation() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         api.telemetry(Subscription::Accepted);
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let dsn = upstream.dsn("127.0.0.1", KEY);
         let env = [("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances"), ("SENTRY_DSN", &*dsn)];
         let extension = Extension::in_lambda(&api, &env);
@@ -183,13 +183,13 @@ fn managed_instances_deliver_without_any_invocation() {
             api.started(marker).await;
             assert_eq!(report(TUNNEL, marker).await, 200);
         }
-        upstream.takes(&["a", "b", "c"].map(str::to_owned)).await;
+        upstream.wait_until_taken(&["a", "b", "c"].map(str::to_owned)).await;
         for request in ["c", "a", "b"] {
             api.done(request).await;
         }
         assert_eq!(api.asked_so_far(), 1);
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [3, 3, 0, 0]);
+        assert_eq!(extension.final_counts().await, [3, 3, 0, 0]);
     });
 }
 

@@ -83,6 +83,6 @@ async fn every_recorded_request_goes_upstream_unchanged() {
     }
     assert_eq!(sentry.violations(), Vec::<String>::new());
     extension.terminate();
-    let [accepted, delivered, ..] = extension.books().await;
+    let [accepted, delivered, ..] = extension.final_counts().await;
     assert_eq!((accepted, delivered), (replayed, replayed));
 }

@@ -96,14 +96,14 @@ fn minutes_ago(minutes: u32) -> String {
 }
 
 /// The counts in the last line.
-async fn books(extension: Extension) -> Value {
+async fn final_counts(extension: Extension) -> Value {
     let (status, log) = extension.ended().await;
     assert!(status.success(), "{status}:\n{}", log.text());
-    let books: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
-    let count = |name: &str| books[name].as_u64().unwrap();
+    let counts: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
+    let count = |name: &str| counts[name].as_u64().unwrap();
     let accounted = count("delivered") + count("rejected") + count("spooled") + count("dropped");
-    assert_eq!(count("accepted"), accounted, "{books}");
-    books
+    assert_eq!(count("accepted"), accounted, "{counts}");
+    counts
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn a_spooled_fault_is_sent_once_with_its_own_time() {
         assert!(environment.spooled().is_empty());
         assert!(extension.log.contains(ID), "{}", extension.log.text());
         api.shutdown("spindown", 2 * SECOND);
-        let counts = books(extension).await;
+        let counts = final_counts(extension).await;
         assert_eq!((&counts["accepted"], &counts["delivered"]), (&json!(1), &json!(1)));
 
         let (api, extension) = environment.process(&[]).await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(final_counts(extension).await["accepted"], 0);
         assert_eq!(environment.sentry.received().len(), 1);
         assert_eq!(environment.sentry.violations(), Vec::<String>::new());
     });
@@ -168,7 +168,7 @@ fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
                 extension.log.wait_for("an earlier process has spooled").await;
                 api.shutdown("spindown", SECOND);
                 let log = extension.log.clone();
-                let counts = books(extension).await;
+                let counts = final_counts(extension).await;
                 assert_eq!((&counts["spooled"], &counts["dropped"]), (&json!(1), &json!(0)), "{counts}");
                 let line = log.wait_for("spooled for the next process").await;
                 assert!(line.contains(ID), "{line}");
@@ -180,7 +180,7 @@ fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
             let (api, extension) = environment.process(&settings).await;
             environment.fault().await;
             api.shutdown("spindown", 2 * SECOND);
-            assert_eq!(books(extension).await["delivered"], 1);
+            assert_eq!(final_counts(extension).await["delivered"], 1);
             assert!(environment.spooled().is_empty());
             let taken = environment.sentry.received().iter().filter(|one| one.status == Some(200)).count();
             assert_eq!(taken, 1);
@@ -199,7 +199,7 @@ fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
         api.asked(2).await;
         api.shutdown("timeout", SECOND);
         let log = extension.log.clone();
-        let counts = books(extension).await;
+        let counts = final_counts(extension).await;
         assert_eq!((&counts["accepted"], &counts["spooled"]), (&json!(1), &json!(1)), "{}", log.text());
         let line: Value = serde_json::from_str(&log.wait_for("spooled for the next").await).unwrap();
         let [file] = &environment.spooled()[..] else { panic!("{:?}", environment.spooled()) };
@@ -216,7 +216,7 @@ fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
         let happened = event["timestamp"].as_f64().unwrap();
         assert!(happened < line["ts"].as_f64().unwrap(), "{event}");
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(books(extension).await["delivered"], 1);
+        assert_eq!(final_counts(extension).await["delivered"], 1);
         assert_eq!(environment.sentry.received().len(), since + 1, "once");
         assert!(environment.spooled().is_empty());
     });
@@ -230,11 +230,11 @@ fn an_emulated_environment_sends_it_from_its_next_process() {
         sentry.respond_with(|_| Reply::status(503));
         let function = Function::python("python-faults", "test").env("AWS_LAMBDA_FUNCTION_TIMEOUT", "1");
         let mut rie = Rie::start(Arch::NATIVE, function.reports_to(&sentry, KEY, "42")).await;
-        rie.provoke(&json!({ "end": "timeout" })).await;
+        rie.invoke_unchecked(&json!({ "end": "timeout" })).await;
         let line = rie.log.wait_for("spooled for the next process").await;
         let ended = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         sentry.respond_with(|_| Reply::ok());
-        rie.provoke(&json!({ "end": "none" })).await;
+        rie.invoke_unchecked(&json!({ "end": "none" })).await;
         let is_taken = |one: &Received| one.status == Some(200);
         let fault = sentry.wait_for("the fault", is_taken).await;
         assert!(line.contains(&id_of(&fault)), "{line}");
@@ -257,7 +257,7 @@ fn without_faults_the_spool_is_neither_read_nor_written() {
         api.invoke_as("r-1", SECOND);
         api.asked(2).await;
         api.shutdown("timeout", SECOND);
-        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(final_counts(extension).await["accepted"], 0);
         assert!(file.exists() && environment.spooled().len() == 1);
         assert!(environment.sentry.received().is_empty());
     });
@@ -271,7 +271,7 @@ fn a_fault_older_than_a_day_is_not_sent() {
         let (api, extension) = environment.process(&[]).await;
         extension.log.wait_for("too old").await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(final_counts(extension).await["accepted"], 0);
         assert!(environment.spooled().is_empty() && environment.sentry.received().is_empty());
     });
 }
@@ -288,7 +288,7 @@ fn two_extensions_at_once_send_each_fault_once() {
         let mut accepted = 0;
         for (api, extension) in processes {
             api.shutdown("spindown", 2 * SECOND);
-            accepted += books(extension).await["accepted"].as_u64().unwrap();
+            accepted += final_counts(extension).await["accepted"].as_u64().unwrap();
         }
         let mut arrived: Vec<String> = environment.sentry.received().iter().map(|one| id_of(one)).collect();
         arrived.sort();
@@ -305,7 +305,7 @@ fn an_upstream_that_the_settings_do_not_allow_gets_nothing() {
         let (api, extension) = environment.process(&[("SENTRY_DSN", &elsewhere)]).await;
         extension.log.wait_for("not allowed").await;
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(books(extension).await["accepted"], 0);
+        assert_eq!(final_counts(extension).await["accepted"], 0);
         assert!(environment.sentry.received().is_empty());
     });
 }

@@ -1,7 +1,7 @@
 //! Reads a request's body into memory, with a limit on its size and on its time.
 
-use super::active_timer::ActiveTimer;
 use super::memory_budget::{MemoryBudget, Reservation, SMALL_BODY};
+use crate::active_timer::ActiveTimer;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 

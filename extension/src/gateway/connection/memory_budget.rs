@@ -6,7 +6,7 @@
 //! own and large ones from another. So no body waits for more of a pool of which it already holds a part, and two
 //! bodies can never wait for each other. The separate pool also lets small bodies through while large ones wait.
 
-use super::active_timer::ActiveTimer;
+use crate::active_timer::ActiveTimer;
 use std::sync::OnceLock;
 use tokio::sync::{Semaphore, SemaphorePermit};
 

@@ -1,6 +1,5 @@
 //! Client connections: the listening sockets, limits on a request's time and memory, and reading its body.
 
-pub(super) mod active_timer;
 pub(super) mod body;
 pub(super) mod listeners;
 pub(super) mod memory_budget;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::FaultKind;
 use crate::telemetry::{InitPhase, InitStart, InvocationEnd, InvocationStart, PhaseEnd, PlatformFault};
 use proptest::prelude::*;
 use std::time::UNIX_EPOCH;

@@ -1,9 +1,10 @@
 //! Opens a connection: name lookup, TCP, a proxy if one is set, TLS, and HTTP.
 
-use super::meter::{Meter, Metered};
+use super::meter::Meter;
 use super::resolve::Resolver;
 use super::tls::Tls;
 use crate::config::{Proxy, Scheme, Upstream};
+use crate::guarded_stream::GuardedStream;
 use crate::http::{RequestSender, Stream, handshake};
 use http_body_util::Full;
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
@@ -90,7 +91,7 @@ async fn request_sender(
 }
 
 fn metered(stream: TcpStream, meter: &Arc<Meter>) -> Box<dyn Stream> {
-    Box::new(Metered::new(Box::new(stream), meter))
+    Box::new(GuardedStream::new(stream, Arc::clone(meter)))
 }
 
 /// Adds TLS to the stream if the scheme of `to` is HTTPS.

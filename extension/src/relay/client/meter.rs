@@ -1,13 +1,11 @@
 //! Counts the bytes of a connection. The count of bytes sent shows whether an upload makes progress. The bytes received
 //! before a response are bounded, because a server may send informational responses (1xx) without an end.
 
-use crate::http::Stream;
+use crate::guarded_stream::Guard;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The most bytes that are read between a request and the head of its response.
 const MAX_HEAD: usize = 256 * 1024;
@@ -44,69 +42,31 @@ impl Meter {
     }
 }
 
-/// A stream whose bytes are counted.
-pub(super) struct Metered {
-    stream: Box<dyn Stream>,
-    meter: Arc<Meter>,
-}
-
-impl Metered {
-    pub(super) fn new(stream: Box<dyn Stream>, meter: &Arc<Meter>) -> Self {
-        Self { stream, meter: Arc::clone(meter) }
-    }
-
-    fn count(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = sent {
-            self.meter.sent.fetch_add(bytes, Ordering::Relaxed);
-        }
-        sent
-    }
-}
-
-impl AsyncRead for Metered {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
+impl Guard for Arc<Meter> {
+    fn check_read(
+        &mut self,
+        result: Poll<io::Result<()>>,
+        received: &[u8],
+        _context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let read = buffer.filled().len() - before;
-        let readable = self.meter.readable.load(Ordering::Relaxed);
+        let readable = self.readable.load(Ordering::Relaxed);
         if readable != usize::MAX {
-            let Some(left) = readable.checked_sub(read) else {
+            let Some(left) = readable.checked_sub(received.len()) else {
                 return Poll::Ready(Err(io::Error::other("too much before the response")));
             };
-            self.meter.readable.store(left, Ordering::Relaxed);
+            self.readable.store(left, Ordering::Relaxed);
         }
-        polled
-    }
-}
-
-impl AsyncWrite for Metered {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let sent = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.count(sent)
+        result
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+    fn check_write(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        _context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let sent = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.count(sent)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if let Poll::Ready(Ok(bytes)) = result {
+            self.sent.fetch_add(bytes, Ordering::Relaxed);
+        }
+        result
     }
 }

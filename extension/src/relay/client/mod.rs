@@ -6,40 +6,37 @@
 pub(crate) mod active_timeout;
 mod ca_bundles;
 mod connect;
+mod error;
 mod meter;
 mod pool;
+mod reply;
 mod resolve;
 mod tls;
 mod trust;
+mod upload;
+
+pub(crate) use error::SendError;
+pub(super) use reply::Reply;
 
 use super::clock;
 use super::envelope::Envelope;
 use crate::config::{Config, Proxies, Scheme, Upstream};
 use active_timeout::{TimeoutKind, timeout_without_progress};
 use bytes::Bytes;
-use connect::{ConnectError, Connection};
+use connect::Connection;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER};
+use hyper::header::{HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Request, Response};
-use meter::Meter;
 use pool::Pool;
+use reply::{read_head, read_to_end};
 use resolve::Resolver;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 use std::time::Duration;
-use std::{error, fmt};
 use tls::Tls;
-use tokio::time::timeout;
+use upload::{Upload, send_over};
 
-/// A body of this size fits into the socket's buffer, so its upload shows no progress. Bytes.
-const SMALL_BODY: usize = 64 * 1024;
-/// The slowest line behind a proxy that an upload is given time for, in bytes a second.
-const SLOWEST_LINE: usize = 512 * 1024;
-/// The most bytes of a response body that are read to reuse the connection. Sentry's responses have about 50 bytes.
-const MAX_REPLY: usize = 64 * 1024;
-/// The longest part of `X-Sentry-Error` that is logged, in characters.
-const MAX_SENTRY_ERROR: usize = 200;
 /// The largest body of a forwarded response, in bytes. Sentry's Relay has the same bound.
 const MAX_FORWARDED: usize = 20 << 20;
 /// An exchange that takes longer was interrupted by a freeze: no time-out is so long.
@@ -47,46 +44,6 @@ const LONG_FREEZE: Duration = Duration::from_mins(5);
 
 /// The result of a try to send an envelope.
 pub(super) type SendResult = Result<Reply, SendError>;
-
-/// The parts of upstream's response that matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    /// `Retry-After`, if it is a number of seconds.
-    pub(super) retry_after: Option<Duration>,
-    /// `X-Sentry-Rate-Limits`. If there are several such headers, they are joined by commas.
-    pub(super) rate_limits: Option<String>,
-    /// The beginning of `X-Sentry-Error`, which says why Sentry refuses an envelope.
-    pub(super) sentry_error: Option<String>,
-}
-
-/// Why there is no response from upstream.
-#[derive(Debug)]
-pub(crate) enum SendError {
-    Connect(ConnectError),
-    Http(hyper::Error),
-    /// The request cannot be built. This was never seen, but must not be a panic.
-    Request(hyper::http::Error),
-    /// The response to a forwarded request broke off or is too large.
-    Body(Box<dyn error::Error + Send + Sync>),
-    Timeout(TimeoutKind),
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => error.fmt(f),
-            Self::Http(error) => match error::Error::source(error) {
-                Some(cause) => write!(f, "{error}: {cause}"),
-                None => error.fmt(f),
-            },
-            Self::Request(error) => error.fmt(f),
-            Self::Body(error) => error.fmt(f),
-            Self::Timeout(TimeoutKind::TimedOut) => f.write_str("timed out"),
-            Self::Timeout(TimeoutKind::Frozen) => f.write_str("the environment was frozen meanwhile"),
-        }
-    }
-}
 
 /// Sends requests and keeps idle connections.
 #[derive(Debug)]
@@ -255,97 +212,4 @@ impl Client {
         let connection = Box::pin(connecting).await.map_err(SendError::Connect)?;
         send_over(connection, request()?, upload, unanswered).await.map_err(SendError::Http)
     }
-}
-
-/// The upload of a request's body, whose progress gives it more time.
-struct Upload {
-    bytes: usize,
-    /// The meter of the connection that the request was sent on last.
-    meter: Mutex<Option<Arc<Meter>>>,
-}
-
-impl Upload {
-    fn of(body: &Bytes) -> Self {
-        Self { bytes: body.len(), meter: Mutex::default() }
-    }
-
-    fn begin(&self, meter: &Arc<Meter>) {
-        meter.request();
-        *self.meter.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(meter));
-    }
-
-    /// Returns the bytes that were sent, and how long to wait for more of them, or for the response if all were sent.
-    /// It is `None` for a small body, which is sent in one go.
-    fn progress(&self, limit: Duration) -> Option<(usize, Duration)> {
-        if self.bytes <= SMALL_BODY {
-            return None;
-        }
-        let meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = meter.as_ref()?.sent();
-        // A proxy takes the body faster than it can pass it on, and answers only after that.
-        let passed_on = Duration::from_secs((self.bytes / SLOWEST_LINE) as u64);
-        Some((sent, if sent < self.bytes { limit } else { limit.saturating_add(passed_on) }))
-    }
-}
-
-/// Sends one request over one connection. It counts as unanswered until the response arrives, because the caller's
-/// timeout may stop this function at any moment.
-async fn send_over(
-    mut connection: Connection,
-    request: Request<Full<Bytes>>,
-    upload: &Upload,
-    unanswered: &AtomicU8,
-) -> hyper::Result<(Response<Incoming>, Connection)> {
-    let Connection { sender, meter } = &mut connection;
-    sender.ready().await?;
-    upload.begin(meter);
-    unanswered.fetch_add(1, Ordering::Relaxed);
-    let answered = || unanswered.fetch_sub(1, Ordering::Relaxed);
-    match sender.try_send_request(request).await {
-        Ok(response) => {
-            answered();
-            meter.response();
-            Ok((response, connection))
-        }
-        Err(mut error) => {
-            if error.take_message().is_some() {
-                // The request was not sent.
-                answered();
-            }
-            Err(error.into_error())
-        }
-    }
-}
-
-fn read_head(response: &Response<Incoming>) -> Reply {
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let seconds = retry_after.and_then(|text| text.trim().parse::<u64>().ok());
-    let rate_limits = response.headers().get_all("x-sentry-rate-limits").iter();
-    let rate_limits: Vec<&str> = rate_limits.filter_map(|value| value.to_str().ok()).collect();
-    let sentry_error = response.headers().get("x-sentry-error").and_then(|value| value.to_str().ok());
-    Reply {
-        sentry_error: sentry_error.map(|text| text.chars().take(MAX_SENTRY_ERROR).collect()),
-        status: response.status().as_u16(),
-        retry_after: seconds.map(Duration::from_secs),
-        rate_limits: Some(rate_limits.join(",")).filter(|rate_limits| !rate_limits.is_empty()),
-    }
-}
-
-/// Reads the rest of a response, so that the connection can be reused. Returns `false` if the rest is too long or slow.
-async fn read_to_end(response: Response<Incoming>) -> bool {
-    const MAX_WAIT: Duration = Duration::from_millis(100);
-    let mut body = response.into_body();
-    let mut left = MAX_REPLY;
-    let reading = async {
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return false };
-            let read = frame.data_ref().map_or(0, Bytes::len);
-            match left.checked_sub(read) {
-                Some(less) => left = less,
-                None => return false,
-            }
-        }
-        true
-    };
-    timeout(MAX_WAIT, reading).await.unwrap_or(false)
 }

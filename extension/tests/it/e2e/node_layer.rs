@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::fs;
 
 /// A function on which both layers are.
-fn both() -> Function {
+fn with_both_layers() -> Function {
     let theirs = tools::node_modules().join("@sentry/aws-serverless/build/lambda-extension");
     let file = |name| fs::read(theirs.join(name)).expect("the package has no extension");
     Function::node("node-layer")
@@ -21,24 +21,24 @@ fn both() -> Function {
         .env("PATH", "/mnt/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin")
 }
 
-async fn arrives_by_ours(function: Function) {
+async fn arrives_through_this_extension(function: Function) {
     let mut case = Case::deploy(Arch::NATIVE, function).await;
     for _ in 0..3 {
         case.invoke(json!({})).await;
     }
     case.arrives("event", "/exception/values/0/value").await;
     case.rie.terminate();
-    let books = case.rie.log.wait_for(r#""message":"envelopes""#).await;
+    let counts = case.rie.log.wait_for(r#""message":"envelopes""#).await;
     let log = case.rie.log.clone();
     // Theirs does not end at SHUTDOWN, so RIE would wait for it in vain.
     drop(case);
     assert!(log.contains("External agent sentry-extension ("), "theirs did not run:\n{}", log.text());
-    let books: Value = serde_json::from_str(&books).unwrap();
-    assert!(books["accepted"].as_u64().unwrap() >= 3, "{}", log.text());
-    assert_eq!(books["accepted"], books["delivered"], "{}", log.text());
+    let counts: Value = serde_json::from_str(&counts).unwrap();
+    assert!(counts["accepted"].as_u64().unwrap() >= 3, "{}", log.text());
+    assert_eq!(counts["accepted"], counts["delivered"], "{}", log.text());
 }
 
 #[test]
 fn with_the_wrapper() {
-    isolated(|| arrives_by_ours(both().wrapped()));
+    isolated(|| arrives_through_this_extension(with_both_layers().wrapped()));
 }

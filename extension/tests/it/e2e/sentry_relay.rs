@@ -51,13 +51,13 @@ impl Deployed {
     async fn ends(self) -> (Log, Sentry, Vec<Value>) {
         self.case.rie.terminate();
         let (log, sentry) = self.case.ended().await;
-        let books =
+        let counts =
             log.text().lines().find(|line| line.contains(r#""message":"envelopes""#)).map(str::to_owned);
-        let books: Value = serde_json::from_str(&books.expect("no books")).unwrap();
-        assert_ne!(books["accepted"], 0);
+        let counts: Value = serde_json::from_str(&counts.expect("no counts")).unwrap();
+        assert_ne!(counts["accepted"], 0);
         assert_eq!(
-            (&books["delivered"], &books["dropped"]),
-            (&books["accepted"], &json!(0)),
+            (&counts["delivered"], &counts["dropped"]),
+            (&counts["accepted"], &json!(0)),
             "{}",
             log.text()
         );

@@ -4,11 +4,11 @@ use crate::support::{case::Case, function::Function, netns::isolated, tools::Arc
 use serde_json::json;
 
 /// An address on which no proxy listens. If a request for the extension went through the proxy, it would be lost.
-const NO_PROXY_THERE: &str = "http://127.0.0.1:9";
+const UNREACHABLE_PROXY: &str = "http://127.0.0.1:9";
 
 async fn deploy(mut function: Function) -> Case {
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"] {
-        function = function.env(name, NO_PROXY_THERE);
+        function = function.env(name, UNREACHABLE_PROXY);
     }
     Case::deploy(Arch::NATIVE, function.wrapped()).await
 }
@@ -18,8 +18,8 @@ async fn arrived(case: Case) {
     case.arrives("event", "/exception/values/0/value").await;
     case.rie.terminate();
     let (log, _) = case.ended().await;
-    let books = log.text().lines().find(|line| line.contains(r#""message":"envelopes""#)).map(str::to_owned);
-    assert!(books.is_some_and(|books| !books.contains(r#""accepted":0,"#)), "{}", log.text());
+    let counts = log.text().lines().find(|line| line.contains(r#""message":"envelopes""#)).map(str::to_owned);
+    assert!(counts.is_some_and(|counts| !counts.contains(r#""accepted":0,"#)), "{}", log.text());
     assert!(!log.contains("SENTRY_DSN is left as it is"), "{}", log.text());
 }
 

@@ -1,11 +1,11 @@
 //! One cell of the matrix: an extension under the scripted Lambda, an upstream with one fault, and the checks.
 
 use crate::support::{
-    FAR, deliveries,
+    UNREACHED, deliveries,
     extension::Extension,
-    hostile::{Hostile, Manner},
     lambda_api::{LambdaApi, Subscription},
     resolver::{Answers, NAME, Resolver},
+    scripted_upstream::{Behavior, ScriptedUpstream},
     sdk::{KEY, TUNNEL, report},
 };
 use serde_json::Value;
@@ -21,7 +21,7 @@ const FAILED: &str = "upstream could not take an envelope";
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub name: &'static str,
-    pub manner: Manner,
+    pub behavior: Behavior,
     pub tls: bool,
     /// The fault of the name server, if the fault is not one of the upstream itself.
     pub names: Option<Answers>,
@@ -53,7 +53,7 @@ pub struct Counts {
 
 pub struct Cell {
     pub fault: Fault,
-    pub upstream: Hostile,
+    pub upstream: ScriptedUpstream,
     pub api: LambdaApi,
     extension: Extension,
     resolver: Option<Resolver>,
@@ -76,7 +76,7 @@ impl Cell {
     }
 
     async fn start_with(fault: Fault, env: &[(&str, &str)], telemetry: bool) -> Self {
-        let upstream = Hostile::start(fault.tls).await;
+        let upstream = ScriptedUpstream::start(fault.tls).await;
         let api = LambdaApi::start().await;
         if telemetry {
             api.telemetry(Subscription::Accepted);
@@ -105,15 +105,15 @@ impl Cell {
             // An open connection needs no name lookup, so it has to be cut.
             self.upstream.cut();
         }
-        self.upstream.behave(self.fault.manner.clone()).await;
+        self.upstream.behave(self.fault.behavior.clone()).await;
     }
 
     /// Ends the fault.
-    pub async fn heal(&self) {
+    pub async fn recover(&self) {
         if let Some(resolver) = &self.resolver {
             resolver.learn();
         }
-        self.upstream.heal().await;
+        self.upstream.recover().await;
     }
 
     /// The function reports an error, which is accepted whatever upstream does.
@@ -134,7 +134,7 @@ impl Cell {
         if self.telemetry {
             self.api.started(&request).await;
         }
-        self.api.invoke_as(&request, FAR);
+        self.api.invoke_as(&request, UNREACHED);
         for _ in 0..errors {
             self.send().await;
         }
@@ -157,33 +157,34 @@ impl Cell {
     /// Waits until upstream has taken every envelope that it does not reject.
     pub async fn recovered(&self) {
         let expected: Vec<String> = self.sent.iter().filter(|m| !self.is_refused(m)).cloned().collect();
-        self.upstream.takes(&expected).await;
+        self.upstream.wait_until_taken(&expected).await;
     }
 
     /// Waits until the extension has logged this number of deliveries. Their connection is idle again then.
     pub async fn delivered(&self, enough: usize) {
-        deliveries::known(&self.extension.log, enough).await;
+        deliveries::wait_for(&self.extension.log, enough).await;
     }
 
     fn is_refused(&self, marker: &str) -> bool {
         self.fault.rejects && self.upstream.fates().get(marker).is_some_and(|fate| fate.refused > 0)
     }
 
-    /// SHUTDOWN; the end, and the books against what upstream counted. Upstream may recover meanwhile.
-    pub async fn shut_down(self, all_arrives: bool, heals: bool) -> Counts {
+    /// Sends SHUTDOWN, waits for the end, and compares the final counts with what upstream counted. If `recovers` is set,
+    /// upstream recovers meanwhile.
+    pub async fn shut_down(self, all_arrives: bool, recovers: bool) -> Counts {
         let log = self.extension.log.clone();
         let start = Instant::now();
         // More than the two seconds that the extension takes of it at most.
         self.api.shutdown("spindown", Duration::from_secs(3));
-        if heals {
+        if recovers {
             log.wait_for("\"shutting down\"").await;
             if self.fault.fails && self.fault.quick {
                 // It goes on failing for a while.
                 self.failed(log.text().matches(FAILED).count() + 1).await;
             }
-            self.heal().await;
+            self.recover().await;
         }
-        let books = self.extension.books().await;
+        let final_counts = self.extension.final_counts().await;
         let ended = start.elapsed();
         for bad in ["panicked", "\"panic\""] {
             assert!(!log.contains(bad), "{}", log.text());
@@ -192,11 +193,12 @@ impl Cell {
         assert!(violations.is_empty(), "{violations:?}");
         let line: Value = serde_json::from_str(&log.wait_for("\"message\":\"envelopes\"").await).unwrap();
         let unanswered = line["unanswered"].as_u64().unwrap();
-        let [accepted, delivered, rejected, dropped] = books;
+        let [accepted, delivered, rejected, dropped] = final_counts;
 
         let fates = self.upstream.fates();
-        let sum =
-            |count: fn(&crate::support::hostile::Fate) -> usize| fates.values().map(count).sum::<usize>();
+        let sum = |count: fn(&crate::support::scripted_upstream::Fate) -> usize| {
+            fates.values().map(count).sum::<usize>()
+        };
         let twice: usize = fates.values().map(|f| (f.taken + f.unanswered).saturating_sub(1)).sum();
         let counts = Counts {
             accepted,

@@ -4,7 +4,7 @@ use super::{
     cell::{Counts, Fault},
     phases::Phase,
 };
-use crate::support::{hostile::Manner, netns::isolated, resolver::Answers};
+use crate::support::{netns::isolated, resolver::Answers, scripted_upstream::Behavior};
 use std::{
     collections::VecDeque,
     fmt::Write as _,
@@ -17,50 +17,50 @@ use std::{
 };
 
 /// The number of cells that run at a time. It may be larger than the number of CPUs, because cells mostly wait.
-const AT_A_TIME: usize = 16;
+const CONCURRENT_CELLS: usize = 16;
 
 fn faults() -> Vec<Fault> {
-    let fault = |name, manner| Fault {
+    let fault = |name, behavior| Fault {
         name,
-        manner,
+        behavior,
         tls: false,
         names: None,
         rejects: false,
         quick: true,
         fails: true,
     };
-    let slow = |seconds: f64| Manner::Slow(Duration::from_secs_f64(seconds));
+    let slow = |seconds: f64| Behavior::Slow(Duration::from_secs_f64(seconds));
     let hangs = |fault: Fault| Fault { quick: false, ..fault };
     let answers = |fault: Fault| Fault { fails: false, ..fault };
     let encrypted = |fault: Fault| Fault { tls: true, ..fault };
     let rejects = |fault: Fault| Fault { rejects: true, fails: false, ..fault };
     let names = |names, fault: Fault| Fault { names: Some(names), ..fault };
     vec![
-        fault("refused", Manner::Refuse),
-        names(Answers::NoSuchName, fault("DNS: no such name", Manner::Well)),
-        hangs(names(Answers::Nothing, fault("DNS: no answer", Manner::Well))),
-        hangs(fault("connect hangs", Manner::Blackhole)),
-        hangs(encrypted(fault("TLS stalls", Manner::Stall))),
-        hangs(fault("no answer", Manner::Stall)),
-        encrypted(fault("bad certificate", Manner::BadCertificate)),
-        fault("reset before", Manner::ResetBefore),
-        fault("reset within", Manner::ResetWithin),
-        fault("reset after", Manner::ResetAfter),
-        fault("reset after, TLS", Manner::ResetAfter).pipe(encrypted),
-        fault("500", Manner::Answer(500, "")),
-        fault("503, then fine", Manner::Answer(503, "")),
+        fault("refused", Behavior::Refuse),
+        names(Answers::NoSuchName, fault("DNS: no such name", Behavior::Well)),
+        hangs(names(Answers::Nothing, fault("DNS: no answer", Behavior::Well))),
+        hangs(fault("connect hangs", Behavior::Blackhole)),
+        hangs(encrypted(fault("TLS stalls", Behavior::Stall))),
+        hangs(fault("no answer", Behavior::Stall)),
+        encrypted(fault("bad certificate", Behavior::BadCertificate)),
+        fault("reset before", Behavior::ResetBefore),
+        fault("reset within", Behavior::ResetWithin),
+        fault("reset after", Behavior::ResetAfter),
+        fault("reset after, TLS", Behavior::ResetAfter).pipe(encrypted),
+        fault("500", Behavior::Answer(500, "")),
+        fault("503, then fine", Behavior::Answer(503, "")),
         rejects(fault(
             "429 with limits",
-            Manner::Answer(429, "retry-after: 1\r\nx-sentry-rate-limits: 1:session:key\r\n"),
+            Behavior::Answer(429, "retry-after: 1\r\nx-sentry-rate-limits: 1:session:key\r\n"),
         )),
-        fault("429 without limits", Manner::Answer(429, "")),
-        rejects(fault("400", Manner::Answer(400, ""))),
+        fault("429 without limits", Behavior::Answer(429, "")),
+        rejects(fault("400", Behavior::Answer(400, ""))),
         answers(fault("slow, 1 s", slow(1.0))),
         hangs(fault("slow, 3 s", slow(3.0))),
-        answers(fault("endless answer", Manner::Endless)),
-        hangs(fault("1 B/s", Manner::Drip)),
-        fault("garbage", Manner::Garbage),
-        answers(fault("half-closed", Manner::HalfClose)),
+        answers(fault("endless answer", Behavior::Endless)),
+        hangs(fault("1 B/s", Behavior::Drip)),
+        fault("garbage", Behavior::Garbage),
+        answers(fault("half-closed", Behavior::HalfClose)),
     ]
 }
 
@@ -79,7 +79,7 @@ fn faults_and_phases() {
         let cells = faults.iter().flat_map(|fault| Phase::ALL.map(|phase| (fault.clone(), phase)));
         let cells: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(cells.enumerate().collect()));
         let outcomes: Arc<Mutex<Vec<(usize, Outcome)>>> = Arc::default();
-        let workers = (0..AT_A_TIME).map(|_| {
+        let workers = (0..CONCURRENT_CELLS).map(|_| {
             let (cells, outcomes) = (Arc::clone(&cells), Arc::clone(&outcomes));
             thread::spawn(move || {
                 loop {

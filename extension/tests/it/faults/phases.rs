@@ -38,14 +38,14 @@ impl Phase {
 }
 
 /// After this time the extension has noticed the fault, because it has made a try.
-const STRUCK: Duration = Duration::from_millis(300);
+const FAULT_NOTICED: Duration = Duration::from_millis(300);
 
 async fn first(fault: Fault) -> Counts {
     let mut cell = Cell::start(fault).await;
     cell.fail().await;
     cell.invoke(1).await;
-    tokio::time::sleep(STRUCK).await;
-    cell.heal().await;
+    tokio::time::sleep(FAULT_NOTICED).await;
+    cell.recover().await;
     cell.recovered().await;
     cell.shut_down(true, false).await
 }
@@ -59,9 +59,9 @@ async fn mid_stream(fault: Fault) -> Counts {
     assert_eq!(cell.upstream.connections(), 1, "the connection is kept");
     cell.fail().await;
     cell.invoke(2).await;
-    tokio::time::sleep(STRUCK).await;
+    tokio::time::sleep(FAULT_NOTICED).await;
     cell.invoke(1).await;
-    cell.heal().await;
+    cell.recover().await;
     cell.recovered().await;
     cell.invoke(1).await;
     cell.recovered().await;
@@ -77,14 +77,14 @@ async fn hold(fault: Fault) -> Counts {
     if cell.fault.fails {
         cell.failed(1).await;
     } else {
-        tokio::time::sleep(STRUCK).await;
+        tokio::time::sleep(FAULT_NOTICED).await;
     }
     let waited_for = cell.invoke(1).await;
     assert!(
         !cell.fault.fails || waited_for == "nothing",
         "an outage that is known was waited for: {waited_for}"
     );
-    cell.heal().await;
+    cell.recover().await;
     cell.recovered().await;
     cell.shut_down(true, false).await
 }

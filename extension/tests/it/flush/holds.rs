@@ -1,6 +1,6 @@
 //! Tests each flush mode with telemetry: an invocation is held as long as it should be, and no longer.
 
-use super::{Environment, SECOND, report, says};
+use super::{Environment, SECOND, is_event_with, report};
 use crate::support::{
     deliveries,
     lambda_api::Subscription,
@@ -23,7 +23,7 @@ fn end_holds_until_the_function_is_done_and_all_is_delivered() {
             environment.api.done(&request).await;
             environment.stays_held().await;
             gate.open();
-            let delivered = environment.sentry.wait_for("the event", says("at the end")).await;
+            let delivered = environment.sentry.wait_for("the event", is_event_with("at the end")).await;
             assert_eq!(delivered.status, Some(200));
             environment.released().await;
             environment.finish([1, 1, 0, 0]).await;
@@ -57,7 +57,7 @@ fn continuous_holds_nothing() {
             environment.was_not_held().await;
         }
         gate.open();
-        environment.sentry.wait_for("the event", says("left over")).await;
+        environment.sentry.wait_for("the event", is_event_with("left over")).await;
         environment.finish([1, 1, 0, 0]).await;
     });
 }
@@ -122,7 +122,7 @@ fn no_hold_goes_past_the_budget() {
         environment.run().await;
         environment.released().await;
         environment.api.shutdown("spindown", SECOND);
-        assert_eq!(environment.extension.books().await, [1, 0, 0, 1]);
+        assert_eq!(environment.extension.final_counts().await, [1, 0, 0, 1]);
     });
 }
 
@@ -145,7 +145,7 @@ fn an_outage_holds_one_invocation_and_no_other() {
             environment.was_not_held().await;
         }
         environment.sentry.respond_with(|_| Reply::ok());
-        deliveries::known(&environment.extension.log, 21).await;
+        deliveries::wait_for(&environment.extension.log, 21).await;
         environment.finish([21, 21, 0, 0]).await;
     });
 }

@@ -5,7 +5,7 @@ mod holds;
 mod telemetry;
 
 use crate::support::{
-    FAR,
+    UNREACHED,
     extension::Extension,
     lambda_api::{LambdaApi, Subscription},
     sdk::{self, KEY, TUNNEL},
@@ -36,7 +36,7 @@ impl Environment {
         api.telemetry(telemetry);
         let sentry = Sentry::start(Transport::Plain).await;
         let dsn = sentry.dsn(KEY, "42");
-        let far = format!("{}s", FAR.as_secs());
+        let far = format!("{}s", UNREACHED.as_secs());
         let env = [
             ("SENTRY_DSN", &*dsn),
             ("SENTRY_EXTENSION_FLUSH", flush),
@@ -50,7 +50,7 @@ impl Environment {
             // waits.
             api.done("earlier").await;
         }
-        Self { api, sentry, extension, invocations: 0, deadline: FAR }
+        Self { api, sentry, extension, invocations: 0, deadline: UNREACHED }
     }
 
     /// Starts an invocation.
@@ -90,15 +90,15 @@ impl Environment {
         assert!(self.is_held(), "not held:\n{}", self.extension.log.text());
     }
 
-    pub async fn finish(self, books: [u64; 4]) {
-        self.finish_with_sentry(books).await;
+    pub async fn finish(self, counts: [u64; 4]) {
+        self.finish_with_sentry(counts).await;
     }
 
     /// Does the same, and returns the stand-in for Sentry with everything that it got until the end.
-    pub async fn finish_with_sentry(self, books: [u64; 4]) -> Sentry {
+    pub async fn finish_with_sentry(self, counts: [u64; 4]) -> Sentry {
         self.api.shutdown("spindown", 2 * SECOND);
         let log = self.extension.log.clone();
-        assert_eq!(self.extension.books().await, books, "{}", log.text());
+        assert_eq!(self.extension.final_counts().await, counts, "{}", log.text());
         assert!(self.api.violations().is_empty(), "{:?}", self.api.violations());
         self.sentry
     }
@@ -108,6 +108,6 @@ pub async fn report(marker: &str) {
     assert_eq!(sdk::report(TUNNEL, marker).await, 200);
 }
 
-pub fn says(marker: &str) -> impl Fn(&Received) -> bool + '_ {
+pub fn is_event_with(marker: &str) -> impl Fn(&Received) -> bool + '_ {
     move |one| one.envelope.item("event").is_some_and(|event| event.json()["marker"] == marker)
 }

@@ -56,7 +56,7 @@ fn without_telemetry_queued_envelopes_hold_for_a_short_time() {
         // Half a second; nothing else ends this hold.
         assert!((400..5000).contains(&waited.as_millis()), "{waited:?}");
         environment.api.shutdown("spindown", SECOND);
-        assert_eq!(environment.extension.books().await, [1, 0, 0, 1]);
+        assert_eq!(environment.extension.final_counts().await, [1, 0, 0, 1]);
     });
 }
 
@@ -127,7 +127,7 @@ fn odd_telemetry_does_no_harm() {
         environment.released().await;
         // The dropped records may include an end record.
         environment.run().await;
-        environment.api.tell(&json!([{ "type": "platform.logsDropped", "record": {} }])).await;
+        environment.api.post_telemetry(&json!([{ "type": "platform.logsDropped", "record": {} }])).await;
         environment.released().await;
         environment.finish([0; 4]).await;
     });

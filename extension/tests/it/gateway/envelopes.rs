@@ -174,5 +174,5 @@ async fn rate_limits_of_upstream_are_passed_on_to_sdks() {
     let unreal = setup.post(&format!("/api/42/unreal/{KEY}/"), &[], "crash").await;
     assert_eq!((unreal.status, unreal.header("retry-after")), (200, ""));
     setup.extension.terminate();
-    setup.extension.books().await;
+    setup.extension.final_counts().await;
 }

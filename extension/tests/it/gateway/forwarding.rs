@@ -13,7 +13,7 @@ async fn start(env: Headers<'_>) -> (Recorder, Extension, SocketAddr) {
 
 async fn finish(extension: Extension, envelopes: u64) {
     extension.terminate();
-    assert_eq!(extension.books().await, [envelopes, envelopes, 0, 0]);
+    assert_eq!(extension.final_counts().await, [envelopes, envelopes, 0, 0]);
 }
 
 #[tokio::test]

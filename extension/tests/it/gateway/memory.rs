@@ -22,7 +22,7 @@ fn peak(setup: &Setup) -> usize {
 }
 
 /// Starts an extension and sends one request, so that the code and buffers of any request are already in memory.
-async fn warm(env: super::Headers<'_>) -> Setup {
+async fn warmed_up(env: super::Headers<'_>) -> Setup {
     let setup = Setup::new(env).await;
     assert_eq!(setup.post("/api/42/envelope/", &[("x-sentry-auth", &auth())], ENVELOPE).await.status, 200);
     setup.arrives("event").await;
@@ -44,7 +44,7 @@ fn zstd_bomb(blocks: usize, window: u8) -> Vec<u8> {
 
 #[tokio::test]
 async fn decompression_bombs_cost_no_memory() {
-    let setup = warm(&[("SENTRY_EXTENSION_MAX_BODY", "1MiB")]).await;
+    let setup = warmed_up(&[("SENTRY_EXTENSION_MAX_BODY", "1MiB")]).await;
     let before = peak(&setup);
     let plain = vec![b' '; 64 * MIB];
     let envelope = [b"{}\n{\"type\":\"x\"}\n".to_vec(), plain.clone()].concat();
@@ -87,7 +87,7 @@ async fn send_chunks(stream: &mut TcpStream, count: usize) {
 #[tokio::test]
 async fn a_body_of_200_megabytes() {
     for (limit, most) in [("1MiB", 4 * MIB), ("20MiB", 26 * MIB)] {
-        let setup = warm(&[("SENTRY_EXTENSION_MAX_BODY", limit)]).await;
+        let setup = warmed_up(&[("SENTRY_EXTENSION_MAX_BODY", limit)]).await;
         let before = peak(&setup);
         let mut stream = connect(setup.address).await;
         send_chunks(&mut stream, 200).await;
@@ -101,7 +101,7 @@ async fn a_body_of_200_megabytes() {
 #[tokio::test]
 async fn concurrent_bodies_wait_for_memory() {
     const BODY: usize = MIB;
-    let setup = warm(&[("SENTRY_EXTENSION_BUFFER", "4MiB")]).await;
+    let setup = warmed_up(&[("SENTRY_EXTENSION_BUFFER", "4MiB")]).await;
     let before = peak(&setup);
     let body = [b"{}\n{\"type\":\"x\"}\n".to_vec(), vec![b'x'; BODY]].concat();
     let mut clients = Vec::new();
@@ -139,13 +139,13 @@ async fn concurrent_bodies_wait_for_memory() {
     // The queue may hold as much again, and each connection has a read buffer.
     assert!(grown < 16 * MIB, "{grown} bytes");
     setup.extension.terminate();
-    let books = setup.extension.books().await;
-    assert_eq!(books[0], 34);
+    let counts = setup.extension.final_counts().await;
+    assert_eq!(counts[0], 34);
 }
 
 #[tokio::test]
 async fn a_thousand_idle_connections() {
-    let setup = warm(&[]).await;
+    let setup = warmed_up(&[]).await;
     let before = status(&setup, "VmRSS");
     let mut idle = Vec::new();
     for _ in 0..1000 {

@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 const MIB: u64 = 1 << 20;
 
 /// A function in its environment, and Sentry.
-struct Scene {
+struct Deployment {
     rie: Rie,
     sentry: Sentry,
 }
 
-impl Scene {
+impl Deployment {
     async fn of(function: Function) -> Self {
         let sentry = Sentry::start(Transport::Tls).await;
         let function = function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "2").reports_to(&sentry, KEY, "42");
@@ -29,8 +29,8 @@ impl Scene {
     }
 
     /// Lets the function end like this, and waits until so many faults have come in all.
-    async fn ends(&mut self, end: &str, faults_in_all: usize) {
-        self.rie.provoke(&json!({ "end": end })).await;
+    async fn end_function(&mut self, end: &str, faults_in_all: usize) {
+        self.rie.invoke_unchecked(&json!({ "end": end })).await;
         if faults_in_all > 0 {
             let what = format!("{faults_in_all} faults after {end}");
             let sentry = &self.sentry;
@@ -41,7 +41,7 @@ impl Scene {
     }
 
     /// Ends the environment, and returns the faults that Sentry was told of.
-    async fn told(self) -> Vec<Value> {
+    async fn reported_faults(self) -> Vec<Value> {
         self.ended().await.0
     }
 
@@ -58,17 +58,17 @@ fn kinds(faults: &[Value]) -> Vec<&str> {
     faults.iter().map(kind).collect()
 }
 
-async fn every_end(function: impl Fn() -> Function) {
-    let mut scene = Scene::of(function()).await;
+async fn check_every_end(function: impl Fn() -> Function) {
+    let mut deployment = Deployment::of(function()).await;
     // Two in a row, each in a process of its own.
-    scene.ends("timeout", 1).await;
-    scene.ends("timeout", 2).await;
-    scene.ends("kill", 3).await;
-    scene.ends("exit", 4).await;
+    deployment.end_function("timeout", 1).await;
+    deployment.end_function("timeout", 2).await;
+    deployment.end_function("kill", 3).await;
+    deployment.end_function("exit", 4).await;
     // The runtime catches this one.
-    scene.ends("raise", 0).await;
-    scene.ends("none", 0).await;
-    let told = scene.told().await;
+    deployment.end_function("raise", 0).await;
+    deployment.end_function("none", 0).await;
+    let told = deployment.reported_faults().await;
     assert_eq!(kinds(&told), ["timeout", "timeout", "exit", "exit"]);
     let requests: std::collections::HashSet<_> =
         told.iter().map(|fault| fault["tags"]["aws_request_id"].to_string()).collect();
@@ -80,9 +80,9 @@ async fn every_end(function: impl Fn() -> Function) {
 /// After an init that failed, the emulator ends the environment with the reason of one that is not needed any more, and
 /// without telemetry nothing else tells of it: the tests with records do (`faults`).
 async fn fails_at_import(function: Function) {
-    let mut scene = Scene::of(function.env("FAULT", "import")).await;
-    scene.rie.provoke(&json!({})).await;
-    let (told, log) = scene.ended().await;
+    let mut deployment = Deployment::of(function.env("FAULT", "import")).await;
+    deployment.rie.invoke_unchecked(&json!({})).await;
+    let (told, log) = deployment.ended().await;
     assert!(log.contains("Init failed"), "{}", log.text());
     assert!(log.contains(r#""message":"shutting down","reason":"spindown""#), "{}", log.text());
     assert_eq!(kinds(&told), [""; 0], "{told:#?}");
@@ -90,10 +90,10 @@ async fn fails_at_import(function: Function) {
 
 /// The kernel kills it: the control group has as much memory as the function should have.
 async fn runs_out_of_memory(function: Function) {
-    let mut scene = Scene::of(function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30")).await;
-    let limit = scene.rie.limit_memory(256 * MIB);
-    scene.ends("memory", 1).await;
-    let told = scene.told().await;
+    let mut deployment = Deployment::of(function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30")).await;
+    let limit = deployment.rie.limit_memory(256 * MIB);
+    deployment.end_function("memory", 1).await;
+    let told = deployment.reported_faults().await;
     drop(limit);
     assert_eq!(kinds(&told), ["oom"], "{told:#?}");
     let evidence = told[0]["exception"]["values"][0]["mechanism"]["data"]["evidence"].as_str().unwrap();
@@ -104,12 +104,12 @@ async fn runs_out_of_memory(function: Function) {
 
 #[test]
 fn python() {
-    isolated(|| every_end(|| Function::python("python-faults", "test")));
+    isolated(|| check_every_end(|| Function::python("python-faults", "test")));
 }
 
 #[test]
 fn node() {
-    isolated(|| every_end(|| Function::node("node-faults")));
+    isolated(|| check_every_end(|| Function::node("node-faults")));
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn what_the_platforms_records_say() {
             let mut environment = with_telemetry().await;
             environment.invoke("r-1").await;
             for (kind, body) in &records {
-                environment.tell(kind, body).await;
+                environment.post_telemetry(kind, body).await;
             }
             let faults = environment.end("failure").await;
             assert_eq!(told(&faults), Vec::from_iter(expected), "{records:?}");
@@ -128,8 +128,10 @@ fn inits_that_fail() {
         let failed = |phase: &str, error_type: &str| json!({ "initializationType": "on-demand", "phase": phase, "status": "error", "errorType": error_type });
         // Ahead of the first invocation; the report of the same init is no second fault.
         let environment = with_telemetry().await;
-        environment.tell("platform.initRuntimeDone", &failed("init", "Runtime.ImportModuleError")).await;
-        environment.tell("platform.initReport", &failed("init", "Runtime.ImportModuleError")).await;
+        environment
+            .post_telemetry("platform.initRuntimeDone", &failed("init", "Runtime.ImportModuleError"))
+            .await;
+        environment.post_telemetry("platform.initReport", &failed("init", "Runtime.ImportModuleError")).await;
         // As the emulator says it, which is AWS's own code.
         let faults = environment.end("spindown").await;
         assert_eq!(told(&faults), [("init", "Init failed (Runtime.ImportModuleError)")]);
@@ -145,8 +147,10 @@ fn inits_that_fail() {
         let mut environment = with_telemetry().await;
         let start = json!({ "initializationType": "on-demand", "phase": "invoke", "runtimeVersion": "python:3.13.v58",
             "instanceId": "2026/11/25/[$LATEST]0f3c" });
-        environment.tell("platform.initStart", &start).await;
-        environment.tell("platform.initRuntimeDone", &failed("invoke", "Runtime.UserCodeSyntaxError")).await;
+        environment.post_telemetry("platform.initStart", &start).await;
+        environment
+            .post_telemetry("platform.initRuntimeDone", &failed("invoke", "Runtime.UserCodeSyntaxError"))
+            .await;
         environment.invoke("r-1").await;
         environment.runtime_done("r-1", "error", Some("Runtime.ExitError")).await;
         let faults = environment.end("failure").await;
@@ -161,7 +165,9 @@ fn inits_that_fail() {
 
         // A restore from a snapshot.
         let environment = with_telemetry().await;
-        environment.tell("platform.restoreRuntimeDone", &failed("init", "Runtime.AfterRestoreError")).await;
+        environment
+            .post_telemetry("platform.restoreRuntimeDone", &failed("init", "Runtime.AfterRestoreError"))
+            .await;
         let faults = environment.end("failure").await;
         assert_eq!(told(&faults), [("init", "Restore failed (Runtime.AfterRestoreError)")]);
 
@@ -265,7 +271,7 @@ fn managed_instances_tell_by_their_reports() {
         let settings = [("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances")];
         let environment = Environment::start(Subscription::Accepted, &settings).await;
         for request in ["r-1", "r-2", "r-3"] {
-            environment.tell("platform.start", &json!({ "requestId": request })).await;
+            environment.post_telemetry("platform.start", &json!({ "requestId": request })).await;
         }
         for (request, status, error_type) in [
             ("r-2", "timeout", "Sandbox.Timedout"),
@@ -273,9 +279,9 @@ fn managed_instances_tell_by_their_reports() {
             ("r-1", "success", ""),
         ] {
             let report = json!({ "requestId": request, "status": status, "errorType": error_type, "metrics": { "durationMs": 5 } });
-            environment.tell("platform.report", &report).await;
+            environment.post_telemetry("platform.report", &report).await;
             // Repeated records change nothing.
-            environment.tell("platform.report", &report).await;
+            environment.post_telemetry("platform.report", &report).await;
         }
         let faults = environment.end("spindown").await;
         let requests: Vec<_> = faults
@@ -297,7 +303,7 @@ fn without_a_dsn_nothing_is_told() {
         api.invoke_as("r-1", DEADLINE);
         api.asked(2).await;
         api.shutdown("timeout", 2 * SECOND);
-        assert_eq!(extension.books().await, [0; 4]);
+        assert_eq!(extension.final_counts().await, [0; 4]);
         assert!(sentry.received().is_empty());
     });
 }

@@ -53,8 +53,8 @@ impl Environment {
         self.api.asked(self.asked).await;
     }
 
-    pub async fn tell(&self, kind: &str, body: &Value) {
-        self.api.tell(&json!([record(kind, body)])).await;
+    pub async fn post_telemetry(&self, kind: &str, body: &Value) {
+        self.api.post_telemetry(&json!([record(kind, body)])).await;
     }
 
     pub async fn runtime_done(&self, request: &str, status: &str, error_type: Option<&str>) {
@@ -62,7 +62,7 @@ impl Environment {
         if let Some(error_type) = error_type {
             body["errorType"] = error_type.into();
         }
-        self.tell("platform.runtimeDone", &body).await;
+        self.post_telemetry("platform.runtimeDone", &body).await;
     }
 
     /// Ends the environment, and returns the faults that Sentry was told of.

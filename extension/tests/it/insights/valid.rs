@@ -23,12 +23,12 @@ async fn one_of_each() -> Vec<Value> {
         let mut environment = Environment::start(Subscription::Accepted, &settings).await;
         let start = json!({ "initializationType": "on-demand", "phase": "init", "runtimeVersion": "python:3.13.v58",
             "instanceId": "2026/11/25/[$LATEST]0f3c" });
-        environment.tell("platform.initStart", &start).await;
+        environment.post_telemetry("platform.initStart", &start).await;
         environment.invoke("8442603f-da10-42d2-bf58-c33a31978aad").await;
         let tracing = json!({ "type": "X-Amzn-Trace-Id",
             "value": "Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0" });
         let started = json!({ "requestId": "8442603f-da10-42d2-bf58-c33a31978aad", "tracing": tracing });
-        environment.tell("platform.start", &started).await;
+        environment.post_telemetry("platform.start", &started).await;
         let error_type = Some(error_type).filter(|text| !text.is_empty());
         environment.runtime_done("8442603f-da10-42d2-bf58-c33a31978aad", status, error_type).await;
         events.extend(environment.end(reason).await);

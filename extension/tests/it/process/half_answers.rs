@@ -95,11 +95,11 @@ async fn asks_again(script: &str) {
 }
 
 #[tokio::test]
-async fn by_the_lifecycle() {
+async fn the_lifecycle_asks_again_after_half_an_answer() {
     asks_again("exec \"$0\"").await;
 }
 
 #[tokio::test]
-async fn where_it_cannot_even_start() {
+async fn the_fallback_asks_again_after_half_an_answer() {
     asks_again("ulimit -n 5; exec \"$0\"").await;
 }

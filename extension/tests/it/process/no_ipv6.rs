@@ -30,7 +30,7 @@ assert libc.prctl(22, 2, filter) == 0, ctypes.get_errno()  # PR_SET_SECCOMP
 os.execv(sys.argv[1], sys.argv[1:])
 "#;
 
-async fn says_nothing(extension: Extension, api: &LambdaApi) {
+async fn starts_without_a_warning(extension: Extension, api: &LambdaApi) {
     api.asked(1).await;
     assert_eq!(report(TUNNEL, "over IPv4").await, 200);
     extension.log.wait_for("IPv6 is not available").await;
@@ -41,24 +41,24 @@ async fn says_nothing(extension: Extension, api: &LambdaApi) {
 }
 
 #[test]
-fn in_the_kernel() {
+fn a_kernel_without_ipv6_is_no_reason_for_a_warning() {
     isolated(|| async {
         let api = LambdaApi::start().await;
         let (address, dsn) = (api.address(), format!("http://{KEY}@127.0.0.1:9/42"));
         let env =
             [("AWS_LAMBDA_RUNTIME_API", &*address), ("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_LOG", "debug")];
         let extension = Extension::start("/usr/bin/python3", &["-c", WITHOUT_IPV6, BINARY], &env);
-        says_nothing(extension, &api).await;
+        starts_without_a_warning(extension, &api).await;
     });
 }
 
 #[test]
-fn switched_off() {
+fn ipv6_that_is_switched_off_is_no_reason_for_a_warning() {
     isolated(|| async {
         fs::write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1").unwrap();
         let api = LambdaApi::start().await;
         let dsn = format!("http://{KEY}@127.0.0.1:9/42");
         let env = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_LOG", "debug")];
-        says_nothing(Extension::in_lambda(&api, &env), &api).await;
+        starts_without_a_warning(Extension::in_lambda(&api, &env), &api).await;
     });
 }

@@ -4,10 +4,10 @@
 use crate::support::{
     HANG,
     extension::{BINARY, Extension},
-    hostile::Hostile,
     lambda_api::LambdaApi,
     layer::Layer,
     netns::isolated,
+    scripted_upstream::ScriptedUpstream,
     sdk::{KEY, TUNNEL, report},
     tools,
 };
@@ -53,7 +53,7 @@ fn send_all(to: u32) {
 fn in_lambda_no_signal_ends_it() {
     isolated(|| async {
         let api = LambdaApi::start().await;
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let dsn = upstream.dsn("127.0.0.1", KEY);
         let mut extension = Extension::in_lambda(&api, &[("SENTRY_DSN", &dsn)]);
         api.registration(1).await;
@@ -62,11 +62,11 @@ fn in_lambda_no_signal_ends_it() {
         send_all(extension.pid());
         api.invoke();
         assert_eq!(report(TUNNEL, "signalled").await, 200);
-        upstream.takes(&["signalled".to_owned()]).await;
+        upstream.wait_until_taken(&["signalled".to_owned()]).await;
         api.asked(2).await;
         assert!(!extension.has_ended());
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [1, 1, 0, 0]);
+        assert_eq!(extension.final_counts().await, [1, 1, 0, 0]);
     });
 }
 
@@ -120,18 +120,18 @@ fn sentrys_relay_gets_all_signals_as_they_are_by_default() {
         }
         assert_eq!(signals.lines().count(), 2, "{signals}");
         api.shutdown("spindown", 2 * SECOND);
-        extension.books().await;
+        extension.final_counts().await;
     });
 }
 
 #[tokio::test]
 async fn standalone_drains_at_sigterm_sigint_and_sighup() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let (extension, address) = Extension::standalone(&upstream.dsn("127.0.0.1", KEY), &[]).await;
         assert_eq!(report(address, "drained").await, 200);
         kill(Pid::from_raw(i32::try_from(extension.pid()).unwrap()), signal).unwrap();
-        assert_eq!(extension.books().await, [1, 1, 0, 0], "{signal}");
+        assert_eq!(extension.final_counts().await, [1, 1, 0, 0], "{signal}");
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::support::{
     extension::BINARY,
-    hostile::Hostile,
     lambda_api::LambdaApi,
     netns::isolated,
-    sdk::{KEY, Kept, TUNNEL, error_of},
+    scripted_upstream::ScriptedUpstream,
+    sdk::{KEY, SdkConnection, TUNNEL, error_of},
 };
 use serde_json::Value;
 use std::{
@@ -19,9 +19,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const EVENTS: usize = 4000;
 
 /// Kills the extension where a test fails.
-struct Running(Child);
+struct KilledOnDrop(Child);
 
-impl Drop for Running {
+impl Drop for KilledOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -29,29 +29,29 @@ impl Drop for Running {
 }
 
 /// Starts the extension in Lambda with a stdout that is a pipe, which the test reads when it wants to.
-fn start(api: &LambdaApi, dsn: &str) -> Running {
+fn start(api: &LambdaApi, dsn: &str) -> KilledOnDrop {
     let env =
         [("AWS_LAMBDA_RUNTIME_API", &*api.address()), ("SENTRY_DSN", dsn), ("SENTRY_EXTENSION_LOG", "debug")];
     let mut command = Command::new(BINARY);
     command.env_clear().envs(env).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    Running(command.spawn().unwrap())
+    KilledOnDrop(command.spawn().unwrap())
 }
 
 /// Reports more errors than the log can take, and waits until they are delivered.
-async fn flood(api: &LambdaApi, upstream: &Hostile) {
+async fn report_more_than_the_log_takes(api: &LambdaApi, upstream: &ScriptedUpstream) {
     api.asked(1).await;
     api.invoke_as("flood", 60 * SECOND);
     let markers: Vec<String> = (0..EVENTS).map(|n| format!("flood {n}.")).collect();
-    let mut sdk = Kept::open(TUNNEL).await;
+    let mut sdk = SdkConnection::open(TUNNEL).await;
     for marker in &markers {
         let posted = tokio::time::timeout(10 * SECOND, sdk.post(error_of(marker, 100))).await;
         assert_eq!(posted.expect("no response: the log blocks"), 200);
     }
-    upstream.takes(&markers).await;
+    upstream.wait_until_taken(&markers).await;
     api.asked(2).await;
 }
 
-async fn ended(mut running: Running) {
+async fn ended(mut running: KilledOnDrop) {
     let waited = tokio::task::spawn_blocking(move || running.0.wait().unwrap());
     let status = tokio::time::timeout(3 * SECOND, waited).await.expect("the log blocks the end").unwrap();
     assert!(status.success(), "{status}");
@@ -61,10 +61,10 @@ async fn ended(mut running: Running) {
 fn that_is_never_read_stops_nothing() {
     isolated(|| async {
         let api = LambdaApi::start().await;
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let mut running = start(&api, &upstream.dsn("127.0.0.1", KEY));
         let _unread = running.0.stdout.take().unwrap();
-        flood(&api, &upstream).await;
+        report_more_than_the_log_takes(&api, &upstream).await;
         api.shutdown("spindown", 2 * SECOND);
         ended(running).await;
     });
@@ -74,10 +74,10 @@ fn that_is_never_read_stops_nothing() {
 fn that_is_read_late_tells_how_many_lines_were_lost() {
     isolated(|| async {
         let api = LambdaApi::start().await;
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let mut running = start(&api, &upstream.dsn("127.0.0.1", KEY));
         let stdout = running.0.stdout.take().unwrap();
-        flood(&api, &upstream).await;
+        report_more_than_the_log_takes(&api, &upstream).await;
         let lines = tokio::task::spawn_blocking(move || {
             let lines = BufReader::new(stdout).lines().map(|line| line.unwrap());
             lines.map(|line| serde_json::from_str::<Value>(&line).expect(&line)).collect::<Vec<_>>()
@@ -103,7 +103,7 @@ fn that_another_process_has_set_to_non_blocking_gets_whole_lines() {
         // The shell gives its stdout to a program that sets it to non-blocking, as Node does, and to the extension.
         let script = "import os, sys; os.set_blocking(1, False); os.execv(sys.argv[1], sys.argv[1:])";
         let api = LambdaApi::start().await;
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let env = [
             ("AWS_LAMBDA_RUNTIME_API", &*api.address()),
             ("SENTRY_DSN", &*upstream.dsn("127.0.0.1", KEY)),
@@ -111,9 +111,9 @@ fn that_another_process_has_set_to_non_blocking_gets_whole_lines() {
         ];
         let mut command = Command::new("/usr/bin/python3");
         command.args(["-c", script, BINARY]).env_clear().envs(env);
-        let mut running = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+        let mut running = KilledOnDrop(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut stdout = running.0.stdout.take().unwrap();
-        flood(&api, &upstream).await;
+        report_more_than_the_log_takes(&api, &upstream).await;
         let text = tokio::task::spawn_blocking(move || {
             let mut text = String::new();
             stdout.read_to_string(&mut text).unwrap();

@@ -3,12 +3,12 @@
 //! The bounds are on the memory beyond that of the idle extension, so that they hold for the unoptimised binary and for
 //! the binary of the layer.
 
-use super::bench::Bench;
+use super::delivery_test::DeliveryTest;
 use crate::support::{
-    hostile::Manner,
     memory::Memory,
     netns::isolated,
-    sdk::{Kept, TUNNEL, error_of},
+    scripted_upstream::Behavior,
+    sdk::{SdkConnection, TUNNEL, error_of},
 };
 use std::time::Instant;
 use tokio::{
@@ -29,14 +29,15 @@ fn a_dead_upstream_costs_the_buffer_and_no_more() {
 async fn dead_upstream(without_id: bool) {
     const BUFFER: usize = 16 * MIB;
     const ENVELOPES: usize = 10_000;
-    let bench = Bench::start(&[("SENTRY_EXTENSION_BUFFER", "16MiB"), ("SENTRY_EXTENSION_LOG", "warn")]).await;
-    bench.upstream.behave(Manner::Refuse).await;
-    let idle = Memory::of(bench.extension.pid());
+    let test =
+        DeliveryTest::start(&[("SENTRY_EXTENSION_BUFFER", "16MiB"), ("SENTRY_EXTENSION_LOG", "warn")]).await;
+    test.upstream.behave(Behavior::Refuse).await;
+    let idle = Memory::of(test.extension.pid());
     let start = Instant::now();
     let mut senders = tokio::task::JoinSet::new();
     for sender in 0..4 {
         senders.spawn(async move {
-            let mut connection = Kept::open(TUNNEL).await;
+            let mut connection = SdkConnection::open(TUNNEL).await;
             for n in 0..ENVELOPES / 4 {
                 let mut body = error_of(&format!("dead-{sender}-{n}"), 5000);
                 if without_id {
@@ -50,8 +51,8 @@ async fn dead_upstream(without_id: bool) {
         sent.unwrap();
     }
     let took = start.elapsed();
-    let full = Memory::of(bench.extension.pid());
-    let (books, _) = bench.shut_down().await;
+    let full = Memory::of(test.extension.pid());
+    let (counts, _) = test.shut_down().await;
     eprintln!(
         "{ENVELOPES} envelopes against a dead upstream: idle {} KiB, full {} KiB, at most {} KiB, buffer {} KiB; {} µs \
              an envelope; {} dropped",
@@ -60,9 +61,9 @@ async fn dead_upstream(without_id: bool) {
         full.most / 1024,
         BUFFER / 1024,
         took.as_micros() / ENVELOPES as u128,
-        books.dropped
+        counts.dropped
     );
-    assert_eq!((books.accepted, books.dropped), (ENVELOPES as u64, ENVELOPES as u64));
+    assert_eq!((counts.accepted, counts.dropped), (ENVELOPES as u64, ENVELOPES as u64));
     assert!(full.most < idle.most + BUFFER + 6 * MIB, "{idle:?} {full:?}");
 }
 
@@ -71,8 +72,8 @@ fn an_endless_body_is_refused_and_costs_no_memory() {
     const CHUNK: usize = 64 * 1024;
     const CHUNKS: usize = 200 * MIB / CHUNK;
     isolated(|| async {
-        let bench = Bench::start(&[("SENTRY_EXTENSION_MAX_BODY", "1MiB")]).await;
-        let idle = Memory::of(bench.extension.pid());
+        let test = DeliveryTest::start(&[("SENTRY_EXTENSION_MAX_BODY", "1MiB")]).await;
+        let idle = Memory::of(test.extension.pid());
         let (mut reading, mut writing) = TcpStream::connect(TUNNEL).await.unwrap().into_split();
         let body = async {
             let head =
@@ -92,10 +93,10 @@ fn an_endless_body_is_refused_and_costs_no_memory() {
         // The server may end the connection before it has read everything.
         let (_, answer) = tokio::join!(body, answer);
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-        let after = Memory::of(bench.extension.pid());
+        let after = Memory::of(test.extension.pid());
         eprintln!("200 MB: idle {} KiB, at most {} KiB", idle.most / 1024, after.most / 1024);
         assert!(after.most < idle.most + 4 * MIB, "{idle:?} {after:?}");
-        let (books, _) = bench.shut_down().await;
-        assert_eq!(books.accepted, 0);
+        let (counts, _) = test.shut_down().await;
+        assert_eq!(counts.accepted, 0);
     });
 }

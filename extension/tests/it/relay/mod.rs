@@ -1,7 +1,7 @@
 //! Tests delivery from the side of upstream and of the function.
 
-pub mod bench;
 mod burst;
+pub mod delivery_test;
 mod freeze;
 mod lookups;
 mod many_upstreams;

@@ -1,9 +1,9 @@
 //! The order in which envelopes arrive that belong together, and that nothing else waits for it.
 
-use super::bench::Bench;
+use super::delivery_test::DeliveryTest;
 use crate::support::{
-    hostile::{Arrival, Manner},
     netns::isolated,
+    scripted_upstream::{Arrival, Behavior},
     sdk::{TUNNEL, item, post},
 };
 use serde_json::{Value, json};
@@ -24,16 +24,16 @@ fn taken(all: &[Arrival]) -> Vec<String> {
 
 /// Upstream refuses the first of two envelopes with 503, and has to get them in order all the same.
 async fn first_is_refused(first: String, second: String) {
-    let bench = Bench::start(&[]).await;
-    bench.upstream.behave(Manner::Answer(503, "")).await;
+    let test = DeliveryTest::start(&[]).await;
+    test.upstream.behave(Behavior::Answer(503, "")).await;
     assert_eq!(post(TUNNEL, first).await, 200);
-    bench.upstream.until("the first", |all| !all.is_empty()).await;
+    test.upstream.wait_until("the first", |all| !all.is_empty()).await;
     assert_eq!(post(TUNNEL, second).await, 200);
-    bench.upstream.heal().await;
-    bench.upstream.until("both", |all| taken(all).len() >= 2).await;
-    assert_eq!(taken(&bench.upstream.arrivals()), ["first", "second"]);
-    let (books, _) = bench.shut_down().await;
-    assert_eq!((books.accepted, books.delivered), (2, 2));
+    test.upstream.recover().await;
+    test.upstream.wait_until("both", |all| taken(all).len() >= 2).await;
+    assert_eq!(taken(&test.upstream.arrivals()), ["first", "second"]);
+    let (counts, _) = test.shut_down().await;
+    assert_eq!((counts.accepted, counts.delivered), (2, 2));
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn updates_of_one_session_keep_their_order_across_503() {
 #[test]
 fn the_second_waits_for_the_answer_to_the_first() {
     isolated(|| async {
-        let bench = Bench::start(&[]).await;
-        bench.upstream.behave(Manner::Slow(Duration::from_secs(1))).await;
+        let test = DeliveryTest::start(&[]).await;
+        test.upstream.behave(Behavior::Slow(Duration::from_secs(1))).await;
         for n in 0..4 {
             let body = check_in(&format!("chain-{n}"), &format!("{n:032x}"), "job", "ok");
             assert_eq!(post(TUNNEL, body).await, 200);
@@ -75,8 +75,8 @@ fn the_second_waits_for_the_answer_to_the_first() {
                 200
             );
         }
-        bench.upstream.until("all", |all| taken(all).len() >= 8).await;
-        let order = bench.upstream.arrivals();
+        test.upstream.wait_until("all", |all| taken(all).len() >= 8).await;
+        let order = test.upstream.arrivals();
         let place = |marker: &str| order.iter().position(|one| one.marker == marker).unwrap();
         assert!(
             (1..4).all(|n| place(&format!("chain-{}", n - 1)) < place(&format!("chain-{n}"))),
@@ -84,22 +84,22 @@ fn the_second_waits_for_the_answer_to_the_first() {
         );
         // The second of the chain waits for the first, and lets pass what belongs to others.
         assert!((0..3).all(|n| place(&format!("free-{n}")) < place("chain-1")), "{order:?}");
-        bench.shut_down().await;
+        test.shut_down().await;
     });
 }
 
 #[test]
 fn a_first_that_is_refused_for_good_holds_up_nothing() {
     isolated(|| async {
-        let bench = Bench::start(&[]).await;
-        bench.upstream.behave(Manner::Answer(400, "")).await;
+        let test = DeliveryTest::start(&[]).await;
+        test.upstream.behave(Behavior::Answer(400, "")).await;
         assert_eq!(post(TUNNEL, check_in("first", "1", "job", "in_progress")).await, 200);
-        bench.upstream.until("the first", |all| !all.is_empty()).await;
-        bench.upstream.heal().await;
+        test.upstream.wait_until("the first", |all| !all.is_empty()).await;
+        test.upstream.recover().await;
         let bodies: [Value; 1] = [json!({ "marker": "second", "check_in_id": "1", "monitor_slug": "job" })];
         assert_eq!(post(TUNNEL, item("check_in", &bodies[0])).await, 200);
-        bench.upstream.takes(&["second".to_owned()]).await;
-        let (books, _) = bench.shut_down().await;
-        assert_eq!((books.delivered, books.rejected), (1, 1));
+        test.upstream.wait_until_taken(&["second".to_owned()]).await;
+        let (counts, _) = test.shut_down().await;
+        assert_eq!((counts.delivered, counts.rejected), (1, 1));
     });
 }

@@ -1,10 +1,10 @@
 //! Tests a full queue. It evicts only envelopes of a lower priority than the newcomer, and only if the newcomer then
 //! fits.
 
-use super::bench::{Bench, Books, markers};
+use super::delivery_test::{DeliveryTest, FinalCounts, markers};
 use crate::support::{
-    hostile::Manner,
     netns::isolated,
+    scripted_upstream::Behavior,
     sdk::{TUNNEL, envelope, error_of, post},
 };
 
@@ -19,8 +19,8 @@ fn with_attachment(marker: &str, bytes: usize) -> String {
 #[test]
 fn an_envelope_that_does_not_fit_evicts_nothing() {
     isolated(|| async {
-        let bench = Bench::start(&[("SENTRY_EXTENSION_BUFFER", "4MiB")]).await;
-        bench.upstream.behave(Manner::Answer(503, "")).await;
+        let test = DeliveryTest::start(&[("SENTRY_EXTENSION_BUFFER", "4MiB")]).await;
+        test.upstream.behave(Behavior::Answer(503, "")).await;
         let waiting = markers("waiting", 6);
         for marker in &waiting {
             assert_eq!(post(TUNNEL, error_of(marker, 100_000)).await, 200);
@@ -28,11 +28,11 @@ fn an_envelope_that_does_not_fit_evicts_nothing() {
         // The gateway accepts it, because its body is smaller than the buffer. With the overhead of an envelope it is
         // larger.
         assert_eq!(post(TUNNEL, with_attachment("too large", 4 * MIB - 700)).await, 200);
-        bench.upstream.heal().await;
-        bench.upstream.takes(&waiting).await;
-        let log = bench.log();
-        let (books, _) = bench.shut_down().await;
-        assert_eq!(books, Books { accepted: 7, delivered: 6, rejected: 0, dropped: 1, unanswered: 0 });
+        test.upstream.recover().await;
+        test.upstream.wait_until_taken(&waiting).await;
+        let log = test.log();
+        let (counts, _) = test.shut_down().await;
+        assert_eq!(counts, FinalCounts { accepted: 7, delivered: 6, rejected: 0, dropped: 1, unanswered: 0 });
         assert!(log.contains("queue_overflow=1"), "{}", log.text());
     });
 }
@@ -40,16 +40,16 @@ fn an_envelope_that_does_not_fit_evicts_nothing() {
 #[test]
 fn a_full_queue_keeps_the_errors_that_came_first() {
     isolated(|| async {
-        let bench = Bench::start(&[("SENTRY_EXTENSION_BUFFER", "4MiB")]).await;
-        bench.upstream.behave(Manner::Answer(503, "")).await;
+        let test = DeliveryTest::start(&[("SENTRY_EXTENSION_BUFFER", "4MiB")]).await;
+        test.upstream.behave(Behavior::Answer(503, "")).await;
         let sent = markers("error", 6);
         for marker in &sent {
             assert_eq!(post(TUNNEL, error_of(marker, 800_000)).await, 200);
         }
-        bench.upstream.heal().await;
+        test.upstream.recover().await;
         // Five events of 800 KB fit into 4 MiB.
-        bench.upstream.takes(&sent[..5]).await;
-        let (books, _) = bench.shut_down().await;
-        assert_eq!(books, Books { accepted: 6, delivered: 5, rejected: 0, dropped: 1, unanswered: 0 });
+        test.upstream.wait_until_taken(&sent[..5]).await;
+        let (counts, _) = test.shut_down().await;
+        assert_eq!(counts, FinalCounts { accepted: 6, delivered: 5, rejected: 0, dropped: 1, unanswered: 0 });
     });
 }

@@ -1,10 +1,10 @@
 //! An upstream that is slow: to read, to answer, or in saying anything final.
 
-use super::bench::{Bench, SECOND, markers};
+use super::delivery_test::{DeliveryTest, SECOND, markers};
 use crate::support::{
-    hostile::{Hostile, Manner},
     memory::cpu_time,
     netns::isolated,
+    scripted_upstream::{Behavior, ScriptedUpstream},
     sdk::{KEY, TUNNEL, attachment_of, post},
 };
 use std::sync::{
@@ -54,62 +54,62 @@ fn a_large_envelope_over_a_slow_line_gets_through_at_the_first_try() {
         let (port, begun) = slow_reader(1_000_000, LENGTH);
         let dsn = format!("http://{KEY}@127.0.0.1:{port}/42");
         let settings = [("SENTRY_DSN", &*dsn), ("SENTRY_EXTENSION_TIMEOUT", "1s")];
-        let bench = Bench::with(Hostile::start(false).await, &settings).await;
+        let test = DeliveryTest::with(ScriptedUpstream::start(false).await, &settings).await;
         assert_eq!(post(TUNNEL, attachment_of("large", LENGTH)).await, 200);
-        bench.log().wait_for("\"message\":\"delivered\"").await;
-        assert_eq!(begun.load(Ordering::Relaxed), 1, "{}", bench.log().text());
-        let (books, _) = bench.shut_down().await;
-        assert_eq!((books.delivered, books.unanswered), (1, 0));
+        test.log().wait_for("\"message\":\"delivered\"").await;
+        assert_eq!(begun.load(Ordering::Relaxed), 1, "{}", test.log().text());
+        let (counts, _) = test.shut_down().await;
+        assert_eq!((counts.delivered, counts.unanswered), (1, 0));
     });
 }
 
 #[test]
 fn an_upstream_that_answers_late_gets_an_envelope_twice_at_most() {
     isolated(|| async {
-        let bench = Bench::start(&[("SENTRY_EXTENSION_TIMEOUT", "300ms")]).await;
-        bench.upstream.behave(Manner::Slow(Duration::from_millis(450))).await;
+        let test = DeliveryTest::start(&[("SENTRY_EXTENSION_TIMEOUT", "300ms")]).await;
+        test.upstream.behave(Behavior::Slow(Duration::from_millis(450))).await;
         let sent = markers("late", 5);
         for marker in &sent {
-            bench.reports(std::slice::from_ref(marker)).await;
-            bench.upstream.takes(std::slice::from_ref(marker)).await;
+            test.reports(std::slice::from_ref(marker)).await;
+            test.upstream.wait_until_taken(std::slice::from_ref(marker)).await;
         }
-        let (books, upstream) = bench.shut_down().await;
-        assert_eq!(books.delivered, 5, "{:?}", upstream.fates());
+        let (counts, upstream) = test.shut_down().await;
+        assert_eq!(counts.delivered, 5, "{:?}", upstream.fates());
         let arrived = |marker: &str| upstream.arrivals().iter().filter(|one| one.marker == marker).count();
         assert!(arrived(&sent[0]) <= 2, "{:?}", upstream.fates());
         // By then it is known how long this upstream takes.
         assert!(sent[1..].iter().all(|marker| arrived(marker) == 1), "{:?}", upstream.fates());
-        assert_eq!(books.unanswered + 5, upstream.arrivals().len() as u64);
+        assert_eq!(counts.unanswered + 5, upstream.arrivals().len() as u64);
     });
 }
 
 #[test]
 fn an_upstream_that_resets_instead_of_answering_gets_few_copies() {
     isolated(|| async {
-        let bench = Bench::start(&[]).await;
-        bench.upstream.behave(Manner::ResetAfter).await;
-        bench.reports(&markers("reset", 1)).await;
-        bench.upstream.until("the first", |all| !all.is_empty()).await;
-        let (books, upstream) = bench.shut_down().await;
+        let test = DeliveryTest::start(&[]).await;
+        test.upstream.behave(Behavior::ResetAfter).await;
+        test.reports(&markers("reset", 1)).await;
+        test.upstream.wait_until("the first", |all| !all.is_empty()).await;
+        let (counts, upstream) = test.shut_down().await;
         eprintln!("copies within the two seconds of SHUTDOWN: {}", upstream.arrivals().len());
         assert!(upstream.arrivals().len() <= 8, "{:?}", upstream.fates());
-        assert_eq!(books.unanswered, upstream.arrivals().len() as u64);
+        assert_eq!(counts.unanswered, upstream.arrivals().len() as u64);
     });
 }
 
 #[test]
 fn responses_that_are_never_final_cost_little() {
     isolated(|| async {
-        let bench = Bench::start(&[("SENTRY_EXTENSION_TIMEOUT", "10s")]).await;
-        bench.upstream.behave(Manner::Informational).await;
-        let before = cpu_time(bench.extension.pid());
-        bench.reports(&markers("flood", 1)).await;
-        bench.log().wait_for("could not take").await;
-        let cpu = cpu_time(bench.extension.pid()).saturating_sub(before);
+        let test = DeliveryTest::start(&[("SENTRY_EXTENSION_TIMEOUT", "10s")]).await;
+        test.upstream.behave(Behavior::Informational).await;
+        let before = cpu_time(test.extension.pid());
+        test.reports(&markers("flood", 1)).await;
+        test.log().wait_for("could not take").await;
+        let cpu = cpu_time(test.extension.pid()).saturating_sub(before);
         eprintln!("a flood of informational responses: {cpu:?} of CPU time");
         assert!(cpu < SECOND, "{cpu:?}");
-        bench.upstream.heal().await;
-        bench.upstream.takes(&markers("flood", 1)).await;
-        bench.shut_down().await;
+        test.upstream.recover().await;
+        test.upstream.wait_until_taken(&markers("flood", 1)).await;
+        test.shut_down().await;
     });
 }

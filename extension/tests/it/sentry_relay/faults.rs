@@ -1,7 +1,7 @@
 //! Tests each way in which Sentry's Relay can fail. No failure may disturb the function.
 
 use super::{logs, start, start_with};
-use crate::flush::{Environment, report, says};
+use crate::flush::{Environment, report, is_event_with};
 use crate::support::{
     extension::BINARY,
     lambda_api::Subscription,
@@ -70,7 +70,7 @@ async fn recovers(behaviour: &str, settings: &[(&str, &str)], why: &str) {
     environment.api.done(&request).await;
     let line = logs(&environment.extension, "is started again").await;
     assert!(line.contains(why), "{line}");
-    environment.sentry.wait_for("the envelope", says("one")).await;
+    environment.sentry.wait_for("the envelope", is_event_with("one")).await;
     Layer::reaped(&layer.event("started", 1).await).await;
     environment.finish([1, 1, 0, 0]).await;
 }
@@ -109,7 +109,7 @@ fn crashing_with_an_envelope_in_hand() {
         Layer::signal(&layer.event("post", 1).await, Signal::SIGUSR1);
         let line = logs(&environment.extension, "is started again").await;
         assert!(line.contains("it exited with 3") && line.contains("\"envelopes\":1}"), "{line}");
-        environment.sentry.wait_for("the envelope", says("taken twice")).await;
+        environment.sentry.wait_for("the envelope", is_event_with("taken twice")).await;
         let sentry = environment.finish_with_sentry([1, 1, 0, 0]).await;
         assert_eq!(sentry.received().len(), 1);
     });
@@ -121,7 +121,7 @@ fn refusing_an_envelope() {
         let (mut environment, _layer) = start("continuous", &["refuse"], Duration::ZERO).await;
         environment.run().await;
         report("one").await;
-        environment.sentry.wait_for("the envelope as it was", says("one")).await;
+        environment.sentry.wait_for("the envelope as it was", is_event_with("one")).await;
         environment.finish([1, 1, 0, 0]).await;
     });
 }
@@ -136,7 +136,7 @@ fn dropping_an_envelope_by_a_rule() {
         logs(&environment.extension, "Sentry's Relay has dropped an envelope").await;
         let log = environment.extension.log.clone();
         environment.finish([1, 0, 0, 1]).await;
-        let books = log.wait_for("\"message\":\"envelopes\"").await;
-        assert!(books.contains("relay_filtered=1") && books.contains("\"info\""), "{books}");
+        let counts = log.wait_for("\"message\":\"envelopes\"").await;
+        assert!(counts.contains("relay_filtered=1") && counts.contains("\"info\""), "{counts}");
     });
 }

@@ -2,7 +2,7 @@
 //! Relay, even if it fails.
 
 use super::{SECOND, logs, start_with};
-use crate::flush::{Environment, report, says};
+use crate::flush::{Environment, report, is_event_with};
 use crate::support::{lambda_api::Subscription, layer::Layer, log::Log, netns::isolated};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn nothing_left(environment: Environment, envelopes: u64) -> Log {
     let Environment { api, sentry, extension, .. } = environment;
     let log = extension.log.clone();
     api.shutdown("spindown", 2 * SECOND);
-    assert_eq!(extension.books().await, [envelopes, 0, 0, envelopes]);
+    assert_eq!(extension.final_counts().await, [envelopes, 0, 0, envelopes]);
     assert!(log.contains(&format!("relay_unavailable={envelopes}\"")), "{}", log.text());
     assert!(sentry.received().is_empty() && sentry.violations().is_empty());
     log
@@ -54,7 +54,7 @@ fn an_envelope_that_relay_refuses_is_dropped() {
         let sentry = environment.finish_with_sentry([1, 0, 0, 1]).await;
         assert!(log.contains("relay_refused=1"), "{}", log.text());
         // It gets the client report about the loss.
-        assert!(!sentry.received().iter().any(|one| says("one")(one)));
+        assert!(!sentry.received().iter().any(|one| is_event_with("one")(one)));
     });
 }
 
@@ -108,6 +108,6 @@ fn a_relay_that_works_is_used() {
         environment.released().await;
         layer.event("handed on", 1).await;
         environment.api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(environment.extension.books().await, [1, 1, 0, 0]);
+        assert_eq!(environment.extension.final_counts().await, [1, 1, 0, 0]);
     });
 }

@@ -32,7 +32,7 @@ async fn starts_with(settings: Value) -> Value {
         assert!(words.contains(forced), "{words}");
     }
     environment.api.shutdown("spindown", 2 * SECOND);
-    environment.extension.books().await;
+    environment.extension.final_counts().await;
     started["arguments"].clone()
 }
 

@@ -1,7 +1,7 @@
 //! Tests Sentry's Relay when nothing fails.
 
 use super::{SECOND, logs, start, start_with};
-use crate::flush::{report, says};
+use crate::flush::{is_event_with, report};
 use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
 use nix::{
     sys::signal::{Signal, kill},
@@ -42,7 +42,7 @@ fn relay_starts_with_the_first_invocation_with_what_it_needs_and_nothing_else() 
         let line = logs(&extension, "relay: stand-in starts").await;
         assert!(line.len() < 1200 && line.contains("for 5b0ff8a1… xxx"), "{line}");
         api.shutdown("spindown", 2 * SECOND);
-        assert_eq!(extension.books().await, [0; 4]);
+        assert_eq!(extension.final_counts().await, [0; 4]);
     });
 }
 
@@ -59,7 +59,7 @@ fn next_waits_until_sentry_has_what_went_through_relay() {
         // And for nothing else: it has no other bound here.
         environment.released().await;
         assert_eq!(environment.sentry.received().len(), 2, "{:?}", layer.story());
-        assert!(environment.sentry.received().iter().any(|one| says("two")(one)));
+        assert!(environment.sentry.received().iter().any(|one| is_event_with("two")(one)));
         assert!(environment.sentry.violations().is_empty(), "{:?}", environment.sentry.violations());
         environment.finish([2, 2, 0, 0]).await;
     });
@@ -71,7 +71,7 @@ fn an_envelope_before_the_first_invocation_starts_relay() {
         let (environment, layer) = start("continuous", &["ok"], Duration::ZERO).await;
         report("one").await;
         layer.event("handed on", 1).await;
-        environment.sentry.wait_for("the envelope", says("one")).await;
+        environment.sentry.wait_for("the envelope", is_event_with("one")).await;
         environment.finish([1, 1, 0, 0]).await;
     });
 }
@@ -114,7 +114,7 @@ fn a_freeze_is_no_failure() {
         tokio::time::sleep(4 * SECOND).await;
         kill(relay, Signal::SIGCONT).unwrap();
         environment.extension.thaw();
-        environment.sentry.wait_for("the envelope", says("one")).await;
+        environment.sentry.wait_for("the envelope", is_event_with("one")).await;
         let log = environment.extension.log.clone();
         environment.finish([1, 1, 0, 0]).await;
         assert!(!log.contains("started again") && !log.contains("\"warn\""), "{}", log.text());

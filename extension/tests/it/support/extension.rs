@@ -123,19 +123,19 @@ impl Extension {
 
     /// Waits for a successful end, and returns the logged counts: accepted, delivered, rejected, dropped. They must
     /// balance.
-    pub async fn books(self) -> [u64; 4] {
+    pub async fn final_counts(self) -> [u64; 4] {
         let (status, log) = self.ended().await;
         assert!(status.success(), "{status}:\n{}", log.text());
         let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         let count = |name: &str| line[name].as_u64().unwrap();
-        let books = ["accepted", "delivered", "rejected", "dropped"].map(count);
+        let counts = ["accepted", "delivered", "rejected", "dropped"].map(count);
         assert_eq!(
-            books[0],
-            books[1] + books[2] + books[3] + count("spooled"),
+            counts[0],
+            counts[1] + counts[2] + counts[3] + count("spooled"),
             "the ledger does not balance: {line}"
         );
         assert!(!log.contains("\"panic\""), "{}", log.text());
-        books
+        counts
     }
 }

@@ -147,7 +147,7 @@ impl LambdaApi {
     }
 
     /// Posts a telemetry batch.
-    pub async fn tell(&self, records: &Value) {
+    pub async fn post_telemetry(&self, records: &Value) {
         let headers = [("content-type", "application/json")];
         let to = self.destination().await;
         let (status, _) =
@@ -157,13 +157,13 @@ impl LambdaApi {
 
     /// Posts the telemetry that the function was started for a request.
     pub async fn started(&self, request: &str) {
-        self.tell(&json!([record("platform.start", &json!({ "requestId": request }))])).await;
+        self.post_telemetry(&json!([record("platform.start", &json!({ "requestId": request }))])).await;
     }
 
     /// Posts the telemetry that the function is done with a request.
     pub async fn done(&self, request: &str) {
         let done = json!({ "requestId": request, "status": "success", "metrics": { "durationMs": 5 } });
-        self.tell(&json!([record("platform.runtimeDone", &done)])).await;
+        self.post_telemetry(&json!([record("platform.runtimeDone", &done)])).await;
     }
 
     /// Sets the response to the next `/event/next`.

@@ -6,7 +6,6 @@ pub mod emulation;
 pub mod envelope;
 pub mod extension;
 pub mod function;
-pub mod hostile;
 pub mod http;
 pub mod lambda_api;
 pub mod layer;
@@ -17,6 +16,7 @@ pub mod netns;
 pub mod proxy;
 pub mod resolver;
 pub mod rie;
+pub mod scripted_upstream;
 pub mod sdk;
 pub mod sentry;
 pub mod tls;
@@ -28,4 +28,4 @@ use std::time::Duration;
 /// other things cannot make a good build fail: only what never comes does.
 pub const HANG: Duration = Duration::from_mins(2);
 /// A time-out or a deadline that no test reaches: whatever ends before it was ended by an event.
-pub const FAR: Duration = Duration::from_mins(10);
+pub const UNREACHED: Duration = Duration::from_mins(10);

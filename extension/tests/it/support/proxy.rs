@@ -1,7 +1,7 @@
 //! A proxy as in corporate networks: `CONNECT` for HTTPS, and absolute URIs for HTTP. It connects to the one upstream
 //! of the test, for whatever name it is asked.
 
-use super::hostile::header;
+use super::scripted_upstream::header;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -14,7 +14,7 @@ use tokio::{
 
 /// How the proxy treats new requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
+pub enum ProxyBehavior {
     Open,
     /// Refuses with this status.
     Refused(u16),
@@ -24,7 +24,7 @@ pub enum Passage {
 
 /// The first line of a request, and its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct ProxyRequest {
     pub line: String,
     pub authorization: Option<String>,
 }
@@ -38,16 +38,19 @@ pub struct Proxy {
 
 struct Shared {
     upstream: SocketAddr,
-    passage: Mutex<Passage>,
-    asked: Mutex<Vec<Asked>>,
+    behavior: Mutex<ProxyBehavior>,
+    requests: Mutex<Vec<ProxyRequest>>,
 }
 
 impl Proxy {
     pub async fn start(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared =
-            Arc::new(Shared { upstream, passage: Mutex::new(Passage::Open), asked: Mutex::default() });
+        let shared = Arc::new(Shared {
+            upstream,
+            behavior: Mutex::new(ProxyBehavior::Open),
+            requests: Mutex::default(),
+        });
         let serving = Arc::clone(&shared);
         let server = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -67,13 +70,13 @@ impl Proxy {
         self.address
     }
 
-    pub fn set(&self, passage: Passage) {
-        *self.shared.passage.lock().unwrap() = passage;
+    pub fn set(&self, behavior: ProxyBehavior) {
+        *self.shared.behavior.lock().unwrap() = behavior;
     }
 
     /// Returns all requests so far.
-    pub fn asked(&self) -> Vec<Asked> {
-        self.shared.asked.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<ProxyRequest> {
+        self.shared.requests.lock().unwrap().clone()
     }
 }
 
@@ -96,15 +99,15 @@ async fn pass(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
     let line = head.lines().next().unwrap_or_default().to_owned();
     let authorization = header(&head, "proxy-authorization").map(str::to_owned);
-    shared.asked.lock().unwrap().push(Asked { line: line.clone(), authorization });
-    let passage = *shared.passage.lock().unwrap();
-    match passage {
-        Passage::Open => {}
-        Passage::Refused(status) => {
+    shared.requests.lock().unwrap().push(ProxyRequest { line: line.clone(), authorization });
+    let behavior = *shared.behavior.lock().unwrap();
+    match behavior {
+        ProxyBehavior::Open => {}
+        ProxyBehavior::Refused(status) => {
             let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
             return client.write_all(answer.as_bytes()).await;
         }
-        Passage::Hangs => return std::future::pending().await,
+        ProxyBehavior::Hangs => return std::future::pending().await,
     }
     let mut upstream = TcpStream::connect(shared.upstream).await?;
     if line.starts_with("CONNECT ") {

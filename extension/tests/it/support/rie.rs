@@ -113,13 +113,13 @@ impl Rie {
 
     /// Invokes the function and returns its response. It takes `&mut` because RIE accepts one invoke at a time.
     pub async fn invoke(&mut self, event: &Value) -> Value {
-        let (status, body) = self.provoke(event).await;
+        let (status, body) = self.invoke_unchecked(event).await;
         assert_eq!(status, 200, "{}\n{}", String::from_utf8_lossy(&body), self.log.text());
         serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {body:?}\n{}", self.log.text()))
     }
 
     /// Invokes a function that may not survive it, and returns whatever RIE answers.
-    pub async fn provoke(&mut self, event: &Value) -> (StatusCode, Bytes) {
+    pub async fn invoke_unchecked(&mut self, event: &Value) -> (StatusCode, Bytes) {
         let path = "/2015-03-31/functions/function/invocations";
         let answer = http::request(INVOKE, Method::POST, path, &[], event.to_string());
         let Ok(answer) = tokio::time::timeout(HANG, answer).await else {

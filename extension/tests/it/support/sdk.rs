@@ -62,9 +62,9 @@ pub async fn tunnel(to: SocketAddr, dsn: &str, marker: &str) -> StatusCode {
 }
 
 /// A connection that is reused for several envelopes.
-pub struct Kept(http1::SendRequest<Full<Bytes>>);
+pub struct SdkConnection(http1::SendRequest<Full<Bytes>>);
 
-impl Kept {
+impl SdkConnection {
     pub async fn open(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).await.unwrap();
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -75,11 +75,11 @@ impl Kept {
 
     /// Posts an envelope.
     pub async fn post(&mut self, body: String) -> StatusCode {
-        self.told(body).await.0
+        self.post_with_headers(body).await.0
     }
 
     /// Posts an envelope, and also returns the response headers.
-    pub async fn told(&mut self, body: String) -> (StatusCode, HeaderMap) {
+    pub async fn post_with_headers(&mut self, body: String) -> (StatusCode, HeaderMap) {
         self.0.ready().await.unwrap();
         let request = Request::post("/api/42/envelope/").header("host", "localhost").header(
             "x-sentry-auth",

@@ -71,7 +71,7 @@ pub fn split(output: &Output) -> (Vec<serde_json::Value>, Vec<u8>) {
 }
 
 /// Runs the wrapper with this environment. Returns its log lines, and the environment of the program that it executed.
-pub fn through(env: &[(&OsStr, &OsStr)]) -> (Vec<serde_json::Value>, Vec<Vec<u8>>) {
+pub fn run_wrapper(env: &[(&OsStr, &OsStr)]) -> (Vec<serde_json::Value>, Vec<Vec<u8>>) {
     let output = Wrapper::new().command().args(ENVIRONMENT).envs(env.iter().copied()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let (lines, environment) = split(&output);

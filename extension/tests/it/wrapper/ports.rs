@@ -1,6 +1,6 @@
 //! The port that the wrapper names is one that the extension holds; and what it says to the SDK in Sentry's Node layer.
 
-use super::{KEY, extension, settings::with, value};
+use super::{KEY, extension, settings::run_with, value};
 use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
 use std::{
     fs,
@@ -13,16 +13,16 @@ fn dsn() -> String {
 }
 
 /// The DSN that the runtime gets, and what the wrapper says.
-fn pointed_at(ports: Option<&str>) -> (String, Vec<serde_json::Value>) {
+fn dsn_for_runtime(ports: Option<&str>) -> (String, Vec<serde_json::Value>) {
     let dsn = dsn();
     let ports = ports.map(|ports| ("SENTRY_EXTENSION_PORTS", ports));
     let env: Vec<_> = [("SENTRY_DSN", &*dsn)].into_iter().chain(ports).collect();
-    let (lines, entries) = with(&env);
+    let (lines, entries) = run_with(&env);
     (value(&entries, "SENTRY_DSN").unwrap(), lines)
 }
 
 fn stays(ports: Option<&str>) {
-    let (dsn_then, lines) = pointed_at(ports);
+    let (dsn_then, lines) = dsn_for_runtime(ports);
     assert_eq!(dsn_then, dsn());
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["level"], "warn");
@@ -47,7 +47,7 @@ fn a_stranger_on_the_port_gets_nothing() {
         stays(None);
         assert!(stranger.accept().is_err(), "the wrapper itself connected to it");
         api.shutdown("spindown", Duration::from_secs(2));
-        extension.books().await;
+        extension.final_counts().await;
     });
 }
 
@@ -56,7 +56,7 @@ fn a_stranger_on_ipv6_alone_is_no_matter() {
     isolated(|| async {
         let _stranger = TcpListener::bind((Ipv6Addr::LOCALHOST, 5333)).unwrap();
         let _extension = extension(&[]).await;
-        let (dsn, lines) = pointed_at(None);
+        let (dsn, lines) = dsn_for_runtime(None);
         assert_eq!(dsn, format!("http://{KEY}@127.0.0.1:5333/42"));
         assert!(lines.is_empty(), "{lines:?}");
     });
@@ -68,7 +68,7 @@ fn of_several_ports_one_that_is_held_is_named() {
         let _strangers = [5333, 4000].map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
         let ports = "4000,5333,4001";
         let _extension = extension(&[("SENTRY_EXTENSION_PORTS", ports)]).await;
-        let (dsn, lines) = pointed_at(Some(ports));
+        let (dsn, lines) = dsn_for_runtime(Some(ports));
         assert_eq!(dsn, format!("http://{KEY}@127.0.0.1:4001/42"));
         assert!(lines.is_empty(), "{lines:?}");
     });
@@ -78,7 +78,7 @@ fn of_several_ports_one_that_is_held_is_named() {
 fn an_extension_that_has_ended_holds_nothing() {
     isolated(|| async {
         let running = extension(&[]).await;
-        assert!(pointed_at(None).0.ends_with("127.0.0.1:5333/42"));
+        assert!(dsn_for_runtime(None).0.ends_with("127.0.0.1:5333/42"));
         running.terminate();
         running.ended().await;
         stays(None);
@@ -90,18 +90,18 @@ fn the_sdk_in_sentrys_node_layer_is_told_to_use_its_dsn() {
     isolated(|| async {
         let real = dsn();
         let local = format!("http://{KEY}@localhost:5333/42");
-        let told = |env: &[(&str, &str)]| value(&with(env).1, "SENTRY_LAYER_EXTENSION");
+        let layer_setting = |env: &[(&str, &str)]| value(&run_with(env).1, "SENTRY_LAYER_EXTENSION");
         let layer = Layer::empty();
         let _extension = extension(&[]).await;
-        assert_eq!(told(&[("SENTRY_DSN", &real)]), None, "without that layer");
+        assert_eq!(layer_setting(&[("SENTRY_DSN", &real)]), None, "without that layer");
         let theirs = layer.path("extensions/sentry-extension");
         fs::create_dir(theirs.parent().unwrap()).unwrap();
         fs::write(theirs, "").unwrap();
         for dsn in [&real, &local] {
-            assert_eq!(told(&[("SENTRY_DSN", dsn)]).as_deref(), Some("0"), "{dsn}");
+            assert_eq!(layer_setting(&[("SENTRY_DSN", dsn)]).as_deref(), Some("0"), "{dsn}");
         }
         let chosen = [("SENTRY_DSN", &*real), ("SENTRY_LAYER_EXTENSION", "true")];
-        assert_eq!(told(&chosen).as_deref(), Some("true"), "the user's own choice counts");
-        assert_eq!(told(&[("SENTRY_DSN", "nonsense")]), None, "where the wrapper changes nothing");
+        assert_eq!(layer_setting(&chosen).as_deref(), Some("true"), "the user's own choice counts");
+        assert_eq!(layer_setting(&[("SENTRY_DSN", "nonsense")]), None, "where the wrapper changes nothing");
     });
 }

@@ -1,14 +1,14 @@
 //! Tests how the wrapper changes the environment of the runtime, and when it does not change it.
 
-use super::{KEY, extension, through, value};
+use super::{KEY, extension, run_wrapper, value};
 use crate::support::netns::isolated;
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 type Entries = Vec<Vec<u8>>;
 
-pub fn with(env: &[(&str, &str)]) -> (Vec<serde_json::Value>, Entries) {
+pub fn run_with(env: &[(&str, &str)]) -> (Vec<serde_json::Value>, Entries) {
     let env: Vec<_> = env.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))).collect();
-    through(&env)
+    run_wrapper(&env)
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn the_sdk_is_pointed_at_the_extension() {
             ),
             (format!("http://{KEY}@[2001:db8::1]:9000/42"), format!("http://{KEY}@127.0.0.1:5333/42")),
         ] {
-            let (lines, entries) = with(&[("SENTRY_DSN", &dsn), ("A", "b")]);
+            let (lines, entries) = run_with(&[("SENTRY_DSN", &dsn), ("A", "b")]);
             assert!(lines.is_empty(), "{lines:?}");
             assert_eq!(value(&entries, "SENTRY_DSN"), Some(told));
             for name in ["NO_PROXY", "no_proxy"] {
@@ -42,7 +42,7 @@ fn settings_of_the_extension_and_no_proxy_are_respected() {
         let _extension = extension(&[("SENTRY_EXTENSION_PORTS", "nine,9001,4000,4001")]).await;
         let dsn = format!("https://{KEY}@sentry.io/42");
         let real = format!("https://{KEY}@sentry.example.com/1");
-        let (lines, entries) = with(&[
+        let (lines, entries) = run_with(&[
             ("SENTRY_DSN", &dsn),
             ("SENTRY_EXTENSION_DSN", &real),
             ("SENTRY_EXTENSION_PORTS", "nine,9001,4000,4001"),
@@ -58,7 +58,7 @@ fn settings_of_the_extension_and_no_proxy_are_respected() {
 }
 
 /// Returns an unsorted environment with unusual entries.
-fn odd(dsn: Option<&[u8]>) -> Vec<(&'static OsStr, Vec<u8>)> {
+fn unusual_environment(dsn: Option<&[u8]>) -> Vec<(&'static OsStr, Vec<u8>)> {
     let mut env: Vec<(&OsStr, Vec<u8>)> =
         vec![(OsStr::new("Z"), b"".to_vec()), (OsStr::from_bytes(b"\xffname"), b"\xfe=\xff".to_vec())];
     env.extend(dsn.map(|dsn| (OsStr::new("SENTRY_DSN"), dsn.to_vec())));
@@ -67,9 +67,9 @@ fn odd(dsn: Option<&[u8]>) -> Vec<(&'static OsStr, Vec<u8>)> {
 }
 
 fn stays(dsn: Option<&[u8]>) -> Vec<serde_json::Value> {
-    let env = odd(dsn);
+    let env = unusual_environment(dsn);
     let env: Vec<_> = env.iter().map(|(name, value)| (*name, OsStr::from_bytes(value))).collect();
-    let (lines, entries) = through(&env);
+    let (lines, entries) = run_wrapper(&env);
     let entry = |(name, value): &(&OsStr, &OsStr)| [name.as_bytes(), b"=", value.as_bytes()].concat();
     // The standard library sorts the environment of the wrapper. The wrapper passes it on in the same order.
     let mut expected: Entries = env.iter().map(entry).collect();
@@ -110,6 +110,6 @@ fn a_dsn_of_the_extension_is_kept_without_a_warning() {
 
 #[test]
 fn the_log_level_is_respected() {
-    let (lines, _) = with(&[("SENTRY_EXTENSION_LOG", "error")]);
+    let (lines, _) = run_with(&[("SENTRY_EXTENSION_LOG", "error")]);
     assert!(lines.is_empty(), "{lines:?}");
 }

@@ -23,10 +23,10 @@ fn errors_of_a_python_function_pass_it_and_all_are_counted() {
         assert!(agent.is_some_and(|agent| agent.starts_with("sentry.python/")), "{agent:?}");
         case.rie.terminate();
         let (log, sentry) = case.ended().await;
-        let books =
+        let counts =
             log.text().lines().find(|line| line.contains(r#""message":"envelopes""#)).map(str::to_owned);
-        let books: Value = serde_json::from_str(&books.expect("no books")).unwrap();
-        assert_eq!(books["delivered"], books["accepted"], "{books}");
+        let counts: Value = serde_json::from_str(&counts.expect("no counts")).unwrap();
+        assert_eq!(counts["delivered"], counts["accepted"], "{counts}");
         let events = sentry.received().iter().filter(|one| one.envelope.item("event").is_some()).count();
         assert_eq!(events, 3, "{}", log.text());
         assert!(!log.contains("Sentry's Relay has failed"), "{}", log.text());

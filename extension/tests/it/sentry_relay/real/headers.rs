@@ -1,13 +1,13 @@
 //! What Sentry gets from the real Sentry's Relay: the envelope and the headers of the SDK, and nothing of this machine.
 
 use super::{CONFIG, READY};
-use crate::relay::bench::Bench;
+use crate::relay::delivery_test::DeliveryTest;
 use crate::support::{
     extension::Extension,
-    hostile::Hostile,
     lambda_api::LambdaApi,
     netns::isolated,
     proxy::Proxy,
+    scripted_upstream::ScriptedUpstream,
     sdk::{KEY, TUNNEL, envelope, item, post, report, tunnel},
     sentry::{Received, Sentry, Transport},
 };
@@ -29,8 +29,8 @@ async fn arrival(sentry: Sentry, env: &[(&str, &str)], body: String, marker: &st
     assert_eq!(post(TUNNEL, body).await, 200);
     extension.log.wait_for(READY).await;
     let found = sentry.wait_for("the event", |one| says(one, marker)).await;
-    api.shutdown("spindown", 2 * crate::relay::bench::SECOND);
-    assert_eq!(extension.books().await, [1, 1, 0, 0]);
+    api.shutdown("spindown", 2 * crate::relay::delivery_test::SECOND);
+    assert_eq!(extension.final_counts().await, [1, 1, 0, 0]);
     assert!(sentry.violations().is_empty(), "{:?}", sentry.violations());
     found
 }
@@ -74,15 +74,15 @@ fn tls_with_roots_of_the_users_own_and_a_path_in_the_upstream() {
 fn the_proxy_of_the_settings_is_used_for_sentry_and_not_on_loopback() {
     isolated(|| async {
         let _layer = super::layer();
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let proxy = Proxy::start(upstream.address()).await;
         let address = format!("http://{}", proxy.address());
         let dsn = format!("http://{KEY}@sentry.example.com/42");
-        let bench = Bench::with(upstream, &[("SENTRY_DSN", &dsn), ("HTTP_PROXY", &address)]).await;
+        let test = DeliveryTest::with(upstream, &[("SENTRY_DSN", &dsn), ("HTTP_PROXY", &address)]).await;
         assert_eq!(report(TUNNEL, "proxied").await, 200);
-        bench.upstream.takes(&["proxied".to_owned()]).await;
-        assert_eq!(bench.shut_down().await.0.delivered, 1);
-        let lines: Vec<_> = proxy.asked().into_iter().map(|asked| asked.line).collect();
+        test.upstream.wait_until_taken(&["proxied".to_owned()]).await;
+        assert_eq!(test.shut_down().await.0.delivered, 1);
+        let lines: Vec<_> = proxy.requests().into_iter().map(|request| request.line).collect();
         assert_eq!(lines, ["POST http://sentry.example.com/api/42/envelope/ HTTP/1.1"]);
     });
 }
@@ -91,13 +91,13 @@ fn the_proxy_of_the_settings_is_used_for_sentry_and_not_on_loopback() {
 fn each_envelope_goes_to_the_host_of_its_own_dsn() {
     isolated(|| async {
         let _layer = super::layer();
-        let upstream = Hostile::start(false).await;
-        let bench = Bench::with(upstream, &[("SENTRY_EXTENSION_ALLOWED_HOSTS", "127.0.0.1")]).await;
-        let dsn = bench.upstream.dsn("127.0.0.1", KEY);
+        let upstream = ScriptedUpstream::start(false).await;
+        let test = DeliveryTest::with(upstream, &[("SENTRY_EXTENSION_ALLOWED_HOSTS", "127.0.0.1")]).await;
+        let dsn = test.upstream.dsn("127.0.0.1", KEY);
         assert_eq!(tunnel(TUNNEL, &dsn, "tunnelled").await, 200);
-        bench.upstream.takes(&["tunnelled".to_owned()]).await;
-        let (books, upstream) = bench.shut_down().await;
-        assert_eq!(books.delivered, 1);
+        test.upstream.wait_until_taken(&["tunnelled".to_owned()]).await;
+        let (counts, upstream) = test.shut_down().await;
+        assert_eq!(counts.delivered, 1);
         let body = String::from_utf8(upstream.arrivals()[0].body.clone()).unwrap();
         assert!(body.starts_with(&format!("{{\"dsn\":\"{dsn}\",")), "{body}");
     });
@@ -127,7 +127,7 @@ fn what_is_no_envelope_comes_out_as_one() {
         assert_eq!(found.path, "/api/42/envelope/");
         assert_eq!(post(TUNNEL, item("event", &json!({ "marker": "next" }))).await, 200);
         sentry.wait_for("the event", |one| says(one, "next")).await;
-        api.shutdown("spindown", 2 * crate::relay::bench::SECOND);
-        assert_eq!(extension.books().await, [2, 2, 0, 0]);
+        api.shutdown("spindown", 2 * crate::relay::delivery_test::SECOND);
+        assert_eq!(extension.final_counts().await, [2, 2, 0, 0]);
     });
 }

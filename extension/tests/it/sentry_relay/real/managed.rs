@@ -1,7 +1,7 @@
 //! The mode `managed` of the real Sentry's Relay: registered with Sentry, it scrubs by the rules of the project.
 
 use super::READY;
-use crate::relay::bench::SECOND;
+use crate::relay::delivery_test::SECOND;
 use crate::support::{
     extension::Extension,
     lambda_api::LambdaApi,
@@ -78,7 +78,7 @@ impl Managed {
     async fn end(self) -> ([u64; 4], Log, Sentry) {
         let log = self.extension.log.clone();
         self.api.shutdown("spindown", 2 * SECOND);
-        (self.extension.books().await, log, self.sentry)
+        (self.extension.final_counts().await, log, self.sentry)
     }
 }
 
@@ -135,8 +135,8 @@ fn card_numbers_and_passwords_do_not_leave() {
             let names: Vec<&String> = found.envelope.header.keys().collect();
             assert_eq!(names, ["event_id"], "{:?}", found.envelope.header);
             assert!(found.headers.contains_key("x-sentry-relay-signature"));
-            let (books, ..) = managed.end().await;
-            assert_eq!(books, [1, 1, 0, 0]);
+            let (counts, ..) = managed.end().await;
+            assert_eq!(counts, [1, 1, 0, 0]);
         }
     });
 }
@@ -148,8 +148,8 @@ fn a_slow_project_config_is_waited_for() {
         let managed = Managed::start("only", || rules().after(Duration::from_millis(2500))).await;
         managed.report().await;
         managed.sentry.wait_for("the event", scrubbed).await;
-        let (books, log, _) = managed.end().await;
-        assert_eq!(books, [1, 1, 0, 0], "{}", log.text());
+        let (counts, log, _) = managed.end().await;
+        assert_eq!(counts, [1, 1, 0, 0], "{}", log.text());
     });
 }
 
@@ -160,8 +160,8 @@ fn without_a_project_config_nothing_leaves_if_only_sentrys_relay_may_send() {
         managed.report().await;
         managed.extension.log.wait_for(READY).await;
         tokio::time::sleep(5 * SECOND).await;
-        let (books, log, sentry) = managed.end().await;
-        assert_eq!(books, [1, 0, 0, 1]);
+        let (counts, log, sentry) = managed.end().await;
+        assert_eq!(counts, [1, 0, 0, 1]);
         assert!(log.contains("relay_unavailable=1"), "{}", log.text());
         assert!(sentry.received().is_empty());
     });
@@ -173,8 +173,8 @@ fn without_a_project_config_the_original_leaves_at_the_end_where_that_is_allowed
         let managed = Managed::start("auto", || Reply::status(500)).await;
         managed.report().await;
         managed.extension.log.wait_for(READY).await;
-        let (books, log, sentry) = managed.end().await;
-        assert_eq!(books, [1, 1, 0, 0], "{}", log.text());
+        let (counts, log, sentry) = managed.end().await;
+        assert_eq!(counts, [1, 1, 0, 0], "{}", log.text());
         assert_eq!(sentry.received().len(), 1);
     });
 }

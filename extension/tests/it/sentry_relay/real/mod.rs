@@ -7,7 +7,7 @@ mod managed;
 mod outages;
 mod volume;
 
-use crate::relay::bench::Bench;
+use crate::relay::delivery_test::DeliveryTest;
 use crate::support::{layer::Layer, tools};
 
 /// The configuration in the layer.
@@ -22,17 +22,17 @@ fn layer() -> Layer {
 }
 
 /// Starts an environment, and waits until Sentry's Relay is ready in its first invocation.
-async fn start(env: &[(&str, &str)]) -> (Bench, Layer) {
+async fn start(env: &[(&str, &str)]) -> (DeliveryTest, Layer) {
     let layer = layer();
-    let mut bench = Bench::start(env).await;
-    bench.invoke(&[]).await;
-    bench.log().wait_for(READY).await;
-    (bench, layer)
+    let mut test = DeliveryTest::start(env).await;
+    test.invoke(&[]).await;
+    test.log().wait_for(READY).await;
+    (test, layer)
 }
 
 /// Returns the process id of Sentry's Relay.
-fn process(bench: &Bench) -> i32 {
-    let extension = bench.extension.pid();
+fn process(test: &DeliveryTest) -> i32 {
+    let extension = test.extension.pid();
     let children = std::fs::read_to_string(format!("/proc/{extension}/task/{extension}/children")).unwrap();
     children.split_whitespace().next().expect("Sentry's Relay does not run").parse().unwrap()
 }

@@ -1,7 +1,7 @@
 //! Large and many envelopes through the real Sentry's Relay.
 
 use super::start;
-use crate::relay::bench::markers;
+use crate::relay::delivery_test::markers;
 use crate::support::{
     netns::isolated,
     sdk::{TUNNEL, attachment_of, error_of, post},
@@ -11,14 +11,14 @@ use crate::support::{
 fn two_hundred_kilobytes_and_fifteen_megabytes() {
     isolated(|| async {
         let memory = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024");
-        let (mut bench, _layer) = start(&[memory, ("SENTRY_EXTENSION_FLUSH", "end")]).await;
-        bench.api.invoke();
+        let (mut test, _layer) = start(&[memory, ("SENTRY_EXTENSION_FLUSH", "end")]).await;
+        test.api.invoke();
         assert_eq!(post(TUNNEL, error_of("middle", 200 << 10)).await, 200);
         assert_eq!(post(TUNNEL, attachment_of("large", 15 << 20)).await, 200);
-        bench.upstream.takes(&["middle".to_owned(), "large".to_owned()]).await;
-        bench.invoke(&[]).await;
-        let (books, upstream) = bench.shut_down().await;
-        assert_eq!((books.accepted, books.delivered, upstream.arrivals().len()), (2, 2, 2));
+        test.upstream.wait_until_taken(&["middle".to_owned(), "large".to_owned()]).await;
+        test.invoke(&[]).await;
+        let (counts, upstream) = test.shut_down().await;
+        assert_eq!((counts.accepted, counts.delivered, upstream.arrivals().len()), (2, 2, 2));
         let large = upstream.arrivals().into_iter().find(|one| one.marker == "large").unwrap();
         assert!(large.body.len() > 15 << 20, "{}", large.body.len());
     });
@@ -27,11 +27,11 @@ fn two_hundred_kilobytes_and_fifteen_megabytes() {
 #[test]
 fn a_burst_arrives_completely_and_once() {
     isolated(|| async {
-        let (mut bench, _layer) = start(&[("SENTRY_EXTENSION_FLUSH", "end")]).await;
+        let (mut test, _layer) = start(&[("SENTRY_EXTENSION_FLUSH", "end")]).await;
         let sent = markers("burst", 300);
-        bench.invoke(&sent).await;
-        bench.upstream.takes(&sent).await;
-        let (books, upstream) = bench.shut_down().await;
-        assert_eq!((books.accepted, books.delivered, upstream.arrivals().len()), (300, 300, 300));
+        test.invoke(&sent).await;
+        test.upstream.wait_until_taken(&sent).await;
+        let (counts, upstream) = test.shut_down().await;
+        assert_eq!((counts.accepted, counts.delivered, upstream.arrivals().len()), (300, 300, 300));
     });
 }

@@ -1,5 +1,5 @@
-//! Timeouts for clients that count only the time in which this process runs. Lambda freezes the client and the
-//! gateway together, so the time of a freeze must not count against the client.
+//! A timer that counts only the time in which this process runs. Lambda freezes this process together with the function,
+//! and what Lambda itself sends meanwhile cannot be read. So the time of a freeze must not count against the other side.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,24 +11,24 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Ends after a number of one-second ticks. A freeze, however long, costs one tick at most.
 #[derive(Debug)]
-pub(in crate::gateway) struct ActiveTimer {
+pub(crate) struct ActiveTimer {
     tick: Pin<Box<Sleep>>,
     ticks_left: u64,
 }
 
 impl ActiveTimer {
     /// Starts a timer that ends in `seconds` from now.
-    pub(in crate::gateway) fn new(seconds: u64) -> Self {
+    pub(crate) fn new(seconds: u64) -> Self {
         Self { tick: Box::pin(sleep(TICK)), ticks_left: seconds }
     }
 
     /// Moves the end back by `seconds`.
-    pub(in crate::gateway) fn extend(&mut self, seconds: u64) {
+    pub(crate) fn extend(&mut self, seconds: u64) {
         self.ticks_left = self.ticks_left.saturating_add(seconds);
     }
 
     /// Is ready when the time is over.
-    pub(in crate::gateway) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.tick.as_mut().poll(context).is_ready() {
             self.ticks_left = self.ticks_left.saturating_sub(1);
             if self.ticks_left == 0 {
@@ -40,7 +40,7 @@ impl ActiveTimer {
     }
 
     /// Waits for `future`. Returns `None` if the time is over first.
-    pub(in crate::gateway) async fn wait<F: Future>(&mut self, future: F) -> Option<F::Output> {
+    pub(crate) async fn wait<F: Future>(&mut self, future: F) -> Option<F::Output> {
         tokio::select! {
             biased;
             output = future => Some(output),

@@ -1,7 +1,7 @@
-//! One connection of the misbehaving upstream, with or without TLS. Each request is treated in the manner that is set
+//! One connection of the scripted upstream, with or without TLS. Each request is treated by the behavior that is set
 //! when it arrives.
 
-use super::{Arrival, Manner, Shared};
+use super::{Arrival, Behavior, Shared};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -41,14 +41,14 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
-    let manner = shared.manner.borrow().clone();
-    let tls = match (&manner, &shared.good, &shared.bad) {
-        (Manner::BadCertificate, _, Some(bad)) => Some(bad),
+    let behavior = shared.behavior.borrow().clone();
+    let tls = match (&behavior, &shared.good, &shared.bad) {
+        (Behavior::BadCertificate, _, Some(bad)) => Some(bad),
         (_, good, _) => good.as_ref(),
     };
-    let mut socket = match (manner, tls) {
-        (Manner::ResetBefore, _) => return reset(&stream),
-        (Manner::Stall, Some(_)) => return std::future::pending().await,
+    let mut socket = match (behavior, tls) {
+        (Behavior::ResetBefore, _) => return reset(&stream),
+        (Behavior::Stall, Some(_)) => return std::future::pending().await,
         (_, None) => Socket::Plain(stream),
         (_, Some(tls)) => match TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).await {
             Ok(stream) => Socket::Tls(Box::new(stream)),
@@ -58,7 +58,7 @@ async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
     };
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut socket, &mut buffer, shared).await {
-        let manner = shared.manner.borrow().clone();
+        let behavior = shared.behavior.borrow().clone();
         // The arrival is recorded before the response is sent, so that a client that has the response finds the
         // arrival recorded.
         let arrival = Arrival {
@@ -75,11 +75,11 @@ async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
             index = all.len();
             all.push(arrival);
         });
-        let status = answer(&mut socket, &manner, shared, index).await;
-        if status.is_none() || matches!(manner, Manner::Endless | Manner::Garbage) {
+        let status = answer(&mut socket, &behavior, shared, index).await;
+        if status.is_none() || matches!(behavior, Behavior::Endless | Behavior::Garbage) {
             return;
         }
-        if manner == Manner::HalfClose {
+        if behavior == Behavior::HalfClose {
             let _ = socket.shutdown().await;
             // Goes on reading, so that the client's next request would be lost without an error.
             let mut lost = Vec::new();
@@ -89,20 +89,20 @@ async fn converse(stream: TcpStream, number: usize, shared: &Shared) {
     }
 }
 
-/// Responds in this manner. Returns `None` if there was no response and the connection has to end.
-async fn answer(socket: &mut Socket, manner: &Manner, shared: &Shared, index: usize) -> Option<u16> {
-    let (status, headers) = match manner {
-        Manner::Answer(status, headers) => (*status, *headers),
-        Manner::Alternate(status) if index.is_multiple_of(2) => (*status, ""),
+/// Responds as this behavior says. Returns `None` if there was no response and the connection has to end.
+async fn answer(socket: &mut Socket, behavior: &Behavior, shared: &Shared, index: usize) -> Option<u16> {
+    let (status, headers) = match behavior {
+        Behavior::Answer(status, headers) => (*status, *headers),
+        Behavior::Alternate(status) if index.is_multiple_of(2) => (*status, ""),
         _ => (200, ""),
     };
-    match manner {
-        Manner::Stall => return std::future::pending().await,
-        Manner::ResetAfter => {
+    match behavior {
+        Behavior::Stall => return std::future::pending().await,
+        Behavior::ResetAfter => {
             reset(socket.tcp());
             return None;
         }
-        Manner::Slow(time) => {
+        Behavior::Slow(time) => {
             // The client sends nothing more until it has a response, so a read returns only when it disconnects.
             let mut byte = [0];
             tokio::select! {
@@ -110,23 +110,23 @@ async fn answer(socket: &mut Socket, manner: &Manner, shared: &Shared, index: us
                 _ = socket.read(&mut byte) => return None,
             }
         }
-        Manner::Drip => {
+        Behavior::Drip => {
             for byte in "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".bytes() {
                 socket.write_all(&[byte]).await.ok()?;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
-        Manner::Informational => loop {
+        Behavior::Informational => loop {
             socket.write_all(&b"HTTP/1.1 102 Processing\r\n\r\n".repeat(100)).await.ok()?;
         },
-        Manner::Garbage => {
+        Behavior::Garbage => {
             socket.write_all(b"\x16\x03\x01 SSH-2.0-none\r\n\r\n\0\0\0").await.ok()?;
             return None;
         }
         _ => {}
     }
     let book = || shared.arrivals.send_modify(|all| all[index].answered = Some(status));
-    if *manner == Manner::Endless {
+    if *behavior == Behavior::Endless {
         book();
         socket.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.ok()?;
         loop {
@@ -148,7 +148,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// Reads a request to its last byte. Returns `None` if the connection ended before, or was reset as the manner wants
+/// Reads a request to its last byte. Returns `None` if the connection ended before, or was reset as the behavior wants
 /// it.
 async fn read(socket: &mut Socket, buffer: &mut Vec<u8>, shared: &Shared) -> Option<Request> {
     let mut begun = false;
@@ -158,7 +158,7 @@ async fn read(socket: &mut Socket, buffer: &mut Vec<u8>, shared: &Shared) -> Opt
             let length = header(&head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
             let body = end + 4..end + 4 + length;
             let part = (body.start + PART).min(body.end);
-            if buffer.len() >= part && *shared.manner.borrow() == Manner::ResetWithin {
+            if buffer.len() >= part && *shared.behavior.borrow() == Behavior::ResetWithin {
                 reset(socket.tcp());
                 return None;
             }

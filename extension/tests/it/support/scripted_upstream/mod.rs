@@ -23,7 +23,7 @@ use tokio::{
 
 /// How the upstream treats connections and requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum Behavior {
     /// Responds with 200 at once.
     Well,
     /// Refuses connections, because no socket listens.
@@ -84,7 +84,7 @@ pub struct Fate {
 }
 
 /// The upstream. It runs on the runtime that started it and ends when it is dropped.
-pub struct Hostile {
+pub struct ScriptedUpstream {
     address: SocketAddr,
     shared: Arc<Shared>,
     server: Mutex<Option<Server>>,
@@ -106,7 +106,7 @@ struct Cut {
 struct Shared {
     good: Option<TestTls>,
     bad: Option<TestTls>,
-    manner: watch::Sender<Manner>,
+    behavior: watch::Sender<Behavior>,
     /// Tells all connections to end.
     cuts: watch::Sender<Cut>,
     connections: watch::Sender<usize>,
@@ -115,7 +115,7 @@ struct Shared {
     begun: watch::Sender<usize>,
 }
 
-impl Hostile {
+impl ScriptedUpstream {
     /// Listens on a free port of 127.0.0.1 and behaves well at first.
     #[expect(clippy::unused_async, reason = "it takes a runtime, as the signature says")]
     pub async fn start(tls: bool) -> Self {
@@ -127,7 +127,7 @@ impl Hostile {
         let shared = Arc::new(Shared {
             good: tls.then(TestTls::new),
             bad: tls.then(TestTls::new),
-            manner: watch::Sender::new(Manner::Well),
+            behavior: watch::Sender::new(Behavior::Well),
             cuts: watch::Sender::default(),
             connections: watch::Sender::default(),
             arrivals: watch::Sender::default(),
@@ -159,16 +159,16 @@ impl Hostile {
         self.shared.good.as_ref().map(TestTls::ca_file)
     }
 
-    /// Behaves in this manner from now on, also on open connections.
-    pub async fn behave(&self, manner: Manner) {
-        self.shared.manner.send_replace(manner.clone());
-        match manner {
-            Manner::Refuse => {
+    /// Behaves like this from now on, also on open connections.
+    pub async fn behave(&self, behavior: Behavior) {
+        self.shared.behavior.send_replace(behavior.clone());
+        match behavior {
+            Behavior::Refuse => {
                 self.stop();
                 self.cut();
                 self.closed().await;
             }
-            Manner::Blackhole => {
+            Behavior::Blackhole => {
                 self.stop();
                 self.cut();
                 self.closed().await;
@@ -186,23 +186,23 @@ impl Hostile {
                 });
                 *self.server.lock().unwrap() = Some(Server { task: idle.abort_handle(), _fillers: fillers });
             }
-            Manner::ResetBefore | Manner::BadCertificate => self.cut(),
+            Behavior::ResetBefore | Behavior::BadCertificate => self.cut(),
             // Only a new connection makes a handshake, so open ones are cut.
-            Manner::Stall if self.shared.good.is_some() => self.cut(),
+            Behavior::Stall if self.shared.good.is_some() => self.cut(),
             _ => {}
         }
     }
 
     /// Behaves well again, for new and for waiting connections.
-    pub async fn heal(&self) {
-        let before = self.shared.manner.send_replace(Manner::Well);
-        if matches!(before, Manner::Refuse | Manner::Blackhole) {
+    pub async fn recover(&self) {
+        let before = self.shared.behavior.send_replace(Behavior::Well);
+        if matches!(before, Behavior::Refuse | Behavior::Blackhole) {
             self.stop();
             let listener = self.listen_again(1024).await;
             self.serve(listener, Vec::new());
         }
         // A connection that stalls now would stall for ever, so it is cut.
-        if matches!(before, Manner::Stall | Manner::Drip | Manner::Endless | Manner::Informational) {
+        if matches!(before, Behavior::Stall | Behavior::Drip | Behavior::Endless | Behavior::Informational) {
             self.cut();
         }
     }
@@ -245,7 +245,7 @@ impl Hostile {
     }
 
     /// Waits until a part of this number of requests was read.
-    pub async fn begun(&self, enough: usize) {
+    pub async fn wait_for_begun(&self, enough: usize) {
         let mut all = self.shared.begun.subscribe();
         wait(&format!("{enough} requests"), async { all.wait_for(|n| *n >= enough).await.map(drop) }).await;
     }
@@ -261,7 +261,7 @@ impl Hostile {
     }
 
     /// Waits until `wanted` returns true for the arrivals.
-    pub async fn until(&self, what: &str, wanted: impl Fn(&[Arrival]) -> bool) {
+    pub async fn wait_until(&self, what: &str, wanted: impl Fn(&[Arrival]) -> bool) {
         let mut all = self.shared.arrivals.subscribe();
         let reached = tokio::time::timeout(HANG, all.wait_for(|all| wanted(all))).await;
         let told = || {
@@ -272,12 +272,12 @@ impl Hostile {
     }
 
     /// Waits until envelopes with all of these markers were taken.
-    pub async fn takes(&self, markers: &[String]) {
+    pub async fn wait_until_taken(&self, markers: &[String]) {
         let taken = |all: &[Arrival]| {
             let fates = fates(all);
             markers.iter().all(|marker| fates.get(marker).is_some_and(|fate| fate.taken > 0))
         };
-        self.until("not all was taken", taken).await;
+        self.wait_until("not all was taken", taken).await;
     }
 
     fn serve(&self, listener: TcpListener, fillers: Vec<TcpStream>) {
@@ -292,7 +292,7 @@ impl Hostile {
     }
 }
 
-impl Drop for Hostile {
+impl Drop for ScriptedUpstream {
     fn drop(&mut self) {
         self.stop();
     }

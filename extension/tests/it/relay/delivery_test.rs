@@ -2,9 +2,9 @@
 
 use crate::support::{
     extension::Extension,
-    hostile::Hostile,
     lambda_api::LambdaApi,
     log::Log,
+    scripted_upstream::ScriptedUpstream,
     sdk::{KEY, TUNNEL, report},
 };
 use serde_json::Value;
@@ -13,8 +13,8 @@ use std::time::Duration;
 pub const SECOND: Duration = Duration::from_secs(1);
 
 /// Lambda, extension and upstream. The test has to run in a network of its own (`isolated`).
-pub struct Bench {
-    pub upstream: Hostile,
+pub struct DeliveryTest {
+    pub upstream: ScriptedUpstream,
     pub api: LambdaApi,
     pub extension: Extension,
     asked: usize,
@@ -22,7 +22,7 @@ pub struct Bench {
 
 /// The counts that the extension logs at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Books {
+pub struct FinalCounts {
     pub accepted: u64,
     pub delivered: u64,
     pub rejected: u64,
@@ -30,15 +30,15 @@ pub struct Books {
     pub unanswered: u64,
 }
 
-impl Bench {
+impl DeliveryTest {
     pub async fn start(env: &[(&str, &str)]) -> Self {
-        let upstream = Hostile::start(false).await;
+        let upstream = ScriptedUpstream::start(false).await;
         let dsn = upstream.dsn("127.0.0.1", KEY);
         Self::with(upstream, &[&[("SENTRY_DSN", &*dsn)], env].concat()).await
     }
 
     /// Starts with this upstream, which `env` has to name.
-    pub async fn with(upstream: Hostile, env: &[(&str, &str)]) -> Self {
+    pub async fn with(upstream: ScriptedUpstream, env: &[(&str, &str)]) -> Self {
         let api = LambdaApi::start().await;
         let extension = Extension::in_lambda(&api, &[&[("SENTRY_EXTENSION_LOG", "debug")], env].concat());
         api.asked(1).await;
@@ -71,14 +71,14 @@ impl Bench {
     }
 
     /// Sends SHUTDOWN with two seconds to go. Returns the counts, and the upstream for further checks.
-    pub async fn shut_down(self) -> (Books, Hostile) {
+    pub async fn shut_down(self) -> (FinalCounts, ScriptedUpstream) {
         let log = self.log();
         self.api.shutdown("spindown", 2 * SECOND);
-        let [accepted, delivered, rejected, dropped] = self.extension.books().await;
+        let [accepted, delivered, rejected, dropped] = self.extension.final_counts().await;
         let line = log.wait_for("\"message\":\"envelopes\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         let unanswered = line["unanswered"].as_u64().unwrap();
-        (Books { accepted, delivered, rejected, dropped, unanswered }, self.upstream)
+        (FinalCounts { accepted, delivered, rejected, dropped, unanswered }, self.upstream)
     }
 }
 

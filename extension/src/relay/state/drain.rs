@@ -1,0 +1,53 @@
+//! The part of the state about its end: the drain at SHUTDOWN, and what remains after it.
+
+use super::State;
+use crate::relay::envelope::Envelope;
+use crate::relay::lanes::LaneId;
+use crate::relay::ledger::DropReason;
+use std::time::Instant;
+
+impl State {
+    /// Starts the drain at SHUTDOWN, which ends at `end`: all pauses end, and failed tries are repeated at short
+    /// intervals.
+    pub(in crate::relay) fn start_draining(&mut self, end: Instant) {
+        self.draining = true;
+        self.drain_end = Some(end);
+        self.lanes.end_pauses();
+    }
+
+    /// Counts all remaining envelopes as dropped, and accepts nothing more. `keep` stores a fault and returns
+    /// whether it could: then the fault is counted as spooled instead.
+    pub(in crate::relay) fn close(&mut self, keep: impl Fn(&Envelope) -> bool) {
+        self.closed = true;
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        for pending in &mut in_flight {
+            self.count_unanswered(pending);
+            if pending.reason == DropReason::Shutdown {
+                // The envelope was tried, and upstream did not answer in time.
+                pending.reason = DropReason::Network;
+            }
+        }
+        let unfiltered = self.filtering.take_all();
+        for pending in in_flight.into_iter().chain(unfiltered).chain(self.queue.take_all()) {
+            if pending.is_fault() && keep(&pending.envelope) {
+                self.ledger.spooled += 1;
+            } else if pending.lane == LaneId::FILTER {
+                self.ledger.lose(DropReason::SentryRelayUnavailable, 1);
+            } else {
+                self.ledger.lose(pending.reason, 1);
+            }
+        }
+    }
+
+    pub(in crate::relay) fn draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Whether the drain is finished: no envelope and no report that could be sent remains.
+    pub(in crate::relay) fn is_drained(&self) -> bool {
+        let lanes = &self.lanes;
+        self.is_idle()
+            && self.reports_in_flight == 0
+            && !self.client_reports.any(|upstream| !lanes.has_outage(lanes.of(upstream)))
+    }
+}
