@@ -1,7 +1,7 @@
 //! Tests each way in which Sentry's Relay can fail. No failure may disturb the function.
 
 use super::{logs, start, start_with};
-use crate::flush::{Environment, report, is_event_with};
+use crate::flush::{Environment, is_event_with, report};
 use crate::support::{
     extension::BINARY,
     lambda_api::Subscription,

@@ -2,7 +2,7 @@
 //! Relay, even if it fails.
 
 use super::{SECOND, logs, start_with};
-use crate::flush::{Environment, report, is_event_with};
+use crate::flush::{Environment, is_event_with, report};
 use crate::support::{lambda_api::Subscription, layer::Layer, log::Log, netns::isolated};
 use std::time::Duration;
 
