@@ -3,7 +3,7 @@
 
 use super::client::{Client, SendError};
 use super::fault_keeper::FaultKeeper;
-use super::filter::FilterControl;
+use super::filter_control::FilterControl;
 use super::state::State;
 use crate::config::{Config, RelayMode, Upstream};
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! Drains the relay at SHUTDOWN. It divides the time that Lambda allows between Sentry's Relay and the deliveries.
 
 use super::core::Core;
-use super::filter::Stage;
+use super::filter_control::Stage;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 

@@ -98,8 +98,8 @@ impl Ledger {
         }
     }
 
-    /// Takes back one count of `lose`.
-    pub(super) fn find(&mut self, reason: DropReason) {
+    /// Takes back one count of `lose`, because the envelope was not lost.
+    pub(super) fn take_back(&mut self, reason: DropReason) {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count = count.saturating_sub(1);
         }

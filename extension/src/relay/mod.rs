@@ -11,6 +11,7 @@ mod drain;
 mod envelope;
 mod fault_keeper;
 pub(crate) mod filter;
+pub(crate) mod filter_control;
 mod lanes;
 mod ledger;
 mod notice;

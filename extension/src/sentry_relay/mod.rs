@@ -21,7 +21,7 @@ pub use child::become_sentry_relay;
 use crate::config::{self, Config, RelayMode, Upstream};
 use crate::relay::Relay;
 use crate::relay::core::Core;
-use crate::relay::filter::Stage;
+use crate::relay::filter_control::Stage;
 use crate::{log, task};
 use child::Child;
 use command::{BINARY, CONFIG, Ports, SentryRelayCommand};
