@@ -45,6 +45,11 @@ impl Core {
         }
     }
 
+    /// Whether SHUTDOWN has come.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.state().draining()
+    }
+
     /// Whether an envelope waits that may be given to Sentry's Relay now.
     pub(crate) fn has_unfiltered(&self) -> bool {
         self.state().has_unfiltered()

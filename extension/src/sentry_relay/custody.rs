@@ -23,6 +23,10 @@ const TAKE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an envelope may take from its acceptance to the door, in waking time. It takes 1 ms on a whole core. What
 /// does not come out was dropped by a rule.
 const PASS_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same at SHUTDOWN, where there is less time.
+const DRAIN_PASS_TIMEOUT: Duration = Duration::from_millis(500);
+/// The time between two checks of these limits.
+const PASS_CHECK: Duration = Duration::from_millis(250);
 /// The additional time for each MiB of its body.
 const PASS_TIMEOUT_PER_MIB: Duration = Duration::from_secs(1);
 /// How long Sentry's Relay may wait for project configs, in waking time, before it counts as failed.
@@ -86,31 +90,37 @@ async fn pass(
     }
 }
 
+/// Waits until an envelope that Sentry's Relay has taken has come back, or is taken to be dropped by a rule.
 async fn wait_until_passed(
     core: &Core,
     number: CustodyNumber,
     envelope: &Envelope,
 ) -> Result<(), RelayFailure> {
     let mebibytes = u32::try_from(envelope.body.len() >> 20).unwrap_or(u32::MAX);
-    let limit = PASS_TIMEOUT.saturating_add(PASS_TIMEOUT_PER_MIB.saturating_mul(mebibytes));
-    let (control, mut waited) = (core.filter(), Duration::ZERO);
+    let for_size = PASS_TIMEOUT_PER_MIB.saturating_mul(mebibytes);
+    let control = core.filter();
+    let (mut waited, mut waited_for_config) = (Duration::ZERO, Duration::ZERO);
     loop {
         let changes = control.config_changes();
         let passed = core.wait_until(|core| !core.is_in_custody(number));
-        match timeout_awake(limit, passed).await {
+        match timeout_awake(PASS_CHECK, passed).await {
             Ok(()) => return Ok(()),
-            Err(TimeoutKind::Frozen) => {}
-            Err(TimeoutKind::TimedOut) if control.awaits_config() || control.config_changes() != changes => {
-                waited += limit;
-                if waited >= CONFIG_TIMEOUT && !control.is_required() {
-                    return Err(RelayFailure::NoConfig);
-                }
+            Err(TimeoutKind::Frozen) => continue,
+            Err(TimeoutKind::TimedOut) => {}
+        }
+        if control.awaits_config() || control.config_changes() != changes {
+            (waited, waited_for_config) = (Duration::ZERO, waited_for_config + PASS_CHECK);
+            if waited_for_config >= CONFIG_TIMEOUT && !control.is_required() {
+                return Err(RelayFailure::NoConfig);
             }
-            Err(TimeoutKind::TimedOut) => {
-                log::debug("Sentry's Relay has dropped an envelope", &[("number", &number.get())]);
-                core.book_filtered(number);
-                return Ok(());
-            }
+            continue;
+        }
+        waited += PASS_CHECK;
+        let limit = if core.is_draining() { DRAIN_PASS_TIMEOUT } else { PASS_TIMEOUT };
+        if waited >= limit.saturating_add(for_size) {
+            log::debug("Sentry's Relay has dropped an envelope", &[("number", &number.get())]);
+            core.book_filtered(number);
+            return Ok(());
         }
     }
 }

@@ -63,9 +63,9 @@ fn a_relay_that_is_not_ready_by_the_end_is_passed_by() {
 }
 
 #[test]
-fn what_relay_keeps_until_the_end_is_taken_back_and_delivered_once() {
+fn what_a_hanging_relay_has_at_the_end_is_taken_back_and_delivered_once() {
     isolated(|| async {
-        let (mut environment, layer) = start("continuous", &["keep"], Duration::ZERO).await;
+        let (mut environment, layer) = start("continuous", &["hang"], Duration::ZERO).await;
         environment.run().await;
         report("one").await;
         let posted = layer.event("post", 1).await;

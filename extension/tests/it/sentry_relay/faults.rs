@@ -127,6 +127,20 @@ fn refusing_an_envelope() {
 }
 
 #[test]
+fn dropping_an_envelope_by_a_rule_at_the_end() {
+    isolated(|| async {
+        let (mut environment, layer) = start("continuous", &["drop"], Duration::ZERO).await;
+        environment.run().await;
+        report("one").await;
+        layer.event("post", 1).await;
+        let log = environment.extension.log.clone();
+        let sentry = environment.finish_with_sentry([1, 0, 0, 1]).await;
+        assert!(log.contains("relay_filtered=1"), "{}", log.text());
+        assert!(sentry.received().is_empty());
+    });
+}
+
+#[test]
 fn dropping_an_envelope_by_a_rule() {
     isolated(|| async {
         let (mut environment, layer) = start("continuous", &["drop"], Duration::ZERO).await;

@@ -59,9 +59,9 @@ fn an_envelope_that_relay_refuses_is_dropped() {
 }
 
 #[test]
-fn an_envelope_that_relay_keeps_is_not_passed_by() {
+fn a_relay_that_hangs_at_the_end_is_not_passed_by() {
     isolated(|| async {
-        let (mut environment, layer) = start_with("continuous", &["keep"], Duration::ZERO, &[ONLY]).await;
+        let (mut environment, layer) = start_with("continuous", &["hang"], Duration::ZERO, &[ONLY]).await;
         environment.run().await;
         report("one").await;
         layer.event("post", 1).await;
