@@ -56,6 +56,7 @@ impl Managed {
             ("SENTRY_DSN", &*dsn),
             ("SENTRY_EXTENSION_LOG", "debug"),
             ("SENTRY_EXTENSION_RELAY", relay),
+            ("SENTRY_EXTENSION_TIMEOUT", "10s"),
             ("SENTRY_EXTENSION_RELAY_CONFIG", &config),
         ];
         let extension = Extension::in_lambda(&api, &env);
