@@ -1,6 +1,6 @@
-//! Simulates what each flush policy costs and how fast it delivers, on several kinds of traffic. The policy is the
-//! real one of `flush_policy.rs`; Lambda and Sentry are models. It prints Markdown tables, which are the same at
-//! every run.
+//! Simulates what each flush policy costs and how fast it delivers, on several kinds of traffic. The policy is the real
+//! one of `flush_policy.rs`, and so is the number of requests at a time, that of `concurrency.rs`. Lambda and Sentry
+//! are models. It prints Markdown tables, which are the same at every run.
 //!
 //! A short freeze is modelled as a pause: a response that arrives during it is read after the thaw. A longer freeze
 //! cancels every request that it interrupts, and the request starts again on a new connection. That is pessimistic.
@@ -8,6 +8,7 @@
 use sentry_lambda_extension::config::FlushMode;
 use sentry_lambda_extension::lifecycle::flush_policy::{Hold, Moment, Policy, Tuning};
 use sentry_lambda_extension::relay::Backlog;
+use sentry_lambda_extension::relay::concurrency::{Pace, limit};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -26,8 +27,8 @@ const FRESH: Micros = 200 * MS;
 const CUT: Micros = 500 * MS;
 /// A connection that was idle for longer than this is not used again.
 const KEEP: Micros = 30 * SECOND;
-/// The number of envelopes that are sent at the same time.
-const IN_FLIGHT: usize = 4;
+/// The most idle connections that the extension keeps when nothing is being sent.
+const KEPT: usize = 8;
 /// The number of waiting envelopes that are scheduled. No environment can deliver more while it is awake for one
 /// invocation, so the rest need no schedule.
 const MAX_SCHEDULED: usize = 128;
@@ -250,12 +251,19 @@ impl Relay {
         }
     }
 
-    /// Returns when each envelope starts and arrives, if the environment is awake from `thaw` on.
-    fn schedule(&self, thaw: Micros) -> Vec<(Micros, Micros)> {
+    /// Returns when each envelope starts and arrives, if the environment is awake from `thaw` on. `is_held` says
+    /// whether it is kept awake for that.
+    fn schedule(&self, thaw: Micros, is_held: bool) -> Vec<(Micros, Micros)> {
         let fresh = self.connected.is_none_or(|used| thaw.saturating_sub(used) > KEEP);
         let on_their_way = self.waiting.iter().filter_map(|one| one.arrives).map(|at| (at.max(thaw), WARM));
-        let mut slots: Vec<_> = on_their_way.take(IN_FLIGHT).collect();
-        slots.resize(IN_FLIGHT, (thaw, if fresh { FRESH } else { WARM }));
+        // Before the first answer, the extension does not know how long one takes.
+        let answer_time = self.connected.map(|_| Duration::from_micros(WARM));
+        let pace = if is_held { Pace::Held } else { Pace::Relaxed };
+        let in_flight = limit(self.waiting.len(), answer_time, false, pace);
+        let mut slots: Vec<_> = on_their_way.take(in_flight).collect();
+        // Few connections are kept between invocations. More requests at a time need new ones.
+        slots.resize(in_flight.min(slots.len().max(KEPT)), (thaw, if fresh { FRESH } else { WARM }));
+        slots.resize(in_flight, (thaw, FRESH));
         let send = |one: &Waiting| match (one.arrives, slots.iter_mut().min_by_key(|(free, _)| *free)) {
             (Some(at), _) => (thaw, at.max(thaw)),
             (None, Some((free, takes))) => {
@@ -318,7 +326,7 @@ fn environment(plan: &[Arrival], error_every: u64, mut policy: Policy, random: &
         if error {
             relay.waiting.push_back(Waiting { accepted: done - REPORTED_BEFORE, arrives: None });
         }
-        let schedule = relay.schedule(begun);
+        let schedule = relay.schedule(begun, !matches!(hold, Hold::No));
         let released = match hold {
             Hold::No => begun,
             Hold::Delivered(most) => relay.emptied(&schedule, begun).min(begun + micros(most)),

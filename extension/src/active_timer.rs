@@ -1,5 +1,6 @@
-//! A timer that counts only the time in which this process runs. Lambda freezes this process together with the function,
-//! and what Lambda itself sends meanwhile cannot be read. So the time of a freeze must not count against the other side.
+//! A timer that counts only the time in which this process runs. Lambda freezes this process together with the
+//! function, and what Lambda itself sends meanwhile cannot be read. So the time of a freeze must not count against the
+//! other side.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,10 +1,10 @@
 //! Tells the wrapper which ports the extension holds. Another process may have taken a port before, and the wrapper
 //! must not send the SDK there.
 //!
-//! For each port on 127.0.0.1 the extension holds a Unix datagram socket with a name that contains the port. The wrapper
-//! tries to connect to that name. The kernel answers at once and without the extension's help, so the question takes
-//! microseconds, whatever the extension does, and it ends with the extension's process. The names are in the abstract
-//! namespace, which the processes of an environment share and which needs no file.
+//! For each port on 127.0.0.1 the extension holds a Unix datagram socket with a name that contains the port. The
+//! wrapper tries to connect to that name. The kernel answers at once and without the extension's help, so the question
+//! takes microseconds, whatever the extension does, and it ends with the extension's process. The names are in the
+//! abstract namespace, which the processes of an environment share and which needs no file.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,8 +17,8 @@ pub struct PortClaims {
     _sockets: Vec<UnixDatagram>,
 }
 
-/// Claims the ports of these addresses, on which this process listens. Without its claim, a port works all the same, but
-/// the wrapper does not name it.
+/// Claims the ports of these addresses, on which this process listens. A port without a claim works too, but the
+/// wrapper does not name it to the SDK.
 pub fn claim(listening: impl Iterator<Item = SocketAddr>) -> PortClaims {
     let ports = listening.filter(|addr| serves_wrapper(addr.ip())).map(|addr| addr.port());
     PortClaims {
@@ -32,7 +32,7 @@ pub fn is_claimed(port: u16) -> bool {
     name(port).and_then(|name| UnixDatagram::unbound()?.connect_addr(&name)).is_ok()
 }
 
-/// Whether who listens on `ip` gets what is sent to 127.0.0.1.
+/// Whether a socket that listens on `ip` receives what is sent to 127.0.0.1.
 fn serves_wrapper(ip: IpAddr) -> bool {
     ip == Ipv4Addr::LOCALHOST || ip == Ipv4Addr::UNSPECIFIED
 }

@@ -20,13 +20,13 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Build the extension and assemble the layer zips
     Build(commands::build::Build),
-    /// Publish the zips as public layers; prints the plan, acts only on --execute
+    /// Publish the zips as layers, public unless told otherwise; prints the plan, acts only on --execute
     Publish(commands::publish::Publish),
     /// Read every published layer back and compare it with dist/layers.json
     Verify(commands::verify::Verify),
     /// Print the ARN to attach to a function, or a snippet with it for a template, a module or an app
     Arn(commands::arn::Arn),
-    /// Add the layer to a function, or replace an older version of it
+    /// Add the layer to a function, or replace an older version; prints the plan, acts only on --execute
     Attach(commands::attach::Attach),
     /// Delete old layer versions that nothing names any more; prints the plan, acts only on --execute
     Prune(commands::prune::Prune),

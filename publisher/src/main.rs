@@ -16,6 +16,7 @@ mod github_actions;
 mod model;
 mod prune;
 mod publish;
+mod renamed_options;
 mod snippets;
 mod ui;
 
@@ -24,7 +25,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // clap ends the process itself for --help and --version (0) and for bad usage (2).
-    let cli = cli::Cli::parse();
+    let arguments: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let cli =
+        cli::Cli::try_parse().unwrap_or_else(|error| renamed_options::explain(error, &arguments).exit());
     let ui = ui::Ui::new(cli.json);
     match cli.command.run(&ui) {
         Ok(()) => ExitCode::SUCCESS,

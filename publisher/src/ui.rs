@@ -9,7 +9,10 @@ use crate::failure::Failure;
 use indicatif::MultiProgress;
 use serde::Serialize;
 use serde_json::json;
-use std::io::IsTerminal;
+use std::{
+    io::IsTerminal,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Prints everything that a person or a pipeline reads.
 #[derive(Clone)]
@@ -17,6 +20,7 @@ pub(crate) struct Ui {
     json: bool,
     colour: bool,
     bars: Option<MultiProgress>,
+    notice: Arc<Mutex<Option<String>>>,
 }
 
 impl Ui {
@@ -24,12 +28,18 @@ impl Ui {
     pub(crate) fn new(json: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && !json && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour, bars: (terminal && !json).then(MultiProgress::new) }
+        Self { json, colour, bars: (terminal && !json).then(MultiProgress::new), notice: Arc::default() }
     }
 
     /// Whether results are for machines: one JSON document on stdout instead of tables.
     pub(crate) fn json(&self) -> bool {
         self.json
+    }
+
+    /// Whether a person sees results and progress on the same terminal: what one of the two says, the other need not.
+    #[expect(clippy::unused_self, reason = "the caller needs a Ui, so that all output goes through it")]
+    pub(crate) fn results_are_seen(&self) -> bool {
+        std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
     }
 
     /// The progress bars, or `None` where they cannot be drawn: on anything but a terminal.
@@ -57,6 +67,17 @@ impl Ui {
         } else {
             self.line(&format!("warning: {what}"));
         }
+    }
+
+    /// Prints a warning that matters until the command ends: progress bars go on showing it.
+    pub(crate) fn notice(&self, what: &str) {
+        *self.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.to_owned());
+        self.warning(what);
+    }
+
+    /// What bars go on showing.
+    pub(crate) fn latest_notice(&self) -> Option<String> {
+        self.notice.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Prints progress of several lines. It is for people, so `--json` leaves it out.

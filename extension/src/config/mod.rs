@@ -5,7 +5,9 @@ mod allowed_hosts;
 mod dsn;
 mod faults;
 mod function;
+mod insights;
 mod modes;
+mod monitor;
 mod proxy;
 mod reader;
 mod units;
@@ -15,7 +17,9 @@ pub use allowed_hosts::AllowedHosts;
 pub use dsn::{Dsn, ProjectId, PublicKey};
 pub use faults::{FaultKind, FaultKinds};
 pub use function::Function;
+pub use insights::{FunctionLogs, InsightsSettings, SpanMode};
 pub use modes::{FlushMode, RelayMode};
+pub use monitor::{MonitorSchedule, MonitorSettings};
 pub use proxy::{Exception, Proxies, Proxy};
 pub use upstream::{InvalidUrl, Scheme, Upstream};
 
@@ -45,6 +49,8 @@ pub struct Config {
     pub dsn: Option<Arc<Dsn>>,
     /// The kinds of faults that are reported.
     pub faults: FaultKinds,
+    /// What else the extension itself reports.
+    pub insights: InsightsSettings,
     /// The hosts that an envelope's `dsn` may name.
     pub allowed_hosts: AllowedHosts,
     /// The addresses to listen on. In Lambda they are loopback addresses.
@@ -147,6 +153,7 @@ impl Config {
             upstream_mistake,
             dsn,
             faults: reader.faults(),
+            insights: InsightsSettings::read(&mut reader, &listen),
             allowed_hosts,
             listen,
             buffer,

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// port, and fails the function where it is taken.
 const DEFAULT_PORT: u16 = 5333;
 /// Lambda's Runtime API and Extensions API use this port.
-const RESERVED_PORT: u16 = 9001;
+pub(super) const RESERVED_PORT: u16 = 9001;
 
 pub(super) struct EnvironmentReader<'a> {
     pub(super) var: &'a dyn Fn(&str) -> Option<String>,
@@ -83,6 +83,15 @@ impl EnvironmentReader<'_> {
         let Some(text) = (self.var)(name) else { return default };
         units::size(&text).filter(|bytes| *bytes > 0).unwrap_or_else(|| {
             self.warn(name, "is not a size like 16MiB", format_args!("{default} bytes are used"));
+            default
+        })
+    }
+
+    /// Reads `true` or `false` in any of the spellings that people use.
+    pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
+        let Some(text) = (self.var)(name) else { return default };
+        units::flag(&text).unwrap_or_else(|| {
+            self.warn(name, "is neither true nor false", format_args!("{default} is used"));
             default
         })
     }

@@ -1,4 +1,4 @@
-//! Parses sizes and durations as people write them in settings.
+//! Parses sizes, durations and switches as people write them in settings.
 
 use std::time::Duration;
 
@@ -26,6 +26,15 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     }
 }
 
+/// Parses `true` or `false`, or another word for one of them.
+pub(super) fn flag(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "on" | "yes" => Some(true),
+        "false" | "0" | "off" | "no" => Some(false),
+        _ => None,
+    }
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -46,6 +55,14 @@ mod tests {
         for odd in ["", "MiB", "-1", "1.5MiB", "1TiB", "99999999999999999999", "18446744073709551615GiB"] {
             assert_eq!(size(odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn flags() {
+        for (text, value) in [("true", true), (" On ", true), ("1", true), ("FALSE", false), ("no", false)] {
+            assert_eq!(flag(text), Some(value), "{text}");
+        }
+        assert_eq!(flag("maybe"), None);
     }
 
     #[test]

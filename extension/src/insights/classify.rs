@@ -1,17 +1,19 @@
-//! All the evidence on an invocation or an init → at most one fault, with its evidence named. Pure.
+//! Decides from the evidence on an invocation or an init whether a fault has happened, and which. At most one fault
+//! comes of it, and it names its evidence. It is pure.
 //!
-//! An error that the runtime caught is no fault: then the runtime asks for the next invocation, and the platform says
-//! `success`. A fault ends the runtime's process, so Lambda ends the environment with SHUTDOWN, whose reason says as
-//! much where there is no telemetry.
+//! An error that the runtime caught is no fault: then the runtime asks for the next invocation, and the platform
+//! reports `success`. A fault ends the runtime's process, so Lambda ends the environment with SHUTDOWN. The reason of
+//! SHUTDOWN is enough evidence where there is no telemetry.
 
 use super::invocation::Invocation;
 use crate::config::FaultKind;
 use crate::telemetry::{InvocationEnd, PhaseEnd};
 use std::time::Duration;
 
-/// The share of its memory from which on a killed function was killed for it: 127 of 128 MB have been seen.
+/// A function that was killed while it used at least this share of its memory was killed because of its memory. Reports
+/// of 127 of 128 MB have been seen.
 const FULL_PERCENT: u64 = 99;
-/// Deadlines are counted from a moment before INVOKE is read, and clocks have their jitter.
+/// The tolerance of times. A deadline counts from a moment before INVOKE is read, and clocks are not exact.
 const JITTER: Duration = Duration::from_millis(50);
 
 /// The longest time-out that Lambda allows.
@@ -22,17 +24,17 @@ const LONGEST_SECONDS: u64 = 900;
 pub(super) enum ShutdownReason {
     Timeout,
     Failure,
-    /// It is not needed any more.
+    /// Lambda does not need the environment any more.
     Other,
 }
 
-/// All that is known of an invocation.
+/// Everything that is known about an invocation.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
     pub(super) invocation: &'a Invocation,
-    /// The end of the environment, where this is the latest invocation.
+    /// Why the environment ends, if it does and this is its latest invocation.
     pub(super) shutdown: Option<ShutdownReason>,
-    /// The init inside this invocation, where it failed.
+    /// The init inside this invocation, if it failed.
     pub(super) failed_init: Option<&'a PhaseEnd>,
     /// The function's memory, in bytes.
     pub(super) memory_size: u64,
@@ -42,13 +44,13 @@ pub(super) struct Evidence<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) kind: FaultKind,
-    /// Lambda's own name for it.
+    /// Lambda's own name for what happened.
     pub(super) error_type: Option<String>,
-    /// One sentence.
+    /// One sentence that says what happened.
     pub(super) text: String,
-    /// What says so: `platform.runtimeDone=timeout; SHUTDOWN=timeout`.
+    /// The evidence, such as `platform.runtimeDone=timeout; SHUTDOWN=timeout`.
     pub(super) evidence: String,
-    /// Nothing that may still come would change it.
+    /// Whether no further evidence could change the verdict.
     pub(super) is_final: bool,
 }
 
@@ -77,7 +79,7 @@ pub(super) fn has_failed(end: &PhaseEnd) -> bool {
     matches!(status, Some("error" | "failure" | "timeout")) || (status.is_none() && end.error_type.is_some())
 }
 
-/// Decides on an invocation.
+/// Returns the fault of an invocation, if it had one.
 pub(super) fn invocation(evidence: &Evidence<'_>) -> Option<Verdict> {
     let kind = kind(evidence)?;
     let error_type = error_type(evidence).map(str::to_owned);
@@ -104,7 +106,7 @@ fn kind(evidence: &Evidence<'_>) -> Option<FaultKind> {
     if has_status("failure") || error_type.starts_with("Sandbox.") || error_type.starts_with("Extension.") {
         return Some(FaultKind::SandboxFailure);
     }
-    // An environment that is reset although its latest invocation went well failed in something else.
+    // If the environment is reset although its latest invocation succeeded, then something else has failed.
     let is_reset = *shutdown == Some(ShutdownReason::Failure) && !has_status("success");
     let is_runtime_error = has_status("error") && error_type.starts_with("Runtime.");
     let is_exit = invocation.fault_text.as_deref().is_some_and(|text| text.contains("exited"));
@@ -121,11 +123,11 @@ fn kind(evidence: &Evidence<'_>) -> Option<FaultKind> {
     })
 }
 
-/// Lambda's own name for what went wrong.
+/// Returns Lambda's own name for what went wrong.
 fn error_type<'a>(evidence: &Evidence<'a>) -> Option<&'a str> {
     let own = ends(evidence.invocation).filter_map(|end| end.error_type.as_deref());
     let init = evidence.failed_init.and_then(|end| end.error_type.as_deref());
-    // The init's own says more than that the process has exited.
+    // The error type of the init says more than that the process has exited.
     let mut all = init.into_iter().chain(own);
     let first = all.next()?;
     Some(if first == "Runtime.ExitError" || first == "Runtime.Unknown" {
@@ -139,7 +141,7 @@ fn ends(invocation: &Invocation) -> impl Iterator<Item = &InvocationEnd> {
     [&invocation.runtime_done, &invocation.report].into_iter().flatten()
 }
 
-/// What runtimes post when they cannot load the function.
+/// Whether this is an error type that runtimes report when they cannot load the function.
 fn is_of_init(error_type: &str) -> bool {
     let names = [
         "Runtime.ImportModuleError",
@@ -152,11 +154,11 @@ fn is_of_init(error_type: &str) -> bool {
     names.contains(&error_type)
 }
 
-/// The most memory that was used, and the function's memory, in bytes.
+/// Returns the peak of the memory in use, and the function's memory, in bytes.
 fn memory(evidence: &Evidence<'_>) -> Option<(u64, u64)> {
     const MIB: f64 = 1_048_576.0;
     let metrics = evidence.invocation.report.as_ref().map(|report| report.metrics);
-    // Both are small: no megabytes of memory are lost or gained here.
+    // Both numbers are small enough that the conversion loses no megabyte.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let bytes = |megabytes: f64| (megabytes * MIB) as u64;
     let used = metrics.and_then(|metrics| metrics.max_memory_used_mb).map(bytes).unwrap_or_default();
@@ -170,7 +172,7 @@ fn is_full(evidence: &Evidence<'_>) -> bool {
 
 fn is_final(kind: FaultKind, evidence: &Evidence<'_>) -> bool {
     match kind {
-        // Its text needs the deadline, which INVOKE tells.
+        // The text needs the deadline, which comes with INVOKE.
         FaultKind::Timeout => evidence.invocation.deadline.is_some(),
         FaultKind::SandboxFailure => true,
         FaultKind::OutOfMemory => error_type(evidence) == Some("Runtime.OutOfMemory"),
@@ -204,11 +206,11 @@ fn text(kind: FaultKind, evidence: &Evidence<'_>, error_type: Option<&str>) -> S
     }
 }
 
-/// What the time-out was configured to be: whole seconds, of which a moment may have passed before INVOKE was read.
+/// Returns the configured time-out, in whole seconds. A moment of it may have passed before INVOKE was read.
 fn timeout_seconds(invocation: &Invocation) -> Option<u64> {
     let left = invocation.deadline?.duration_since(invocation.invoked?).ok()?.saturating_sub(JITTER);
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-    // Clocks that differ by more than a moment make no sense of it.
+    // If the clocks differ by more than a moment, the result would be wrong.
     (1..=LONGEST_SECONDS).contains(&seconds).then_some(seconds)
 }
 
@@ -241,7 +243,7 @@ fn named(evidence: &Evidence<'_>) -> String {
     named.join("; ")
 }
 
-/// Decides on an init or a restore that no invocation belongs to.
+/// Returns the fault of an init or a restore outside of any invocation, if it had one.
 pub(super) fn init(
     phase: &str,
     end: Option<&PhaseEnd>,
@@ -253,7 +255,7 @@ pub(super) fn init(
         failures.filter_map(|(name, end)| end.filter(|end| has_failed(end)).map(|end| (name, end)));
     let failures: Vec<_> = failures.collect();
     let shutdown = shutdown.filter(|reason| *reason != ShutdownReason::Other);
-    // SHUTDOWN alone speaks where there is no telemetry. Where init is known to be done, it is not about init.
+    // Without telemetry, SHUTDOWN is the only evidence. If init is known to have ended, SHUTDOWN is not about init.
     let is_known = end.or(report).is_some();
     if failures.is_empty() && (is_known || shutdown.is_none()) {
         return None;

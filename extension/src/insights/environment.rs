@@ -1,9 +1,9 @@
-//! What is known of the environment: its inits and its latest invocations, from whatever told of them and in whatever
-//! order. Pure: times are handed in, and everything is bounded.
+//! What is known about the environment: its inits and its latest invocations. The reports of them come from several
+//! sources and in any order. It is pure: the caller passes the times, and everything is bounded.
 //!
-//! INVOKE, SHUTDOWN, platform records, passing envelopes and samples of memory all end up here. Each of them may be
-//! missing, late or repeated: SHUTDOWN comes before the record of the fault that caused it or after, emulators have no
-//! telemetry at all, and Managed Instances have no INVOKE and overlapping requests.
+//! The sources are INVOKE, SHUTDOWN, platform records, passing envelopes and samples of memory. Each of them may be
+//! missing, late or repeated. SHUTDOWN comes before or after the record of the fault that caused it. Emulators have no
+//! telemetry at all. Managed Instances have no INVOKE, and their requests overlap.
 
 mod faults;
 
@@ -22,27 +22,28 @@ use std::time::{Duration, SystemTime};
 
 /// The number of invocations that are kept. Records may be late, but an environment runs one invocation at a time.
 const MAX_INVOCATIONS: usize = 4;
-/// The same for Managed Instances, where up to 64 requests run at a time.
+/// The same number for Managed Instances, where up to 64 requests run at a time.
 const MAX_MANAGED: usize = 64;
-/// No invocation lasts longer, whatever its deadline says.
+/// The longest time that an invocation may take in Lambda, whatever its deadline says.
 const LONGEST: Duration = Duration::from_mins(15);
 
-/// The environment, from its start on.
+/// Everything that is known about the environment since its start.
 #[derive(Debug)]
 pub(super) struct Environment {
-    /// Lambda Managed Instances: the report is the only word of a request's end, and SHUTDOWN ends no request.
+    /// Whether these are Lambda Managed Instances. There only the report tells the end of a request, and SHUTDOWN ends
+    /// no request.
     managed: bool,
     kinds: FaultKinds,
     /// The function's memory, in bytes.
     memory_size: u64,
-    /// The latest, oldest first.
+    /// The latest invocations, the oldest first.
     invocations: VecDeque<Invocation>,
-    /// How many there were before those.
+    /// The number of earlier invocations that are not kept any more.
     forgotten: u64,
     inits: Inits,
-    /// The SDK has sent an error that nothing handled before there was an invocation.
+    /// Whether the SDK has sent an unhandled error before the first invocation.
     has_unhandled_error_in_init: bool,
-    /// What the latest envelope says of an invocation that nothing else has told of so far.
+    /// What the latest envelope says about an invocation that no other source has reported yet.
     early_note: Option<(RequestId, EnvelopeNote)>,
     envelopes: PassedEnvelopes,
     shutdown: Option<ShutdownReason>,
@@ -78,7 +79,8 @@ impl Environment {
         }
     }
 
-    /// Lambda announces an invocation, so the one before it is over. Returns the faults that are certain now.
+    /// Records that Lambda has announced an invocation, so the one before it is over. Returns the faults that are
+    /// certain now.
     pub(super) fn invoked(&mut self, invoked: Invoked, now: SystemTime) -> Vec<Fault> {
         let faults = self.settled(Some(&invoked.request), now);
         let invocation = self.invocation(&invoked.request);
@@ -90,7 +92,7 @@ impl Environment {
         faults
     }
 
-    /// Records have come.
+    /// Takes in platform records. Returns the faults that are certain now.
     pub(super) fn heard(&mut self, records: Vec<Record>, now: SystemTime) -> Vec<Fault> {
         for record in records {
             self.enter(record);
@@ -98,14 +100,14 @@ impl Environment {
         self.certain(now)
     }
 
-    /// An envelope has passed.
+    /// Keeps an envelope that has passed.
     pub(super) fn passed(&mut self, envelope: &Envelope) {
-        // Requests that overlap cannot be told apart without their ids.
+        // On Managed Instances requests overlap, so only the request id could tell to which one an envelope belongs.
         let during = self.invocations.back().filter(|_| !self.managed).map(|running| running.request.clone());
         self.envelopes.keep(envelope, during);
     }
 
-    /// Reads the envelopes that have passed.
+    /// Reads the envelopes that were kept.
     fn read_envelopes(&mut self) {
         for envelope in self.envelopes.take() {
             let (note, during) = envelope.read();
@@ -113,7 +115,7 @@ impl Environment {
         }
     }
 
-    /// An envelope says this, and came during that invocation.
+    /// Records what an envelope says. `during` is the invocation during which it came.
     pub(super) fn note(&mut self, note: EnvelopeNote, during: Option<&RequestId>) {
         self.learnt.release = note.release.clone().or_else(|| self.learnt.release.take());
         self.learnt.environment = note.environment.clone().or_else(|| self.learnt.environment.take());
@@ -131,26 +133,26 @@ impl Environment {
         };
         match self.invocations.iter_mut().find(|one| one.request == request) {
             Some(invocation) => invocation.note(note, true),
-            // The SDK may be faster than Lambda's own word of the invocation.
+            // The envelope of an SDK may arrive before Lambda reports the invocation.
             None => self.early_note = Some((request, note)),
         }
     }
 
-    /// So many bytes are in use by the invocation that runs.
+    /// Records how many bytes of memory are in use while the latest invocation runs.
     pub(super) fn sampled(&mut self, bytes: u64) {
         if let Some(invocation) = self.invocations.back_mut() {
             invocation.memory_peak = invocation.memory_peak.max(bytes);
         }
     }
 
-    /// The kernel has killed a process for want of memory since this one began to watch.
+    /// Records that the kernel has killed a process because the memory was full.
     pub(super) fn oom_killed(&mut self) {
         if let Some(invocation) = self.invocations.back_mut() {
             invocation.oom_killed = true;
         }
     }
 
-    /// SHUTDOWN has come.
+    /// Records that SHUTDOWN has come. Returns the faults that are certain now.
     pub(super) fn shutting_down(&mut self, reason: ShutdownReason, now: SystemTime) -> Vec<Fault> {
         self.shutdown = Some(reason);
         self.certain(now)
@@ -162,19 +164,20 @@ impl Environment {
             return false;
         }
         match (self.invocations.back(), self.shutdown) {
-            // A failed init ends the environment as if nobody needed it any more, before its record comes.
+            // After a failed init, Lambda ends the environment with the same reason as one that it does not need any
+            // more, and the record of the failure comes later.
             (None, Some(_)) => !self.inits.is_known(),
             (Some(last), Some(ShutdownReason::Timeout | ShutdownReason::Failure)) => !last.is_settled,
             _ => false,
         }
     }
 
-    /// No more evidence is waited for. Returns the faults of all that is over.
+    /// Ends the wait for evidence. Returns the faults of everything that is over.
     pub(super) fn closed(&mut self, now: SystemTime) -> Vec<Fault> {
         self.settled(None, now)
     }
 
-    /// Whether an invocation runs, as far as is known.
+    /// Whether an invocation seems to be running.
     pub(super) fn is_running(&self, now: SystemTime) -> bool {
         let is_before = |deadline: Option<SystemTime>, started: Option<SystemTime>| {
             let end = deadline.or_else(|| started?.checked_add(LONGEST));
@@ -224,7 +227,7 @@ impl Environment {
         }
     }
 
-    /// The invocation of that name, which may be told of for the first time.
+    /// Returns the invocation with this request id, and adds it if it is not known yet.
     fn invocation(&mut self, request: &RequestId) -> &mut Invocation {
         let known = self.invocations.iter().rposition(|one| one.request == *request);
         let at = known.unwrap_or_else(|| {
@@ -241,7 +244,7 @@ impl Environment {
             self.invocations.push_back(fresh);
             self.invocations.len() - 1
         });
-        // It is there, or was just put there.
+        // The index is that of an existing entry, or of the entry that was added just now.
         #[expect(clippy::indexing_slicing)]
         &mut self.invocations[at]
     }

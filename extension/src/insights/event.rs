@@ -1,4 +1,5 @@
-//! A fault as Sentry's event, with the names that Sentry's own SDKs use in Lambda. Pure but for the ids.
+//! Writes a fault as an event for Sentry. Its fields have the names that Sentry's own SDKs use in Lambda. It is pure,
+//! except that it makes random ids.
 
 use super::fault::{Fault, Subject};
 use super::invocation::Invocation;
@@ -8,18 +9,18 @@ use crate::telemetry::InitPhase;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
-/// What the extension calls itself where SDKs name themselves.
+/// The name of the extension in the field in which an SDK writes its own name.
 const SDK: &str = "sentry.aws-lambda-extension";
-/// Sentry's bound for tags.
+/// The longest value of a tag that Sentry accepts, in characters.
 const MAX_TAG: usize = 200;
 
-/// Writes the event of a fault.
+/// Returns the event of a fault, as JSON.
 pub(super) fn event(fault: &Fault, function: &Function, memory_size: u64, id: &EventId) -> Value {
     let kind = fault.verdict.kind;
     let mut event = json!({
         "event_id": id.to_string(),
         "timestamp": seconds(fault.time),
-        // Without a language there are no rules of one for grouping.
+        // With this platform, Sentry applies no language's rules for grouping.
         "platform": "other",
         "level": "fatal",
         "logger": "aws.lambda",
@@ -73,8 +74,8 @@ fn tags(fault: &Fault, function: &Function) -> Value {
     ])
 }
 
-/// Whether this was the first invocation of a sandbox. After a fault the same sandbox runs init again, and that of
-/// provisioned concurrency is over long before an invocation.
+/// Whether this was a cold start, which means the first invocation after an init on demand. After a fault the same
+/// sandbox runs init again, and with provisioned concurrency init is over long before the first invocation.
 fn is_cold_start(fault: &Fault, function: &Function) -> bool {
     let start = fault.start.as_ref();
     let kind = start.map(|start| &*start.initialization_type).filter(|kind| !kind.is_empty());
@@ -103,7 +104,7 @@ fn contexts(fault: &Fault, function: &Function, memory_size: u64) -> Value {
     Value::Object(contexts)
 }
 
-/// The SDK's trace, else that of X-Ray: Sentry wants both of its ids.
+/// Returns the trace of the SDK, or else that of X-Ray. Sentry needs the ids of both trace and span.
 fn trace(invocation: &Invocation, kind: FaultKind) -> Option<Value> {
     let xray = XRay::read(invocation.xray.as_deref().unwrap_or_default());
     let is_of_sdk = invocation.sdk.trace_id.is_some();
@@ -123,7 +124,7 @@ fn trace(invocation: &Invocation, kind: FaultKind) -> Option<Value> {
     }))
 }
 
-/// What X-Ray's header says: `Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0`.
+/// Reads X-Ray's header, for example `Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0`.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct XRay {
     trace_id: Option<String>,
@@ -176,7 +177,7 @@ fn lambda(fault: &Fault, function: &Function, memory_size: u64) -> Value {
     context
 }
 
-/// Milliseconds, by the platform's own word where there is one.
+/// Returns how long the invocation took, in milliseconds. The platform's own figure is preferred.
 fn duration(invocation: &Invocation, time: SystemTime) -> Option<f64> {
     let ends = [&invocation.runtime_done, &invocation.report].into_iter().flatten();
     let measured = ends.into_iter().find_map(|end| end.metrics.duration_ms);
@@ -193,7 +194,7 @@ fn memory_used(invocation: &Invocation, memory_size: u64) -> Option<Value> {
 
 fn logs(fault: &Fault, function: &Function) -> Value {
     let stream = fault.start.as_ref().and_then(|start| start.instance.clone());
-    // The console takes its own fragment with two rounds of encoding, of which `$25` stands for the second.
+    // AWS's console expects its fragment encoded twice, and writes `$25` for the `%` of the second encoding.
     let group = percent_encoded(&function.log_group);
     let url = format!(
         "https://console.aws.amazon.com/cloudwatch/home?region={}#logsV2:log-groups/log-group/{group}",
@@ -206,20 +207,20 @@ fn logs(fault: &Fault, function: &Function) -> Value {
     ])
 }
 
-/// `python:3.13.v58` → Python 3.13.
+/// Returns the language and its version, for example Python 3.13 for `python:3.13.v58`.
 fn runtime(fault: &Fault) -> Option<Value> {
     let (name, version) = fault.start.as_ref()?.runtime_version.as_deref()?.split_once(':')?;
     let version = version.rsplit_once(".v").map_or(version, |(version, _)| version);
     Some(json!({ "type": "runtime", "name": name, "version": version }))
 }
 
-/// The account in `arn:aws:lambda:eu-central-1:123456789012:function:orders`.
+/// Returns the account of an ARN such as `arn:aws:lambda:eu-central-1:123456789012:function:orders`.
 fn account(invocation: &Invocation) -> Option<&str> {
     let account = invocation.arn.as_deref()?.split(':').nth(4)?;
     (!account.is_empty()).then_some(account)
 }
 
-/// An object of what is known.
+/// Makes an object of the fields that have a value.
 fn object<const N: usize>(fields: [(&str, Option<String>); N]) -> Value {
     let known =
         fields.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
@@ -227,7 +228,7 @@ fn object<const N: usize>(fields: [(&str, Option<String>); N]) -> Value {
     known.map(|(name, value)| (name.to_owned(), Value::from(short(value)))).collect::<Map<_, _>>().into()
 }
 
-/// With milliseconds, as SDKs write it.
+/// Returns the time in seconds with milliseconds, as SDKs write it.
 fn seconds(time: SystemTime) -> f64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or_default()).as_secs_f64()

@@ -1,4 +1,4 @@
-//! A fault that is to be told, with all that its event is made of.
+//! A fault that is reported to Sentry, with everything that its event needs.
 
 use super::classify::Verdict;
 use super::invocation::{Invocation, Learnt};
@@ -11,7 +11,7 @@ pub(super) struct Fault {
     pub(super) verdict: Verdict,
     pub(super) time: SystemTime,
     pub(super) subject: Subject,
-    /// How the latest init began.
+    /// The start of the latest init.
     pub(super) start: Option<InitStart>,
     pub(super) learnt: Learnt,
 }
@@ -20,12 +20,12 @@ pub(super) struct Fault {
 #[derive(Clone, Debug)]
 pub(super) enum Subject {
     Invocation(Box<Invocation>),
-    /// An init or a restore, with no invocation to it.
+    /// An init or a restore outside of any invocation.
     Init,
 }
 
 impl Fault {
-    /// The invocation, if it is one that failed.
+    /// Returns the invocation that failed, if it was one.
     pub(super) fn invocation(&self) -> Option<&Invocation> {
         match &self.subject {
             Subject::Invocation(invocation) => Some(invocation),

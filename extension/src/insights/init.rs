@@ -1,16 +1,17 @@
-//! What is known of init, which may be run again inside an invocation, and of restores from a snapshot. Pure.
+//! What is known about init, which Lambda may run again inside an invocation, and about restores from a snapshot. It is
+//! pure.
 
 use super::classify::{self, ShutdownReason, Verdict};
 use crate::telemetry::{InitPhase, InitStart, PhaseEnd, PlatformEvent, Record};
 use std::time::SystemTime;
 
-/// All inits of a process. Each of them is told of once.
+/// All inits of the environment. The fault of each is reported once.
 #[derive(Debug, Default)]
 pub(super) struct Inits {
     start: Option<InitStart>,
-    /// Ahead of every invocation.
+    /// The init before the first invocation.
     ahead: Generation,
-    /// Run again inside an invocation, because the first one failed or the environment was reset.
+    /// The init that Lambda ran inside an invocation, because the first one failed or the environment was reset.
     within_invocation: Generation,
     restore: Generation,
 }
@@ -21,7 +22,7 @@ struct Generation {
     end: Option<PhaseEnd>,
     report: Option<PhaseEnd>,
     ended: Option<SystemTime>,
-    /// Its fault was told.
+    /// Whether its fault was reported.
     is_told: bool,
 }
 
@@ -33,7 +34,7 @@ pub(super) struct FailedInit {
 }
 
 impl Inits {
-    /// Takes the records of inits and restores.
+    /// Takes in a record of an init or a restore.
     pub(super) fn enter(&mut self, record: &Record) {
         match &record.event {
             PlatformEvent::InitStart(start) => self.start = Some(start.clone()),
@@ -45,45 +46,47 @@ impl Inits {
         }
     }
 
-    /// How the latest init began.
+    /// Returns how the latest init began.
     pub(super) fn start(&self) -> Option<&InitStart> {
         self.start.as_ref()
     }
 
-    /// Whether the failure of an init ahead of the first invocation was told.
+    /// Whether the failure of an init before the first invocation was reported.
     pub(super) fn was_told(&self) -> bool {
         self.ahead.is_told || self.restore.is_told
     }
 
-    /// Whether the end of an init is known, so that nothing more is to be expected of it.
+    /// Whether the end of the init is known, so that no further record of it will come.
     pub(super) fn is_known(&self) -> bool {
         [&self.ahead, &self.within_invocation].into_iter().any(|generation| generation.end.is_some())
     }
 
-    /// Whether the failure of an init ahead of the first invocation was told, unless init has succeeded since then, inside an invocation.
+    /// Whether the failure of an init before the first invocation was reported, and no init inside an invocation has
+    /// succeeded since then.
     pub(super) fn is_told_and_not_repaired(&self) -> bool {
         let again = self.within_invocation.end.as_ref().or(self.within_invocation.report.as_ref());
         self.was_told() && again.is_none_or(classify::has_failed)
     }
 
-    /// The end of an init inside an invocation, if it failed.
+    /// Returns the end of the init inside an invocation, if it failed.
     pub(super) fn failed_within_invocation(&self) -> Option<&PhaseEnd> {
         self.within_invocation.failure()
     }
 
-    /// It was told as the fault of its invocation.
+    /// Records that the failure of the init inside an invocation was reported as the fault of that invocation.
     pub(super) fn settle_within_invocation(&mut self) {
         self.within_invocation.is_told = true;
     }
 
-    /// The failures ahead of the first invocation that are certain.
+    /// Returns the failures before the first invocation that are certain and were not returned yet.
     pub(super) fn take_failed(&mut self) -> Vec<FailedInit> {
         let generations = [(&mut self.ahead, "init"), (&mut self.restore, "restore")];
         let certain = generations.into_iter().filter(|(generation, _)| generation.end.is_some());
         certain.filter_map(|(generation, phase)| generation.take(phase, None)).collect()
     }
 
-    /// The environment ends without an invocation: what failed although nobody has said so for certain.
+    /// Returns the failure that is likely when the environment ends without an invocation, although no record reports
+    /// it for certain.
     pub(super) fn take_rest(&mut self, shutdown: Option<ShutdownReason>) -> Option<FailedInit> {
         if self.was_told() || self.within_invocation.is_told {
             return None;

@@ -1,44 +1,44 @@
-//! What is known of one invocation, and what the function's own envelopes say of it. Pure data: `environment` fills it,
-//! and `classify` reads it.
+//! What is known about one invocation, and what the function's own envelopes say about it. This is pure data, which
+//! `environment` writes and `classify` reads.
 
 use crate::protocol::EnvelopeNote;
 use crate::telemetry::{InvocationEnd, RequestId};
 use std::time::SystemTime;
 
-/// What the function's own envelopes say of it.
+/// What the function's own envelopes say about the function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Learnt {
     pub(super) release: Option<String>,
     pub(super) environment: Option<String>,
 }
 
-/// One request.
+/// One invocation. On Managed Instances it is one request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Invocation {
     pub(super) request: RequestId,
-    /// Whether nothing came before it in this process.
+    /// Whether it is the first invocation since this process started.
     pub(super) is_first: bool,
     pub(super) arn: Option<String>,
-    /// When INVOKE was read, or the platform said that it started.
+    /// The time when INVOKE was read, or the start that the platform reports.
     pub(super) started: Option<SystemTime>,
-    /// When INVOKE was read, by this machine's clock, which is also the deadline's.
+    /// The time when INVOKE was read, by the clock of this machine, which the deadline uses too.
     pub(super) invoked: Option<SystemTime>,
     pub(super) deadline: Option<SystemTime>,
     /// X-Ray's header.
     pub(super) xray: Option<String>,
     pub(super) sdk: SdkTrace,
-    /// The SDK has sent an error of this request that nothing handled.
+    /// Whether the SDK has sent an unhandled error of this request.
     pub(super) has_unhandled_error: bool,
-    /// The most memory that was seen in use, in bytes.
+    /// The peak of the sampled memory, in bytes.
     pub(super) memory_peak: u64,
-    /// The kernel has killed a process for want of memory.
+    /// Whether the kernel has killed a process because the memory was full.
     pub(super) oom_killed: bool,
     pub(super) runtime_done: Option<InvocationEnd>,
     pub(super) ended: Option<SystemTime>,
     pub(super) report: Option<InvocationEnd>,
-    /// The platform's own words.
+    /// The platform's text about what went wrong.
     pub(super) fault_text: Option<String>,
-    /// Its fault was told, or it is known to have none.
+    /// Whether its fault was reported, or it is known to have none.
     pub(super) is_settled: bool,
 }
 
@@ -48,12 +48,12 @@ pub(super) struct SdkTrace {
     pub(super) trace_id: Option<String>,
     pub(super) span_id: Option<String>,
     pub(super) sampled: Option<bool>,
-    /// It was told together with the request's id, and is no guess.
+    /// Whether the envelope named this request. If not, the trace is only that of an envelope at the same time.
     pub(super) is_certain: bool,
 }
 
 impl Invocation {
-    /// Takes what an envelope says; `is_certain` where it names this invocation.
+    /// Takes in what an envelope says. `is_certain` means that the envelope names this invocation.
     pub(super) fn note(&mut self, note: EnvelopeNote, is_certain: bool) {
         self.has_unhandled_error |= note.unhandled;
         if note.trace_id.is_some() && (is_certain || !self.sdk.is_certain) {

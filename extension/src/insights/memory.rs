@@ -1,9 +1,10 @@
-//! How much memory the environment uses: the platform's report of an invocation that was killed never comes.
+//! Measures how much memory the environment uses, because the platform's report of an invocation that was killed never
+//! comes.
 //!
-//! Two things are looked at. The kernel counts the processes that it has killed for want of memory: that is read once at
-//! the first invocation, and again when the environment ends by a failure. And the memory in use is sampled, for a runtime
-//! that the platform kills. Samples are taken only while an invocation runs, seldom at first and often once memory is nearly full. An invocation
-//! that is shorter than the first pause is never looked at.
+//! There are two sources. The kernel counts the processes that it has killed because the memory was full: that count is
+//! read at the first invocation, and again when the environment ends by a failure. And the memory in use is sampled, in
+//! case the platform itself kills the runtime. Samples are taken only while an invocation runs: seldom at first, and
+//! often once the memory is nearly full. An invocation that is shorter than the first pause is never sampled.
 
 use super::Shared;
 use std::fs;
@@ -11,12 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// An environment of Lambda has a handful of processes. Where there are more, this is a machine of somebody's own.
+/// The most processes that are looked at. An environment of Lambda has a handful. A machine with more is not Lambda.
 const MOST_PROCESSES: usize = 64;
-/// Linux has no other on the processors of Lambda.
+/// The size of a memory page in bytes. Linux uses this size on the processors of both architectures in Lambda.
 const PAGE: u64 = 4096;
 
-/// Samples while invocations run, for as long as the process lives.
+/// Takes samples while invocations run, as long as the process lives.
 pub(super) async fn watch(shared: Arc<Shared>) {
     loop {
         shared.begun.notified().await;
@@ -27,7 +28,8 @@ pub(super) async fn watch(shared: Arc<Shared>) {
                 break;
             }
             let Some(used) = used(Path::new("/proc")) else { break };
-            // More than there is cannot be this environment's.
+            // If much more is in use than the function has, then processes that are not of this environment were
+            // counted.
             if used > shared.memory_size.saturating_mul(3) / 2 {
                 break;
             }
@@ -37,7 +39,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
     }
 }
 
-/// The time to the next sample.
+/// Returns the time until the next sample.
 fn pause(used: u64, size: u64) -> Duration {
     Duration::from_millis(match used.saturating_mul(100) / size.max(1) {
         0..50 => 500,
@@ -46,7 +48,7 @@ fn pause(used: u64, size: u64) -> Duration {
     })
 }
 
-/// The resident memory of all processes, in bytes. `None` where it cannot be had.
+/// Returns the resident memory of all processes, in bytes, or `None` if it cannot be read.
 fn used(proc: &Path) -> Option<u64> {
     let mut processes = 0;
     let mut pages = 0;
@@ -59,7 +61,7 @@ fn used(proc: &Path) -> Option<u64> {
         if processes > MOST_PROCESSES {
             return None;
         }
-        // A process that has just ended uses nothing.
+        // A process that has just ended uses no memory.
         let statm = fs::read_to_string(entry.path().join("statm")).unwrap_or_default();
         let resident = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
         pages += resident.unwrap_or_default();
@@ -67,8 +69,8 @@ fn used(proc: &Path) -> Option<u64> {
     Some(pages * PAGE)
 }
 
-/// How often the kernel has killed a process for want of memory since it was started. In Lambda it is the sandbox's own
-/// kernel, and says what no report says.
+/// Returns how many processes the kernel has killed because the memory was full, since the kernel was started. In
+/// Lambda each sandbox has a kernel of its own.
 pub(super) fn oom_kills() -> Option<u64> {
     counted(&fs::read_to_string("/proc/vmstat").ok()?)
 }
@@ -90,7 +92,7 @@ mod tests {
             fs::create_dir(proc.path().join(process)).unwrap();
             fs::write(proc.path().join(process).join("statm"), statm).unwrap();
         }
-        // One that has just ended.
+        // The process has just ended.
         fs::create_dir(proc.path().join("18")).unwrap();
         assert_eq!(used(proc.path()), Some(150 * PAGE));
         for process in 100..200 {

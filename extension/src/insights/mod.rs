@@ -1,7 +1,8 @@
 //! What the extension itself tells Sentry: faults that end the function's process, and with it every SDK in it.
 //!
-//! `invocation` and `init` hold what is known of the environment, `classify` decides what has happened, `event` writes
-//! it down for Sentry, and `memory` watches how much of it the function uses. All but this file and `memory` are pure.
+//! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
+//! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
+//! function uses. Only this file, `memory`, `outbox` and `spool` do I/O.
 
 mod classify;
 mod environment;
@@ -32,10 +33,11 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Records are buffered for 25 ms. What says more about a fault than SHUTDOWN itself is waited for no longer than this.
+/// The longest wait at SHUTDOWN for records that say more about a fault than SHUTDOWN itself. Lambda buffers records
+/// for 25 ms.
 const LATE_RECORDS: Duration = Duration::from_millis(50);
 
-/// The handle: gateway, lifecycle and telemetry tell it what they see.
+/// The handle of this module. Gateway, lifecycle and telemetry report to it what they see.
 #[derive(Clone, Debug)]
 pub struct Insights {
     shared: Arc<Shared>,
@@ -48,19 +50,19 @@ struct Shared {
     key: PublicKey,
     project: ProjectId,
     upstream: Arc<Upstream>,
-    /// Something was told that may end a wait.
+    /// Wakes a task that waits for more evidence.
     changed: Notify,
-    /// An invocation has begun.
+    /// Wakes the task that samples memory, because an invocation has begun.
     begun: Notify,
-    /// How many processes the kernel had killed for want of memory when the first invocation began. Where it is set, the
-    /// task that samples memory was started.
+    /// How many processes the kernel had killed because of their memory when the first invocation began. If it is set,
+    /// the task that samples memory was started.
     oom_kills: OnceLock<Option<u64>>,
     memory_size: u64,
 }
 
 impl Insights {
-    /// `None` where nothing is wanted, or where nobody says which project would get it. Nothing is begun before the
-    /// first invocation.
+    /// Returns `None` if nothing is to be reported, or if no setting names the project to report to. Nothing is started
+    /// before the first invocation.
     pub fn start(config: &Arc<Config>, relay: &Relay) -> Option<Self> {
         if config.faults.is_empty() {
             return None;
@@ -84,7 +86,7 @@ impl Insights {
         Some(Self { shared: Arc::new(shared) })
     }
 
-    /// Hears telemetry.
+    /// Returns the function that takes in telemetry.
     pub(crate) fn observer(&self) -> Observer {
         let shared = Arc::clone(&self.shared);
         Arc::new(move |records| {
@@ -93,7 +95,7 @@ impl Insights {
         })
     }
 
-    /// An invocation has begun.
+    /// Records that an invocation has begun.
     pub(crate) fn invoked(&self, invoked: Invoked) {
         self.shared.tell_of(|environment, now| environment.invoked(invoked, now));
         self.shared.oom_kills.get_or_init(|| {
@@ -104,7 +106,7 @@ impl Insights {
         self.shared.begun.notify_one();
     }
 
-    /// An envelope has passed. It is kept for a while, and read only where there is a fault.
+    /// Records that an envelope has passed. It is kept for a while, and read only if there is a fault.
     pub(crate) fn envelope_passed(&self, envelope: &Envelope) {
         if !PassedEnvelope::is_of_use(envelope) {
             return;
@@ -112,7 +114,7 @@ impl Insights {
         self.shared.environment().passed(envelope);
     }
 
-    /// The environment ends. When this returns, its fault is in the queue, if there was one.
+    /// Records that the environment ends. When this returns, its fault is in the queue, if there was one.
     pub(crate) async fn shutting_down(&self, reason: &str, has_telemetry: bool) {
         let shared = &self.shared;
         let reason = ShutdownReason::read(reason);
@@ -129,7 +131,7 @@ impl Insights {
 
 impl Shared {
     fn environment(&self) -> MutexGuard<'_, Environment> {
-        // No section leaves it half-changed where it could panic.
+        // A poisoned lock is safe to use: no section can panic while the data is half changed.
         self.environment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -137,7 +139,7 @@ impl Shared {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // From here on no change is missed.
+            // From here on no notification is missed, so the condition is checked after this and not before.
             changed.as_mut().enable();
             if !self.environment().is_open() {
                 return;
@@ -146,17 +148,17 @@ impl Shared {
         }
     }
 
-    /// The kernel has killed a process for want of memory since the first invocation began.
+    /// Whether the kernel has killed a process because of its memory since the first invocation began.
     fn was_oom_killed(&self) -> bool {
         let before = self.oom_kills.get().copied().flatten();
         before.zip(memory::oom_kills()).is_some_and(|(before, now)| now > before)
     }
 
-    /// Changes what is known, and tells of the faults that follow from it.
+    /// Changes what is known, and reports the faults that follow from it.
     fn tell_of(&self, change: impl FnOnce(&mut Environment, SystemTime) -> Vec<Fault>) {
         let faults = change(&mut self.environment(), SystemTime::now());
         for fault in faults {
-            // Read here and not at the start: most environments never need it.
+            // This is read here and not at the start, because most environments never need it.
             let function = Function::read(variable);
             let event_id = EventId::random();
             let event = event::event(&fault, &function, self.memory_size, &event_id).to_string();

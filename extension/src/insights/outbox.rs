@@ -1,5 +1,5 @@
-//! Faults get out: their events leave before everything else that waits. What cannot leave before the process ends is
-//! spooled, and sent by the environment's next process.
+//! Delivers the events of faults. They are sent before everything else that waits. An event that cannot be delivered
+//! before the process ends is spooled, and the environment's next process sends it.
 
 use super::spool::{Content, Spool};
 use crate::config::{Config, ProjectId, PublicKey, Scheme, Upstream};
@@ -103,7 +103,8 @@ impl Outbox {
     }
 }
 
-/// When the faults of earlier processes were spooled for the first time, so that they do not stay young for ever.
+/// When the faults of earlier processes were spooled for the first time. If such a fault is spooled again, it keeps
+/// that time, so that it is given up after a day.
 #[derive(Debug, Default)]
 struct FirstSpooled(Mutex<Vec<(EventId, SystemTime)>>);
 
@@ -119,7 +120,7 @@ impl FirstSpooled {
     }
 }
 
-/// Whether the settings let data go to this upstream. The file in the spool may be of a process with other settings.
+/// Whether the settings allow this upstream. The process that has spooled the fault may have had other settings.
 fn may_receive(upstream: &Upstream, config: &Config) -> bool {
     let is_configured = config.upstream.as_deref() == Some(upstream);
     let is_secure = upstream.scheme() == Scheme::Https || upstream.is_loopback();
@@ -127,7 +128,7 @@ fn may_receive(upstream: &Upstream, config: &Config) -> bool {
     !config.is_loop(upstream) && (is_configured || is_allowed)
 }
 
-/// Spools a fault, and tells it. Returns whether it is kept.
+/// Spools a fault and logs that. Returns whether it could.
 fn keep(spool: &Spool, first_spooled: &FirstSpooled, fault: &Envelope) -> bool {
     let since = first_spooled.of(fault).unwrap_or_else(SystemTime::now);
     match spool.store(fault, since) {

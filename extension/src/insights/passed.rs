@@ -1,5 +1,5 @@
-//! The latest envelopes with an event or a transaction. Reading them is put off until there is a fault: every envelope
-//! would pay for it, and faults are rare.
+//! Keeps the latest envelopes with an event or a transaction. They are read only when there is a fault, because faults
+//! are rare and reading every envelope would cost time.
 
 use crate::protocol::{Encoding, EnvelopeNote, ItemKind, Scanner, decode};
 use crate::relay::Envelope;
@@ -7,11 +7,11 @@ use crate::telemetry::RequestId;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-/// How many are kept.
+/// The most envelopes that are kept.
 const MAX_ENVELOPES: usize = 8;
-/// So many bytes of them are kept. They share the memory of the queue until they are delivered.
+/// The most bytes of them that are kept. Until they are delivered, they share the memory of the queue.
 const MAX_BYTES: usize = 128 * 1024;
-/// So much is decoded of each.
+/// The most bytes that are decoded of each.
 const MAX_DECODED: usize = 1024 * 1024;
 
 /// An envelope, and the invocation during which it passed.
@@ -22,18 +22,18 @@ pub(super) struct PassedEnvelope {
     during: Option<RequestId>,
 }
 
-/// The latest of them.
+/// The latest envelopes, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct PassedEnvelopes(VecDeque<PassedEnvelope>);
 
 impl PassedEnvelope {
-    /// Whether it may say something of its invocation.
+    /// Whether the envelope may say something about its invocation.
     pub(super) fn is_of_use(envelope: &Envelope) -> bool {
         envelope.body.len() <= MAX_BYTES
             && envelope.items.iter().any(|item| matches!(item.kind, ItemKind::Event | ItemKind::Transaction))
     }
 
-    /// What it says, and during which invocation it came.
+    /// Returns what the envelope says, and the invocation during which it came.
     pub(super) fn read(self) -> (EnvelopeNote, Option<RequestId>) {
         let mut scanner = Scanner::with_note();
         let _ = decode(self.encoding, &self.body, MAX_DECODED, |block| scanner.feed(block));
@@ -42,7 +42,7 @@ impl PassedEnvelope {
 }
 
 impl PassedEnvelopes {
-    /// Keeps an envelope, and lets go of the oldest.
+    /// Keeps an envelope, and removes the oldest ones if there are too many.
     pub(super) fn keep(&mut self, envelope: &Envelope, during: Option<RequestId>) {
         let (encoding, body) = (envelope.encoding, envelope.body.clone());
         self.0.push_back(PassedEnvelope { encoding, body, during });
@@ -53,7 +53,7 @@ impl PassedEnvelopes {
         }
     }
 
-    /// Gives them out, oldest first.
+    /// Takes out all envelopes, the oldest first.
     pub(super) fn take(&mut self) -> impl Iterator<Item = PassedEnvelope> + use<> {
         std::mem::take(&mut self.0).into_iter()
     }

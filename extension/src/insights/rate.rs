@@ -1,20 +1,21 @@
-//! How many faults an environment may tell of: one that fails at each invocation must not flood Sentry. Pure.
+//! Limits how many faults an environment reports, so that a function that fails at each invocation does not flood
+//! Sentry. It is pure.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-/// Of one environment, within `WINDOW`.
+/// The most faults that one environment reports within `WINDOW`.
 const MOST: usize = 10;
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// The latest times at which a fault was told.
+/// The times of the latest reported faults.
 #[derive(Debug, Default)]
 pub(super) struct RateLimit(VecDeque<SystemTime>);
 
 impl RateLimit {
-    /// Whether there is room for one more at this time.
+    /// Whether a fault may be reported at this time. If so, it is counted.
     pub(super) fn admits(&mut self, now: SystemTime) -> bool {
-        // A clock that went back must not close the door for longer than the window.
+        // After the clock was set back, times in the future must not block faults for longer than the window.
         let is_recent = |then: &SystemTime| now.duration_since(*then).is_ok_and(|age| age < WINDOW);
         self.0.retain(is_recent);
         let admits = self.0.len() < MOST;

@@ -1,6 +1,6 @@
 //! Bounds the silence in the middle of a response from Lambda's API. Between a request and the first byte of its
-//! response there is no bound, because Lambda answers `/event/next` when the next event comes, perhaps hours later. But a
-//! response that has begun and does not go on would keep the extension from all further events.
+//! response there is no bound, because Lambda answers `/event/next` when the next event comes, perhaps hours later. But
+//! a response that has begun and does not go on would keep the extension from all further events.
 
 use crate::active_timer::ActiveTimer;
 use crate::guarded_stream::Guard;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// The most bytes that wait for the thread, and the most that it takes at once.
 const MAX_WAITING: usize = 128 << 10;
-/// The part of it that details may fill, so that there is room for the lines that matter.
+/// The part of these bytes that `debug` lines may fill, so that there is room for more important lines.
 const MAX_DETAILS: usize = MAX_WAITING / 2;
 /// How long the thread waits for more lines before it ends.
 const LINGER: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ struct State {
 
 static STATE: Mutex<State> =
     Mutex::new(State { waiting: String::new(), lost: 0, thread_runs: false, is_writing: false });
-/// Is notified when there are new lines, and when all are written.
+/// Wakes the thread when there are new lines, and `flush` when all lines are written.
 static CHANGED: Condvar = Condvar::new();
 
 /// Hands a line to the thread. The line is lost if too much is waiting. Once there is room, `lost_line` makes a line
@@ -51,7 +51,7 @@ pub(super) fn write(line: &str, is_detail: bool, lost_line: fn(u64) -> String) {
     state.waiting.push_str(line);
     if !state.thread_runs {
         let thread = thread::Builder::new().stack_size(STACK).spawn(move || write_all(lost_line));
-        // Without a thread the line waits until the next one finds more resources.
+        // If no thread could be started, the line waits until the next line starts one.
         state.thread_runs = thread.is_ok();
     } else if !state.is_writing {
         drop(state);

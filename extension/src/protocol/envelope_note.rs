@@ -1,30 +1,30 @@
-//! What an SDK's envelope says of the invocation that it was sent in: read in passing, from the header and from the
+//! What an SDK's envelope says about the invocation during which it was sent. It is read from the header and from the
 //! first event or transaction.
 //!
-//! Payloads are searched for the few names that matter and not parsed, because every envelope pays for this. A quote
-//! inside a JSON string is escaped, so that a name with its quotes is found only where it is a name.
+//! Payloads are not parsed but searched for the few names that matter, which is much faster. A quote inside a JSON
+//! string is escaped, so a name with its quotes is found only where it is a name.
 
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// So much of a payload is looked at. SDKs trim events to less.
+/// The most bytes of a payload that are searched. SDKs trim events to less.
 pub(crate) const MAX_PAYLOAD: usize = 128 * 1024;
-/// Longer ids and names are cut.
+/// The most characters that are kept of an id or a name.
 const MAX_TEXT: usize = 200;
 
-/// What an envelope says. All of it is the SDK's word, and optional.
+/// What an envelope says. Every field is optional, and none is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EnvelopeNote {
-    /// Lambda's name for the invocation.
+    /// The id that Lambda has given to the invocation.
     pub(crate) request: Option<String>,
     pub(crate) trace_id: Option<String>,
     pub(crate) span_id: Option<String>,
     pub(crate) sampled: Option<bool>,
     pub(crate) release: Option<String>,
     pub(crate) environment: Option<String>,
-    /// It holds an error that nothing in the function handled.
+    /// Whether it contains an error that nothing in the function handled.
     pub(crate) unhandled: bool,
 }
 
@@ -71,7 +71,7 @@ impl EnvelopeNote {
         }
     }
 
-    /// Adds what an event or a transaction says.
+    /// Adds what the payload of an event or a transaction says.
     pub(crate) fn add_payload(&mut self, payload: &[u8]) {
         let ids = [&br#""aws_request_id":"#[..], br#""faas.execution":"#, br#""faas.invocation_id":"#];
         self.request = ids.into_iter().find_map(|name| text_behind(payload, name));
@@ -79,7 +79,7 @@ impl EnvelopeNote {
             .into_iter()
             .any(|name| memmem::find(payload, name).is_some());
         if let Some(trace) = trace_context(payload) {
-            // The event's own trace is the one that its span belongs to.
+            // The span belongs to the trace in the event, which may differ from the one in the header.
             self.span_id = trace.span_id.filter(|id| is_hex(id, 16)).map(Cow::into_owned);
             self.trace_id = Some(trace.trace_id.into_owned());
         }
@@ -100,7 +100,7 @@ fn text_behind(payload: &[u8], name: &[u8]) -> Option<String> {
     short(&text)
 }
 
-/// The JSON value at the start; whatever comes behind it is not looked at.
+/// Returns the JSON value at the start of the bytes. What comes after it is ignored.
 fn leading<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     T::deserialize(&mut serde_json::Deserializer::from_slice(json)).ok()
 }
@@ -122,7 +122,11 @@ mod tests {
     #[test]
     fn the_header_names_trace_and_release() {
         let header = format!(
-            r#"{{"event_id":"x","trace":{{"trace_id":"{TRACE}","sampled":"true","sample_rate":"1","release":"shop@1","environment":"production"}}}}"#
+            concat!(
+                r#"{{"event_id":"x","trace":{{"trace_id":"{}","sampled":"true","sample_rate":"1","#,
+                r#""release":"shop@1","environment":"production"}}}}"#
+            ),
+            TRACE
         );
         let note = EnvelopeNote::of_header(header.as_bytes());
         assert_eq!(note.trace_id.as_deref(), Some(TRACE));
@@ -142,7 +146,12 @@ mod tests {
     #[test]
     fn what_events_of_the_sdks_say() {
         let python = format!(
-            r#"{{"exception":{{"values":[{{"mechanism":{{"type":"aws_lambda","handled":false}}}}]}},"contexts":{{"trace":{{"trace_id":"{TRACE}","span_id":"35465b3a9e2f7c6a"}}}},"extra":{{"lambda":{{"aws_request_id":"r-1"}}}}}}"#
+            concat!(
+                r#"{{"exception":{{"values":[{{"mechanism":{{"type":"aws_lambda","handled":false}}}}]}},"#,
+                r#""contexts":{{"trace":{{"trace_id":"{}","span_id":"35465b3a9e2f7c6a"}}}},"#,
+                r#""extra":{{"lambda":{{"aws_request_id":"r-1"}}}}}}"#
+            ),
+            TRACE
         );
         let spaced = python.replace(':', ": ");
         for event in [python, spaced] {

@@ -1,6 +1,6 @@
 //! The `sent_at` in the header of an envelope. Sentry takes a `sent_at` that is 55 minutes or more off for the sign of
-//! a wrong clock, and shifts every time in the envelope by the difference. So an envelope that has waited for long needs
-//! a later `sent_at` to keep the times that the SDK wrote.
+//! a wrong clock, and shifts every time in the envelope by the difference. So an envelope that has waited for long
+//! needs a later `sent_at` to keep the times that the SDK wrote.
 
 use super::content_encoding::{Encoding, decode};
 use super::timestamp;
@@ -57,8 +57,14 @@ mod tests {
     use std::io::Write as _;
 
     const HOUR: Duration = Duration::from_hours(1);
-    const BEFORE: &str = "{ \"x\":1.50,\"sent_at\" : \"2026-11-25T10:00:03.421Z\",\"dsn\":\"\\u0041\"}\n{\"type\":\"event\"}\n{\"sent_at\":\"2026-11-25T10:00:03.421Z\"}";
-    const AFTER: &str = "{ \"x\":1.50,\"sent_at\" : \"2026-11-25T11:00:03.421000Z\",\"dsn\":\"\\u0041\"}\n{\"type\":\"event\"}\n{\"sent_at\":\"2026-11-25T10:00:03.421Z\"}";
+    const BEFORE: &str = concat!(
+        "{ \"x\":1.50,\"sent_at\" : \"2026-11-25T10:00:03.421Z\",\"dsn\":\"\\u0041\"}\n",
+        "{\"type\":\"event\"}\n{\"sent_at\":\"2026-11-25T10:00:03.421Z\"}"
+    );
+    const AFTER: &str = concat!(
+        "{ \"x\":1.50,\"sent_at\" : \"2026-11-25T11:00:03.421000Z\",\"dsn\":\"\\u0041\"}\n",
+        "{\"type\":\"event\"}\n{\"sent_at\":\"2026-11-25T10:00:03.421Z\"}"
+    );
 
     #[test]
     fn sent_at_moves_and_nothing_else_changes() {

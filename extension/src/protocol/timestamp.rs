@@ -1,10 +1,10 @@
-//! Points in time as RFC 3339 text, as envelope headers and Lambda's records write them.
+//! Reads and writes times as RFC 3339 text, as envelope headers and Lambda's records contain them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY: u64 = 86_400;
 
-/// `2026-11-25T10:00:03.421000Z`. Times before 1970 are read as 1970.
+/// Writes a time like `2026-11-25T10:00:03.421000Z`. A time before 1970 is written as 1970.
 pub fn format(time: SystemTime) -> String {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since_epoch.as_secs() / DAY, since_epoch.as_secs() % DAY);
@@ -14,8 +14,8 @@ pub fn format(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
 }
 
-/// Reads `2026-11-25T10:00:03.421Z`, with any number of decimals and any offset. `None` for what is no such time, or
-/// one before 1970.
+/// Reads a time like `2026-11-25T10:00:03.421Z`, with any number of decimals and any offset. Returns `None` if the text
+/// is not such a time, or if the time is before 1970.
 pub fn parse(text: &str) -> Option<SystemTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let rest = rest.strip_prefix(['T', 't', ' '])?;
@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
 }
 
-/// Three numbers with a separator in between, made of digits alone.
+/// Reads three numbers with a separator between them. They must consist of digits only.
 fn numbers(text: &str, separator: char) -> Option<[u64; 3]> {
     let mut parts = text.split(separator);
     let mut next = || {
@@ -58,7 +58,7 @@ fn fraction(text: &str) -> Option<(u32, &str)> {
     Some((nanos.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0')), zone))
 }
 
-/// The offset from UTC in seconds.
+/// Reads the offset from UTC, and returns it in seconds.
 fn offset(zone: &str) -> Option<i64> {
     if zone.eq_ignore_ascii_case("Z") {
         return Some(0);
@@ -77,8 +77,8 @@ fn offset(zone: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-/// Days since 1970-01-01 of a date of the Gregorian calendar. The year begins in March here, so that the leap day is
-/// its last.
+/// Returns the days from 1970-01-01 to a date of the Gregorian calendar. The year begins in March here, so that the
+/// leap day is its last day.
 fn days(year: u64, month: u64, day: u64) -> u64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_year = (153 * month + 2) / 5 + day - 1;
@@ -90,7 +90,7 @@ const EPOCH: u64 = 719_468;
 /// Days in 400 years.
 const ERA: u64 = 146_097;
 
-/// Year, month and day of a number of days since 1970-01-01: the inverse of `days`.
+/// Returns year, month and day for a number of days since 1970-01-01. It is the inverse of `days`.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + EPOCH;
     let (era, of_era) = (days / ERA, days % ERA);

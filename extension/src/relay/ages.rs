@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-/// The precision. Envelopes of one burst share an entry, so there are few of them.
+/// The precision of the ages. Envelopes of one burst share an entry, so there are few entries.
 const STEP: u64 = 16;
 
 /// The number of envelopes by the time when they were accepted, in steps of milliseconds since 1970.

@@ -102,8 +102,8 @@ impl ClientReports {
         }
     }
 
-    /// Takes out the next report that may be sent to an upstream for which `is_healthy` returns true. `is_connected` says
-    /// whether there is an idle connection to it. At SHUTDOWN (`last_chance`) neither interval nor connection is
+    /// Takes out the next report that may be sent to an upstream for which `is_healthy` returns true. `is_connected`
+    /// says whether there is an idle connection to it. At SHUTDOWN (`last_chance`) neither interval nor connection is
     /// required.
     pub(super) fn take(
         &mut self,

@@ -20,7 +20,7 @@ const ASSUMED: Duration = Duration::from_millis(100);
 
 /// How urgent deliveries are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
+pub enum Pace {
     /// The function runs.
     Relaxed,
     /// `/next` is held, or another task waits.
@@ -30,7 +30,7 @@ pub(super) enum Pace {
 }
 
 /// Returns how many requests may be in flight for this backlog, which includes those in flight.
-pub(super) fn limit(backlog: usize, answer_time: Option<Duration>, outage: bool, pace: Pace) -> usize {
+pub fn limit(backlog: usize, answer_time: Option<Duration>, outage: bool, pace: Pace) -> usize {
     if outage {
         // One try finds out whether the upstream has recovered. At SHUTDOWN a few are tried, because there is no later.
         return if matches!(pace, Pace::Draining(_)) { BASE } else { 1 };

@@ -111,7 +111,7 @@ impl Lanes {
         if let Some(known) = self.own(upstream) {
             return known;
         }
-        // A lane that nobody had yet is better than one whose answer time would be forgotten.
+        // An unused lane is preferred, because reusing another one forgets the answer time of its upstream.
         let unused = self.0.iter().take(OWN_LANES).position(|lane| lane.upstream.is_none());
         let free = || {
             let is_free =
@@ -207,8 +207,8 @@ impl Lanes {
         lane.faults_in_flight < most && lane.pause(clock).is_none()
     }
 
-    /// Records a failed try. `fail` sets the pause. Returns whether it has to be said, and then the number of outages
-    /// that were not said since the last time.
+    /// Records a failed try. `fail` sets the pause. Returns whether it has to be logged, and then the number of outages
+    /// that were not logged since the last time.
     pub(super) fn failed(
         &mut self,
         id: LaneId,
@@ -222,7 +222,7 @@ impl Lanes {
         lane.notice.failed(is_first, now)
     }
 
-    /// Ends the outage, because the upstream has responded. Returns whether it has to be said.
+    /// Ends the outage, because the upstream has responded. Returns whether that has to be logged.
     pub(super) fn responded(&mut self, id: LaneId) -> bool {
         let Some(lane) = self.0.get_mut(id.0) else { return false };
         lane.outage.take().is_some() && lane.notice.recovered()

@@ -139,7 +139,8 @@ impl Ledger {
     }
 }
 
-/// Prints the reasons why envelopes were dropped or rejected with their counts: `queue_overflow=3 http_401=1`, or `none`.
+/// Prints the reasons why envelopes were dropped or rejected with their counts: `queue_overflow=3 http_401=1`, or
+/// `none`.
 pub struct Reasons<'a>(pub &'a Ledger);
 
 impl fmt::Display for Reasons<'_> {

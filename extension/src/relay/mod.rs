@@ -5,7 +5,7 @@ mod backoff;
 pub(crate) mod client;
 mod client_reports;
 mod clock;
-mod concurrency;
+pub mod concurrency;
 pub(crate) mod core;
 mod drain;
 mod envelope;

@@ -1,10 +1,10 @@
-//! Remembers which kinds of refusal upstream has answered, so that each is said once and not for each envelope. A kind
-//! is an upstream with a status and the reason that it gave.
+//! Remembers which kinds of refusal upstream has answered, so that each kind is logged once and not for each envelope.
+//! A kind is an upstream with a status and the reason that it gave.
 
 use crate::config::Upstream;
 use std::sync::Arc;
 
-/// The most kinds that are said. A server that writes something else each time would fill the log.
+/// The most kinds that are logged. Otherwise a server that gives another reason each time would fill the log.
 const MAX_KINDS: usize = 32;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -14,12 +14,12 @@ struct Kind {
     reason: Option<String>,
 }
 
-/// The kinds of refusal that were said.
+/// The kinds of refusal that were logged.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Vec<Kind>);
 
 impl Refusals {
-    /// Records a refusal. Returns whether its kind is new and has to be said.
+    /// Records a refusal. Returns whether its kind is new and has to be logged.
     pub(super) fn is_new(&mut self, upstream: &Arc<Upstream>, status: u16, reason: Option<&str>) -> bool {
         let is_known = |kind: &Kind| {
             kind.status == status && kind.reason.as_deref() == reason && kind.upstream == *upstream

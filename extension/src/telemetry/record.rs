@@ -1,4 +1,4 @@
-//! What Lambda tells in a telemetry batch, of schema 2022-12-13 or 2025-01-29.
+//! The records of a telemetry batch that mean something to the extension, by schema 2022-12-13 or 2025-01-29.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html>
 
@@ -7,10 +7,10 @@ mod read;
 use super::request_id::RequestId;
 use std::time::SystemTime;
 
-/// One record of the platform.
+/// One record that the platform has sent.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
-    /// When it happened, by Lambda's clock.
+    /// The time of the event, by Lambda's clock.
     pub(crate) time: Option<SystemTime>,
     pub(crate) event: PlatformEvent,
 }
@@ -20,46 +20,46 @@ pub(crate) struct Record {
 pub(crate) enum PlatformEvent {
     /// Init has begun.
     InitStart(InitStart),
-    /// The runtime is through with init.
+    /// The runtime has finished init.
     InitRuntimeDone(PhaseEnd),
-    /// All are through with init.
+    /// The runtime and all extensions have finished init.
     InitReport(PhaseEnd),
     /// A restore from a snapshot has begun.
     RestoreStart,
-    /// The runtime is through with a restore.
+    /// The runtime has finished a restore.
     RestoreRuntimeDone(PhaseEnd),
-    /// All are through with a restore.
+    /// The runtime and all extensions have finished a restore.
     RestoreReport(PhaseEnd),
     /// The function was started for a request.
     Start(InvocationStart),
-    /// The runtime is through with a request.
+    /// The runtime has finished a request.
     RuntimeDone(InvocationEnd),
-    /// All are through with a request. On Managed Instances this is the only word of a request's end.
+    /// The runtime and all extensions have finished a request. On Managed Instances only this reports a request's end.
     Report(InvocationEnd),
-    /// The platform's own words on what went wrong.
+    /// The platform's text about what went wrong.
     Fault(PlatformFault),
-    /// Some records never came.
+    /// Lambda has dropped some records.
     Dropped,
 }
 
 /// How init began.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct InitStart {
-    /// `on-demand`, `provisioned-concurrency`, `snap-start`, `lambda-managed-instances`.
+    /// One of `on-demand`, `provisioned-concurrency`, `snap-start`, `lambda-managed-instances`.
     pub(crate) initialization_type: String,
     pub(crate) phase: InitPhase,
-    /// `python:3.13.v58`
+    /// The runtime and its version, such as `python:3.13.v58`.
     pub(crate) runtime_version: Option<String>,
-    /// The environment's name, which is also that of its log stream.
+    /// The name of the environment, which is also the name of its log stream.
     pub(crate) instance: Option<String>,
 }
 
-/// Whether init was run ahead of an invocation, or again inside one.
+/// Whether init ran before the first invocation, or inside an invocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum InitPhase {
     #[default]
     Init,
-    /// A first init failed, or the environment was reset after a fault.
+    /// Init runs inside an invocation, because the first init failed or the environment was reset after a fault.
     Invoke,
 }
 
@@ -67,7 +67,7 @@ pub(crate) enum InitPhase {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct PhaseEnd {
     pub(crate) phase: InitPhase,
-    /// `success`, `failure`, `error`, `timeout`; some reports have none.
+    /// One of `success`, `failure`, `error`, `timeout`. Some reports have none.
     pub(crate) status: Option<String>,
     pub(crate) error_type: Option<String>,
     pub(crate) duration_ms: Option<f64>,
@@ -85,18 +85,18 @@ pub(crate) struct InvocationStart {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct InvocationEnd {
     pub(crate) request: RequestId,
-    /// `success`, `failure`, `error`, `timeout`.
+    /// One of `success`, `failure`, `error`, `timeout`.
     pub(crate) status: String,
-    /// What went wrong, where Lambda knows.
+    /// Lambda's name for what went wrong, if it knows.
     pub(crate) error_type: Option<String>,
     pub(crate) metrics: InvocationMetrics,
-    /// Of a response that is streamed, and the overhead of runtime and extensions.
+    /// The parts that the platform measured: a streamed response, and the overhead of runtime and extensions.
     pub(crate) spans: Vec<PlatformSpan>,
     /// X-Ray's header.
     pub(crate) trace: Option<String>,
 }
 
-/// What was measured of a request.
+/// What the platform measured of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct InvocationMetrics {
     pub(crate) duration_ms: Option<f64>,
@@ -116,7 +116,7 @@ pub(crate) struct PlatformSpan {
     pub(crate) duration_ms: Option<f64>,
 }
 
-/// The platform's own words on what went wrong.
+/// The platform's text about what went wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PlatformFault {
     pub(crate) request: Option<RequestId>,

@@ -50,8 +50,8 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Opens a port and subscribes by `ask`, which gets the port, within a bounded time. Returns `None` where there is no
-    /// telemetry.
+    /// Opens a port and subscribes by `ask`, which gets the port, within a bounded time. Returns `None` where there is
+    /// no telemetry.
     pub(crate) async fn subscribe<E: Display>(
         ask: impl AsyncFnOnce(u16) -> Result<Subscribed, E>,
         observer: Option<Observer>,

@@ -1,4 +1,5 @@
-//! Certificates of the user's own: what is trusted, what is refused with a cause and a remedy, and files that are none.
+//! Tests certificates that the user adds: which are trusted, which are refused with a cause and a remedy, and files
+//! that are no certificates.
 
 use crate::support::{extension::Extension, sdk::report, tools};
 use http_body_util::{BodyExt, Full};
@@ -71,7 +72,7 @@ impl Upstream {
         Self { url, taken, server: server.abort_handle() }
     }
 
-    /// An event arrives with these settings.
+    /// Checks that an event arrives with these settings.
     async fn delivers_with(&self, settings: &[(&str, &str)]) {
         let (extension, address) = Extension::standalone(&self.url, settings).await;
         assert_eq!(report(address, "trusted").await, 200);
@@ -81,7 +82,7 @@ impl Upstream {
         assert!(waited.is_ok(), "{settings:?}:\n{}", extension.log.text());
     }
 
-    /// Nothing arrives with these settings. The log names the cause and the remedy.
+    /// Checks that nothing arrives with these settings, and that the log names the cause and the remedy.
     async fn is_refused_with(&self, settings: &[(&str, &str)], said: &[&str]) {
         let (extension, address) = Extension::standalone(&self.url, settings).await;
         assert_eq!(report(address, "refused").await, 200);
@@ -93,7 +94,7 @@ impl Upstream {
     }
 }
 
-/// Parameters of a self-signed certificate, as `openssl req -x509` makes it: that of an authority.
+/// Returns the parameters of a self-signed certificate as `openssl req -x509` makes it, which is that of an authority.
 fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -127,7 +128,7 @@ async fn a_self_signed_certificate_is_trusted_byte_for_byte() {
     let certificate = authority("localhost").self_signed(&key).unwrap();
     let upstream = Upstream::with(&certificate, &key).await;
     upstream.is_refused_with(&[], &[VARIABLE]).await;
-    // Another one of the same name and key is not the same.
+    // Another certificate with the same name and key is not trusted.
     let other = bundles.write("other", authority("localhost").self_signed(&key).unwrap().pem());
     upstream.is_refused_with(&[(VARIABLE, &other)], &["that very certificate", VARIABLE]).await;
     let bundle = bundles.write("bundle", format!("{P521}{}", certificate.pem()));

@@ -1,4 +1,5 @@
-//! Faults that did not leave in time: one process of an environment spools them, the next one sends them.
+//! Tests faults that were not delivered in time: one process of an environment spools them, and the next one sends
+//! them.
 
 use crate::support::{
     extension::{BINARY, Extension, SPOOL},
@@ -19,10 +20,10 @@ use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ID: &str = "9ec79c33ec9942ab8353589fcb2e04dc";
-/// When the fault happened. Sentry has to show this time, whenever it hears of the fault.
+/// The time of the fault. Sentry has to show this time, no matter when the fault arrives.
 const TIMESTAMP: f64 = 1_795_600_803.421;
 
-/// An environment: its folder for spooled faults outlives the processes in it.
+/// An environment. Its folder for spooled faults outlives the processes in it.
 struct Environment {
     sentry: Sentry,
     around: TempDir,
@@ -37,7 +38,7 @@ impl Environment {
         self.around.path().join("spool")
     }
 
-    /// Spools a fault as an earlier process has done it.
+    /// Writes a spooled fault as an earlier process would have done.
     fn spool(&self, id: &str, since: &str) -> PathBuf {
         let folder = self.folder();
         fs::create_dir_all(&folder).unwrap();
@@ -61,7 +62,7 @@ impl Environment {
         listed.map(|listed| listed.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    /// The next process of the environment. It has asked for its first event when this returns.
+    /// Starts the next process of the environment, and waits until it asks for its first event.
     async fn process(&self, settings: &[(&str, &str)]) -> (LambdaApi, Extension) {
         let api = LambdaApi::start().await;
         let extension = self.start(&api, settings);
@@ -88,14 +89,14 @@ fn now() -> String {
     minutes_ago(0)
 }
 
-/// RFC 3339, by the program that knows all about it.
+/// Returns a time in the past as RFC 3339. The program `date` writes it, so the test shares no code with the extension.
 fn minutes_ago(minutes: u32) -> String {
     let mut date = std::process::Command::new("date");
     let date = date.args(["-u", "+%Y-%m-%dT%H:%M:%S.000Z", "-d", &format!("{minutes} minutes ago")]);
     String::from_utf8(date.output().unwrap().stdout).unwrap().trim().to_owned()
 }
 
-/// The counts in the last line.
+/// Waits for the end, and returns the last line of the log. Its counts must balance.
 async fn final_counts(extension: Extension) -> Value {
     let (status, log) = extension.ended().await;
     assert!(status.success(), "{status}:\n{}", log.text());
@@ -138,7 +139,7 @@ fn nothing_is_read_before_the_first_next() {
         let environment = Environment::new(Transport::Plain).await;
         let file = environment.spool(ID, &now());
         let api = LambdaApi::start().await;
-        // Init is not over for as long as Lambda says nothing to the subscription.
+        // Init lasts until Lambda responds to the subscription.
         api.telemetry(Subscription::Silence);
         let extension = environment.start(&api, &[]);
         api.subscribed().await;
@@ -188,7 +189,7 @@ fn what_cannot_leave_by_the_deadline_is_spooled_until_a_process_delivers_it() {
     }
 }
 
-/// The whole way: the function's time-out, an upstream that is down, and the next process.
+/// Tests the whole way: the function times out, upstream is down, and the next process delivers the fault.
 #[test]
 fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
     isolated(|| async {
@@ -222,7 +223,7 @@ fn a_time_out_while_sentry_is_down_reaches_it_from_the_next_process() {
     });
 }
 
-/// The same under AWS's emulator, which ends the processes of an environment and starts others in it.
+/// Tests the same under AWS's emulator, which ends the processes of an environment and starts others in it.
 #[test]
 fn an_emulated_environment_sends_it_from_its_next_process() {
     isolated(|| async {
@@ -310,7 +311,8 @@ fn an_upstream_that_the_settings_do_not_allow_gets_nothing() {
     });
 }
 
-/// A `/tmp` without room, and one that is read-only: what they refuse is counted, and nothing else happens.
+/// Tests a full `/tmp` and a read-only one. A fault that cannot be written is counted as dropped, and nothing else
+/// happens.
 #[test]
 fn a_tmp_that_takes_nothing_costs_the_fault_alone() {
     for options in ["size=8k", "ro"] {
@@ -326,7 +328,7 @@ fn a_tmp_that_takes_nothing_costs_the_fault_alone() {
     }
 }
 
-/// Runs a process whose spool's file system takes nothing any more once the process has read what was in it.
+/// Runs a process that reads its spool, and then can write nothing to it any more.
 async fn in_small_tmp(environment: &Environment, api: &LambdaApi, options: &str) -> String {
     let script = r#"
         cp -p "$SPOOL"/*.fault "$AROUND"

@@ -2,15 +2,20 @@
 //! says what can be done about it.
 
 use crate::aws::{
-    error::{CallError, CallErrorKind},
+    error::{CallError, CallErrorKind, RegionError},
+    partition::RegionName,
     session::Session,
 };
 use aws_sdk_lambda::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use std::{error::Error, future::Future};
+use std::{error::Error, future::Future, time::Duration};
 use tokio::time::Instant;
+
+/// The longest pauses before a call is repeated because another operation was in progress.
+const BUSY: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 impl Session {
     /// Sends the request that `request` creates. If the credentials had expired, it is sent once more with new ones.
@@ -41,6 +46,41 @@ impl Session {
             }
             answer => answer,
         }
+    }
+}
+
+impl Session {
+    /// Says what the credentials have to do with the error of a call to one region. STS has confirmed them at the start
+    /// of the run. So if a region does not accept them, it is not enabled for the account, or it does not accept the
+    /// temporary credentials of the global STS endpoint.
+    pub(crate) fn in_region(&self, region: &RegionName, error: CallError) -> RegionError {
+        if error.kind != CallErrorKind::Credentials {
+            return error.into();
+        }
+        if !self.is_temporary || region.partition().default_regions().contains(region) {
+            return RegionError::NotEnabled(error);
+        }
+        match self.enabled.get() {
+            Some(enabled) if enabled.contains(region) => RegionError::GlobalToken(error),
+            _ => RegionError::NotEnabledOrGlobalToken(error),
+        }
+    }
+
+    /// Makes a call, and repeats it after a pause if AWS says that another operation on the same resource is in
+    /// progress.
+    pub(crate) async fn while_busy<T, R>(&self, call: impl Fn() -> R) -> Result<T, CallError>
+    where
+        R: Future<Output = Result<T, CallError>>,
+    {
+        for pause in BUSY {
+            match call().await {
+                Err(error) if error.kind == CallErrorKind::Busy => {
+                    tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                }
+                answer => return answer,
+            }
+        }
+        call().await
     }
 }
 

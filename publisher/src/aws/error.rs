@@ -1,9 +1,11 @@
 //! Errors of AWS calls, classified by what can be done about them.
 
-use crate::failure::chain;
+use crate::{aws::web_page::WebPage, failure::chain};
 use aws_sdk_lambda::config::http::HttpResponse;
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_types::date_time::{DateTime, Format};
 use hyper_util::client::legacy::Error as Legacy;
+use std::time::SystemTime;
 
 /// What can be done about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +14,17 @@ pub(crate) enum CallErrorKind {
     Credentials,
     /// The credentials have expired.
     Expired,
+    /// The clock of this machine is wrong, so AWS does not accept the time of the signature.
+    Clock,
     /// The credentials are valid but do not permit this call.
     Denied,
     /// The resource does not exist.
     NotFound,
     /// The resource exists already.
     Conflict,
+    /// Another operation on the same resource is in progress, or has just changed it. The same request may work in a
+    /// moment.
+    Busy,
     /// AWS throttled the request and did not carry it out.
     Throttled,
     /// No connection was established, so nothing was sent.
@@ -31,13 +38,19 @@ pub(crate) enum CallErrorKind {
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{operation}: {message}")]
+#[error("{operation}: {message}{}", in_brackets(request_id.as_deref()))]
 pub(crate) struct CallError {
     pub(crate) kind: CallErrorKind,
     /// The error code of AWS, e.g. `AccessDeniedException`.
     pub(crate) code: Option<String>,
+    /// The id that AWS gave this request. AWS's support asks for it.
+    pub(crate) request_id: Option<String>,
     operation: &'static str,
     message: String,
+}
+
+fn in_brackets(request_id: Option<&str>) -> String {
+    request_id.map(|id| format!(" (request {id})")).unwrap_or_default()
 }
 
 /// A failed call to one region. The message says whether the credentials are the cause.
@@ -52,6 +65,18 @@ pub(crate) enum RegionError {
     /// The credentials belong to the account, but the region does not accept them.
     #[error("the region is not enabled in this account, or not yet ({0})")]
     NotEnabled(CallError),
+    /// The account has enabled the region, but the region does not accept these temporary credentials.
+    #[error(
+        "the region is enabled, but does not accept these temporary credentials: those of the global STS endpoint work \
+         only in regions that are enabled by default ({0})"
+    )]
+    GlobalToken(CallError),
+    /// It is unknown whether the account has enabled the region. The credentials are temporary.
+    #[error(
+        "the region is not enabled in this account, or does not accept these temporary credentials: those of the global \
+         STS endpoint work only in regions that are enabled by default ({0})"
+    )]
+    NotEnabledOrGlobalToken(CallError),
 }
 
 impl From<CallError> for RegionError {
@@ -61,21 +86,30 @@ impl From<CallError> for RegionError {
 }
 
 impl CallError {
-    /// Converts the error of a call to one region. STS has confirmed the credentials at the start of the run. So if a
-    /// region does not accept them, the region is not enabled for the account.
-    pub(crate) fn in_region(self) -> RegionError {
-        if self.kind == CallErrorKind::Credentials { RegionError::NotEnabled(self) } else { self.into() }
-    }
-
     /// Classifies an error of the SDK.
     pub(crate) fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let raw = error.raw_response();
+        let request_id = raw.and_then(request_id);
+        if let Some(raw) = raw
+            && let Some(page) = WebPage::of(raw)
+        {
+            let kind = sort_page(raw.status().as_u16());
+            return Self { kind, code: None, request_id, operation, message: page.to_string() };
+        }
         let code = error.code().map(str::to_owned);
         let kind = match error {
             SdkError::ServiceError(service) => {
-                sort(code.as_deref().unwrap_or_default(), service.raw().status().as_u16())
+                let status = service.raw().status().as_u16();
+                match sort(code.as_deref().unwrap_or_default(), status) {
+                    _ if is_of_another_time(code.as_deref(), error.message()) => CallErrorKind::Clock,
+                    CallErrorKind::Conflict if is_busy(error.message().unwrap_or_default()) => {
+                        CallErrorKind::Busy
+                    }
+                    kind => kind,
+                }
             }
             SdkError::ConstructionFailure(_) => CallErrorKind::Rejected,
             SdkError::DispatchFailure(failure)
@@ -89,11 +123,12 @@ impl CallError {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
                 let code = code.clone().unwrap_or_else(|| format!("HTTP {status}"));
-                error.message().map_or_else(|| code.clone(), |message| format!("{code}: {message}"))
+                let clock = if kind == CallErrorKind::Clock { clock(service.raw()) } else { String::new() };
+                error.message().map_or_else(|| code.clone(), |message| format!("{code}: {message}")) + &clock
             }
             _ => chain(error),
         };
-        Self { kind, code, operation, message }
+        Self { kind, code, request_id, operation, message }
     }
 
     /// The error message without the name of the operation.
@@ -109,7 +144,7 @@ impl CallError {
         } else {
             (CallErrorKind::Ambiguous, "all of it was sent, and no answer came")
         };
-        Self { kind, code: None, operation, message: message.to_owned() }
+        Self { kind, code: None, request_id: None, operation, message: message.to_owned() }
     }
 
     /// The error of an answer in which a field is missing that the API promises.
@@ -117,10 +152,59 @@ impl CallError {
         Self {
             kind: CallErrorKind::Ambiguous,
             code: None,
+            request_id: None,
             operation,
             message: format!("the answer lacks {what}"),
         }
     }
+}
+
+/// Classifies an answer that is a web page. Such an answer is not AWS's: its 404 does not mean that there is no such
+/// layer, and its 403 says nothing about the credentials.
+fn sort_page(status: u16) -> CallErrorKind {
+    match status {
+        429 => CallErrorKind::Throttled,
+        400..=499 if status != 408 => CallErrorKind::Rejected,
+        _ => CallErrorKind::Ambiguous,
+    }
+}
+
+fn request_id(raw: &HttpResponse) -> Option<String> {
+    let id = ["x-amzn-requestid", "x-amzn-request-id", "x-amz-request-id"]
+        .into_iter()
+        .find_map(|name| raw.headers().get(name))?;
+    // S3's support asks for both of its names.
+    let extended = raw.headers().get("x-amz-id-2").map(|more| format!(", {more}")).unwrap_or_default();
+    Some(format!("{id}{extended}"))
+}
+
+/// Whether AWS refused the signature because of its time, and not because of its keys.
+fn is_of_another_time(code: Option<&str>, message: Option<&str>) -> bool {
+    let codes = ["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"];
+    let sentences = ["signature expired", "signature not yet current"];
+    let message = message.unwrap_or_default().to_lowercase();
+    code.is_some_and(|code| codes.contains(&code)) || sentences.iter().any(|part| message.contains(part))
+}
+
+/// Says how much this machine's clock differs from AWS's, according to the `date` of the answer.
+fn clock(raw: &HttpResponse) -> String {
+    let theirs = raw.headers().get("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+    let Some(theirs) = theirs.and_then(|theirs| SystemTime::try_from(theirs).ok()) else {
+        return String::new();
+    };
+    let (by, where_to) = match SystemTime::now().duration_since(theirs) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    format!("; this machine's clock is {} minutes {where_to} AWS's", by.as_secs() / 60)
+}
+
+/// Lambda's `ResourceConflictException` has two meanings: what the request makes is there already, or something else
+/// is being done to it at the moment.
+fn is_busy(message: &str) -> bool {
+    let message = message.to_lowercase();
+    !message.contains("already exist")
+        && ["in progress", "try again", "concurrent"].iter().any(|part| message.contains(part))
 }
 
 /// Whether the connection failed before anything was sent. Name resolution, TCP and TLS all belong to connecting. No
@@ -139,12 +223,13 @@ fn sort(code: &str, status: u16) -> CallErrorKind {
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "MissingAuthenticationTokenException" => return CallErrorKind::Credentials,
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => return CallErrorKind::Expired,
+        "ExpiredToken" | "ExpiredTokenException" => return CallErrorKind::Expired,
         "AccessDenied" | "AccessDeniedException" => return CallErrorKind::Denied,
         "ResourceNotFoundException" | "NoSuchBucket" | "NoSuchKey" | "NotFound" => {
             return CallErrorKind::NotFound;
         }
         "ResourceConflictException" => return CallErrorKind::Conflict,
+        "PreconditionFailedException" => return CallErrorKind::Busy,
         "TooManyRequestsException"
         | "ThrottlingException"
         | "Throttling"
@@ -158,6 +243,7 @@ fn sort(code: &str, status: u16) -> CallErrorKind {
         401 | 403 => CallErrorKind::Denied,
         404 => CallErrorKind::NotFound,
         409 => CallErrorKind::Conflict,
+        412 => CallErrorKind::Busy,
         429 => CallErrorKind::Throttled,
         // A successful answer whose body cannot be parsed is also reported as a service error.
         200..=299 | 408 | 500..=599 => CallErrorKind::Ambiguous,
@@ -177,7 +263,7 @@ mod tests {
             .behavior_version(aws_sdk_lambda::config::BehaviorVersion::latest())
             .region(aws_sdk_lambda::config::Region::new("eu-west-1"))
             .credentials_provider(aws_credential_types::Credentials::new("a", "b", None, None, "test"))
-            .http_client(http::client())
+            .http_client(http::client(None))
             .retry_config(aws_sdk_lambda::config::retry::RetryConfig::disabled())
             .endpoint_url(format!("http://{closed}"))
             .build();
@@ -195,5 +281,25 @@ mod tests {
         assert_eq!(sort("UnrecognizedClientException", 403), CallErrorKind::Credentials);
         assert_eq!(sort("ExpiredTokenException", 403), CallErrorKind::Expired);
         assert_eq!(sort("", 403), CallErrorKind::Denied);
+        assert_eq!(sort("PreconditionFailedException", 412), CallErrorKind::Busy);
+    }
+
+    #[test]
+    fn nothing_that_a_page_says_is_taken_for_aws_s_word() {
+        assert_eq!([404, 403, 409].map(sort_page), [CallErrorKind::Rejected; 3]);
+        assert_eq!([200, 408, 502].map(sort_page), [CallErrorKind::Ambiguous; 3]);
+        assert_eq!(sort_page(429), CallErrorKind::Throttled);
+    }
+
+    #[test]
+    fn of_the_two_meanings_of_a_conflict_only_one_passes() {
+        assert!(!is_busy(
+            "The statement id (public) provided already exists. Please try again with another one."
+        ));
+        assert!(!is_busy("The function is currently in the following state: Deleting"));
+        assert!(is_busy(
+            "The operation cannot be performed at this time. An update is in progress for resource: x"
+        ));
+        assert!(is_busy("Another operation is in progress for this resource"));
     }
 }

@@ -73,6 +73,8 @@ pub(crate) enum UpdateStatus {
     Done,
     /// Lambda is still applying the update and accepts no other one until then.
     InProgress,
+    /// The function is being deleted: there is nothing to wait for.
+    Deleting,
     /// The update failed for this reason.
     Failed(String),
 }
@@ -113,18 +115,20 @@ impl RegionFunctions {
         revision: Option<&str>,
         change: &Change,
     ) -> Result<(), CallError> {
-        let mut request = self
-            .client
-            .update_function_configuration()
-            .function_name(name)
-            .set_layers(Some(change.layers.clone()))
-            .set_revision_id(revision.map(str::to_owned));
-        if let Some(variables) = &change.environment {
+        let environment = change.environment.as_ref().map(|variables| {
             let variables: HashMap<_, _> = variables.clone().into_iter().collect();
-            request =
-                request.environment(types::Environment::builder().set_variables(Some(variables)).build());
-        }
-        request.send().await.map(drop).map_err(|error| CallError::new(UPDATE, &error))
+            types::Environment::builder().set_variables(Some(variables)).build()
+        });
+        let request = || {
+            self.client
+                .update_function_configuration()
+                .function_name(name)
+                .set_layers(Some(change.layers.clone()))
+                .set_revision_id(revision.map(str::to_owned))
+                .set_environment(environment.clone())
+                .send()
+        };
+        self.session.send(UPDATE, request).await.map(drop)
     }
 }
 
@@ -165,6 +169,7 @@ fn function(answer: &GetFunctionConfigurationOutput) -> Result<Function, CallErr
 
 fn update(answer: &GetFunctionConfigurationOutput) -> UpdateStatus {
     match answer.last_update_status() {
+        _ if answer.state() == Some(&State::Deleting) => UpdateStatus::Deleting,
         Some(LastUpdateStatus::InProgress) => UpdateStatus::InProgress,
         Some(LastUpdateStatus::Failed) => {
             let code = answer.last_update_status_reason_code().map(types::LastUpdateStatusReasonCode::as_str);

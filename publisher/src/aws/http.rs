@@ -1,10 +1,15 @@
 //! The HTTP client of all AWS calls. It uses rustls with ring, takes proxies from the environment, and bounds every
 //! wait.
 
+use crate::aws::ca_bundle::CaBundle;
 use aws_sdk_lambda::config::{
     RuntimeComponents, SharedHttpClient, StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
-use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig, tls};
+use aws_smithy_http_client::{
+    Builder, Connector,
+    proxy::ProxyConfig,
+    tls::{self, TlsContext, TrustStore},
+};
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -14,10 +19,12 @@ const PAUSES: Duration = Duration::from_secs(30);
 /// The slowest line for which an upload's timeout allows enough time.
 const UPLOAD_BYTES_PER_SECOND: u64 = 256 * 1024;
 
-/// Creates the client. It also speaks plain HTTP, which endpoints on loopback use.
-pub(crate) fn client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+/// Creates the client. It also speaks plain HTTP, which endpoints on loopback use. If `bundle` is given, only its
+/// certificate authorities are trusted.
+pub(crate) fn client(bundle: Option<CaBundle>) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls());
+        builder.set_tls_context(trusting(bundle.as_ref()));
         builder.set_connector_settings(settings.cloned());
         builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         builder.build()
@@ -26,7 +33,17 @@ pub(crate) fn client() -> SharedHttpClient {
 
 /// A connector for downloads outside the SDK, from links that carry their own signature.
 pub(crate) fn plain() -> Connector {
-    Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls()).build()
+    let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls());
+    // Whoever signs in has been told of a bundle that cannot be read.
+    builder.set_tls_context(trusting(CaBundle::from_env().ok().flatten().as_ref()));
+    builder.build()
+}
+
+fn trusting(bundle: Option<&CaBundle>) -> TlsContext {
+    let Some(CaBundle(pem)) = bundle else { return TlsContext::default() };
+    let store = TrustStore::empty().with_pem_certificate(pem.clone());
+    // Nothing of it is checked before it is used.
+    TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
 }
 
 fn tls() -> tls::Provider {

@@ -3,7 +3,7 @@
 use crate::aws::{
     audience::Reader,
     calls::unless,
-    error::{CallError, CallErrorKind},
+    error::{CallError, CallErrorKind, RegionError},
     partition::RegionName,
     policy::{self, Policy},
     rate_limit::Reservation,
@@ -100,12 +100,18 @@ fn runtimes(names: &[String]) -> Option<Vec<Runtime>> {
 pub(crate) struct RegionLayers {
     client: Client,
     session: Arc<Session>,
+    region: RegionName,
 }
 
 impl RegionLayers {
     /// Creates a client for this region. It has its own limit of requests per second.
     pub(crate) fn new(session: &Arc<Session>, region: &RegionName) -> Self {
-        Self { client: session.lambda(region), session: Arc::clone(session) }
+        Self { client: session.lambda(region), session: Arc::clone(session), region: region.clone() }
+    }
+
+    /// Says what the credentials have to do with an error of one of these calls.
+    pub(crate) fn in_region(&self, error: CallError) -> RegionError {
+        self.session.in_region(&self.region, error)
     }
 
     /// Lists the names of all layers that the account has in this region.
@@ -309,7 +315,8 @@ impl RegionLayers {
             };
             request.send()
         };
-        unless(CallErrorKind::Conflict, self.session.send(PERMIT, request).await).map(drop)
+        let permitted = self.session.while_busy(|| self.session.send(PERMIT, request)).await;
+        unless(CallErrorKind::Conflict, permitted).map(drop)
     }
 
     /// Removes a statement from the policy. A statement that does not exist any more is not an error.
@@ -318,12 +325,13 @@ impl RegionLayers {
             let request = self.client.remove_layer_version_permission();
             request.layer_name(layer).version_number(number).statement_id(id).send()
         };
-        unless(CallErrorKind::NotFound, self.session.send(FORBID, request).await).map(drop)
+        let forbidden = self.session.while_busy(|| self.session.send(FORBID, request)).await;
+        unless(CallErrorKind::NotFound, forbidden).map(drop)
     }
 
     /// Deletes a version. Functions that use it keep it, but it cannot be attached any more.
     pub(crate) async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
         let request = || self.client.delete_layer_version().layer_name(layer).version_number(number).send();
-        self.session.send(DELETE, request).await.map(drop)
+        self.session.while_busy(|| self.session.send(DELETE, request)).await.map(drop)
     }
 }

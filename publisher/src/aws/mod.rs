@@ -4,6 +4,7 @@
 //! Nothing in this module knows what a release consists of. That is the task of `artifacts` and `publish`.
 
 pub(crate) mod audience;
+pub(crate) mod ca_bundle;
 pub(crate) mod calls;
 pub(crate) mod congestion;
 pub(crate) mod credentials;
@@ -22,5 +23,7 @@ pub(crate) mod regions;
 pub(crate) mod s3;
 pub(crate) mod send_queue;
 pub(crate) mod session;
+pub(crate) mod sign_in;
 pub(crate) mod upload;
 pub(crate) mod upload_progress;
+pub(crate) mod web_page;

@@ -136,6 +136,11 @@ impl Partition {
         })
     }
 
+    /// All regions of the partition that this program knows.
+    pub(crate) fn regions(self) -> impl Iterator<Item = RegionName> {
+        self.default_regions().into_iter().chain(self.opt_in_regions())
+    }
+
     /// The regions that an account has only after somebody has enabled them.
     pub(crate) fn opt_in_regions(self) -> Vec<RegionName> {
         names(match self {

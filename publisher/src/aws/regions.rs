@@ -33,8 +33,8 @@ pub(crate) type Listing = BTreeMap<RegionName, Option<String>>;
 /// Returns the regions that the partition is known to have but the account's list does not contain, not even as
 /// disabled.
 pub(crate) fn unlisted(listing: &Listing, partition: Partition) -> Vec<RegionName> {
-    let known = partition.default_regions().into_iter().chain(partition.opt_in_regions());
-    let mut unlisted: Vec<RegionName> = known.filter(|name| !listing.contains_key(name)).collect();
+    let mut unlisted: Vec<RegionName> =
+        partition.regions().filter(|name| !listing.contains_key(name)).collect();
     unlisted.sort();
     unlisted
 }
@@ -86,6 +86,9 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listi
             listing.insert(name, off);
         }
     }
+    let enabled = listing.iter().filter(|(_, off)| off.is_none()).map(|(name, _)| name.clone());
+    // An earlier list of the same session is as good.
+    let _ = session.enabled.set(enabled.collect());
     Ok(listing)
 }
 
@@ -152,7 +155,7 @@ pub(crate) struct RegionChoice {
 }
 
 /// The user's choice of regions cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RegionChoiceError {
     /// A pattern matches no region. Most likely it is a typing error.
     #[error("`{pattern}` matches no region of {partition} that this account has enabled")]
@@ -161,6 +164,14 @@ pub(crate) enum RegionChoiceError {
         pattern: String,
         /// The partition of the account.
         partition: Partition,
+    },
+    /// Neither the account's list nor the list in this program has this region.
+    #[error("there is no region `{name}`{}", nearest.as_ref().map(|it| format!(": did you mean {it}?")).unwrap_or_default())]
+    Unknown {
+        /// The name as the user gave it.
+        name: RegionName,
+        /// A region with almost the same name.
+        nearest: Option<RegionName>,
     },
     /// All chosen regions are excluded.
     #[error("no region is left to publish to")]
@@ -186,6 +197,24 @@ impl<'a> Source<'a> {
     }
 }
 
+fn unknown(name: &RegionName, listing: &Listing) -> RegionChoiceError {
+    RegionChoiceError::Unknown { name: name.clone(), nearest: nearest(name, listing.keys()).cloned() }
+}
+
+/// The region that the user most likely meant by an unknown name. At most two letters may differ.
+pub(crate) fn nearest<'a>(
+    name: &RegionName,
+    known: impl IntoIterator<Item = &'a RegionName>,
+) -> Option<&'a RegionName> {
+    let distance = |other: &RegionName| strsim::osa_distance(name.as_str(), other.as_str());
+    known
+        .into_iter()
+        .map(|other| (distance(other), other))
+        .filter(|(far, _)| *far <= 2)
+        .min()
+        .map(|(_, it)| it)
+}
+
 /// Chooses the regions of a run: the regions of the source, narrowed to the user's choice.
 pub(crate) fn choose(
     source: Source<'_>,
@@ -203,7 +232,14 @@ pub(crate) fn choose(
     };
     let matching = |pattern: &RegionPattern| -> Result<BTreeMap<RegionName, bool>, RegionChoiceError> {
         if let RegionPattern::Exact(name) = pattern {
-            return Ok(BTreeMap::from([(name.clone(), true)]));
+            // A region that is switched off is listed as well. A name that neither the account's list nor this program
+            // knows is misspelt, most likely.
+            return match listing.filter(|listing| {
+                !listing.contains_key(name) && !partition.regions().any(|known| known == *name)
+            }) {
+                Some(listing) => Err(unknown(name, listing)),
+                None => Ok(BTreeMap::from([(name.clone(), true)])),
+            };
         }
         let found: BTreeMap<_, _> =
             usable.iter().filter(|(name, _)| pattern.matches(name)).map(|(n, r)| (n.clone(), *r)).collect();
@@ -223,6 +259,9 @@ pub(crate) fn choose(
         wanted.retain(|name, _| !pattern.matches(name));
         let harmless = matches!(pattern, RegionPattern::Exact(name) if known(name));
         if wanted.len() == before && !harmless {
+            if let (RegionPattern::Exact(name), Some(listing)) = (pattern, listing) {
+                return Err(unknown(name, listing));
+            }
             return Err(RegionChoiceError::NoMatch { pattern: pattern.to_string(), partition });
         }
     }
@@ -302,7 +341,19 @@ mod tests {
         for wrong in [choice(&["af-*"], &[], &[]), choice(&[], &["af-*"], &[]), choice(&[], &[], &["af-*"])] {
             assert!(matches!(shape(&wrong), Err(RegionChoiceError::NoMatch { .. })), "{wrong:?}");
         }
-        assert!(shape(&choice(&[], &[], &["us-esat-1"])).is_err());
+        let meant = Some("us-east-1".parse().unwrap());
+        let typo = RegionChoiceError::Unknown { name: "us-esat-1".parse().unwrap(), nearest: meant };
+        for wrong in [
+            choice(&[], &[], &["us-esat-1"]),
+            choice(&["us-esat-1"], &[], &[]),
+            choice(&["us-*"], &["us-esat-1"], &[]),
+        ] {
+            assert_eq!(shape(&wrong), Err(typo.clone()));
+        }
+        // The list may be older than a region that this program knows.
+        assert_eq!(shape(&choice(&["eu-central-2"], &[], &[])).unwrap(), expect(&[("eu-central-2", true)]));
+        let far = shape(&choice(&["ap-south-7"], &[], &[])).unwrap_err();
+        assert_eq!(far.to_string(), "there is no region `ap-south-7`");
         assert_eq!(shape(&choice(&[], &[], &["*"])), Err(RegionChoiceError::Nothing));
         assert!("eu-west-1,*".parse::<RegionPattern>().is_err());
     }

@@ -4,14 +4,16 @@
 //! is not held up.
 
 use crate::aws::{
+    ca_bundle::{CaBundle, CaBundleError},
     credentials::Renewable,
     error::CallError,
     http::{self, Timeouts},
     partition::{Partition, RegionName},
     rate_limit,
+    sign_in::{Profiles, is_signed_out},
 };
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig,
+    AppName, BehaviorVersion, Region, SdkConfig,
     default_provider::credentials::DefaultCredentialsChain,
     environment::EnvironmentVariableRegionProvider,
     identity::IdentityCache,
@@ -20,11 +22,11 @@ use aws_config::{
     profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider},
     provider_config::ProviderConfig,
 };
-use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::{Credentials, provider::error::CredentialsError};
 use aws_sdk_lambda::config::{
     ProvideCredentials, SharedCredentialsProvider, SharedHttpClient, retry::RetryConfig,
 };
-use std::{error::Error, time::Duration};
+use std::{collections::BTreeSet, error::Error, sync::OnceLock, time::Duration};
 
 /// The maximum number of attempts of a call that may be repeated. The pauses between them double, with jitter.
 const ATTEMPTS: u32 = 5;
@@ -70,9 +72,24 @@ pub(crate) enum SessionError {
     /// A source of credentials was found, but it failed.
     #[error("cannot load AWS credentials")]
     Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A person has to sign in, in a browser.
+    #[error("nobody is signed in, or the session is over")]
+    SignedOut {
+        /// The command that signs in.
+        command: String,
+        /// The error of the source of credentials.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The configured certificate authorities cannot be loaded.
+    #[error(transparent)]
+    CaBundle(#[from] CaBundleError),
     /// AWS does not accept the credentials.
     #[error("AWS does not accept these credentials")]
     Refused(#[source] CallError),
+    /// The time of the signature differs too much from the time of AWS.
+    #[error("AWS does not accept the time of this machine's clock")]
+    Clock(#[source] CallError),
     /// There was no connection, or no usable answer.
     #[error("cannot reach AWS{at} to ask whose credentials these are")]
     Unreachable {
@@ -89,8 +106,13 @@ pub(crate) enum SessionError {
 
 impl SessionError {
     /// Tells the user what to do next.
-    pub(crate) fn next(&self) -> &'static str {
-        match self {
+    pub(crate) fn next(&self) -> String {
+        let advice = match self {
+            Self::SignedOut { command, .. } => return format!("sign in, then run it again:\n  {command}"),
+            Self::CaBundle(_) => "name a file with certificates in PEM, or unset it",
+            Self::Clock(_) => {
+                "set the clock (e.g. `timedatectl set-ntp true`), then run it again; the keys may be right"
+            }
             Self::NoCredentials => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile or AWS_PROFILE,\n\
                  or sign in first, e.g. with `aws sso login`"
@@ -106,11 +128,16 @@ impl SessionError {
                 "they are wrong or expired: renew them (e.g. `aws sso login`), or choose others with --profile;\n\
                  `aws sts get-caller-identity` shows whether they work"
             }
+            Self::Unreachable { source, .. } if source.message().contains("certificate") => {
+                "name the certificate authority of the endpoint, or of the proxy on the way, with AWS_CA_BUNDLE or with\n\
+                 ca_bundle in the profile, then run it again"
+            }
             Self::Unreachable { .. } => {
                 "check the network, --endpoint-url and AWS_ENDPOINT_URL, then run it again"
             }
             Self::Partition(_) => "use credentials of aws, aws-cn, aws-us-gov or aws-eusc",
-        }
+        };
+        advice.to_owned()
     }
 }
 
@@ -125,6 +152,10 @@ pub(crate) struct Session {
     pub(crate) credentials: Renewable,
     /// The timeouts of the calls.
     pub(crate) timeouts: Timeouts,
+    /// Whether the credentials have a session token.
+    pub(crate) is_temporary: bool,
+    /// The regions that the account has enabled, once its list has been read.
+    pub(crate) enabled: OnceLock<BTreeSet<RegionName>>,
 }
 
 impl Session {
@@ -140,10 +171,12 @@ impl Session {
     /// Finds the region and the credentials. `near` is a region in which the work will be done. Its partition decides
     /// the region if the environment names none, or one in another partition, where these credentials cannot be known.
     pub(crate) async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
-        let http = http::client();
+        let profiles = Profiles::load(options.profile.as_deref()).await;
+        let http = http::client(CaBundle::find(profiles.as_ref().and_then(Profiles::ca_bundle))?);
         let region = home_region(options, near).await;
         let timeouts = Timeouts::seconds(options.timeout);
-        let credentials = Renewable::new(credentials(options, &http, region.clone()).await?);
+        let (source, first) = credentials(options, &http, region.clone(), profiles.as_ref()).await?;
+        let credentials = Renewable::new(source);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)
             .http_client(http.clone())
@@ -153,13 +186,25 @@ impl Session {
             // The SDK's cache is off because `Renewable` caches the credentials.
             .identity_cache(IdentityCache::no_cache())
             .credentials_provider(credentials.clone());
+        if let Ok(name) =
+            AppName::new(concat!("sentry-lambda-extension-publisher-", env!("CARGO_PKG_VERSION")))
+        {
+            loader = loader.app_name(name);
+        }
         if let Some(profile) = &options.profile {
             loader = loader.profile_name(profile);
         }
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Ok(Self { config: loader.load().await, http, credentials, timeouts })
+        Ok(Self {
+            config: loader.load().await,
+            http,
+            credentials,
+            timeouts,
+            is_temporary: first.session_token().is_some(),
+            enabled: OnceLock::new(),
+        })
     }
 }
 
@@ -184,12 +229,14 @@ async fn home_region(options: &AwsOptions, near: Option<&RegionName>) -> Region 
     }
 }
 
-/// Finds the credentials, and loads them once so that missing credentials are told apart from a missing network.
+/// Finds the source of credentials, and loads them once so that missing credentials are told apart from a missing
+/// network.
 async fn credentials(
     options: &AwsOptions,
     http: &SharedHttpClient,
     region: Region,
-) -> Result<SharedCredentialsProvider, SessionError> {
+    profiles: Option<&Profiles>,
+) -> Result<(SharedCredentialsProvider, Credentials), SessionError> {
     let config =
         ProviderConfig::without_region().with_http_client(http.clone()).with_region(Some(region.clone()));
     let provider = if let Some(name) = &options.profile {
@@ -207,14 +254,27 @@ async fn credentials(
         let chain = DefaultCredentialsChain::builder().configure(config).region(region).imds_client(metadata);
         SharedCredentialsProvider::new(chain.build().await)
     };
-    let profile = options.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
-    let none = || profile.map_or(SessionError::NoCredentials, SessionError::Profile);
     match tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await {
-        Ok(Ok(_)) => Ok(provider),
-        Ok(Err(CredentialsError::CredentialsNotLoaded(_))) => Err(none()),
-        // The metadata service is the last source that is asked. If it fails, no earlier source had credentials.
-        Ok(Err(error)) if error.source().is_some_and(<dyn Error>::is::<ImdsError>) => Err(none()),
-        Ok(Err(error)) => Err(SessionError::Credentials(error.into())),
+        Ok(Ok(first)) => Ok((provider, first)),
+        Ok(Err(error)) => Err(no_credentials(error, options, profiles)),
         Err(late) => Err(SessionError::Credentials(late.into())),
+    }
+}
+
+fn no_credentials(
+    error: CredentialsError,
+    options: &AwsOptions,
+    profiles: Option<&Profiles>,
+) -> SessionError {
+    if let Some(command) = profiles.and_then(Profiles::command).filter(|_| is_signed_out(&error)) {
+        return SessionError::SignedOut { command, source: error.into() };
+    }
+    let profile = options.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
+    let none = profile.map_or(SessionError::NoCredentials, SessionError::Profile);
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => none,
+        // The metadata service is the last source that is asked. If it fails, no earlier source had credentials.
+        error if error.source().is_some_and(<dyn Error>::is::<ImdsError>) => none,
+        error => SessionError::Credentials(error.into()),
     }
 }

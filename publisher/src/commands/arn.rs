@@ -30,9 +30,9 @@ use std::{
 /// Arguments of `publisher arn`.
 #[derive(clap::Args)]
 pub(crate) struct Arn {
-    /// Only this region's
-    #[arg(long)]
-    region: Option<RegionName>,
+    /// Only these regions'; patterns like `eu-*` too
+    #[arg(long, visible_alias = "region", value_name = "REGION,…", value_delimiter = ',')]
+    regions: Vec<RegionPattern>,
 
     /// Only this architecture's
     #[arg(long, value_enum)]
@@ -76,9 +76,13 @@ impl Arn {
             account::runtime()?.block_on(self.newest(ui))?
         } else {
             let manifest = manifest::open(&self.dist)?;
-            let table = manifest::arns(&manifest, self.kind(), self.region.as_ref(), self.arch)?;
+            let table = manifest::arns(&manifest, self.kind(), &self.regions, self.arch)?;
+            let lacks = |wanted: &&RegionPattern| !table.rows.keys().any(|region| wanted.matches(region));
+            if let Some(lacking) = self.regions.iter().find(lacks) {
+                return Err(manifest::absent(&manifest, self.kind(), Some(lacking), self.arch));
+            }
             if table.is_empty() {
-                return Err(manifest::absent(&manifest, self.kind(), self.region.as_ref(), self.arch));
+                return Err(manifest::absent(&manifest, self.kind(), None, self.arch));
             }
             table
         };
@@ -97,7 +101,8 @@ impl Arn {
             _ => Some(manifest::open(&self.dist)?),
         };
         let names = self.layer_names(manifest.as_ref())?;
-        let (session, identity) = account::enter_as(ui, &self.aws, self.region.as_ref()).await?;
+        let (session, identity) =
+            account::enter_as(ui, &self.aws, self.regions.first().map(RegionPattern::near).as_ref()).await?;
         let owner = self.owner(manifest.as_ref(), &identity)?;
         let regions = self.regions(ui, manifest.as_ref(), &session, &identity).await?;
         let mut queries = Vec::new();
@@ -120,7 +125,7 @@ impl Arn {
             let names: Vec<_> = names.iter().map(|(_, name)| name.as_str()).collect();
             let text = format!("the account {} has no version of {}", owner.as_str(), names.join(" or "));
             return Err(Failure::message(Code::Failed, text)
-                .hint("name it with --account and --layer-name, or leave out --region and --arch"));
+                .hint("name it with --account and --layer-name, or leave out --regions and --arch"));
         }
         let title = "Sentry Lambda extension, the newest versions that AWS lists".to_owned();
         Ok(ArnTable { title, version: None, kind: self.kind(), rows, runtimes: BTreeMap::new() })
@@ -146,7 +151,7 @@ impl Arn {
         AccountId::try_from(recorded.unwrap_or(&identity.account).clone()).map_err(Failure::new)
     }
 
-    /// The regions to ask: that of `--region`, else those in the manifest, else all regions of the account.
+    /// The regions to ask: that of `--regions`, else those in the manifest, else all regions of the account.
     async fn regions(
         &self,
         ui: &Ui,
@@ -154,15 +159,25 @@ impl Arn {
         session: &Session,
         identity: &Identity,
     ) -> Result<Vec<RegionName>, Failure> {
-        if let Some(region) = &self.region {
-            return Ok(vec![region.clone()]);
+        let exact = |pattern: &RegionPattern| match pattern {
+            RegionPattern::Exact(region) => Some(region.clone()),
+            RegionPattern::Glob(_) => None,
+        };
+        if let Some(named) = self.regions.iter().map(exact).collect::<Option<Vec<_>>>()
+            && !named.is_empty()
+        {
+            return Ok(named);
         }
         let layers = manifest.iter().flat_map(|manifest| manifest.layers(self.kind()).values());
         let recorded: BTreeSet<&RegionName> = layers
             .flat_map(|layer| layer.regions.keys())
             .filter(|region| region.partition() == identity.partition)
             .collect();
-        let regions = recorded.into_iter().map(|region| RegionPattern::Exact(region.clone())).collect();
+        let regions = if self.regions.is_empty() {
+            recorded.into_iter().map(|region| RegionPattern::Exact(region.clone())).collect()
+        } else {
+            self.regions.clone()
+        };
         let choice = RegionChoice { regions, optional: Vec::new(), exclude: Vec::new() };
         let selection = account::select(ui, session, identity, &choice).await?;
         let enabled = selection.targets.into_iter().filter(|target| target.disabled.is_none());

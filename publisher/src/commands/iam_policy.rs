@@ -38,6 +38,8 @@ enum PolicyCommand {
     Prune(LayersPolicy),
     /// What `publisher attach` needs
     Attach(AttachPolicy),
+    /// What `publisher arn --latest` needs; without --latest it asks AWS nothing
+    Arn(LayersPolicy),
     /// What ci/smoke needs
     Smoke(SmokePolicy),
     /// Who may take a role: one environment of one GitHub repository, without any stored key
@@ -70,6 +72,10 @@ struct PublishPolicy {
     #[arg(long, value_name = "TEMPLATE")]
     s3_bucket: Option<String>,
 
+    /// Also what it takes if the bucket encrypts with this key of KMS; {region} is any, may be repeated
+    #[arg(long, value_name = "ARN", value_parser = names::key, requires = "s3_bucket")]
+    kms_key: Vec<String>,
+
     /// Also what it takes to narrow the audience of a layer that is published
     #[arg(long)]
     narrow: bool,
@@ -83,6 +89,14 @@ struct AttachPolicy {
     /// The account that the layers are of [default: --account]
     #[arg(long, value_name = "ID")]
     layers_of: Option<AccountId>,
+
+    /// Also what --latest of `publisher attach` needs
+    #[arg(long)]
+    latest: bool,
+
+    /// Also what it takes if the functions have these layers of others: `any`, or ARNs, in which * stands for anything
+    #[arg(long, value_name = "ARN,…", value_delimiter = ',', value_parser = names::layer)]
+    other_layers: Vec<String>,
 
     /// The functions; * stands for anything
     #[arg(long, value_name = "NAME", default_value = "*", value_parser = names::function)]
@@ -140,6 +154,7 @@ impl IamPolicy {
                 layers.document(&[rights::PRUNE, find].concat())
             }
             PolicyCommand::Attach(attach) => attach.document(),
+            PolicyCommand::Arn(layers) => layers.document(rights::ARN),
             PolicyCommand::Smoke(smoke) => smoke.document(),
             PolicyCommand::Trust(trust) => Ok(trust.document()),
         }?;
@@ -204,6 +219,12 @@ impl PublishPolicy {
                 let own = json!({"StringEquals": {"aws:ResourceAccount": self.layers.account}});
                 statements.extend(Statement::of(on, on_this, &[resource]).map(|s| s.only_if(own)));
             }
+            if !self.kms_key.is_empty() {
+                // The keys serve for nothing but what S3 does in the caller's name.
+                let by_s3 = json!({"StringLike": {"kms:ViaService": "s3.*.amazonaws.com*"}});
+                let keys = Statement::of(ResourceKind::Key, rights::DECRYPT.iter(), &self.kms_key);
+                statements.extend(keys.map(|s| s.only_if(by_s3)));
+            }
         }
         Ok(IamDocument::new(statements))
     }
@@ -216,7 +237,15 @@ impl AttachPolicy {
         let partition = self.layers.partition;
         let layer_name = self.layers.layer_name.clone();
         let layers = LayersPolicy { account: owner, partition, layer_name };
-        let mut statements = layers.statements(rights::ATTACH)?;
+        let latest = if self.latest { rights::LATEST } else { &[] };
+        let mut statements = layers.statements(&[rights::ATTACH, latest].concat())?;
+        if !self.other_layers.is_empty() {
+            let any = format!("arn:{partition}:lambda:*:*:layer:*:*");
+            let arn = |layer: &String| if layer == names::ANY { any.clone() } else { layer.clone() };
+            let others: Vec<String> = self.other_layers.iter().map(arn).collect();
+            let rights = rights::OTHER_LAYERS.iter();
+            statements.extend(Statement::of(ResourceKind::OtherVersion, rights, &others));
+        }
         let on_this = rights::ATTACH.iter().filter(|right| right.on == ResourceKind::Function);
         statements.extend(Statement::of(ResourceKind::Function, on_this, &[function]));
         Ok(IamDocument::new(statements))

@@ -8,7 +8,7 @@ use crate::{
         bundle::{Bundle, BundleError},
         layers_manifest::LayersManifest,
     },
-    aws::{layers::RegionLayers, partition::RegionName, session::Session},
+    aws::{layers::RegionLayers, partition::RegionName, regions::RegionPattern, session::Session},
     commands::common::{
         account::{self, AccountOptions},
         fewer_regions::{self, FewerRegionsOptions},
@@ -51,6 +51,10 @@ pub(crate) struct Verify {
     /// Check with an account that is not the owner's: whether it can read each layer. This needs no rights of the owner
     #[arg(long, conflicts_with = "other")]
     as_stranger: bool,
+
+    /// Only these regions; patterns like `eu-*` too
+    #[arg(long, visible_alias = "region", value_name = "REGION,…", value_delimiter = ',')]
+    regions: Vec<RegionPattern>,
 
     #[command(flatten)]
     account_options: AccountOptions,
@@ -95,7 +99,17 @@ impl Verify {
     }
 
     async fn verify(&self, ui: &Ui, manifest: &LayersManifest) -> Result<(), Failure> {
-        let regions: Vec<&RegionName> = manifest.all().flat_map(|(_, layer)| layer.regions.keys()).collect();
+        let all: Vec<&RegionName> = manifest.all().flat_map(|(_, layer)| layer.regions.keys()).collect();
+        if let Some(lacking) = self.regions.iter().find(|wanted| !all.iter().any(|it| wanted.matches(it))) {
+            let text = format!("layers.json has no layer in {lacking}");
+            return Err(
+                Failure::message(Code::Failed, text).hint("leave out --regions to verify all that it has")
+            );
+        }
+        let is_wanted = |region: &RegionName| {
+            self.regions.is_empty() || self.regions.iter().any(|wanted| wanted.matches(region))
+        };
+        let regions: Vec<&RegionName> = all.into_iter().filter(|region| is_wanted(region)).collect();
         let one_partition = regions
             .windows(2)
             .all(|pair| pair.first().map(|r| r.partition()) == pair.last().map(|r| r.partition()));
@@ -149,7 +163,7 @@ impl Verify {
         let mut tasks = JoinSet::new();
         let downloads = Arc::new(Semaphore::new(if self.download { DOWNLOADS } else { 0 }));
         for subject in subjects(manifest, &session, other.as_ref()) {
-            if subject.region.partition() == identity.partition {
+            if subject.region.partition() == identity.partition && is_wanted(&subject.region) {
                 let session = Arc::clone(&session);
                 let downloads = Arc::clone(&downloads);
                 let download = self.download;

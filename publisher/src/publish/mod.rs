@@ -9,6 +9,7 @@ pub(crate) mod journal;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod progress_bars;
+pub(crate) mod progress_lines;
 pub(crate) mod proof;
 pub(crate) mod publish_once;
 pub(crate) mod remedy;

@@ -156,7 +156,10 @@ impl<'a> Publishing<'a> {
                     }
                     continue;
                 }
-                CallErrorKind::Throttled | CallErrorKind::Unsent | CallErrorKind::Expired
+                CallErrorKind::Throttled
+                | CallErrorKind::Busy
+                | CallErrorKind::Unsent
+                | CallErrorKind::Expired
                     if attempt < ATTEMPTS =>
                 {
                     self.job.note(self.context, JobState::Refused, None)?;

@@ -10,6 +10,7 @@ impl RolloutError {
     pub(crate) fn remedy(&self) -> Option<String> {
         let text = match self {
             Self::Call(RegionError::Call(error)) => of_refusal(error.refusal()?),
+            Self::Call(RegionError::GlobalToken(_)) => GLOBAL_TOKEN,
             Self::Bucket(BucketError::Refused { source, .. }) => of_refusal(source.refusal()?),
             Self::NotAsSent { given_to: Some(_), .. } => {
                 "take the version back from those who may use it, and find out where its bytes come from; then \
@@ -47,7 +48,11 @@ impl RolloutError {
 
 const ROOM: &str =
     "make room with `publisher prune`, or ask AWS for more code storage in the region (Service Quotas)";
-const POLICY: &str = "name fewer accounts, or an organization instead (--organization)";
+const POLICY: &str = "name fewer accounts, or an organization instead (--share-with o-…)";
+
+const GLOBAL_TOKEN: &str = "have the credentials made by a regional endpoint of STS (AWS_STS_REGIONAL_ENDPOINTS=regional where they are made), \
+     or have those of the global one work everywhere: \
+     aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token";
 
 fn of_refusal(refusal: Refusal) -> &'static str {
     match refusal {

@@ -9,6 +9,8 @@ use crate::{
 };
 use serde::Serialize;
 
+const HEADER: [&str; 5] = ["region", "layer", "state", "version", ""];
+
 /// One layer in one region.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
@@ -124,19 +126,32 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> [String; 5] {
+    fn cells(&self, with_reason: bool) -> [String; 5] {
         let version = self.version.map(|number| number.to_string()).unwrap_or_default();
         let optional = if self.required { "" } else { "optional" };
         let changes = if self.error.is_none() { self.changes.as_str() } else { "" };
         let [error, beside] = [&self.error, &self.note].map(|text| text.as_deref().unwrap_or_default());
+        let error = if with_reason { error } else { "" };
         let note = [optional, error, changes, beside];
         let note: Vec<&str> = note.into_iter().filter(|part| !part.is_empty()).collect();
         [self.region.to_string(), self.variant.to_string(), self.state().to_owned(), version, note.join(": ")]
     }
 }
 
+/// The reasons of the failed rows, one line for each.
+pub(crate) fn reasons<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<String> {
+    let reason = |row: &Row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?));
+    rows.into_iter().filter_map(reason).collect()
+}
+
+/// The rows as a table.
 pub(crate) fn table(rows: &[Row]) -> String {
-    ui::table(["region", "layer", "state", "version", ""], rows.iter().map(Row::cells))
+    ui::table(HEADER, rows.iter().map(|row| row.cells(true)))
+}
+
+/// The same without the reasons of failures, for where those are said beside it.
+pub(crate) fn table_without_reasons(rows: &[Row]) -> String {
+    ui::table(HEADER, rows.iter().map(|row| row.cells(false)))
 }
 
 /// The number of rows in each state. States that need an action come first.
@@ -170,7 +185,9 @@ mod tests {
         let target = Target { region: "eu-west-1".parse().unwrap(), required: true, disabled: None };
         let row =
             Row::new(&target, Variant::new(Arch::Arm64, LayerKind::Relay)).failed("HTTP 403:\n  <html>");
-        assert_eq!(row.cells().join("|"), "eu-west-1|arm64 with Relay|failed||HTTP 403: <html>");
+        assert_eq!(row.cells(true).join("|"), "eu-west-1|arm64 with Relay|failed||HTTP 403: <html>");
+        assert_eq!(row.cells(false).join("|"), "eu-west-1|arm64 with Relay|failed||");
+        assert_eq!(reasons([&row]), ["eu-west-1 arm64 with Relay: HTTP 403: <html>"]);
         assert_eq!(summary(&[row]), "1 failed");
     }
 }

@@ -4,7 +4,6 @@
 
 use crate::{
     aws::{
-        error::CallError,
         layers::LayerVersion,
         policy::{self, Repair},
         refusal::Refusal,
@@ -44,7 +43,7 @@ impl Job {
     /// Looks at the region and decides what the layer needs. Writes nothing.
     pub(crate) async fn inspect(&self) -> Result<Inspection, RolloutError> {
         self.tell(JobState::Looking, None);
-        let candidates = self.candidates().await.map_err(CallError::in_region)?;
+        let candidates = self.candidates().await.map_err(|error| self.layers.in_region(error))?;
         let identical = &candidates.identical;
         let newest = candidates.newest;
         let found = self.wanted.choose(identical).cloned();

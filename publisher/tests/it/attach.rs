@@ -2,7 +2,7 @@
 
 use crate::support::{
     account::Account,
-    cli::Publisher,
+    cli::{Publisher, acting},
     dist::{ARCHES, Dist},
     emulator::{Emulator, ministack, moto},
     function::Function,
@@ -39,7 +39,9 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
         let (a, b) = (owner.other_layer(REGION, "a"), owner.other_layer(REGION, "b"));
         let function = format!("function-{}-{arch}", owner.key);
         let attach = |dist: &Dist, more: &[&str]| {
-            publisher.run(dist, &[&["attach", &function, "--region", REGION], more].concat()).expect(0)
+            publisher
+                .run(dist, &acting(&[&["attach", &function, "--region", REGION], more].concat()))
+                .expect(0)
         };
         let more = json!({"Architectures": [arch], "Runtime": runtime, "Layers": [a]});
         let function = Function::new(&owner, REGION, &function, &more);
@@ -102,7 +104,7 @@ fn the_arn_of_a_function_says_where_it_is_in_whatever_partition() {
     let function = Function::new(&owner, "cn-north-1", "f", &json!({}));
     let arn = function.arn();
     assert!(arn.starts_with("arn:aws-cn:lambda:cn-north-1:"), "{arn}");
-    publisher.run(&dist, &["attach", &arn]).expect(0);
+    publisher.run(&dist, &["attach", &arn, "--execute"]).expect(0);
     let account = dist.layers()["accounts"]["aws-cn"].as_str().unwrap().to_owned();
     let layer = format!("arn:aws-cn:lambda:cn-north-1:{account}:layer:SentryLambdaExtension-x86_64:1");
     assert_eq!(function.layers(), [layer]);
@@ -131,7 +133,7 @@ fn the_region_comes_from_the_command_line_the_arn_or_the_environment() {
     set.run(&dist, &["attach", "where", "--expect-account", "123456789012"])
         .expect(1)
         .says("not of 123456789012");
-    set.run(&dist, &["attach", "where"]).expect(0);
+    set.run(&dist, &["attach", "where", "--execute"]).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
 }
 
@@ -141,11 +143,13 @@ fn a_version_can_be_named_or_asked_for() {
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let (old, _new) = (publish(&publisher, "old"), publish(&publisher, "new"));
     let function = Function::new(&owner, REGION, "named", &json!({}));
-    publisher.run(&old, &["attach", "named", "--region", REGION, "--latest"]).expect(0);
+    publisher.run(&old, &["attach", "named", "--region", REGION, "--latest", "--execute"]).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 2)]);
     // Without any manifest.
     let (empty, arn) = (Dist::new("none"), layer(&owner, "x86_64", 1));
-    publisher.run(&empty, &["attach", "named", "--region", REGION, "--layer-arn", &arn]).expect(0);
+    publisher
+        .run(&empty, &["attach", "named", "--region", REGION, "--layer-arn", &arn, "--execute"])
+        .expect(0);
     assert_eq!(function.layers(), std::slice::from_ref(&arn));
     publisher
         .run(&empty, &["attach", "named", "--region", REGION])
@@ -160,7 +164,7 @@ fn a_version_can_be_named_or_asked_for() {
     run.expect(1).says("is for arm64, and the function is x86_64");
     assert_eq!(function.layers(), std::slice::from_ref(&arn));
     publisher
-        .run(&empty, &["attach", "named", "--region", REGION, "--detach", "--layer-arn", &arn])
+        .run(&empty, &["attach", "named", "--region", REGION, "--detach", "--layer-arn", &arn, "--execute"])
         .expect(0);
     assert!(function.layers().is_empty());
 }
@@ -171,7 +175,10 @@ fn a_release_that_is_not_in_the_function_s_region_says_where_it_is() {
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let dist = publish(&publisher, "absent");
     let function = Function::new(&owner, "sa-east-1", "far", &json!({}));
-    publisher.run(&dist, &["attach", "far", "--region", "sa-east-1"]).expect(1).says("it is in: eu-west-1");
+    publisher
+        .run(&dist, &["attach", "far", "--region", "sa-east-1", "--execute"])
+        .expect(1)
+        .says("it is in: eu-west-1");
     assert!(function.layers().is_empty());
 }
 
@@ -183,7 +190,7 @@ fn with_relay_and_without_are_variants_of_one_layer() {
     publisher.run(&dist, &["publish", "--execute", "--regions", REGION]).expect(0);
     let relay = layer(&owner, "x86_64", 1).replace("Extension-", "ExtensionRelay-");
     let function = Function::new(&owner, REGION, "variants", &json!({}));
-    let args = ["attach", "variants", "--region", REGION];
+    let args = ["attach", "variants", "--region", REGION, "--execute"];
     publisher.run(&dist, &args).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
     let run = publisher.run(&dist, &[&args[..], &["--relay"]].concat()).expect(0);

@@ -2,7 +2,7 @@
 
 use crate::support::{
     account::Account,
-    cli::Publisher,
+    cli::{Publisher, acting},
     dist::Dist,
     emulator::ministack,
     function::Function,
@@ -39,7 +39,7 @@ impl Case {
     /// Attaches through a proxy with a rule.
     fn attach(&self, rule: Rule, more: &[&str]) -> crate::support::cli::Run {
         let proxy = Proxy::start(ministack().address(), rule);
-        let args = [&["attach", "f", "--region", REGION], more].concat();
+        let args = acting(&[&["attach", "f", "--region", REGION], more].concat());
         Publisher::at(&proxy.url(), &self.owner.key).run(&self.dist, &args)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{
     account::Account,
-    cli::Publisher,
+    cli::{Publisher, acting},
     dist::Dist,
     emulator::ministack,
     function::Function,
@@ -69,17 +69,17 @@ fn a_sixth_layer_is_refused_and_a_fifth_is_not() {
     let function = Function::new(&owner, REGION, "full", &json!({"Layers": layers}));
     let args = ["attach", "full", "--region", REGION];
     for more in [&[][..], &["--dry-run"]] {
-        let refused = publisher.run(&dist, &[&args, more].concat()).expect(1);
+        let refused = publisher.run(&dist, &acting(&[&args, more].concat())).expect(1);
         refused.says("a function can have 5 layers").says(&layers[4]).says("nothing was changed");
     }
     assert_eq!(function.layers(), layers);
     layers.pop();
     function.configure(&json!({"Layers": layers}));
-    publisher.run(&dist, &args).expect(0);
+    publisher.run(&dist, &acting(&args)).expect(0);
     assert_eq!(function.layers().len(), 5);
     // And a newer version, while it is full.
     let (_, newer) = published(&owner, "newer");
-    publisher.run(&newer, &args).expect(0);
+    publisher.run(&newer, &acting(&args)).expect(0);
     assert!(function.layers()[4].ends_with("SentryLambdaExtension-x86_64:2"));
 }
 
@@ -98,7 +98,7 @@ fn more_than_250_mb_are_refused_with_what_takes_the_room() {
     let proxy = Proxy::start(ministack().address(), move |seen| {
         if seen.line.starts_with("PUT ") { Verdict::Answer(400, answer.clone()) } else { Verdict::Forward }
     });
-    let args = ["attach", "large", "--region", REGION];
+    let args = ["attach", "large", "--region", REGION, "--execute"];
     let refused = Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(1);
     refused.says("250 MB (262144000 bytes) together, unpacked").says("the function's own code");
     assert!(function.layers().is_empty());
@@ -122,7 +122,7 @@ fn sentrys_own_extension_and_somebodys_copy_are_warned_of() {
     published(&stranger, "copy");
     let copy = format!("arn:aws:lambda:{REGION}:{}:layer:SentryLambdaExtension-x86_64:1", stranger.key);
     let function = Function::new(&owner, REGION, "warned", &json!({"Layers": [sdk, copy]}));
-    let run = publisher.run(&dist, &["attach", "warned", "--region", REGION]).expect(0);
+    let run = publisher.run(&dist, &["attach", "warned", "--region", REGION, "--execute"]).expect(0);
     run.says("leave 9000 out of SENTRY_EXTENSION_PORTS")
         .says("another account's copy")
         .says("set the function's SENTRY_DSN");

@@ -2,7 +2,7 @@
 
 use crate::support::{
     account::Account,
-    cli::Publisher,
+    cli::{Publisher, acting},
     dist::Dist,
     emulator::ministack,
     function::Function,
@@ -27,7 +27,8 @@ fn it_comes_and_goes_with_the_layer_and_no_value_is_shown() {
     let variables = json!({"SENTRY_DSN": "https://very-secret@o1.ingest.sentry.io/42", "B": "2"});
     let function = Function::new(&owner, REGION, "w", &json!({"Environment": {"Variables": variables}}));
     let attach = |more: &[&str]| {
-        let run = publisher.run(&dist, &[&["attach", "w", "--region", REGION], more].concat()).expect(0);
+        let run =
+            publisher.run(&dist, &acting(&[&["attach", "w", "--region", REGION], more].concat())).expect(0);
         assert!(!run.stdout.contains("very-secret") && !run.stderr.contains("very-secret"), "{run:?}");
         run
     };
@@ -51,7 +52,9 @@ fn it_comes_and_goes_with_the_layer_and_no_value_is_shown() {
     // Both at once, on a function without any variables.
     let bare = Function::new(&owner, REGION, "bare", &json!({}));
     let hint = |more: &[&str]| {
-        let run = publisher.run(&dist, &[&["attach", "bare", "--region", REGION], more].concat()).expect(0);
+        let run = publisher
+            .run(&dist, &acting(&[&["attach", "bare", "--region", REGION], more].concat()))
+            .expect(0);
         run.says("set the function's SENTRY_DSN").stderr.contains("(--exec-wrapper)")
     };
     assert!(hint(&["--dry-run"]) && !hint(&["--exec-wrapper"]) && !hint(&[]));
@@ -63,7 +66,7 @@ fn it_comes_and_goes_with_the_layer_and_no_value_is_shown() {
 fn another_wrapper_an_unsuitable_runtime_and_unreadable_variables_are_refused() {
     let (owner, publisher, dist) = published("refused");
     let attach = |publisher: &Publisher, name: &str, more: &[&str]| {
-        publisher.run(&dist, &[&["attach", name, "--region", REGION], more].concat())
+        publisher.run(&dist, &acting(&[&["attach", name, "--region", REGION], more].concat()))
     };
     let variables = json!({"AWS_LAMBDA_EXEC_WRAPPER": "/opt/otel-instrument"});
     let other = Function::new(&owner, REGION, "other", &json!({"Environment": {"Variables": variables}}));

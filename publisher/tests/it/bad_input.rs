@@ -181,9 +181,9 @@ fn usage() {
     let dist = Dist::new("usage");
     offline().run(&dist, &["publish", "--frobnicate"]).expect(2).says("--frobnicate");
     offline().run(&dist, &["publish", "--regions", "eu-west-1,Mars"]).expect(2).says("Mars");
-    offline().run(&dist, &["publish", "--account", "12"]).expect(2).says("twelve digits");
-    offline().run(&dist, &["publish", "--private", "--account", "123456789012"]).expect(2);
-    offline().run(&dist, &["publish", "--organization", "org"]).expect(2).says("o- and 10 to 32");
+    offline().run(&dist, &["publish", "--share-with", "12"]).expect(2).says("twelve digits");
+    offline().run(&dist, &["publish", "--share-with", "private,123456789012"]).expect(2);
+    offline().run(&dist, &["publish", "--share-with", "o-rg"]).expect(2).says("o- and 10 to 32");
     offline().run(&dist, &["publish", "--version-style", "named", "--layer-name", "x"]).expect(2);
     offline().run(&dist, &["prune"]).expect(2).says("--keep");
     offline().run(&dist, &["arn", "--arch", "riscv"]).expect(2).says("x86_64");

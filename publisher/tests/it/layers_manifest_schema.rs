@@ -18,16 +18,7 @@ const REGIONS: &str = "eu-west-1,us-east-1";
 fn published() -> Value {
     let owner = Account::new(ministack());
     let dist = Dist::new("schema").with_relay(1000, &["provided.al2023", "python3.14"]);
-    let args = [
-        "publish",
-        "--execute",
-        "--regions",
-        REGIONS,
-        "--account",
-        "123456789012",
-        "--organization",
-        "o-a1b2c3d4e5",
-    ];
+    let args = ["publish", "--execute", "--regions", REGIONS, "--share-with", "123456789012,o-a1b2c3d4e5"];
     Publisher::at(&ministack().url(), &owner.key).run(&dist, &args).expect(0);
     dist.layers()
 }
@@ -45,7 +36,9 @@ fn what_is_published_is_valid() {
     let owner = Account::new(ministack());
     let plain = Dist::new("schema, plain");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
-    publisher.run(&plain, &["publish", "--execute", "--regions", "eu-west-1", "--private"]).expect(0);
+    publisher
+        .run(&plain, &["publish", "--execute", "--regions", "eu-west-1", "--share-with", "private"])
+        .expect(0);
     assert_eq!(violations(&plain.layers()), [""; 0]);
     assert!(plain.layers().get("relay_layers").is_none());
 }

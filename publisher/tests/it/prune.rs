@@ -38,6 +38,30 @@ fn the_newest_and_the_named_stay() {
 }
 
 #[test]
+fn the_newest_stays_whatever_keep_says_and_whether_or_not_a_manifest_names_it() {
+    let owner = Account::new(ministack());
+    let publisher = Publisher::at(&ministack().url(), &owner.key);
+    let dist = Dist::new("current");
+    publisher.run(&dist, &["publish", "--execute", "--regions", REGION]).expect(0);
+    for seed in ["newer", "newest"] {
+        owner.publish(REGION, &layer_name("arm64"), "arm64", &other_zip(seed), seed);
+    }
+    publisher.run(&dist, &["prune", "--keep", "0", "--execute", "--regions", REGION]).expect(0);
+    assert_eq!(owner.versions(REGION, &layer_name("arm64")), [1, 3]);
+    // The same of layers that are a release each: the newest release is another's, not that of layers.json.
+    let named = ["0.1.0", "0.2.0"].map(named);
+    let publish = ["publish", "--execute", "--version-style", "named", "--regions", REGION];
+    for dist in &named {
+        publisher.run(dist, &publish).expect(0);
+    }
+    let prune = ["prune", "--keep", "0", "--execute", "--regions", REGION];
+    publisher.run(&named[0], &prune).expect(0).says("0 of 0");
+    for release in ["0_1_0", "0_2_0"] {
+        assert_eq!(owner.versions(REGION, &format!("SentryLambdaExtension-arm64-{release}")), [1]);
+    }
+}
+
+#[test]
 fn without_a_manifest_or_the_right_to_it_nothing_goes() {
     let owner = Account::new(ministack());
     let dist = Dist::new("no manifest");

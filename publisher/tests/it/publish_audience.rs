@@ -22,22 +22,22 @@ fn from_public_to_accounts_to_an_organization_to_nobody_without_publishing_again
     let arn = dist.layers()["layers"]["arm64"]["regions"][REGION]["arn"].as_str().unwrap().to_owned();
     assert_eq!(stranger.by_arn(&arn).0, 200);
 
-    publish(&["--account", &friend.key]).says("remove the statement `public`").says("repaired");
+    publish(&["--share-with", &friend.key]).says("remove the statement `public`").says("repaired");
     assert_eq!((friend.by_arn(&arn).0, stranger.by_arn(&arn).0), (200, 403));
     let grant = dist.layers()["layers"]["arm64"]["regions"][REGION]["grant"].clone();
     assert_eq!(grant, serde_json::json!({"accounts": [friend.key]}));
     publisher.run(&dist, &["verify"]).expect(0);
-    publish(&["--account", &friend.key]).says("nothing to do");
+    publish(&["--share-with", &friend.key]).says("nothing to do");
 
-    publish(&["--organization", "o-a1b2c3d4e5"]);
+    publish(&["--share-with", "o-a1b2c3d4e5"]);
     let text = policy(&owner);
     assert!(text.contains("o-a1b2c3d4e5") && !text.contains(&friend.key), "{text}");
     publisher.run(&dist, &["verify"]).expect(0);
 
-    publish(&["--private"]);
+    publish(&["--share-with", "private"]);
     assert!(!policy(&owner).contains("Sid"), "{}", policy(&owner));
     publisher.run(&dist, &["verify"]).expect(0);
-    publish(&["--private"]).says("nothing to do");
+    publish(&["--share-with", "private"]).says("nothing to do");
     publish(&[]).says("granted");
     assert_eq!(stranger.by_arn(&arn).0, 200);
     assert_eq!(owner.versions(REGION, "SentryLambdaExtension-arm64"), [1]);
@@ -56,7 +56,7 @@ fn another_profile_proves_it_and_downloads_are_hashed() {
     publisher.run(&dist, &verify).expect(0).says("4 layer versions are as layers.json says");
     publisher.run(&dist, &["verify", "--as", "owner"]).expect(1).says("it proves nothing");
 
-    publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--private"]).expect(0);
+    publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--share-with", "private"]).expect(0);
     publisher.run(&dist, &["verify"]).expect(0);
     let run = publisher.run(&dist, &verify).expect(1);
     run.says("what the other account sees is GetLayerVersionByArn: AccessDenied").says("2 of 4");

@@ -130,9 +130,9 @@ fn more_accounts_than_fit_are_refused_before_anybody_is_asked_and_as_many_as_fit
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let publish = |count| {
-        publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--account", &accounts(count)])
+        publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--share-with", &accounts(count)])
     };
-    let run = publish(120).expect(1).says("120 grants do not fit").says("--organization");
+    let run = publish(120).expect(1).says("120 grants do not fit").says("--share-with o-");
     assert!(proxy.requests().is_empty(), "it was refused before anybody was asked");
     let (_, behind) = run.stderr.split_once("name at most ").unwrap();
     let fit: u64 = behind.split(' ').next().unwrap().parse().unwrap();
@@ -153,7 +153,7 @@ fn what_a_policy_holds_already_counts_and_nothing_is_published_for_it() {
     let owner = Account::new(ministack());
     let dist = Dist::new("a long policy");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
-    publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--private"]).expect(0);
+    publisher.run(&dist, &["publish", "--execute", "--regions", REGION, "--share-with", "private"]).expect(0);
     let path = "layers/SentryLambdaExtension-arm64/versions/1/policy";
     for n in 0..90_u64 {
         let body = json!({

@@ -30,7 +30,9 @@ fn patterns_and_exclusions() {
     assert_eq!(planned(&run), ["eu-west-1", "eu-west-2", "eu-west-3"]);
     assert!(run.json()["regions"].as_array().unwrap().iter().all(|row| row["required"] == false));
     plan(&["--regions", "mars-*"]).expect(1).says("`mars-*` matches no region");
-    plan(&["--exclude", "us-esat-1"]).expect(1).says("`us-esat-1` matches no region");
+    plan(&["--exclude", "us-esat-1"])
+        .expect(1)
+        .says("there is no region `us-esat-1`: did you mean us-east-1?");
     plan(&["--regions", "cn-*"]).expect(1).says("cn-* is in the partition aws-cn");
     plan(&["--regions", "eu-west-1", "--exclude", "*"]).expect(1).says("no region is left");
 }

@@ -110,7 +110,7 @@ fn a_stranger_alone_reads_and_downloads_what_is_public() {
     let owner = Publisher::at(&proxy.url(), &case.owner.key);
     owner.run(&case.dist, &verify).expect(1).says("they prove nothing");
 
-    case.publish(&["--private"]);
+    case.publish(&["--share-with", "private"]);
     let run = publisher.run(&case.dist, &verify).expect(1);
     run.says("what the other account sees is GetLayerVersionByArn: AccessDenied").says("2 of 4");
 }

@@ -79,7 +79,8 @@ impl Process {
         Ok(Memory { now: field("VmRSS:")?, most: field("VmHWM:")? })
     }
 
-    /// Ends the process by a signal, so that tools such as valgrind write their results. The extension blocks all others.
+    /// Ends the process by a signal, so that tools such as valgrind write their results. The extension blocks all
+    /// others.
     pub(crate) fn end(mut self) -> Outcome<()> {
         kill(self.pid, Signal::SIGABRT)?;
         let asked = Instant::now();

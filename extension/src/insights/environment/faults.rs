@@ -1,4 +1,4 @@
-//! From what is known of the environment to the faults in it.
+//! Finds the faults in what is known about the environment. Each fault is returned once.
 
 use super::Environment;
 use crate::config::FaultKind;
@@ -9,7 +9,7 @@ use crate::telemetry::RequestId;
 use std::time::SystemTime;
 
 impl Environment {
-    /// The faults that are certain although more evidence may come.
+    /// Returns the faults that are certain already, although more evidence may come.
     pub(super) fn certain(&mut self, now: SystemTime) -> Vec<Fault> {
         let mut faults: Vec<Fault> =
             self.inits.take_failed().into_iter().filter_map(|init| self.of_init(init, now)).collect();
@@ -19,7 +19,7 @@ impl Environment {
         faults
     }
 
-    /// The faults of everything that is over: of all invocations but the one that begins now.
+    /// Returns the faults of everything that is over, which is every invocation except the one that begins now.
     pub(super) fn settled(&mut self, beginning: Option<&RequestId>, now: SystemTime) -> Vec<Fault> {
         let mut faults = self.certain(now);
         for at in 0..self.invocations.len() {
@@ -27,7 +27,7 @@ impl Environment {
                 faults.extend(self.of_invocation(at, true, now));
             }
         }
-        // Inside an invocation it is a fault of that.
+        // A failed init inside an invocation is a fault of that invocation.
         if beginning.is_none() && self.invocations.is_empty() {
             let init = self.inits.take_rest(self.shutdown.filter(|_| !self.managed));
             faults.extend(init.and_then(|init| self.of_init(init, now)));
@@ -38,14 +38,14 @@ impl Environment {
     fn of_invocation(&mut self, at: usize, is_over: bool, now: SystemTime) -> Option<Fault> {
         let is_last = at + 1 == self.invocations.len();
         let invocation = self.invocations.get(at).filter(|one| !one.is_settled)?;
-        // Managed Instances tell nothing of a request behind its report, and end with none.
+        // On Managed Instances nothing about a request comes after its report, and SHUTDOWN ends no request.
         let is_over = if self.managed { invocation.report.is_some() } else { is_over };
         let shutdown = self.shutdown.filter(|_| is_last && !self.managed);
         let failed_init = self.inits.failed_within_invocation().filter(|_| invocation.is_first);
         let memory_size = self.memory_size;
         let verdict = classify::invocation(&Evidence { invocation, shutdown, failed_init, memory_size });
         let Some(verdict) = verdict.filter(|verdict| is_over || verdict.is_final) else {
-            // What is known to have ended well is never looked at again.
+            // An invocation that is known to have succeeded is not examined again.
             let is_known = invocation.runtime_done.is_some() || invocation.report.is_some();
             if is_over
                 && is_known
@@ -58,7 +58,7 @@ impl Environment {
         self.read_envelopes();
         let invocation = self.invocations.get(at)?;
         let is_error = matches!(verdict.kind, FaultKind::RuntimeExit | FaultKind::InitError);
-        // An error that was told already: by the SDK, or as that of the init without which nothing can run.
+        // The error was reported already: by the SDK, or as the error of the init that the invocation depends on.
         let is_told =
             invocation.has_unhandled_error || (invocation.is_first && self.inits.is_told_and_not_repaired());
         let time = invocation.ended.unwrap_or(now);

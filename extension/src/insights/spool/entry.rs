@@ -1,4 +1,5 @@
-//! The file of one spooled fault: a line that tells where its envelope goes, and the envelope. It is pure.
+//! The content of the file of one spooled fault: a line that says where its envelope goes, and the envelope. It is
+//! pure.
 
 use crate::config::{ProjectId, PublicKey, Upstream};
 use crate::protocol::{EventId, Header, Item, ItemKind, timestamp};
@@ -22,7 +23,7 @@ pub(super) struct Entry {
     pub(super) body: Vec<u8>,
 }
 
-/// Why a file is no entry.
+/// Why a file is not read as an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InvalidEntry {
     /// This extension has not written it.

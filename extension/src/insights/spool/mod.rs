@@ -24,9 +24,10 @@ use std::{error, fmt};
 const MAX_BYTES: u64 = 1 << 20;
 /// The most files that are looked at. Others may have filled the folder.
 const MAX_FILES: usize = 1000;
-/// Sentry's alerts about an older fault would mislead, and its cause may be gone.
+/// The age from which on a fault is not sent any more. Sentry's alert about it would mislead, and its cause may be
+/// gone.
 const MAX_AGE: Duration = Duration::from_hours(24);
-/// A file that is being written is finished after this time, or it never will be.
+/// The time after which a file that is not complete will never be.
 const MAX_WRITE_TIME: Duration = Duration::from_mins(1);
 const FINISHED: &str = "fault";
 const UNFINISHED: &str = "tmp";
@@ -34,11 +35,11 @@ const UNFINISHED: &str = "tmp";
 /// Why a fault is not spooled.
 #[derive(Debug)]
 pub(super) enum SpoolError {
-    /// The folder exists and is not a folder that only this user can enter.
+    /// The path exists, but is not a folder that only this user can enter.
     Folder,
     /// The folder holds as much as it may.
     Full,
-    /// The envelope is not one of an event.
+    /// The envelope does not contain an event.
     Envelope,
     /// The system refuses.
     Io(io::Error),
@@ -98,7 +99,7 @@ impl Spool {
         Self { folder }
     }
 
-    /// Writes a fault down. `since` is the time when it was spooled for the first time.
+    /// Writes a fault to a file. `since` is the time when it was spooled for the first time.
     pub(super) fn store(&self, envelope: &Envelope, since: SystemTime) -> Result<EventId, SpoolError> {
         let entry = Entry::of(envelope, since).ok_or(SpoolError::Envelope)?;
         let content = entry.write();
@@ -119,7 +120,7 @@ impl Spool {
         Ok(entry.event_id)
     }
 
-    /// Takes everything out.
+    /// Takes out all faults, and removes their files.
     pub(super) fn take(&self, now: SystemTime) -> Content {
         let mut content = Content::default();
         if !self.is_ours() {
@@ -136,13 +137,13 @@ impl Spool {
         content
     }
 
-    /// Whether the folder is there, is no symlink, and only this user can enter it.
+    /// Whether the folder exists, is not a symlink, and only this user can enter it.
     fn is_ours(&self) -> bool {
         fs::symlink_metadata(&self.folder)
             .is_ok_and(|found| found.is_dir() && is_own(&found) && found.mode() & 0o777 == 0o700)
     }
 
-    /// Returns the bytes of all files of ours. Removes those that will never be finished.
+    /// Returns the bytes of all files of this extension. Removes the files that will never be complete.
     fn used(&self) -> u64 {
         let is_abandoned = |path: &Path, found: &Metadata| {
             let written = found.modified().ok().and_then(|time| time.elapsed().ok());
@@ -159,7 +160,7 @@ impl Spool {
         let listed = fs::read_dir(&self.folder).into_iter().flatten().take(MAX_FILES).flatten();
         listed.filter_map(|listed| {
             let path = listed.path();
-            // Of a symlink this is the symlink itself.
+            // If it is a symlink, this describes the symlink itself.
             let found = listed.metadata().ok()?;
             let ours = is_own_name(&path) && is_plain(&found);
             ours.then_some((path, found))
@@ -177,7 +178,7 @@ impl Content {
             self.damaged += 1;
             return;
         };
-        // A clock that was set back says nothing about the age.
+        // After the clock was set back, the age is unknown.
         if now.duration_since(entry.since).is_ok_and(|age| age > MAX_AGE) {
             self.expired.push(entry.event_id);
             return;
@@ -219,7 +220,7 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // What was a file a moment ago may be a symlink or a pipe now.
+    // Another process may have replaced the file by a symlink or a pipe meanwhile.
     let file: File = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
     let found = file.metadata()?;
     if !is_plain(&found) {

@@ -30,8 +30,8 @@ pub(crate) async fn timeout_awake<T>(
     timeout_without_progress(limit, || None, work).await
 }
 
-/// Waits for `work`, but at most `limit` of waking time, and after each progress at most the time that `progress` gives.
-/// It returns the bytes that were moved so far, with that time. `None` means that no progress counts.
+/// Waits for `work`, but at most `limit` of waking time, and after each progress at most the time that `progress`
+/// gives. It returns the bytes that were moved so far, with that time. `None` means that no progress counts.
 pub(crate) async fn timeout_without_progress<T>(
     limit: Duration,
     progress: impl Fn() -> Option<(usize, Duration)>,

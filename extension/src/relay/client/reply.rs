@@ -1,5 +1,5 @@
-//! The response to an envelope. Its head says what happens to the envelope. Its body is read only so that the connection
-//! can be used again.
+//! The response to an envelope. Its head says what happens to the envelope. Its body is read only so that the
+//! connection can be used again.
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;

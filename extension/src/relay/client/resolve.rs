@@ -40,8 +40,8 @@ impl Default for Resolver {
 }
 
 impl Resolver {
-    /// Returns the addresses of a host. The caller bounds the time. The look-up goes on without the caller, and the next
-    /// one waits for the same.
+    /// Returns the addresses of a host. The caller bounds the time. The look-up goes on without the caller, and the
+    /// next one waits for the same.
     pub(super) async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);

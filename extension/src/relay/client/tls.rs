@@ -59,8 +59,8 @@ impl Tls {
         Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
     }
 
-    /// Returns the certificates of all bundles. What cannot be read is logged and left out: the compiled-in roots may be
-    /// enough, and if not, the handshake fails with an error of its own.
+    /// Returns the certificates of all bundles. What cannot be read is logged and left out: the compiled-in roots may
+    /// be enough, and if not, the handshake fails with an error of its own.
     fn read_bundles(&self) -> Vec<CertificateDer<'static>> {
         let mut certificates = Certificates::default();
         for bundle in &self.ca_bundles {

@@ -62,7 +62,8 @@ impl State {
 }
 
 impl Envelope {
-    /// Returns the envelope with a `sent_at` that is this much later. `None`: it has none, or it is no envelope.
+    /// Returns the envelope with a `sent_at` that is this much later, or `None` if the envelope has none or cannot be
+    /// read.
     fn delayed(&self, by: Duration, limit: usize) -> Option<Self> {
         if !self.path.ends_with("/envelope/") {
             return None;

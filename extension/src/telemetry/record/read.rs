@@ -1,4 +1,5 @@
-//! Reads telemetry batches, one record at a time, and leniently: an odd record, or an odd field, costs only itself.
+//! Reads telemetry batches, one record at a time. A record or a field that cannot be read is left out, and the rest is
+//! kept.
 
 use super::{
     InitPhase, InitStart, InvocationEnd, InvocationMetrics, InvocationStart, PhaseEnd, PlatformEvent,
@@ -11,16 +12,16 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Longer names and types are cut.
+/// The most characters that are kept of a name or a type.
 const SHORT: usize = 128;
-/// The platform's own words on a fault are one line.
+/// The most characters that are kept of the platform's text about a fault, which is one line.
 const TEXT: usize = 512;
 
 impl Record {
-    /// Returns the known records of a batch, in their order. What comes after broken JSON is lost, and what comes before
-    /// it counts.
+    /// Returns the known records of a batch, in their order. What comes after broken JSON is lost, and what comes
+    /// before it counts.
     pub(in crate::telemetry) fn batch(body: &[u8]) -> Vec<Self> {
-        // The usual case takes one pass. Where something in it cannot be read, the rest can.
+        // Usually one pass is enough. If a part of the batch is not JSON, a second pass reads the rest.
         match serde_json::from_slice(body) {
             Ok(Value::Array(records)) => records.iter().filter_map(Self::read).collect(),
             Ok(_) => Vec::new(),
@@ -28,12 +29,12 @@ impl Record {
         }
     }
 
-    /// Reads a batch in which something is no JSON, or nested too deeply.
+    /// Reads a batch in which something is not JSON, or is nested too deeply.
     fn broken_batch(body: &[u8]) -> Vec<Self> {
         let mut records = Vec::new();
         let text = String::from_utf8_lossy(body);
         let mut json = serde_json::Deserializer::from_str(&text);
-        // It ends where the array does, or where it is broken; either way the records until then are read.
+        // The result does not matter: the records before the end, or before the broken part, are read.
         let _ = Batch(&mut records).deserialize(&mut json);
         records
     }
@@ -45,7 +46,7 @@ impl Record {
     }
 }
 
-/// Reads an array element by element.
+/// Reads the records of an array one by one.
 struct Batch<'a>(&'a mut Vec<Record>);
 
 impl<'de> DeserializeSeed<'de> for Batch<'_> {
@@ -142,7 +143,7 @@ impl InvocationEnd {
                 max_memory_used_mb: number(metrics, "maxMemoryUsedMB"),
                 produced_bytes: number(metrics, "producedBytes"),
             },
-            // There are three kinds of them.
+            // Lambda knows three kinds of spans, so more than eight are not needed.
             spans: spans.iter().take(8).filter_map(PlatformSpan::read).collect(),
             trace: trace(record),
         })
@@ -160,7 +161,9 @@ impl PlatformSpan {
 }
 
 impl PlatformFault {
-    /// The Logs API writes text (`RequestId: … Process exited before completing request`); an object is taken too.
+    /// Reads the record of a fault. The Logs API writes text (`RequestId: … Process exited before completing
+    /// request`).
+    /// An object is accepted too.
     fn read(record: &Value) -> Option<Self> {
         let words = record.as_str().or_else(|| text(record, "message"))?.trim();
         let named = words.strip_prefix("RequestId: ").and_then(|rest| rest.split_once(' '));

@@ -12,13 +12,26 @@ fn end(id: &str, status: &str) -> InvocationEnd {
 #[test]
 fn what_lambda_sends() {
     let body = r#"[
-        {"time":"2026-11-25T10:00:00.010Z","type":"platform.initStart","record":{"initializationType":"on-demand","phase":"init","runtimeVersion":"python:3.13.v58","functionName":"orders","functionVersion":"$LATEST","instanceId":"2026/11/25/[$LATEST]0f3c","instanceMaxMemory":268435456}},
-        {"time":"2026-11-25T10:00:00.410Z","type":"platform.initRuntimeDone","record":{"initializationType":"on-demand","phase":"init","status":"success"}},
-        {"time":"2026-11-25T10:00:00.415Z","type":"platform.initReport","record":{"initializationType":"on-demand","phase":"init","metrics":{"durationMs":405.2}}},
-        {"time":"2026-11-25T10:00:00.415Z","type":"platform.telemetrySubscription","record":{"state":"Subscribed"}},
-        {"time":"2026-11-25T10:00:00.420Z","type":"platform.start","record":{"requestId":"r1","version":"$LATEST","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0"}}},
-        {"time":"2026-11-25T10:00:02.000Z","type":"platform.runtimeDone","record":{"requestId":"r1","status":"error","errorType":"Runtime.ExitError","metrics":{"durationMs":2.5,"producedBytes":0},"spans":[{"name":"responseLatency","start":"2026-11-25T10:00:01.000Z","durationMs":3},{}]}},
-        {"time":"2026-11-25T10:00:02.000Z","type":"platform.report","record":{"requestId":"r1","status":"success","metrics":{"durationMs":2.5,"billedDurationMs":3,"memorySizeMB":128,"maxMemoryUsedMB":61,"initDurationMs":405.2}}},
+        {"time":"2026-11-25T10:00:00.010Z","type":"platform.initStart",
+         "record":{"initializationType":"on-demand","phase":"init","runtimeVersion":"python:3.13.v58",
+         "functionName":"orders","functionVersion":"$LATEST","instanceId":"2026/11/25/[$LATEST]0f3c",
+         "instanceMaxMemory":268435456}},
+        {"time":"2026-11-25T10:00:00.410Z","type":"platform.initRuntimeDone",
+         "record":{"initializationType":"on-demand","phase":"init","status":"success"}},
+        {"time":"2026-11-25T10:00:00.415Z","type":"platform.initReport",
+         "record":{"initializationType":"on-demand","phase":"init","metrics":{"durationMs":405.2}}},
+        {"time":"2026-11-25T10:00:00.415Z","type":"platform.telemetrySubscription",
+         "record":{"state":"Subscribed"}},
+        {"time":"2026-11-25T10:00:00.420Z","type":"platform.start",
+         "record":{"requestId":"r1","version":"$LATEST","tracing":{"type":"X-Amzn-Trace-Id",
+         "value":"Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0"}}},
+        {"time":"2026-11-25T10:00:02.000Z","type":"platform.runtimeDone",
+         "record":{"requestId":"r1","status":"error","errorType":"Runtime.ExitError",
+         "metrics":{"durationMs":2.5,"producedBytes":0},"spans":[{"name":"responseLatency",
+         "start":"2026-11-25T10:00:01.000Z","durationMs":3},{}]}},
+        {"time":"2026-11-25T10:00:02.000Z","type":"platform.report",
+         "record":{"requestId":"r1","status":"success","metrics":{"durationMs":2.5,"billedDurationMs":3,
+         "memorySizeMB":128,"maxMemoryUsedMB":61,"initDurationMs":405.2}}},
         {"time":"2026-11-25T10:00:02.000Z","type":"platform.logsDropped","record":{"droppedRecords":1}}
     ]"#;
     let trace = "Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0".to_owned();
@@ -74,8 +87,10 @@ fn an_odd_record_costs_only_itself() {
     let odd = r#"[7, null, {}, {"type":7}, {"type":"platform.runtimeDone"}, {"type":"function","record":"text"},
         {"type":"platform.runtimeDone","record":{"requestId":7}}, {"type":"platform.new","record":{}},
         {"type":"platform.runtimeDone","record":DEEP}, {"type":"platform.report","record":"text"},
-        {"time":7,"type":"platform.runtimeDone","record":{"requestId":"r2","status":[],"metrics":7,"spans":{},"tracing":""}},
-        {"time":"soon","type":"platform.report","record":{"requestId":"r3","metrics":{"durationMs":"7","maxMemoryUsedMB":-1}}}]"#;
+        {"time":7,"type":"platform.runtimeDone",
+         "record":{"requestId":"r2","status":[],"metrics":7,"spans":{},"tracing":""}},
+        {"time":"soon","type":"platform.report",
+         "record":{"requestId":"r3","metrics":{"durationMs":"7","maxMemoryUsedMB":-1}}}]"#;
     let expected =
         [PlatformEvent::RuntimeDone(end("r2", "unknown")), PlatformEvent::Report(end("r3", "unknown"))];
     assert_eq!(events(&odd.replace("DEEP", &deep)), expected);
@@ -102,7 +117,9 @@ fn faults_are_text_or_objects() {
     };
     let body = r#"[
         {"type":"platform.fault","record":"RequestId: r1 Process exited before completing request\n"},
-        {"type":"platform.fault","record":{"requestId":"r2","message":"RequestId: r2 Error: Runtime exited with error: signal: killed"}},
+        {"type":"platform.fault",
+         "record":{"requestId":"r2",
+         "message":"RequestId: r2 Error: Runtime exited with error: signal: killed"}},
         {"type":"platform.fault","record":"Runtime exited"},
         {"type":"platform.fault","record":7}
     ]"#;

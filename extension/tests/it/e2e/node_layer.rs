@@ -1,5 +1,5 @@
-//! Beside Sentry's Node layer, with the very extension that it brings: the function answers, and its events arrive by
-//! this extension.
+//! Tests a function that has this layer and Sentry's Node layer, with the extension that the Node layer brings. The
+//! function has to respond, and its events have to arrive through this extension.
 
 use crate::support::{
     case::Case,
@@ -10,14 +10,14 @@ use crate::support::{
 use serde_json::{Value, json};
 use std::fs;
 
-/// A function on which both layers are.
+/// Makes a function that has both layers.
 fn with_both_layers() -> Function {
     let theirs = tools::node_modules().join("@sentry/aws-serverless/build/lambda-extension");
     let file = |name| fs::read(theirs.join(name)).expect("the package has no extension");
     Function::node("node-layer")
         .layered("extensions/sentry-extension", 0o755, file("sentry-extension"))
         .layered("sentry-extension/index.mjs", 0o755, file("index.mjs"))
-        // Their extension looks for Node in the PATH.
+        // The extension of the Node layer looks for Node in the PATH.
         .env("PATH", "/mnt/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin")
 }
 
@@ -30,7 +30,7 @@ async fn arrives_through_this_extension(function: Function) {
     case.rie.terminate();
     let counts = case.rie.log.wait_for(r#""message":"envelopes""#).await;
     let log = case.rie.log.clone();
-    // Theirs does not end at SHUTDOWN, so RIE would wait for it in vain.
+    // The extension of the Node layer does not end at SHUTDOWN, so RIE would wait for it in vain.
     drop(case);
     assert!(log.contains("External agent sentry-extension ("), "theirs did not run:\n{}", log.text());
     let counts: Value = serde_json::from_str(&counts).unwrap();

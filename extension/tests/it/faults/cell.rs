@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the extension says of a try that has failed.
+/// The message that the extension logs for each failed try.
 const FAILED: &str = "upstream could not take an envelope";
 
 /// A fault of upstream.
@@ -43,7 +43,7 @@ pub struct Counts {
     pub unanswered: u64,
     /// The number of complete requests that reached upstream.
     pub arrived: usize,
-    /// How many of them brought an envelope that upstream may already have had.
+    /// The number of them whose envelope upstream may have received before.
     pub twice: usize,
     /// The longest time from an INVOKE to the next `/next`.
     pub held: Duration,
@@ -116,7 +116,7 @@ impl Cell {
         self.upstream.recover().await;
     }
 
-    /// The function reports an error, which is accepted whatever upstream does.
+    /// Reports an error as the function does. The extension has to accept it, whatever upstream does.
     pub async fn send(&mut self) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let marker = format!("m{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -126,8 +126,8 @@ impl Cell {
         marker
     }
 
-    /// An invocation that reports so many errors. Its deadline is far away, so that whatever holds it has a bound of
-    /// its own. Returns what the extension waited for before the next `/next`.
+    /// Runs an invocation that reports this number of errors. Its deadline is far away, so that only a bound of the
+    /// extension itself can end a hold. Returns what the extension waited for before the next `/next`.
     pub async fn invoke(&mut self, errors: usize) -> String {
         let start = Instant::now();
         let request = format!("request-{}", self.asked);
@@ -149,7 +149,7 @@ impl Cell {
         line["waited_for"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until so many tries have failed, as far as the extension knows.
+    /// Waits until the extension has logged this number of failed tries.
     pub async fn failed(&self, tries: usize) {
         self.extension.log.wait_for_lines(FAILED, tries).await;
     }
@@ -169,17 +169,17 @@ impl Cell {
         self.fault.rejects && self.upstream.fates().get(marker).is_some_and(|fate| fate.refused > 0)
     }
 
-    /// Sends SHUTDOWN, waits for the end, and compares the final counts with what upstream counted. If `recovers` is set,
-    /// upstream recovers meanwhile.
+    /// Sends SHUTDOWN, waits for the end, and compares the final counts with what upstream counted. If `recovers` is
+    /// set, upstream recovers meanwhile.
     pub async fn shut_down(self, all_arrives: bool, recovers: bool) -> Counts {
         let log = self.extension.log.clone();
         let start = Instant::now();
-        // More than the two seconds that the extension takes of it at most.
+        // The extension takes at most two seconds of this time.
         self.api.shutdown("spindown", Duration::from_secs(3));
         if recovers {
             log.wait_for("\"shutting down\"").await;
             if self.fault.fails && self.fault.quick {
-                // It goes on failing for a while.
+                // Upstream fails once more before it recovers.
                 self.failed(log.text().matches(FAILED).count() + 1).await;
             }
             self.recover().await;

@@ -14,7 +14,7 @@ use crate::support::{
 use std::time::{Duration, Instant};
 
 pub const SECOND: Duration = Duration::from_secs(1);
-/// Long enough to distinguish a hold from a slow machine.
+/// A time that is long enough to distinguish a hold from a slow machine.
 pub const HELD: Duration = Duration::from_millis(300);
 
 /// An execution environment: a scripted Lambda, a stand-in for Sentry, and the extension.
@@ -63,7 +63,7 @@ impl Environment {
 
     /// Starts an invocation, and sends the telemetry of its start.
     pub async fn run(&mut self) -> String {
-        // Before INVOKE, behind which the extension waits for a first sign for a quarter of a second only.
+        // This is sent before INVOKE, because after INVOKE the extension waits only 250 ms for the start record.
         self.api.started(&format!("request-{}", self.invocations + 1)).await;
         self.invoke()
     }
@@ -73,7 +73,7 @@ impl Environment {
         self.api.asked(self.invocations + 1).await
     }
 
-    /// The extension was through with the latest invocation without having waited for anything.
+    /// Checks that the extension has finished the latest invocation without waiting for anything.
     pub async fn was_not_held(&self) {
         self.released().await;
         let line = format!("\"flush\",\"request\":\"request-{}\"", self.invocations);

@@ -1,5 +1,5 @@
-//! Faults of real functions under AWS's emulator, with the layer as built. It has no telemetry, so that SHUTDOWN's reason
-//! and the kernel's own count of kills are all the evidence.
+//! Tests faults of real functions under AWS's emulator, with the built layer. The emulator has no telemetry, so the
+//! only evidence is the reason of SHUTDOWN and the kernel's count of kills.
 
 use super::{faults, kind};
 use crate::support::{
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
 
-/// A function in its environment, and Sentry.
+/// A deployed function with its environment, and a stand-in for Sentry.
 struct Deployment {
     rie: Rie,
     sentry: Sentry,
@@ -28,19 +28,19 @@ impl Deployment {
         Self { rie: Rie::start(Arch::NATIVE, function).await, sentry }
     }
 
-    /// Lets the function end like this, and waits until so many faults have come in all.
+    /// Lets the function end in this way, and waits until this number of faults has arrived in total.
     async fn end_function(&mut self, end: &str, faults_in_all: usize) {
         self.rie.invoke_unchecked(&json!({ "end": end })).await;
         if faults_in_all > 0 {
             let what = format!("{faults_in_all} faults after {end}");
             let sentry = &self.sentry;
-            // Looked at by the number of all that have come, whichever of them it is.
+            // Only the total number counts, so the envelope itself is not looked at.
             let enough = |_: &_| faults(&sentry.received()).len() >= faults_in_all;
             sentry.wait_for(&what, enough).await;
         }
     }
 
-    /// Ends the environment, and returns the faults that Sentry was told of.
+    /// Ends the environment, and returns the faults that Sentry has received.
     async fn reported_faults(self) -> Vec<Value> {
         self.ended().await.0
     }
@@ -60,12 +60,12 @@ fn kinds(faults: &[Value]) -> Vec<&str> {
 
 async fn check_every_end(function: impl Fn() -> Function) {
     let mut deployment = Deployment::of(function()).await;
-    // Two in a row, each in a process of its own.
+    // Two time-outs in a row. Each ends a process of its own.
     deployment.end_function("timeout", 1).await;
     deployment.end_function("timeout", 2).await;
     deployment.end_function("kill", 3).await;
     deployment.end_function("exit", 4).await;
-    // The runtime catches this one.
+    // The runtime catches this error, so it is not a fault.
     deployment.end_function("raise", 0).await;
     deployment.end_function("none", 0).await;
     let told = deployment.reported_faults().await;
@@ -77,8 +77,8 @@ async fn check_every_end(function: impl Fn() -> Function) {
     assert_eq!(told[0]["tags"]["aws_region"], "eu-central-1");
 }
 
-/// After an init that failed, the emulator ends the environment with the reason of one that is not needed any more, and
-/// without telemetry nothing else tells of it: the tests with records do (`faults`).
+/// After a failed init, the emulator ends the environment as if it were not needed any more, and without telemetry
+/// there is no other evidence. The tests in `faults` cover failed inits by means of records.
 async fn fails_at_import(function: Function) {
     let mut deployment = Deployment::of(function.env("FAULT", "import")).await;
     deployment.rie.invoke_unchecked(&json!({})).await;
@@ -88,7 +88,7 @@ async fn fails_at_import(function: Function) {
     assert_eq!(kinds(&told), [""; 0], "{told:#?}");
 }
 
-/// The kernel kills it: the control group has as much memory as the function should have.
+/// The kernel kills the function, because its control group has only as much memory as the function is configured for.
 async fn runs_out_of_memory(function: Function) {
     let mut deployment = Deployment::of(function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30")).await;
     let limit = deployment.rie.limit_memory(256 * MIB);

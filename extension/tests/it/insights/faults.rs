@@ -1,4 +1,4 @@
-//! Every row of the table of faults, from what Lambda says to the event at Sentry.
+//! Tests every row of the table of faults, from the evidence that Lambda gives to the event that Sentry receives.
 
 use super::{DEADLINE, Environment, SECOND, kind};
 use crate::support::{
@@ -10,7 +10,7 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 
-/// The kinds and the values of what Sentry was told of.
+/// Returns the kind and the text of each fault that Sentry has received.
 fn told(faults: &[Value]) -> Vec<(&str, &str)> {
     let value = |event: &Value| event["exception"]["values"][0]["value"].as_str().unwrap().to_owned();
     faults.iter().map(|event| (kind(event), &*Box::leak(value(event).into_boxed_str()))).collect()
@@ -24,16 +24,16 @@ async fn with_telemetry() -> Environment {
 fn a_time_out_in_every_order() {
     isolated(|| async {
         let expected = [("timeout", "Task timed out after 3.00 seconds")];
-        // The record first.
+        // The record comes first.
         let mut environment = with_telemetry().await;
         environment.invoke("r-1").await;
         environment.runtime_done("r-1", "timeout", None).await;
         assert_eq!(told(&environment.end("timeout").await), expected);
-        // SHUTDOWN alone.
+        // SHUTDOWN is the only evidence.
         let mut environment = with_telemetry().await;
         environment.invoke("r-1").await;
         assert_eq!(told(&environment.end("timeout").await), expected);
-        // Whichever of the two the extension reads first.
+        // Record and SHUTDOWN come together, and the extension may read either first.
         let mut environment = with_telemetry().await;
         environment.invoke("r-1").await;
         let done = json!({ "requestId": "r-1", "status": "timeout", "metrics": { "durationMs": 3000.4 } });
@@ -61,8 +61,12 @@ fn where_there_is_no_telemetry_shutdown_says_it() {
 #[test]
 fn what_the_platforms_records_say() {
     isolated(|| async {
-        let done = |status: &str, error_type: &str| json!({ "requestId": "r-1", "status": status, "errorType": error_type });
-        let full = json!({ "requestId": "r-1", "status": "error", "metrics": { "memorySizeMB": 128, "maxMemoryUsedMB": 127 } });
+        let done = |status: &str, error_type: &str| {
+            let request = "r-1";
+            json!({ "requestId": request, "status": status, "errorType": error_type })
+        };
+        let metrics = json!({ "memorySizeMB": 128, "maxMemoryUsedMB": 127 });
+        let full = json!({ "requestId": "r-1", "status": "error", "metrics": metrics });
         let killed = "RequestId: r-1 Error: Runtime exited with error: signal: killed";
         let runtime_done = "platform.runtimeDone";
         for (records, expected) in [
@@ -91,7 +95,7 @@ fn what_the_platforms_records_say() {
                 vec![(runtime_done, done("error", "Runtime.ImportModuleError"))],
                 Some(("init", "Init failed (Runtime.ImportModuleError)")),
             ),
-            // What follows after the function has answered is not its fault.
+            // What happens after the response of the function is not a fault of the function.
             (vec![(runtime_done, done("success", ""))], None),
         ] {
             let mut environment = with_telemetry().await;
@@ -125,25 +129,28 @@ fn errors_that_end_nothing_are_no_faults() {
 #[test]
 fn inits_that_fail() {
     isolated(|| async {
-        let failed = |phase: &str, error_type: &str| json!({ "initializationType": "on-demand", "phase": phase, "status": "error", "errorType": error_type });
-        // Ahead of the first invocation; the report of the same init is no second fault.
+        let failed = |phase: &str, error_type: &str| {
+            let kind = "on-demand";
+            json!({ "initializationType": kind, "phase": phase, "status": "error", "errorType": error_type })
+        };
+        // Init fails before the first invocation. The report of the same init is no second fault.
         let environment = with_telemetry().await;
         environment
             .post_telemetry("platform.initRuntimeDone", &failed("init", "Runtime.ImportModuleError"))
             .await;
         environment.post_telemetry("platform.initReport", &failed("init", "Runtime.ImportModuleError")).await;
-        // As the emulator says it, which is AWS's own code.
+        // The emulator, which is AWS's own code, spells it like this.
         let faults = environment.end("spindown").await;
         assert_eq!(told(&faults), [("init", "Init failed (Runtime.ImportModuleError)")]);
         assert_eq!(faults[0]["tags"].get("aws_request_id"), None);
 
-        // Whichever of the two the extension reads first.
+        // Record and SHUTDOWN come together, and the extension may read either first.
         let environment = with_telemetry().await;
         let failed_ahead = failed("init", "Runtime.ImportModuleError");
         let faults = environment.end_with("spindown", "platform.initRuntimeDone", &failed_ahead).await;
         assert_eq!(told(&faults), [("init", "Init failed (Runtime.ImportModuleError)")]);
 
-        // Again, inside an invocation: one fault, of that invocation.
+        // Init fails again inside an invocation. That is one fault, of that invocation.
         let mut environment = with_telemetry().await;
         let start = json!({ "initializationType": "on-demand", "phase": "invoke", "runtimeVersion": "python:3.13.v58",
             "instanceId": "2026/11/25/[$LATEST]0f3c" });
@@ -163,7 +170,7 @@ fn inits_that_fail() {
         );
         assert_eq!(faults[0]["contexts"]["aws.cloudwatch.logs"]["log_stream"], "2026/11/25/[$LATEST]0f3c");
 
-        // A restore from a snapshot.
+        // A restore from a snapshot fails.
         let environment = with_telemetry().await;
         environment
             .post_telemetry("platform.restoreRuntimeDone", &failed("init", "Runtime.AfterRestoreError"))
@@ -171,7 +178,7 @@ fn inits_that_fail() {
         let faults = environment.end("failure").await;
         assert_eq!(told(&faults), [("init", "Restore failed (Runtime.AfterRestoreError)")]);
 
-        // Nobody says a word but SHUTDOWN.
+        // SHUTDOWN is the only evidence.
         let environment = Environment::start(Subscription::Status(202), &[]).await;
         assert_eq!(told(&environment.end("failure").await), [("init", "Init failed")]);
     });
@@ -186,16 +193,14 @@ fn what_the_sdk_has_reported_is_not_told_again() {
                 "extra": { "lambda": { "aws_request_id": request } },
             });
             let payload = payload.to_string();
-            format!(
-                "{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n",
-                payload.len()
-            )
+            let item = format!("{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len());
+            format!("{{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\"}}\n{item}")
         };
         for (handled, request, reason, expected) in [
             (false, "r-1", "failure", None),
             (true, "r-1", "failure", Some("exit")),
             (false, "of another", "failure", Some("exit")),
-            // An SDK's own word on these is a forecast.
+            // What an SDK reports about these is only a forecast, so the fault is reported too.
             (false, "r-1", "timeout", Some("timeout")),
         ] {
             let mut environment = with_telemetry().await;
@@ -250,7 +255,7 @@ fn only_what_is_wanted_is_told() {
             ("exit,oom", "timeout", None),
             ("exit,oom", "failure", Some("exit")),
             ("true", "timeout", Some("timeout")),
-            // A bad value is the default, with a warning.
+            // An invalid value is replaced by the default, with a warning.
             ("sometimes", "timeout", Some("timeout")),
         ] {
             let settings = [("SENTRY_EXTENSION_FAULTS", setting)];
@@ -264,7 +269,7 @@ fn only_what_is_wanted_is_told() {
     });
 }
 
-/// Requests overlap, and nothing but the report tells of their end.
+/// On Managed Instances requests overlap, and only the report tells their end.
 #[test]
 fn managed_instances_tell_by_their_reports() {
     isolated(|| async {
@@ -278,9 +283,10 @@ fn managed_instances_tell_by_their_reports() {
             ("r-3", "error", "Runtime.ExitError"),
             ("r-1", "success", ""),
         ] {
-            let report = json!({ "requestId": request, "status": status, "errorType": error_type, "metrics": { "durationMs": 5 } });
+            let metrics = json!({ "durationMs": 5 });
+            let report = json!({ "requestId": request, "status": status, "errorType": error_type, "metrics": metrics });
             environment.post_telemetry("platform.report", &report).await;
-            // Repeated records change nothing.
+            // A repeated record changes nothing.
             environment.post_telemetry("platform.report", &report).await;
         }
         let faults = environment.end("spindown").await;
@@ -292,7 +298,7 @@ fn managed_instances_tell_by_their_reports() {
     });
 }
 
-/// Without a DSN there is no project to tell it to.
+/// Without a DSN there is no project to report a fault to.
 #[test]
 fn without_a_dsn_nothing_is_told() {
     isolated(|| async {

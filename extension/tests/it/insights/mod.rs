@@ -1,4 +1,4 @@
-//! What the extension itself tells Sentry, under the scripted Lambda.
+//! Tests what the extension itself reports to Sentry, under the scripted Lambda.
 
 mod emulator;
 mod faults;
@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub const SECOND: Duration = Duration::from_secs(1);
-/// An invocation's time-out.
+/// The time that an invocation may take.
 pub const DEADLINE: Duration = Duration::from_secs(3);
 
-/// The function's environment: Lambda, Sentry and the extension.
+/// An environment: a scripted Lambda, a stand-in for Sentry, and the extension.
 pub struct Environment {
     pub api: LambdaApi,
     pub sentry: Sentry,
@@ -46,7 +46,7 @@ impl Environment {
         Self { api, sentry, extension, asked: 1 }
     }
 
-    /// Begins an invocation, and waits until the extension has asked for what comes next.
+    /// Begins an invocation, and waits until the extension has asked for the next event.
     pub async fn invoke(&mut self, request: &str) {
         self.api.invoke_as(request, DEADLINE);
         self.asked += 1;
@@ -65,13 +65,14 @@ impl Environment {
         self.post_telemetry("platform.runtimeDone", &body).await;
     }
 
-    /// Ends the environment, and returns the faults that Sentry was told of.
+    /// Ends the environment, and returns the faults that Sentry has received.
     pub async fn end(self, reason: &str) -> Vec<Value> {
         self.api.shutdown(reason, 2 * SECOND);
         self.ended().await
     }
 
-    /// Ends the environment while a record is on its way: both are there when the extension looks.
+    /// Ends the environment while a record arrives. The extension is frozen meanwhile, so it finds both at the same
+    /// time.
     pub async fn end_with(self, reason: &str, kind: &str, body: &Value) -> Vec<Value> {
         let to = self.api.destination().await;
         let body = json!([record(kind, body)]).to_string();
@@ -84,7 +85,7 @@ impl Environment {
         self.ended().await
     }
 
-    /// Waits for the end, and returns the faults that Sentry was told of.
+    /// Waits for the end, and returns the faults that Sentry has received.
     pub async fn ended(self) -> Vec<Value> {
         let (status, log) = self.extension.ended().await;
         assert!(status.success(), "{status}:\n{}", log.text());
@@ -94,13 +95,13 @@ impl Environment {
     }
 }
 
-/// The faults among what Sentry got.
+/// Returns the events of faults among these envelopes.
 pub fn faults(received: &[Arc<Received>]) -> Vec<Value> {
     let events = received.iter().filter_map(|one| Some(one.envelope.item("event")?.json()));
     events.filter(|event| event["logger"] == "aws.lambda").collect()
 }
 
-/// The kind of a fault, as its tag says.
+/// Returns the kind of a fault, which its tag names.
 pub fn kind(event: &Value) -> &str {
     event["tags"]["lambda.fault"].as_str().unwrap_or_default()
 }

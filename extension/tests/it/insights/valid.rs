@@ -1,5 +1,5 @@
-//! Whether Sentry takes the events of faults as they are: by the normaliser of Sentry's own Relay, and by the types of
-//! Sentry's SDK for Rust.
+//! Tests that Sentry accepts the events of faults without changes, by the normaliser of Sentry's Relay and by the types
+//! of Sentry's SDK for Rust.
 
 use super::{Environment, kind};
 use crate::support::{lambda_api::Subscription, netns::isolated, tools};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 const NORMALISER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/relay/normalise.py");
 
-/// One event of each kind, with everything in it that can be.
+/// Makes one event of each kind, with every field that it can have.
 async fn one_of_each() -> Vec<Value> {
     let mut events = Vec::new();
     for (status, error_type, reason) in [
@@ -33,7 +33,7 @@ async fn one_of_each() -> Vec<Value> {
         environment.runtime_done("8442603f-da10-42d2-bf58-c33a31978aad", status, error_type).await;
         events.extend(environment.end(reason).await);
     }
-    // Whatever the clock of the records says, the deadline is by this machine's.
+    // The records have a clock of their own, but the deadline goes by the clock of this machine.
     assert_eq!(events[0]["exception"]["values"][0]["value"], "Task timed out after 3.00 seconds");
     assert_eq!(events.iter().map(kind).collect::<Vec<_>>(), ["timeout", "oom", "exit", "init", "sandbox"]);
     events
@@ -87,7 +87,7 @@ fn sentry_takes_every_kind_as_it_is() {
                     assert_eq!(&normal["contexts"][name][field], value, "{name}.{field}");
                 }
             }
-            // Sentry makes a tag of it.
+            // Sentry turns this field into a tag.
             let mut event_tags = event["tags"].clone();
             event_tags["server_name"] = event["server_name"].clone();
             let tags: Vec<Value> =
@@ -98,7 +98,7 @@ fn sentry_takes_every_kind_as_it_is() {
                 normal["tags"]
             );
 
-            // The crate does not know this context, which Sentry does.
+            // Sentry knows this context, but the crate does not.
             let mut known = event.clone();
             known["contexts"].as_object_mut().unwrap().remove("cloud_resource");
             let typed: sentry_types::protocol::v7::Event<'_> = serde_json::from_value(known).unwrap();

@@ -1,4 +1,4 @@
-//! Arguments and a name of any bytes.
+//! Tests arguments and program names that are not valid text.
 
 use crate::support::extension::BINARY;
 use std::{
@@ -17,7 +17,7 @@ fn an_argument_that_is_not_unicode_is_refused_like_any_other() {
         assert_eq!(output.status.code(), Some(2), "{before:?}: {said}");
         assert!(said.contains("not valid UTF-8"), "{before:?}: {said}");
     }
-    // In one word with the option.
+    // The option and its value are one argument.
     let word = OsStr::from_bytes(b"--upstream=http://sentry.example.com/\xff");
     let output = Command::new(BINARY).env_clear().arg("--standalone").arg(word).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

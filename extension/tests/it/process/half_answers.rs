@@ -1,5 +1,5 @@
-//! An API that begins an answer and does not go on: the extension gives the answer up, and asks again. For the first
-//! byte it waits without end.
+//! Tests an API that begins a response and does not continue it. The extension has to give it up and ask again. For the
+//! first byte of a response it has to wait without end.
 
 use crate::support::{
     HANG,
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-/// Longer than the silence in an answer that the extension accepts.
+/// Longer than the silence that the extension accepts within a response.
 const POLL: Duration = Duration::from_secs(7);
 const SHUTDOWN: &str = r#"{"eventType":"SHUTDOWN","shutdownReason":"spindown"}"#;
 
@@ -51,7 +51,7 @@ fn accept_next(listener: &TcpListener) -> TcpStream {
     }
 }
 
-/// The extension closes a connection without having been answered.
+/// Waits until the extension closes a connection on which it got no response.
 fn is_given_up(mut stream: TcpStream) {
     stream.set_read_timeout(Some(HANG)).unwrap();
     match stream.read(&mut [0]) {
@@ -82,7 +82,7 @@ async fn asks_again(script: &str) {
     let env = [("AWS_LAMBDA_RUNTIME_API", &*address), ("PATH", "/usr/bin:/bin")];
     let env = [&env[..], &[("SENTRY_EXTENSION_PORTS", "1")]].concat();
     let extension = Extension::start(tools::program("bash"), &["-c", script, BINARY], &env);
-    // A thread that the runtime does not wait for where the test fails.
+    // This is a thread, because a failed test must not wait for it.
     let (done, served) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         serve(&listener);

@@ -1,4 +1,4 @@
-//! What the process meets from outside: signals, arguments, a stdout that nobody reads.
+//! Tests how the process handles what comes from outside: signals, arguments, and a stdout that nobody reads.
 
 mod arguments;
 mod half_answers;

@@ -1,4 +1,4 @@
-//! A kernel without IPv6, or with IPv6 switched off: no warning, because IPv4 works.
+//! Tests a kernel without IPv6, and one with IPv6 switched off. There must be no warning, because IPv4 works.
 
 use crate::support::{
     extension::{BINARY, Extension},
@@ -10,7 +10,7 @@ use std::{fs, time::Duration};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Becomes the program that it is given, in whose life `socket(AF_INET6, …)` fails with EAFNOSUPPORT (97).
+/// A Python script that executes a program for which `socket(AF_INET6, …)` always fails with EAFNOSUPPORT (97).
 const WITHOUT_IPV6: &str = r#"
 import ctypes, os, platform, struct, sys
 SOCKET = {"x86_64": 41, "aarch64": 198}[platform.machine()]

@@ -1,5 +1,5 @@
-//! Signals that other processes of the environment may send: in Lambda none of them ends the extension, standalone some
-//! let it drain.
+//! Tests signals that other processes of the environment may send. In Lambda none of them ends the extension. In
+//! standalone mode some of them make it drain and end.
 
 use crate::support::{
     HANG,
@@ -76,7 +76,7 @@ fn nor_where_it_cannot_even_start() {
         let api = LambdaApi::start().await;
         let address = api.address();
         let env = [("AWS_LAMBDA_RUNTIME_API", &*address), ("PATH", "/usr/bin:/bin")];
-        // Descriptors for a socket, and none for a runtime.
+        // There are enough file descriptors for a socket, but not for the async runtime.
         let script = "ulimit -n 5; exec \"$0\"";
         let extension = Extension::start(tools::program("bash"), &["-c", script, BINARY], &env);
         api.asked(1).await;
@@ -87,7 +87,7 @@ fn nor_where_it_cannot_even_start() {
     });
 }
 
-/// A Relay that only writes down which signals it was started with.
+/// A program in the place of Sentry's Relay. It only writes which signals it was started with.
 const WRITES_SIGNALS: &str = "#!/bin/sh
 grep '^Sig[BI]' /proc/self/status >/tmp/FILE.part
 mv /tmp/FILE.part /tmp/FILE
@@ -115,7 +115,7 @@ fn sentrys_relay_gets_all_signals_as_they_are_by_default() {
         fs::remove_file(&file).unwrap();
         for line in signals.lines() {
             let signals = u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap();
-            // 32 and 33 are the C library's own. A parent that ignores them hands that down to all.
+            // The C library uses 32 and 33 itself. If a parent ignores them, its children inherit that.
             assert_eq!(signals & !(0b11 << 31), 0, "{line}");
         }
         assert_eq!(signals.lines().count(), 2, "{signals}");
@@ -142,7 +142,7 @@ async fn under_nohup_it_stays_when_the_terminal_is_gone() {
     extension.log.wait_for("\"listening\"").await;
     let pid = Pid::from_raw(i32::try_from(extension.pid()).unwrap());
     kill(pid, Signal::SIGHUP).unwrap();
-    // A signal that ended it would be said.
+    // If a signal had ended the process, the log would say so.
     extension.terminate();
     let (status, log) = extension.ended().await;
     assert!(status.success(), "{status}: {}", log.text());

@@ -1,4 +1,5 @@
-//! A stdout that nobody reads: deliveries, responses and Lambda's events go on, and what was lost is said later.
+//! Tests a stdout that nobody reads. Deliveries, responses and Lambda's events must go on, and the log must say later
+//! how many lines were lost.
 
 use crate::support::{
     extension::BINARY,
@@ -15,10 +16,11 @@ use std::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// At `debug` each writes some 150 bytes. A pipe takes 64 KiB, and the extension keeps 256 KiB more at most.
+/// The number of events. At `debug` each writes some 150 bytes. A pipe takes 64 KiB, and the extension keeps at most
+/// 256 KiB more.
 const EVENTS: usize = 4000;
 
-/// Kills the extension where a test fails.
+/// Kills the extension when it is dropped, so that a failed test leaves no process.
 struct KilledOnDrop(Child);
 
 impl Drop for KilledOnDrop {
@@ -92,7 +94,7 @@ fn that_is_read_late_tells_how_many_lines_were_lost() {
         let delivered = lines.iter().filter(|line| line["message"] == "delivered").count() as u64;
         assert!(lost > 0 && delivered > 0 && delivered < EVENTS as u64, "{lost} lost, {delivered} lines");
         assert!(lost + lines.len() as u64 > EVENTS as u64, "{lost} lost, {} lines", lines.len());
-        // Details never take the place of what says how it ended.
+        // Lines of `debug` must leave room for the last line with the counts.
         assert!(lines.iter().any(|line| line["message"] == "envelopes"));
     });
 }

@@ -1,4 +1,4 @@
-//! A burst of envelopes right before the end of the environment: how many of them still arrive.
+//! Tests how many envelopes of a burst right before the end of the environment still arrive.
 
 use super::delivery_test::{DeliveryTest, FinalCounts};
 use crate::support::{
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 const EVENTS: usize = 1000;
 
-/// An invocation with a thousand small events, right before SHUTDOWN, with an upstream that answers after this time.
+/// Runs an invocation with a thousand small events right before SHUTDOWN. Upstream answers after this time.
 async fn burst(answers_after: Duration) -> FinalCounts {
     let test = DeliveryTest::start(&[("SENTRY_EXTENSION_LOG", "info")]).await;
     test.upstream.behave(Behavior::Slow(answers_after)).await;
@@ -19,7 +19,8 @@ async fn burst(answers_after: Duration) -> FinalCounts {
     let arrived = test.upstream.arrivals().len();
     let (counts, upstream) = test.shut_down().await;
     eprintln!(
-        "{EVENTS} events at {answers_after:?}: {} delivered, {} dropped, {arrived} arrived before SHUTDOWN, {} connections",
+        "{EVENTS} events at {answers_after:?}: {} delivered, {} dropped, {arrived} arrived before SHUTDOWN, \
+         {} connections",
         counts.delivered,
         counts.dropped,
         upstream.connections()
@@ -27,7 +28,7 @@ async fn burst(answers_after: Duration) -> FinalCounts {
     counts
 }
 
-/// An invocation with all the events.
+/// Runs an invocation that sends all the events.
 async fn send_all(test: &DeliveryTest) {
     test.api.invoke();
     let mut senders = JoinSet::new();

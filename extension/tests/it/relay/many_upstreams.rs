@@ -1,4 +1,4 @@
-//! Many upstreams at once, all of which fail: what they cost, and what they say in the log.
+//! Tests many upstreams that fail at the same time: what they cost, and what the log says about them.
 
 use super::delivery_test::{DeliveryTest, SECOND};
 use crate::support::{
@@ -9,7 +9,7 @@ use crate::support::{
     sdk::{KEY, TUNNEL, tunnel},
 };
 
-/// One envelope for each of so many hosts, whose names do not exist.
+/// Sends one envelope for each of this number of hosts, whose names do not exist.
 async fn unknown_hosts(hosts: usize) {
     let resolver = Resolver::start(Answers::NoSuchName).await;
     let test =
@@ -20,7 +20,7 @@ async fn unknown_hosts(hosts: usize) {
     }
     test.log().wait_for("in trouble").await;
     let (cpu_before, queries_before) = (cpu_time(test.extension.pid()), resolver.queries());
-    // What must not happen leaves no event to wait for, so this watches for a while.
+    // There is no event to wait for if something must not happen, so the test watches for a while.
     tokio::time::sleep(4 * SECOND).await;
     let cpu = cpu_time(test.extension.pid()).saturating_sub(cpu_before);
     let queries = resolver.queries() - queries_before;

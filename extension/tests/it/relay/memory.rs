@@ -54,8 +54,8 @@ async fn dead_upstream(without_id: bool) {
     let full = Memory::of(test.extension.pid());
     let (counts, _) = test.shut_down().await;
     eprintln!(
-        "{ENVELOPES} envelopes against a dead upstream: idle {} KiB, full {} KiB, at most {} KiB, buffer {} KiB; {} µs \
-             an envelope; {} dropped",
+        "{ENVELOPES} envelopes against a dead upstream: idle {} KiB, full {} KiB, at most {} KiB, buffer {} KiB; \
+         {} µs an envelope; {} dropped",
         idle.now / 1024,
         full.now / 1024,
         full.most / 1024,

@@ -230,8 +230,9 @@ fn a_full_queue_drops_the_lowest_priority_and_reports_it() {
         assert_eq!(counts.delivered, 15 + profiles);
         assert_eq!(counts.dropped, 30 - profiles);
         assert!((1..=8).contains(&profiles), "{profiles} profiles");
-        // The errors evicted the oldest profiles that fitted, and the last profiles were never queued: the rest is a row
-        // without a gap. Profiles that were just being sent cannot be evicted, which may be as many as are in flight.
+        // The errors evicted the oldest profiles that fitted, and the last profiles were never queued: the rest is a
+        // row without a gap. Profiles that were just being sent cannot be evicted, which may be as many as are in
+        // flight.
         let numbers = fates.keys().filter_map(|marker| marker.strip_prefix("profile-"));
         let mut numbers: Vec<u64> = numbers.map(|number| number.parse().unwrap()).collect();
         numbers.sort_unstable();

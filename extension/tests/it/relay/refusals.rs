@@ -1,10 +1,10 @@
-//! Sentry refuses envelopes for good: what the log says of it.
+//! Tests what the log says when Sentry refuses envelopes for good.
 
 use super::delivery_test::{DeliveryTest, markers};
 use crate::support::{netns::isolated, scripted_upstream::Behavior, sdk::KEY};
 use serde_json::Value;
 
-/// Lines of this level or above.
+/// Returns the lines of the levels `warn` and `error`.
 fn warnings_and_errors(log: &str) -> Vec<Value> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| matches!(line["level"].as_str(), Some("warn" | "error"))).collect()

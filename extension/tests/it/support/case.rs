@@ -30,14 +30,14 @@ impl Case {
         Self { rie, sentry, marker: format!("case-{:x}", now.as_nanos()) }
     }
 
-    /// Invokes the function with the marker and the fields of `event`; it has to answer with the marker.
+    /// Invokes the function with the marker and the fields of `event`. The response has to be the marker.
     pub async fn invoke(&mut self, mut event: Value) {
         event["marker"] = json!(self.marker);
         let answer = self.rie.invoke(&event).await;
         assert_eq!(answer, json!({ "marker": self.marker }), "{}", self.rie.log.text());
     }
 
-    /// Invokes the function; it has to fail with an error that says the marker.
+    /// Invokes the function, which has to fail with an error that contains the marker.
     pub async fn fails(&mut self, mut event: Value) {
         event["marker"] = json!(self.marker);
         let answer = self.rie.invoke(&event).await;

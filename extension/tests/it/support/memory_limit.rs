@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A control group; it is removed when this is dropped.
+/// A control group, which is removed when this is dropped.
 pub struct MemoryLimit(PathBuf);
 
 impl MemoryLimit {
@@ -37,7 +37,7 @@ impl MemoryLimit {
 
 impl Drop for MemoryLimit {
     fn drop(&mut self) {
-        // It stays where processes are still in it; nothing depends on it.
+        // A group that still has processes cannot be removed. Nothing depends on that.
         let _ = fs::remove_dir(&self.0);
     }
 }

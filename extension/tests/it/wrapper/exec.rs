@@ -1,5 +1,5 @@
-//! The runtime must not differ from one without the wrapper: arguments, process, signals, files, exit code. If there
-//! is no runtime, an error says so.
+//! Tests that a runtime started by the wrapper does not differ from one without it: arguments, process, signals, files,
+//! exit code. If the runtime cannot be started, an error says so.
 
 use super::{Wrapper, extension, split};
 use crate::support::{HANG, netns::isolated};
@@ -86,7 +86,7 @@ fn the_state_is_the_same_after_a_warning() {
 #[test]
 fn the_runtime_starts_although_stdout_is_full() {
     let (reader, mut writer) = std::io::pipe().unwrap();
-    // Nobody reads, and the pipe has no room: the warning is lost, and the runtime starts.
+    // Nobody reads the pipe, and it is full. So the warning is lost, and the runtime starts.
     writer.write_all(&vec![b'x'; 65536]).unwrap();
     let wrapper = Wrapper::new();
     let done = wrapper.folder().join("done");

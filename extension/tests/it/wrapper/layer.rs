@@ -1,4 +1,4 @@
-//! The wrapper as it is in the layer: what is the C library's choice.
+//! Tests the wrapper of the built layer. What happens here depends on the C library that the layer is linked with.
 
 use crate::support::{layer::of_another_machine, rie::unpack, tools::Arch};
 use std::{

@@ -41,14 +41,14 @@ impl Wrapper {
     }
 }
 
-/// The extension that the wrapper is to find. The test has to be in a network of its own.
+/// Starts an extension for the wrapper to find. The test has to run in a network of its own.
 pub async fn extension(settings: &[(&str, &str)]) -> Extension {
     let extension = Extension::start(BINARY, &["--standalone"], settings);
     extension.log.wait_for("\"listening\"").await;
     extension
 }
 
-/// The value of a variable among a program's entries.
+/// Returns the value of a variable among the entries of a program's environment.
 pub fn value(entries: &[Vec<u8>], name: &str) -> Option<String> {
     let start = format!("{name}=");
     let entry = entries.iter().find(|entry| entry.starts_with(start.as_bytes()))?;

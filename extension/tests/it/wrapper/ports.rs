@@ -1,4 +1,5 @@
-//! The port that the wrapper names is one that the extension holds; and what it says to the SDK in Sentry's Node layer.
+//! Tests that the wrapper names only a port that the extension holds, and what it sets for the SDK in Sentry's Node
+//! layer.
 
 use super::{KEY, extension, settings::run_with, value};
 use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
@@ -12,7 +13,7 @@ fn dsn() -> String {
     format!("https://{KEY}@o1.ingest.sentry.io/42")
 }
 
-/// The DSN that the runtime gets, and what the wrapper says.
+/// Runs the wrapper with these ports. Returns the DSN that the runtime gets, and the lines that the wrapper logs.
 fn dsn_for_runtime(ports: Option<&str>) -> (String, Vec<serde_json::Value>) {
     let dsn = dsn();
     let ports = ports.map(|ports| ("SENTRY_EXTENSION_PORTS", ports));
@@ -37,7 +38,7 @@ fn where_no_extension_runs_the_dsn_stays() {
 #[test]
 fn a_stranger_on_the_port_gets_nothing() {
     isolated(|| async {
-        // On IPv4 alone, so that the extension still gets the port of IPv6, which the wrapper does not name.
+        // This takes the port on IPv4 only. The extension still gets it on IPv6, which the wrapper does not name.
         let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 5333)).unwrap();
         stranger.set_nonblocking(true).unwrap();
         let api = LambdaApi::start().await;

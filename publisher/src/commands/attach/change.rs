@@ -5,7 +5,7 @@
 use crate::{
     attach::layer_list::{self, Decision, Family, ListChange, MAX_LAYERS},
     aws::{
-        error::{CallError, CallErrorKind},
+        error::CallError,
         functions::{Change, Function, RegionFunctions, UpdateStatus},
         layer_arn::LayerArn,
         partition::RegionName,
@@ -101,7 +101,7 @@ impl FunctionUpdater<'_> {
                     retries -= 1;
                     ui.status("Again", "somebody changed the function in the meantime");
                 }
-                Err(error) if error.kind == CallErrorKind::Conflict && Instant::now() < end => {
+                Err(error) if explain::is_busy(&error) && Instant::now() < end => {
                     self.pause(ui).await;
                 }
                 Err(error) => return Err(self.refusal(error, &function, &change)),
@@ -116,7 +116,7 @@ impl FunctionUpdater<'_> {
                  when that is over",
             );
         }
-        if error.kind == CallErrorKind::Conflict {
+        if explain::is_busy(&error) {
             return explain::busy(&function.arn, self.wait);
         }
         explain::refused(error, function, &change.layers)
@@ -151,8 +151,10 @@ impl FunctionUpdater<'_> {
         let mut said = false;
         loop {
             let function = self.read().await?;
-            if function.update != UpdateStatus::InProgress {
-                return Ok(function);
+            match function.update {
+                UpdateStatus::Deleting => return Err(explain::deleting(&function.arn)),
+                UpdateStatus::InProgress => {}
+                UpdateStatus::Done | UpdateStatus::Failed(_) => return Ok(function),
             }
             if Instant::now() >= end {
                 return Err(explain::busy(&function.arn, self.wait));

@@ -5,7 +5,7 @@ use crate::{
     attach::layer_list::Family,
     aws::{
         audience::AccountId, error::CallError, functions::Function, identity::Identity, layer_arn::LayerArn,
-        layers::RegionLayers, partition::RegionName, session::Session,
+        layers::RegionLayers, partition::RegionName, regions::RegionPattern, session::Session,
     },
     commands::{
         attach::Attach,
@@ -59,9 +59,10 @@ impl Attach {
             return Err(Failure::message(Code::Usage, "there is no layer to attach"));
         };
         if !self.latest {
-            let table = manifest::arns(manifest, self.kind(), Some(region), Some(arch))?;
+            let here = RegionPattern::Exact(region.clone());
+            let table = manifest::arns(manifest, self.kind(), std::slice::from_ref(&here), Some(arch))?;
             let found = table.arns().next().map(|(_, _, arn)| arn.clone());
-            return found.ok_or_else(|| manifest::absent(manifest, self.kind(), Some(region), Some(arch)));
+            return found.ok_or_else(|| manifest::absent(manifest, self.kind(), Some(&here), Some(arch)));
         }
         let subject = manifest::layer_query(manifest, self.kind(), region, arch)?;
         let found = newest_version::newest(session, identity, vec![subject]).await?;

@@ -6,6 +6,7 @@ use crate::{
         error::{CallError, CallErrorKind},
         functions::Function,
         partition::RegionName,
+        regions,
     },
     commands::attach::name::FunctionName,
     failure::{Code, Failure},
@@ -14,27 +15,49 @@ use std::time::Duration;
 
 /// The error code of AWS for an update that is based on an old revision of the function.
 const STALE: &str = "PreconditionFailedException";
+/// AWS's codes for a layer whose signature the function's code signing configuration does not take.
+const SIGNATURE: [&str; 2] = ["CodeVerificationFailedException", "InvalidCodeSignatureException"];
 
 /// Whether the update failed because the function was changed after it was read.
 pub(crate) fn is_stale(error: &CallError) -> bool {
     error.code.as_deref() == Some(STALE)
 }
 
+/// Whether something else is being done to the function, which will be over. (Every other conflict of an update has
+/// that meaning, too: there is nothing that could exist already.)
+pub(crate) fn is_busy(error: &CallError) -> bool {
+    matches!(error.kind, CallErrorKind::Busy | CallErrorKind::Conflict)
+        && !is_stale(error)
+        && !is_deleting(error)
+}
+
+fn is_deleting(error: &CallError) -> bool {
+    error.kind == CallErrorKind::Conflict && error.to_string().contains("Deleting")
+}
+
 /// The failure for a function that could not be read.
 pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName, account: &str) -> Failure {
     let name = name.as_str();
+    let known: Vec<_> = region.partition().regions().collect();
+    if !known.contains(region)
+        && let Some(meant) = regions::nearest(region, &known)
+    {
+        return Failure::new(error).hint(format!("is {region} spelt right: did you mean {meant}?"));
+    }
     match error.kind {
         CallErrorKind::NotFound => {
             let text = format!("there is no function {name} in {region} for the account {account}");
             Failure::message(Code::Failed, text).hint(format!(
-                "look for it with `aws lambda list-functions --region {region}`, or name another region with --region"
+                "look for it with `aws lambda list-functions --region {region}`, or name another region with --regions"
             ))
         }
         CallErrorKind::Denied => Failure::new(error).hint(format!(
             "reading it needs lambda:GetFunctionConfiguration on the function {name}; nothing was changed"
         )),
-        CallErrorKind::Credentials => Failure::new(error)
-            .hint(format!("is the region {region} switched on in this account? --region names another one")),
+        CallErrorKind::Credentials => Failure::new(error).hint(format!(
+            "is the region {region} enabled in this account? --regions names another one. Temporary credentials of the\n\
+             global STS endpoint work only in regions that are enabled by default"
+        )),
         _ => Failure::new(error).hint("nothing was changed; run it again"),
     }
 }
@@ -55,6 +78,17 @@ pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) 
     let size = ["262144000", "maximum allowed size", "Unzipped size", "available size"];
     if size.iter().any(|words| text.contains(words)) {
         return Failure::new(error).hint(too_large(function, layers));
+    }
+    if is_deleting(&error) {
+        return deleting(&function.arn);
+    }
+    if SIGNATURE.iter().any(|code| error.code.as_deref() == Some(code)) {
+        return Failure::new(error).hint(format!(
+            "{} has a code signing configuration, which takes only layers that one of its own profiles has signed, and\n\
+             this layer is signed by none of them. Sign its zip (`aws signer start-signing-job`) and publish that in your\n\
+             account, or let the configuration warn instead of enforce. Nothing was changed",
+            function.arn
+        ));
     }
     if error.kind == CallErrorKind::Ambiguous || error.kind == CallErrorKind::Unsent {
         return Failure::new(error).hint("run it again: it looks first whether it was done");
@@ -99,6 +133,12 @@ pub(crate) fn failed(function: &Function, reason: &str) -> Failure {
         "the function goes on as it was; see `aws lambda get-function-configuration --function-name {}`",
         function.arn
     ))
+}
+
+/// A function on its way out.
+pub(crate) fn deleting(function: &str) -> Failure {
+    Failure::message(Code::Failed, format!("{function} is being deleted"))
+        .hint("nothing was changed; if it is deployed again, run this again then")
 }
 
 /// The failure for an update that is still in progress after `wait`.

@@ -15,6 +15,7 @@ use crate::{
     },
     commands::common::{
         account::{self, AccountOptions},
+        execute::ExecuteOptions,
         manifest,
     },
     failure::{Code, Failure},
@@ -34,7 +35,7 @@ pub(crate) struct Attach {
     function: FunctionName,
 
     /// Where the function is; else the region of its ARN, of `AWS_REGION` or of the profile
-    #[arg(long)]
+    #[arg(long = "regions", visible_alias = "region", value_name = "REGION")]
     region: Option<RegionName>,
 
     /// The layer that carries Sentry's own Relay as well
@@ -57,9 +58,8 @@ pub(crate) struct Attach {
     #[arg(long)]
     exec_wrapper: bool,
 
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    act: ExecuteOptions,
 
     /// How long to wait for updates of the function, this one and others'
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -105,10 +105,10 @@ impl Attach {
             }
             Goal::Attached { layer, wrapper: self.exec_wrapper }
         };
-        let outcome = if self.dry_run {
-            change::preview(&function, &goal, &family)?
-        } else {
+        let outcome = if self.act.execute {
             subject.reach(ui, &goal, &family).await?
+        } else {
+            change::preview(&function, &goal, &family)?
         };
         let layer = match &goal {
             Goal::Attached { layer, .. } => Some(layer.to_string()),
@@ -122,16 +122,21 @@ impl Attach {
             runtime: function.runtime.clone(),
             layer,
             action: outcome.action,
-            changed: changed && !self.dry_run,
-            dry_run: self.dry_run,
+            changed: changed && self.act.execute,
+            dry_run: !self.act.execute,
             before: outcome.before,
             after: outcome.after,
         };
         show::report(ui, &report)?;
-        match (changed, self.dry_run) {
+        match (changed, self.act.execute) {
             (false, _) => ui.status("Finished", "it is as it should be: nothing to do"),
-            (true, true) => ui.status("Planned", "nothing was changed; leave out --dry-run to act"),
-            (true, false) => ui.status("Finished", "the change is in effect"),
+            (true, false) => {
+                ui.status("Planned", format!("nothing was changed; to act:  {}", account::execute_command()));
+            }
+            (true, true) => ui.status("Finished", "the change is in effect"),
+        }
+        if changed {
+            show::tell_what_stays(ui);
         }
         if !self.detach {
             show::advise(ui, &function, &after, &family);
@@ -147,8 +152,8 @@ impl Attach {
         if let (Some(asked), Some(named)) = (&self.region, &self.function.region)
             && asked != named
         {
-            let text = format!("--region is {asked}, and the function's ARN says {named}");
-            return Err(Failure::message(Code::Usage, text).hint("leave out --region"));
+            let text = format!("--regions is {asked}, and the function's ARN says {named}");
+            return Err(Failure::message(Code::Usage, text).hint("leave out --regions"));
         }
         if let Some(region) = self.function.region.as_ref().or(self.region.as_ref()) {
             return Ok(region.clone());
@@ -156,7 +161,7 @@ impl Attach {
         let set = configured_region(&self.account_options.aws).await;
         let set = set.ok_or_else(|| {
             Failure::message(Code::Usage, "it is not clear in which region the function is")
-                .hint("name it with --region, AWS_REGION or the profile, or give the function's ARN")
+                .hint("name it with --regions, AWS_REGION or the profile, or give the function's ARN")
         })?;
         set.as_ref().parse().map_err(Failure::new)
     }

@@ -81,6 +81,21 @@ pub(crate) fn compare_runtimes(ui: &Ui, function: &Function, runtimes: &[String]
     }
 }
 
+/// What the change does not reach, and what would take it back.
+pub(crate) fn tell_what_stays(ui: &Ui) {
+    ui.status(
+        "Note",
+        "published versions keep their layers, and so do aliases that point to them and their provisioned concurrency: \
+         publish a new version and point the alias to it",
+    );
+    ui.status(
+        "Note",
+        "a function that a template or an app deploys (CloudFormation, SAM, CDK, Terraform, Serverless) reverts to the \
+         layers and variables written there at the next deployment: change those too, `publisher arn --format` has the \
+         lines",
+    );
+}
+
 /// Prints advice for the user about the function to which the layer is attached.
 pub(crate) fn advise(ui: &Ui, function: &Function, after: &FunctionState, family: &Family) {
     for arn in &after.layers {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RegionOptions {
     /// Only these regions instead of all that the account has enabled; patterns like `eu-*` too
-    #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
+    #[arg(long, visible_alias = "region", value_name = "REGION,…", value_delimiter = ',')]
     pub(crate) regions: Vec<RegionPattern>,
 
     /// Not these regions; patterns too
@@ -69,7 +69,16 @@ pub(crate) async fn enter_as(
         Failure::new(error).hint(next)
     };
     let session = Session::open(options, near).await.map_err(refused)?;
-    let identity = identity::caller(&session).await.map_err(refused)?;
+    let (identity, elsewhere) = identity::caller(&session).await.map_err(refused)?;
+    if let Some(error) = elsewhere {
+        let region = session.config.region().map(AsRef::as_ref).unwrap_or_default();
+        let token =
+            if session.is_temporary { ", or does not accept tokens of the global STS endpoint" } else { "" };
+        ui.warning(format!(
+            "the region {region} of AWS_REGION or of the profile is switched off in this account, or does not exist{token}; \
+             another region was asked for the account of these credentials ({error})"
+        ));
+    }
     ui.status("Account", format!("{} ({})", identity.account, identity.partition));
     Ok((Arc::new(session), identity))
 }
@@ -146,8 +155,17 @@ fn is_exact(pattern: &RegionPattern) -> bool {
     matches!(pattern, RegionPattern::Exact(_))
 }
 
-/// The current command line, quoted for a shell, with `more` appended.
-pub(crate) fn command(more: &str) -> String {
+/// The command line that carries out what this one plans, quoted for a shell.
+pub(crate) fn execute_command() -> String {
+    command_line(std::env::args().filter(|word| word != "--dry-run").chain(["--execute".to_owned()]))
+}
+
+/// The current command line, quoted for a shell.
+pub(crate) fn same_command() -> String {
+    command_line(std::env::args())
+}
+
+fn command_line(words: impl Iterator<Item = String>) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
     let quote = |word: String| {
         if !word.is_empty() && word.chars().all(plain) {
@@ -156,6 +174,5 @@ pub(crate) fn command(more: &str) -> String {
             format!("'{}'", word.replace('\'', r"'\''"))
         }
     };
-    let words: Vec<String> = std::env::args().map(quote).collect();
-    words.join(" ") + more
+    words.map(quote).collect::<Vec<_>>().join(" ")
 }

@@ -6,6 +6,7 @@ use crate::{
         audience::AccountId,
         layer_arn::{BadLayerArn, LayerArn},
         partition::RegionName,
+        regions::RegionPattern,
     },
     commands::common::newest_version::LayerQuery,
     failure::{Code, Failure},
@@ -21,7 +22,7 @@ use std::{
 pub(crate) fn absent(
     manifest: &LayersManifest,
     kind: LayerKind,
-    region: Option<&RegionName>,
+    region: Option<&RegionPattern>,
     arch: Option<Arch>,
 ) -> Failure {
     let regions: BTreeSet<&str> = manifest
@@ -58,17 +59,17 @@ pub(crate) fn layer_query(
     let layer = manifest.layers(kind).get(&arch);
     let owner = manifest.accounts.get(&region.partition());
     let (Some(layer), Some(owner)) = (layer, owner) else {
-        return Err(absent(manifest, kind, Some(region), Some(arch)));
+        return Err(absent(manifest, kind, Some(&RegionPattern::Exact(region.clone())), Some(arch)));
     };
     let account = AccountId::try_from(owner.clone()).map_err(Failure::new)?;
     Ok(LayerQuery { region: region.clone(), arch, account, name: layer.name.clone() })
 }
 
-/// The ARNs in the manifest, filtered by `kind`, and by `region` and `arch` if they are given.
+/// The ARNs in the manifest, filtered by `kind`, by `arch` if it is given, and by `regions` if any are named.
 pub(crate) fn arns(
     manifest: &LayersManifest,
     kind: LayerKind,
-    region: Option<&RegionName>,
+    wanted: &[RegionPattern],
     arch: Option<Arch>,
 ) -> Result<ArnTable, Failure> {
     let mut rows: BTreeMap<RegionName, RegionArns> = BTreeMap::new();
@@ -77,7 +78,7 @@ pub(crate) fn arns(
     for (arch, layer) in layers {
         runtimes.insert(*arch, layer.runtimes.clone().unwrap_or_default());
         for (place, placement) in &layer.regions {
-            if region.is_none_or(|wanted| wanted == place) {
+            if wanted.is_empty() || wanted.iter().any(|wanted| wanted.matches(place)) {
                 let arn: LayerArn = placement.arn.parse().map_err(damaged)?;
                 rows.entry(place.clone()).or_default().insert(*arch, arn);
             }

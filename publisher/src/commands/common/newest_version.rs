@@ -57,7 +57,7 @@ pub(crate) async fn newest(
                 if foreign && error.kind == CallErrorKind::Denied {
                     denied = Some(subject.account.clone());
                 }
-                let why = chain(&error.in_region());
+                let why = chain(&session.in_region(&subject.region, error));
                 failed.push(format!("{} {}: {why}", subject.region, subject.name));
             }
         }
@@ -68,7 +68,7 @@ pub(crate) async fn newest(
     failed.sort();
     let text = format!("the newest versions are not known everywhere:\n  {}", failed.join("\n  "));
     Err(Failure::message(Code::Failed, text).hint(denied.map_or_else(
-        || format!("run the same again, or ask for one region with --region:\n  {}", account::command("")),
+        || format!("run the same again, or ask for fewer regions with --regions:\n  {}", account::same_command()),
         |owner| {
             format!(
                 "a layer's versions can be listed by its owner only, the account {}: go without --latest, by the\n\

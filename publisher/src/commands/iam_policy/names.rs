@@ -14,6 +14,12 @@ pub(crate) enum PolicyNameError {
     /// The name has a character that such names cannot have. For example, a `*` would allow more than the user meant.
     #[error("`{0}` has characters that such a name does not have")]
     Characters(String),
+    /// The text is not the ARN of a layer.
+    #[error("`{0}` is neither `any` nor the ARN of a layer, like arn:aws:lambda:*:123456789012:layer:NAME")]
+    Layer(String),
+    /// The text is not the ARN of a key.
+    #[error("`{0}` is not the ARN of a key, like arn:aws:kms:{{region}}:123456789012:key/ID")]
+    Key(String),
     /// The text is not of the form `OWNER/NAME`.
     #[error("`{0}` is not of the form OWNER/NAME")]
     Pair(String),
@@ -93,6 +99,46 @@ impl Repository {
     }
 }
 
+/// Stands for all layers of everybody.
+pub(crate) const ANY: &str = "any";
+
+/// Parses `any` or the ARN of a layer, in which `*` matches any text. Without a version, all versions are meant.
+pub(crate) fn layer(text: &str) -> Result<String, PolicyNameError> {
+    let bad = || PolicyNameError::Layer(text.to_owned());
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_*".contains(c);
+    let parts: Vec<&str> = text.split(':').collect();
+    let version = match parts[..] {
+        [ANY] => return Ok(text.to_owned()),
+        ["arn", partition, "lambda", _, _, "layer", _] if partition.starts_with("aws") => ":*",
+        ["arn", partition, "lambda", _, _, "layer", _, _] if partition.starts_with("aws") => "",
+        _ => return Err(bad()),
+    };
+    if parts.iter().any(|part| part.is_empty() || !part.chars().all(good)) {
+        return Err(bad());
+    }
+    Ok(format!("{text}{version}"))
+}
+
+/// Parses the ARN of a key. A `*` replaces the placeholder for the region. An alias cannot be used, because IAM checks
+/// the key itself.
+pub(crate) fn key(text: &str) -> Result<String, PolicyNameError> {
+    let bad = || PolicyNameError::Key(text.to_owned());
+    let filled = text.replacen("{region}", "*", 1);
+    let good = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    match filled.split(':').collect::<Vec<_>>()[..] {
+        ["arn", partition, "kms", region, account, key]
+            if partition.starts_with("aws")
+                && (region == "*" || good(region))
+                && account.len() == 12
+                && account.chars().all(|c| c.is_ascii_digit())
+                && key.strip_prefix("key/").is_some_and(good) =>
+        {
+            Ok(filled.clone())
+        }
+        _ => Err(bad()),
+    }
+}
+
 /// Checks a pattern for names of functions, in which `*` matches any text.
 pub(crate) fn function(text: &str) -> Result<String, PolicyNameError> {
     plain(&text.replace('*', "x")).map(|_| text.to_owned())
@@ -134,6 +180,30 @@ mod tests {
         }
         for bad in ["layers-*", "layers/{region}", "Layers", "", "{arch}"] {
             assert!(bucket(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_layer_of_others_and_a_key_are_named_by_arn() {
+        let arn = "arn:aws:lambda:*:184161586896:layer:opentelemetry-*";
+        assert_eq!(layer(arn).unwrap(), format!("{arn}:*"));
+        assert_eq!(layer(&format!("{arn}:7")).unwrap(), format!("{arn}:7"));
+        assert_eq!(layer("any").unwrap(), "any");
+        for bad in [
+            "*",
+            "",
+            "arn:aws:lambda:*:1:function:x",
+            "arn:aws:lambda::1:layer:x",
+            "arn:aws:lambda:*:1:layer:\"",
+        ] {
+            assert!(layer(bad).is_err(), "{bad}");
+        }
+        let arn = "arn:aws:kms:{region}:123456789012:key/1234abcd-12ab";
+        assert_eq!(key(arn).unwrap(), "arn:aws:kms:*:123456789012:key/1234abcd-12ab");
+        for bad in
+            ["*", "arn:aws:kms:*:123456789012:alias/x", "arn:aws:kms:eu-west-1:1:key/x", "1234abcd-12ab"]
+        {
+            assert!(key(bad).is_err(), "{bad}");
         }
     }
 

@@ -14,11 +14,15 @@ pub(crate) enum ResourceKind {
     Layer,
     /// One version of a layer.
     Version,
+    /// One version of a layer that belongs to somebody else.
+    OtherVersion,
     /// The whole account: IAM cannot restrict these actions to single resources.
     Account,
     Bucket,
     /// An object in the bucket.
     Object,
+    /// A key by which objects in the bucket are encrypted.
+    Key,
     Function,
     /// A role that is passed to a function.
     Role,
@@ -30,9 +34,11 @@ impl ResourceKind {
         match self {
             Self::Layer => "Layers",
             Self::Version => "LayerVersions",
+            Self::OtherVersion => "OtherLayerVersions",
             Self::Account => "Account",
             Self::Bucket => "Buckets",
             Self::Object => "StagedZips",
+            Self::Key => "Keys",
             Self::Function => "Functions",
             Self::Role => "FunctionRole",
         }
@@ -89,6 +95,11 @@ pub(crate) const STAGE: &[Right] = &[
     right("s3:DeleteObject", ResourceKind::Object),
 ];
 
+/// The additional rights if the bucket encrypts with a key of KMS. Writing an object needs a data key, and Lambda reads
+/// the object in the caller's name. S3 also asks for `Decrypt` when it checks what was written.
+pub(crate) const DECRYPT: &[Right] =
+    &[right("kms:GenerateDataKey", ResourceKind::Key), right("kms:Decrypt", ResourceKind::Key)];
+
 /// The rights that `publisher verify` needs.
 pub(crate) const VERIFY: &[Right] = &[GET, GET_POLICY];
 
@@ -105,6 +116,16 @@ pub(crate) const ATTACH: &[Right] = &[
     right("lambda:GetFunctionConfiguration", ResourceKind::Function),
     right("lambda:UpdateFunctionConfiguration", ResourceKind::Function),
 ];
+
+/// The additional right of `publisher attach --latest`.
+pub(crate) const LATEST: &[Right] = &[LIST];
+
+/// The additional right of `publisher attach` for the other layers of a function. The update names all layers of the
+/// function, and AWS checks this right for each of them.
+pub(crate) const OTHER_LAYERS: &[Right] = &[right("lambda:GetLayerVersion", ResourceKind::OtherVersion)];
+
+/// The rights that `publisher arn --latest` needs.
+pub(crate) const ARN: &[Right] = &[LIST, REGIONS];
 
 /// The rights that `ci/smoke` needs.
 pub(crate) const SMOKE: &[Right] = &[

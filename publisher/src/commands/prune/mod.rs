@@ -7,7 +7,8 @@ use crate::{
     artifacts::layers_manifest::LayersManifest,
     aws::{layers::RegionLayers, regions::RegionChoice},
     commands::common::{
-        account::{self, AccountOptions, RegionOptions, command},
+        account::{self, AccountOptions, RegionOptions, execute_command, same_command},
+        execute::ExecuteOptions,
         manifest,
     },
     failure::{Code, Failure},
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 /// Arguments of `publisher prune`.
 #[derive(clap::Args)]
 pub(crate) struct Prune {
-    /// Keep so many of the newest releases in each region
+    /// Keep so many of the newest releases in each region; the newest one always stays
     #[arg(long, value_name = "N")]
     keep: usize,
 
@@ -45,9 +46,8 @@ pub(crate) struct Prune {
     #[command(flatten)]
     regions: RegionOptions,
 
-    /// Do what the plan says; without this, nothing is deleted
-    #[arg(long)]
-    execute: bool,
+    #[command(flatten)]
+    act: ExecuteOptions,
 
     #[command(flatten)]
     account_options: AccountOptions,
@@ -70,7 +70,7 @@ impl Prune {
                 None => subjects.extend(subject::of_manifests(kind, &manifests)),
             }
         }
-        let request = PruneRequest { manifests, subjects, keep: self.keep, execute: self.execute };
+        let request = PruneRequest { manifests, subjects, keep: self.keep, execute: self.act.execute };
         account::runtime()?.block_on(self.prune(ui, &Arc::new(request)))
     }
 
@@ -112,22 +112,25 @@ impl Prune {
         if ui.json() {
             ui.result(serde_json::to_string_pretty(results).map_err(Failure::new)?);
         } else {
-            ui.result(table(results));
+            ui.result(table(results, ui.results_are_seen()));
         }
         let superfluous: usize = results.iter().map(|result| result.superfluous.len()).sum();
         let deleted: usize = results.iter().map(|result| result.deleted.len()).sum();
-        let failed: Vec<String> = results
-            .iter()
-            .filter(|result| result.required)
-            .filter_map(|result| {
-                let error = result.error.as_ref()?;
-                Some(format!("{} {}: {error}", result.region, result.layer))
-            })
-            .collect();
-        if self.execute {
+        let reasons = |required: bool| -> Vec<String> {
+            let of_these = results.iter().filter(|result| result.required == required);
+            let reason = |result: &PruneResult| {
+                Some(format!("{} {}: {}", result.region, result.layer, result.error.as_ref()?))
+            };
+            of_these.filter_map(reason).collect()
+        };
+        let failed = reasons(true);
+        for reason in reasons(false) {
+            ui.warning(format!("optional and not pruned: {reason}"));
+        }
+        if self.act.execute {
             ui.status("Finished", format!("{deleted} of {superfluous} superfluous versions deleted"));
         } else if superfluous > 0 {
-            let next = command(" --execute");
+            let next = execute_command();
             ui.status(
                 "Note",
                 format!("{superfluous} superfluous versions, nothing was deleted; to act:  {next}"),
@@ -141,12 +144,13 @@ impl Prune {
         let text = format!("not all regions are pruned:\n  {}", failed.join("\n  "));
         Err(Failure::message(Code::Incomplete, text).hint(format!(
             "deleting needs lambda:DeleteLayerVersion; run the same again to go on:\n  {}",
-            command("")
+            same_command()
         )))
     }
 }
 
-fn table(results: &[PruneResult]) -> String {
+/// With `seen`, the reasons of failures are seen elsewhere.
+fn table(results: &[PruneResult], seen: bool) -> String {
     let header = ["region", "layer", "versions", "kept by layers.json", "superfluous", ""];
     let row = |result: &PruneResult| {
         [
@@ -155,7 +159,10 @@ fn table(results: &[PruneResult]) -> String {
             result.versions.to_string(),
             list(&result.kept_by_manifest),
             list(&result.superfluous),
-            result.error.clone().unwrap_or_default(),
+            match &result.error {
+                Some(_) if seen => "failed".to_owned(),
+                error => error.clone().unwrap_or_default(),
+            },
         ]
     };
     ui::table(header, results.iter().map(row))

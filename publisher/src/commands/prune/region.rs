@@ -63,7 +63,7 @@ impl RegionPruner {
         }
         // One list of all layers serves every subject that has a layer for each release.
         let names = if subjects.iter().any(|subject| matches!(subject, Subject::Named(..))) {
-            self.layers.names().await.map_err(|error| chain(&error.in_region()))
+            self.layers.names().await.map_err(|error| chain(&self.layers.in_region(error)))
         } else {
             Ok(Vec::new())
         };
@@ -117,7 +117,9 @@ impl RegionPruner {
     ) -> PruneResult {
         let versions: Vec<i64> = match self.layers.list(layer).await {
             Ok(listed) => listed.iter().map(|listed| listed.number).collect(),
-            Err(error) => return self.failed(variant, layer.to_owned(), chain(&error.in_region())),
+            Err(error) => {
+                return self.failed(variant, layer.to_owned(), chain(&self.layers.in_region(error)));
+            }
         };
         let mut result = self.result(variant, layer.to_owned());
         result.versions = versions.len();

@@ -1,7 +1,10 @@
 //! The conclusion of a run of `publisher publish`: its result, and the next step for the user.
 
 use crate::{
-    commands::{common::account::command, publish::Publish},
+    commands::{
+        common::account::{execute_command, same_command},
+        publish::Publish,
+    },
     failure::{Code, Failure},
     publish::{
         plan::Action,
@@ -13,16 +16,18 @@ use crate::{
 impl Publish {
     /// Returns the result of the run. A failure has the exit code and a hint about the next step.
     pub(super) fn conclude(&self, ui: &Ui, rows: &[Row]) -> Result<(), Failure> {
-        let say = |row: &Row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?));
         let not_as_sent: Vec<&Row> = rows.iter().filter(|row| row.not_as_sent).collect();
         let required: Vec<&Row> = rows.iter().filter(|row| row.required && row.error.is_some()).collect();
-        let missing: Vec<String> = required.iter().filter_map(|row| say(row)).collect();
+        let missing = report::reasons(required.iter().copied());
+        for reason in report::reasons(rows.iter().filter(|row| !row.required && !row.not_as_sent)) {
+            ui.warning(format!("optional and not done: {reason}"));
+        }
         let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
         let summary =
             if settled && missing.is_empty() { "nothing to do".to_owned() } else { report::summary(rows) };
-        ui.status(if self.execute { "Finished" } else { "Planned" }, summary);
+        ui.status(if self.act.execute { "Finished" } else { "Planned" }, summary);
         if !not_as_sent.is_empty() {
-            let lines: Vec<String> = not_as_sent.iter().filter_map(|row| say(row)).collect();
+            let lines = report::reasons(not_as_sent.iter().copied());
             let text = format!(
                 "what AWS has is not what was sent; it is not granted, and not published again:\n  {}",
                 lines.join("\n  ")
@@ -30,13 +35,13 @@ impl Publish {
             return Err(Failure::message(Code::Failed, text).hint(next_for(&not_as_sent)));
         }
         if !missing.is_empty() {
-            let verb = if self.execute { "done" } else { "ready to be published" };
+            let verb = if self.act.execute { "done" } else { "ready to be published" };
             let text =
                 format!("{} required layers are not {verb}:\n  {}", missing.len(), missing.join("\n  "));
             return Err(Failure::message(Code::Incomplete, text).hint(next_for(&required)));
         }
-        if !self.execute && !settled {
-            ui.status("Note", format!("nothing was written; to act:  {}", command(" --execute")));
+        if !self.act.execute && !settled {
+            ui.status("Note", format!("nothing was written; to act:  {}", execute_command()));
         }
         Ok(())
     }
@@ -50,7 +55,7 @@ fn next_for(rows: &[&Row]) -> String {
             next.push(remedy);
         }
     }
-    let again = command("");
+    let again = same_command();
     let resume = if rows.iter().any(|row| row.remedy.is_none()) {
         format!("what is done stays done; run the same again to resume:\n  {again}")
     } else if rows.iter().any(|row| row.not_as_sent) {

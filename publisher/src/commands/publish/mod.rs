@@ -4,6 +4,7 @@ mod conclusion;
 mod expected_regions;
 mod observer;
 mod options;
+mod share;
 mod summary;
 
 pub(crate) use options::Publish;
@@ -24,7 +25,7 @@ use crate::{
         upload::{Label, Upload},
     },
     commands::common::{
-        account::{self, command},
+        account::{self, same_command},
         fewer_regions,
     },
     failure::{Code, Failure},
@@ -77,7 +78,7 @@ impl Publish {
             manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
         let last = self.last_regions()?;
         self.announce_fewer(ui, &last, &manifest, &selection);
-        let (aside, write) = if self.execute {
+        let (aside, write) = if self.act.execute {
             let aside = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
             (Some(aside), Some(self.write_context(ui, release, &identity)?))
         } else {
@@ -86,13 +87,13 @@ impl Publish {
         let results = self.publish_all(ui, &session, &identity, &selection, release, write.as_ref()).await?;
         let rows: Vec<Row> = results.into_iter().map(|result| result.row).collect();
         let mut written = None;
-        if self.execute {
+        if self.act.execute {
             note(&mut manifest, &rows, &release.audience);
         }
         if let Some(earlier) = &earlier {
             manifest.keep(earlier, &release.bundle.built);
         }
-        let missing = self.fewer.missing(&last, &present(&manifest, &rows, self.execute));
+        let missing = self.fewer.missing(&last, &present(&manifest, &rows, self.act.execute));
         manifest.set_missing(&missing);
         if let Some(aside) = aside
             && manifest.all().any(|(_, layer)| !layer.regions.is_empty())
@@ -103,7 +104,7 @@ impl Publish {
         }
         if ui.json() {
             let document = PublishDocument {
-                execute: self.execute,
+                execute: self.act.execute,
                 version: &release.bundle.version,
                 commit: &release.bundle.commit,
                 account: &identity.account,
@@ -114,7 +115,9 @@ impl Publish {
             };
             ui.result(serde_json::to_string_pretty(&document).map_err(Failure::new)?);
         } else {
-            ui.result(report::table(&rows));
+            // On a terminal, the error below has the reasons. Whoever keeps only this stream needs them in it.
+            let table = if ui.results_are_seen() { report::table_without_reasons } else { report::table };
+            ui.result(table(&rows));
         }
         // An incomplete release is reported to GitHub too. If both fail, the failure of the release is returned.
         let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
@@ -140,7 +143,7 @@ impl Publish {
         rows: &[Row],
     ) -> Result<(), Failure> {
         let step = WorkflowStep::from_env();
-        step.summary(&summary::markdown(version, self.execute, layers, rows))?;
+        step.summary(&summary::markdown(version, self.act.execute, layers, rows))?;
         step.output("version", version)?;
         if let Some(layers) = layers {
             step.output("layers", &serde_json::to_string(layers).map_err(Failure::new)?)?;
@@ -168,7 +171,7 @@ impl Publish {
         let mut observer = ProgressObserver {
             ui,
             bars: ProgressBars::new(ui, total),
-            execute: self.execute,
+            execute: self.act.execute,
             balance: self.balance,
         };
         let targets = &selection.targets;
@@ -186,12 +189,12 @@ impl Publish {
                 () = version_balance::level(&mut results, write, limit) => {}
                 () = write.interrupt.asked(Urgency::Now) => {
                     return Err(Failure::message(Code::Incomplete, "interrupted while numbers were balanced")
-                        .hint(format!("run the same again to resume:\n  {}", command(""))));
+                        .hint(format!("run the same again to resume:\n  {}", same_command())));
                 }
             }
         }
         drop(observer);
-        if self.execute {
+        if self.act.execute {
             let rows: Vec<Row> =
                 results.iter().filter(|result| result.row.done).map(|result| result.row.clone()).collect();
             tell_drift(ui, &rows, self.balance);
@@ -262,8 +265,8 @@ fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
 fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
     let ui = ui.clone();
     Interrupt::on_signals(move |urgency| match urgency {
-        Urgency::Now => ui.warning("stopping at once; what has begun is found out by the next run"),
-        _ => ui.warning("finishing what has begun, beginning nothing more; once more to stop at once"),
+        Urgency::Now => ui.notice("stopping at once; what has begun is found out by the next run"),
+        _ => ui.notice("finishing what has begun, beginning nothing more; once more to stop at once"),
     })
 }
 

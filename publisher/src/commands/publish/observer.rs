@@ -24,11 +24,7 @@ pub(super) struct ProgressObserver<'a> {
 impl Observer for ProgressObserver<'_> {
     fn planned(&mut self, rows: &[Row]) -> Result<(), Failure> {
         self.ui.event(&json!({"event": "plan", "regions": rows}));
-        let fatal: Vec<String> = rows
-            .iter()
-            .filter(|row| row.fatal && row.required)
-            .filter_map(|row| Some(format!("{} {}: {}", row.region, row.variant, row.error.as_ref()?)))
-            .collect();
+        let fatal = report::reasons(rows.iter().filter(|row| row.fatal && row.required));
         if !fatal.is_empty() {
             let text = format!("nothing was written:\n  {}", fatal.join("\n  "));
             let mut next: Vec<&str> = rows.iter().filter_map(|row| row.remedy.as_deref()).collect();
@@ -36,7 +32,7 @@ impl Observer for ProgressObserver<'_> {
             return Err(Failure::message(Code::Failed, text).hint(next.join("\n")));
         }
         if self.execute {
-            self.ui.text(&report::table(rows));
+            self.ui.text(&report::table_without_reasons(rows));
         }
         if !self.execute {
             tell_drift(self.ui, rows, self.balance);

@@ -1,5 +1,6 @@
 //! The options of `publisher publish`, and the checks that need no call to AWS.
 
+use super::share::{self, Share};
 use crate::{
     artifacts::{
         build_manifest::BuildManifestError,
@@ -7,7 +8,7 @@ use crate::{
         layers_manifest::Layer,
     },
     aws::{
-        audience::{AccountId, Audience, OrganizationId, Reader},
+        audience::{AccountId, Audience, Reader},
         layer_arn::LayerArn,
         partition::Partition,
         policy::{self, Policy},
@@ -15,6 +16,7 @@ use crate::{
     },
     commands::common::{
         account::{AccountOptions, RegionOptions},
+        execute::ExecuteOptions,
         fewer_regions::FewerRegionsOptions,
     },
     failure::{Code, Failure, chain},
@@ -24,7 +26,6 @@ use crate::{
     },
     publish::plan::Wanted,
 };
-use clap::ArgAction;
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Arguments of `publisher publish`.
@@ -61,17 +62,9 @@ pub(crate) struct Publish {
     #[command(flatten)]
     pub(super) fewer: FewerRegionsOptions,
 
-    /// Let only these accounts use the layers, instead of everybody
-    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
-    pub(super) account: Vec<AccountId>,
-
-    /// Let only the accounts of this organization use the layers, instead of everybody
-    #[arg(long, value_name = "o-…", value_delimiter = ',')]
-    pub(super) organization: Vec<OrganizationId>,
-
-    /// Let nobody else use the layers
-    #[arg(long, conflicts_with_all = ["account", "organization"])]
-    pub(super) private: bool,
+    /// Who may use the layers: `public`, `private`, or accounts (12 digits) and organizations (o-…)
+    #[arg(long, value_name = "WHO,…", value_delimiter = ',', default_value = "public")]
+    pub(super) share_with: Vec<Share>,
 
     /// Publish a version like 1.2.0-rc.1
     #[arg(long)]
@@ -101,9 +94,8 @@ pub(crate) struct Publish {
     #[arg(long, value_name = "MIB", default_value = "512")]
     pub(super) max_in_flight: u16,
 
-    /// Do what the plan says; without this, nothing is written
-    #[arg(long, action = ArgAction::SetTrue)]
-    pub(super) execute: bool,
+    #[command(flatten)]
+    pub(super) act: ExecuteOptions,
 
     #[command(flatten)]
     pub(super) account_options: AccountOptions,
@@ -159,7 +151,7 @@ impl Publish {
             };
             return Err(Failure::message(Code::Failed, text).hint(format!("{next}{without}")));
         }
-        let audience = self.audience();
+        let audience = self.audience()?;
         let mut names = self.names(&bundle)?;
         let published = bundle.zips.iter().filter_map(|zip| names.get(&zip.variant));
         if let Some(longest) = published.max_by_key(|name| name.as_str().len()) {
@@ -195,14 +187,12 @@ impl Publish {
             .map_err(|error| Failure::message(Code::Usage, chain(&error)))
     }
 
-    fn audience(&self) -> Audience {
-        let accounts = self.account.iter().cloned().map(Reader::Account);
-        let named = accounts.chain(self.organization.iter().cloned().map(Reader::Organization));
-        if self.private || !self.account.is_empty() || !self.organization.is_empty() {
-            Audience::of(named)
-        } else {
-            Audience::public()
-        }
+    fn audience(&self) -> Result<Audience, Failure> {
+        share::audience(&self.share_with).ok_or_else(|| {
+            let text =
+                "--share-with takes `public` or `private` alone, or a list of accounts and organizations";
+            Failure::message(Code::Usage, text).hint("say one of the three")
+        })
     }
 
     /// The regions that the options select.
@@ -241,7 +231,7 @@ fn check_policy(audience: &Audience, name: &LayerName) -> Result<(), Failure> {
         policy::LONGEST
     );
     Err(Failure::message(Code::Failed, text)
-        .hint(format!("name at most {fit} accounts, or let an organization in instead: --organization o-…")))
+        .hint(format!("name at most {fit} accounts, or let an organization in instead: --share-with o-…")))
 }
 
 fn not_fit(error: BundleError) -> Failure {

@@ -90,7 +90,7 @@ async fn as_owner(
 ) -> Result<Findings, String> {
     let PublishedLayer { wanted, place, layers, .. } = subject;
     let version = layers.read(wanted.layer.as_str(), place.version).await;
-    let Some(version) = version.map_err(|error| chain(&error.in_region()))? else {
+    let Some(version) = version.map_err(|error| chain(&layers.in_region(error)))? else {
         let expected = place.version.to_string();
         let missing = Difference { what: "version", expected, found: "missing".to_owned() };
         return Ok(Findings { differences: vec![missing], unknown: None });
@@ -106,7 +106,7 @@ async fn as_owner(
     if let Some(other) = &subject.other {
         match other.content_by_arn(&place.arn).await {
             Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
-            Err(error) => match unseen(error)? {
+            Err(error) => match unseen(other, error)? {
                 Unseen::Refused(found) => findings.differences.extend(seen_by_other(wanted, found)),
                 Unseen::Unknown(why) => findings.unknown = Some(why),
             },
@@ -124,7 +124,7 @@ async fn as_stranger(
     let mut findings = Findings::default();
     match layers.content_by_arn(&place.arn).await {
         Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
-        Err(error) => match unseen(error)? {
+        Err(error) => match unseen(layers, error)? {
             Unseen::Refused(found) => {
                 findings.differences.extend(seen_by_other(wanted, found));
                 return Ok(findings);
@@ -150,13 +150,13 @@ enum Unseen {
 }
 
 /// Distinguishes a refusal from an error that says nothing about the version. Any other failed call is an error.
-fn unseen(error: CallError) -> Result<Unseen, String> {
+fn unseen(other: &RegionLayers, error: CallError) -> Result<Unseen, String> {
     match error.kind {
         CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Unseen::Refused(chain(&error))),
         CallErrorKind::Credentials => {
-            Ok(Unseen::Unknown(format!("the other account cannot tell: {}", chain(&error.in_region()))))
+            Ok(Unseen::Unknown(format!("the other account cannot tell: {}", chain(&other.in_region(error)))))
         }
-        _ => Err(format!("the other account got no answer: {}", chain(&error.in_region()))),
+        _ => Err(format!("the other account got no answer: {}", chain(&other.in_region(error)))),
     }
 }
 
@@ -177,7 +177,7 @@ async fn download(
     let _turn = downloads.acquire().await;
     let mut attempt = 1;
     let (bytes, length) = loop {
-        let content = layers.content_by_arn(arn).await.map_err(|error| chain(&error.in_region()))?;
+        let content = layers.content_by_arn(arn).await.map_err(|error| chain(&layers.in_region(error)))?;
         let link = content.location.ok_or("AWS gives no link to download it from")?;
         match download::sha256(&link, session.timeouts.answer()).await {
             Ok(content) => break content,

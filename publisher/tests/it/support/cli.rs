@@ -10,6 +10,12 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// A command that acts, unless it is only to show its plan.
+pub fn acting<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let more: &[&str] = if args.contains(&"--dry-run") { &[] } else { &["--execute"] };
+    [args, more].concat()
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub struct Run {
@@ -77,6 +83,11 @@ impl Publisher {
         let path = self.home.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+
+    /// Reads a file below the home folder.
+    pub fn read_home_file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.home.path().join(name)).unwrap()
     }
 
     /// Runs a command on a `dist/`.

@@ -79,6 +79,9 @@ impl Verdict {
     }
 }
 
+/// What the answers of rules say that the request is called.
+pub const REQUEST_ID: &str = "0b6e7a52-of-the-test";
+
 /// Decides for each request.
 pub type Rule = Box<dyn FnMut(&SeenRequest) -> Verdict + Send>;
 
@@ -225,7 +228,7 @@ fn parse_request(request: &Message) -> SeenRequest {
 }
 
 fn answer(client: &mut TcpStream, status: u16, body: &[u8]) -> std::io::Result<()> {
-    reply_with(client, status, "", body.len(), body)
+    reply_with(client, status, &format!("x-amzn-requestid: {REQUEST_ID}\r\n"), body.len(), body)
 }
 
 fn reply_with(

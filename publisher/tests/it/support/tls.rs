@@ -1,8 +1,9 @@
 //! A certificate authority of the tests' own, and a server on loopback that it vouches for.
 
+use super::http::{Message, exchange};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, io::Write, net::TcpListener, path::Path, sync::Arc, thread};
 
 /// The authority's certificate as a PEM file, and what a server needs.
 pub struct TestTls {
@@ -34,6 +35,30 @@ impl TestTls {
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
         Self { authority: file, server: Arc::new(server) }
+    }
+
+    /// Speaks TLS on a port of its own, passes each request on to a plain address, and returns the URL. Its threads end
+    /// with the test process.
+    pub fn front(&self, upstream: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let (server, upstream) = (Arc::clone(&self.server), upstream.to_owned());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (server, upstream) = (Arc::clone(&server), upstream.clone());
+                thread::spawn(move || -> std::io::Result<()> {
+                    let connection = rustls::ServerConnection::new(server).unwrap();
+                    let mut stream = rustls::StreamOwned::new(connection, stream);
+                    let request = Message::read(&mut stream, false)?;
+                    let answer = exchange(&upstream, &request.head, &request.body)?;
+                    stream.write_all(answer.head.as_bytes())?;
+                    stream.write_all(&answer.body)?;
+                    stream.conn.send_close_notify();
+                    stream.flush()
+                });
+            }
+        });
+        url
     }
 
     /// The authority's certificate, for `SSL_CERT_FILE`.

@@ -1,4 +1,4 @@
-//! An upstream that misbehaves when a test asks for it. It uses raw sockets, and counts exactly what arrived.
+//! An upstream that behaves as a test says, also badly. It uses raw sockets, and counts exactly what arrived.
 //!
 //! An envelope is recognized by its marker (`report`). It has arrived when its request was read to the last byte, even
 //! if there was no response.

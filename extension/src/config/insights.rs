@@ -1,0 +1,223 @@
+//! What the extension itself reports beside faults. All of it is off unless it is asked for, because it costs quota.
+//! Spans alone have a default that adds something: they join traces that an SDK has begun and sampled.
+
+use super::monitor::MonitorSettings;
+use super::reader::{EnvironmentReader, RESERVED_PORT};
+use super::units;
+use crate::protocol::LogLevel;
+use std::net::SocketAddr;
+
+/// The bytes of logs that may be sent in a minute, unless a setting says otherwise.
+const DEFAULT_LOGS_BUDGET: usize = 256 * 1024;
+
+/// The settings of everything that the extension itself reports, except faults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InsightsSettings {
+    /// Whether uncaught errors that the runtime logs become events.
+    pub errors: bool,
+    /// Which logs of the function go to Sentry. `None` stands for none.
+    pub function_logs: Option<FunctionLogs>,
+    /// Which spans the extension makes.
+    pub spans: SpanMode,
+    /// Whether the platform's measurements become metrics.
+    pub metrics: bool,
+    /// The monitor that each invocation checks in to.
+    pub monitor: Option<MonitorSettings>,
+    /// The port of OpenTelemetry's protocol.
+    pub otlp_port: Option<u16>,
+}
+
+/// Which logs of the function go to Sentry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionLogs {
+    /// The lowest level that is sent.
+    pub level: LogLevel,
+    /// The most bytes a minute, as Sentry bills them.
+    pub budget: usize,
+}
+
+/// Which spans the extension makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum SpanMode {
+    /// None.
+    Off,
+    /// Children of the sampled traces of an SDK.
+    #[default]
+    Auto,
+    /// The same, and traces of the extension's own for this share of the invocations without one. It is between 0 and
+    /// 1.
+    Rate(f64),
+}
+
+impl InsightsSettings {
+    /// Reads all of them. `listen` are the addresses that envelopes come to.
+    pub(super) fn read(reader: &mut EnvironmentReader<'_>, listen: &[SocketAddr]) -> Self {
+        Self {
+            errors: reader.flag("SENTRY_EXTENSION_ERRORS", false),
+            function_logs: reader.function_logs(),
+            spans: reader.spans(),
+            metrics: reader.flag("SENTRY_EXTENSION_METRICS", false),
+            monitor: reader.monitor(),
+            otlp_port: reader.otlp_port(listen),
+        }
+    }
+
+    /// Whether the lines that the function writes are needed.
+    pub fn need_function_records(&self) -> bool {
+        self.errors || self.function_logs.is_some()
+    }
+}
+
+impl SpanMode {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().to_ascii_lowercase();
+        match text.as_str() {
+            "auto" | "true" | "on" | "yes" => Some(Self::Auto),
+            "off" | "false" | "no" | "none" => Some(Self::Off),
+            _ => text.parse().ok().filter(|rate| (0.0..=1.0).contains(rate)).map(Self::Rate),
+        }
+    }
+}
+
+impl EnvironmentReader<'_> {
+    fn function_logs(&mut self) -> Option<FunctionLogs> {
+        const NAME: &str = "SENTRY_EXTENSION_FUNCTION_LOGS";
+        let budget = self.size("SENTRY_EXTENSION_FUNCTION_LOGS_BUDGET", DEFAULT_LOGS_BUDGET);
+        let text = (self.var)(NAME)?;
+        let level = LogLevel::parse(text.trim());
+        if level.is_none() && units::flag(&text) != Some(false) {
+            let expected = "is none of off, trace, debug, info, warn, error, fatal";
+            self.warn(NAME, expected, "no logs of the function are sent");
+        }
+        Some(FunctionLogs { level: level?, budget })
+    }
+
+    fn spans(&mut self) -> SpanMode {
+        const NAME: &str = "SENTRY_EXTENSION_SPANS";
+        let Some(text) = (self.var)(NAME) else { return SpanMode::default() };
+        SpanMode::parse(&text).unwrap_or_else(|| {
+            self.warn(NAME, "is none of off, auto, or a rate between 0.0 and 1.0", "auto is used");
+            SpanMode::default()
+        })
+    }
+
+    fn monitor(&mut self) -> Option<MonitorSettings> {
+        const NAME: &str = "SENTRY_EXTENSION_MONITOR";
+        let Ok((monitor, is_odd)) = MonitorSettings::parse(&(self.var)(NAME)?) else {
+            let expected =
+                "does not begin with a slug, which is at most 50 lower-case letters, digits, - and _";
+            self.warn(NAME, expected, "there are no check-ins");
+            return None;
+        };
+        if is_odd {
+            let expected = "has a schedule that is neither rate(…) nor cron(…)";
+            self.warn(NAME, expected, "check-ins are sent without a schedule");
+        }
+        Some(monitor)
+    }
+
+    fn otlp_port(&mut self, listen: &[SocketAddr]) -> Option<u16> {
+        const NAME: &str = "SENTRY_EXTENSION_OTLP_PORT";
+        let wrong = match (self.var)(NAME)?.trim().parse() {
+            Ok(RESERVED_PORT) => "is 9001, which is Lambda's own",
+            Ok(port) if listen.iter().any(|addr| addr.port() == port) => {
+                "is a port that envelopes come to, where OpenTelemetry's data would need a DSN"
+            }
+            Ok(port) if port != 0 => return Some(port),
+            Ok(_) | Err(_) => "is not a port",
+        };
+        self.warn(NAME, wrong, "there is no port for OpenTelemetry");
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, MonitorSchedule, Overrides};
+
+    fn read(vars: &[(&str, &str)]) -> (InsightsSettings, Vec<String>) {
+        let var = |name: &str| {
+            let name = name.strip_prefix("SENTRY_EXTENSION_")?;
+            vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+        };
+        let (config, warnings) = Config::read(var, Overrides::default());
+        (config.insights, warnings)
+    }
+
+    #[test]
+    fn nothing_that_costs_quota_is_on_by_itself() {
+        let (settings, warnings) = read(&[]);
+        let off = InsightsSettings {
+            errors: false,
+            function_logs: None,
+            spans: SpanMode::Auto,
+            metrics: false,
+            monitor: None,
+            otlp_port: None,
+        };
+        assert_eq!((settings, warnings.len()), (off, 0));
+    }
+
+    #[test]
+    fn everything_on() {
+        let (settings, warnings) = read(&[
+            ("ERRORS", "true"),
+            ("FUNCTION_LOGS", " Warning "),
+            ("FUNCTION_LOGS_BUDGET", "1MiB"),
+            ("SPANS", "0.25"),
+            ("METRICS", "on"),
+            ("MONITOR", "nightly|rate(5 minutes)"),
+            ("OTLP_PORT", "4318"),
+        ]);
+        let schedule = Some(MonitorSchedule::Rate("5 minutes".to_owned()));
+        let on = InsightsSettings {
+            errors: true,
+            function_logs: Some(FunctionLogs { level: LogLevel::Warn, budget: 1 << 20 }),
+            spans: SpanMode::Rate(0.25),
+            metrics: true,
+            monitor: Some(MonitorSettings { slug: "nightly".to_owned(), schedule }),
+            otlp_port: Some(4318),
+        };
+        assert_eq!(warnings, [""; 0]);
+        assert_eq!(settings, on);
+    }
+
+    #[test]
+    fn what_switches_off_is_no_mistake() {
+        let (settings, warnings) =
+            read(&[("ERRORS", "0"), ("FUNCTION_LOGS", "off"), ("SPANS", "false"), ("METRICS", "no")]);
+        assert_eq!((settings.spans, settings.function_logs), (SpanMode::Off, None));
+        assert!(!settings.need_function_records());
+        assert_eq!(warnings, [""; 0]);
+    }
+
+    #[test]
+    fn bad_values_are_warned_of_and_change_nothing() {
+        let (default, _) = read(&[]);
+        for (name, value) in [
+            ("ERRORS", "some"),
+            ("FUNCTION_LOGS", "loud"),
+            ("FUNCTION_LOGS", "true"),
+            ("FUNCTION_LOGS_BUDGET", "much"),
+            ("FUNCTION_LOGS_BUDGET", "0"),
+            ("SPANS", "1.5"),
+            ("SPANS", "-0.5"),
+            ("SPANS", "NaN"),
+            ("METRICS", "all"),
+            ("MONITOR", "Two Words"),
+            ("OTLP_PORT", "0"),
+            ("OTLP_PORT", "9001"),
+            ("OTLP_PORT", "5333"),
+            ("OTLP_PORT", "x"),
+        ] {
+            let (settings, warnings) = read(&[(name, value)]);
+            assert_eq!(settings, default, "{name}={value}");
+            let is_named = |warning: &String| warning.starts_with(&format!("SENTRY_EXTENSION_{name} "));
+            assert!(warnings.len() == 1 && warnings.iter().all(is_named), "{name}={value}: {warnings:?}");
+        }
+        let (settings, warnings) = read(&[("MONITOR", "nightly|daily")]);
+        assert_eq!(settings.monitor, Some(MonitorSettings { slug: "nightly".to_owned(), schedule: None }));
+        assert_eq!(warnings.len(), 1);
+    }
+}

@@ -1,0 +1,84 @@
+//! `--share-with`: who may use the layers, as it is said on the command line.
+
+use crate::aws::audience::{Audience, BadReader, Reader};
+use std::str::FromStr;
+
+/// One of the values of `--share-with`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// Everybody.
+    Public,
+    /// Nobody but the account itself.
+    Private,
+    /// An account or an organization.
+    With(Reader),
+}
+
+/// Not somebody to share with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadShare {
+    /// It begins like an account or an organization, and is none.
+    #[error(transparent)]
+    Reader(#[from] BadReader),
+    /// None of the forms.
+    #[error(
+        "`{0}` is neither `public` nor `private`, nor an account (twelve digits) or an organization (o-…)"
+    )]
+    Form(String),
+}
+
+impl FromStr for Share {
+    type Err = BadShare;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "public" | "everybody" => Ok(Self::Public),
+            "private" | "nobody" => Ok(Self::Private),
+            _ if text.starts_with("o-") => Ok(Self::With(Reader::Organization(text.parse()?))),
+            _ if text.starts_with(|first: char| first.is_ascii_digit()) => {
+                Ok(Self::With(Reader::Account(text.parse()?)))
+            }
+            _ => Err(BadShare::Form(text.to_owned())),
+        }
+    }
+}
+
+/// All values together; `None` where `public` or `private` is not the only one.
+pub(super) fn audience(shares: &[Share]) -> Option<Audience> {
+    match shares {
+        [Share::Public] => Some(Audience::public()),
+        [Share::Private] => Some(Audience::of([])),
+        [] => None,
+        _ => {
+            let reader = |share: &Share| match share {
+                Share::With(reader) => Some(reader.clone()),
+                Share::Public | Share::Private => None,
+            };
+            shares.iter().map(reader).collect::<Option<Vec<_>>>().map(Audience::of)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(list: &[&str]) -> Vec<Share> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn one_word_or_a_list_of_readers() {
+        assert_eq!(audience(&shares(&["public"])), Some(Audience::public()));
+        assert_eq!(audience(&shares(&["private"])), Some(Audience::of([])));
+        let some = audience(&shares(&["123456789012", "o-a1b2c3d4e5"])).unwrap();
+        assert_eq!(some.to_string(), "account 123456789012, organization o-a1b2c3d4e5");
+        for mixed in [["public", "123456789012"], ["123456789012", "private"], ["public", "private"]] {
+            assert_eq!(audience(&shares(&mixed)), None, "{mixed:?}");
+        }
+        for (bad, says) in [("12", "twelve digits"), ("o-", "o- and 10 to 32"), ("me", "neither `public`")] {
+            let error = bad.parse::<Share>().unwrap_err().to_string();
+            assert!(error.contains(says), "{bad}: {error}");
+        }
+    }
+}
