@@ -129,8 +129,7 @@ impl Door {
         let is_its_own = tag.is_none()
             && envelope_header::first_type(&plain).is_none_or(|name| OWN_TYPES.contains(&&*name));
         let custody = if is_its_own { None } else { self.core.custody(tag) };
-        let signature =
-            SIGNATURE.into_iter().filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())));
+        let signature = copies(&head.headers, SIGNATURE);
         let original = custody.as_ref().map(|(_, envelope)| {
             envelope_header::header_line(envelope.encoding, &envelope.body, self.max_body)
         });
@@ -179,9 +178,7 @@ impl Door {
     ) -> Result<Envelope, Refusal> {
         let auth_header = HeaderName::from_static("x-sentry-auth");
         let auth = head.headers.get(&auth_header).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let copied = [auth_header.clone(), CONTENT_TYPE, USER_AGENT]
-            .into_iter()
-            .filter_map(|name| Some((name.clone(), head.headers.get(name)?.clone())));
+        let copied = copies(&head.headers, [auth_header.clone(), CONTENT_TYPE, USER_AGENT]);
         let headers = copied.chain(signature).collect();
         Envelope::of_sentry_relay(self.upstream()?, head.uri.path(), auth, items, body, headers)
             .ok_or_else(|| Refusal::bad_request("it names no project or no key"))
@@ -234,6 +231,18 @@ fn has_entries(headers: &HeaderMap, body: &[u8], list: &str) -> bool {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(&plain).unwrap_or_default();
     let list = fields.get(list).map_or("", |list| list.get());
     decoded.is_ok() && list.bytes().any(|byte| byte == b'"')
+}
+
+/// Returns copies of these headers. The values of a request share its read buffer, so one queued value would keep the
+/// whole buffer in memory.
+fn copies(
+    headers: &HeaderMap,
+    names: impl IntoIterator<Item = HeaderName>,
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    names.into_iter().filter_map(|name| {
+        let value = HeaderValue::from_bytes(headers.get(&name)?.as_bytes()).ok()?;
+        Some((name, value))
+    })
 }
 
 /// Removes the headers that are about one connection only.
