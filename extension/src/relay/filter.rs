@@ -1,5 +1,6 @@
 //! The way of envelopes through Sentry's Relay, for its supervisor, custody and door.
 
+use super::clock;
 use super::core::Core;
 use super::envelope::Envelope;
 pub(crate) use super::state::CustodyNumber;
@@ -7,7 +8,7 @@ use super::state::State;
 use crate::config::{ProjectId, PublicKey, Upstream};
 use crate::protocol::{Encoding, Item};
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -57,7 +58,7 @@ impl Core {
 
     /// Takes the next envelope into custody, to be given to Sentry's Relay.
     pub(crate) fn take_unfiltered(&self) -> Option<(CustodyNumber, Arc<Envelope>)> {
-        self.state().take_unfiltered()
+        self.state().take_unfiltered(clock::now())
     }
 
     pub(crate) fn is_in_custody(&self, number: CustodyNumber) -> bool {
@@ -71,8 +72,11 @@ impl Core {
 
     /// Queues an envelope that Sentry's Relay has handed back, in place of the one in custody. `None` stands for an
     /// envelope that has none there, such as a second part of it.
-    pub(crate) fn hand_back(&self, number: Option<CustodyNumber>, envelope: Envelope) {
-        self.change_filter(|state| state.hand_back(number, envelope, Instant::now(), SystemTime::now()));
+    /// `is_dated` says whether its `sent_at` is of now.
+    pub(crate) fn hand_back(&self, number: Option<CustodyNumber>, envelope: Envelope, is_dated: bool) {
+        self.change_filter(|state| {
+            state.hand_back(number, envelope, is_dated, Instant::now(), clock::now());
+        });
     }
 
     /// Counts an envelope as dropped by the rules of Sentry's Relay.
@@ -102,24 +106,22 @@ impl Envelope {
         self.path.ends_with("/envelope/")
     }
 
-    /// Makes the envelope that Sentry's Relay has handed back for `self`. It leaves with the headers of the SDK.
-    /// `headers` are further ones.
+    /// Makes the envelope that Sentry's Relay has handed back for `self`. It leaves with the headers of the SDK, and
+    /// with `headers` in place of those of the same name.
     pub(crate) fn filtered(
         &self,
         body: impl Into<Bytes>,
         items: Box<[Item]>,
         path: &str,
-        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+        headers: impl Iterator<Item = (HeaderName, HeaderValue)>,
     ) -> Self {
-        let mut filtered = self.decoded(body);
-        let mut all = filtered.headers.into_vec();
-        if !self.is_taggable() {
-            all.retain(|(name, _)| *name != CONTENT_TYPE);
-            all.push((CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")));
-            path.clone_into(&mut filtered.path);
+        let decoded = self.decoded(body);
+        let mut all = decoded.headers.into_vec();
+        for (name, value) in headers {
+            all.retain(|(other, _)| *other != name);
+            all.push((name, value));
         }
-        all.extend(headers);
-        Self { headers: all.into(), items, ..filtered }
+        Self { path: path.to_owned(), headers: all.into(), items, ..decoded }
     }
 
     /// Makes an envelope that Sentry's Relay sends beside those that it was given.

@@ -4,7 +4,7 @@
 use crate::config::{Config, Upstream};
 use crate::http::{self, ResponseFuture};
 use crate::log;
-use crate::protocol::{Encoding, Item, Priority, Scanner, decode, envelope_header};
+use crate::protocol::{Encoding, Item, Priority, Scanner, decode, envelope_header, sent_at};
 use crate::relay::Envelope;
 use crate::relay::core::Core;
 use bytes::Bytes;
@@ -33,6 +33,7 @@ const MAX_CONFIGS: usize = 20 << 20;
 
 /// The types of items that Sentry's Relay sends by itself.
 const OWN_TYPES: [&str; 2] = ["client_report", "metric_buckets"];
+const X_SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
 /// The headers by which Sentry verifies that an envelope passed a Relay of its organisation.
 const SIGNATURE: [HeaderName; 2] =
     [HeaderName::from_static("x-sentry-relay-id"), HeaderName::from_static("x-sentry-relay-signature")];
@@ -133,7 +134,10 @@ impl Door {
         let original = custody.as_ref().map(|(_, envelope)| {
             envelope_header::header_line(envelope.encoding, &envelope.body, self.max_body)
         });
-        let body = envelope_header::restored(&plain, &original.unwrap_or_default())
+        let original = original.unwrap_or_default();
+        // In the mode `managed` it has corrected all times by the SDK's `sent_at`, and then written one of its own.
+        let is_dated = sent_at::of(&plain) != sent_at::of(&original);
+        let body = envelope_header::restored(&plain, &original)
             .ok_or_else(|| Refusal::bad_request("its header is not a JSON object"))?;
         let (number, envelope) = if let Some((number, original)) = custody {
             *self.latest.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -141,12 +145,19 @@ impl Door {
             // The event of a fault keeps its kind, which no item's type can name.
             let is_fault = original.priority() == Priority::Fault;
             let items = items.filter(|_| !is_fault).unwrap_or_else(|| original.items.clone());
-            (Some(number), original.filtered(body, items, head.uri.path(), signature))
+            let envelope = if original.is_taggable() {
+                original.filtered(body, items, &original.path, signature)
+            } else {
+                // Sentry's Relay made an envelope of it, and its key may have been in the query.
+                let of_envelope = copies(&head.headers, [X_SENTRY_AUTH, CONTENT_TYPE]);
+                original.filtered(body, items, head.uri.path(), of_envelope.chain(signature))
+            };
+            (Some(number), envelope)
         } else {
             let items = items.ok_or_else(|| Refusal::bad_request("it cannot be read"))?;
             (tag.map(Into::into), self.additional(head, items, body, signature)?)
         };
-        self.core.hand_back(number, envelope);
+        self.core.hand_back(number, envelope, is_dated);
         Ok(json(StatusCode::OK, "{}".to_owned()))
     }
 
@@ -176,9 +187,8 @@ impl Door {
         body: Vec<u8>,
         signature: impl Iterator<Item = (HeaderName, HeaderValue)>,
     ) -> Result<Envelope, Refusal> {
-        let auth_header = HeaderName::from_static("x-sentry-auth");
-        let auth = head.headers.get(&auth_header).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let copied = copies(&head.headers, [auth_header.clone(), CONTENT_TYPE, USER_AGENT]);
+        let auth = head.headers.get(X_SENTRY_AUTH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let copied = copies(&head.headers, [X_SENTRY_AUTH, CONTENT_TYPE, USER_AGENT]);
         let headers = copied.chain(signature).collect();
         Envelope::of_sentry_relay(self.upstream()?, head.uri.path(), auth, items, body, headers)
             .ok_or_else(|| Refusal::bad_request("it names no project or no key"))

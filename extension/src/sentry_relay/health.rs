@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a start may take, in waking time. It takes 40 ms on a whole core, and the smallest functions have a
-/// fourteenth of a core.
-const START_TIMEOUT: Duration = Duration::from_secs(3);
+/// fourteenth of a core. In the mode `managed` it also registers with Sentry, and by default notices only every 3 s
+/// whether it has.
+const START_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long the response to a liveness check may take, in waking time.
 const LIVENESS_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time between two readiness checks.

@@ -142,15 +142,20 @@ impl State {
         *is_ready && has_room && self.queue.has_ready(LaneId::FILTER)
     }
 
-    /// Takes the next envelope into custody.
-    pub(in crate::relay) fn take_unfiltered(&mut self) -> Option<(CustodyNumber, Arc<Envelope>)> {
-        if !self.has_unfiltered() {
-            return None;
+    /// Takes the next envelope into custody. It is prepared as if it left now, because Sentry's Relay shifts times by
+    /// `sent_at` as Sentry does.
+    pub(in crate::relay) fn take_unfiltered(
+        &mut self,
+        now: SystemTime,
+    ) -> Option<(CustodyNumber, Arc<Envelope>)> {
+        while self.has_unfiltered() {
+            let pending = self.queue.pop_where(|(lane, _)| lane == LaneId::FILTER)?;
+            let Some(pending) = self.prepare(pending, now) else { continue };
+            let taken = (CustodyNumber(pending.number), Arc::clone(&pending.envelope));
+            self.filtering.custody.push(pending);
+            return Some(taken);
         }
-        let pending = self.queue.pop_where(|(lane, _)| lane == LaneId::FILTER)?;
-        let taken = (CustodyNumber(pending.number), Arc::clone(&pending.envelope));
-        self.filtering.custody.push(pending);
-        Some(taken)
+        None
     }
 
     /// Returns the envelope with this number in custody. Without a number, it is the one that cannot carry one.
@@ -164,11 +169,12 @@ impl State {
         Some((CustodyNumber(found.number), Arc::clone(&found.envelope)))
     }
 
-    /// Queues an envelope that Sentry's Relay has handed back.
+    /// Queues an envelope that Sentry's Relay has handed back. `is_dated` says whether its `sent_at` is of now.
     pub(in crate::relay) fn hand_back(
         &mut self,
         number: Option<CustodyNumber>,
         envelope: Envelope,
+        is_dated: bool,
         clock: Instant,
         now: SystemTime,
     ) {
@@ -201,6 +207,9 @@ impl State {
             self.lose(&victim.envelope, DropReason::QueueOverflow);
         }
         (pending.envelope, pending.lane) = (Arc::new(envelope), lane);
+        if is_dated {
+            pending.dated = now;
+        }
         self.queue.put_back(pending);
     }
 

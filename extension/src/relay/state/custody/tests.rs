@@ -3,7 +3,7 @@
 use super::*;
 use crate::protocol::ItemKind;
 use crate::relay::envelope::sample;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 fn state() -> State {
     let mut state = State::new(1 << 20, 1 << 20);
@@ -17,14 +17,14 @@ fn accept(state: &mut State, kind: ItemKind) {
 }
 
 fn take(state: &mut State) -> CustodyNumber {
-    let taken = state.take_unfiltered().unwrap().0;
+    let taken = state.take_unfiltered(UNIX_EPOCH).unwrap().0;
     assert!(state.check_out(Instant::now(), UNIX_EPOCH, false).is_none(), "it leaves unfiltered");
     taken
 }
 
 fn hand_back(state: &mut State, number: CustodyNumber, body: &'static str) {
     let envelope = Envelope { body: body.into(), ..sample(ItemKind::Event, 10) };
-    state.hand_back(Some(number), envelope, Instant::now(), UNIX_EPOCH);
+    state.hand_back(Some(number), envelope, false, Instant::now(), UNIX_EPOCH);
 }
 
 /// Checks that the counts balance. Returns accepted, dropped and pending.
@@ -63,7 +63,9 @@ fn nothing_is_given_while_it_does_not_run_and_all_is_given_again() {
     let first = take(&mut state);
     assert!(!state.is_troubled());
     assert_eq!(state.filter_has_failed(), 1);
-    assert!(state.take_unfiltered().is_none() && state.is_troubled() && counts(&state) == [2, 0, 2]);
+    assert!(
+        state.take_unfiltered(UNIX_EPOCH).is_none() && state.is_troubled() && counts(&state) == [2, 0, 2]
+    );
     state.filter_is_ready();
     assert_eq!(take(&mut state), first, "errors come first");
     hand_back(&mut state, first, "filtered");
@@ -76,7 +78,7 @@ fn its_room_is_bounded() {
     for _ in 0..2 * MOST {
         accept(&mut state, ItemKind::Event);
     }
-    assert_eq!(std::iter::from_fn(|| state.take_unfiltered()).count(), MOST);
+    assert_eq!(std::iter::from_fn(|| state.take_unfiltered(UNIX_EPOCH)).count(), MOST);
     let mut state = State {
         filtering: Filtering { is_on: true, is_ready: true, ..Filtering::default() },
         ..State::new(8 << 20, 8 << 20)
@@ -84,7 +86,7 @@ fn its_room_is_bounded() {
     for _ in 0..3 {
         state.accept(sample(ItemKind::Event, MAX_BYTES / 2), UNIX_EPOCH);
     }
-    assert_eq!(std::iter::from_fn(|| state.take_unfiltered()).count(), 2);
+    assert_eq!(std::iter::from_fn(|| state.take_unfiltered(UNIX_EPOCH)).count(), 2);
 }
 
 #[test]
@@ -95,9 +97,9 @@ fn what_is_no_envelope_is_given_alone() {
     }
     let number = take(&mut state);
     assert_eq!(state.custody(None).map(|(found, _)| found), Some(number));
-    assert!(state.take_unfiltered().is_none());
+    assert!(state.take_unfiltered(UNIX_EPOCH).is_none());
     hand_back(&mut state, number, "now an envelope");
-    assert!(state.custody(None).is_none() && state.take_unfiltered().is_some());
+    assert!(state.custody(None).is_none() && state.take_unfiltered(UNIX_EPOCH).is_some());
 }
 
 #[test]
@@ -135,7 +137,7 @@ fn without_it_everything_leaves_or_nothing() {
             state.accept(check_in, UNIX_EPOCH);
         }
         take(&mut state);
-        assert!(state.take_unfiltered().is_none());
+        assert!(state.take_unfiltered(UNIX_EPOCH).is_none());
         state.stop_filtering(is_required, Instant::now(), UNIX_EPOCH);
         accept(&mut state, ItemKind::Event);
         assert_eq!(std::iter::from_fn(|| leaves(&mut state)).count(), if is_required { 0 } else { 3 });
@@ -159,4 +161,26 @@ fn the_end_counts_custody_and_keeps_faults() {
     assert_eq!(state.ledger().dropped_for(DropReason::SentryRelayUnavailable), 2);
     hand_back(&mut state, fault, "too late");
     assert_eq!(counts(&state), [3, 2, 0]);
+}
+
+#[test]
+fn sent_at_is_moved_before_and_not_again() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let body =
+        |hour: &str| format!("{{\"sent_at\":\"1970-01-01T{hour}:00:00Z\"}}\n{{\"type\":\"event\"}}\n{{}}\n");
+    for (is_dated, leaves_with) in [(true, "01:00:00Z"), (false, "03:00:00.000000Z")] {
+        let mut state = state();
+        state.accept(Envelope { body: body("00").into(), ..sample(ItemKind::Event, 0) }, UNIX_EPOCH);
+        let (number, given) = state.take_unfiltered(UNIX_EPOCH + HOUR).unwrap();
+        assert!(String::from_utf8_lossy(&given.body).contains("01:00:00.000000Z"));
+        let back = Envelope { body: body("01").into(), ..sample(ItemKind::Event, 0) };
+        let later = UNIX_EPOCH + if is_dated { 3 * HOUR } else { HOUR };
+        state.hand_back(Some(number), back, is_dated, Instant::now(), later);
+        let left = state.check_out(Instant::now(), UNIX_EPOCH + 3 * HOUR, true).unwrap();
+        assert!(
+            String::from_utf8_lossy(&left.envelope.body).contains(leaves_with),
+            "{:?}",
+            left.envelope.body
+        );
+    }
 }

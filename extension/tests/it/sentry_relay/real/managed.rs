@@ -85,12 +85,12 @@ impl Managed {
 
 /// Makes credentials and a configuration in this folder, as a user does.
 fn register(folder: &Path) {
+    fs::write(folder.join("config.yml"), super::CONFIG.replace("mode: proxy", "mode: managed")).unwrap();
     let made = Command::new(tools::sentry_relay())
         .args(["--config", folder.to_str().unwrap(), "credentials", "generate"])
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    fs::write(folder.join("config.yml"), super::CONFIG.replace("mode: proxy", "mode: managed")).unwrap();
 }
 
 fn answer(body: &Value) -> Reply {
@@ -134,7 +134,7 @@ fn card_numbers_and_passwords_do_not_leave() {
             managed.report().await;
             let found = managed.sentry.wait_for("the event", scrubbed).await;
             let names: Vec<&String> = found.envelope.header.keys().collect();
-            assert_eq!(names, ["event_id"], "{:?}", found.envelope.header);
+            assert_eq!(names, ["event_id", "sent_at"], "{:?}", found.envelope.header);
             assert!(found.headers.contains_key("x-sentry-relay-signature"));
             let (counts, ..) = managed.end().await;
             assert_eq!(counts, [1, 1, 0, 0]);
