@@ -11,15 +11,17 @@ ROWS = [
     "accept",
     "flush",
     "envelopes",
+    "invocation",
     "delivery",
     "slow",
     "publisher",
+    "uploads",
     "node",
     "build",
 ]
 # These rows take too long for every commit, or they have no budget. The publisher's own tests also check what
 # `publisher` checks.
-NOT_QUICK = ["slow", "publisher", "node", "build"]
+NOT_QUICK = ["slow", "publisher", "uploads", "node", "build"]
 
 
 def parse():

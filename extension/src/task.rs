@@ -41,6 +41,10 @@ pub fn log_panics() {
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown");
         match info.location() {
+            // The layer is built without line numbers, which would make it larger.
+            Some(place) if place.line() == 0 => {
+                log::error("panic", &[("what", &text), ("at", &place.file())]);
+            }
             Some(place) => log::error("panic", &[("what", &text), ("at", &place)]),
             None => log::error("panic", &[("what", &text)]),
         }

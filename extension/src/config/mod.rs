@@ -143,9 +143,15 @@ impl Config {
         }
 
         let memory = var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|m| m.parse::<usize>().ok());
+        let most = memory.map_or(usize::MAX, |mib| mib.saturating_mul(MIB) / 2);
         let memory = memory.map_or(UNKNOWN_MEMORY, |mib| mib.saturating_mul(MIB));
         let default_buffer = (memory / 16).max(4 * MIB);
-        let buffer = reader.size("SENTRY_EXTENSION_BUFFER", default_buffer);
+        let mut buffer = reader.size("SENTRY_EXTENSION_BUFFER", default_buffer);
+        if buffer > most.max(default_buffer) {
+            buffer = most.max(default_buffer);
+            let instead = format!("{buffer} bytes are used");
+            reader.warn("SENTRY_EXTENSION_BUFFER", "is more than half of the function's memory", instead);
+        }
         let max_body = reader.size("SENTRY_EXTENSION_MAX_BODY", 20 * MIB).min(buffer);
 
         let config = Self {

@@ -25,8 +25,10 @@ use crate::guarded_stream::GuardedStream;
 use crate::insights::Insights;
 use crate::relay::Relay;
 use crate::{http, log};
+use connection::client_stream::ClientStream;
+use connection::clients::{Clients, Connection};
 use connection::memory_budget::MemoryBudget;
-use connection::stall_guard::{RequestPhase, StallGuard};
+use connection::stall_guard::StallGuard;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::{Method, Request, StatusCode};
@@ -34,8 +36,10 @@ use request::RequestContext;
 use response::rejection::Rejection;
 use response::{Response, cors};
 use routes::{Ingest, Route};
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -47,14 +51,18 @@ pub async fn serve(
     insights: Option<Insights>,
 ) {
     let services = Services { config, relay, insights };
+    let clients = Clients::shared();
+    let memory = MemoryBudget::shared(services.config.buffer);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let connection = clients.admit(|| memory.give_up_silent()).await;
                 // Each connection has its own task, so that a panic ends only this connection.
-                tokio::spawn(serve_connection(stream, peer.ip(), services.clone()));
+                tokio::spawn(serve_connection(stream, peer.ip(), connection, services.clone()));
             }
             Err(error) => {
-                // The file descriptors are probably used up. The function may close some during this pause.
+                // The file descriptors are probably used up. An idle client gives one back, or the function does.
+                clients.close_idle();
                 log::debug("cannot accept a connection", &[("error", &error)]);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -70,24 +78,35 @@ struct Services {
     insights: Option<Insights>,
 }
 
-async fn serve_connection(stream: TcpStream, peer: IpAddr, services: Services) {
+async fn serve_connection(stream: TcpStream, peer: IpAddr, mut connection: Connection, services: Services) {
     // Waits for the first byte with little memory. SDKs open connections that they use much later or never.
-    if stream.peek(&mut [0]).await.is_ok() {
-        Box::pin(serve_requests(stream, peer, services)).await;
+    let mut byte = [0];
+    let is_closed =
+        poll_fn(
+            |context| {
+                if connection.is_closing(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        );
+    tokio::select! {
+        biased;
+        peeked = stream.peek(&mut byte) => if peeked.is_err() { return },
+        () = is_closed => return,
     }
+    Box::pin(serve_requests(stream, peer, connection, services)).await;
 }
 
-async fn serve_requests(stream: TcpStream, peer: IpAddr, services: Services) {
+async fn serve_requests(stream: TcpStream, peer: IpAddr, connection: Connection, services: Services) {
     // Responses are small. Without this the system would hold them back until the client acknowledges earlier data.
     let _ = stream.set_nodelay(true);
-    let phase = RequestPhase::default();
-    let stream = GuardedStream::new(stream, StallGuard::new(phase.clone()));
+    let state = Arc::clone(connection.state());
+    let stream = ClientStream::new(stream, Arc::clone(&state), connection.is_one_of_many());
+    let stream = GuardedStream::new(stream, StallGuard::new(connection));
     let handler = move |request| -> http::ResponseFuture {
-        let (services, phase) = (services.clone(), phase.clone());
+        let (services, state) = (services.clone(), Arc::clone(&state));
         Box::pin(async move {
-            phase.advance();
+            state.advance();
             let response = handle(request, peer, &services).await;
-            phase.advance();
+            state.advance();
             response
         })
     };
@@ -105,8 +124,10 @@ async fn handle(request: Request<Incoming>, peer: IpAddr, services: &Services) -
     let context = RequestContext { head: &head, peer, config, relay, memory, insights: insights.as_ref() };
     let outcome = dispatch(&context, route, &mut body).await;
     // Reads the rest of a refused body, so that the client sees the response and can use the connection again. A
-    // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read.
-    if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
+    // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read. For
+    // one that is slow nobody waits longer.
+    let is_slow = outcome.as_ref().is_err_and(|why| why.status == StatusCode::REQUEST_TIMEOUT);
+    if !body.is_end_stream() && !is_slow && !head.headers.contains_key(EXPECT) {
         connection::body::discard(&mut body).await;
     }
     let response = outcome.unwrap_or_else(|rejection| rejection.to_response());

@@ -9,7 +9,7 @@ use super::response::rejection::Rejection;
 use crate::config::{Config, Dsn};
 use crate::insights::Insights;
 use crate::protocol::{Encoding, Item, Scanned, Scanner, decode};
-use crate::relay::{Acceptance, Envelope, Relay};
+use crate::relay::{Acceptance, Envelope, OVERHEAD, Relay};
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderValue};
@@ -66,12 +66,18 @@ impl<'a> RequestContext<'a> {
         Encoding::parse(name).ok_or_else(unknown)
     }
 
+    /// Fails if the queue could not take the envelope even if it were empty.
+    pub(super) fn check_fits(&self, envelope: &Envelope) -> Result<(), Rejection> {
+        if envelope.size() > self.config.buffer { Err(Rejection::too_large()) } else { Ok(()) }
+    }
+
     /// Reads the body without decoding it.
     pub(super) async fn read_body(
         &self,
         body: &mut Incoming,
         limit: usize,
     ) -> Result<ReceivedBody<'a>, Rejection> {
+        let limit = limit.min(self.config.buffer.saturating_sub(OVERHEAD));
         Ok(body::collect(body, limit, self.memory).await?)
     }
 
@@ -109,7 +115,9 @@ impl<'a> RequestContext<'a> {
             encoding,
             items: items.into(),
             body: body.into(),
+            is_background: false,
         };
+        self.check_fits(&envelope)?;
         if let Some(insights) = self.insights {
             insights.envelope_passed(&envelope);
         }
@@ -143,10 +151,7 @@ pub(super) fn decode_body(encoding: Encoding, body: Vec<u8>, limit: usize) -> Re
 /// Decodes bytes to at most `limit` bytes.
 pub(super) fn decode_to_vec(encoding: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>, Rejection> {
     let mut plain = Vec::new();
-    decode(encoding, body, limit, |block| {
-        plain.extend_from_slice(block);
-        Ok::<(), std::convert::Infallible>(())
-    })?;
+    decode(encoding, body, limit, |block| body::append(&mut plain, block, limit).map_err(Rejection::from))?;
     Ok(plain)
 }
 

@@ -13,6 +13,7 @@ use super::init::Inits;
 use super::invocation::{Invocation, Learnt};
 use super::passed::PassedEnvelopes;
 use super::rate::RateLimit;
+use super::xray::XRay;
 use crate::config::FaultKinds;
 use crate::protocol::EnvelopeNote;
 use crate::relay::Envelope;
@@ -107,8 +108,25 @@ impl Environment {
         self.envelopes.keep(envelope, during);
     }
 
+    /// The trace of an invocation: that of its SDK, or else that of X-Ray.
+    pub(super) fn trace_of(&self, request: &RequestId) -> Option<String> {
+        let invocation = self.invocations.iter().find(|one| one.request == *request)?;
+        let of_xray = || XRay::read(invocation.xray.as_deref()?).trace_id;
+        invocation.sdk.trace_id.clone().or_else(of_xray)
+    }
+
+    /// What the function's own envelopes say of it.
+    pub(super) fn learnt(&self) -> &Learnt {
+        &self.learnt
+    }
+
+    /// Whether everything was told of the latest invocation.
+    pub(super) fn is_reported(&self) -> bool {
+        self.invocations.back().is_none_or(|last| last.report.is_some())
+    }
+
     /// Reads the envelopes that were kept.
-    fn read_envelopes(&mut self) {
+    pub(super) fn read_envelopes(&mut self) {
         for envelope in self.envelopes.take() {
             let (note, during) = envelope.read();
             self.note(note, during.as_ref());

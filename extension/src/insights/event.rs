@@ -3,6 +3,7 @@
 
 use super::fault::{Fault, Subject};
 use super::invocation::Invocation;
+use super::xray::XRay;
 use crate::config::{FaultKind, Function};
 use crate::protocol::{EventId, percent_encoded};
 use crate::telemetry::InitPhase;
@@ -122,32 +123,6 @@ fn trace(invocation: &Invocation, kind: FaultKind) -> Option<Value> {
         "op": "function.aws",
         "status": status,
     }))
-}
-
-/// Reads X-Ray's header, for example `Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0`.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct XRay {
-    trace_id: Option<String>,
-    parent: Option<String>,
-}
-
-impl XRay {
-    fn read(header: &str) -> Self {
-        let field = |name: &str| {
-            header
-                .split(';')
-                .filter_map(|field| field.trim().split_once('='))
-                .find(|(found, _)| *found == name)
-        };
-        let hex = |id: String, length: usize| {
-            (id.len() == length && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
-        };
-        let root = field("Root").and_then(|(_, root)| root.strip_prefix("1-"));
-        Self {
-            trace_id: root.and_then(|root| hex(root.replace('-', ""), 32)),
-            parent: field("Parent").and_then(|(_, parent)| hex(parent.to_owned(), 16)),
-        }
-    }
 }
 
 fn lambda(fault: &Fault, function: &Function, memory_size: u64) -> Value {

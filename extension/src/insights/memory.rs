@@ -7,34 +7,41 @@
 //! often once the memory is nearly full. An invocation that is shorter than the first pause is never sampled.
 
 use super::Shared;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// The most processes that are looked at. An environment of Lambda has a handful. A machine with more is not Lambda.
 const MOST_PROCESSES: usize = 64;
+/// The processes are listed anew after this time.
+const LISTING: Duration = Duration::from_millis(100);
 /// The size of a memory page in bytes. Linux uses this size on the processors of both architectures in Lambda.
 const PAGE: u64 = 4096;
 
 /// Takes samples while invocations run, as long as the process lives.
 pub(super) async fn watch(shared: Arc<Shared>) {
+    let mut processes = Processes::default();
     loop {
         shared.begun.notified().await;
-        let mut peak = 0;
+        let mut used = 0;
         loop {
-            tokio::time::sleep(pause(peak, shared.memory_size)).await;
+            tokio::time::sleep(pause(used, shared.memory_size)).await;
             if !shared.environment().is_running(SystemTime::now()) {
                 break;
             }
-            let Some(used) = used(Path::new("/proc")) else { break };
+            if !processes.are_listed_lately(pause(used, shared.memory_size)) {
+                processes.list(Path::new("/proc"));
+            }
+            let Some(bytes) = processes.used() else { break };
             // If much more is in use than the function has, then processes that are not of this environment were
             // counted.
-            if used > shared.memory_size.saturating_mul(3) / 2 {
+            if bytes > shared.memory_size.saturating_mul(3) / 2 {
                 break;
             }
-            shared.environment().sampled(used);
-            peak = used;
+            shared.environment().sampled(bytes);
+            used = bytes;
         }
     }
 }
@@ -48,25 +55,49 @@ fn pause(used: u64, size: u64) -> Duration {
     })
 }
 
-/// Returns the resident memory of all processes, in bytes, or `None` if it cannot be read.
-fn used(proc: &Path) -> Option<u64> {
-    let mut processes = 0;
-    let mut pages = 0;
-    for entry in fs::read_dir(proc).ok()?.flatten() {
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().first()?.is_ascii_digit() {
-            continue;
-        }
-        processes += 1;
-        if processes > MOST_PROCESSES {
+/// The processes of the environment. Most of the cost of a sample is to list them, so they are not listed for each
+/// sample when samples are frequent.
+#[derive(Debug, Default)]
+struct Processes {
+    /// The file of each process that says how much memory it uses.
+    files: Vec<PathBuf>,
+    /// The time since they were listed, as the sum of the pauses.
+    age: Duration,
+}
+
+impl Processes {
+    /// Whether they were listed less than `LISTING` ago, if this pause has passed since the last sample.
+    fn are_listed_lately(&mut self, pause: Duration) -> bool {
+        self.age += pause;
+        !self.files.is_empty() && self.age < LISTING
+    }
+
+    fn list(&mut self, proc: &Path) {
+        let entries = fs::read_dir(proc).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let processes =
+            entries.filter(|name| name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit));
+        // One more than allowed shows that there are too many.
+        self.files = processes.take(MOST_PROCESSES + 1).map(|name| proc.join(name).join("statm")).collect();
+        self.age = Duration::ZERO;
+    }
+
+    /// Returns their resident memory in bytes. `None` where it cannot be had.
+    fn used(&self) -> Option<u64> {
+        if self.files.is_empty() || self.files.len() > MOST_PROCESSES {
             return None;
         }
-        // A process that has just ended uses no memory.
-        let statm = fs::read_to_string(entry.path().join("statm")).unwrap_or_default();
-        let resident = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-        pages += resident.unwrap_or_default();
+        // A process that has ended uses nothing.
+        let pages: u64 = self.files.iter().map(|file| resident_pages(file).unwrap_or_default()).sum();
+        Some(pages.saturating_mul(PAGE))
     }
-    Some(pages * PAGE)
+}
+
+/// Reads the second field of a file like `900 100 7 1 0 2 0`.
+fn resident_pages(statm: &Path) -> Option<u64> {
+    // The first two fields have at most 20 digits each.
+    let mut text = [0; 64];
+    let length = File::open(statm).ok()?.read(&mut text).ok()?;
+    std::str::from_utf8(text.get(..length)?).ok()?.split(' ').nth(1)?.parse().ok()
 }
 
 /// Returns how many processes the kernel has killed because the memory was full, since the kernel was started. In
@@ -94,12 +125,35 @@ mod tests {
         }
         // The process has just ended.
         fs::create_dir(proc.path().join("18")).unwrap();
-        assert_eq!(used(proc.path()), Some(150 * PAGE));
+        let mut processes = Processes::default();
+        assert_eq!(processes.used(), None);
+        processes.list(proc.path());
+        assert_eq!(processes.used(), Some(150 * PAGE));
         for process in 100..200 {
             fs::create_dir(proc.path().join(process.to_string())).unwrap();
         }
-        assert_eq!(used(proc.path()), None);
-        assert_eq!(used(Path::new("/nonexistent")), None);
+        processes.list(proc.path());
+        assert_eq!(processes.used(), None);
+        processes.list(Path::new("/nonexistent"));
+        assert_eq!(processes.used(), None);
+    }
+
+    #[test]
+    fn processes_are_listed_for_each_sample_unless_samples_are_frequent() {
+        let proc = tempfile::tempdir().unwrap();
+        fs::create_dir(proc.path().join("1")).unwrap();
+        let mut processes = Processes::default();
+        let slow = Duration::from_millis(100);
+        let often = Duration::from_millis(20);
+        let mut listed = |pause| {
+            let is_needed = !processes.are_listed_lately(pause);
+            if is_needed {
+                processes.list(proc.path());
+            }
+            is_needed
+        };
+        assert_eq!([slow, slow, slow].map(&mut listed), [true; 3]);
+        assert_eq!([often; 10].map(&mut listed).iter().filter(|is_needed| **is_needed).count(), 2);
     }
 
     #[test]

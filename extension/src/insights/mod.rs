@@ -1,20 +1,28 @@
-//! What the extension itself tells Sentry: faults that end the function's process, and with it every SDK in it.
+//! What the extension itself tells Sentry: faults that end the function's process, and with it every SDK in it, and
+//! what the function logs.
 //!
 //! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
-//! function uses. Only this file, `memory`, `outbox` and `spool` do I/O.
+//! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
+//! `lines` reads them, and `logs` writes them for Sentry. Only this file, `hearing`, `memory`, `outbox` and `spool` do
+//! I/O.
 
 mod classify;
 mod environment;
 mod event;
 mod fault;
+mod function_records;
+mod hearing;
 mod init;
 mod invocation;
+mod lines;
+mod logs;
 mod memory;
 mod outbox;
 mod passed;
 mod rate;
 mod spool;
+mod xray;
 
 pub(crate) use environment::Invoked;
 pub use outbox::{FaultEnvelope, Outbox};
@@ -27,6 +35,7 @@ use crate::{log, task};
 use classify::ShutdownReason;
 use environment::Environment;
 use fault::Fault;
+use function_records::FunctionRecords;
 use passed::PassedEnvelope;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -46,6 +55,9 @@ pub struct Insights {
 #[derive(Debug)]
 struct Shared {
     environment: Mutex<Environment>,
+    /// What the function writes, where that is wanted. If both are locked, `environment` is locked first.
+    function_records: Option<Mutex<FunctionRecords>>,
+    relay: Relay,
     outbox: Outbox,
     key: PublicKey,
     project: ProjectId,
@@ -58,22 +70,29 @@ struct Shared {
     /// the task that samples memory was started.
     oom_kills: OnceLock<Option<u64>>,
     memory_size: u64,
+    /// Whether faults are reported, for which memory is watched.
+    reports_faults: bool,
 }
 
 impl Insights {
     /// Returns `None` if nothing is to be reported, or if no setting names the project to report to. Nothing is started
     /// before the first invocation.
     pub fn start(config: &Arc<Config>, relay: &Relay) -> Option<Self> {
-        if config.faults.is_empty() {
+        let reports_faults = !config.faults.is_empty();
+        if !reports_faults && !config.insights.need_function_records() {
             return None;
         }
         let (dsn, upstream) = (config.dsn.as_ref()?, config.upstream.as_ref()?);
         let (key, project) = (dsn.key.clone()?, dsn.project?);
         let memory_size = u64::try_from(config.memory).unwrap_or(u64::MAX);
         let outbox = Outbox::new(relay.clone());
-        outbox.use_spool(config);
+        if reports_faults {
+            outbox.use_spool(config);
+        }
         let shared = Shared {
             environment: Mutex::new(Environment::new(config.faults, config.managed_instances, memory_size)),
+            function_records: function_records(config),
+            relay: relay.clone(),
             outbox,
             key,
             project,
@@ -82,22 +101,22 @@ impl Insights {
             begun: Notify::new(),
             oom_kills: OnceLock::new(),
             memory_size,
+            reports_faults,
         };
         Some(Self { shared: Arc::new(shared) })
     }
 
-    /// Returns the function that takes in telemetry.
-    pub(crate) fn observer(&self) -> Observer {
-        let shared = Arc::clone(&self.shared);
-        Arc::new(move |records| {
-            shared.tell_of(|environment, now| environment.heard(records, now));
-            shared.changed.notify_waiters();
-        })
+    /// Returns what takes in telemetry.
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        Arc::new(hearing::Hearing(Arc::clone(&self.shared)))
     }
 
     /// Records that an invocation has begun.
     pub(crate) fn invoked(&self, invoked: Invoked) {
         self.shared.tell_of(|environment, now| environment.invoked(invoked, now));
+        if !self.shared.reports_faults {
+            return;
+        }
         self.shared.oom_kills.get_or_init(|| {
             let shared = Arc::clone(&self.shared);
             task::supervise("memory", move || memory::watch(Arc::clone(&shared)));
@@ -122,11 +141,31 @@ impl Insights {
             shared.environment().oom_killed();
         }
         shared.tell_of(|environment, now| environment.shutting_down(reason, now));
+        if let Some(mut function) = shared.function_records() {
+            function.ending();
+        }
         if has_telemetry {
             let _ = timeout(LATE_RECORDS, shared.until_closed()).await;
         }
         shared.tell_of(Environment::closed);
+        shared.send_logs();
     }
+
+    /// The relay takes nothing any more. What has come too late is counted as lost.
+    pub(crate) fn ended(&self) {
+        self.shared.send_logs();
+        self.shared.log_function_records();
+    }
+}
+
+/// Prepares for what the function writes. Reads the function's names here, because every line needs them.
+fn function_records(config: &Config) -> Option<Mutex<FunctionRecords>> {
+    if !config.insights.need_function_records() {
+        return None;
+    }
+    let function = Function::read(variable);
+    let trace_id = EventId::random().to_string();
+    FunctionRecords::new(&config.insights, &function, config.managed_instances, trace_id).map(Mutex::new)
 }
 
 impl Shared {
@@ -135,13 +174,19 @@ impl Shared {
         self.environment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until nothing that is on its way says more about the end of the environment.
     async fn until_closed(&self) {
+        // Lambda tells of the lines of an invocation before it reports on it.
+        let awaits_lines = self.function_records.is_some();
+        let is_settled = |environment: &Environment| {
+            !environment.is_open() && (!awaits_lines || environment.is_reported())
+        };
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // From here on no notification is missed, so the condition is checked after this and not before.
             changed.as_mut().enable();
-            if !self.environment().is_open() {
+            if is_settled(&self.environment()) {
                 return;
             }
             changed.await;
@@ -161,7 +206,9 @@ impl Shared {
             // This is read here and not at the start, because most environments never need it.
             let function = Function::read(variable);
             let event_id = EventId::random();
-            let event = event::event(&fault, &function, self.memory_size, &event_id).to_string();
+            let mut event = event::event(&fault, &function, self.memory_size, &event_id);
+            self.add_breadcrumbs(&mut event, fault.invocation().map(|one| &one.request));
+            let event = event.to_string();
             let request = fault.invocation().map(|one| one.request.to_string()).unwrap_or_default();
             log::info(
                 "fault",

@@ -115,12 +115,14 @@ impl ExtensionsApi {
         timeout(CALL_TIMEOUT, registering).await.unwrap_or(Err(ApiError::TimedOut))
     }
 
-    /// Asks Lambda to post the platform's telemetry to this port. The caller must bound the time.
+    /// Asks Lambda to post the platform's telemetry to this port, and what the function writes if `with_function` is
+    /// true. The caller must bound the time.
     pub async fn subscribe(
         &mut self,
         id: &ExtensionId,
         events: Events,
         port: u16,
+        with_function: bool,
     ) -> Result<Subscribed, ApiError> {
         // Managed Instances accept only the newer schema, and older regions do not know it.
         let schema = match events {
@@ -130,11 +132,13 @@ impl ExtensionsApi {
         // These are the smallest buffers that Lambda accepts. Each millisecond of waiting for them is billed.
         let body = format!(
             concat!(
-                r#"{{"schemaVersion":"{}","types":["platform"],"#,
+                r#"{{"schemaVersion":"{}","types":["platform"{}],"#,
                 r#""buffering":{{"maxItems":1000,"maxBytes":262144,"timeoutMs":25}},"#,
                 r#""destination":{{"protocol":"HTTP","URI":"http://sandbox.localdomain:{}"}}}}"#
             ),
-            schema, port
+            schema,
+            if with_function { ",\"function\"" } else { "" },
+            port
         );
         let request = Request::put("/2022-07-01/telemetry")
             .header(HOST, &self.api.0)

@@ -1,8 +1,7 @@
 //! The events that `/event/next` returns. They are read leniently, because AWS's emulator and Lambda differ, and
 //! because Lambda may add new kinds of events.
 
-use crate::telemetry::RequestId;
-use serde::Deserialize;
+use crate::telemetry::{Fields, Number, RequestId, Text};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// An event from the Extensions API.
@@ -31,41 +30,40 @@ pub enum Event {
     Unknown(String),
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct EventJson {
-    event_type: Option<String>,
-    // Lambda sends an integer. If it is a float or a string, only the deadline is lost and not the whole event.
-    deadline_ms: Option<serde_json::Value>,
-    shutdown_reason: Option<serde_json::Value>,
-    request_id: Option<serde_json::Value>,
-    invoked_function_arn: Option<serde_json::Value>,
-    tracing: Option<serde_json::Value>,
-}
+/// Longer names of the function and headers of X-Ray are cut, in bytes.
+const LONG: usize = 256;
+/// Longer reasons and kinds of events are cut, in bytes.
+const SHORT: usize = 64;
 
 impl Event {
-    /// Reads the body of a response. Returns `None` if it is not a JSON object.
+    /// Reads the body of a response. Returns `None` if it is not a JSON object. A field of an unexpected type counts as
+    /// missing, so that it does not cost the whole event.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        let json: EventJson = serde_json::from_slice(body).ok()?;
-        let milliseconds = json.deadline_ms.as_ref().and_then(serde_json::Value::as_u64);
-        let deadline = milliseconds.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
-        let kind = json.event_type.unwrap_or_default();
-        Some(match kind.as_str() {
-            "INVOKE" => {
-                let request = json.request_id.as_ref().and_then(|id| id.as_str()).unwrap_or_default();
-                let short = |text: &str| text.chars().take(256).collect();
-                let arn = json.invoked_function_arn.as_ref().and_then(|arn| arn.as_str()).map(short);
-                let trace =
-                    json.tracing.as_ref().and_then(|tracing| tracing.get("value")?.as_str()).map(short);
-                Self::Invoke { request: RequestId::new(request), deadline, arn, trace }
-            }
+        let fields = Fields::of_event(body)?;
+        let deadline = fields.number(Number::DeadlineMs).and_then(time);
+        Some(match fields.text(Text::EventType).unwrap_or_default() {
+            "INVOKE" => Self::Invoke {
+                request: RequestId::new(fields.text(Text::RequestId).unwrap_or_default()),
+                deadline,
+                arn: fields.short(Text::FunctionArn, LONG),
+                trace: fields.short(Text::Tracing, LONG),
+            },
             "SHUTDOWN" => {
-                let reason = json.shutdown_reason.as_ref().and_then(|r| r.as_str()).unwrap_or("unknown");
-                Self::Shutdown { deadline, reason: reason.chars().take(64).collect() }
+                let reason =
+                    fields.short(Text::ShutdownReason, SHORT).unwrap_or_else(|| "unknown".to_owned());
+                Self::Shutdown { deadline, reason }
             }
-            _ => Self::Unknown(kind.chars().take(64).collect()),
+            _ => Self::Unknown(fields.short(Text::EventType, SHORT).unwrap_or_default()),
         })
     }
+}
+
+/// The time that is this many milliseconds after 1970. `None` if no clock can show it.
+fn time(milliseconds: f64) -> Option<SystemTime> {
+    // What is larger than the type is the largest value, which no clock can show either. Lambda sends an integer.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let milliseconds = milliseconds as u64;
+    UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
 }
 
 #[cfg(test)]

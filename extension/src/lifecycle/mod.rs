@@ -93,6 +93,9 @@ impl Lifecycle {
                     }
                     // What cannot leave in this time has to be spooled before Lambda kills the process.
                     relay.drain(budget.saturating_sub(begun.elapsed())).await;
+                    if let Some(insights) = &self.insights {
+                        insights.ended();
+                    }
                     relay.log_ledger();
                     return;
                 }
@@ -117,7 +120,7 @@ impl Lifecycle {
             known
         } else {
             let observer = self.insights.as_ref().map(Insights::observer);
-            let ask = async |port| api.subscribe(id, *events, port).await;
+            let ask = async |port, with_function| api.subscribe(id, *events, port, with_function).await;
             let subscribed = Telemetry::subscribe(ask, observer).await;
             self.telemetry.get_or_init(|| subscribed)
         };

@@ -82,7 +82,9 @@ impl Item {
             ItemKind::ProfileChunk => (Some((Category::ProfileChunk, 1)), None),
             ItemKind::Replay => (Some((Category::Replay, 1)), None),
             ItemKind::CheckIn => (Some((Category::Monitor, 1)), None),
-            ItemKind::Log => (Some((Category::LogItem, count)), Some((Category::LogByte, bytes))),
+            ItemKind::Log | ItemKind::FunctionLog => {
+                (Some((Category::LogItem, count)), Some((Category::LogByte, bytes)))
+            }
             ItemKind::Metric => {
                 (Some((Category::TraceMetric, count)), Some((Category::TraceMetricByte, bytes)))
             }

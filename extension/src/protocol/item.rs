@@ -19,6 +19,8 @@ pub enum ItemKind {
     Session,
     /// A container of structured logs.
     Log,
+    /// A container of lines from the function's own log, which the extension sends. No item of an SDK becomes one.
+    FunctionLog,
     /// A container of metrics.
     Metric,
     /// A transaction, which is the root span of the function's part of a trace.
@@ -42,7 +44,8 @@ pub struct Item {
     pub kind: ItemKind,
     /// The number of logs, metrics or spans in a container, and 1 for all other items.
     pub count: u32,
-    /// The length of the payload, in bytes. For a request that is passed through unread, the length as received.
+    /// The length of the payload, in bytes. For lines of the function's log, the bytes that Sentry bills. For a request
+    /// that is passed through unread, the length as received.
     pub bytes: usize,
 }
 
@@ -53,7 +56,7 @@ pub enum Priority {
     Profile,
     /// Session replays, which are large.
     Replay,
-    /// Spans, of which there are many.
+    /// Spans and lines of the function's log, of which there are many.
     Span,
     /// Transactions, each of which is a whole trace of the function.
     Transaction,
@@ -98,7 +101,7 @@ impl ItemKind {
             Self::Event | Self::CheckIn | Self::Feedback | Self::Security => Priority::Error,
             Self::Attachment | Self::Session | Self::Log | Self::Metric | Self::Other => Priority::Telemetry,
             Self::Transaction => Priority::Transaction,
-            Self::Span => Priority::Span,
+            Self::Span | Self::FunctionLog => Priority::Span,
             Self::Replay => Priority::Replay,
             Self::Profile | Self::ProfileChunk => Priority::Profile,
         }

@@ -23,15 +23,15 @@ impl LogLevel {
         let is_one_of = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
         if is_one_of(&["info", "information", "notice"]) {
             Some(Self::Info)
-        } else if is_one_of(&["error", "err"]) {
+        } else if is_one_of(&["error", "err", "fail"]) {
             Some(Self::Error)
         } else if is_one_of(&["warn", "warning"]) {
             Some(Self::Warn)
-        } else if is_one_of(&["debug"]) {
+        } else if is_one_of(&["debug", "dbug"]) {
             Some(Self::Debug)
-        } else if is_one_of(&["trace", "verbose"]) {
+        } else if is_one_of(&["trace", "trce", "verbose"]) {
             Some(Self::Trace)
-        } else if is_one_of(&["fatal", "critical", "alert", "emergency", "panic"]) {
+        } else if is_one_of(&["fatal", "critical", "crit", "alert", "emergency", "panic"]) {
             Some(Self::Fatal)
         } else {
             None

@@ -3,12 +3,14 @@
 mod category;
 mod content_encoding;
 pub(crate) mod decimal;
+mod decoder_output;
 mod envelope_filter;
 pub(crate) mod envelope_header;
 mod envelope_note;
 mod envelope_scanner;
 pub(crate) mod envelope_writer;
 pub(crate) mod event_id;
+mod inflate;
 mod item;
 mod log_level;
 mod percent;

@@ -20,10 +20,10 @@ const MAX_PROJECTS: usize = 16;
 
 /// The project and key that a report is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct ReportTarget {
-    upstream: Arc<Upstream>,
-    key: PublicKey,
-    project: ProjectId,
+pub(crate) struct ReportTarget {
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) key: PublicKey,
+    pub(crate) project: ProjectId,
 }
 
 impl ReportTarget {
@@ -87,9 +87,20 @@ impl ClientReports {
         items: impl IntoIterator<Item = &'a Item>,
         reason: DropReason,
     ) {
-        let Some(project) = self.project(ReportTarget::of(envelope)) else { return };
+        self.lose_items(ReportTarget::of(envelope), items, reason.report());
+    }
+
+    /// Records that items are lost that were meant for a project.
+    pub(super) fn lose_items<'a>(
+        &mut self,
+        target: ReportTarget,
+        items: impl IntoIterator<Item = &'a Item>,
+        reason: &'static str,
+    ) {
+        let Some(project) = self.project(target) else { return };
         for (category, quantity) in items.into_iter().flat_map(Item::quantities) {
-            *project.losses.entry((reason.report(), category)).or_default() += quantity;
+            let sum = project.losses.entry((reason, category)).or_default();
+            *sum = sum.saturating_add(quantity);
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 
-/// The envelopes that wait for delivery or are being delivered.
+/// The envelopes that wait for delivery or are being delivered, without those in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
     /// The number of envelopes.
@@ -128,7 +128,7 @@ impl Core {
 
     pub(super) fn backlog(&self) -> Backlog {
         let state = self.state();
-        Backlog { envelopes: state.pending(), oldest: state.oldest(), outage: state.is_troubled() }
+        Backlog { envelopes: state.awaited(), oldest: state.oldest(), outage: state.is_troubled() }
     }
 
     /// Sends a request that is not an envelope, and reads the whole response.

@@ -116,7 +116,7 @@ impl Envelope {
         headers: impl Iterator<Item = (HeaderName, HeaderValue)>,
     ) -> Self {
         let decoded = self.decoded(body);
-        let mut all = decoded.headers.into_vec();
+        let mut all = decoded.headers.to_vec();
         for (name, value) in headers {
             all.retain(|(other, _)| *other != name);
             all.push((name, value));
@@ -131,7 +131,7 @@ impl Envelope {
         auth: &str,
         items: Box<[Item]>,
         body: impl Into<Bytes>,
-        headers: Box<[(HeaderName, HeaderValue)]>,
+        headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Option<Self> {
         let key = auth.split([' ', ',']).find_map(|part| part.strip_prefix("sentry_key="))?;
         let project = path.split('/').nth(2)?;
@@ -140,10 +140,11 @@ impl Envelope {
             path: path.to_owned(),
             key: PublicKey::parse(key)?,
             project: ProjectId::parse(project)?,
-            headers,
+            headers: headers.into(),
             encoding: Encoding::Identity,
             items,
             body: body.into(),
+            is_background: false,
         })
     }
 }

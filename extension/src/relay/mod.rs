@@ -24,13 +24,16 @@ mod refusals;
 mod state;
 mod verdict;
 
-pub use envelope::Envelope;
+pub(crate) use envelope::OVERHEAD;
+pub use envelope::{Envelope, Headers};
 pub use ledger::{DropReason, Ledger, Reasons};
 pub use rate_limits::{RateLimitCheck, RateLimits};
 
+pub(crate) use client_reports::ReportTarget;
 pub use core::Backlog;
 
 use crate::config::{Config, Upstream};
+use crate::protocol::Item;
 use crate::{log, task};
 use bytes::Bytes;
 use client::SendError;
@@ -171,6 +174,12 @@ impl Relay {
             Some(retry_after) => Acceptance::Limited { limits: rate_limits.unwrap_or_default(), retry_after },
             None => Acceptance::Taken { limits: rate_limits },
         }
+    }
+
+    /// Tells Sentry, in the next client report, that items were lost before they became an envelope. `reason` is one of
+    /// Sentry's own names.
+    pub(crate) fn report_loss(&self, target: ReportTarget, item: Item, reason: &'static str) {
+        self.core.state().lose_items(target, item, reason);
     }
 
     /// Sends a request that is not an envelope to upstream without changes, and returns upstream's response.

@@ -26,8 +26,10 @@ pub(super) struct Queue {
     in_lane: [usize; LaneId::COUNT],
     /// The envelopes that belong together, with those in flight.
     chains: Chains,
-    /// The ages of all envelopes, with those in flight.
+    /// The ages of all envelopes but those in the background, with those in flight.
     ages: Ages,
+    /// The number of envelopes for which nobody waits, with those in flight.
+    background: u64,
     /// The bytes of waiting envelopes and of those in flight.
     held_bytes: usize,
     max_bytes: usize,
@@ -59,6 +61,7 @@ impl Queue {
             in_lane: [0; LaneId::COUNT],
             chains: Chains::default(),
             ages: Ages::default(),
+            background: 0,
             held_bytes: 0,
             max_bytes,
             next_number: 0,
@@ -73,7 +76,11 @@ impl Queue {
             Some(evicted) => {
                 pending.number = self.number();
                 self.chains.enter(&pending.keys, pending.number);
-                self.ages.add(pending.since);
+                if pending.envelope.is_background {
+                    self.background += 1;
+                } else {
+                    self.ages.add(pending.since);
+                }
                 pending.place = pending.number;
                 self.insert(pending);
                 evicted
@@ -138,7 +145,11 @@ impl Queue {
 
     /// Lets go on what waited for this envelope. The caller has freed its bytes.
     pub(super) fn forget(&mut self, pending: &Pending) {
-        self.ages.remove(pending.since);
+        if pending.envelope.is_background {
+            self.background = self.background.saturating_sub(1);
+        } else {
+            self.ages.remove(pending.since);
+        }
         for number in self.chains.leave(&pending.keys, pending.number) {
             for class in &mut self.waiting {
                 let Some(next) = class.envelopes.get(&number) else { continue };
@@ -194,7 +205,13 @@ impl Queue {
         }
     }
 
-    /// Returns when the oldest envelope was accepted, of those that wait and those in flight.
+    /// Returns the number of envelopes for which `/next` is never held, of those that wait and those in flight.
+    pub(super) fn background(&self) -> u64 {
+        self.background
+    }
+
+    /// Returns when the oldest envelope was accepted, of those that wait and those in flight. Those in the background
+    /// do not count.
     pub(super) fn oldest(&self) -> Option<std::time::SystemTime> {
         self.ages.oldest()
     }

@@ -6,7 +6,7 @@ mod prepare;
 mod reports;
 mod upstreams;
 
-use super::client_reports::ClientReports;
+use super::client_reports::{ClientReports, ReportTarget};
 use super::concurrency::Pace;
 use super::envelope::Envelope;
 use super::lanes::{LaneId, Lanes};
@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::rate_limits::RateLimits;
 use super::refusals::Refusals;
 use crate::config::Upstream;
-use crate::protocol::Priority;
+use crate::protocol::{Item, Priority};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -238,7 +238,17 @@ impl State {
         (self.queue.len() + self.in_flight.len() + self.filtering.in_custody()) as u64
     }
 
-    /// Returns when the oldest pending envelope was accepted.
+    /// Returns how many of the pending envelopes are worth keeping the environment awake for.
+    pub(super) fn awaited(&self) -> u64 {
+        self.pending().saturating_sub(self.queue.background())
+    }
+
+    /// Records that items were lost before they became an envelope. They are in the next client report.
+    pub(super) fn lose_items(&mut self, target: ReportTarget, item: Item, reason: &'static str) {
+        self.client_reports.lose_items(target, &[item], reason);
+    }
+
+    /// Returns when the oldest of the envelopes was accepted that are worth keeping the environment awake for.
     pub(super) fn oldest(&self) -> Option<SystemTime> {
         self.queue.oldest()
     }

@@ -113,8 +113,8 @@ impl Child {
         }
     }
 
-    /// Asks the process to end, and kills it if it has not ended at `deadline`. SIGINT ends Sentry's Relay in 8 ms. After
-    /// SIGTERM it waits for its whole shutdown time-out, which is at least one second.
+    /// Asks the process to end, and kills it if it has not ended at `deadline`. SIGINT ends Sentry's Relay in 8 ms.
+    /// After SIGTERM it waits for its whole shutdown time-out, which is at least one second.
     pub(super) async fn end(mut self, deadline: Instant) {
         self.signal(Signal::SIGINT);
         if timeout_at(deadline, self.ended()).await.is_err() {

@@ -1,5 +1,5 @@
 //! The door: a listener on loopback that is the upstream of Sentry's Relay. Envelopes come back through it, filtered,
-//! and are queued for Sentry. Everything else that Sentry's Relay asks of Sentry, such as project configs, is forwarded.
+//! and are queued for Sentry. Everything else that Sentry's Relay asks of Sentry is forwarded, such as project configs.
 
 use crate::config::{Config, Upstream};
 use crate::http::{self, ResponseFuture};

@@ -4,7 +4,6 @@
 //! addresses. That is safe, because nothing from outside can connect into an environment. Where there is no telemetry,
 //! the socket is closed as soon as that is known.
 
-use super::record::Record;
 use crate::http;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -31,10 +30,10 @@ pub(super) fn bind() -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Accepts connections as long as the process lives, and passes the known records of each batch to `sink`.
+/// Accepts connections as long as the process lives, and passes each batch to `sink`.
 pub(super) async fn serve(
     listener: Arc<tokio::net::TcpListener>,
-    sink: impl Fn(Vec<Record>) + Clone + Send + Sync + 'static,
+    sink: impl Fn(&[u8]) + Clone + Send + Sync + 'static,
 ) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -54,9 +53,11 @@ pub(super) async fn serve(
     }
 }
 
-async fn receive(request: Request<Incoming>, sink: impl Fn(Vec<Record>)) -> Response<Full<Bytes>> {
-    if let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await {
-        sink(Record::batch(&body.to_bytes()));
+async fn receive(request: Request<Incoming>, sink: impl Fn(&[u8])) -> Response<Full<Bytes>> {
+    match Limited::new(request.into_body(), MAX_BODY).collect().await {
+        Ok(body) => sink(&body.to_bytes()),
+        // It was too large or ended too early. An empty batch is none that can be read, and is counted as such.
+        Err(_) => sink(b""),
     }
     Response::new(Full::default())
 }

@@ -1,14 +1,21 @@
 //! What Lambda tells the extension about invocations, through its Telemetry API.
 
+mod batch;
+mod fields;
+mod function_record;
 mod invocation_log;
 mod listener;
+mod observer;
 mod record;
 mod request_id;
 mod subscription;
 
+pub(crate) use fields::{Fields, Number, Text};
+pub(crate) use function_record::{FunctionOutput, FunctionRecord};
+pub(crate) use observer::{DroppedRecords, Observer};
 pub(crate) use record::{InitPhase, InitStart, InvocationEnd, PhaseEnd, PlatformEvent, Record};
 #[cfg(test)]
 pub(crate) use record::{InvocationStart, PlatformFault};
 pub use request_id::RequestId;
 pub use subscription::Subscribed;
-pub(crate) use subscription::{FunctionEnd, Observer, Telemetry};
+pub(crate) use subscription::{FunctionEnd, Telemetry};

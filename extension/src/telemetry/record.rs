@@ -90,10 +90,6 @@ pub(crate) struct InvocationEnd {
     /// Lambda's name for what went wrong, if it knows.
     pub(crate) error_type: Option<String>,
     pub(crate) metrics: InvocationMetrics,
-    /// The parts that the platform measured: a streamed response, and the overhead of runtime and extensions.
-    pub(crate) spans: Vec<PlatformSpan>,
-    /// X-Ray's header.
-    pub(crate) trace: Option<String>,
 }
 
 /// What the platform measured of a request.
@@ -106,14 +102,6 @@ pub(crate) struct InvocationMetrics {
     pub(crate) memory_size_mb: Option<f64>,
     pub(crate) max_memory_used_mb: Option<f64>,
     pub(crate) produced_bytes: Option<f64>,
-}
-
-/// A part of a request that the platform measured.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PlatformSpan {
-    pub(crate) name: String,
-    pub(crate) start: Option<SystemTime>,
-    pub(crate) duration_ms: Option<f64>,
 }
 
 /// The platform's text about what went wrong.

@@ -1,8 +1,10 @@
 //! The subscription to Lambda's Telemetry API. It tells when the function is done. The report may never come, so every
 //! wait has a bound.
 
+use super::batch;
 use super::invocation_log::{InvocationLog, InvocationState};
 use super::listener;
+use super::observer::Observer;
 use super::record::{PlatformEvent, Record};
 use super::request_id::RequestId;
 use crate::{log, task};
@@ -28,9 +30,6 @@ pub(crate) enum FunctionEnd {
     Unknown,
 }
 
-/// A function that gets every batch of records.
-pub(crate) type Observer = Arc<dyn Fn(Vec<Record>) + Send + Sync>;
-
 /// The result of a subscription to telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscribed {
@@ -50,15 +49,16 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Opens a port and subscribes by `ask`, which gets the port, within a bounded time. Returns `None` where there is
-    /// no telemetry.
+    /// Opens a port and subscribes by `ask`, within a bounded time. `ask` gets the port, and whether lines of the function
+    /// are wanted. Returns `None` where there is no telemetry.
     pub(crate) async fn subscribe<E: Display>(
-        ask: impl AsyncFnOnce(u16) -> Result<Subscribed, E>,
-        observer: Option<Observer>,
+        ask: impl AsyncFnOnce(u16, bool) -> Result<Subscribed, E>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Option<Self> {
         let socket = listener::bind().and_then(|socket| Ok((socket.local_addr()?.port(), socket)));
         let (port, socket) = socket.inspect_err(|error| log_absence(error)).ok()?;
-        let done_at_miss = match timeout(SUBSCRIBE_TIMEOUT, ask(port)).await {
+        let with_function = observer.as_ref().is_some_and(|observer| observer.wants_function_records());
+        let done_at_miss = match timeout(SUBSCRIBE_TIMEOUT, ask(port, with_function)).await {
             Ok(Ok(Subscribed::Yes)) => None,
             Ok(Ok(Subscribed::NotSupported)) => {
                 log_absence(&"not supported here");
@@ -79,11 +79,8 @@ impl Telemetry {
         match tokio::net::TcpListener::from_std(socket).map(Arc::new) {
             Ok(listener) => task::supervise("telemetry", move || {
                 let (sender, observer) = (sender.clone(), observer.clone());
-                listener::serve(Arc::clone(&listener), move |records| {
-                    add_records(&sender, &records);
-                    if let Some(observer) = &observer {
-                        observer(records);
-                    }
+                listener::serve(Arc::clone(&listener), move |body| {
+                    read_batch(body, &sender, observer.as_deref());
                 })
             }),
             Err(error) => log::warn("cannot listen for telemetry", &[("error", &error)]),
@@ -127,6 +124,22 @@ impl Telemetry {
 
 fn log_absence(why: &dyn Display) {
     log::debug("no telemetry: /next does not wait for the function's end", &[("reason", why)]);
+}
+
+fn read_batch(body: &[u8], invocations: &watch::Sender<InvocationLog>, observer: Option<&dyn Observer>) {
+    match observer {
+        Some(observer) if observer.wants_function_records() => {
+            batch::read(body, &mut |records| add_records(invocations, records), observer);
+        }
+        _ => {
+            let records = Record::batch(body);
+            add_records(invocations, &records);
+            if let Some(observer) = observer.filter(|_| !records.is_empty()) {
+                observer.platform(records);
+                observer.batch_ended();
+            }
+        }
+    }
 }
 
 fn add_records(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {

@@ -68,7 +68,7 @@ pub(crate) enum BundleError {
     /// The manifest lists a variant twice, or a file outside `dist/`.
     #[error("{} is inconsistent: {what}", path.display())]
     Inconsistent { path: PathBuf, what: String },
-    #[error("{} has {size} bytes; Lambda takes at most {MAX_UNPACKED}, even unpacked", path.display())]
+    #[error("{} has {size} bytes; Lambda accepts at most {MAX_UNPACKED}, even unpacked", path.display())]
     TooLarge { path: PathBuf, size: u64 },
     #[error("{} is not a layer for {arch}", path.display())]
     Contents { path: PathBuf, arch: Arch, source: ContentsError },

@@ -21,7 +21,7 @@ pub(crate) enum ContentsError {
     /// The entry is damaged, or it ends too early.
     #[error("`{entry}` in it cannot be read")]
     Read { entry: String, source: std::io::Error },
-    #[error("unpacked it has {0} bytes; Lambda takes at most {MAX_UNPACKED}")]
+    #[error("unpacked it has {0} bytes; Lambda accepts at most {MAX_UNPACKED}")]
     TooLarge(u64),
     #[error("it has no file in extensions/, so Lambda would start nothing")]
     NoExtension,

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layer_replaces_every_version_and_variant_and_the_others_keep_their_order() {
+    fn the_layer_replaces_all_its_versions_and_variants_and_other_layers_keep_their_order() {
         let (a, b, wanted) = (arn(2, "a", 1), arn(2, "b", 2), ours("Ext-arm64", 7));
         for old in [
             ours("Ext-arm64", 6),

@@ -122,7 +122,7 @@ impl fmt::Display for Reader {
 
 /// All grantees that may use a layer version. The owner may always use it and is not listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Spelling", into = "Spelling")]
+#[serde(from = "AudienceJson", into = "AudienceJson")]
 pub(crate) struct Audience(BTreeSet<Reader>);
 
 impl Audience {
@@ -158,8 +158,8 @@ impl fmt::Display for Audience {
 /// The form of an audience in `layers.json`: `"public"`, `"private"` or `{"accounts": […], "organizations": […]}`.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
-enum Spelling {
-    Word(Word),
+enum AudienceJson {
+    Keyword(Keyword),
     Named {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         accounts: Vec<AccountId>,
@@ -170,17 +170,17 @@ enum Spelling {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Word {
+enum Keyword {
     Public,
     Private,
 }
 
-impl From<Spelling> for Audience {
-    fn from(spelling: Spelling) -> Self {
-        match spelling {
-            Spelling::Word(Word::Public) => Self::public(),
-            Spelling::Word(Word::Private) => Self::of([]),
-            Spelling::Named { accounts, organizations } => {
+impl From<AudienceJson> for Audience {
+    fn from(json: AudienceJson) -> Self {
+        match json {
+            AudienceJson::Keyword(Keyword::Public) => Self::public(),
+            AudienceJson::Keyword(Keyword::Private) => Self::of([]),
+            AudienceJson::Named { accounts, organizations } => {
                 let organizations = organizations.into_iter().map(Reader::Organization);
                 Self::of(accounts.into_iter().map(Reader::Account).chain(organizations))
             }
@@ -188,13 +188,13 @@ impl From<Spelling> for Audience {
     }
 }
 
-impl From<Audience> for Spelling {
+impl From<Audience> for AudienceJson {
     fn from(audience: Audience) -> Self {
         if audience.is_public() {
-            return Self::Word(Word::Public);
+            return Self::Keyword(Keyword::Public);
         }
         if audience.0.is_empty() {
-            return Self::Word(Word::Private);
+            return Self::Keyword(Keyword::Private);
         }
         let mut accounts = Vec::new();
         let mut organizations = Vec::new();
@@ -215,10 +215,10 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn each_audience_is_spelt_and_read_again() {
+    fn each_audience_is_written_as_json_and_read_again() {
         let account = Reader::Account("123456789012".parse().unwrap());
         let organization = Reader::Organization("o-a1b2c3d4e5".parse().unwrap());
-        for (audience, spelling) in [
+        for (audience, json) in [
             (Audience::public(), json!("public")),
             (Audience::of([]), json!("private")),
             (Audience::of([account.clone()]), json!({"accounts": ["123456789012"]})),
@@ -227,8 +227,8 @@ mod tests {
                 json!({"accounts": ["123456789012"], "organizations": ["o-a1b2c3d4e5"]}),
             ),
         ] {
-            assert_eq!(serde_json::to_value(&audience).unwrap(), spelling);
-            assert_eq!(serde_json::from_value::<Audience>(spelling).unwrap(), audience);
+            assert_eq!(serde_json::to_value(&audience).unwrap(), json);
+            assert_eq!(serde_json::from_value::<Audience>(json).unwrap(), audience);
         }
         assert!(serde_json::from_value::<Audience>(json!({"accounts": ["1"]})).is_err());
         assert!(serde_json::from_value::<Audience>(json!("somebody")).is_err());

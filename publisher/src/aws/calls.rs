@@ -2,8 +2,9 @@
 //! says what can be done about it.
 
 use crate::aws::{
-    error::{CallError, CallErrorKind, RegionError},
+    error::{CallError, CallErrorKind},
     partition::RegionName,
+    region_error::RegionError,
     session::Session,
 };
 use aws_sdk_lambda::{
@@ -38,10 +39,10 @@ impl Session {
     where
         R: Future<Output = Result<T, CallError>>,
     {
-        let begun = Instant::now();
+        let started = Instant::now();
         match call().await {
             Err(error) if error.kind == CallErrorKind::Expired => {
-                self.credentials.expired(begun).await;
+                self.credentials.report_expired(started).await;
                 call().await
             }
             answer => answer,
@@ -85,7 +86,10 @@ impl Session {
 }
 
 /// Returns `None` instead of an error if the call failed with an error of this `kind`.
-pub(crate) fn unless<T>(kind: CallErrorKind, answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
+pub(crate) fn none_if_error<T>(
+    kind: CallErrorKind,
+    answer: Result<T, CallError>,
+) -> Result<Option<T>, CallError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if error.kind == kind => Ok(None),

@@ -12,21 +12,21 @@ use tokio::{sync::Notify, time::Instant};
 #[derive(Debug)]
 struct Window {
     limit: f64,
-    most: f64,
+    maximum: f64,
     /// The time when the limit was halved last. Uploads that began before that time belong to the overload that is
     /// already handled, so their failure does not halve the limit again.
-    halved: Option<Instant>,
+    last_halved: Option<Instant>,
 }
 
 impl Window {
-    fn answered(&mut self) {
-        self.limit = (self.limit + 1.0 / self.limit).min(self.most);
+    fn response_received(&mut self) {
+        self.limit = (self.limit + 1.0 / self.limit).min(self.maximum);
     }
 
-    fn given_up(&mut self, begun: Instant, now: Instant) {
-        if self.halved.is_none_or(|halved| begun >= halved) {
+    fn upload_aborted(&mut self, started: Instant, now: Instant) {
+        if self.last_halved.is_none_or(|last_halved| started >= last_halved) {
             self.limit = (self.limit / 2.0).max(1.0);
-            self.halved = Some(now);
+            self.last_halved = Some(now);
         }
     }
 
@@ -52,14 +52,14 @@ pub(crate) struct Slots {
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Slots,
-    begun: Instant,
+    started: Instant,
 }
 
 impl Slots {
     /// Allows at most this many uploads at once. The limit starts at this maximum.
-    pub(crate) fn new(most: u16) -> Self {
-        let most = f64::from(most.max(1));
-        let window = Window { limit: most, most, halved: None };
+    pub(crate) fn new(maximum: u16) -> Self {
+        let maximum = f64::from(maximum.max(1));
+        let window = Window { limit: maximum, maximum, last_halved: None };
         Self { inner: Arc::new((Mutex::new(Inner { window, used: 0 }), Notify::new())) }
     }
 
@@ -75,7 +75,7 @@ impl Slots {
                 let mut inner = self.lock();
                 if inner.window.has_room(inner.used) {
                     inner.used += 1;
-                    return Slot { slots: self.clone(), begun: Instant::now() };
+                    return Slot { slots: self.clone(), started: Instant::now() };
                 }
             }
             freed.await;
@@ -89,14 +89,14 @@ impl Slots {
 
 impl Slot {
     /// Reports that the upload got an answer, so the limit may grow.
-    pub(crate) fn answered(&self) {
-        self.slots.lock().window.answered();
+    pub(crate) fn response_received(&self) {
+        self.slots.lock().window.response_received();
         self.slots.inner.1.notify_waiters();
     }
 
     /// Reports that the upload was given up, so the limit may be halved.
-    pub(crate) fn given_up(&self) {
-        self.slots.lock().window.given_up(self.begun, Instant::now());
+    pub(crate) fn upload_aborted(&self) {
+        self.slots.lock().window.upload_aborted(self.started, Instant::now());
     }
 }
 
@@ -113,31 +113,31 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_was_too_much_halves_the_bound_once_and_answers_bring_it_back() {
+    fn an_overload_halves_the_limit_once_and_responses_raise_it_again() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let mut window = Window { limit: 32.0, most: 32.0, halved: None };
-        window.answered();
+        let mut window = Window { limit: 32.0, maximum: 32.0, last_halved: None };
+        window.response_received();
         assert!((window.limit - 32.0).abs() < f64::EPSILON, "never more than allowed");
         // Uploads that began together and fail together count as one sign of overload, not as thirty-two.
         for _ in 0..32 {
-            window.given_up(start, after(60));
+            window.upload_aborted(start, after(60));
         }
         assert!(window.has_room(15) && !window.has_room(16));
-        window.given_up(after(61), after(90));
+        window.upload_aborted(after(61), after(90));
         assert!(window.has_room(7) && !window.has_room(8));
         for _ in 0..9 {
-            window.answered();
+            window.response_received();
         }
         assert!(window.has_room(8) && !window.has_room(9), "{window:?}");
         for second in 100..110 {
-            window.given_up(after(second), after(second));
+            window.upload_aborted(after(second), after(second));
         }
-        assert!(window.has_room(0) && !window.has_room(1), "one always goes");
+        assert!(window.has_room(0) && !window.has_room(1), "one upload must always be allowed");
     }
 
     #[tokio::test]
-    async fn a_place_is_free_once_it_is_given_back() {
+    async fn a_dropped_slot_is_free_for_the_next_upload() {
         let slots = Slots::new(2);
         let (first, second) = (slots.take().await, slots.take().await);
         let third = tokio::spawn({
@@ -148,7 +148,7 @@ mod tests {
         assert!(!third.is_finished());
         drop(first);
         let third = third.await.unwrap();
-        second.given_up();
+        second.upload_aborted();
         drop((second, third));
         let _one = slots.take().await;
         assert!(!slots.lock().window.has_room(1));

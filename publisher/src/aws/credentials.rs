@@ -10,10 +10,10 @@ use tokio::{sync::Mutex, time::Instant};
 
 /// Credentials are renewed this long before they expire, so that no request is signed with credentials that expire on
 /// its way.
-const EARLY: Duration = Duration::from_mins(2);
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_mins(2);
 /// Credentials are kept at least this long. Otherwise a source that returns credentials close to their expiry would be
 /// asked for every request.
-const AGAIN: Duration = Duration::from_secs(20);
+const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(20);
 
 /// A source of credentials, and the credentials that it returned last.
 ///
@@ -21,52 +21,53 @@ const AGAIN: Duration = Duration::from_secs(20);
 /// need not), and a session can be ended early. So this cache also drops credentials when AWS answers that they have
 /// expired.
 #[derive(Clone, Debug)]
-pub(crate) struct Renewable {
+pub(crate) struct RenewableCredentials {
     source: SharedCredentialsProvider,
-    held: Arc<Mutex<Option<Held>>>,
+    loaded: Arc<Mutex<Option<LoadedCredentials>>>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct LoadedCredentials {
     credentials: Credentials,
-    since: Instant,
+    loaded_at: Instant,
 }
 
-impl Held {
-    fn good(&self) -> bool {
-        let ends_soon = self.credentials.expiry().is_some_and(|end| end < SystemTime::now() + EARLY);
-        !ends_soon || self.since.elapsed() < AGAIN
+impl LoadedCredentials {
+    fn is_usable(&self) -> bool {
+        let ends_soon =
+            self.credentials.expiry().is_some_and(|end| end < SystemTime::now() + RENEW_BEFORE_EXPIRY);
+        !ends_soon || self.loaded_at.elapsed() < MIN_RENEWAL_INTERVAL
     }
 }
 
-impl Renewable {
+impl RenewableCredentials {
     /// Creates the cache. It does not ask the source for credentials yet.
     pub(crate) fn new(source: SharedCredentialsProvider) -> Self {
-        Self { source, held: Arc::default() }
+        Self { source, loaded: Arc::default() }
     }
 
-    /// Reports that a request which began at `begun` was refused because its credentials had expired. Credentials that
-    /// were loaded at that time or before are dropped. If many requests are refused together, only the first report
-    /// drops the credentials, so they are renewed once for all.
-    pub(crate) async fn expired(&self, begun: Instant) {
-        let mut held = self.held.lock().await;
-        if held.as_ref().is_some_and(|held| held.since <= begun) {
-            *held = None;
+    /// Reports that a request which began at `started` was refused because its credentials had expired. Credentials
+    /// that were loaded at that time or before are dropped. If many requests are refused together, only the first
+    /// report drops the credentials, so they are renewed once for all.
+    pub(crate) async fn report_expired(&self, started: Instant) {
+        let mut loaded = self.loaded.lock().await;
+        if loaded.as_ref().is_some_and(|loaded| loaded.loaded_at <= started) {
+            *loaded = None;
         }
     }
 
     async fn get(&self) -> Result<Credentials, CredentialsError> {
-        let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| held.good()) {
-            return Ok(held.credentials.clone());
+        let mut loaded = self.loaded.lock().await;
+        if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.is_usable()) {
+            return Ok(loaded.credentials.clone());
         }
         let credentials = self.source.provide_credentials().await?;
-        *held = Some(Held { credentials: credentials.clone(), since: Instant::now() });
+        *loaded = Some(LoadedCredentials { credentials: credentials.clone(), loaded_at: Instant::now() });
         Ok(credentials)
     }
 }
 
-impl ProvideCredentials for Renewable {
+impl ProvideCredentials for RenewableCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

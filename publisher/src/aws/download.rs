@@ -17,7 +17,7 @@ pub(crate) enum LinkError {
     #[error("the download failed: {0}")]
     Refused(String),
     /// The connection broke before the end of the body.
-    #[error("the download broke off: {0}")]
+    #[error("the connection broke during the download: {0}")]
     Broken(String),
     /// No data arrived within the timeout.
     #[error("the download stalled")]
@@ -29,7 +29,7 @@ pub(crate) enum LinkError {
 pub(crate) async fn sha256(link: &str, timeout: Duration) -> Result<([u8; 32], u64), LinkError> {
     let mut request = HttpRequest::new(SdkBody::empty());
     request.set_uri(link).map_err(|_| LinkError::Link)?;
-    let connector = http::plain();
+    let connector = http::download_connector();
     let answer = tokio::time::timeout(timeout, connector.call(request))
         .await
         .map_err(|_| LinkError::Stalled)?

@@ -4,7 +4,7 @@ use crate::{aws::web_page::WebPage, failure::chain};
 use aws_sdk_lambda::config::http::HttpResponse;
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_types::date_time::{DateTime, Format};
-use hyper_util::client::legacy::Error as Legacy;
+use hyper_util::client::legacy::Error as HyperClientError;
 use std::time::SystemTime;
 
 /// What can be done about a failed call.
@@ -53,38 +53,6 @@ fn in_brackets(request_id: Option<&str>) -> String {
     request_id.map(|id| format!(" (request {id})")).unwrap_or_default()
 }
 
-/// A failed call to one region. The message says whether the credentials are the cause.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RegionError {
-    /// The credentials are not the cause.
-    #[error(transparent)]
-    Call(CallError),
-    /// The credentials were valid when the run began and have expired since.
-    #[error("the credentials have expired, renew them ({0})")]
-    Expired(CallError),
-    /// The credentials belong to the account, but the region does not accept them.
-    #[error("the region is not enabled in this account, or not yet ({0})")]
-    NotEnabled(CallError),
-    /// The account has enabled the region, but the region does not accept these temporary credentials.
-    #[error(
-        "the region is enabled, but does not accept these temporary credentials: those of the global STS endpoint work \
-         only in regions that are enabled by default ({0})"
-    )]
-    GlobalToken(CallError),
-    /// It is unknown whether the account has enabled the region. The credentials are temporary.
-    #[error(
-        "the region is not enabled in this account, or does not accept these temporary credentials: those of the global \
-         STS endpoint work only in regions that are enabled by default ({0})"
-    )]
-    NotEnabledOrGlobalToken(CallError),
-}
-
-impl From<CallError> for RegionError {
-    fn from(error: CallError) -> Self {
-        if error.kind == CallErrorKind::Expired { Self::Expired(error) } else { Self::Call(error) }
-    }
-}
-
 impl CallError {
     /// Classifies an error of the SDK.
     pub(crate) fn new<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
@@ -103,7 +71,7 @@ impl CallError {
         let kind = match error {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
-                match sort(code.as_deref().unwrap_or_default(), status) {
+                match classify(code.as_deref().unwrap_or_default(), status) {
                     _ if is_of_another_time(code.as_deref(), error.message()) => CallErrorKind::Clock,
                     CallErrorKind::Conflict if is_busy(error.message().unwrap_or_default()) => {
                         CallErrorKind::Busy
@@ -138,11 +106,11 @@ impl CallError {
 
     /// The error of an upload that was given up because no more data was transferred. If the request is incomplete,
     /// AWS cannot have carried it out.
-    pub(crate) fn given_up(operation: &'static str, is_incomplete: bool) -> Self {
+    pub(crate) fn aborted_upload(operation: &'static str, is_incomplete: bool) -> Self {
         let (kind, message) = if is_incomplete {
-            (CallErrorKind::Stalled, "the upload stalled before all of it was sent")
+            (CallErrorKind::Stalled, "the upload stalled before the whole request was sent")
         } else {
-            (CallErrorKind::Ambiguous, "all of it was sent, and no answer came")
+            (CallErrorKind::Ambiguous, "the whole request was sent, but no response came")
         };
         Self { kind, code: None, request_id: None, operation, message: message.to_owned() }
     }
@@ -154,7 +122,7 @@ impl CallError {
             code: None,
             request_id: None,
             operation,
-            message: format!("the answer lacks {what}"),
+            message: format!("the response lacks {what}"),
         }
     }
 }
@@ -211,10 +179,10 @@ fn is_busy(message: &str) -> bool {
 /// other error proves that nothing was sent.
 fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
-        .any(|cause| cause.downcast_ref::<Legacy>().is_some_and(Legacy::is_connect))
+        .any(|cause| cause.downcast_ref::<HyperClientError>().is_some_and(HyperClientError::is_connect))
 }
 
-fn sort(code: &str, status: u16) -> CallErrorKind {
+fn classify(code: &str, status: u16) -> CallErrorKind {
     match code {
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -257,7 +225,7 @@ mod tests {
     use crate::aws::http;
 
     #[tokio::test]
-    async fn a_connection_that_is_refused_sent_nothing() {
+    async fn a_refused_connection_counts_as_unsent() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = aws_sdk_lambda::Config::builder()
             .behavior_version(aws_sdk_lambda::config::BehaviorVersion::latest())
@@ -272,16 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_have_been_carried_out_is_ambiguous() {
-        assert_eq!(sort("ServiceException", 500), CallErrorKind::Ambiguous);
-        assert_eq!(sort("", 503), CallErrorKind::Ambiguous);
-        assert_eq!(sort("", 201), CallErrorKind::Ambiguous);
-        assert_eq!(sort("TooManyRequestsException", 429), CallErrorKind::Throttled);
-        assert_eq!(sort("InvalidParameterValueException", 400), CallErrorKind::Rejected);
-        assert_eq!(sort("UnrecognizedClientException", 403), CallErrorKind::Credentials);
-        assert_eq!(sort("ExpiredTokenException", 403), CallErrorKind::Expired);
-        assert_eq!(sort("", 403), CallErrorKind::Denied);
-        assert_eq!(sort("PreconditionFailedException", 412), CallErrorKind::Busy);
+    fn an_error_is_ambiguous_only_if_the_request_may_have_been_carried_out() {
+        assert_eq!(classify("ServiceException", 500), CallErrorKind::Ambiguous);
+        assert_eq!(classify("", 503), CallErrorKind::Ambiguous);
+        assert_eq!(classify("", 201), CallErrorKind::Ambiguous);
+        assert_eq!(classify("TooManyRequestsException", 429), CallErrorKind::Throttled);
+        assert_eq!(classify("InvalidParameterValueException", 400), CallErrorKind::Rejected);
+        assert_eq!(classify("UnrecognizedClientException", 403), CallErrorKind::Credentials);
+        assert_eq!(classify("ExpiredTokenException", 403), CallErrorKind::Expired);
+        assert_eq!(classify("", 403), CallErrorKind::Denied);
+        assert_eq!(classify("PreconditionFailedException", 412), CallErrorKind::Busy);
     }
 
     #[test]

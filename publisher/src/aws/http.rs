@@ -12,10 +12,10 @@ use aws_smithy_http_client::{
 };
 use std::time::Duration;
 
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time that the pauses between attempts may add. With this allowance the operation timeout does not hide the
 /// error of the last attempt.
-const PAUSES: Duration = Duration::from_secs(30);
+const RETRY_PAUSES: Duration = Duration::from_secs(30);
 /// The slowest line for which an upload's timeout allows enough time.
 const UPLOAD_BYTES_PER_SECOND: u64 = 256 * 1024;
 
@@ -32,7 +32,7 @@ pub(crate) fn client(bundle: Option<CaBundle>) -> SharedHttpClient {
 }
 
 /// A connector for downloads outside the SDK, from links that carry their own signature.
-pub(crate) fn plain() -> Connector {
+pub(crate) fn download_connector() -> Connector {
     let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls());
     // Whoever signs in has been told of a bundle that cannot be read.
     builder.set_tls_context(trusting(CaBundle::from_env().ok().flatten().as_ref()));
@@ -67,7 +67,7 @@ impl Timeouts {
     }
 
     fn connect(self) -> Duration {
-        CONNECT.min(self.answer)
+        CONNECT_TIMEOUT.min(self.answer)
     }
 
     /// Timeouts for calls with a small body: for connecting, for one answer, and for all attempts together.
@@ -76,14 +76,14 @@ impl Timeouts {
             .connect_timeout(self.connect())
             .read_timeout(self.answer)
             .operation_attempt_timeout(self.answer + self.connect())
-            .operation_timeout(3 * self.answer + PAUSES)
+            .operation_timeout(3 * self.answer + RETRY_PAUSES)
             .build()
     }
 
     /// Timeouts for an upload of this many bytes. The HTTP client counts sending as part of the wait for the answer,
     /// and Lambda unpacks and checks the zip before it answers.
     pub(crate) fn upload(self, bytes: u64) -> TimeoutConfig {
-        let limit = self.upload_by_clock(bytes);
+        let limit = self.unwatched_upload(bytes);
         TimeoutConfig::builder()
             .connect_timeout(self.connect())
             .read_timeout(limit)
@@ -93,7 +93,7 @@ impl Timeouts {
     }
 
     /// The longest wait for an upload whose progress cannot be observed.
-    pub(crate) fn upload_by_clock(self, bytes: u64) -> Duration {
+    pub(crate) fn unwatched_upload(self, bytes: u64) -> Duration {
         2 * self.answer + Duration::from_secs(bytes / UPLOAD_BYTES_PER_SECOND)
     }
 
@@ -109,7 +109,7 @@ impl Timeouts {
     }
 
     /// The protection that ends a transfer soon after the server stops reading, long before the operation times out.
-    pub(crate) fn stalled(self) -> StalledStreamProtectionConfig {
+    pub(crate) fn stalled_stream_protection(self) -> StalledStreamProtectionConfig {
         StalledStreamProtectionConfig::enabled().grace_period(self.answer).build()
     }
 }

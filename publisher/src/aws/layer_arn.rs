@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_is_read_and_written_alike() {
+    fn a_parsed_arn_is_written_unchanged() {
         for text in [
             "arn:aws:lambda:eu-central-1:123456789012:layer:SentryLambdaExtension-arm64:7",
             "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:layer:X_y-1:12",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_layer_version_is_refused() {
+    fn other_texts_are_refused() {
         for bad in [
             "",
             "arn:aws:lambda:eu-central-1:123456789012:layer:X",

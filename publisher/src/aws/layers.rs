@@ -1,13 +1,15 @@
 //! The calls of one region that concern layers.
 
+mod permissions;
+
 use crate::aws::{
-    audience::Reader,
-    calls::unless,
-    error::{CallError, CallErrorKind, RegionError},
+    calls::none_if_error,
+    error::{CallError, CallErrorKind},
     partition::RegionName,
-    policy::{self, Policy},
+    policy::Policy,
     rate_limit::Reservation,
-    s3::Staged,
+    region_error::RegionError,
+    s3::StagedZip,
     session::Session,
     upload::Upload,
     upload_progress::UploadProgress,
@@ -22,16 +24,14 @@ use aws_sdk_lambda::{
 use std::sync::Arc;
 use tokio::time::Instant;
 
-const LAYERS: &str = "ListLayers";
-const LIST: &str = "ListLayerVersions";
-const GET: &str = "GetLayerVersion";
-const POLICY: &str = "GetLayerVersionPolicy";
-const PUBLISH: &str = "PublishLayerVersion";
-const PERMIT: &str = "AddLayerVersionPermission";
-const FORBID: &str = "RemoveLayerVersionPermission";
-const DELETE: &str = "DeleteLayerVersion";
-const SETTINGS: &str = "GetAccountSettings";
-const BY_ARN: &str = "GetLayerVersionByArn";
+const LIST_LAYERS: &str = "ListLayers";
+const LIST_VERSIONS: &str = "ListLayerVersions";
+const GET_VERSION: &str = "GetLayerVersion";
+const GET_POLICY: &str = "GetLayerVersionPolicy";
+const PUBLISH_VERSION: &str = "PublishLayerVersion";
+const DELETE_VERSION: &str = "DeleteLayerVersion";
+const GET_SETTINGS: &str = "GetAccountSettings";
+const GET_VERSION_BY_ARN: &str = "GetLayerVersionByArn";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LayerVersion {
@@ -67,7 +67,7 @@ pub(crate) struct PublishAnswer {
 
 /// One entry of the list of a layer's versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListedVersion {
     pub(crate) number: i64,
     pub(crate) description: String,
 }
@@ -87,7 +87,7 @@ pub(crate) enum ZipSource<'a> {
     /// The request contains the zip.
     Direct,
     /// Lambda copies the zip from a bucket in the same region.
-    Bucket(&'a Staged),
+    Bucket(&'a StagedZip),
 }
 
 /// Returns `None` for an empty list, because Lambda treats an empty list differently from a missing one.
@@ -121,7 +121,7 @@ impl RegionLayers {
                 let mut pages = self.client.list_layers().into_paginator().send();
                 let mut names = Vec::new();
                 while let Some(page) = pages.next().await {
-                    let page = page.map_err(|error| CallError::new(LAYERS, &error))?;
+                    let page = page.map_err(|error| CallError::new(LIST_LAYERS, &error))?;
                     names.extend(
                         page.layers().iter().filter_map(|layer| layer.layer_name()).map(str::to_owned),
                     );
@@ -132,20 +132,20 @@ impl RegionLayers {
     }
 
     /// Lists all versions of a layer, newest first. The list is empty if the layer does not exist.
-    pub(crate) async fn list(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
+    pub(crate) async fn list(&self, layer: &str) -> Result<Vec<ListedVersion>, CallError> {
         self.session.call(|| self.list_once(layer)).await
     }
 
-    async fn list_once(&self, layer: &str) -> Result<Vec<Listed>, CallError> {
+    async fn list_once(&self, layer: &str) -> Result<Vec<ListedVersion>, CallError> {
         let mut pages = self.client.list_layer_versions().layer_name(layer).into_paginator().send();
         let mut versions = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = match page.map_err(|error| CallError::new(LIST, &error)) {
+            let page = match page.map_err(|error| CallError::new(LIST_VERSIONS, &error)) {
                 Ok(page) => page,
                 Err(error) if error.kind == CallErrorKind::NotFound => break,
                 Err(error) => return Err(error),
             };
-            versions.extend(page.layer_versions().iter().map(|version| Listed {
+            versions.extend(page.layer_versions().iter().map(|version| ListedVersion {
                 number: version.version(),
                 description: version.description().unwrap_or_default().to_owned(),
             }));
@@ -158,9 +158,9 @@ impl RegionLayers {
     /// Reads one version and its policy. Returns `None` if the version does not exist.
     pub(crate) async fn read(&self, layer: &str, number: i64) -> Result<Option<LayerVersion>, CallError> {
         let request = || self.client.get_layer_version().layer_name(layer).version_number(number).send();
-        let answer = unless(CallErrorKind::NotFound, self.session.send(GET, request).await)?;
+        let answer = none_if_error(CallErrorKind::NotFound, self.session.send(GET_VERSION, request).await)?;
         let Some(answer) = answer else { return Ok(None) };
-        let content = answer.content().ok_or_else(|| CallError::incomplete(GET, "Content"))?;
+        let content = answer.content().ok_or_else(|| CallError::incomplete(GET_VERSION, "Content"))?;
         Ok(Some(LayerVersion {
             number: answer.version(),
             arn: answer.layer_version_arn().unwrap_or_default().to_owned(),
@@ -177,7 +177,7 @@ impl RegionLayers {
     async fn policy_of(&self, layer: &str, number: i64) -> Result<Policy, CallError> {
         let request =
             || self.client.get_layer_version_policy().layer_name(layer).version_number(number).send();
-        let answer = unless(CallErrorKind::NotFound, self.session.send(POLICY, request).await)?;
+        let answer = none_if_error(CallErrorKind::NotFound, self.session.send(GET_POLICY, request).await)?;
         let document = answer.as_ref().and_then(|answer| answer.policy());
         Ok(document.map_or_else(Policy::default, Policy::read))
     }
@@ -186,9 +186,10 @@ impl RegionLayers {
     /// so.
     pub(crate) async fn content_by_arn(&self, arn: &str) -> Result<VisibleContent, CallError> {
         let request = || self.client.get_layer_version_by_arn().arn(arn).send();
-        let answer = self.session.send(BY_ARN, request).await?;
-        let content = answer.content().ok_or_else(|| CallError::incomplete(BY_ARN, "Content"))?;
-        let sha256 = content.code_sha256().ok_or_else(|| CallError::incomplete(BY_ARN, "CodeSha256"))?;
+        let answer = self.session.send(GET_VERSION_BY_ARN, request).await?;
+        let content = answer.content().ok_or_else(|| CallError::incomplete(GET_VERSION_BY_ARN, "Content"))?;
+        let sha256 =
+            content.code_sha256().ok_or_else(|| CallError::incomplete(GET_VERSION_BY_ARN, "CodeSha256"))?;
         Ok(VisibleContent { code_sha256: sha256.to_owned(), location: content.location().map(str::to_owned) })
     }
 
@@ -196,16 +197,16 @@ impl RegionLayers {
     /// is empty if the version names none.
     pub(crate) async fn architectures_by_arn(&self, arn: &str) -> Result<Vec<String>, CallError> {
         let request = || self.client.get_layer_version_by_arn().arn(arn).send();
-        let answer = self.session.send(BY_ARN, request).await?;
+        let answer = self.session.send(GET_VERSION_BY_ARN, request).await?;
         Ok(answer.compatible_architectures().iter().map(|arch| arch.as_str().to_owned()).collect())
     }
 
     /// Returns how many bytes of code the account can still store in this region.
     pub(crate) async fn code_storage_left(&self) -> Result<i64, CallError> {
-        let answer = self.session.send(SETTINGS, || self.client.get_account_settings().send()).await?;
+        let answer = self.session.send(GET_SETTINGS, || self.client.get_account_settings().send()).await?;
         match (answer.account_limit(), answer.account_usage()) {
             (Some(limit), Some(usage)) => Ok(limit.total_code_size() - usage.total_code_size()),
-            _ => Err(CallError::incomplete(SETTINGS, "the limit or the usage")),
+            _ => Err(CallError::incomplete(GET_SETTINGS, "the limit or the usage")),
         }
     }
 
@@ -216,25 +217,26 @@ impl RegionLayers {
         &self,
         layer: &str,
         upload: &Upload,
-        way: ZipSource<'_>,
+        source: ZipSource<'_>,
         Reservation { slot, bytes }: Reservation,
     ) -> Result<PublishAnswer, CallError> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let timeouts = self.session.timeouts;
-        let once = aws_sdk_lambda::config::Config::builder().retry_config(RetryConfig::disabled());
+        let single_attempt = aws_sdk_lambda::config::Config::builder().retry_config(RetryConfig::disabled());
         let request = self.client.publish_layer_version().layer_name(layer);
         let progress = UploadProgress::new(upload.bytes());
-        let failed = |error| CallError::new(PUBLISH, &error);
-        let answer = match way {
+        let call_error = |error| CallError::new(PUBLISH_VERSION, &error);
+        let answer = match source {
             ZipSource::Direct => {
-                let request = request.customize().interceptor(upload.fill(Some(bytes), progress.clone()));
-                let once = once
+                let request =
+                    request.customize().interceptor(upload.body_interceptor(Some(bytes), progress.clone()));
+                let single_attempt = single_attempt
                     .timeout_config(timeouts.watched_upload())
                     .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
                 tokio::select! {
-                    answer = request.config_override(once).send() => answer.map_err(failed),
-                    () = progress.stalled(timeouts) => {
-                        Err(CallError::given_up(PUBLISH, progress.is_incomplete()))
+                    answer = request.config_override(single_attempt).send() => answer.map_err(call_error),
+                    () = progress.wait_until_stalled(timeouts) => {
+                        Err(CallError::aborted_upload(PUBLISH_VERSION, progress.is_incomplete()))
                     }
                 }
             }
@@ -253,31 +255,31 @@ impl RegionLayers {
                     )
                     .set_compatible_runtimes(runtimes(&upload.label.runtimes))
                     .customize()
-                    .config_override(once.timeout_config(timeouts.upload(0)))
+                    .config_override(single_attempt.timeout_config(timeouts.upload(0)))
                     .send()
                     .await
-                    .map_err(failed)
+                    .map_err(call_error)
             }
         };
         let answer = match answer {
             Ok(answer) => {
-                slot.answered();
+                slot.response_received();
                 answer
             }
             Err(error) => {
                 if matches!(error.kind, CallErrorKind::Stalled | CallErrorKind::Ambiguous) {
-                    slot.given_up();
+                    slot.upload_aborted();
                 } else {
-                    slot.answered();
+                    slot.response_received();
                 }
                 if error.kind == CallErrorKind::Expired {
-                    self.session.credentials.expired(begun).await;
+                    self.session.credentials.report_expired(started).await;
                 }
                 return Err(error);
             }
         };
         if answer.version() < 1 {
-            return Err(CallError::incomplete(PUBLISH, "a version"));
+            return Err(CallError::incomplete(PUBLISH_VERSION, "a version"));
         }
         let content = answer.content();
         Ok(PublishAnswer {
@@ -289,49 +291,9 @@ impl RegionLayers {
         })
     }
 
-    /// Grants `who` the use of a version. A statement with this id that exists already is not an error here. The
-    /// caller has to read the policy back to see what it grants.
-    pub(crate) async fn permit(
-        &self,
-        layer: &str,
-        number: i64,
-        id: &str,
-        who: &Reader,
-    ) -> Result<(), CallError> {
-        let request = || {
-            let request = self
-                .client
-                .add_layer_version_permission()
-                .layer_name(layer)
-                .version_number(number)
-                .statement_id(id)
-                .action(policy::ACTION);
-            let request = match who {
-                Reader::Everybody => request.principal("*"),
-                Reader::Account(account) => request.principal(account.as_str()),
-                Reader::Organization(organization) => {
-                    request.principal("*").organization_id(organization.as_str())
-                }
-            };
-            request.send()
-        };
-        let permitted = self.session.while_busy(|| self.session.send(PERMIT, request)).await;
-        unless(CallErrorKind::Conflict, permitted).map(drop)
-    }
-
-    /// Removes a statement from the policy. A statement that does not exist any more is not an error.
-    pub(crate) async fn forbid(&self, layer: &str, number: i64, id: &str) -> Result<(), CallError> {
-        let request = || {
-            let request = self.client.remove_layer_version_permission();
-            request.layer_name(layer).version_number(number).statement_id(id).send()
-        };
-        let forbidden = self.session.while_busy(|| self.session.send(FORBID, request)).await;
-        unless(CallErrorKind::NotFound, forbidden).map(drop)
-    }
-
     /// Deletes a version. Functions that use it keep it, but it cannot be attached any more.
     pub(crate) async fn delete(&self, layer: &str, number: i64) -> Result<(), CallError> {
         let request = || self.client.delete_layer_version().layer_name(layer).version_number(number).send();
-        self.session.while_busy(|| self.session.send(DELETE, request)).await.map(drop)
+        self.session.while_busy(|| self.session.send(DELETE_VERSION, request)).await.map(drop)
     }
 }

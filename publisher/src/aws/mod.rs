@@ -19,6 +19,8 @@ pub(crate) mod partition;
 pub(crate) mod policy;
 pub(crate) mod rate_limit;
 pub(crate) mod refusal;
+pub(crate) mod region_error;
+pub(crate) mod region_list;
 pub(crate) mod regions;
 pub(crate) mod s3;
 pub(crate) mod send_queue;

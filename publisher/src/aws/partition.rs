@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_region_is_refused() {
+    fn invalid_region_names_are_refused() {
         for bad in ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1 ", "us--1", "eu-west-1a", "*"] {
             assert!(bad.parse::<RegionName>().is_err(), "{bad:?}");
         }

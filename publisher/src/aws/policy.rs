@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 pub(crate) const ACTION: &str = "lambda:GetLayerVersion";
 
 /// The maximum length of a policy in bytes.
-pub(crate) const LONGEST: usize = 20_480;
-const EMPTY: &str = r#"{"Version":"2012-10-17","Id":"default","Statement":[]}"#;
+pub(crate) const MAX_POLICY_BYTES: usize = 20_480;
+const EMPTY_POLICY: &str = r#"{"Version":"2012-10-17","Id":"default","Statement":[]}"#;
 
 /// Writes a statement as Lambda does. `AddLayerVersionPermission` takes one principal, so each account has its own
 /// statement.
@@ -34,13 +34,13 @@ fn statement(id: &str, reader: &Reader, arn: &str) -> String {
 /// The policy that a layer version has.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Policy {
-    statements: Vec<Granted>,
+    statements: Vec<Statement>,
     /// The text of the document if it could not be parsed.
     unreadable: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Granted {
+struct Statement {
     id: String,
     /// The grantee. `None` means that the statement is of a kind that the publisher does not write.
     reader: Option<Reader>,
@@ -77,7 +77,7 @@ impl Policy {
     pub(crate) fn read(document: &str) -> Self {
         match serde_json::from_str::<PolicyDocument>(document) {
             Ok(parsed) => {
-                let statements = parsed.statements.iter().map(Granted::of).collect();
+                let statements = parsed.statements.iter().map(Statement::of).collect();
                 Self { statements, unreadable: None }
             }
             Err(_) => Self { statements: Vec::new(), unreadable: Some(document.to_owned()) },
@@ -115,11 +115,11 @@ impl Policy {
         let added = repair.add.iter().map(|(id, reader)| statement(id, reader, arn).len());
         // Each statement but the last has a comma behind it.
         let statements: usize = kept.chain(added).map(|length| length + 1).sum();
-        EMPTY.len() + statements.saturating_sub(1)
+        EMPTY_POLICY.len() + statements.saturating_sub(1)
     }
 
     /// Whether the policy matches the `wanted` audience.
-    pub(crate) fn is(&self, wanted: &Audience) -> bool {
+    pub(crate) fn matches(&self, wanted: &Audience) -> bool {
         self.unreadable.is_none() && self.repair(wanted).is_empty()
     }
 
@@ -140,11 +140,11 @@ impl std::fmt::Display for Policy {
         if self.statements.is_empty() {
             return f.write_str("private");
         }
-        let say = |statement: &Granted| match &statement.reader {
+        let describe = |statement: &Statement| match &statement.reader {
             Some(reader) => reader.to_string(),
             None => format!("another statement: {}", statement.text),
         };
-        f.write_str(&self.statements.iter().map(say).collect::<Vec<_>>().join(", "))
+        f.write_str(&self.statements.iter().map(describe).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -154,13 +154,15 @@ struct PolicyDocument {
     statements: Vec<Value>,
 }
 
-impl Granted {
+impl Statement {
     fn of(statement: &Value) -> Self {
-        let text = |name: &str| statement.get(name).map(one).and_then(Value::as_str).unwrap_or_default();
+        let text =
+            |name: &str| statement.get(name).map(single_element).and_then(Value::as_str).unwrap_or_default();
         let allows = text("Effect") == "Allow" && text("Action") == ACTION;
         let principal = statement.get("Principal");
-        let principal = principal.and_then(|p| p.get("AWS").or(Some(p))).map(one).and_then(Value::as_str);
-        let condition = statement.get("Condition").filter(|condition| !is_void(condition));
+        let principal =
+            principal.and_then(|p| p.get("AWS").or(Some(p))).map(single_element).and_then(Value::as_str);
+        let condition = statement.get("Condition").filter(|condition| !is_empty_condition(condition));
         let reader = match (allows, principal, condition) {
             (true, Some("*"), None) => Some(Reader::Everybody),
             (true, Some("*"), Some(condition)) => organization(condition),
@@ -174,7 +176,7 @@ impl Granted {
 fn organization(condition: &Value) -> Option<Reader> {
     let conditions = condition.as_object().filter(|all| all.len() == 1)?;
     let equals = conditions.get("StringEquals")?.as_object().filter(|all| all.len() == 1)?;
-    let id = one(equals.get("aws:PrincipalOrgID")?).as_str()?;
+    let id = single_element(equals.get("aws:PrincipalOrgID")?).as_str()?;
     id.parse().ok().map(Reader::Organization)
 }
 
@@ -187,16 +189,15 @@ fn account_of(principal: &str) -> Option<Reader> {
     number.parse().ok().map(Reader::Account)
 }
 
-/// Returns the only element of a list of one, and any other value as it is. AWS may write a single value as a list or
-/// without one.
-fn one(value: &Value) -> &Value {
+/// Returns the only element of a list of one, or else the value itself. AWS writes single values in both ways.
+fn single_element(value: &Value) -> &Value {
     value
         .as_array()
         .and_then(|all| if let [one] = all.as_slice() { Some(one) } else { None })
         .unwrap_or(value)
 }
 
-fn is_void(value: &Value) -> bool {
+fn is_empty_condition(value: &Value) -> bool {
     value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
@@ -218,15 +219,16 @@ mod tests {
         Reader::Account("123456789012".parse().unwrap())
     }
 
-    const ORG: &str = r#""Sid":"organization-o-a1b2c3d4e5","Principal":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}"#;
+    const ORG: &str = r#""Sid":"organization-o-a1b2c3d4e5","Principal":"*",
+        "Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}"#;
     const ACCOUNT: &str = r#""Sid":"a","Principal":{"AWS":"arn:aws:iam::123456789012:root"}"#;
 
     #[test]
     fn public_is_everybody_without_conditions() {
         for principal in [r#""*""#, r#"{"AWS":"*"}"#, r#"{"AWS":["*"]}"#] {
             let found = policy(&[&format!(r#""Sid":"x","Principal":{principal}"#)]);
-            assert!(found.is(&Audience::public()), "{found}");
-            assert!(!found.is(&Audience::of([])), "{found}");
+            assert!(found.matches(&Audience::public()), "{found}");
+            assert!(!found.matches(&Audience::of([])), "{found}");
         }
         for other in [
             ORG,
@@ -235,23 +237,23 @@ mod tests {
             r#""Sid":"x","Principal":"*","Action":"lambda:InvokeFunction""#,
             r#""Sid":"x","Principal":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#,
         ] {
-            assert!(!policy(&[other]).is(&Audience::public()), "{other}");
+            assert!(!policy(&[other]).matches(&Audience::public()), "{other}");
         }
-        assert!(!Policy::read("not json").is(&Audience::public()));
-        assert!(!Policy::read("not json").is(&Audience::of([])));
+        assert!(!Policy::read("not json").matches(&Audience::public()));
+        assert!(!Policy::read("not json").matches(&Audience::of([])));
     }
 
     #[test]
     fn accounts_and_organizations_are_recognized() {
         let org = Reader::Organization("o-a1b2c3d4e5".parse().unwrap());
-        assert!(policy(&[ORG, ACCOUNT]).is(&Audience::of([org.clone(), account()])));
-        assert!(!policy(&[ORG, ACCOUNT]).is(&Audience::of([org])));
-        assert!(policy(&[r#""Sid":"a","Principal":"123456789012""#]).is(&Audience::of([account()])));
-        assert!(Policy::default().is(&Audience::of([])));
+        assert!(policy(&[ORG, ACCOUNT]).matches(&Audience::of([org.clone(), account()])));
+        assert!(!policy(&[ORG, ACCOUNT]).matches(&Audience::of([org])));
+        assert!(policy(&[r#""Sid":"a","Principal":"123456789012""#]).matches(&Audience::of([account()])));
+        assert!(Policy::default().matches(&Audience::of([])));
     }
 
     #[test]
-    fn a_taken_id_is_evaded_and_nothing_is_removed_from_a_public_policy() {
+    fn a_taken_id_is_not_reused_and_nothing_is_removed_from_a_public_policy() {
         let taken = policy(&[r#""Sid":"public","Principal":"999999999999""#]);
         let repair = taken.repair(&Audience::public());
         assert_eq!(repair.add, [("public-2".to_owned(), Reader::Everybody)]);
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_as_long_as_what_is_kept_and_what_is_added() {
+    fn the_length_counts_kept_and_added_statements() {
         let arn = "arn:aws:lambda:eu-west-1:123456789012:layer:SentryLambdaExtension-arm64:1";
         let length =
             |policy: &Policy, audience: &Audience| policy.length_after(&policy.repair(audience), arn);
@@ -267,29 +269,29 @@ mod tests {
             let id = |n: u64| (100_000_000_000 + n).to_string().parse().unwrap();
             Audience::of((0..count).map(|n| Reader::Account(id(n))))
         };
-        assert_eq!(length(&Policy::default(), &Audience::of([])), EMPTY.len());
+        assert_eq!(length(&Policy::default(), &Audience::of([])), EMPTY_POLICY.len());
         let written = |audience: &Audience| {
             let statements = Policy::default().repair(audience).add;
             let statements: Vec<String> =
                 statements.iter().map(|(id, who)| statement(id, who, arn)).collect();
-            EMPTY.replace("[]", &format!("[{}]", statements.join(",")))
+            EMPTY_POLICY.replace("[]", &format!("[{}]", statements.join(",")))
         };
         for audience in [accounts(3), Audience::public()] {
             let document = written(&audience);
             assert_eq!(length(&Policy::default(), &audience), document.len());
             let found = Policy::read(&document);
-            assert!(found.is(&audience));
+            assert!(found.matches(&audience));
             assert_eq!(length(&found, &audience), document.len(), "nothing is added to what is there");
         }
-        assert!(length(&Policy::default(), &accounts(80)) < LONGEST);
-        assert!(length(&Policy::default(), &accounts(120)) > LONGEST);
+        assert!(length(&Policy::default(), &accounts(80)) < MAX_POLICY_BYTES);
+        assert!(length(&Policy::default(), &accounts(120)) > MAX_POLICY_BYTES);
         // Removed statements make room for the added ones.
         let found = Policy::read(&written(&accounts(80)));
-        assert!(length(&found, &accounts(60)) < LONGEST);
+        assert!(length(&found, &accounts(60)) < MAX_POLICY_BYTES);
     }
 
     #[test]
-    fn what_a_restricted_audience_does_not_name_is_removed() {
+    fn grants_outside_a_restricted_audience_are_removed() {
         let wide = policy(&[r#""Sid":"public","Principal":"*""#, ACCOUNT]);
         assert_eq!(wide.repair(&Audience::of([account()])).remove, ["public"]);
         let all = wide.repair(&Audience::of([]));

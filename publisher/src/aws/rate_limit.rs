@@ -51,7 +51,7 @@ impl HttpConnector for Paced {
 pub(crate) struct InFlight {
     slots: Slots,
     kibibytes: Arc<Semaphore>,
-    all: u32,
+    total_kibibytes: u32,
 }
 
 /// The reservation of one upload. The slot is held until the answer, the bytes until they are handed over.
@@ -67,13 +67,17 @@ impl InFlight {
     /// Allows at most this many uploads and mebibytes at once. An upload that is larger than the limit takes all of it
     /// and goes alone.
     pub(crate) fn new(uploads: u16, mebibytes: u16) -> Self {
-        let all = u32::from(mebibytes.max(1)) * 1024;
-        Self { slots: Slots::new(uploads), kibibytes: Arc::new(Semaphore::new(all as usize)), all }
+        let total_kibibytes = u32::from(mebibytes.max(1)) * 1024;
+        Self {
+            slots: Slots::new(uploads),
+            kibibytes: Arc::new(Semaphore::new(total_kibibytes as usize)),
+            total_kibibytes,
+        }
     }
 
     /// Waits until there is room for an upload of this many bytes. Returns `None` only if the semaphore is closed.
     pub(crate) async fn reserve(&self, bytes: u64) -> Option<Reservation> {
-        let wanted = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.all);
+        let wanted = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.total_kibibytes);
         let slot = self.slots.take().await;
         // `acquire_many_owned` fails only on a closed semaphore, and no code closes this one.
         let bytes = Arc::clone(&self.kibibytes).acquire_many_owned(wanted).await.ok()?;
@@ -86,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn uploads_wait_for_room_and_a_huge_one_goes_alone() {
+    async fn uploads_wait_for_room_and_a_huge_one_is_sent_alone() {
         let flight = InFlight::new(8, 1);
         let huge = flight.reserve(u64::MAX).await;
         assert!(huge.is_some());

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_repetition_changes_is_told_from_what_one_may() {
+    fn permanent_refusals_are_told_apart_from_temporary_errors() {
         use CallErrorKind::{Ambiguous, Denied, Rejected, Throttled};
         let architectures = "CompatibleArchitectures are not supported in ap-southeast-7. Please remove the \
              CompatibleArchitectures value from your request and try again";

@@ -1,14 +1,14 @@
 //! Chooses the regions of a release.
 
+mod pattern;
+
+pub(crate) use pattern::RegionPattern;
+
 use crate::aws::{
-    error::{CallError, CallErrorKind},
-    identity::Identity,
-    partition::{BadRegionName, Partition, RegionName},
-    session::Session,
+    partition::{Partition, RegionName},
+    region_list::AccountRegions,
 };
-use aws_sdk_account::types::RegionOptStatus;
-use std::{collections::BTreeMap, str::FromStr};
-use wildmatch::WildMatch;
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -25,122 +25,6 @@ pub(crate) struct Selection {
     pub(crate) targets: Vec<Target>,
     /// The regions that are disabled in this account and were not asked for.
     pub(crate) left_out: Vec<RegionName>,
-}
-
-/// The regions that the account lists. The value is the status of a disabled region and `None` for an enabled one.
-pub(crate) type Listing = BTreeMap<RegionName, Option<String>>;
-
-/// Returns the regions that the partition is known to have but the account's list does not contain, not even as
-/// disabled.
-pub(crate) fn unlisted(listing: &Listing, partition: Partition) -> Vec<RegionName> {
-    let mut unlisted: Vec<RegionName> =
-        partition.regions().filter(|name| !listing.contains_key(name)).collect();
-    unlisted.sort();
-    unlisted
-}
-
-/// Why the account's list of regions is not available.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ListError {
-    /// The partition or endpoint has no such API. The compiled-in list is used instead.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The caller may not list the regions.
-    #[error(transparent)]
-    Denied(CallError),
-    /// The call failed for another reason.
-    #[error(transparent)]
-    Call(CallError),
-}
-
-/// Lists all regions of the account with their status.
-pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Listing, ListError> {
-    if identity.partition != Partition::Aws {
-        return Err(ListError::Unavailable(format!("{} has no account:ListRegions", identity.partition)));
-    }
-    let client = aws_sdk_account::Client::new(&session.config);
-    let mut pages = client.list_regions().max_results(50).into_paginator().send();
-    let mut listing = Listing::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| {
-            let error = CallError::new("account:ListRegions", &error);
-            match error.kind {
-                CallErrorKind::Denied => ListError::Denied(error),
-                CallErrorKind::NotFound | CallErrorKind::Rejected => {
-                    ListError::Unavailable(error.to_string())
-                }
-                _ => ListError::Call(error),
-            }
-        })?;
-        for region in page.regions() {
-            // The publisher cannot use a region whose name it cannot parse.
-            let Some(Ok(name)) = region.region_name().map(str::parse) else { continue };
-            // Only disabled regions get a status here. A region that is being enabled is wanted, and so is a region
-            // with an unknown status: an attempt tells more than leaving it out.
-            let off = match region.region_opt_status() {
-                Some(status @ (RegionOptStatus::Disabled | RegionOptStatus::Disabling)) => {
-                    Some(status.as_str().to_owned())
-                }
-                _ => None,
-            };
-            listing.insert(name, off);
-        }
-    }
-    let enabled = listing.iter().filter(|(_, off)| off.is_none()).map(|(name, _)| name.clone());
-    // An earlier list of the same session is as good.
-    let _ = session.enabled.set(enabled.collect());
-    Ok(listing)
-}
-
-/// The name of a region, or a pattern like `eu-*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RegionPattern {
-    /// This region, even if the account does not list it.
-    Exact(RegionName),
-    /// All usable regions that match the pattern.
-    Glob(String),
-}
-
-impl RegionPattern {
-    /// A region in the partition that the pattern belongs to.
-    pub(crate) fn near(&self) -> RegionName {
-        match self {
-            Self::Exact(name) => name.clone(),
-            Self::Glob(glob) => Partition::of_prefix(glob).home_region(),
-        }
-    }
-
-    /// Whether the pattern matches this region.
-    pub(crate) fn matches(&self, name: &RegionName) -> bool {
-        match self {
-            Self::Exact(exact) => exact == name,
-            Self::Glob(glob) => WildMatch::new(glob).matches(name.as_str()),
-        }
-    }
-}
-
-impl std::fmt::Display for RegionPattern {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Exact(name) => f.write_str(name.as_str()),
-            Self::Glob(glob) => f.write_str(glob),
-        }
-    }
-}
-
-impl FromStr for RegionPattern {
-    type Err = BadRegionName;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*?".contains(c);
-        if !text.contains(['*', '?']) {
-            return text.parse().map(Self::Exact);
-        }
-        if text.chars().all(allowed) {
-            return Ok(Self::Glob(text.to_owned()));
-        }
-        Err(BadRegionName(text.to_owned()))
-    }
 }
 
 /// The regions that the user asked for.
@@ -166,7 +50,7 @@ pub(crate) enum RegionChoiceError {
         partition: Partition,
     },
     /// Neither the account's list nor the list in this program has this region.
-    #[error("there is no region `{name}`{}", nearest.as_ref().map(|it| format!(": did you mean {it}?")).unwrap_or_default())]
+    #[error("there is no region `{name}`{}", suggestion(nearest.as_ref()))]
     Unknown {
         /// The name as the user gave it.
         name: RegionName,
@@ -174,15 +58,15 @@ pub(crate) enum RegionChoiceError {
         nearest: Option<RegionName>,
     },
     /// All chosen regions are excluded.
-    #[error("no region is left to publish to")]
-    Nothing,
+    #[error("no region is left: all chosen regions are excluded")]
+    NoneLeft,
 }
 
 /// Where the list of regions comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
     /// The account's own list, which replaces the compiled-in list.
-    Account(&'a Listing),
+    Account(&'a AccountRegions),
     /// The compiled-in list, because the caller may not list the account's regions. It is not known which opt-in
     /// regions are enabled. All of them are required nevertheless; a user who wants fewer has to say so.
     NotAllowed,
@@ -192,12 +76,16 @@ pub(crate) enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn listing(self) -> Option<&'a Listing> {
+    fn listing(self) -> Option<&'a AccountRegions> {
         if let Self::Account(listing) = self { Some(listing) } else { None }
     }
 }
 
-fn unknown(name: &RegionName, listing: &Listing) -> RegionChoiceError {
+fn suggestion(nearest: Option<&RegionName>) -> String {
+    nearest.map(|name| format!(": did you mean {name}?")).unwrap_or_default()
+}
+
+fn unknown(name: &RegionName, listing: &AccountRegions) -> RegionChoiceError {
     RegionChoiceError::Unknown { name: name.clone(), nearest: nearest(name, listing.keys()).cloned() }
 }
 
@@ -226,14 +114,14 @@ pub(crate) fn choose(
         let enabled = listing.iter().filter(|(_, disabled)| disabled.is_none());
         enabled.map(|(name, _)| (name.clone(), true)).collect()
     } else {
-        let insisted = !matches!(source, Source::NoSuchApi);
-        let opt_in = partition.opt_in_regions().into_iter().map(|name| (name, insisted));
+        let opt_in_required = !matches!(source, Source::NoSuchApi);
+        let opt_in = partition.opt_in_regions().into_iter().map(|name| (name, opt_in_required));
         opt_in.chain(partition.default_regions().into_iter().map(|name| (name, true))).collect()
     };
     let matching = |pattern: &RegionPattern| -> Result<BTreeMap<RegionName, bool>, RegionChoiceError> {
         if let RegionPattern::Exact(name) = pattern {
-            // A region that is switched off is listed as well. A name that neither the account's list nor this program
-            // knows is misspelt, most likely.
+            // The account's list contains disabled regions, too. So a name that neither this list nor the built-in one
+            // contains is most likely a typing error.
             return match listing.filter(|listing| {
                 !listing.contains_key(name) && !partition.regions().any(|known| known == *name)
             }) {
@@ -257,8 +145,8 @@ pub(crate) fn choose(
         let known = |name: &RegionName| listing.is_some_and(|listing| listing.contains_key(name));
         let before = wanted.len();
         wanted.retain(|name, _| !pattern.matches(name));
-        let harmless = matches!(pattern, RegionPattern::Exact(name) if known(name));
-        if wanted.len() == before && !harmless {
+        let is_known_region = matches!(pattern, RegionPattern::Exact(name) if known(name));
+        if wanted.len() == before && !is_known_region {
             if let (RegionPattern::Exact(name), Some(listing)) = (pattern, listing) {
                 return Err(unknown(name, listing));
             }
@@ -266,7 +154,7 @@ pub(crate) fn choose(
         }
     }
     if wanted.is_empty() {
-        return Err(RegionChoiceError::Nothing);
+        return Err(RegionChoiceError::NoneLeft);
     }
     let status = |name: &RegionName| listing.and_then(|listing| listing.get(name)).cloned().flatten();
     let left_out = listing
@@ -298,24 +186,24 @@ mod tests {
         RegionChoice { regions: patterns(regions), optional: patterns(optional), exclude: patterns(exclude) }
     }
 
-    fn listing() -> Listing {
+    fn listing() -> AccountRegions {
         let enabled = names(&["us-east-1", "us-west-2", "eu-west-1"]);
-        let mut listing: Listing = enabled.into_iter().map(|name| (name, None)).collect();
+        let mut listing: AccountRegions = enabled.into_iter().map(|name| (name, None)).collect();
         listing.insert("eu-south-1".parse().unwrap(), Some("DISABLED".to_owned()));
         listing
     }
 
-    fn shape(choice: &RegionChoice) -> Result<Vec<(String, bool)>, RegionChoiceError> {
+    fn targets_of(choice: &RegionChoice) -> Result<Vec<(String, bool)>, RegionChoiceError> {
         let chosen = choose(Source::Account(&listing()), Partition::Aws, choice)?;
         Ok(chosen.targets.iter().map(|t| (t.region.to_string(), t.required)).collect())
     }
 
-    fn expect(list: &[(&str, bool)]) -> Vec<(String, bool)> {
+    fn targets(list: &[(&str, bool)]) -> Vec<(String, bool)> {
         list.iter().map(|(name, required)| ((*name).to_owned(), *required)).collect()
     }
 
     #[test]
-    fn every_enabled_region_is_required_and_the_disabled_are_named() {
+    fn every_enabled_region_is_required_and_disabled_ones_are_listed() {
         let chosen =
             choose(Source::Account(&listing()), Partition::Aws, &choice(&[], &["eu-west-1"], &[])).unwrap();
         let shape: Vec<_> = chosen.targets.iter().map(|t| (t.region.as_str(), t.required)).collect();
@@ -324,22 +212,25 @@ mod tests {
     }
 
     #[test]
-    fn patterns_take_what_is_enabled_and_exclusions_win() {
+    fn patterns_select_enabled_regions_and_exclusions_have_precedence() {
         assert_eq!(
-            shape(&choice(&["us-*"], &["eu-*"], &[])).unwrap(),
-            expect(&[("eu-west-1", false), ("us-east-1", true), ("us-west-2", true)])
+            targets_of(&choice(&["us-*"], &["eu-*"], &[])).unwrap(),
+            targets(&[("eu-west-1", false), ("us-east-1", true), ("us-west-2", true)])
         );
-        assert_eq!(shape(&choice(&["us-*"], &[], &["*-west-?"])).unwrap(), expect(&[("us-east-1", true)]));
         assert_eq!(
-            shape(&choice(&[], &[], &["us-*", "eu-south-1"])).unwrap(),
-            expect(&[("eu-west-1", true)])
+            targets_of(&choice(&["us-*"], &[], &["*-west-?"])).unwrap(),
+            targets(&[("us-east-1", true)])
+        );
+        assert_eq!(
+            targets_of(&choice(&[], &[], &["us-*", "eu-south-1"])).unwrap(),
+            targets(&[("eu-west-1", true)])
         );
     }
 
     #[test]
-    fn what_matches_nothing_is_a_mistake() {
+    fn a_pattern_that_matches_nothing_is_an_error() {
         for wrong in [choice(&["af-*"], &[], &[]), choice(&[], &["af-*"], &[]), choice(&[], &[], &["af-*"])] {
-            assert!(matches!(shape(&wrong), Err(RegionChoiceError::NoMatch { .. })), "{wrong:?}");
+            assert!(matches!(targets_of(&wrong), Err(RegionChoiceError::NoMatch { .. })), "{wrong:?}");
         }
         let meant = Some("us-east-1".parse().unwrap());
         let typo = RegionChoiceError::Unknown { name: "us-esat-1".parse().unwrap(), nearest: meant };
@@ -348,18 +239,21 @@ mod tests {
             choice(&["us-esat-1"], &[], &[]),
             choice(&["us-*"], &["us-esat-1"], &[]),
         ] {
-            assert_eq!(shape(&wrong), Err(typo.clone()));
+            assert_eq!(targets_of(&wrong), Err(typo.clone()));
         }
         // The list may be older than a region that this program knows.
-        assert_eq!(shape(&choice(&["eu-central-2"], &[], &[])).unwrap(), expect(&[("eu-central-2", true)]));
-        let far = shape(&choice(&["ap-south-7"], &[], &[])).unwrap_err();
+        assert_eq!(
+            targets_of(&choice(&["eu-central-2"], &[], &[])).unwrap(),
+            targets(&[("eu-central-2", true)])
+        );
+        let far = targets_of(&choice(&["ap-south-7"], &[], &[])).unwrap_err();
         assert_eq!(far.to_string(), "there is no region `ap-south-7`");
-        assert_eq!(shape(&choice(&[], &[], &["*"])), Err(RegionChoiceError::Nothing));
+        assert_eq!(targets_of(&choice(&[], &[], &["*"])), Err(RegionChoiceError::NoneLeft));
         assert!("eu-west-1,*".parse::<RegionPattern>().is_err());
     }
 
     #[test]
-    fn a_disabled_region_that_is_asked_for_is_known_as_disabled() {
+    fn a_disabled_region_that_the_user_names_is_marked_as_disabled() {
         let chosen =
             choose(Source::Account(&listing()), Partition::Aws, &choice(&["eu-south-1"], &[], &[])).unwrap();
         assert_eq!(chosen.targets.len(), 1);
@@ -368,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_list_the_opt_in_regions_do_not_decide_but_without_the_right_to_it_they_do() {
+    fn opt_in_regions_are_optional_without_the_api_and_required_without_the_permission() {
         let none = Source::NoSuchApi;
         let chosen = choose(none, Partition::Aws, &RegionChoice::default()).unwrap();
         assert_eq!(chosen.targets.iter().filter(|t| t.required).count(), 17);

@@ -6,10 +6,17 @@ use crate::{
         error::{CallError, CallErrorKind},
         partition::RegionName,
         session::Session,
+        upload::BodyInterceptor,
+        upload_progress::UploadProgress,
     },
     model::digest::Digest,
 };
-use aws_sdk_s3::{Client, config::Region, primitives::ByteStream, types::ChecksumMode};
+use aws_sdk_s3::{
+    Client,
+    config::{Region, StalledStreamProtectionConfig},
+    primitives::ByteStream,
+    types::ChecksumMode,
+};
 use bytes::Bytes;
 
 const HEAD_BUCKET: &str = "s3:HeadBucket";
@@ -18,7 +25,7 @@ const DELETE: &str = "s3:DeleteObject";
 
 /// A zip that was uploaded to a bucket.
 #[derive(Clone, Debug)]
-pub(crate) struct Staged {
+pub(crate) struct StagedZip {
     /// The name of the bucket, which is in the region of the layer.
     pub(crate) bucket: String,
     /// The key of the object, which contains the hash of the zip.
@@ -38,7 +45,7 @@ pub(crate) enum BucketError {
     },
     /// The bucket is in another region. Lambda reads objects of its own region only.
     #[error("the bucket `{bucket}` is in {found}, not in {region}")]
-    Elsewhere {
+    WrongRegion {
         /// The name of the bucket.
         bucket: String,
         /// The region of the bucket.
@@ -99,7 +106,7 @@ impl Bucket {
                 .map(str::to_owned),
         };
         if let Some(found) = found.filter(|found| found != self.region.as_str()) {
-            return Err(BucketError::Elsewhere { bucket, found, region: self.region.clone() });
+            return Err(BucketError::WrongRegion { bucket, found, region: self.region.clone() });
         }
         match answer.map_err(|error| CallError::new(HEAD_BUCKET, &error)) {
             Ok(_) => Ok(()),
@@ -110,8 +117,9 @@ impl Bucket {
         }
     }
 
-    /// Uploads the zip, unless the bucket contains it already.
-    pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<Staged, CallError> {
+    /// Uploads the zip, unless the bucket contains it already. The upload is aborted when it makes no more progress,
+    /// and not after a fixed time.
+    pub(crate) async fn put(&self, key: String, zip: &Bytes) -> Result<StagedZip, CallError> {
         let head = self
             .client
             .head_object()
@@ -123,12 +131,17 @@ impl Bucket {
             .await;
         // The key alone proves nothing, because anybody who may write to the bucket can have stored other bytes under
         // it. So the checksums are compared.
-        let sha256 = Digest::of(zip).base64();
-        let there = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
-        if !there {
-            let config =
-                aws_sdk_s3::Config::builder().timeout_config(self.session.timeouts.upload(zip.len() as u64));
-            self.client
+        let digest = Digest::of(zip);
+        let sha256 = digest.base64();
+        let is_uploaded = head.is_ok_and(|head| head.checksum_sha256() == Some(&sha256));
+        if !is_uploaded {
+            let timeouts = self.session.timeouts;
+            let progress = UploadProgress::new(zip.len() as u64);
+            let config = aws_sdk_s3::Config::builder()
+                .timeout_config(timeouts.watched_upload())
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            let request = self
+                .client
                 .put_object()
                 .bucket(&self.name)
                 .key(&key)
@@ -136,16 +149,20 @@ impl Bucket {
                 .checksum_sha256(sha256)
                 .body(ByteStream::from(zip.clone()))
                 .customize()
-                .config_override(config)
-                .send()
-                .await
-                .map_err(|error| CallError::new(PUT, &error))?;
+                .interceptor(BodyInterceptor::with_zip(zip, digest, progress.clone()))
+                .config_override(config);
+            tokio::select! {
+                answer = request.send() => answer.map_err(|error| CallError::new(PUT, &error))?,
+                () = progress.wait_until_stalled(timeouts) => {
+                    return Err(CallError::aborted_upload(PUT, progress.is_incomplete()));
+                }
+            };
         }
-        Ok(Staged { bucket: self.name.clone(), key })
+        Ok(StagedZip { bucket: self.name.clone(), key })
     }
 
     /// Deletes a staged zip from the bucket.
-    pub(crate) async fn remove(&self, staged: &Staged) -> Result<(), CallError> {
+    pub(crate) async fn remove(&self, staged: &StagedZip) -> Result<(), CallError> {
         let request = self.client.delete_object().bucket(&staged.bucket).key(&staged.key);
         let request = request.expected_bucket_owner(self.owner.as_str());
         request.send().await.map(drop).map_err(|error| CallError::new(DELETE, &error))

@@ -14,18 +14,18 @@ use std::{
 
 /// The table is read at most this often, because many uploads ask at the same time and the kernel lists every
 /// connection of the machine.
-const FRESH: Duration = Duration::from_millis(500);
+const MAX_AGE: Duration = Duration::from_millis(500);
 
 /// The number of unacknowledged bytes by local port.
 type Queues = HashMap<u16, u64>;
 
-static LAST: Mutex<Option<(Instant, Queues)>> = Mutex::new(None);
+static CACHE: Mutex<Option<(Instant, Queues)>> = Mutex::new(None);
 
 /// Returns how many bytes are not acknowledged yet on the connection with this local port. Returns `None` if that is
 /// unknown.
-pub(crate) fn of_port(port: u16) -> Option<u64> {
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
+pub(crate) fn unacknowledged_bytes(port: u16) -> Option<u64> {
+    let mut last = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= MAX_AGE) {
         let mut queues = Queues::new();
         for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
             // The table is read line by line, because it has megabytes on a busy machine.

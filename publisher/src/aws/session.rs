@@ -5,7 +5,7 @@
 
 use crate::aws::{
     ca_bundle::{CaBundle, CaBundleError},
-    credentials::Renewable,
+    credentials::RenewableCredentials,
     error::CallError,
     http::{self, Timeouts},
     partition::{Partition, RegionName},
@@ -29,10 +29,10 @@ use aws_sdk_lambda::config::{
 use std::{collections::BTreeSet, error::Error, sync::OnceLock, time::Duration};
 
 /// The maximum number of attempts of a call that may be repeated. The pauses between them double, with jitter.
-const ATTEMPTS: u32 = 5;
-const METADATA_SERVICE: Duration = Duration::from_secs(1);
+const MAX_ATTEMPTS: u32 = 5;
+const METADATA_SERVICE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest wait for credentials. A credential process or a sign-in service may take a while.
-const CREDENTIALS: Duration = Duration::from_mins(1);
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How to reach AWS, on the command line.
 #[derive(Clone, Debug, clap::Args)]
@@ -122,15 +122,15 @@ impl SessionError {
                  AWS_SHARED_CREDENTIALS_FILE point), or name another with --profile"
             }
             Self::Credentials(_) => {
-                "mend the profile or variable that it names, or choose another with --profile"
+                "correct the profile or variable that it names, or choose another with --profile"
             }
             Self::Refused(_) => {
                 "they are wrong or expired: renew them (e.g. `aws sso login`), or choose others with --profile;\n\
                  `aws sts get-caller-identity` shows whether they work"
             }
             Self::Unreachable { source, .. } if source.message().contains("certificate") => {
-                "name the certificate authority of the endpoint, or of the proxy on the way, with AWS_CA_BUNDLE or with\n\
-                 ca_bundle in the profile, then run it again"
+                "name the certificate authority of the endpoint, or of the proxy on the way, with AWS_CA_BUNDLE or\n\
+                 with ca_bundle in the profile, then run it again"
             }
             Self::Unreachable { .. } => {
                 "check the network, --endpoint-url and AWS_ENDPOINT_URL, then run it again"
@@ -149,7 +149,7 @@ pub(crate) struct Session {
     /// The HTTP client. Each region wraps it with its own rate limit.
     pub(crate) http: SharedHttpClient,
     /// The credentials that sign the requests.
-    pub(crate) credentials: Renewable,
+    pub(crate) credentials: RenewableCredentials,
     /// The timeouts of the calls.
     pub(crate) timeouts: Timeouts,
     /// Whether the credentials have a session token.
@@ -168,22 +168,26 @@ impl Session {
         aws_sdk_lambda::Client::from_conf(config)
     }
 
-    /// Finds the region and the credentials. `near` is a region in which the work will be done. Its partition decides
-    /// the region if the environment names none, or one in another partition, where these credentials cannot be known.
-    pub(crate) async fn open(options: &AwsOptions, near: Option<&RegionName>) -> Result<Self, SessionError> {
+    /// Finds the region and the credentials. `partition_hint` is a region in which the work will be done. Its partition
+    /// decides the region if the environment names none, or one in another partition, where these credentials cannot
+    /// be known.
+    pub(crate) async fn open(
+        options: &AwsOptions,
+        partition_hint: Option<&RegionName>,
+    ) -> Result<Self, SessionError> {
         let profiles = Profiles::load(options.profile.as_deref()).await;
         let http = http::client(CaBundle::find(profiles.as_ref().and_then(Profiles::ca_bundle))?);
-        let region = home_region(options, near).await;
+        let region = home_region(options, partition_hint).await;
         let timeouts = Timeouts::seconds(options.timeout);
         let (source, first) = credentials(options, &http, region.clone(), profiles.as_ref()).await?;
-        let credentials = Renewable::new(source);
+        let credentials = RenewableCredentials::new(source);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region)
             .http_client(http.clone())
             .timeout_config(timeouts.calls())
-            .stalled_stream_protection(timeouts.stalled())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            // The SDK's cache is off because `Renewable` caches the credentials.
+            .stalled_stream_protection(timeouts.stalled_stream_protection())
+            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            // The SDK's cache is off because `RenewableCredentials` caches the credentials.
             .identity_cache(IdentityCache::no_cache())
             .credentials_provider(credentials.clone());
         if let Ok(name) =
@@ -218,12 +222,16 @@ pub(crate) async fn configured_region(options: &AwsOptions) -> Option<Region> {
     environment.or_else(profile.build()).region().await
 }
 
-async fn home_region(options: &AwsOptions, near: Option<&RegionName>) -> Region {
+async fn home_region(options: &AwsOptions, partition_hint: Option<&RegionName>) -> Region {
     let set = configured_region(options).await;
     let partition = |region: &Region| region.as_ref().parse::<RegionName>().ok().map(|name| name.partition());
-    let home = near.map_or(Partition::Aws, RegionName::partition).home();
+    let home = partition_hint.map_or(Partition::Aws, RegionName::partition).home();
     match set {
-        Some(set) if near.is_none() || partition(&set) == near.map(RegionName::partition) => set,
+        Some(set)
+            if partition_hint.is_none() || partition(&set) == partition_hint.map(RegionName::partition) =>
+        {
+            set
+        }
         // This is not the region of the work itself. If that region is down, the others can still go on.
         _ => Region::new(home),
     }
@@ -247,14 +255,14 @@ async fn credentials(
         let metadata = imds::Client::builder()
             .configure(&config)
             .max_attempts(1)
-            .connect_timeout(METADATA_SERVICE)
-            .read_timeout(METADATA_SERVICE)
-            .operation_timeout(2 * METADATA_SERVICE)
+            .connect_timeout(METADATA_SERVICE_TIMEOUT)
+            .read_timeout(METADATA_SERVICE_TIMEOUT)
+            .operation_timeout(2 * METADATA_SERVICE_TIMEOUT)
             .build();
         let chain = DefaultCredentialsChain::builder().configure(config).region(region).imds_client(metadata);
         SharedCredentialsProvider::new(chain.build().await)
     };
-    match tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await {
+    match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
         Ok(Ok(first)) => Ok((provider, first)),
         Ok(Err(error)) => Err(no_credentials(error, options, profiles)),
         Err(late) => Err(SessionError::Credentials(late.into())),

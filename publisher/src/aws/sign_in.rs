@@ -9,8 +9,9 @@ use std::error::Error;
 /// The longest chain of profiles that is followed, in which each names the next one as the source of its credentials.
 const SOURCES: usize = 8;
 
-/// What the SDK says if a person has to sign in: there is no token, it has expired, or the service refuses it. The types
-/// of these errors are private, so their texts are compared. `tests/it/sign_in.rs` has the SDK say them.
+/// Texts in the SDK's errors that mean that a person has to sign in: there is no token, it has expired, or the service
+/// refuses it. The types of these errors are private, so their texts are compared. `tests/it/sign_in.rs` makes the SDK
+/// return each of them.
 const SIGNED_OUT: [&str; 6] = [
     "cached SSO token",
     "SSO token has expired",
@@ -20,8 +21,8 @@ const SIGNED_OUT: [&str; 6] = [
     "UnauthorizedException",
 ];
 
-/// Whether an error of a source of credentials means that a person has to sign in. A network that is down or a role that
-/// may not be assumed means something else, although the same profile is concerned.
+/// Whether an error of a source of credentials means that a person has to sign in. A network failure, or a role
+/// that may not be assumed, means something else, although the same profile is concerned.
 pub(crate) fn is_signed_out(error: &dyn Error) -> bool {
     let text = chain(error);
     SIGNED_OUT.iter().any(|part| text.contains(part))

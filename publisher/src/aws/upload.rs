@@ -32,7 +32,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// The number of zip bytes that are encoded at a time. It is a multiple of three, so that the base64 texts of the
 /// pieces can be joined.
-const PIECE: usize = 48 * 1024;
+const PIECE_BYTES: usize = 48 * 1024;
 
 /// The metadata of a layer version, which Lambda stores beside the zip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,21 +99,34 @@ impl Upload {
     }
 
     fn pieces(&self) -> Pieces {
-        Pieces { head: Some(self.head.clone()), zip: self.zip.clone(), tail: Some(self.tail.clone()) }
+        let (head, tail) = (Some(self.head.clone()), Some(self.tail.clone()));
+        Pieces { head, zip: self.zip.clone(), tail, is_base64: true }
     }
 
     /// Creates an interceptor that puts the body into one request and records its progress in `progress`. `bytes` is
     /// released as soon as the whole body is handed over.
-    pub(crate) fn fill(&self, bytes: Option<OwnedSemaphorePermit>, progress: UploadProgress) -> Fill {
-        Fill { upload: self.clone(), bytes: Arc::new(Mutex::new(bytes)), progress }
+    pub(crate) fn body_interceptor(
+        &self,
+        bytes: Option<OwnedSemaphorePermit>,
+        progress: UploadProgress,
+    ) -> BodyInterceptor {
+        BodyInterceptor {
+            pieces: self.pieces(),
+            length: self.bytes(),
+            sha256: self.sha256.clone(),
+            bytes: Arc::new(Mutex::new(bytes)),
+            progress,
+        }
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pieces {
     head: Option<Bytes>,
     zip: Bytes,
     tail: Option<Bytes>,
+    /// Whether the zip is sent as base64 and not as it is.
+    is_base64: bool,
 }
 
 impl Pieces {
@@ -124,20 +137,20 @@ impl Pieces {
         if self.zip.is_empty() {
             return self.tail.take();
         }
-        let piece = self.zip.split_to(PIECE.min(self.zip.len()));
-        Some(STANDARD.encode(piece).into())
+        let piece = self.zip.split_to(PIECE_BYTES.min(self.zip.len()));
+        Some(if self.is_base64 { STANDARD.encode(piece).into() } else { piece })
     }
 }
 
 /// The body of one request while it is sent.
-struct Sending {
+struct StreamedBody {
     pieces: Pieces,
-    left: u64,
+    remaining: u64,
     bytes: Option<OwnedSemaphorePermit>,
     progress: UploadProgress,
 }
 
-impl Body for Sending {
+impl Body for StreamedBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -147,35 +160,50 @@ impl Body for Sending {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = self.pieces.next_piece();
         let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        self.left = self.left.saturating_sub(length);
-        self.progress.hand_over(length);
-        if self.left == 0 {
+        self.remaining = self.remaining.saturating_sub(length);
+        self.progress.add_written(length);
+        if self.remaining == 0 {
             self.bytes = None;
         }
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.remaining == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.remaining)
     }
 }
 
 /// Replaces the SDK's body by the prepared one and gives its hash to the signer.
 #[derive(Debug)]
-pub(crate) struct Fill {
-    upload: Upload,
+pub(crate) struct BodyInterceptor {
+    pieces: Pieces,
+    length: u64,
+    sha256: String,
     bytes: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     progress: UploadProgress,
 }
 
+impl BodyInterceptor {
+    /// Creates an interceptor that sends the zip without encoding it, for S3, and records its progress.
+    pub(crate) fn with_zip(zip: &Bytes, sha256: Hex, progress: UploadProgress) -> Self {
+        Self {
+            pieces: Pieces { head: None, zip: zip.clone(), tail: None, is_base64: false },
+            length: zip.len() as u64,
+            sha256: sha256.to_string(),
+            bytes: Arc::default(),
+            progress,
+        }
+    }
+}
+
 #[dyn_dispatch_hint]
-impl Intercept for Fill {
+impl Intercept for BodyInterceptor {
     fn name(&self) -> &'static str {
-        "Fill"
+        "BodyInterceptor"
     }
 
     fn modify_before_signing(
@@ -184,14 +212,16 @@ impl Intercept for Fill {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let length = self.upload.bytes();
+        let length = self.length;
         let bytes = self.bytes.lock().map_or(None, |mut bytes| bytes.take());
         let progress = self.progress.clone();
-        let body = Sending { pieces: self.upload.pieces(), left: length, bytes, progress };
+        // If the SDK sends the request again, it sends all of it.
+        progress.restart();
+        let body = StreamedBody { pieces: self.pieces.clone(), remaining: length, bytes, progress };
         let request = context.request_mut();
         *request.body_mut() = SdkBody::from_body_1_x(body);
         request.headers_mut().insert("content-length", length.to_string());
-        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.upload.sha256.clone()));
+        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.sha256.clone()));
         Ok(())
     }
 
@@ -202,7 +232,7 @@ impl Intercept for Fill {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(connection) = config.load::<CaptureSmithyConnection>() {
-            self.progress.over(connection.clone());
+            self.progress.set_connection(connection.clone());
         }
         Ok(())
     }
@@ -226,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_the_apis() {
+    fn the_body_is_the_json_of_the_api() {
         let json: serde_json::Value = serde_json::from_slice(&body(b"zip", &[]).1).unwrap();
         assert_eq!(
             json,
@@ -246,8 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_length_the_pieces_make_up_what_was_announced_and_signed() {
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
+    fn the_pieces_match_the_announced_length_and_the_signed_hash() {
+        for length in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 2] {
             let zip: Vec<u8> = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
             let (upload, body) = body(&zip, &["python3.14", "nodejs24.x"]);
             assert_eq!(body.len() as u64, upload.bytes());

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 /// How often the position is compared.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The progress of one upload.
 #[derive(Clone, Debug)]
@@ -24,60 +24,65 @@ pub(crate) struct UploadProgress {
 #[derive(Debug)]
 struct Inner {
     bytes: u64,
-    handed_over: AtomicU64,
+    written: AtomicU64,
     connection: Mutex<Option<CaptureSmithyConnection>>,
 }
 
 /// How far an upload is. Two equal positions show that nothing has moved in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Position {
-    handed_over: u64,
+    written: u64,
     unacknowledged: Option<u64>,
 }
 
 impl UploadProgress {
     /// Watches an upload of this many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
-        let inner = Inner { bytes, handed_over: AtomicU64::new(0), connection: Mutex::new(None) };
+        let inner = Inner { bytes, written: AtomicU64::new(0), connection: Mutex::new(None) };
         Self { inner: Arc::new(inner) }
     }
 
     /// Records that this many more bytes were handed to the connection.
-    pub(crate) fn hand_over(&self, bytes: u64) {
-        self.inner.handed_over.fetch_add(bytes, Ordering::Relaxed);
+    pub(crate) fn add_written(&self, bytes: u64) {
+        self.inner.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Records that the upload begins again with the first byte.
+    pub(crate) fn restart(&self) {
+        self.inner.written.store(0, Ordering::Relaxed);
     }
 
     /// Records the connection that the upload uses.
-    pub(crate) fn over(&self, connection: CaptureSmithyConnection) {
+    pub(crate) fn set_connection(&self, connection: CaptureSmithyConnection) {
         *self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 
     /// Whether a part of the upload was not even handed over. In this case AWS cannot have carried out the request.
     pub(crate) fn is_incomplete(&self) -> bool {
-        self.inner.handed_over.load(Ordering::Relaxed) < self.inner.bytes
+        self.inner.written.load(Ordering::Relaxed) < self.inner.bytes
     }
 
     fn position(&self) -> Position {
         let connection = self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let port = connection.and_then(|connection| connection.get()?.local_addr()).map(|local| local.port());
         Position {
-            handed_over: self.inner.handed_over.load(Ordering::Relaxed),
-            unacknowledged: port.and_then(send_queue::of_port),
+            written: self.inner.written.load(Ordering::Relaxed),
+            unacknowledged: port.and_then(send_queue::unacknowledged_bytes),
         }
     }
 
     /// Returns when nothing has moved for too long.
-    pub(crate) async fn stalled(&self, timeouts: Timeouts) {
+    pub(crate) async fn wait_until_stalled(&self, timeouts: Timeouts) {
         let mut last = self.position();
-        let mut moved = Instant::now();
+        let mut last_change = Instant::now();
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             let now = self.position();
             if now != last {
                 last = now;
-                moved = Instant::now();
+                last_change = Instant::now();
             }
-            if moved.elapsed() >= patience(last, self.inner.bytes, timeouts) {
+            if last_change.elapsed() >= stall_timeout(last, self.inner.bytes, timeouts) {
                 return;
             }
         }
@@ -85,15 +90,15 @@ impl UploadProgress {
 }
 
 /// How long an upload may stay at this position before it is given up.
-fn patience(position: Position, bytes: u64, timeouts: Timeouts) -> Duration {
+fn stall_timeout(position: Position, bytes: u64, timeouts: Timeouts) -> Duration {
     match position.unacknowledged {
         // The data is still on its way.
-        _ if position.handed_over < bytes => timeouts.answer(),
+        _ if position.written < bytes => timeouts.answer(),
         Some(left) if left > 0 => timeouts.answer(),
         // Lambda has all data. It unpacks and checks the zip before it answers.
         Some(_) => 2 * timeouts.answer(),
         // It is unknown whether the data is still on its way, so the limit allows for both.
-        None => timeouts.upload_by_clock(bytes),
+        None => timeouts.unwatched_upload(bytes),
     }
 }
 
@@ -102,25 +107,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lambda_has_is_waited_for_longer_than_what_does_not_move() {
+    fn the_wait_is_longer_after_lambda_has_all_data() {
         let timeouts = Timeouts::seconds(30);
-        let of = |handed_over, unacknowledged| {
-            patience(Position { handed_over, unacknowledged }, 1_048_576, timeouts).as_secs()
+        let of = |written, unacknowledged| {
+            stall_timeout(Position { written, unacknowledged }, 1_048_576, timeouts).as_secs()
         };
         assert_eq!([of(5, Some(5)), of(5, None), of(1_048_576, Some(9))], [30, 30, 30]);
         assert_eq!([of(1_048_576, Some(0)), of(1_048_576, None)], [60, 64]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upload_that_moves_is_never_given_up_however_long_it_takes() {
+    async fn an_upload_that_makes_progress_is_never_aborted() {
         let progress = UploadProgress::new(1000);
         let stalled = tokio::spawn({
             let progress = progress.clone();
-            async move { progress.stalled(Timeouts::seconds(30)).await }
+            async move { progress.wait_until_stalled(Timeouts::seconds(30)).await }
         });
         for _ in 0..500 {
             tokio::time::sleep(Duration::from_secs(25)).await;
-            progress.hand_over(1);
+            progress.add_written(1);
         }
         assert!(!stalled.is_finished() && progress.is_incomplete());
         stalled.await.unwrap();

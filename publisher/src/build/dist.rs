@@ -42,7 +42,7 @@ pub(crate) enum DistError {
 
 impl From<DistError> for Failure {
     fn from(error: DistError) -> Self {
-        Self::new(error).hint("choose a folder that can be written to: --out DIR")
+        Self::new(error).hint("choose a writable folder: --out DIR")
     }
 }
 

@@ -59,7 +59,7 @@ fn another_commit_version_or_tool_does_not_stay() {
 }
 
 #[test]
-fn a_changed_work_tree_a_changed_zip_or_a_strange_name_does_not_stay() {
+fn a_zip_with_a_changed_work_tree_changed_bytes_or_another_name_does_not_stay() {
     assert_eq!(kept_archs(&manifest(Arch::Arm64), false, "aa"), []);
     assert_eq!(kept_archs(&manifest(Arch::Arm64), true, "ff"), []);
     let mut previous = manifest(Arch::Arm64);

@@ -64,7 +64,7 @@ fn other_crates_bring_their_own_text() {
 }
 
 #[test]
-fn a_crate_without_a_text_has_that_of_its_repository() {
+fn a_crate_without_a_text_gets_that_of_its_repository() {
     let crates = [
         linked("bare", "BSD-3-Clause", &[]),
         linked("sibling", "BSD-3-Clause", &[("LICENSE", "of the repository")]),

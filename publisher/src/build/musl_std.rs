@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_choice_is_kept_whatever_else_there_is() {
+    fn an_explicit_choice_is_kept_whatever_is_installed() {
         let all = HostStd { missing: None, rustup: true, sources: true };
         assert!(matches!(decide(StdMode::Source, all), Ok(StdPlan::Use(StdKind::Source, _))));
         assert!(matches!(decide(StdMode::Prebuilt, all), Ok(StdPlan::Use(StdKind::Prebuilt, _))));

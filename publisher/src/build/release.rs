@@ -34,10 +34,10 @@ pub(crate) enum ReleaseError {
     /// Without a commit, nobody can build the release again.
     #[error("a release is built from a commit, and this is not a git work tree")]
     NoCommit,
-    #[error("cannot find out what would be released")]
+    #[error("cannot read the state of the git work tree")]
     Git(#[from] ExecError),
     /// Others could not build the same bytes.
-    #[error("the work tree has changes that are in no commit: {0}")]
+    #[error("the work tree has uncommitted changes: {0}")]
     Dirty(String),
     #[error("the tag is {tag}, and the version is {version}")]
     Tag { tag: String, version: String },

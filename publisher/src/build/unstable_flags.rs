@@ -11,13 +11,15 @@ use std::{fs, path::Path};
 
 /// Options for rustc. Each makes the binary a few per cent smaller; `docs/performance-experiments.md` has the
 /// figures.
-const FLAGS: [&str; 3] = [
+const FLAGS: [&str; 4] = [
     // A panic in a destructor ends the process, so that no drop needs a landing pad. No destructor of ours can panic.
     "-Zpanic-in-drop=abort",
     // Only panics unwind, and they start from calls.
     "-Zuse-sync-unwind=yes",
     // In the text of an error, `{:?}` prints the name of an enum variant without its fields.
     "-Zfmt-debug=shallow",
+    // A panic names its file but not the line. Its message tells the rest, and all places in one file share their data.
+    "-Zlocation-detail=file",
 ];
 
 /// The feature of std that optimizes it for size.
@@ -97,7 +99,7 @@ mod tests {
     fn a_flag_that_rustc_refuses_is_left_out_and_named() {
         let without_drop = |flags: &[&str]| !flags.iter().any(|flag| flag.contains("panic-in-drop"));
         let flags = accepted(without_drop);
-        assert_eq!(flags, ["-Zuse-sync-unwind=yes", "-Zfmt-debug=shallow"]);
+        assert_eq!(flags, ["-Zuse-sync-unwind=yes", "-Zfmt-debug=shallow", "-Zlocation-detail=file"]);
         let missing = UnstableFlags { flags, std_for_size: true }.missing();
         assert_eq!(missing.as_deref(), Some("-Zpanic-in-drop=abort"));
 

@@ -79,10 +79,10 @@ impl Arn {
             let table = manifest::arns(&manifest, self.kind(), &self.regions, self.arch)?;
             let lacks = |wanted: &&RegionPattern| !table.rows.keys().any(|region| wanted.matches(region));
             if let Some(lacking) = self.regions.iter().find(lacks) {
-                return Err(manifest::absent(&manifest, self.kind(), Some(lacking), self.arch));
+                return Err(manifest::missing_layer(&manifest, self.kind(), Some(lacking), self.arch));
             }
             if table.is_empty() {
-                return Err(manifest::absent(&manifest, self.kind(), None, self.arch));
+                return Err(manifest::missing_layer(&manifest, self.kind(), None, self.arch));
             }
             table
         };
@@ -101,8 +101,12 @@ impl Arn {
             _ => Some(manifest::open(&self.dist)?),
         };
         let names = self.layer_names(manifest.as_ref())?;
-        let (session, identity) =
-            account::enter_as(ui, &self.aws, self.regions.first().map(RegionPattern::near).as_ref()).await?;
+        let (session, identity) = account::open_session_of_any_account(
+            ui,
+            &self.aws,
+            self.regions.first().map(RegionPattern::region_in_partition).as_ref(),
+        )
+        .await?;
         let owner = self.owner(manifest.as_ref(), &identity)?;
         let regions = self.regions(ui, manifest.as_ref(), &session, &identity).await?;
         let mut queries = Vec::new();

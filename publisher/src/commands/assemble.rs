@@ -35,8 +35,8 @@ impl Assemble {
     /// Compares the two builds of each architecture, and combines the first builds.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         if self.out.exists() {
-            let text = format!("{} is there already", self.out.display());
-            return Err(Failure::message(Code::Failed, text).hint("name a folder that is not"));
+            let text = format!("{} exists already", self.out.display());
+            return Err(Failure::message(Code::Failed, text).hint("name a folder that does not exist"));
         }
         let mut builds = Vec::new();
         for arch in Arch::ALL {
@@ -69,23 +69,27 @@ impl Assemble {
     /// Writes a temporary folder, and moves it into place once it is complete and fit to be published.
     fn write(&self, builds: &[BuildFolder], manifest: &BuildManifest) -> Result<(), Failure> {
         let cannot_write = |error: io::Error| {
-            let text = format!("cannot make {}: {error}", self.out.display());
-            Failure::message(Code::Failed, text).hint("choose a folder that can be written to")
+            let text = format!("cannot create {}: {error}", self.out.display());
+            Failure::message(Code::Failed, text).hint("choose a writable folder")
         };
         let parent =
             self.out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let aside = tempfile::Builder::new().prefix(".assemble-").tempdir_in(parent).map_err(cannot_write)?;
+        let temporary =
+            tempfile::Builder::new().prefix(".assemble-").tempdir_in(parent).map_err(cannot_write)?;
         for build in builds {
             for file in build.manifest.artifacts.iter().filter_map(|artifact| artifact.file_name()) {
-                fs::copy(build.path.join(file), aside.path().join(file)).map_err(cannot_write)?;
+                fs::copy(build.path.join(file), temporary.path().join(file)).map_err(cannot_write)?;
             }
         }
-        fs::write(aside.path().join(bundle::SUMS), dist::sums(&manifest.artifacts)).map_err(cannot_write)?;
+        fs::write(temporary.path().join(bundle::SUMS), dist::sums(&manifest.artifacts))
+            .map_err(cannot_write)?;
         let json = format!("{}\n", manifest.to_json().map_err(Failure::new)?);
-        fs::write(aside.path().join(build_manifest::FILE), json).map_err(cannot_write)?;
-        Bundle::open(aside.path(), None)
+        fs::write(temporary.path().join(build_manifest::FILE), json).map_err(cannot_write)?;
+        Bundle::open(temporary.path(), None)
             .map_err(|error| Failure::new(error).hint("build again: ci/build"))?;
-        readable(aside.path()).and_then(|()| fs::rename(aside.path(), &self.out)).map_err(cannot_write)
+        readable(temporary.path())
+            .and_then(|()| fs::rename(temporary.path(), &self.out))
+            .map_err(cannot_write)
     }
 }
 

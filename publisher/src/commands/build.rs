@@ -131,7 +131,7 @@ impl Build {
         };
         let manifest = write(&dist, &packed, manifest, commit.is_exact(), ui)?;
         report(&manifest, ui)?;
-        tell_github(&manifest)
+        report_to_github(&manifest)
     }
 
     /// Loads and prepares Relay. This comes before the compiler, which runs for minutes, so that problems show early.
@@ -282,7 +282,7 @@ fn report(manifest: &BuildManifest, ui: &Ui) -> Result<(), Failure> {
 }
 
 /// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
-fn tell_github(manifest: &BuildManifest) -> Result<(), Failure> {
+fn report_to_github(manifest: &BuildManifest) -> Result<(), Failure> {
     let row =
         |artifact: &Artifact| format!("| `{}` | {} | `{}` |", artifact.file, artifact.size, artifact.sha256);
     let rows: Vec<String> = manifest.artifacts.iter().map(row).collect();

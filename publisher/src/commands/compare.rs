@@ -54,7 +54,8 @@ pub(crate) fn same(first: &BuildFolder, second: &BuildFolder, ui: &Ui) -> Result
     let different: Vec<String> = different.into_iter().collect();
     let text = format!("two builds differ: {}", different.join(" "));
     Err(Failure::message(Code::Failed, text).hint(
-        "the same binary in another zip points at packing, another binary at compiling; compare their tools first",
+        "if only the zips differ, the packing differs; if the binaries differ, the compiling does; compare their \
+         tools first",
     ))
 }
 

@@ -36,7 +36,7 @@ impl Doctor {
             return Ok(());
         }
         let message = format!("missing for `publisher build`: {}", missing.join(", "));
-        Err(Failure::message(Code::Failed, message).hint("the last column says how to mend it"))
+        Err(Failure::message(Code::Failed, message).hint("the last column says how to fix it"))
     }
 }
 
@@ -56,5 +56,5 @@ fn table(findings: &[Finding]) -> String {
         let version = finding.version.clone().unwrap_or_default();
         [finding.tool.clone(), purpose.to_owned(), state.to_owned(), version, last]
     });
-    ui::table(["tool", "for", "state", "version", "where, or how to mend it"], rows)
+    ui::table(["tool", "for", "state", "version", "where it is, or how to fix it"], rows)
 }

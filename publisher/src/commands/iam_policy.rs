@@ -125,7 +125,8 @@ struct TrustPolicy {
     partition: Partition,
 
     /// The repository whose workflow may take the role
-    #[arg(long, value_name = "OWNER/NAME", value_parser = Repository::named, required_unless_present = "subject_prefix")]
+    #[arg(long, value_name = "OWNER/NAME", value_parser = Repository::named,
+        required_unless_present = "subject_prefix")]
     repository: Option<Repository>,
 
     /// The repository as GitHub writes it in tokens, with numbers for those made since July 2026:
@@ -160,7 +161,7 @@ impl IamPolicy {
         }?;
         let size = serde_json::to_string(&document).map_err(Failure::new)?.len();
         if size > LARGEST {
-            let text = format!("the policy has {size} characters, and IAM takes at most {LARGEST}");
+            let text = format!("the policy has {size} characters, and IAM accepts at most {LARGEST}");
             return Err(Failure::message(Code::Failed, text).hint("choose shorter names"));
         }
         ui.result(serde_json::to_string_pretty(&document).map_err(Failure::new)?);

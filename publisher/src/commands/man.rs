@@ -35,13 +35,13 @@ impl Man {
             return Ok(());
         };
         fs::create_dir_all(folder).map_err(|error| {
-            let text = format!("cannot make the folder {}: {error}", folder.display());
-            Failure::message(Code::Failed, text).hint("choose a folder that can be written to: --out DIR")
+            let text = format!("cannot create the folder {}: {error}", folder.display());
+            Failure::message(Code::Failed, text).hint("choose a writable folder: --out DIR")
         })?;
         for page in &pages {
-            AtomicFile::of(&folder.join(&page.file)).and_then(|aside| aside.replace(&page.roff)).map_err(
-                |error| Failure::new(error).hint("choose a folder that can be written to: --out DIR"),
-            )?;
+            AtomicFile::of(&folder.join(&page.file))
+                .and_then(|temporary| temporary.replace(&page.roff))
+                .map_err(|error| Failure::new(error).hint("choose a writable folder: --out DIR"))?;
         }
         ui.status("Wrote", format_args!("{} manual pages to {}", pages.len(), folder.display()));
         Ok(())

@@ -72,13 +72,13 @@ impl Verify {
         let bundle = match Bundle::open(&self.dist, None) {
             Ok(bundle) => bundle,
             Err(BundleError::Manifest(BuildManifestError::NotBuilt(_))) => {
-                ui.status("Zips", "none here to compare with; comparing with layers.json alone");
+                ui.status("Zips", "there are no zips here; comparing only with layers.json");
                 return Ok(());
             }
             Err(error) => return Err(Failure::new(error).hint("build again: ci/build")),
         };
         if (&bundle.version, &bundle.commit) != (&manifest.version, &manifest.commit) {
-            let text = "the zips here are of another release than layers.json, and are not compared";
+            let text = "the zips here belong to another release than layers.json, so they are not compared";
             ui.warning(format!(
                 "{text}: {} ({}), {} ({})",
                 bundle.version, bundle.commit, manifest.version, manifest.commit
@@ -88,7 +88,7 @@ impl Verify {
         for zip in &bundle.zips {
             if let Some(layer) = manifest.layer(zip.variant).filter(|layer| layer.sha256 != zip.digest) {
                 let text = format!(
-                    "the {} zip here has sha256 {}, layers.json says {} of the same version and commit",
+                    "the {} zip here has sha256 {}, but layers.json has {} for the same version and commit",
                     zip.variant, zip.digest, layer.sha256
                 );
                 return Err(Failure::message(Code::Failed, text)
@@ -113,17 +113,16 @@ impl Verify {
         let one_partition = regions
             .windows(2)
             .all(|pair| pair.first().map(|r| r.partition()) == pair.last().map(|r| r.partition()));
-        let near = regions.first().copied().filter(|_| one_partition);
-        let (session, identity) = account::enter(ui, &self.account_options, near).await?;
+        let partition_hint = regions.first().copied().filter(|_| one_partition);
+        let (session, identity) = account::open_session(ui, &self.account_options, partition_hint).await?;
         let is_owner = manifest.accounts.get(&identity.partition) == Some(&identity.account);
         if self.as_stranger && is_owner {
             let text = format!(
-                "these credentials are of {}, which owns the layers: they prove nothing",
+                "these credentials belong to {}, which owns the layers, so they prove nothing",
                 identity.account
             );
-            return Err(
-                Failure::message(Code::Failed, text).hint("choose those of another account with --profile")
-            );
+            return Err(Failure::message(Code::Failed, text)
+                .hint("choose credentials of another account with --profile"));
         }
         if !self.as_stranger && !is_owner {
             let owners: Vec<String> = manifest
@@ -134,10 +133,11 @@ impl Verify {
             let owners = owners.join(", ");
             let account = &identity.account;
             let partition = identity.partition;
-            let text =
-                format!("the layers are of account {owners}, these credentials of {account} ({partition})");
+            let text = format!(
+                "the layers belong to account {owners}, these credentials to {account} ({partition})"
+            );
             return Err(Failure::message(Code::Failed, text).hint(
-                "choose the owner's with --profile, or prove with --as-stranger what this account can read",
+                "choose the owner's credentials with --profile, or check with --as-stranger what this account can read",
             ));
         }
         let elsewhere = regions.iter().filter(|region| region.partition() != identity.partition).count();
@@ -150,11 +150,15 @@ impl Verify {
             None => None,
             Some(profile) => {
                 let options = self.account_options.aws.with_profile(profile);
-                let (other, theirs) = account::enter_as(ui, &options, near).await?;
+                let (other, theirs) =
+                    account::open_session_of_any_account(ui, &options, partition_hint).await?;
                 if theirs.account == identity.account {
-                    let text =
-                        format!("the profile `{profile}` is of the owner's account: it proves nothing");
-                    return Err(Failure::message(Code::Failed, text).hint("name one of another account"));
+                    let text = format!(
+                        "the profile `{profile}` belongs to the owner's account, so it proves nothing"
+                    );
+                    return Err(
+                        Failure::message(Code::Failed, text).hint("name a profile of another account")
+                    );
                 }
                 Some(other)
             }
@@ -174,17 +178,17 @@ impl Verify {
         }
         let mut checks = tasks.join_all().await;
         checks.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
-        let told = tell_github(manifest, &checks);
+        let github_result = report_to_github(manifest, &checks);
         let mut last = self.fewer.last_regions()?;
         last.add(manifest);
         let missing = self.fewer.missing(&last, &manifest.present());
         let shown = show(ui, &checks).and_then(|()| {
             fewer_regions::failure(&missing, identity.partition, |_| None).map_or(Ok(()), Err)
         });
-        match (shown, told) {
-            (Ok(()), told) => told,
-            (failed, told) => {
-                told.unwrap_or_else(|error| ui.warning(error.text()));
+        match (shown, github_result) {
+            (Ok(()), github_result) => github_result,
+            (failed, github_result) => {
+                github_result.unwrap_or_else(|error| ui.warning(error.text()));
                 failed
             }
         }
@@ -222,7 +226,7 @@ fn subjects(
 }
 
 /// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
-fn tell_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
+fn report_to_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
     let step = WorkflowStep::from_env();
     let version = &manifest.version;
     let bad: Vec<&Check> = checks.iter().filter(|check| !check.ok).collect();
@@ -264,12 +268,12 @@ fn show(ui: &Ui, checks: &[Check]) -> Result<(), Failure> {
     if bad > 0 {
         let text = format!("{bad} of {} layer versions are not as layers.json says", checks.len());
         return Err(Failure::message(Code::Failed, text)
-            .hint("`publisher publish` shows what would mend it, with --execute it does"));
+            .hint("`publisher publish` shows how to repair them; with --execute it repairs them"));
     }
     let unknown = checks.iter().filter(|check| check.unknown.is_some());
     let regions: BTreeSet<&str> = unknown.clone().map(|check| check.region.as_str()).collect();
     if unknown.count() == checks.len() {
-        let text = "the other account could tell of no layer whether it can read it";
+        let text = "the other account could not check any layer";
         return Err(Failure::message(Code::Failed, text)
             .hint("choose an account that has regions of layers.json enabled"));
     }

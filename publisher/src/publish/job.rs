@@ -5,19 +5,21 @@
 use crate::{
     aws::{
         audience::AccountId,
-        error::{CallError, RegionError},
+        error::CallError,
         layers::RegionLayers,
         partition::RegionName,
         policy,
         rate_limit::InFlight,
+        region_error::RegionError,
         s3::{Bucket, BucketError},
         upload::Upload,
     },
     model::{digest::Digest, layer_name::LayerName, variant::Variant},
     publish::{
+        difference::Difference,
         interrupt::Interrupt,
         journal::{JobState, Journal, JournalError},
-        plan::{Difference, Wanted},
+        plan::Wanted,
         progress::{Progress, Step},
     },
 };
@@ -29,7 +31,7 @@ pub(crate) enum RolloutError {
     #[error(transparent)]
     Call(#[from] RegionError),
     /// The version differs from what was wanted, although its policy was repaired.
-    #[error("version {number} reads back wrong: {}", list(differences))]
+    #[error("version {number} was read back with differences: {}", list(differences))]
     ReadBack {
         number: i64,
         /// The properties that differ.
@@ -50,27 +52,27 @@ pub(crate) enum RolloutError {
     },
     /// An earlier run recorded in the journal that the version is not what that run had sent.
     #[error(
-        "an earlier run was answered that version {0} is not what was sent (the journal says in what respect), so it \
+        "an earlier run found that version {0} is not what was sent (the journal says in what respect), so it \
          is left private"
     )]
-    Refuted(i64),
+    RecordedNotAsSent(i64),
     /// The region has no arm64, and refuses a request with an architecture field.
-    #[error("the region knows no architectures yet, so it runs x86_64 alone ({source})")]
+    #[error("the region does not support the architecture field, so it runs only x86_64 ({source})")]
     NoArchitectures {
         /// The refusal.
         source: RegionError,
     },
     /// The grants would make the policy longer than AWS accepts.
-    #[error("its policy would have {needed} bytes, and AWS takes at most {}", policy::LONGEST)]
+    #[error("its policy would have {needed} bytes, and AWS accepts at most {}", policy::MAX_POLICY_BYTES)]
     PolicyTooLong {
         /// The length of that policy in bytes.
         needed: usize,
     },
     /// The version was published, but cannot be found.
     #[error("version {0} was published, and cannot be read back")]
-    Vanished(i64),
+    CannotReadBack(i64),
     #[error(
-        "the region has room for {left} more bytes of code, {needed} are needed; `publisher prune` makes room"
+        "the region has room for {left} more bytes of code, but {needed} are needed; `publisher prune` makes room"
     )]
     NoRoom {
         /// The bytes that still fit.
@@ -109,7 +111,7 @@ pub(crate) enum RolloutError {
     Unanswered(RegionError),
     /// The network is too slow for so many uploads at once.
     #[error(
-        "the line is too slow for so many uploads at once ({source}); --max-uploads 4 sends fewer at once"
+        "the network is too slow for so many uploads at once ({source}); --max-uploads 4 sends fewer at once"
     )]
     TooSlow {
         /// The failure of the last upload.
@@ -170,14 +172,14 @@ pub(crate) struct JobContext {
 
 impl Job {
     /// Records a state, before the action that it announces is carried out.
-    pub(crate) fn note(
+    pub(crate) fn record(
         &self,
         context: &JobContext,
         state: JobState,
         version: Option<i64>,
     ) -> Result<(), RolloutError> {
-        self.tell(state, version);
-        Ok(context.journal.note(self.journal_key(), state, version, None)?)
+        self.send_progress(state, version);
+        Ok(context.journal.record(self.journal_key(), state, version, None)?)
     }
 
     /// The values that identify the job in the journal.
@@ -186,7 +188,7 @@ impl Job {
     }
 
     /// Sends the state of the layer to the run.
-    pub(crate) fn tell(&self, state: JobState, version: Option<i64>) {
+    pub(crate) fn send_progress(&self, state: JobState, version: Option<i64>) {
         let region = self.region.clone();
         let variant = self.wanted.variant;
         // Sending fails if nobody receives any more. That is no reason to stop the job.

@@ -80,7 +80,7 @@ pub(crate) enum JournalError {
         source: io::Error,
     },
     /// Another run holds the lock on this journal. Two runs at once would disturb each other.
-    #[error("another publisher is at work on {}", .0.display())]
+    #[error("another publisher is using {}", .0.display())]
     Busy(PathBuf),
 }
 
@@ -95,7 +95,7 @@ struct Inner {
     path: PathBuf,
     account: String,
     file: Mutex<File>,
-    begun: HashMap<(RegionName, LayerName, String), (JobState, Option<i64>)>,
+    earlier_states: HashMap<(RegionName, LayerName, String), (JobState, Option<i64>)>,
 }
 
 impl Journal {
@@ -121,37 +121,42 @@ impl Journal {
             // The earlier run ended in the middle of its last line.
             file.write_all(b"\n").and_then(|()| file.sync_data()).map_err(error)?;
         }
-        let begun = last_states(&text, account);
+        let earlier_states = last_states(&text, account);
         Ok(Self {
-            inner: Arc::new(Inner { path, account: account.to_owned(), file: Mutex::new(file), begun }),
+            inner: Arc::new(Inner {
+                path,
+                account: account.to_owned(),
+                file: Mutex::new(file),
+                earlier_states,
+            }),
         })
     }
 
     /// Whether an earlier run began to publish, but recorded neither how that ended nor that the version was visible.
-    pub(crate) fn left_open(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> bool {
+    pub(crate) fn has_open_publish(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> bool {
         let open = [JobState::Publishing, JobState::Checking, JobState::Published];
-        self.begun(region, layer, sha256).is_some_and(|(state, _)| open.contains(&state))
+        self.last_state(region, layer, sha256).is_some_and(|(state, _)| open.contains(&state))
     }
 
     /// The version that an earlier run found to differ from what it sent.
     pub(crate) fn not_as_sent(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> Option<i64> {
-        match self.begun(region, layer, sha256) {
+        match self.last_state(region, layer, sha256) {
             Some((JobState::NotAsSent, version)) => version,
             _ => None,
         }
     }
 
-    fn begun(
+    fn last_state(
         &self,
         region: &RegionName,
         layer: &LayerName,
         sha256: Digest,
     ) -> Option<(JobState, Option<i64>)> {
-        self.inner.begun.get(&(region.clone(), layer.clone(), sha256.to_string())).copied()
+        self.inner.earlier_states.get(&(region.clone(), layer.clone(), sha256.to_string())).copied()
     }
 
     /// Adds a line, and returns once the line is on the disk.
-    pub(crate) fn note(
+    pub(crate) fn record(
         &self,
         (region, layer, variant, sha256): (&RegionName, &LayerName, Variant, Digest),
         state: JobState,
@@ -212,48 +217,50 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_was_begun_and_not_ended_is_known_to_the_next_run_even_with_a_torn_line() {
+    async fn an_unfinished_publish_is_known_to_the_next_run_even_with_an_incomplete_line() {
         let dist = tempfile::tempdir().unwrap();
         let path = Journal::path(dist.path(), "1.0.0+é", &[Digest::of(b"zip")]);
         let (region, layer, digest) = subject();
         let variant = Variant::new(Arch::Arm64, LayerKind::Relay);
         let open = || Journal::open(path.clone(), "123456789012").unwrap();
         let note = |journal: &Journal, state| {
-            journal.note((&region, &layer, variant, digest), state, None, None).unwrap();
+            journal.record((&region, &layer, variant, digest), state, None, None).unwrap();
         };
         let journal = open();
         assert!(matches!(Journal::open(path.clone(), "123456789012"), Err(JournalError::Busy(_))));
         note(&journal, JobState::Publishing);
-        assert!(!journal.left_open(&region, &layer, digest), "that is what earlier runs left");
+        assert!(!journal.has_open_publish(&region, &layer, digest), "only entries of earlier runs count");
         drop(journal);
 
-        let torn = fs::read(&path).unwrap();
-        fs::write(&path, [torn.as_slice(), &torn[..torn.len() / 2]].concat()).unwrap();
+        let incomplete = fs::read(&path).unwrap();
+        fs::write(&path, [incomplete.as_slice(), &incomplete[..incomplete.len() / 2]].concat()).unwrap();
         let journal = open();
-        assert!(journal.left_open(&region, &layer, digest));
+        assert!(journal.has_open_publish(&region, &layer, digest));
         assert!(
-            !Journal::open(path.with_extension("other"), "1").unwrap().left_open(&region, &layer, digest)
+            !Journal::open(path.with_extension("other"), "1")
+                .unwrap()
+                .has_open_publish(&region, &layer, digest)
         );
         note(&journal, JobState::Failed);
         drop(journal);
         let journal = open();
-        assert!(journal.left_open(&region, &layer, digest));
+        assert!(journal.has_open_publish(&region, &layer, digest));
         note(&journal, JobState::Published);
         note(&journal, JobState::Failed);
         drop(journal);
         let journal = open();
-        assert!(journal.left_open(&region, &layer, digest), "it was never seen");
-        for settled in [JobState::Granting, JobState::Refused] {
+        assert!(journal.has_open_publish(&region, &layer, digest), "the version was never read back");
+        for outcome in [JobState::Granting, JobState::Refused] {
             note(&journal, JobState::Publishing);
-            note(&journal, settled);
+            note(&journal, outcome);
             note(&journal, JobState::Failed);
         }
         drop(journal);
-        assert!(!open().left_open(&region, &layer, digest));
+        assert!(!open().has_open_publish(&region, &layer, digest));
 
         let journal = open();
         let refute = |version| {
-            journal.note((&region, &layer, variant, digest), JobState::NotAsSent, version, None).unwrap();
+            journal.record((&region, &layer, variant, digest), JobState::NotAsSent, version, None).unwrap();
         };
         refute(Some(7));
         note(&journal, JobState::Failed);

@@ -4,7 +4,6 @@ use crate::{
     artifacts::layers_manifest::{Layer, RelayInside},
     aws::{audience::Audience, layers::LayerVersion, policy::Repair},
     model::{
-        arch::Arch,
         digest::Digest,
         layer_name::LayerName,
         variant::{LayerKind, Variant},
@@ -15,9 +14,6 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
 };
-
-const CODE_SHA256: &str = "CodeSha256";
-const CODE_SIZE: &str = "CodeSize";
 
 /// The licence that AWS shows to users of the layer. Relay has its own licence, which must be named with every copy.
 pub(crate) fn license(kind: LayerKind) -> &'static str {
@@ -58,17 +54,6 @@ pub(crate) enum Action {
     Adopt,
 }
 
-/// One property that differs from what is wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Difference {
-    /// The name of the property.
-    pub(crate) what: &'static str,
-    /// The wanted value.
-    pub(crate) expected: String,
-    /// The value that was found.
-    pub(crate) found: String,
-}
-
 /// The result of looking at one layer in one region.
 #[derive(Clone, Debug)]
 pub(crate) struct Inspection {
@@ -82,19 +67,6 @@ pub(crate) struct Inspection {
     pub(crate) next: i64,
     /// An additional message for the user.
     pub(crate) note: Option<String>,
-}
-
-impl Difference {
-    /// Whether the difference shows other bytes, or another version altogether.
-    pub(crate) fn is_of_bytes(&self) -> bool {
-        matches!(self.what, CODE_SHA256 | CODE_SIZE | "ARN")
-    }
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} is {}, expected {}", self.what, self.found, self.expected)
-    }
 }
 
 impl Wanted {
@@ -113,55 +85,8 @@ impl Wanted {
     }
 
     /// Whether a description names these bytes. If it does, the version is worth reading.
-    pub(crate) fn may_be(&self, description: &str) -> bool {
+    pub(crate) fn is_named_in(&self, description: &str) -> bool {
         description.contains(&self.digest.short())
-    }
-
-    /// The differences that cannot be repaired in an existing version. If there are none, the version can be adopted.
-    pub(crate) fn fixed_differences(&self, found: &LayerVersion) -> Vec<Difference> {
-        let mut all = self.byte_differences(Some(&found.code_sha256), Some(found.size));
-        let mut compare = |what, expected: String, found: String| {
-            if expected != found {
-                all.push(Difference { what, expected, found });
-            }
-        };
-        // Regions without the architecture field accept x86_64 only, and return no architectures.
-        if self.variant.arch != Arch::X86_64 || !found.architectures.is_empty() {
-            let expected = self.variant.arch.name().to_owned();
-            compare("CompatibleArchitectures", expected, found.architectures.join(" "));
-        }
-        compare("CompatibleRuntimes", sorted(&self.runtimes), sorted(&found.runtimes));
-        compare("LicenseInfo", license(self.variant.kind).to_owned(), found.license.clone());
-        if !self.may_be(&found.description) {
-            let expected = format!("one with {}", self.digest.short());
-            compare("Description", expected, found.description.clone());
-        }
-        all
-    }
-
-    /// The differences between the stored bytes and the zip, as far as AWS reports hash and size.
-    pub(crate) fn byte_differences(&self, code_sha256: Option<&str>, size: Option<i64>) -> Vec<Difference> {
-        let mut all = Vec::new();
-        let expected = self.digest.base64();
-        if let Some(found) = code_sha256.filter(|found| *found != expected) {
-            all.push(Difference { what: CODE_SHA256, expected, found: found.to_owned() });
-        }
-        let expected = self.size.to_string();
-        if let Some(found) = size.map(|size| size.to_string()).filter(|found| *found != expected) {
-            all.push(Difference { what: CODE_SIZE, expected, found });
-        }
-        all
-    }
-
-    /// All differences, including the permission.
-    pub(crate) fn differences(&self, found: &LayerVersion) -> Vec<Difference> {
-        let mut all = self.fixed_differences(found);
-        if !found.policy.is(&self.audience) {
-            let expected = self.audience.to_string();
-            let found = found.policy.to_string();
-            all.push(Difference { what: "permission", expected, found });
-        }
-        all
     }
 
     /// The changes that the policy of a version needs.
@@ -183,13 +108,15 @@ impl Wanted {
     /// Chooses among several versions with the same bytes: the newest whose policy is right, or else the oldest. So
     /// two runs at the same time choose the same version.
     pub(crate) fn choose<'a>(&self, identical: &'a [LayerVersion]) -> Option<&'a LayerVersion> {
-        let right = identical.iter().filter(|version| version.policy.is(&self.audience));
+        let right = identical.iter().filter(|version| version.policy.matches(&self.audience));
         right.max_by_key(|version| version.number).or_else(|| identical.iter().min_by_key(|v| v.number))
     }
 
     /// For versions with the same bytes that appeared while we published: the one to keep, and the others that have
     /// no grants and so can be deleted.
-    pub(crate) fn settle(appeared: &[LayerVersion]) -> (Option<&LayerVersion>, Vec<&LayerVersion>) {
+    pub(crate) fn kept_and_removable(
+        appeared: &[LayerVersion],
+    ) -> (Option<&LayerVersion>, Vec<&LayerVersion>) {
         let granted = |version: &&LayerVersion| !version.policy.is_empty();
         let oldest_granted = appeared.iter().filter(granted).min_by_key(|version| version.number);
         let kept = oldest_granted.or_else(|| appeared.iter().min_by_key(|version| version.number));
@@ -202,17 +129,10 @@ impl Wanted {
     }
 }
 
-/// Joins the names in sorted order, because AWS may return them in any order.
-fn sorted(names: &[String]) -> String {
-    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
-    names.sort_unstable();
-    names.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::policy::Policy;
+    use crate::{aws::policy::Policy, model::arch::Arch};
 
     fn wanted() -> Wanted {
         let layer = LayerName::try_from("x".to_owned()).unwrap();
@@ -223,7 +143,8 @@ mod tests {
 
     fn policy(principal: &str) -> Policy {
         Policy::read(&format!(
-            r#"{{"Statement":[{{"Sid":"x","Effect":"Allow","Principal":"{principal}","Action":"lambda:GetLayerVersion"}}]}}"#
+            r#"{{"Statement":[{{"Sid":"x","Effect":"Allow","Principal":"{principal}",
+                "Action":"lambda:GetLayerVersion"}}]}}"#
         ))
     }
 
@@ -246,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_are_adopted_and_only_the_policy_is_mended() {
+    fn a_version_with_the_same_bytes_needs_at_most_a_policy_change() {
         assert_eq!(wanted().action(Some(&version())), Action::Adopt);
         for policy in [Policy::default(), policy("123456789012")] {
             assert_eq!(wanted().action(Some(&LayerVersion { policy, ..version() })), Action::Grant);
@@ -257,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_cannot_be_mended_is_a_difference() {
+    fn each_fixed_property_that_differs_is_reported() {
         let wrong = [
             LayerVersion { code_sha256: "other".to_owned(), ..version() },
             LayerVersion { size: 4, ..version() },
@@ -280,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_same_bytes_the_newest_that_is_right_counts_else_the_oldest() {
+    fn the_newest_version_with_the_right_policy_is_chosen_or_else_the_oldest() {
         let none = Policy::default;
         let number = |all: &[LayerVersion]| wanted().choose(all).map(|version| version.number);
         assert_eq!(
@@ -292,15 +213,18 @@ mod tests {
     }
 
     #[test]
-    fn two_that_published_at_once_agree_on_one_and_nothing_granted_goes() {
+    fn concurrent_runs_keep_the_same_version_and_never_delete_a_granted_one() {
         let none = Policy::default;
-        let shape = |all: &[LayerVersion]| {
-            let (kept, gone) = Wanted::settle(all);
+        let kept_and_removed = |all: &[LayerVersion]| {
+            let (kept, gone) = Wanted::kept_and_removable(all);
             (kept.map(|v| v.number), gone.iter().map(|v| v.number).collect::<Vec<_>>())
         };
-        assert_eq!(shape(&[numbered(2, none()), numbered(1, none())]), (Some(1), vec![2]));
-        assert_eq!(shape(&[numbered(1, none()), numbered(2, policy("*"))]), (Some(2), vec![1]));
-        assert_eq!(shape(&[numbered(1, policy("*")), numbered(2, policy("*"))]), (Some(1), vec![]));
-        assert_eq!(shape(&[numbered(7, none())]), (Some(7), vec![]));
+        assert_eq!(kept_and_removed(&[numbered(2, none()), numbered(1, none())]), (Some(1), vec![2]));
+        assert_eq!(kept_and_removed(&[numbered(1, none()), numbered(2, policy("*"))]), (Some(2), vec![1]));
+        assert_eq!(
+            kept_and_removed(&[numbered(1, policy("*")), numbered(2, policy("*"))]),
+            (Some(1), vec![])
+        );
+        assert_eq!(kept_and_removed(&[numbered(7, none())]), (Some(7), vec![]));
     }
 }

@@ -86,7 +86,8 @@ impl ProgressBars {
     fn show(&self, change: impl FnOnce(&mut ProgressLines)) {
         if let Some(terminal) = &self.terminal {
             change(&mut terminal.lines.lock().unwrap_or_else(PoisonError::into_inner));
-            // `tick` does nothing while the bar ticks by itself. This draws at once, within the limit of frames a second.
+            // `tick` does nothing while the bar ticks by itself. This call draws at once, within the limit of frames
+            // per second.
             terminal.bar.set_message("");
         }
     }

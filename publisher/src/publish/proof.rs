@@ -10,14 +10,14 @@ use crate::{
         layers::{LayerVersion, PublishAnswer},
     },
     publish::{
+        difference::Difference,
         job::{Job, RolloutError},
-        plan::Difference,
     },
 };
 use std::{collections::BTreeSet, time::Duration};
 
 /// The pauses between reads of something that was just written, because AWS may show it late.
-pub(crate) const SETTLE: [Duration; 4] =
+pub(crate) const READ_PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// The versions of a layer whose description names our bytes.
@@ -71,7 +71,7 @@ impl Job {
         let listed = self.layers.list(layer).await?;
         let newest = listed.iter().map(|listed| listed.number).max().unwrap_or(0);
         let mut found = Candidates { newest, ..Candidates::default() };
-        for listed in listed.iter().filter(|listed| self.wanted.may_be(&listed.description)) {
+        for listed in listed.iter().filter(|listed| self.wanted.is_named_in(&listed.description)) {
             let Some(version) = self.layers.read(layer, listed.number).await? else { continue };
             let differences = self.differences_from_sent(&version);
             if differences.is_empty() {
@@ -111,8 +111,8 @@ impl Job {
     /// Reads a version until it is as it was sent. Fails when it still differs, or is still missing, after the last
     /// pause.
     pub(crate) async fn read_as_sent(&self, number: i64) -> Result<LayerVersion, RolloutError> {
-        let mut last = RolloutError::Vanished(number);
-        for pause in SETTLE {
+        let mut last = RolloutError::CannotReadBack(number);
+        for pause in READ_PAUSES {
             tokio::time::sleep(pause).await;
             let Some(version) = self.layers.read(self.wanted.layer.as_str(), number).await? else { continue };
             let differences = self.differences_from_sent(&version);

@@ -6,6 +6,8 @@
 //! was sent before anybody may use it. If a late or concurrent publish created a duplicate, one version stays (the
 //! oldest with grants, or else the oldest) and duplicates without grants are deleted.
 
+mod verification;
+
 use crate::{
     aws::{
         error::{CallError, CallErrorKind},
@@ -13,7 +15,7 @@ use crate::{
         policy::Policy,
         rate_limit::Reservation,
         refusal::Refusal,
-        s3::{Bucket, Staged},
+        s3::{Bucket, StagedZip},
         upload::Upload,
     },
     model::arch::Arch,
@@ -21,8 +23,6 @@ use crate::{
         interrupt::Urgency,
         job::{Job, JobContext, RolloutError},
         journal::JobState,
-        plan::Wanted,
-        proof::Candidates,
     },
 };
 use std::{
@@ -32,12 +32,12 @@ use std::{
 };
 
 /// The number of publish attempts for one layer in one region.
-const ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// The number of stalls after which publishing fails. In a stall, only a part of the request got across. Each stall
 /// lowers the number of uploads at the same time.
-const STALLS: u32 = 8;
+const MAX_STALLS: u32 = 8;
 /// The pauses before each look after an ambiguous answer. A request that we gave up on may still take effect.
-const LOOK_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+const CHECK_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 #[derive(Debug)]
 pub(crate) struct Published {
@@ -45,7 +45,7 @@ pub(crate) struct Published {
     /// The policy that the version has now.
     pub(crate) policy: Policy,
     /// An earlier request was never answered and has had no visible effect. It may still take effect.
-    pub(crate) doubt: bool,
+    pub(crate) outcome_unknown: bool,
     /// An additional message for the user.
     pub(crate) note: Option<String>,
 }
@@ -55,27 +55,27 @@ pub(crate) struct Publishing<'a> {
     job: &'a Job,
     context: &'a JobContext,
     /// Whether a request was sent whose outcome is unknown.
-    in_doubt: AtomicBool,
+    outcome_unknown: AtomicBool,
 }
 
 impl<'a> Publishing<'a> {
     pub(crate) fn new(job: &'a Job, context: &'a JobContext) -> Self {
-        Self { job, context, in_doubt: AtomicBool::new(false) }
+        Self { job, context, outcome_unknown: AtomicBool::new(false) }
     }
 
     /// Publishes a version in addition to the known ones, unless another run has done so meanwhile.
-    pub(crate) async fn once(&self, known: &BTreeSet<i64>) -> Result<Published, RolloutError> {
+    pub(crate) async fn publish_once(&self, known: &BTreeSet<i64>) -> Result<Published, RolloutError> {
         let (region, layer, _, sha256) = self.job.journal_key();
-        if self.context.journal.left_open(region, layer, sha256) {
+        if self.context.journal.has_open_publish(region, layer, sha256) {
             // An earlier run began to publish, and its outcome is unknown.
-            self.job.note(self.context, JobState::Checking, None)?;
-            if let Some(version) = self.look_for(known).await? {
-                return self.taken_over(&version);
+            self.job.record(self.context, JobState::Checking, None)?;
+            if let Some(version) = self.find_published(known).await? {
+                return self.adopt(&version);
             }
         }
         let mut staged = None;
-        let result = self.repeat(known, &mut staged).await.map_err(|error| match error {
-            RolloutError::Call(error) if self.in_doubt.load(Ordering::Relaxed) => {
+        let result = self.publish_with_retries(known, &mut staged).await.map_err(|error| match error {
+            RolloutError::Call(error) if self.outcome_unknown.load(Ordering::Relaxed) => {
                 RolloutError::Unanswered(error)
             }
             error => error,
@@ -89,18 +89,18 @@ impl<'a> Publishing<'a> {
         result
     }
 
-    async fn repeat(
+    async fn publish_with_retries(
         &self,
         known: &BTreeSet<i64>,
-        staged: &mut Option<(&'a Bucket, Staged)>,
+        staged: &mut Option<(&'a Bucket, StagedZip)>,
     ) -> Result<Published, RolloutError> {
         let mut attempt = 1;
         let mut stalls = 0;
-        let mut doubt: Option<CallError> = None;
+        let mut unanswered: Option<CallError> = None;
         let mut upload = self.context.upload.clone();
         let mut known = known.clone();
         loop {
-            let reservation = match (self.reserve().await, &doubt) {
+            let reservation = match (self.reserve().await, &unanswered) {
                 // After an unanswered request, `Interrupted` would be wrong: it claims that nothing was written.
                 (Err(RolloutError::Interrupted), Some(error)) => return Err(error.clone().into()),
                 (reservation, _) => reservation?,
@@ -112,12 +112,25 @@ impl<'a> Publishing<'a> {
                 known.extend(candidates.broken.iter().map(|(version, _)| version.number));
             }
             if let Some(version) = self.usable(&candidates.without(&known))? {
-                return self.taken_over(&version);
+                return self.adopt(&version);
             }
             if let (None, Some(bucket)) = (&staged, &self.job.bucket) {
                 let (_, _, variant, sha256) = self.job.journal_key();
                 let key = format!("sentry-lambda-extension/{}-{sha256}.zip", variant.arch);
-                *staged = Some((bucket, bucket.put(key, &self.context.upload.zip).await?));
+                match bucket.put(key, &self.context.upload.zip).await {
+                    Ok(zip) => *staged = Some((bucket, zip)),
+                    // An object can be uploaded again. The network is too slow, so fewer uploads run from now on.
+                    Err(error) if error.kind == CallErrorKind::Stalled => {
+                        reservation.slot.upload_aborted();
+                        self.job.record(self.context, JobState::Refused, None)?;
+                        stalls += 1;
+                        if stalls == MAX_STALLS {
+                            return Err(RolloutError::TooSlow { source: error });
+                        }
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
             if self.context.interrupt.is_asked() {
                 return Err(RolloutError::Interrupted);
@@ -125,13 +138,13 @@ impl<'a> Publishing<'a> {
             let staged = staged.as_ref().map(|(_, staged)| staged);
             let error = match self.publish(&upload, staged, reservation).await? {
                 Ok(answer) => {
-                    let (number, policy, note) = self.prove(&answer, &known).await?;
-                    return Ok(Published { number, policy, doubt: doubt.is_some(), note });
+                    let (number, policy, note) = self.verify(&answer, &known).await?;
+                    return Ok(Published { number, policy, outcome_unknown: unanswered.is_some(), note });
                 }
                 Err(error) => error,
             };
             if error.refusal() == Some(Refusal::Architectures) && upload.label.arch.is_some() {
-                self.job.note(self.context, JobState::Refused, None)?;
+                self.job.record(self.context, JobState::Refused, None)?;
                 // A layer without the field is for x86_64, which is the architecture of such a region.
                 if self.job.wanted.variant.arch != Arch::X86_64 {
                     return Err(RolloutError::NoArchitectures { source: error.into() });
@@ -141,17 +154,17 @@ impl<'a> Publishing<'a> {
             }
             match error.kind {
                 CallErrorKind::Ambiguous => {
-                    self.in_doubt.store(true, Ordering::Relaxed);
-                    self.job.note(self.context, JobState::Checking, None)?;
-                    if let Some(version) = self.look_for(&known).await? {
-                        return self.taken_over(&version);
+                    self.outcome_unknown.store(true, Ordering::Relaxed);
+                    self.job.record(self.context, JobState::Checking, None)?;
+                    if let Some(version) = self.find_published(&known).await? {
+                        return self.adopt(&version);
                     }
-                    doubt = Some(error.clone());
+                    unanswered = Some(error.clone());
                 }
                 CallErrorKind::Stalled => {
-                    self.job.note(self.context, JobState::Refused, None)?;
+                    self.job.record(self.context, JobState::Refused, None)?;
                     stalls += 1;
-                    if stalls == STALLS {
+                    if stalls == MAX_STALLS {
                         return Err(RolloutError::TooSlow { source: error });
                     }
                     continue;
@@ -160,17 +173,17 @@ impl<'a> Publishing<'a> {
                 | CallErrorKind::Busy
                 | CallErrorKind::Unsent
                 | CallErrorKind::Expired
-                    if attempt < ATTEMPTS =>
+                    if attempt < MAX_ATTEMPTS =>
                 {
-                    self.job.note(self.context, JobState::Refused, None)?;
+                    self.job.record(self.context, JobState::Refused, None)?;
                     self.pause(attempt).await?;
                 }
                 _ => {
-                    self.job.note(self.context, JobState::Refused, None)?;
+                    self.job.record(self.context, JobState::Refused, None)?;
                     return Err(error.into());
                 }
             }
-            if attempt == ATTEMPTS {
+            if attempt == MAX_ATTEMPTS {
                 return Err(error.into());
             }
             attempt += 1;
@@ -180,22 +193,27 @@ impl<'a> Publishing<'a> {
     async fn publish(
         &self,
         upload: &Upload,
-        staged: Option<&Staged>,
+        staged: Option<&StagedZip>,
         reservation: Reservation,
     ) -> Result<Result<PublishAnswer, CallError>, RolloutError> {
-        self.job.note(self.context, JobState::Publishing, None)?;
-        let way = staged.map_or(ZipSource::Direct, ZipSource::Bucket);
+        self.job.record(self.context, JobState::Publishing, None)?;
+        let source = staged.map_or(ZipSource::Direct, ZipSource::Bucket);
         let layer = self.job.wanted.layer.as_str();
-        Ok(self.job.layers.publish(layer, upload, way, reservation).await)
+        Ok(self.job.layers.publish(layer, upload, source, reservation).await)
     }
 
-    fn taken_over(&self, version: &LayerVersion) -> Result<Published, RolloutError> {
-        self.job.note(self.context, JobState::Published, Some(version.number))?;
-        Ok(Published { number: version.number, policy: version.policy.clone(), doubt: false, note: None })
+    fn adopt(&self, version: &LayerVersion) -> Result<Published, RolloutError> {
+        self.job.record(self.context, JobState::Published, Some(version.number))?;
+        Ok(Published {
+            number: version.number,
+            policy: version.policy.clone(),
+            outcome_unknown: false,
+            note: None,
+        })
     }
 
     async fn reserve(&self) -> Result<Reservation, RolloutError> {
-        self.job.note(self.context, JobState::Waiting, None)?;
+        self.job.record(self.context, JobState::Waiting, None)?;
         tokio::select! {
             biased;
             () = self.context.interrupt.asked(Urgency::Soon) => Err(RolloutError::Interrupted),
@@ -216,87 +234,13 @@ impl<'a> Publishing<'a> {
         }
     }
 
-    async fn look_for(&self, known: &BTreeSet<i64>) -> Result<Option<LayerVersion>, RolloutError> {
-        for pause in LOOK_AFTER {
+    async fn find_published(&self, known: &BTreeSet<i64>) -> Result<Option<LayerVersion>, RolloutError> {
+        for pause in CHECK_PAUSES {
             tokio::time::sleep(pause).await;
             if let Some(version) = self.usable(&self.job.candidates().await?.without(known))? {
                 return Ok(Some(version));
             }
         }
         Ok(None)
-    }
-
-    /// The version to take over, if one has appeared. Fails if a broken version has appeared.
-    fn usable(&self, candidates: &Candidates) -> Result<Option<LayerVersion>, RolloutError> {
-        if let Err(error) = candidates.refuse_broken() {
-            return Err(self.refute(error));
-        }
-        Ok(self.job.wanted.choose(&candidates.identical).cloned())
-    }
-
-    /// Records that a version is not what was sent, so that no later run publishes another one.
-    fn refute(&self, error: RolloutError) -> RolloutError {
-        let noted = match &error {
-            RolloutError::NotAsSent { number, .. } => {
-                self.job.note(self.context, JobState::NotAsSent, Some(*number))
-            }
-            _ => Ok(()),
-        };
-        noted.err().unwrap_or(error)
-    }
-
-    /// Checks our own version against what was sent, both in the answer and by reading it, and removes duplicates.
-    /// Only after that may anybody be granted the version.
-    async fn prove(
-        &self,
-        answer: &PublishAnswer,
-        known: &BTreeSet<i64>,
-    ) -> Result<(i64, Policy, Option<String>), RolloutError> {
-        let ours = answer.number;
-        let differences = self.job.differences_of_answer(answer);
-        if !differences.is_empty() {
-            return Err(self.refute(RolloutError::NotAsSent { number: ours, differences, given_to: None }));
-        }
-        self.job.note(self.context, JobState::Published, Some(ours))?;
-        let (candidates, unchecked) = match self.job.candidates().await {
-            Ok(candidates) => (candidates.without(known), None),
-            // The next run will find duplicates.
-            Err(error) => {
-                let note = format!("not checked whether somebody else published it too ({error})");
-                (Candidates::default(), Some(note))
-            }
-        };
-        // The list may be outdated if it lacks our version or shows it differently. So the version itself is read.
-        if !candidates.identical.iter().any(|version| version.number == ours) {
-            let version = self.job.read_as_sent(ours).await.map_err(|error| self.refute(error))?;
-            return Ok((ours, version.policy, unchecked));
-        }
-        let (kept, surplus) = Wanted::settle(&candidates.identical);
-        let note = self.remove(&surplus).await;
-        Ok(kept
-            .map_or((ours, Policy::default(), note.clone()), |kept| (kept.number, kept.policy.clone(), note)))
-    }
-
-    async fn remove(&self, surplus: &[&LayerVersion]) -> Option<String> {
-        let mut left = Vec::new();
-        for version in surplus {
-            if let Err(error) = self.job.layers.delete(self.job.wanted.layer.as_str(), version.number).await {
-                left.push(format!(
-                    "version {} has the same bytes and is left over ({error})",
-                    version.number
-                ));
-            }
-        }
-        (!left.is_empty()).then(|| left.join("; "))
-    }
-
-    /// Looks for the effect of an unanswered request at the end of the run, and removes duplicates.
-    pub(crate) async fn late(&self, known: &BTreeSet<i64>) -> Option<String> {
-        let candidates = match self.job.candidates().await {
-            Ok(candidates) => candidates.without(known),
-            Err(error) => return Some(format!("not checked whether it is there twice ({error})")),
-        };
-        let (_, surplus) = Wanted::settle(&candidates.identical);
-        self.remove(&surplus).await
     }
 }

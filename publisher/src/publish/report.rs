@@ -101,7 +101,8 @@ impl Row {
         if matches!(error, RolloutError::NoArchitectures { .. }) {
             return Self { left_out: true, note: Some(chain(error)), version: None, ..self };
         }
-        let not_as_sent = matches!(error, RolloutError::NotAsSent { .. } | RolloutError::Refuted(_));
+        let not_as_sent =
+            matches!(error, RolloutError::NotAsSent { .. } | RolloutError::RecordedNotAsSent(_));
         // These errors come from the user's own options, not from one region.
         let fatal = matches!(error, RolloutError::Bucket(_) | RolloutError::PolicyTooLong { .. });
         Self { remedy: error.remedy(), not_as_sent, fatal, ..self.failed(&chain(error)) }
@@ -130,11 +131,17 @@ impl Row {
         let version = self.version.map(|number| number.to_string()).unwrap_or_default();
         let optional = if self.required { "" } else { "optional" };
         let changes = if self.error.is_none() { self.changes.as_str() } else { "" };
-        let [error, beside] = [&self.error, &self.note].map(|text| text.as_deref().unwrap_or_default());
+        let [error, note] = [&self.error, &self.note].map(|text| text.as_deref().unwrap_or_default());
         let error = if with_reason { error } else { "" };
-        let note = [optional, error, changes, beside];
-        let note: Vec<&str> = note.into_iter().filter(|part| !part.is_empty()).collect();
-        [self.region.to_string(), self.variant.to_string(), self.state().to_owned(), version, note.join(": ")]
+        let remarks = [optional, error, changes, note];
+        let remarks: Vec<&str> = remarks.into_iter().filter(|part| !part.is_empty()).collect();
+        [
+            self.region.to_string(),
+            self.variant.to_string(),
+            self.state().to_owned(),
+            version,
+            remarks.join(": "),
+        ]
     }
 }
 
@@ -181,7 +188,7 @@ mod tests {
     use crate::model::{arch::Arch, variant::LayerKind};
 
     #[test]
-    fn a_failure_is_one_line_and_says_failed() {
+    fn a_failed_row_is_one_line() {
         let target = Target { region: "eu-west-1".parse().unwrap(), required: true, disabled: None };
         let row =
             Row::new(&target, Variant::new(Arch::Arm64, LayerKind::Relay)).failed("HTTP 403:\n  <html>");

@@ -12,7 +12,7 @@ use crate::{
         job::{Job, JobContext, RolloutError},
         journal::JobState,
         plan::{Action, Inspection},
-        proof::SETTLE,
+        proof::READ_PAUSES,
         publish_once::Publishing,
     },
 };
@@ -26,29 +26,29 @@ pub(crate) struct Done {
     /// An additional message for the user.
     pub(crate) note: Option<String>,
     /// An earlier request of this job was never answered, and may still take effect.
-    pub(crate) doubt: bool,
+    pub(crate) outcome_unknown: bool,
 }
 
 /// Describes newer versions with the same bytes and no grants. They appeared too late to be removed, or could not be
 /// removed.
-fn left_over(identical: &[LayerVersion], found: &LayerVersion) -> Option<String> {
+fn leftover_note(identical: &[LayerVersion], found: &LayerVersion) -> Option<String> {
     let is_left = |version: &&LayerVersion| version.number > found.number && version.policy.is_empty();
     let numbers: Vec<String> =
         identical.iter().filter(is_left).map(|version| version.number.to_string()).collect();
-    let text = format!("the same bytes, given to nobody, are left over as version {}", numbers.join(" "));
+    let text = format!("version {} has the same bytes and no grants, and is left over", numbers.join(" "));
     (!numbers.is_empty()).then_some(text)
 }
 
 impl Job {
     /// Looks at the region and decides what the layer needs. Writes nothing.
     pub(crate) async fn inspect(&self) -> Result<Inspection, RolloutError> {
-        self.tell(JobState::Looking, None);
+        self.send_progress(JobState::Looking, None);
         let candidates = self.candidates().await.map_err(|error| self.layers.in_region(error))?;
         let identical = &candidates.identical;
         let newest = candidates.newest;
         let found = self.wanted.choose(identical).cloned();
         let action = self.wanted.action(found.as_ref());
-        let mut note = found.as_ref().and_then(|found| left_over(identical, found));
+        let mut note = found.as_ref().and_then(|found| leftover_note(identical, found));
         if action == Action::Publish {
             if !self.publish_again {
                 candidates.refuse_other_bytes()?;
@@ -66,7 +66,7 @@ impl Job {
         let repair = policy.repair(&self.wanted.audience);
         let number = found.as_ref().map_or(newest + 1, |version| version.number);
         let needed = policy.length_after(&repair, &self.arn(number));
-        if needed > policy::LONGEST && !repair.add.is_empty() {
+        if needed > policy::MAX_POLICY_BYTES && !repair.add.is_empty() {
             return Err(RolloutError::PolicyTooLong { needed });
         }
         Ok(Inspection { action, found, repair, next: newest + 1, note })
@@ -78,7 +78,7 @@ impl Job {
             Ok(left) if left < needed => Err(RolloutError::NoRoom { left, needed }),
             Ok(_) => Ok(None),
             // Few accounts give this permission, and storage is seldom full. So a failed check is only a note.
-            Err(error) => Ok(Some(format!("room for code not checked ({error})"))),
+            Err(error) => Ok(Some(format!("the room for code was not checked ({error})"))),
         }
     }
 
@@ -89,29 +89,29 @@ impl Job {
         context: &JobContext,
     ) -> Result<Done, RolloutError> {
         let mut note = None;
-        let mut doubt = false;
+        let mut outcome_unknown = false;
         let (region, layer, _, sha256) = self.journal_key();
         if inspection.action != Action::Adopt
             && !self.publish_again
             && let Some(number) = context.journal.not_as_sent(region, layer, sha256)
         {
-            return Err(RolloutError::Refuted(number));
+            return Err(RolloutError::RecordedNotAsSent(number));
         }
         let (number, repair) = match inspection.found {
             Some(version) if inspection.action == Action::Adopt => {
-                self.note(context, JobState::Done, Some(version.number))?;
-                return Ok(Done { version, note, doubt });
+                self.record(context, JobState::Done, Some(version.number))?;
+                return Ok(Done { version, note, outcome_unknown });
             }
             Some(version) => (version.number, inspection.repair),
             None => {
-                let published = Publishing::new(self, context).once(&BTreeSet::new()).await?;
-                (note, doubt) = (published.note, published.doubt);
+                let published = Publishing::new(self, context).publish_once(&BTreeSet::new()).await?;
+                (note, outcome_unknown) = (published.note, published.outcome_unknown);
                 (published.number, published.policy.repair(&self.wanted.audience))
             }
         };
         let version = self.grant(context, number, repair).await?;
-        self.note(context, JobState::Done, Some(number))?;
-        Ok(Done { version, note, doubt })
+        self.record(context, JobState::Done, Some(number))?;
+        Ok(Done { version, note, outcome_unknown })
     }
 
     /// Repairs the policy and reads the version back. If another process changed the policy meanwhile, repairs it
@@ -122,51 +122,56 @@ impl Job {
         number: i64,
         repair: Repair,
     ) -> Result<LayerVersion, RolloutError> {
-        self.mend(context, number, &repair).await?;
+        self.repair_policy(context, number, &repair).await?;
         match self.read_back(number).await {
             // Another process changed the policy at the same time. Repair it once more, from its present state.
             Err(RolloutError::ReadBack { .. }) => {
                 let found = self.layers.read(self.wanted.layer.as_str(), number).await?;
-                let found = found.ok_or(RolloutError::Vanished(number))?;
-                self.mend(context, number, &self.wanted.repair(&found)).await?;
+                let found = found.ok_or(RolloutError::CannotReadBack(number))?;
+                self.repair_policy(context, number, &self.wanted.repair(&found)).await?;
                 self.read_back(number).await
             }
             answer => answer,
         }
     }
 
-    async fn mend(&self, context: &JobContext, number: i64, repair: &Repair) -> Result<(), RolloutError> {
+    async fn repair_policy(
+        &self,
+        context: &JobContext,
+        number: i64,
+        repair: &Repair,
+    ) -> Result<(), RolloutError> {
         if repair.is_empty() {
             return Ok(());
         }
-        self.note(context, JobState::Granting, Some(number))?;
+        self.record(context, JobState::Granting, Some(number))?;
         let layer = self.wanted.layer.as_str();
         let mut surplus = repair.remove.as_slice();
         for (id, reader) in &repair.add {
-            match self.layers.permit(layer, number, id, reader).await {
+            match self.layers.add_permission(layer, number, id, reader).await {
                 // New readers are added before old ones are removed, unless the policy has no room for both.
                 Err(error) if error.refusal() == Some(Refusal::PolicyLength) && !surplus.is_empty() => {
-                    self.forbid_all(number, surplus).await?;
+                    self.remove_permissions(number, surplus).await?;
                     surplus = &[];
-                    self.layers.permit(layer, number, id, reader).await?;
+                    self.layers.add_permission(layer, number, id, reader).await?;
                 }
                 answer => answer?,
             }
         }
-        self.forbid_all(number, surplus).await?;
-        self.note(context, JobState::Granted, Some(number))
+        self.remove_permissions(number, surplus).await?;
+        self.record(context, JobState::Granted, Some(number))
     }
 
-    async fn forbid_all(&self, number: i64, ids: &[String]) -> Result<(), RolloutError> {
+    async fn remove_permissions(&self, number: i64, ids: &[String]) -> Result<(), RolloutError> {
         for id in ids {
-            self.layers.forbid(self.wanted.layer.as_str(), number, id).await?;
+            self.layers.remove_permission(self.wanted.layer.as_str(), number, id).await?;
         }
         Ok(())
     }
 
     async fn read_back(&self, number: i64) -> Result<LayerVersion, RolloutError> {
-        let mut last = RolloutError::Vanished(number);
-        for pause in SETTLE {
+        let mut last = RolloutError::CannotReadBack(number);
+        for pause in READ_PAUSES {
             tokio::time::sleep(pause).await;
             let Some(version) = self.layers.read(self.wanted.layer.as_str(), number).await? else { continue };
             let differences = self.wanted.differences(&version);

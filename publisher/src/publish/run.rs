@@ -2,27 +2,20 @@
 
 use crate::{
     artifacts::bundle,
-    aws::{
-        audience::AccountId, layers::RegionLayers, rate_limit::InFlight, regions::Target, s3::Bucket,
-        session::Session, upload::Upload,
-    },
+    aws::{audience::AccountId, layers::RegionLayers, regions::Target, s3::Bucket, session::Session},
     failure::{Failure, chain},
-    model::variant::Variant,
     publish::{
-        interrupt::{Interrupt, Urgency},
+        interrupt::Urgency,
         job::{Job, JobContext, RolloutError},
-        journal::{JobState, Journal},
+        journal::JobState,
         plan::{Action, Inspection, Wanted},
         progress::{Progress, Step},
         report::Row,
         rollout::Done,
+        write_context::WriteContext,
     },
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     task::{Id, JoinSet},
@@ -31,21 +24,7 @@ use tokio::{
 
 /// The longest time that regions wait for others before they begin. A region that hangs longer is planned when it
 /// answers.
-const PLANNED: Duration = Duration::from_secs(15);
-
-/// The resources for writing. A run without them only makes a plan.
-#[derive(Clone, Debug)]
-pub(crate) struct WriteContext {
-    /// The zip of each layer.
-    pub(crate) uploads: BTreeMap<Variant, Upload>,
-    /// The limit on uploads at the same time.
-    pub(crate) in_flight: InFlight,
-    pub(crate) journal: Journal,
-    /// Whether the run was asked to stop.
-    pub(crate) interrupt: Interrupt,
-    /// Keep uploaded zips in the bucket.
-    pub(crate) keep_s3: bool,
-}
+const PLANNING_LIMIT: Duration = Duration::from_secs(15);
 
 /// The options that are the same in all regions.
 #[derive(Clone, Debug)]
@@ -76,25 +55,9 @@ pub(crate) trait Observer {
 pub(crate) struct RegionResult {
     pub(crate) row: Row,
     /// A request of this job may still take effect.
-    pub(crate) in_doubt: bool,
+    pub(crate) outcome_unknown: bool,
     /// The job, for further steps. None if the region is disabled in the account.
     pub(crate) job: Option<Job>,
-}
-
-impl WriteContext {
-    /// The context for one job. None if there is no upload for its variant.
-    pub(crate) fn for_job(&self, variant: Variant) -> Option<JobContext> {
-        let upload = self.uploads.get(&variant)?.clone();
-        let in_flight = self.in_flight.clone();
-        let journal = self.journal.clone();
-        Some(JobContext {
-            upload,
-            in_flight,
-            journal,
-            interrupt: self.interrupt.clone(),
-            keep_s3: self.keep_s3,
-        })
-    }
 }
 
 /// Why a task has no result.
@@ -108,9 +71,9 @@ type JobOutcome = Result<(Inspection, Option<Done>), RolloutError>;
 
 struct Run {
     results: Vec<RegionResult>,
-    of_task: HashMap<Id, usize>,
+    index_of_task: HashMap<Id, usize>,
     tasks: JoinSet<JobOutcome>,
-    go: watch::Sender<bool>,
+    start: watch::Sender<bool>,
     unplanned: usize,
 }
 
@@ -124,46 +87,51 @@ pub(crate) async fn publish_all(
     write: Option<&WriteContext>,
     observer: &mut impl Observer,
 ) -> Result<Vec<RegionResult>, Failure> {
-    let (steps, mut heard) = mpsc::unbounded_channel();
-    let (go, _) = watch::channel(false);
-    let mut run =
-        Run { results: Vec::new(), of_task: HashMap::new(), tasks: JoinSet::new(), go, unplanned: 0 };
+    let (steps, mut step_receiver) = mpsc::unbounded_channel();
+    let (start, _) = watch::channel(false);
+    let mut run = Run {
+        results: Vec::new(),
+        index_of_task: HashMap::new(),
+        tasks: JoinSet::new(),
+        start,
+        unplanned: 0,
+    };
     for target in targets {
         run.spawn_region(session, target, wanted, options, write, &steps, observer);
     }
     drop(steps);
-    let deadline = sleep_until(Instant::now() + PLANNED);
+    let deadline = sleep_until(Instant::now() + PLANNING_LIMIT);
     tokio::pin!(deadline);
     let mut planned = false;
     while !run.tasks.is_empty() {
         if !planned && run.unplanned == 0 {
             planned = true;
-            run.begin(observer)?;
+            run.start_jobs(observer)?;
         }
         tokio::select! {
             biased;
-            Some(step) = heard.recv() => run.hear(step, observer),
-            Some(task) = run.tasks.join_next_with_id() => run.end(task, write.is_some(), observer),
+            Some(step) = step_receiver.recv() => run.handle(step, observer),
+            Some(task) = run.tasks.join_next_with_id() => run.finish(task, write.is_some(), observer),
             () = &mut deadline, if !planned && write.is_some() => {
                 planned = true;
-                run.begin(observer)?;
+                run.start_jobs(observer)?;
             }
-            () = now(write), if write.is_some() => {
+            () = immediate_interrupt(write), if write.is_some() => {
                 run.tasks.abort_all();
                 while let Some(task) = run.tasks.join_next_with_id().await {
-                    run.end(task, true, observer);
+                    run.finish(task, true, observer);
                 }
             }
         }
     }
     if !planned {
-        run.begin(observer)?;
+        run.start_jobs(observer)?;
     }
     run.results.sort_by(|a, b| (&a.row.region, a.row.variant).cmp(&(&b.row.region, b.row.variant)));
     Ok(run.results)
 }
 
-async fn now(write: Option<&WriteContext>) {
+async fn immediate_interrupt(write: Option<&WriteContext>) {
     if let Some(write) = write {
         write.interrupt.asked(Urgency::Now).await;
     }
@@ -188,10 +156,10 @@ impl Run {
             if let Some(status) = &target.disabled {
                 let row = row.failed(&format!("the region is {status} in this account"));
                 let remedy =
-                    format!("switch {} on in the account, or leave it out with --exclude", target.region);
+                    format!("enable {} in the account, or leave it out with --exclude", target.region);
                 let row = Row { remedy: Some(remedy), ..row };
                 observer.ended(&row);
-                self.results.push(RegionResult { row, in_doubt: false, job: None });
+                self.results.push(RegionResult { row, outcome_unknown: false, job: None });
                 continue;
             }
             let large = wanted.size > bundle::MAX_DIRECT_UPLOAD;
@@ -209,35 +177,37 @@ impl Run {
                 steps: steps.clone(),
             };
             let context = write.and_then(|write| write.for_job(wanted.variant));
-            let task = self.tasks.spawn(one(job.clone(), context, self.go.subscribe()));
-            self.of_task.insert(task.id(), self.results.len());
+            let task = self.tasks.spawn(run_job(job.clone(), context, self.start.subscribe()));
+            self.index_of_task.insert(task.id(), self.results.len());
             self.unplanned += 1;
-            self.results.push(RegionResult { row, in_doubt: false, job: Some(job) });
+            self.results.push(RegionResult { row, outcome_unknown: false, job: Some(job) });
         }
     }
 
-    fn begin(&mut self, observer: &mut impl Observer) -> Result<(), Failure> {
+    fn start_jobs(&mut self, observer: &mut impl Observer) -> Result<(), Failure> {
         let mut rows: Vec<Row> = self.results.iter().map(|result| result.row.clone()).collect();
         rows.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
         // On an error the run is dropped, which ends its tasks. No task has written anything yet.
         observer.planned(&rows)?;
-        self.go.send_replace(true);
+        self.start.send_replace(true);
         Ok(())
     }
 
-    fn hear(&mut self, step: Step, observer: &mut impl Observer) {
+    fn handle(&mut self, step: Step, observer: &mut impl Observer) {
         match step {
             Step::Progress(progress) => observer.progress(&progress),
             Step::Planned(id, inspection) => {
                 self.unplanned = self.unplanned.saturating_sub(1);
-                if let Some(result) = self.of_task.get(&id).and_then(|index| self.results.get_mut(*index)) {
+                if let Some(result) =
+                    self.index_of_task.get(&id).and_then(|index| self.results.get_mut(*index))
+                {
                     result.row = result.row.clone().planned(&inspection);
                 }
             }
         }
     }
 
-    fn end(
+    fn finish(
         &mut self,
         task: Result<(Id, JobOutcome), tokio::task::JoinError>,
         writes: bool,
@@ -246,18 +216,18 @@ impl Run {
         let (id, outcome) = match task {
             Ok((id, outcome)) => (id, outcome.map_err(EndedEarly::Error)),
             Err(fault) if fault.is_cancelled() => {
-                let text = "interrupted; the next run finds out how far it got".to_owned();
+                let text = "interrupted; the next run checks how far this one got".to_owned();
                 (fault.id(), Err(EndedEarly::Fault(text)))
             }
-            Err(fault) => (fault.id(), Err(EndedEarly::Fault(format!("a fault of this program: {fault}")))),
+            Err(fault) => (fault.id(), Err(EndedEarly::Fault(format!("a bug in the publisher: {fault}")))),
         };
-        let Some(result) = self.of_task.get(&id).and_then(|index| self.results.get_mut(*index)) else {
+        let Some(result) = self.index_of_task.get(&id).and_then(|index| self.results.get_mut(*index)) else {
             return;
         };
         let row = result.row.clone();
-        result.in_doubt = match &outcome {
-            Ok((_, done)) => done.as_ref().is_some_and(|done| done.doubt),
-            Err(EndedEarly::Error(error)) => error.is_in_doubt(),
+        result.outcome_unknown = match &outcome {
+            Ok((_, done)) => done.as_ref().is_some_and(|done| done.outcome_unknown),
+            Err(EndedEarly::Error(error)) => error.leaves_outcome_unknown(),
             Err(EndedEarly::Fault(_)) => false,
         };
         let inspected = row.action.is_some();
@@ -276,13 +246,13 @@ impl Run {
     }
 }
 
-async fn one(job: Job, context: Option<JobContext>, mut go: watch::Receiver<bool>) -> JobOutcome {
+async fn run_job(job: Job, context: Option<JobContext>, mut start: watch::Receiver<bool>) -> JobOutcome {
     let inspection = job.inspect().await?;
     let Some(context) = context else { return Ok((inspection, None)) };
     if let Some(id) = tokio::task::try_id() {
         let _ = job.steps.send(Step::Planned(id, Box::new(inspection.clone())));
     }
-    if go.wait_for(|go| *go).await.is_err()
+    if start.wait_for(|start| *start).await.is_err()
         || (context.interrupt.is_asked() && inspection.action != Action::Adopt)
     {
         return Err(RolloutError::Interrupted);
@@ -292,7 +262,7 @@ async fn one(job: Job, context: Option<JobContext>, mut go: watch::Receiver<bool
         && !matches!(error, RolloutError::NoArchitectures { .. })
     {
         let cause = chain(error);
-        context.journal.note(job.journal_key(), JobState::Failed, None, Some(&cause))?;
+        context.journal.record(job.journal_key(), JobState::Failed, None, Some(&cause))?;
     }
     Ok((inspection, Some(done?)))
 }

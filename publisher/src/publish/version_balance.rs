@@ -12,14 +12,15 @@ use crate::{
         publish_once::Publishing,
         report::Row,
         rollout::Done,
-        run::{RegionResult, WriteContext},
+        run::RegionResult,
+        write_context::WriteContext,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinSet;
 
 /// The number of rounds. A region may overshoot in one round, and the others follow it in the next.
-const ROUNDS: usize = 4;
+const MAX_ROUNDS: usize = 4;
 
 /// A layer that has different version numbers in different regions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +68,10 @@ pub(crate) fn drift(rows: &[Row]) -> Vec<Drift> {
 
 /// Brings regions that are behind up to the newest number, with at most `limit` more versions in each region.
 /// Failures are recorded in the rows.
-pub(crate) async fn level(results: &mut [RegionResult], write: &WriteContext, limit: u16) {
+pub(crate) async fn balance(results: &mut [RegionResult], write: &WriteContext, limit: u16) {
     // Lambda does not reuse the numbers of deleted versions. So a region can overshoot, and the others have to
     // follow.
-    for _ in 0..ROUNDS {
+    for _ in 0..MAX_ROUNDS {
         let rows: Vec<Row> = results.iter().filter(|b| b.row.done).map(|b| b.row.clone()).collect();
         let drifts = drift(&rows);
         let mut tasks = JoinSet::new();
@@ -114,13 +115,13 @@ async fn catch_up(job: &Job, write: &WriteContext, target: i64, limit: u16) -> R
     for _ in 0..limit {
         let known: BTreeSet<i64> =
             job.candidates().await?.identical.iter().map(|version| version.number).collect();
-        let published = Publishing::new(job, &context).once(&known).await?;
+        let published = Publishing::new(job, &context).publish_once(&known).await?;
         number = published.number;
         if number >= target {
             let repair = published.policy.repair(&job.wanted.audience);
             let version = job.grant(&context, number, repair).await?;
-            job.note(&context, JobState::Done, Some(number))?;
-            return Ok(Done { version, note: published.note, doubt: published.doubt });
+            job.record(&context, JobState::Done, Some(number))?;
+            return Ok(Done { version, note: published.note, outcome_unknown: published.outcome_unknown });
         }
     }
     Err(RolloutError::Behind { number, target, limit })

@@ -1,4 +1,4 @@
-//! The newest versions, from AWS.
+//! `publisher arn --latest` reads the newest versions from AWS.
 
 use crate::support::{
     account::Account,
@@ -20,7 +20,7 @@ fn the_newest_version_in_each_region_that_the_manifest_knows() {
     let dist = Dist::new("latest");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1,us-east-1"]).expect(0);
-    // Two more in one region, and one in a region that the manifest does not know.
+    // One region gets two more versions, and a region that is not in the manifest gets its first.
     for region in ["eu-west-1", "eu-west-1", "sa-east-1"] {
         owner.publish(region, LAYER, "arm64", &other_zip("newer"), "newer");
     }
@@ -54,7 +54,7 @@ fn without_a_manifest_the_names_and_the_account_can_be_given() {
     assert_eq!(run.json(), json!([{"region": "eu-west-1", "arch": "arm64", "version": 1, "arn": arn}]));
     let run = publisher.run(&empty, &["arn", "--latest", "--region", "eu-west-1"]).expect(1);
     run.says("has no version of SentryLambdaExtension-arm64");
-    // Options that mean nothing without it.
+    // These options are refused without `--latest`.
     publisher.run(&empty, &["arn", "--account", &owner.key]).expect(2);
 }
 
@@ -65,7 +65,7 @@ fn only_the_owner_can_list() {
     let args = ["publish", "--execute", "--regions", "eu-west-1"];
     Publisher::at(&ministack().url(), &owner.key).run(&dist, &args).expect(0);
     let proxy = crate::support::proxy::Proxy::start(ministack().address(), |seen| {
-        // As AWS answers: the emulator lets everybody look.
+        // AWS lets only the owner list versions, but the emulator lets everybody.
         if seen.line.contains("/versions") {
             crate::support::proxy::Verdict::error(403, "AccessDeniedException")
         } else {
@@ -73,8 +73,7 @@ fn only_the_owner_can_list() {
         }
     });
     let run = Publisher::at(&proxy.url(), &stranger.key).run(&dist, &["arn", "--latest"]).expect(1);
-    run.says("eu-west-1 SentryLambdaExtension-arm64: ListLayerVersions")
-        .says("can be listed by its owner only");
+    run.says("eu-west-1 SentryLambdaExtension-arm64: ListLayerVersions").says("can list its versions");
     let asked = proxy.requests().into_iter().find(|seen| seen.line.contains("/versions")).unwrap().line;
     assert!(asked.contains(&owner.key), "not asked for the owner's layer: {asked}");
 }

@@ -1,4 +1,4 @@
-//! One release of what was built in pieces, and two builds compared.
+//! `publisher assemble` makes one release from builds of several machines, and `publisher compare` compares two builds.
 
 use crate::support::{
     cli::{Publisher, Run},
@@ -12,7 +12,7 @@ fn zip_name(arch: &str) -> String {
     format!("sentry-lambda-extension-{arch}.zip")
 }
 
-/// What the machines of a release leave behind: each architecture of `dist`, built twice.
+/// The folders that a release's build jobs leave: each architecture of `dist`, built twice.
 fn built_twice(dist: &Dist) -> TempDir {
     let built = tempfile::tempdir().unwrap();
     let manifest = read_json(&dist.path().join("build.json"));
@@ -50,7 +50,7 @@ fn compare(built: &TempDir, first: &str, second: &str) -> Run {
     Publisher::new().run_bare(&["compare", first.to_str().unwrap(), second.to_str().unwrap()])
 }
 
-/// A refusal leaves no release, and nothing else either.
+/// A refused release leaves no files.
 #[track_caller]
 fn assert_nothing_written(built: &TempDir) {
     let names = fs::read_dir(built.path()).unwrap().map(|entry| entry.unwrap().file_name());
@@ -80,7 +80,7 @@ fn two_equal_copies_of_both_architectures_make_a_release() {
     let sums = |folder: &Path| fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
     assert_eq!(sums(&out), sums(dist.path()));
 
-    assemble(&built).expect(1).says("is there already");
+    assemble(&built).expect(1).says("exists already");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn architectures_of_different_builds_make_no_release() {
 }
 
 #[test]
-fn zips_that_are_not_what_their_manifest_says_make_no_release() {
+fn zips_that_differ_from_their_manifest_make_no_release() {
     let built = built_twice(&Dist::new("changed"));
     for copy in ["first", "second"] {
         append(&built.path().join(format!("built-arm64-{copy}")).join(zip_name("arm64")), "x");
@@ -130,7 +130,7 @@ fn zips_that_are_not_what_their_manifest_says_make_no_release() {
 }
 
 #[test]
-fn they_are_for_ci_and_still_say_how_they_are_used() {
+fn the_commands_for_ci_are_hidden_but_have_a_help_text() {
     let help = Publisher::new().run_bare(&["--help"]).expect(0).stdout;
     for (command, argument) in [("assemble", "built-x86_64-second"), ("compare", "publisher build")] {
         assert!(!help.contains(&format!("  {command} ")), "{help}");

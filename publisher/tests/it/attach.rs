@@ -1,4 +1,4 @@
-//! A function gets the layer, a newer version of it, and is rid of it.
+//! `publisher attach`: adds the layer to a function, replaces it with a newer version, and removes it.
 
 use crate::support::{
     account::Account,
@@ -21,12 +21,12 @@ fn publish(publisher: &Publisher, seed: &str) -> Dist {
     dist
 }
 
-/// From nothing to a layer, to a newer one, to nothing, among others.
-fn whole_life(emulator: &Emulator, runtime: &str) {
+/// Attaches the layer to a function that has other layers, replaces it with a newer version, and detaches it.
+fn attach_replace_and_detach(emulator: &Emulator, runtime: &str) {
     let owner = Account::new(emulator);
     let publisher = Publisher::at(&emulator.url(), &owner.key);
     let number = owner.number();
-    // moto has one account for all tests.
+    // All tests share one account in moto, so the layer's name contains the test's key.
     let name = |arch| format!("Life-{}-{arch}", owner.key);
     let layer = |arch, version| format!("arn:aws:lambda:{REGION}:{number}:layer:{}:{version}", name(arch));
     let [first, second] = ["first", "second"].map(|seed| {
@@ -65,7 +65,7 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
         attach(&first, &[]).says("nothing to do");
         assert_eq!(function.configuration()["RevisionId"], before, "something was written");
 
-        // Somebody adds another one behind, and takes the variant of the other architecture for ours.
+        // Another user appends a layer, and replaces ours with the one for the other architecture.
         let other = ARCHES.into_iter().find(|other| *other != arch).unwrap();
         function.configure(&json!({"Layers": [layer(arch, 1), b, layer(other, 1), a]}));
         let run = attach(&second, &[]);
@@ -74,7 +74,7 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
         assert!(run.stdout.starts_with(&before), "{}", run.stdout);
         assert!(run.stdout.contains(&format!("\nafter   1. {}\n", layer(arch, 2))), "{}", run.stdout);
 
-        // An older release is attached as willingly.
+        // An older release can be attached, too.
         attach(&first, &[]);
         assert_eq!(function.layers(), [layer(arch, 1), b.clone(), a.clone()]);
         attach(&first, &["--detach", "--dry-run"]).says("nothing was changed");
@@ -85,17 +85,17 @@ fn whole_life(emulator: &Emulator, runtime: &str) {
 }
 
 #[test]
-fn a_layer_s_life_on_ministack() {
-    whole_life(ministack(), "python3.13");
+fn a_layer_is_attached_replaced_and_detached_on_ministack() {
+    attach_replace_and_detach(ministack(), "python3.13");
 }
 
 #[test]
-fn a_layer_s_life_on_moto() {
-    whole_life(moto(), "nodejs22.x");
+fn a_layer_is_attached_replaced_and_detached_on_moto() {
+    attach_replace_and_detach(moto(), "nodejs22.x");
 }
 
 #[test]
-fn the_arn_of_a_function_says_where_it_is_in_whatever_partition() {
+fn a_functions_arn_names_its_region_in_every_partition() {
     let owner = Account::new(moto());
     let dist = Dist::new("china");
     let publisher = Publisher::at(&moto().url(), &owner.key);
@@ -132,20 +132,20 @@ fn the_region_comes_from_the_command_line_the_arn_or_the_environment() {
     let set = Publisher::at(&ministack().url(), &owner.key).env("AWS_REGION", REGION);
     set.run(&dist, &["attach", "where", "--expect-account", "123456789012"])
         .expect(1)
-        .says("not of 123456789012");
+        .says("not to 123456789012");
     set.run(&dist, &["attach", "where", "--execute"]).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
 }
 
 #[test]
-fn a_version_can_be_named_or_asked_for() {
+fn a_version_can_be_given_by_arn_or_read_from_aws() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let (old, _new) = (publish(&publisher, "old"), publish(&publisher, "new"));
     let function = Function::new(&owner, REGION, "named", &json!({}));
     publisher.run(&old, &["attach", "named", "--region", REGION, "--latest", "--execute"]).expect(0);
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 2)]);
-    // Without any manifest.
+    // The folder has no manifest.
     let (empty, arn) = (Dist::new("none"), layer(&owner, "x86_64", 1));
     publisher
         .run(&empty, &["attach", "named", "--region", REGION, "--layer-arn", &arn, "--execute"])
@@ -170,7 +170,7 @@ fn a_version_can_be_named_or_asked_for() {
 }
 
 #[test]
-fn a_release_that_is_not_in_the_function_s_region_says_where_it_is() {
+fn a_release_without_the_functions_region_is_refused_and_its_regions_are_named() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let dist = publish(&publisher, "absent");
@@ -202,7 +202,7 @@ fn with_relay_and_without_are_variants_of_one_layer() {
     assert_eq!(function.layers(), [layer(&owner, "x86_64", 1)]);
     publisher.run(&dist, &["arn", "--relay", "--arch", "x86_64"]).expect(0).says(&relay);
     publisher.run(&dist, &["arn", "--relay", "--latest", "--arch", "x86_64"]).expect(0).says(&relay);
-    // What has none says so.
+    // A release without Relay has no such layer, and the error says so.
     let plain = Dist::new("plain");
     publisher.run(&plain, &["publish", "--execute", "--regions", REGION]).expect(0);
     let refused = publisher.run(&plain, &[&args[..], &["--relay"]].concat()).expect(1);

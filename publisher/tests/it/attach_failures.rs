@@ -1,4 +1,4 @@
-//! Functions that somebody else is changing as well, and answers that are none.
+//! `publisher attach` on functions that another user changes at the same time, and with lost or failed responses.
 
 use crate::support::{
     account::Account,
@@ -36,7 +36,7 @@ impl Case {
         Function::new(&self.owner, REGION, "f", more)
     }
 
-    /// Attaches through a proxy with a rule.
+    /// Runs `attach` through a proxy with this rule.
     fn attach(&self, rule: Rule, more: &[&str]) -> crate::support::cli::Run {
         let proxy = Proxy::start(ministack().address(), rule);
         let args = acting(&[&["attach", "f", "--region", REGION], more].concat());
@@ -44,8 +44,8 @@ impl Case {
     }
 }
 
-/// Applies a verdict to the first so many updates.
-fn updates(many: usize, verdict: impl Fn() -> Verdict + Send + 'static) -> Rule {
+/// A rule that applies the verdict to the first `many` updates.
+fn first_updates(many: usize, verdict: impl Fn() -> Verdict + Send + 'static) -> Rule {
     let seen = AtomicUsize::new(0);
     Box::new(move |request| {
         let update = request.line.starts_with("PUT ") && request.line.ends_with("/configuration");
@@ -54,13 +54,13 @@ fn updates(many: usize, verdict: impl Fn() -> Verdict + Send + 'static) -> Rule 
 }
 
 #[test]
-fn what_somebody_changes_in_the_meantime_is_kept() {
+fn a_concurrent_change_of_the_function_is_kept() {
     let case = Case::new("meantime");
     let theirs = case.owner.other_layer(REGION, "theirs");
     let function = case.function(&json!({}));
-    // Between our reading and our update.
+    // The other user changes the function after it was read and before it is updated.
     let (account, layer) = (case.owner.clone(), theirs.clone());
-    let rule = updates(1, move || {
+    let rule = first_updates(1, move || {
         Function { account: &account, region: REGION, name: "f" }.configure(&json!({"Layers": [layer]}));
         Verdict::Forward
     });
@@ -70,13 +70,13 @@ fn what_somebody_changes_in_the_meantime_is_kept() {
 }
 
 #[test]
-fn somebody_who_does_not_stop_changing_it_is_reported_and_nothing_overwritten() {
+fn endless_concurrent_changes_are_reported_and_not_overwritten() {
     let case = Case::new("busy");
     let function = case.function(&json!({}));
     let account = case.owner.clone();
     let count = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&count);
-    let rule = updates(9, move || {
+    let rule = first_updates(9, move || {
         let n = seen.fetch_add(1, Ordering::SeqCst);
         Function { account: &account, region: REGION, name: "f" }
             .configure(&json!({"Description": n.to_string()}));
@@ -91,18 +91,18 @@ fn somebody_who_does_not_stop_changing_it_is_reported_and_nothing_overwritten() 
 fn an_update_in_progress_is_waited_for() {
     let case = Case::new("progress");
     let function = case.function(&json!({}));
-    let rule = updates(2, || Verdict::error(409, "ResourceConflictException"));
+    let rule = first_updates(2, || Verdict::error(409, "ResourceConflictException"));
     case.attach(rule, &[]).expect(0).says("another update of the function is in progress");
     assert_eq!(function.layers(), std::slice::from_ref(&case.wanted));
 
-    let rule = updates(usize::MAX, || Verdict::error(409, "ResourceConflictException"));
+    let rule = first_updates(usize::MAX, || Verdict::error(409, "ResourceConflictException"));
     let run = case.attach(rule, &["--detach", "--wait", "1"]).expect(3);
     run.says("still being updated after 1 seconds").says("--wait");
     assert_eq!(function.layers(), std::slice::from_ref(&case.wanted));
 }
 
-/// The function as it is read, with something else in it.
-fn reading(case: &Case, more: Value, from: usize) -> Rule {
+/// A rule that adds the fields in `more` to the function's configuration, from the read with number `from` on.
+fn changed_reads(case: &Case, more: Value, from: usize) -> Rule {
     let configuration = case.function_now();
     let seen = AtomicUsize::new(0);
     Box::new(move |request| {
@@ -114,7 +114,7 @@ fn reading(case: &Case, more: Value, from: usize) -> Rule {
         for (key, value) in more.as_object().unwrap() {
             configuration[key] = value.clone();
         }
-        Verdict::Falsify(200, configuration.to_string())
+        Verdict::ForwardAndAnswer(200, configuration.to_string())
     })
 }
 
@@ -125,10 +125,10 @@ impl Case {
 }
 
 #[test]
-fn an_update_that_does_not_end_or_does_not_come_into_effect_is_no_success() {
+fn an_update_that_does_not_end_or_fails_is_an_error() {
     let case = Case::new("effect");
     case.function(&json!({}));
-    let endless = reading(&case, json!({"LastUpdateStatus": "InProgress"}), 2);
+    let endless = changed_reads(&case, json!({"LastUpdateStatus": "InProgress"}), 2);
     case.attach(endless, &["--wait", "1"]).expect(3).says("still being updated after 1 seconds");
     let case = Case::new("failed");
     case.function(&json!({}));
@@ -136,25 +136,25 @@ fn an_update_that_does_not_end_or_does_not_come_into_effect_is_no_success() {
         "LastUpdateStatus": "Failed", "LastUpdateStatusReasonCode": "EniLimitExceeded",
         "LastUpdateStatusReason": "no interfaces left"
     });
-    let run = case.attach(reading(&case, failed, 2), &[]).expect(1);
+    let run = case.attach(changed_reads(&case, failed, 2), &[]).expect(1);
     run.says("did not come into effect: EniLimitExceeded: no interfaces left").says("goes on as it was");
     let case = Case::new("other");
     case.function(&json!({}));
     let other = json!({"LastUpdateStatus": "Successful", "State": "Active", "Layers": []});
-    case.attach(reading(&case, other, 2), &[]).expect(1).says("it has other layers now");
+    case.attach(changed_reads(&case, other, 2), &[]).expect(1).says("it has other layers now");
 }
 
 #[test]
-fn a_lost_answer_is_found_to_be_done() {
+fn an_update_whose_response_is_lost_is_found_by_the_next_run() {
     let case = Case::new("lost");
     let function = case.function(&json!({}));
-    let run = case.attach(updates(1, || Verdict::Lose), &["--json"]).expect(0);
+    let run = case.attach(first_updates(1, || Verdict::ForwardAndCut), &["--json"]).expect(0);
     assert_eq!(function.layers(), std::slice::from_ref(&case.wanted));
     assert_eq!((&run.json()["action"], &run.json()["changed"]), (&json!("append"), &json!(true)));
 }
 
 #[test]
-fn missing_rights_are_named() {
+fn missing_permissions_are_named() {
     let case = Case::new("rights");
     let function = case.function(&json!({}));
     let denied = |what: &str| {
@@ -172,7 +172,7 @@ fn missing_rights_are_named() {
         ("lambda:GetLayerVersion", "these need lambda:GetLayerVersion on it"),
     ] {
         let body = denied(right);
-        let rule = updates(usize::MAX, move || Verdict::Answer(403, body.clone()));
+        let rule = first_updates(usize::MAX, move || Verdict::Answer(403, body.clone()));
         case.attach(rule, &[]).expect(1).says(hint);
     }
     assert!(function.layers().is_empty());

@@ -1,4 +1,4 @@
-//! Functions that cannot have the layer, and what they are told.
+//! `publisher attach` on functions that cannot have the layer: the error says what to do instead.
 
 use crate::support::{
     account::Account,
@@ -22,7 +22,7 @@ fn published(owner: &Account, seed: &str) -> (Publisher, Dist) {
 }
 
 #[test]
-fn a_container_image_is_told_what_to_write_into_its_dockerfile() {
+fn a_container_image_is_refused_with_lines_for_its_dockerfile() {
     let owner = Account::new(ministack());
     let (publisher, dist) = published(&owner, "image");
     let image = json!({
@@ -39,7 +39,7 @@ fn a_container_image_is_told_what_to_write_into_its_dockerfile() {
         .says(&format!("RUN --mount=source={zip},target=/layer.zip unzip /layer.zip -d /opt"))
         .says("COPY --from=sentry-lambda-extension /opt/ /opt/");
 
-    // What it says to do in a shell is done, and what COPY does.
+    // The test runs the commands that the error suggests for a shell, and does what `COPY` would do.
     let says = |start: &str| {
         refused.stderr.lines().find_map(|line| line.trim().strip_prefix(start)).unwrap().to_owned()
     };
@@ -77,20 +77,20 @@ fn a_sixth_layer_is_refused_and_a_fifth_is_not() {
     function.configure(&json!({"Layers": layers}));
     publisher.run(&dist, &acting(&args)).expect(0);
     assert_eq!(function.layers().len(), 5);
-    // And a newer version, while it is full.
+    // A newer version replaces the layer, although the function has no room for another one.
     let (_, newer) = published(&owner, "newer");
     publisher.run(&newer, &acting(&args)).expect(0);
     assert!(function.layers()[4].ends_with("SentryLambdaExtension-x86_64:2"));
 }
 
 #[test]
-fn more_than_250_mb_are_refused_with_what_takes_the_room() {
+fn more_than_250_mb_are_refused_and_the_sizes_are_listed() {
     let owner = Account::new(ministack());
     let (publisher, dist) = published(&owner, "large");
     let function = Function::new(&owner, REGION, "large", &json!({}));
     let refusal =
         |message: &str| format!(r#"{{"__type":"InvalidParameterValueException","message":"{message}"}}"#);
-    // As AWS says it.
+    // This is the message of AWS.
     let answer = refusal(
         "Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is \
          262144001 bytes.",
@@ -102,7 +102,7 @@ fn more_than_250_mb_are_refused_with_what_takes_the_room() {
     let refused = Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(1);
     refused.says("250 MB (262144000 bytes) together, unpacked").says("the function's own code");
     assert!(function.layers().is_empty());
-    // As the emulator measures it: 250 MB of zeros, and the code.
+    // The emulator adds the sizes itself: a layer of 250 MB of zeros, and the code.
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     zip.start_file("zeros", zip::write::SimpleFileOptions::default()).unwrap();
     let megabyte = vec![0; 1_048_576];
@@ -115,7 +115,7 @@ fn more_than_250_mb_are_refused_with_what_takes_the_room() {
 }
 
 #[test]
-fn sentrys_own_extension_and_somebodys_copy_are_warned_of() {
+fn sentrys_own_extension_and_copies_of_the_layer_cause_warnings() {
     let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
     let (publisher, dist) = published(&owner, "warned");
     let sdk = owner.other_layer(REGION, "SentryNodeServerlessSDKv10");

@@ -1,4 +1,4 @@
-//! `--exec-wrapper`: one variable more, and all others as they were.
+//! `--exec-wrapper` adds one variable to a function and does not change the others.
 
 use crate::support::{
     account::Account,
@@ -22,7 +22,7 @@ fn published(seed: &str) -> (Account, Publisher, Dist) {
 }
 
 #[test]
-fn it_comes_and_goes_with_the_layer_and_no_value_is_shown() {
+fn the_variable_is_set_and_removed_with_the_layer_and_no_value_is_shown() {
     let (owner, publisher, dist) = published("wrapper");
     let variables = json!({"SENTRY_DSN": "https://very-secret@o1.ingest.sentry.io/42", "B": "2"});
     let function = Function::new(&owner, REGION, "w", &json!({"Environment": {"Variables": variables}}));
@@ -49,7 +49,7 @@ fn it_comes_and_goes_with_the_layer_and_no_value_is_shown() {
     attach(&["--detach"]);
     assert_eq!(function.variables(), variables);
     assert!(function.layers().is_empty());
-    // Both at once, on a function without any variables.
+    // The layer and the variable are added in one update, on a function without variables.
     let bare = Function::new(&owner, REGION, "bare", &json!({}));
     let hint = |more: &[&str]| {
         let run = publisher
@@ -63,7 +63,7 @@ fn it_comes_and_goes_with_the_layer_and_no_value_is_shown() {
 }
 
 #[test]
-fn another_wrapper_an_unsuitable_runtime_and_unreadable_variables_are_refused() {
+fn another_wrapper_an_unsupported_runtime_and_unreadable_variables_are_refused() {
     let (owner, publisher, dist) = published("refused");
     let attach = |publisher: &Publisher, name: &str, more: &[&str]| {
         publisher.run(&dist, &acting(&[&["attach", name, "--region", REGION], more].concat()))
@@ -82,7 +82,7 @@ fn another_wrapper_an_unsuitable_runtime_and_unreadable_variables_are_refused() 
         json!({"Error": {"ErrorCode": "AccessDeniedException", "Message": "no such key"}});
     let proxy = Proxy::start(ministack().address(), move |seen| {
         if seen.line.starts_with("GET ") && seen.line.ends_with("/configuration") {
-            Verdict::Falsify(200, configuration.to_string())
+            Verdict::ForwardAndAnswer(200, configuration.to_string())
         } else {
             Verdict::Forward
         }
@@ -94,6 +94,6 @@ fn another_wrapper_an_unsuitable_runtime_and_unreadable_variables_are_refused() 
         .says("kms:Decrypt");
     assert!(other.layers().is_empty());
     assert_eq!(other.variables(), variables);
-    // The layer alone needs no variable.
+    // Without `--exec-wrapper` no variable is needed, so it does not matter that they cannot be read.
     attach(&blind, "other", &["--dry-run"]).expect(0);
 }

@@ -1,4 +1,4 @@
-//! What is wrong is said before anything is done, with what to do about it.
+//! Wrong input is reported before anything is done, with what to do about it.
 
 use crate::support::{
     account::Account,
@@ -9,10 +9,10 @@ use crate::support::{
 use serde_json::json;
 use std::{fs, net::TcpListener, time::Duration};
 
-/// Ten times what the slowest of these runs takes, which asks a metadata service for a while.
+/// Ten times the duration of the slowest of these runs, which waits for a metadata service.
 const SOON: Duration = Duration::from_secs(30);
 
-/// A user whose endpoint is a closed port: whoever calls AWS is found out by another message.
+/// A publisher whose endpoint is a closed port. If a command calls AWS, its error message is another one.
 fn offline() -> Publisher {
     Publisher::at(&format!("http://127.0.0.1:{}", free_port()), "123456789012")
 }
@@ -25,7 +25,7 @@ fn no_credentials() {
 }
 
 #[test]
-fn a_metadata_service_that_never_answers_holds_nobody() {
+fn a_metadata_service_that_never_answers_does_not_block() {
     let dist = Dist::new("metadata");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
@@ -33,7 +33,7 @@ fn a_metadata_service_that_never_answers_holds_nobody() {
         .env("AWS_EC2_METADATA_DISABLED", "false")
         .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url);
     publisher.run(&dist, &["publish"]).expect(1).says("no AWS credentials").within(SOON);
-    // It was asked: otherwise this test would prove nothing.
+    // The service must have got a connection. Otherwise this test would prove nothing.
     silent.set_nonblocking(true).unwrap();
     assert!(silent.accept().is_ok());
 }
@@ -63,14 +63,14 @@ fn wrong_credentials() {
 }
 
 #[test]
-fn an_endpoint_where_nobody_listens() {
+fn an_unreachable_endpoint() {
     let dist = Dist::new("nobody");
     let run = offline().run(&dist, &["publish"]).expect(1).within(SOON);
     run.says("cannot reach AWS at http://127.0.0.1:").says("Connection refused").says("--endpoint-url");
 }
 
 #[test]
-fn nothing_built() {
+fn a_folder_without_a_build() {
     let dist = Dist::new("empty");
     for file in dist.files() {
         fs::remove_file(dist.path().join(file)).unwrap();
@@ -80,7 +80,7 @@ fn nothing_built() {
 }
 
 #[test]
-fn a_dist_that_is_not_what_was_built() {
+fn a_dist_that_differs_from_its_manifest() {
     let tampered = Dist::new("tampered");
     let mut zip = fs::read(tampered.zip("x86_64")).unwrap();
     *zip.last_mut().unwrap() ^= 1;
@@ -120,7 +120,7 @@ fn a_dist_that_is_not_what_was_built() {
 }
 
 #[test]
-fn a_zip_that_lambda_would_not_take() {
+fn a_zip_that_lambda_would_refuse() {
     let text = Dist::new("text");
     text.repack("arm64", b"#!/bin/sh", 0o755);
     offline()
@@ -145,7 +145,7 @@ fn a_zip_that_lambda_would_not_take() {
         ("sentry-exec-wrapper", None, "but it is a file (mode 100755)"),
     ] {
         let wrapper = Dist::new("wrapper");
-        wrapper.rewrap("arm64", name, target);
+        wrapper.replace_wrapper("arm64", name, target);
         offline().run(&wrapper, &["publish"]).expect(1).says(says);
     }
     let huge = Dist::new("huge");
@@ -155,7 +155,7 @@ fn a_zip_that_lambda_would_not_take() {
 }
 
 #[test]
-fn names_that_lambda_would_not_take() {
+fn names_that_lambda_would_refuse() {
     let dist = Dist::new("names");
     for (template, says) in [
         ("a b {arch}", "cannot be a layer's name"),
@@ -169,7 +169,7 @@ fn names_that_lambda_would_not_take() {
 }
 
 #[test]
-fn a_prerelease_has_to_be_meant() {
+fn a_prerelease_needs_its_option() {
     let dist = Dist::new("prerelease");
     dist.edit_build(|build| build["version"] = json!("1.3.0-rc.1"));
     offline().run(&dist, &["publish"]).expect(2).says("1.3.0-rc.1 is a prerelease").says("--prerelease");
@@ -177,7 +177,7 @@ fn a_prerelease_has_to_be_meant() {
 }
 
 #[test]
-fn usage() {
+fn wrong_usage() {
     let dist = Dist::new("usage");
     offline().run(&dist, &["publish", "--frobnicate"]).expect(2).says("--frobnicate");
     offline().run(&dist, &["publish", "--regions", "eu-west-1,Mars"]).expect(2).says("Mars");
@@ -190,7 +190,7 @@ fn usage() {
 }
 
 #[test]
-fn a_layers_json_that_would_be_lost_stops_it_before_the_first_write() {
+fn a_layers_json_that_would_be_lost_stops_the_run_before_the_first_write() {
     let owner = Account::new(ministack());
     let dist = Dist::new("broken layers");
     let publisher = Publisher::at(&ministack().url(), &owner.key);

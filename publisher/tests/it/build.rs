@@ -1,4 +1,4 @@
-//! `publisher build`: what it leaves in the output folder.
+//! `publisher build`: the files that it writes into the output folder.
 
 use crate::build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr, stdout};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use std::{
 };
 use zip::ZipArchive;
 
-fn names(folder: &Path) -> Vec<String> {
+fn file_names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -29,7 +29,7 @@ fn manifest(dist: &Path) -> Value {
     serde_json::from_slice(&fs::read(dist.join("build.json")).unwrap()).unwrap()
 }
 
-fn listed(dist: &Path) -> Vec<String> {
+fn artifact_files(dist: &Path) -> Vec<String> {
     let artifacts = manifest(dist)["artifacts"].as_array().unwrap().clone();
     artifacts.iter().map(|artifact| artifact["arch"].as_str().unwrap().to_owned()).collect()
 }
@@ -38,14 +38,14 @@ fn listed(dist: &Path) -> Vec<String> {
 fn the_real_tools_make_layers_that_run() {
     let workspace = Workspace::with_tools();
     workspace.commit("first");
-    // From a folder below, as one works in.
+    // The build is started in a subfolder, as a user might do.
     let output =
         workspace.publisher().current_dir(workspace.path().join("extension/src")).arg("build").output();
     let output = output.unwrap();
     assert_code(&output, 0);
     let dist = workspace.path().join("dist");
     assert_eq!(
-        names(&dist),
+        file_names(&dist),
         [
             "SHA256SUMS",
             "build.json",
@@ -54,7 +54,7 @@ fn the_real_tools_make_layers_that_run() {
         ]
     );
     assert_sums(&dist);
-    assert_eq!(listed(&dist), ["arm64", "x86_64"]);
+    assert_eq!(artifact_files(&dist), ["arm64", "x86_64"]);
     assert!(stderr(&output).contains("std for musl"), "it says which std it took: {}", stderr(&output));
 
     let manifest = manifest(&dist);
@@ -82,31 +82,32 @@ fn the_real_tools_make_layers_that_run() {
             None => Command::new(&place).output(),
         };
         let run = run.unwrap_or_else(|error| panic!("cannot run the {arch} binary ({error}): see ci/test"));
-        // A panic unwinds with the flags of the layer: the worker starts anew, and everything that it held is let go of.
+        // Panics unwind in a binary that is built with the layer's flags: the worker starts again, and its locals are
+        // dropped.
         let expected = format!("9.8.7 {} lives=3 dropped=15 poisoned=true\n", &commit[..12]);
         assert_eq!(stdout(&run), expected, "{}", stderr(&run));
     }
 }
 
-/// A workspace, committed, in which both architectures "build".
-fn pretended() -> Workspace {
+/// A committed workspace. Its stand-in for cargo-lambda "builds" both architectures.
+fn workspace_with_binaries() -> Workspace {
     let workspace = Workspace::bare();
     workspace.commit("first");
-    workspace.deliver(ARM64.0, &static_elf(ARM64.1, 0));
-    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
+    workspace.set_fake_binary(ARM64.0, &static_elf(ARM64.1, 0));
+    workspace.set_fake_binary(X86_64.0, &static_elf(X86_64.1, 0));
     workspace
 }
 
 fn build(workspace: &Workspace, arguments: &[&str]) -> String {
-    let output = workspace.pretending().arg("build").args(arguments).output().unwrap();
+    let output = workspace.with_fake_tools().arg("build").args(arguments).output().unwrap();
     assert_code(&output, 0);
     stderr(&output)
 }
 
 #[test]
 fn json_is_the_manifest_and_nothing_else() {
-    let workspace = pretended();
-    let output = workspace.pretending().args(["build", "--json"]).output().unwrap();
+    let workspace = workspace_with_binaries();
+    let output = workspace.with_fake_tools().args(["build", "--json"]).output().unwrap();
     assert_code(&output, 0);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json, manifest(&workspace.path().join("dist")));
@@ -114,53 +115,53 @@ fn json_is_the_manifest_and_nothing_else() {
 }
 
 #[test]
-fn the_other_architecture_stays_if_it_is_of_the_same_build() {
-    let workspace = pretended();
+fn the_other_architecture_is_kept_if_it_is_of_the_same_build() {
+    let workspace = workspace_with_binaries();
     let dist = workspace.path().join("dist");
     build(&workspace, &["--arch", "arm64"]);
-    assert_eq!(listed(&dist), ["arm64"]);
+    assert_eq!(artifact_files(&dist), ["arm64"]);
     build(&workspace, &["--arch", "x86_64"]);
-    assert_eq!(listed(&dist), ["arm64", "x86_64"]);
+    assert_eq!(artifact_files(&dist), ["arm64", "x86_64"]);
     assert_sums(&dist);
 }
 
 #[test]
-fn the_other_architecture_goes_if_it_is_of_another_commit() {
-    let workspace = pretended();
+fn the_other_architecture_is_removed_if_it_is_of_another_commit() {
+    let workspace = workspace_with_binaries();
     let dist = workspace.path().join("dist");
     build(&workspace, &[]);
     workspace.commit("second");
     let said = build(&workspace, &["--arch", "x86_64"]);
     assert!(said.contains("Removed sentry-lambda-extension-arm64.zip"), "{said}");
-    assert_eq!(listed(&dist), ["x86_64"]);
-    assert_eq!(names(&dist), ["SHA256SUMS", "build.json", "sentry-lambda-extension-x86_64.zip"]);
+    assert_eq!(artifact_files(&dist), ["x86_64"]);
+    assert_eq!(file_names(&dist), ["SHA256SUMS", "build.json", "sentry-lambda-extension-x86_64.zip"]);
     assert_sums(&dist);
 }
 
 #[test]
-fn a_changed_work_tree_is_said_to_be_dirty_and_keeps_nothing() {
-    let workspace = pretended();
+fn a_changed_work_tree_is_marked_dirty_and_keeps_no_old_zip() {
+    let workspace = workspace_with_binaries();
     let dist = workspace.path().join("dist");
     build(&workspace, &[]);
     workspace.file("extension/src/main.rs", "fn main() {}");
     build(&workspace, &["--arch", "arm64"]);
     assert!(manifest(&dist)["commit"].as_str().unwrap().ends_with("-dirty"));
-    assert_eq!(listed(&dist), ["arm64"]);
+    assert_eq!(artifact_files(&dist), ["arm64"]);
 }
 
 #[test]
 fn without_git_the_commit_is_unknown() {
     let workspace = Workspace::bare();
-    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
+    workspace.set_fake_binary(X86_64.0, &static_elf(X86_64.1, 0));
     build(&workspace, &["--arch", "amd64", "--arch", "x86_64"]);
     assert_eq!(manifest(&workspace.path().join("dist"))["commit"], "unknown");
-    assert_eq!(listed(&workspace.path().join("dist")), ["x86_64"]);
+    assert_eq!(artifact_files(&workspace.path().join("dist")), ["x86_64"]);
 }
 
 #[test]
 fn source_date_epoch_is_the_time_in_the_zip() {
-    let workspace = pretended();
-    let mut command = workspace.pretending();
+    let workspace = workspace_with_binaries();
+    let mut command = workspace.with_fake_tools();
     command.args(["build", "--arch", "arm64"]).env("SOURCE_DATE_EPOCH", "1700000000");
     assert_code(&command.output().unwrap(), 0);
     let zip = File::open(workspace.path().join("dist/sentry-lambda-extension-arm64.zip")).unwrap();

@@ -1,4 +1,4 @@
-//! A workspace of one tiny extension, tools that pretend, and a way to run the publisher in them.
+//! A workspace with a tiny extension, and stand-ins for the build tools.
 
 use std::{
     env,
@@ -9,12 +9,12 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The repository that is tested.
+/// The path of the repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The tools that `ci/build` installs; without them these tests cannot say anything.
+/// The folder with the tools that `ci/build` installs. The tests of real builds need them.
 pub fn tools() -> PathBuf {
     let tools = repository().join(".tools");
     let stamp = tools.join("build/requirements.txt");
@@ -22,7 +22,7 @@ pub fn tools() -> PathBuf {
     tools
 }
 
-/// The publisher, started as from a shell: without what cargo tells a test.
+/// The publisher as a shell would start it, without the variables that cargo sets for a test.
 pub fn publisher(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_publisher"));
     for (name, _) in env::vars_os() {
@@ -51,24 +51,24 @@ pub fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "stdout:\n{}\nstderr:\n{}", stdout(output), stderr(output));
 }
 
-/// A workspace with an extension that prints its version and commit, and the repository's pins.
+/// A workspace with an extension that prints its version and commit, and with the repository's pinned tool versions.
 pub struct Workspace {
     folder: PathBuf,
-    // What removes the folder, or keeps it for this test alone.
+    // Removes the folder when the workspace is dropped. None for a folder that is kept between tests.
     _temporary: Option<TempDir>,
     _lock: Option<File>,
 }
 
 impl Workspace {
-    /// Without tools.
+    /// A workspace without tools.
     pub fn bare() -> Self {
         let temporary = TempDir::new().unwrap();
         let folder = temporary.path().to_owned();
-        Self { folder, _temporary: Some(temporary), _lock: None }.filled()
+        Self { folder, _temporary: Some(temporary), _lock: None }.with_files()
     }
 
-    /// With the repository's cargo-lambda and zig. They compile std along, which is most of their work and names the
-    /// folder: so it is always the same one, and its `target` is kept for the next test and the next run.
+    /// A workspace with the repository's cargo-lambda and zig. Its builds compile std, which takes most of their time
+    /// and depends on the folder's path. So the folder is always the same, and its `target` is kept for the next run.
     pub fn with_tools() -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real-tools");
         fs::create_dir_all(&folder).unwrap();
@@ -81,12 +81,12 @@ impl Workspace {
                 fs::remove_file(entry.path()).unwrap();
             }
         }
-        let this = Self { folder, _temporary: None, _lock: Some(lock) }.filled();
+        let this = Self { folder, _temporary: None, _lock: Some(lock) }.with_files();
         symlink(tools(), this.path().join(".tools")).unwrap();
         this
     }
 
-    fn filled(self) -> Self {
+    fn with_files(self) -> Self {
         self.file("Cargo.toml", MANIFEST);
         self.file("Cargo.lock", LOCK);
         self.file("LICENSE", LICENSE);
@@ -118,7 +118,7 @@ impl Workspace {
         publisher(self.path())
     }
 
-    /// Makes the workspace a repository with everything committed.
+    /// Makes the workspace a git repository and commits everything.
     pub fn commit(&self, message: &str) {
         let git = |arguments: &[&str]| {
             let identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"];
@@ -130,10 +130,10 @@ impl Workspace {
         git(&["commit", "--quiet", "--allow-empty", "--message", message]);
     }
 
-    /// The publisher with a cargo-lambda and a zig on PATH that only pretend: the former "builds" by
-    /// copying `fake/<target>`, or fails where there is none; it leaves what it was given in `fake/arguments` and
+    /// The publisher with stand-ins for cargo-lambda and zig in PATH. The stand-in for cargo-lambda copies
+    /// `fake/<target>`, or fails if there is no such file. It writes its arguments and flags to `fake/arguments` and
     /// `fake/flags`.
-    pub fn pretending(&self) -> Command {
+    pub fn with_fake_tools(&self) -> Command {
         self.script("fake/cargo-lambda", FAKE_CARGO_LAMBDA);
         self.script("fake/zig", "#!/bin/sh\necho 0.0.0\n");
         let mut command = self.publisher();
@@ -144,13 +144,13 @@ impl Workspace {
         command
     }
 
-    /// What the pretending cargo-lambda will deliver for a target.
-    pub fn deliver(&self, target: &str, content: &[u8]) {
+    /// Sets the binary that the stand-in for cargo-lambda makes for a target.
+    pub fn set_fake_binary(&self, target: &str, content: &[u8]) {
         fs::create_dir_all(self.path().join("fake")).unwrap();
         fs::write(self.path().join("fake").join(target), content).unwrap();
     }
 
-    /// A PATH with these programs of the host and nothing else.
+    /// A PATH that contains only these programs of the host.
     pub fn path_of(&self, programs: &[&str]) -> PathBuf {
         let folder = self.path().join("only");
         fs::create_dir_all(&folder).unwrap();
@@ -164,7 +164,7 @@ impl Workspace {
     }
 }
 
-/// The smallest ELF that may go into a layer: a header, and one segment to load.
+/// The smallest ELF that is accepted in a layer: a header and one loadable segment.
 pub fn static_elf(machine: u8, salt: u8) -> Vec<u8> {
     let mut elf = vec![0; 128];
     elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
@@ -210,8 +210,8 @@ name = "sentry-lambda-extension"
 version = "9.8.7"
 "#;
 
-/// Says version and commit, and what became of a worker that falls twice: how often it lived, how many of its locals were
-/// dropped, five in each life, and whether the lock that it held says so.
+/// Prints the version and the commit, and then the result of a worker that panics twice: how often it started, how many
+/// of its locals were dropped (five for each start), and whether its lock is poisoned.
 const MAIN: &str = r#"use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;

@@ -21,7 +21,7 @@ testing = { path = "../testing" }
 elsewhere = { path = "../elsewhere" }
 "#;
 
-/// A workspace whose extension depends on one crate in each way. All but `linked` leave nothing in the binary.
+/// A workspace whose extension has one dependency of each kind. Only `linked` leaves something in the binary.
 fn with_dependencies() -> Workspace {
     let workspace = Workspace::bare();
     let manifest = std::fs::read_to_string(workspace.path().join("extension/Cargo.toml")).unwrap();
@@ -53,16 +53,16 @@ fn with_dependencies() -> Workspace {
             crates.concat()
         ),
     );
-    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
+    workspace.set_fake_binary(X86_64.0, &static_elf(X86_64.1, 0));
     workspace
 }
 
 fn build(workspace: &Workspace) -> Output {
-    workspace.pretending().args(["build", "--arch", "x86_64"]).output().unwrap()
+    workspace.with_fake_tools().args(["build", "--arch", "x86_64"]).output().unwrap()
 }
 
 #[test]
-fn a_layer_holds_its_licence_and_those_of_what_is_linked_in() {
+fn a_layer_contains_its_licence_and_those_of_linked_crates() {
     let workspace = with_dependencies();
     assert_code(&build(&workspace), 0);
     let entries = entries(&workspace.path().join("dist/sentry-lambda-extension-x86_64.zip"));
@@ -76,12 +76,12 @@ fn a_layer_holds_its_licence_and_those_of_what_is_linked_in() {
             "sentry-lambda-extension/THIRD-PARTY-NOTICES.txt"
         ]
     );
-    // Whoever unpacks the layer, everybody may read them.
+    // All users may read the files, whoever unpacks the layer.
     assert!(entries[2..].iter().all(|(_, mode, _)| *mode == 0o100_644));
     assert_eq!(String::from_utf8_lossy(&entries[2].2), LICENSE);
     let notices = String::from_utf8_lossy(&entries[3].2);
     assert!(notices.contains("linked 1.2.3\n\nThe licence of linked.\n"), "{notices}");
-    // The compiler's own parts are linked in as well.
+    // Parts of the Rust compiler's distribution are linked in as well.
     assert!(notices.contains("Rust's standard library") && notices.contains("Rich Felker"), "{notices}");
     for other in ["generator", "compiling", "testing", "elsewhere", "9.8.7"] {
         assert!(!notices.contains(other), "{other} is not linked in, but in:\n{notices}");

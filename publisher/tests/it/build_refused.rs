@@ -1,4 +1,4 @@
-//! `publisher build`, when it cannot: it says what is wrong and what to do, and leaves what was there.
+//! `publisher build` when it cannot build: it says what is wrong and what to do, and does not change the output folder.
 
 use crate::build_fixture::{ARM64, Workspace, X86_64, assert_code, publisher, static_elf, stderr, stdout};
 use std::{fs, path::Path, process::Output};
@@ -12,22 +12,22 @@ fn snapshot(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// A workspace in which both architectures have been "built" once.
+/// A workspace in which the stand-in for cargo-lambda has "built" both architectures once.
 fn built() -> Workspace {
     let workspace = Workspace::bare();
-    workspace.deliver(ARM64.0, &static_elf(ARM64.1, 0));
-    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
-    assert_code(&workspace.pretending().arg("build").output().unwrap(), 0);
+    workspace.set_fake_binary(ARM64.0, &static_elf(ARM64.1, 0));
+    workspace.set_fake_binary(X86_64.0, &static_elf(X86_64.1, 0));
+    assert_code(&workspace.with_fake_tools().arg("build").output().unwrap(), 0);
     workspace
 }
 
-/// Delivers another arm64 binary and, for `x86_64`, `bad`; nothing of either may reach the output folder.
-fn refuse(bad: &[u8]) -> String {
+/// Builds with a new arm64 binary and a bad `x86_64` one. Neither may reach the output folder. Returns the error.
+fn expect_build_refused(bad: &[u8]) -> String {
     let workspace = built();
     let before = snapshot(&workspace.path().join("dist"));
-    workspace.deliver(ARM64.0, &static_elf(ARM64.1, 1));
-    workspace.deliver(X86_64.0, bad);
-    let output = workspace.pretending().arg("build").output().unwrap();
+    workspace.set_fake_binary(ARM64.0, &static_elf(ARM64.1, 1));
+    workspace.set_fake_binary(X86_64.0, bad);
+    let output = workspace.with_fake_tools().arg("build").output().unwrap();
     assert_code(&output, 1);
     assert_eq!(snapshot(&workspace.path().join("dist")), before);
     assert_eq!(stdout(&output), "");
@@ -36,21 +36,21 @@ fn refuse(bad: &[u8]) -> String {
 
 #[test]
 fn a_binary_that_lambda_could_not_start_is_refused() {
-    let said = refuse(&fs::read("/bin/sh").unwrap());
+    let said = expect_build_refused(&fs::read("/bin/sh").unwrap());
     assert!(said.contains("x86_64") && said.contains("dynamically linked"), "{said}");
-    let said = refuse(b"#!/bin/sh\necho hello\n");
+    let said = expect_build_refused(b"#!/bin/sh\necho hello\n");
     assert!(said.contains("not an ELF file"), "{said}");
-    let said = refuse(&static_elf(ARM64.1, 0));
+    let said = expect_build_refused(&static_elf(ARM64.1, 0));
     assert!(said.contains("it is for arm64, not for x86_64"), "{said}");
-    let said = refuse(&static_elf(X86_64.1, 0)[..100]);
+    let said = expect_build_refused(&static_elf(X86_64.1, 0)[..100]);
     assert!(said.contains("damaged"), "{said}");
 }
 
 #[test]
-fn cargos_own_error_is_what_one_sees() {
+fn the_error_of_cargo_is_shown() {
     let workspace = Workspace::with_tools();
-    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
-    assert_code(&workspace.pretending().args(["build", "--arch", "x86_64"]).output().unwrap(), 0);
+    workspace.set_fake_binary(X86_64.0, &static_elf(X86_64.1, 0));
+    assert_code(&workspace.with_fake_tools().args(["build", "--arch", "x86_64"]).output().unwrap(), 0);
     let before = snapshot(&workspace.path().join("dist"));
     workspace.file("extension/src/main.rs", "fn main() { let _: u32 = \"text\"; }\n");
     let output = workspace.publisher().args(["build", "--arch", "x86_64"]).output().unwrap();
@@ -68,7 +68,7 @@ fn a_failing_cargo_lambda_leaves_the_old_zips() {
     let workspace = built();
     let before = snapshot(&workspace.path().join("dist"));
     fs::remove_file(workspace.path().join("fake").join(X86_64.0)).unwrap();
-    let output = workspace.pretending().arg("build").output().unwrap();
+    let output = workspace.with_fake_tools().arg("build").output().unwrap();
     assert_code(&output, 1);
     assert!(stderr(&output).contains("says the fake"));
     assert_eq!(snapshot(&workspace.path().join("dist")), before);
@@ -79,7 +79,7 @@ fn a_folder_that_cannot_be_written_to_is_found_before_compiling() {
     let workspace = Workspace::bare();
     let file = workspace.file("a-file", "");
     for out in ["/proc/dist", file.join("dist").to_str().unwrap()] {
-        let output = workspace.pretending().args(["build", "--out", out]).output().unwrap();
+        let output = workspace.with_fake_tools().args(["build", "--out", out]).output().unwrap();
         assert_code(&output, 1);
         let said = stderr(&output);
         assert!(said.contains(out) && said.contains("--out DIR"), "{said}");
@@ -89,26 +89,27 @@ fn a_folder_that_cannot_be_written_to_is_found_before_compiling() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2() {
+fn wrong_usage_exits_with_2() {
     let workspace = Workspace::bare();
     for arguments in [["--arch", "riscv64"], ["--std", "none"], ["--frobnicate", "x"]] {
-        let output = workspace.pretending().arg("build").args(arguments).output().unwrap();
+        let output = workspace.with_fake_tools().arg("build").args(arguments).output().unwrap();
         assert_code(&output, 2);
         assert!(stderr(&output).contains(arguments[usize::from(arguments[0] != "--frobnicate")]));
     }
-    let output = workspace.pretending().arg("build").env("SOURCE_DATE_EPOCH", "yesterday").output().unwrap();
+    let output =
+        workspace.with_fake_tools().arg("build").env("SOURCE_DATE_EPOCH", "yesterday").output().unwrap();
     assert_code(&output, 2);
     assert!(stderr(&output).contains("SOURCE_DATE_EPOCH=\"yesterday\""));
 }
 
 #[test]
-fn outside_the_workspace_it_says_so() {
+fn a_run_outside_the_workspace_is_reported() {
     let elsewhere = tempfile::TempDir::new().unwrap();
     let output = publisher(elsewhere.path()).arg("build").output().unwrap();
     assert_code(&output, 1);
     assert!(stderr(&output).contains("not inside the workspace"), "{}", stderr(&output));
 
-    // Another workspace is elsewhere, too.
+    // A workspace of another project is not enough.
     fs::create_dir(elsewhere.path().join("src")).unwrap();
     fs::write(elsewhere.path().join("src/lib.rs"), "").unwrap();
     fs::write(elsewhere.path().join("Cargo.toml"), "[package]\nname = \"other\"\n").unwrap();
@@ -126,7 +127,7 @@ fn build_with_path(workspace: &Workspace, programs: &[&str]) -> Output {
 }
 
 #[test]
-fn a_missing_tool_is_named_with_the_command_that_mends_it() {
+fn a_missing_tool_is_reported_with_the_command_that_installs_it() {
     let said = stderr(&build_with_path(&Workspace::bare(), &[]));
     assert!(said.contains("cargo is not on PATH") && said.contains("https://rustup.rs"), "{said}");
 
@@ -135,15 +136,15 @@ fn a_missing_tool_is_named_with_the_command_that_mends_it() {
 }
 
 #[test]
-fn a_python_without_venv_is_told_from_one_without_network() {
-    // Debian's python3 without python3-venv.
+fn python_without_venv_and_python_without_network_have_different_errors() {
+    // Debian's python3 lacks the venv module if python3-venv is not installed.
     let workspace = Workspace::bare();
     workspace.script("only/python3", "#!/bin/sh\necho 'ensurepip is not available'\nexit 1\n");
     let said = stderr(&build_with_path(&workspace, &["cargo", "rustc"]));
     assert!(said.contains("ensurepip is not available"), "{said}");
     assert!(said.contains("apt-get install python3 python3-venv"), "{said}");
 
-    // A virtual environment whose pip reaches nothing.
+    // A virtual environment is made, but its pip cannot reach PyPI.
     let workspace = Workspace::bare();
     let pip = "printf '#!/bin/sh\\necho no route to the index >&2\\nexit 1\\n'";
     let python =

@@ -1,4 +1,4 @@
-//! `publisher build --relay PATH`: what is in the zips, what is said of them, and that plain ones stay as they were.
+//! `publisher build --relay PATH`: what the zips and the manifest contain, and that the plain zips do not change.
 
 use crate::build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr};
 use serde_json::Value;
@@ -11,18 +11,18 @@ use std::{
 };
 use zip::ZipArchive;
 
-/// A committed workspace in which both architectures "build".
-pub fn pretended() -> Workspace {
+/// A committed workspace. Its stand-in for cargo-lambda "builds" both architectures.
+pub fn workspace_with_binaries() -> Workspace {
     let workspace = Workspace::bare();
     workspace.commit("first");
     fs::create_dir(workspace.path().join("publisher")).unwrap();
-    workspace.deliver(ARM64.0, &static_elf(ARM64.1, 0));
-    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
+    workspace.set_fake_binary(ARM64.0, &static_elf(ARM64.1, 0));
+    workspace.set_fake_binary(X86_64.0, &static_elf(X86_64.1, 0));
     workspace
 }
 
-/// A folder with both binaries, as Sentry's releases name them.
-fn release(workspace: &Workspace) -> PathBuf {
+/// A folder with both binaries of Relay, named as in Sentry's releases.
+fn relay_release(workspace: &Workspace) -> PathBuf {
     let folder = workspace.path().join("release");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("relay-Linux-aarch64"), static_elf(ARM64.1, 7)).unwrap();
@@ -30,10 +30,10 @@ fn release(workspace: &Workspace) -> PathBuf {
     folder
 }
 
-/// Runs a build that has to succeed; returns what it said.
+/// Runs a build that has to succeed. Returns its stderr.
 #[track_caller]
 pub fn build(workspace: &Workspace, arguments: &[&str]) -> String {
-    let output = workspace.pretending().arg("build").args(arguments).output().unwrap();
+    let output = workspace.with_fake_tools().arg("build").args(arguments).output().unwrap();
     assert_code(&output, 0);
     stderr(&output)
 }
@@ -42,7 +42,7 @@ pub fn manifest(workspace: &Workspace) -> Value {
     serde_json::from_slice(&fs::read(workspace.path().join("dist/build.json")).unwrap()).unwrap()
 }
 
-fn files(workspace: &Workspace) -> Vec<String> {
+fn artifact_files(workspace: &Workspace) -> Vec<String> {
     let artifacts = manifest(workspace)["artifacts"].as_array().unwrap().clone();
     artifacts.iter().map(|artifact| artifact["file"].as_str().unwrap().to_owned()).collect()
 }
@@ -51,7 +51,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
-/// A zip's entries: name, mode, content.
+/// The entries of a zip: name, mode and content.
 pub fn entries(zip: &Path) -> Vec<(String, u32, Vec<u8>)> {
     let mut zip = ZipArchive::new(File::open(zip).unwrap()).unwrap();
     let count = zip.len();
@@ -65,7 +65,7 @@ pub fn entries(zip: &Path) -> Vec<(String, u32, Vec<u8>)> {
     (0..count).map(entry).collect()
 }
 
-const ALL: [&str; 4] = [
+const ALL_ZIPS: [&str; 4] = [
     "sentry-lambda-extension-arm64.zip",
     "sentry-lambda-extension-relay-arm64.zip",
     "sentry-lambda-extension-x86_64.zip",
@@ -73,14 +73,14 @@ const ALL: [&str; 4] = [
 ];
 
 #[test]
-fn a_folder_gives_both_layers_beside_the_plain_ones() {
-    let workspace = pretended();
+fn a_folder_of_binaries_makes_both_layers_beside_the_plain_ones() {
+    let workspace = workspace_with_binaries();
     build(&workspace, &[]);
-    let plain = fs::read(workspace.path().join("dist").join(ALL[0])).unwrap();
-    build(&workspace, &["--relay", release(&workspace).to_str().unwrap()]);
+    let plain = fs::read(workspace.path().join("dist").join(ALL_ZIPS[0])).unwrap();
+    build(&workspace, &["--relay", relay_release(&workspace).to_str().unwrap()]);
     let dist = workspace.path().join("dist");
-    assert_eq!(files(&workspace), ALL);
-    assert_eq!(fs::read(dist.join(ALL[0])).unwrap(), plain, "the plain zip is what it was");
+    assert_eq!(artifact_files(&workspace), ALL_ZIPS);
+    assert_eq!(fs::read(dist.join(ALL_ZIPS[0])).unwrap(), plain, "the plain zip has changed");
     assert_code(
         &Command::new("sha256sum").args(["-c", "SHA256SUMS"]).current_dir(&dist).output().unwrap(),
         0,
@@ -88,7 +88,7 @@ fn a_folder_gives_both_layers_beside_the_plain_ones() {
 
     for (index, machine) in [(1, ARM64.1), (3, X86_64.1)] {
         let relay = static_elf(machine, 7);
-        let entries = entries(&dist.join(ALL[index]));
+        let entries = entries(&dist.join(ALL_ZIPS[index]));
         let list: Vec<_> = entries.iter().map(|(name, mode, _)| (name.as_str(), *mode)).collect();
         assert_eq!(
             list,
@@ -126,24 +126,24 @@ fn a_folder_gives_both_layers_beside_the_plain_ones() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let (one, two) = (pretended(), pretended());
+    let (one, two) = (workspace_with_binaries(), workspace_with_binaries());
     for workspace in [&one, &two] {
-        build(workspace, &["--relay", release(workspace).to_str().unwrap()]);
+        build(workspace, &["--relay", relay_release(workspace).to_str().unwrap()]);
     }
-    for name in ALL {
+    for name in ALL_ZIPS {
         let read = |workspace: &Workspace| fs::read(workspace.path().join("dist").join(name)).unwrap();
         assert_eq!(read(&one), read(&two), "{name}");
     }
 }
 
 #[test]
-fn a_file_is_for_the_architecture_that_it_says() {
-    let workspace = pretended();
-    let file = release(&workspace).join("relay-Linux-aarch64");
+fn the_binary_decides_the_architecture_of_its_layer() {
+    let workspace = workspace_with_binaries();
+    let file = relay_release(&workspace).join("relay-Linux-aarch64");
     build(&workspace, &["--relay", file.to_str().unwrap()]);
-    assert_eq!(files(&workspace), [ALL[0], ALL[1], ALL[2]]);
+    assert_eq!(artifact_files(&workspace), [ALL_ZIPS[0], ALL_ZIPS[1], ALL_ZIPS[2]]);
 
-    let mut command = workspace.pretending();
+    let mut command = workspace.with_fake_tools();
     let both = ["build", "--arch", "arm64", "--arch", "x86_64", "--relay", file.to_str().unwrap()];
     let output = command.args(both).output().unwrap();
     assert_code(&output, 2);
@@ -151,33 +151,33 @@ fn a_file_is_for_the_architecture_that_it_says() {
 }
 
 #[test]
-fn a_build_without_relay_keeps_the_layers_of_the_same_build_and_no_others() {
-    let workspace = pretended();
-    build(&workspace, &["--relay", release(&workspace).to_str().unwrap()]);
+fn a_build_without_relay_keeps_only_relay_layers_of_the_same_build() {
+    let workspace = workspace_with_binaries();
+    build(&workspace, &["--relay", relay_release(&workspace).to_str().unwrap()]);
     let said = build(&workspace, &[]);
     assert!(said.contains("Keeping sentry-lambda-extension-relay-arm64.zip"), "{said}");
-    assert_eq!(files(&workspace), ALL);
-    // The same commit with another extension is no release of one piece.
-    workspace.deliver(ARM64.0, &static_elf(ARM64.1, 1));
+    assert_eq!(artifact_files(&workspace), ALL_ZIPS);
+    // The extension differs although the commit is the same. So the old zip does not belong to this release.
+    workspace.set_fake_binary(ARM64.0, &static_elf(ARM64.1, 1));
     let said = build(&workspace, &[]);
     assert!(said.contains("Removed sentry-lambda-extension-relay-arm64.zip"), "{said}");
-    assert_eq!(files(&workspace), [ALL[0], ALL[2], ALL[3]]);
+    assert_eq!(artifact_files(&workspace), [ALL_ZIPS[0], ALL_ZIPS[2], ALL_ZIPS[3]]);
     workspace.commit("second");
     build(&workspace, &[]);
-    assert_eq!(files(&workspace), [ALL[0], ALL[2]]);
-    assert!(!workspace.path().join("dist").join(ALL[3]).exists());
+    assert_eq!(artifact_files(&workspace), [ALL_ZIPS[0], ALL_ZIPS[2]]);
+    assert!(!workspace.path().join("dist").join(ALL_ZIPS[3]).exists());
 }
 
 #[test]
-fn what_is_neither_a_path_nor_a_version_is_named_before_anything_is_compiled() {
-    let workspace = pretended();
+fn a_wrong_relay_argument_is_refused_before_compiling() {
+    let workspace = workspace_with_binaries();
     for (relay, code, words) in [
         ("no-such-file", 2, "no such file or folder"),
         ("latest", 2, "not a version"),
         ("extension", 1, "relay-Linux-aarch64"),
         ("Cargo.toml", 1, "not an ELF file"),
     ] {
-        let output = workspace.pretending().args(["build", "--relay", relay]).output().unwrap();
+        let output = workspace.with_fake_tools().args(["build", "--relay", relay]).output().unwrap();
         assert_code(&output, code);
         let said = stderr(&output);
         assert!(said.contains(words), "{said}");
@@ -187,10 +187,10 @@ fn what_is_neither_a_path_nor_a_version_is_named_before_anything_is_compiled() {
 }
 
 #[test]
-fn publish_takes_what_was_built() {
-    let workspace = pretended();
-    build(&workspace, &["--relay", release(&workspace).to_str().unwrap()]);
-    // Without an account it comes as far as asking for one: the bundle was read and is sound.
+fn publish_accepts_what_was_built() {
+    let workspace = workspace_with_binaries();
+    build(&workspace, &["--relay", relay_release(&workspace).to_str().unwrap()]);
+    // Without credentials, `publish` fails only after it has read and checked the zips.
     let mut command = workspace.publisher();
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", workspace.path());
     let output = command.args(["publish", "--regions", "eu-central-1"]).output().unwrap();

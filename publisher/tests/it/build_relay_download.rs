@@ -1,8 +1,8 @@
-//! `publisher build --relay VERSION` and `publisher relay pin`: nothing is packed that nobody has looked at.
+//! `publisher build --relay VERSION` and `publisher relay pin`: only a binary whose hash is pinned is packed.
 
 use crate::{
     build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr},
-    build_relay::{entries, manifest, pretended, sha256},
+    build_relay::{entries, manifest, sha256, workspace_with_binaries},
     support::registry::{Registry, answer, full_response, range_response, truncated},
 };
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub fn arm64() -> Vec<u8> {
     static_elf(ARM64.1, 7)
 }
 
-/// Large enough to be cut in pieces, and different everywhere.
+/// A binary that is large enough to be cut in pieces, and whose pieces all differ.
 pub fn x86_64() -> Vec<u8> {
     x86_64_salted(7)
 }
@@ -31,7 +31,7 @@ fn run(workspace: &Workspace, registry: &Registry, arguments: &[&str], code: i32
     run_trusting(None, workspace, registry, arguments, code)
 }
 
-/// The same, with these certificates in place of the system's.
+/// Does the same as `run`, but trusts the certificates in this file instead of the system's.
 #[track_caller]
 pub fn run_trusting(
     roots: Option<&Path>,
@@ -40,7 +40,7 @@ pub fn run_trusting(
     arguments: &[&str],
     code: i32,
 ) -> String {
-    let mut command = workspace.pretending();
+    let mut command = workspace.with_fake_tools();
     for proxy in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env_remove(proxy);
     }
@@ -63,12 +63,12 @@ fn forget_downloads(workspace: &Workspace) {
     fs::remove_dir_all(workspace.path().join(".tools/relay")).unwrap();
 }
 
-/// Neither pinned nor packed.
+/// Runs `relay pin` on a file that has to be refused. Returns the error.
 #[track_caller]
-fn refuse_to_pin(
+fn expect_pin_refused(
     file: impl Fn(&crate::support::registry::Request) -> Vec<u8> + Send + Sync + 'static,
 ) -> String {
-    let workspace = pretended();
+    let workspace = workspace_with_binaries();
     let registry = Registry::new(file);
     let said = run(&workspace, &registry, &PIN, 1);
     assert_eq!(lock(&workspace), Value::Null, "{said}");
@@ -77,11 +77,11 @@ fn refuse_to_pin(
 
 #[test]
 fn a_version_is_refused_until_it_is_pinned_and_then_packed_from_the_cache() {
-    let workspace = pretended();
+    let workspace = workspace_with_binaries();
     let registry = Registry::of(arm64(), x86_64());
     let said = run(&workspace, &registry, &["build", "--relay", VERSION], 1);
     assert!(said.contains("is not pinned") && said.contains("publisher relay pin 26.9.0"), "{said}");
-    assert!(registry.requests("/").is_empty(), "nothing is downloaded that may not be used");
+    assert!(registry.requests("/").is_empty(), "something was downloaded although it is not pinned");
     assert!(!workspace.path().join("dist/build.json").exists());
 
     run(&workspace, &registry, &PIN, 0);
@@ -92,13 +92,13 @@ fn a_version_is_refused_until_it_is_pinned_and_then_packed_from_the_cache() {
 
     let asked = registry.requests("/").len();
     run(&workspace, &registry, &["build", "--relay", VERSION], 0);
-    assert_eq!(registry.requests("/").len(), asked, "the second time comes from the cache");
+    assert_eq!(registry.requests("/").len(), asked, "the second build did not use the cache");
     let zip = workspace.path().join("dist/sentry-lambda-extension-relay-x86_64.zip");
     assert_eq!(entries(&zip)[1].2, x86_64());
     let relay = manifest(&workspace)["artifacts"][3]["relay"].clone();
     assert_eq!((&relay["version"], &relay["sha256"]), (&VERSION.into(), &sha256(&x86_64()).into()));
 
-    // A cache that was tampered with is no cache.
+    // A changed file in the cache is not used. It is downloaded again.
     let kept = workspace.path().join(".tools/relay").join(VERSION).join("relay-Linux-x86_64");
     fs::write(kept, static_elf(X86_64.1, 8)).unwrap();
     run(&workspace, &registry, &BUILD, 0);
@@ -107,8 +107,8 @@ fn a_version_is_refused_until_it_is_pinned_and_then_packed_from_the_cache() {
 }
 
 #[test]
-fn a_cut_connection_is_resumed_where_it_broke() {
-    let workspace = pretended();
+fn a_broken_download_is_resumed() {
+    let workspace = workspace_with_binaries();
     let registry = Registry::new(|request| {
         if request.path.ends_with("aarch64") {
             return full_response(&arm64());
@@ -126,8 +126,8 @@ fn a_cut_connection_is_resumed_where_it_broke() {
 }
 
 #[test]
-fn the_next_run_goes_on_and_starts_over_if_the_file_is_another() {
-    let workspace = pretended();
+fn the_next_run_resumes_and_starts_over_if_the_file_has_changed() {
+    let workspace = workspace_with_binaries();
     let file = |tag: &'static str, salt: u8, broken: bool| {
         move |request: &crate::support::registry::Request| {
             if request.path.ends_with("aarch64") {
@@ -148,17 +148,17 @@ fn the_next_run_goes_on_and_starts_over_if_the_file_is_another() {
     registry.change(file("\"two\"", 8, false));
     run(&workspace, &registry, &PIN, 0);
     let last = registry.requests(X86_64_FILE).pop().unwrap();
-    assert_eq!(last.start(), x86_64().len() - 50_000, "it went on");
+    assert_eq!(last.start(), x86_64().len() - 50_000, "the download was not resumed");
     assert_eq!(
         lock(&workspace)[VERSION]["x86_64"]["sha256"],
         sha256(&x86_64_salted(8)),
-        "and took the whole new file"
+        "the pin is not the hash of the new file"
     );
 }
 
 #[test]
-fn a_file_that_always_ends_early_is_refused() {
-    let said = refuse_to_pin(|request| {
+fn an_incomplete_file_is_refused() {
+    let said = expect_pin_refused(|request| {
         if request.path.ends_with("aarch64") {
             full_response(&arm64())
         } else {
@@ -166,8 +166,8 @@ fn a_file_that_always_ends_early_is_refused() {
         }
     });
     assert!(said.contains("was cut off after") && said.contains("run the command again"), "{said}");
-    // Without a length only its own tables tell that a file is not whole.
-    let said = refuse_to_pin(|_| {
+    // Without a content-length, only the tables in the ELF file show that it is incomplete.
+    let said = expect_pin_refused(|_| {
         let program = fs::read("/bin/true").unwrap();
         let head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
         let mut body = program[..program.len() - 100].to_vec();
@@ -178,24 +178,25 @@ fn a_file_that_always_ends_early_is_refused() {
 }
 
 #[test]
-fn a_web_page_is_no_binary() {
+fn a_web_page_is_refused() {
     let page = b"<!doctype html><title>Sign in</title>";
-    let said = refuse_to_pin(move |_| answer("200 OK", "content-type: text/html; charset=utf-8\r\n", page));
+    let said =
+        expect_pin_refused(move |_| answer("200 OK", "content-type: text/html; charset=utf-8\r\n", page));
     assert!(said.contains("is a web page"), "{said}");
-    let said = refuse_to_pin(move |_| full_response(page));
+    let said = expect_pin_refused(move |_| full_response(page));
     assert!(said.contains("it is not an ELF file"), "{said}");
 }
 
 #[test]
-fn what_is_not_there_is_named() {
-    let workspace = pretended();
+fn an_unknown_version_and_a_missing_file_are_reported() {
+    let workspace = workspace_with_binaries();
     let registry = Registry::new(|_| answer("404 Not Found", "", b""));
     let said = run(&workspace, &registry, &["relay", "pin", "26.8.0"], 1);
     assert!(said.contains("does not know Relay 26.8.0"), "{said}");
-    assert_eq!(registry.requests("/apps/relay/26.8.0.json").len(), 1, "a mirror of the registry's files");
+    assert_eq!(registry.requests("/apps/relay/26.8.0.json").len(), 1, "static mirrors have this path");
     let said = run(&workspace, &registry, &PIN, 1);
     assert!(said.contains("/files/relay-Linux-aarch64: the server answered 404"), "{said}");
-    assert_eq!(registry.requests("/files/").len(), 1, "a 404 does not pass");
+    assert_eq!(registry.requests("/files/").len(), 1, "a request that was answered with 404 was repeated");
     assert_eq!(lock(&workspace), Value::Null);
     for bad in ["latest", "../26.9.0"] {
         let said = run(&workspace, &registry, &["relay", "pin", bad], 2);
@@ -205,7 +206,7 @@ fn what_is_not_there_is_named() {
 
 #[test]
 fn redirects_are_followed_but_not_forever() {
-    let workspace = pretended();
+    let workspace = workspace_with_binaries();
     let registry = Registry::new(|request| match request.path.as_str() {
         "/files/moved" => full_response(&x86_64()),
         X86_64_FILE => answer("302 Found", "location: /files/moved\r\n", b""),
@@ -214,13 +215,14 @@ fn redirects_are_followed_but_not_forever() {
     run(&workspace, &registry, &PIN, 0);
     assert_eq!(lock(&workspace)[VERSION]["x86_64"]["sha256"], sha256(&x86_64()));
 
-    let said = refuse_to_pin(|request| answer("302 Found", &format!("location: {}\r\n", request.path), b""));
+    let said =
+        expect_pin_refused(|request| answer("302 Found", &format!("location: {}\r\n", request.path), b""));
     assert!(said.contains("redirect"), "{said}");
 }
 
 #[test]
-fn a_file_that_changed_since_it_was_pinned_is_refused_by_both() {
-    let workspace = pretended();
+fn a_file_that_changed_since_it_was_pinned_is_refused_by_build_and_pin() {
+    let workspace = workspace_with_binaries();
     let registry = Registry::of(arm64(), x86_64());
     run(&workspace, &registry, &PIN, 0);
     let pins = lock(&workspace);
@@ -242,14 +244,14 @@ fn a_file_that_changed_since_it_was_pinned_is_refused_by_both() {
         assert_eq!(lock(&workspace), pins);
     }
     assert!(!workspace.path().join("dist/build.json").exists());
-    // What was refused is not resumed.
+    // A download that was refused is not resumed.
     registry.change(|request| range_response(request, &x86_64(), "\"one\""));
     run(&workspace, &registry, &BUILD, 0);
 }
 
 #[test]
-fn a_pin_that_was_changed_by_hand_is_held_against_cache_and_download() {
-    let workspace = pretended();
+fn a_pin_changed_by_hand_matches_neither_cache_nor_download() {
+    let workspace = workspace_with_binaries();
     let registry = Registry::of(arm64(), x86_64());
     run(&workspace, &registry, &PIN, 0);
     let text = lock(&workspace).to_string().replace(&sha256(&x86_64()), &"0".repeat(64));

@@ -1,14 +1,14 @@
-//! `publisher build --relay`: what the binary asks for decides where it may go.
+//! `publisher build --relay` reads from the binary which runtimes it can run on.
 
 use crate::{
     build_fixture::{ARM64, Workspace, assert_code, static_elf, stderr, stdout},
-    build_relay::{build, entries, manifest, pretended, sha256},
+    build_relay::{build, entries, manifest, sha256, workspace_with_binaries},
 };
 use object::{Object, ObjectSection, ObjectSymbol, read::elf::ElfFile64};
 use std::{fs, process::Command};
 
-/// The host's `true` (a dynamically linked program), its newest glibc versions replaced by this one.
-fn needing(minor: u32) -> Vec<u8> {
+/// The host's `true`, a dynamically linked program, changed so that it needs glibc 2.`minor`.
+fn program_needing_glibc(minor: u32) -> Vec<u8> {
     let mut program = fs::read("/bin/true").unwrap();
     let name = b"GLIBC_2.";
     let mut found = false;
@@ -19,30 +19,30 @@ fn needing(minor: u32) -> Vec<u8> {
             found = true;
         }
     }
-    assert!(found, "/bin/true asks for no glibc of two digits: see ci/test");
+    assert!(found, "/bin/true needs no glibc version of two digits; see ci/test");
     program
 }
 
-/// With a section that is loaded although it is named like one for debuggers, as programs in Rust have one.
+/// A program with a section that is loaded although its name is that of a debug section. Programs in Rust have one.
 const SOURCE: &str = r#"#include <stdio.h>
 __attribute__((section(".debug_gdb_scripts"), used)) static const char text[] = "relay";
 int main(void) { puts(text); return 0; }
 "#;
 
-fn pack(workspace: &Workspace, relay: &[u8], more: &[&str]) -> (Option<i32>, String) {
+fn build_with_relay(workspace: &Workspace, relay: &[u8], more: &[&str]) -> (Option<i32>, String) {
     let path = workspace.path().join("relay-binary");
     fs::write(&path, relay).unwrap();
-    let mut command = workspace.pretending();
+    let mut command = workspace.with_fake_tools();
     command.args(["build", "--arch", "x86_64", "--relay", path.to_str().unwrap()]).args(more);
     let output = command.output().unwrap();
     (output.status.code(), stderr(&output))
 }
 
 #[test]
-fn glibc_decides_about_the_runtimes() {
-    let workspace = pretended();
+fn the_needed_glibc_decides_the_compatible_runtimes() {
+    let workspace = workspace_with_binaries();
     for (minor, runtimes) in [(17, 21), (26, 21), (27, 13), (34, 13)] {
-        let (code, said) = pack(&workspace, &needing(minor), &[]);
+        let (code, said) = build_with_relay(&workspace, &program_needing_glibc(minor), &[]);
         assert_eq!(code, Some(0), "{said}");
         let relay = manifest(&workspace)["artifacts"][1]["relay"].clone();
         assert_eq!(relay["glibc"], format!("2.{minor}"));
@@ -51,16 +51,16 @@ fn glibc_decides_about_the_runtimes() {
         assert!(list.contains(&"provided.al2023".into()));
         assert_eq!(list.contains(&"python3.11".into()), minor <= 26);
     }
-    let (code, said) = pack(&workspace, &needing(35), &[]);
+    let (code, said) = build_with_relay(&workspace, &program_needing_glibc(35), &[]);
     assert_eq!(code, Some(1));
     assert!(said.contains("needs glibc 2.35") && said.contains("2.34 (Amazon Linux 2023)"), "{said}");
     assert!(!said.contains("Building"), "{said}");
 }
 
 #[test]
-fn another_machine_another_c_library_and_a_cut_off_file_are_refused() {
-    let workspace = pretended();
-    let program = needing(17);
+fn a_binary_for_another_machine_or_c_library_and_an_incomplete_file_are_refused() {
+    let workspace = workspace_with_binaries();
+    let program = program_needing_glibc(17);
     let replace = |from: &[u8], to: &[u8]| {
         let mut program = program.clone();
         let places: Vec<usize> =
@@ -78,21 +78,21 @@ fn another_machine_another_c_library_and_a_cut_off_file_are_refused() {
         (program[..program.len() / 2].to_vec(), "cut off"),
         (b"#!/bin/sh\n".to_vec(), "not an ELF file"),
     ] {
-        let (code, said) = pack(&workspace, &relay, &[]);
+        let (code, said) = build_with_relay(&workspace, &relay, &[]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(words), "{words}: {said}");
     }
     assert!(!workspace.path().join("dist/build.json").exists());
 
-    let (code, said) = pack(&workspace, &replace(b"libc.so.6", b"libq.so.6"), &[]);
+    let (code, said) = build_with_relay(&workspace, &replace(b"libc.so.6", b"libq.so.6"), &[]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("needs libq.so.6, which not every runtime has"), "{said}");
 }
 
 #[test]
-fn a_zip_too_large_for_a_request_is_said_to_be() {
-    let workspace = pretended();
-    // What deflate cannot make smaller: the output of a small generator.
+fn a_zip_too_large_for_a_request_is_reported() {
+    let workspace = workspace_with_binaries();
+    // A small random generator makes bytes that deflate cannot compress.
     let mut state = 1u64;
     let mut random = static_elf(62, 0);
     while random.len() < 51 * 1024 * 1024 {
@@ -101,25 +101,26 @@ fn a_zip_too_large_for_a_request_is_said_to_be() {
         state ^= state << 17;
         random.extend(state.to_le_bytes());
     }
-    let (code, said) = pack(&workspace, &random, &[]);
+    let (code, said) = build_with_relay(&workspace, &random, &[]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("Lambda takes a layer only through S3"), "{said}");
 
     let path = workspace.path().join("relay-binary");
     fs::File::options().append(true).open(&path).unwrap().set_len(250 * 1024 * 1024).unwrap();
-    let output = workspace.pretending().args(["build", "--arch", "x86_64", "--relay"]).arg(&path).output();
+    let output =
+        workspace.with_fake_tools().args(["build", "--arch", "x86_64", "--relay"]).arg(&path).output();
     let output = output.unwrap();
     assert_code(&output, 1);
     assert!(stderr(&output).contains("bytes unpacked"), "{}", stderr(&output));
 }
 
 #[test]
-fn debug_sections_go_and_the_program_still_runs() {
-    let workspace = pretended();
+fn debug_sections_are_removed_and_the_program_still_runs() {
+    let workspace = workspace_with_binaries();
     let source = workspace.file("relay.c", SOURCE);
     let binary = workspace.path().join("relay-with-debug");
     let cc = Command::new("cc").arg("-g").arg("-o").arg(&binary).arg(source).output();
-    assert_code(&cc.unwrap_or_else(|error| panic!("no C compiler ({error}): see ci/test")), 0);
+    assert_code(&cc.unwrap_or_else(|error| panic!("there is no C compiler ({error}); see ci/test")), 0);
     let before = fs::read(&binary).unwrap();
 
     let said = build(&workspace, &["--relay", binary.to_str().unwrap()]);
@@ -129,8 +130,8 @@ fn debug_sections_go_and_the_program_still_runs() {
     assert!(stripped.len() < before.len());
     let file: ElfFile64<'_> = ElfFile64::parse(stripped.as_slice()).unwrap();
     assert!(file.sections().all(|section| !section.name().unwrap().starts_with(".debug_info")));
-    assert!(file.section_by_name(".debug_gdb_scripts").is_some(), "it is part of what is loaded");
-    assert!(file.symbols().any(|symbol| symbol.name() == Ok("main")), "symbols stay, for back-traces");
+    assert!(file.section_by_name(".debug_gdb_scripts").is_some(), "a section that is loaded must stay");
+    assert!(file.symbols().any(|symbol| symbol.name() == Ok("main")), "symbols must stay, for back-traces");
     let place = workspace.script("run", "");
     fs::write(&place, &stripped).unwrap();
     assert_eq!(stdout(&Command::new(&place).output().unwrap()), "relay\n");

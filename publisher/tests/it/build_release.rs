@@ -1,22 +1,22 @@
-//! `publisher build --release`: only what everything calls by the same version.
+//! `publisher build --release` fails unless Cargo.toml, CHANGELOG.md and the tag agree on the version.
 
 use crate::build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr};
 use std::{fs, process::Command};
 
-/// The version of the fixture's package.
+/// A changelog that has the version of the fixture's package.
 const RELEASED: &str = "# Changelog\n\n## [Unreleased]\n\n## [9.8.7] - 2026-01-02\n\n- Something\n";
 
-/// A committed workspace in which everything is as it should be.
-fn released() -> Workspace {
+/// A committed workspace that meets all conditions of a release.
+fn releasable_workspace() -> Workspace {
     let workspace = Workspace::bare();
     workspace.file("CHANGELOG.md", RELEASED);
-    // What the fixture's own tools leave.
+    // The fixture's stand-ins for tools leave these files.
     workspace.file(".gitignore", "/fake/\n/target/\n/.tools/\n");
     git(&workspace, &["init", "--quiet"]);
     git(&workspace, &["add", "CHANGELOG.md", ".gitignore"]);
     workspace.commit("release");
-    workspace.deliver(ARM64.0, &static_elf(ARM64.1, 0));
-    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
+    workspace.set_fake_binary(ARM64.0, &static_elf(ARM64.1, 0));
+    workspace.set_fake_binary(X86_64.0, &static_elf(X86_64.1, 0));
     workspace
 }
 
@@ -28,7 +28,7 @@ fn git(workspace: &Workspace, arguments: &[&str]) {
 
 #[track_caller]
 fn build(workspace: &Workspace, env: &[(&str, &str)], code: i32) -> String {
-    let mut command = workspace.pretending();
+    let mut command = workspace.with_fake_tools();
     let output = command.args(["build", "--release"]).envs(env.iter().copied()).output().unwrap();
     assert_code(&output, code);
     let built = workspace.path().join("dist/build.json").exists();
@@ -38,14 +38,14 @@ fn build(workspace: &Workspace, env: &[(&str, &str)], code: i32) -> String {
 
 #[test]
 fn a_release_is_built_with_and_without_its_tag() {
-    let workspace = released();
+    let workspace = releasable_workspace();
     build(&workspace, &[], 0);
-    // What the build itself writes is no change.
+    // The files in dist/ come from the build itself, so they are no changes.
     fs::write(workspace.path().join("dist/layers.json"), "{}").unwrap();
     git(&workspace, &["tag", "v9.8.7"]);
     git(&workspace, &["tag", "nightly"]);
     for _ in 0..2 {
-        let mut command = workspace.pretending();
+        let mut command = workspace.with_fake_tools();
         assert_code(&command.args(["build", "--release", "--out", "built"]).output().unwrap(), 0);
     }
     fs::remove_dir_all(workspace.path().join("built")).unwrap();
@@ -54,8 +54,8 @@ fn a_release_is_built_with_and_without_its_tag() {
 }
 
 #[test]
-fn a_version_that_the_changelog_does_not_call_released_is_refused_with_the_line_to_write() {
-    let workspace = released();
+fn a_version_missing_in_the_changelog_is_refused_and_the_line_to_add_is_shown() {
+    let workspace = releasable_workspace();
     workspace.file("CHANGELOG.md", &RELEASED.replace("2026-01-02", "unreleased"));
     let said = build(&workspace, &[], 1);
     assert!(said.contains("`unreleased` is not a date"), "{said}");
@@ -63,12 +63,12 @@ fn a_version_that_the_changelog_does_not_call_released_is_refused_with_the_line_
         .lines()
         .find(|line| line.trim().starts_with("## [9.8.7] - 2"))
         .unwrap_or_else(|| panic!("{said}"));
-    // The line that it says is the line that it takes.
+    // The line that the error suggests has to be accepted.
     workspace.file("CHANGELOG.md", &RELEASED.replace("## [9.8.7] - 2026-01-02", line.trim()));
     git(&workspace, &["commit", "--all", "--quiet", "--message", "released"]);
     build(&workspace, &[], 0);
 
-    let workspace = released();
+    let workspace = releasable_workspace();
     workspace.file("CHANGELOG.md", &RELEASED.replace("9.8.7", "9.8.6"));
     let said = build(&workspace, &[], 1);
     assert!(said.contains("has no section for 9.8.7") && said.contains("## [9.8.7] - 2"), "{said}");
@@ -77,21 +77,21 @@ fn a_version_that_the_changelog_does_not_call_released_is_refused_with_the_line_
 }
 
 #[test]
-fn changes_that_are_in_no_commit_are_refused() {
+fn uncommitted_changes_are_refused() {
     for (name, content) in [("extension/src/main.rs", "fn main() {}"), ("notes.txt", "new")] {
-        let workspace = released();
+        let workspace = releasable_workspace();
         workspace.file(name, content);
         let said = build(&workspace, &[], 1);
-        assert!(said.contains("changes that are in no commit") && said.contains(name), "{said}");
+        assert!(said.contains("the work tree has uncommitted changes") && said.contains(name), "{said}");
     }
-    let workspace = released();
+    let workspace = releasable_workspace();
     fs::remove_dir_all(workspace.path().join(".git")).unwrap();
     assert!(build(&workspace, &[], 1).contains("this is not a git work tree"));
 }
 
 #[test]
 fn a_tag_of_another_version_is_refused() {
-    let workspace = released();
+    let workspace = releasable_workspace();
     let said = build(&workspace, &[("GITHUB_REF_NAME", "v9.8.8"), ("GITHUB_REF_TYPE", "tag")], 1);
     assert!(said.contains("the tag is v9.8.8, and the version is 9.8.7"), "{said}");
     git(&workspace, &["tag", "v9.9.0"]);
@@ -100,16 +100,16 @@ fn a_tag_of_another_version_is_refused() {
 }
 
 #[test]
-fn without_release_none_of_this_is_asked() {
-    let workspace = released();
+fn without_the_release_option_nothing_of_this_is_checked() {
+    let workspace = releasable_workspace();
     fs::remove_file(workspace.path().join("CHANGELOG.md")).unwrap();
     git(&workspace, &["tag", "v9.9.0"]);
-    assert_code(&workspace.pretending().arg("build").output().unwrap(), 0);
+    assert_code(&workspace.with_fake_tools().arg("build").output().unwrap(), 0);
 }
 
 #[test]
-fn a_job_is_told_what_was_built() {
-    let workspace = released();
+fn a_github_job_gets_the_hashes_and_the_version() {
+    let workspace = releasable_workspace();
     let (summary, output) = (workspace.file("fake/summary", ""), workspace.file("fake/output", ""));
     let env =
         [("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()), ("GITHUB_OUTPUT", output.to_str().unwrap())];

@@ -1,4 +1,4 @@
-//! The same commit, built in two folders, gives the same bytes.
+//! The same commit gives the same bytes when it is built in two folders.
 
 use crate::build_fixture::{assert_code, publisher, repository, stdout, tools};
 use std::{
@@ -18,9 +18,9 @@ fn git(arguments: &[&str]) -> String {
     stdout(&output).trim().to_owned()
 }
 
-/// The repository as it is now, in another folder with a longer name: the same commit and the same
-/// changes. It is kept between runs, and unchanged files keep their times, so that cargo need not start over.
-fn copy() -> PathBuf {
+/// Copies the repository, with its uncommitted changes, to a folder with a longer name. The copy is kept between runs
+/// and unchanged files keep their times, so that cargo does not start over.
+fn copy_of_repository() -> PathBuf {
     let copy =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join("reproducible/in-a-folder-with-a-rather-longer-name");
     let listed = git(&["ls-files", "--cached", "--others", "--exclude-standard"]);
@@ -32,7 +32,7 @@ fn copy() -> PathBuf {
             fs::write(to, from).unwrap();
         }
     }
-    // What an earlier run copied and is no longer there would make the copy dirty.
+    // Files that have been deleted since an earlier copy would make the new copy's work tree dirty.
     for gone in ["extension", "publisher"].iter().flat_map(|folder| files_below(&copy.join(folder))) {
         let name = gone.strip_prefix(&copy).unwrap();
         if !repository().join(name).is_file() {
@@ -65,8 +65,8 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 }
 
 #[test]
-fn two_folders_give_the_same_bytes_and_neither_is_in_them() {
-    let copy = copy();
+fn builds_in_two_folders_are_identical_and_contain_neither_path() {
+    let copy = copy_of_repository();
     let (here, there) = thread::scope(|scope| {
         let there = scope.spawn(|| build(&copy));
         (build(&repository()), there.join().unwrap())
@@ -74,7 +74,7 @@ fn two_folders_give_the_same_bytes_and_neither_is_in_them() {
     assert!(here == there, "the zip depends on the folder that it is built in");
 
     let mut zip = zip::ZipArchive::new(Cursor::new(here)).unwrap();
-    // The zips above are equal, so this holds for both.
+    // The zips are equal, so one check is enough for both.
     let mut notices = String::new();
     let name = "sentry-lambda-extension/THIRD-PARTY-NOTICES.txt";
     zip.by_name(name).unwrap().read_to_string(&mut notices).unwrap();

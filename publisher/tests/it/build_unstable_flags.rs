@@ -1,10 +1,11 @@
-//! `publisher build` with a Rust that lacks some of the unstable options: it leaves them out.
+//! `publisher build` leaves out the unstable options that an older Rust does not have.
 
 use crate::build_fixture::{Workspace, X86_64, assert_code, static_elf, stderr};
 use std::fs;
 
-/// Says where its std lies, and takes every flag but those that contain a word of `lacking`; in all else the real one.
-fn rustc(lacking: &str, sysroot: &str) -> String {
+/// A script that prints the sysroot and refuses every flag that matches `lacking`. For anything else it runs the real
+/// rustc.
+fn fake_rustc(lacking: &str, sysroot: &str) -> String {
     format!(
         r#"#!/bin/sh
 case "$*" in
@@ -23,17 +24,17 @@ esac
     )
 }
 
-/// Builds; returns what was said, cargo's arguments and rustc's flags.
+/// Runs a build. Returns the publisher's stderr, cargo's arguments and rustc's flags.
 fn build(lacking: &str, std_features: &str) -> (String, String, String) {
     let workspace = Workspace::bare();
-    workspace.deliver(X86_64.0, &static_elf(X86_64.1, 0));
+    workspace.set_fake_binary(X86_64.0, &static_elf(X86_64.1, 0));
     for package in ["std", "sysroot"] {
         let manifest = format!("fake/rust/lib/rustlib/src/rust/library/{package}/Cargo.toml");
         workspace.file(&manifest, &format!("[features]\n{std_features}\n"));
     }
     let sysroot = workspace.path().join("fake/rust");
-    let rustc = workspace.script("fake/a-rustc", &rustc(lacking, sysroot.to_str().unwrap()));
-    let mut command = workspace.pretending();
+    let rustc = workspace.script("fake/a-rustc", &fake_rustc(lacking, sysroot.to_str().unwrap()));
+    let mut command = workspace.with_fake_tools();
     let output = command.args(["build", "--arch", "x86_64"]).env("RUSTC", rustc).output().unwrap();
     assert_code(&output, 0);
     let left = |name: &str| fs::read_to_string(workspace.path().join("fake").join(name)).unwrap();
@@ -43,7 +44,7 @@ fn build(lacking: &str, std_features: &str) -> (String, String, String) {
 const FLAGS: [&str; 3] = ["-Zpanic-in-drop=abort", "-Zuse-sync-unwind=yes", "-Zfmt-debug=shallow"];
 
 #[test]
-fn what_rust_has_is_used_without_a_word() {
+fn supported_flags_are_used_without_a_message() {
     let (said, arguments, flags) = build("nothing", "optimize_for_size = []");
     assert!(said.contains("source std") && !said.contains("warning"), "{said}");
     assert!(arguments.contains("build-std-features=panic-unwind,optimize_for_size"), "{arguments}");
@@ -51,7 +52,7 @@ fn what_rust_has_is_used_without_a_word() {
 }
 
 #[test]
-fn what_rust_lacks_is_left_out_and_named_in_one_warning() {
+fn unsupported_flags_are_left_out_with_one_warning() {
     let (said, arguments, flags) = build("*panic-in-drop*|*fmt-debug*", "optimize_for_speed = []");
     let warnings: Vec<&str> = said.lines().filter(|line| line.contains("warning")).collect();
     let [warning] = warnings[..] else { panic!("{said}") };

@@ -1,4 +1,4 @@
-//! Completions and manual pages: what shells and `man` make of them.
+//! Shell completions and manual pages, checked with real shells and with `man`.
 
 use crate::support::cli::Publisher;
 use std::{
@@ -10,7 +10,7 @@ use std::{
 
 const COMMANDS: [&str; 7] = ["build", "publish", "verify", "arn", "prune", "doctor", "iam-policy"];
 
-/// Feeds a text to a program, which has to be content with it.
+/// Runs a program with this text on stdin. The program has to succeed.
 fn run_with_stdin(program: &mut Command, text: &str) -> String {
     let mut child =
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! What holds for all commands: nothing is written without `--execute`, and an option has one name everywhere.
+//! Rules for all commands: nothing is written without `--execute`, and an option has the same name everywhere.
 
 use crate::support::{
     account::Account,
@@ -13,7 +13,7 @@ use serde_json::json;
 const REGION: &str = "eu-west-1";
 
 #[test]
-fn whatever_writes_to_aws_acts_only_with_execute() {
+fn commands_write_to_aws_only_with_execute() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
@@ -30,7 +30,7 @@ fn whatever_writes_to_aws_acts_only_with_execute() {
     let commands: [&[&str]; 3] = [
         &["prune", "--regions", REGION, "--keep", "1"],
         &["attach", "f", "--regions", REGION],
-        // Last, because it writes the layers.json that the others read.
+        // This is last, because it writes the layers.json that the other commands read.
         &["publish", "--regions", REGION, "--layer-name", "Another-{arch}"],
     ];
     for command in commands {
@@ -46,7 +46,7 @@ fn whatever_writes_to_aws_acts_only_with_execute() {
     assert_eq!(wrote.map(|seen| seen.line).collect::<Vec<_>>(), [""; 0]);
     assert!(function.layers().is_empty());
 
-    // What the plan says to run is what acts, even where the plan was asked for in so many words.
+    // The command that the plan suggests carries it out, even if the plan was requested with `--dry-run`.
     let run = publisher.run(&other, &["attach", "f", "--regions", REGION, "--dry-run"]).expect(0);
     let next = run.stderr.lines().find(|line| line.contains("--execute")).unwrap();
     assert!(!next.contains("--dry-run"), "{next}");
@@ -59,7 +59,7 @@ fn whatever_writes_to_aws_acts_only_with_execute() {
 }
 
 #[test]
-fn regions_is_the_name_everywhere_and_region_its_alias() {
+fn every_command_has_regions_with_the_alias_region() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let dist = Dist::new("alias");
@@ -85,7 +85,7 @@ fn regions_is_the_name_everywhere_and_region_its_alias() {
 }
 
 #[test]
-fn a_misspelt_region_is_noticed_by_the_account_s_own_list_before_anything_is_written() {
+fn a_misspelt_region_is_refused_before_anything_is_written() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
@@ -97,7 +97,7 @@ fn a_misspelt_region_is_noticed_by_the_account_s_own_list_before_anything_is_wri
     assert!(proxy.requests().iter().all(|seen| seen.service != "lambda"));
     publisher.run(&dist, &["publish", "--execute", "--regions", REGION]).expect(0);
     publisher.run(&dist, &["prune", "--keep", "1", "--regions", "eu-wset-1"]).expect(1).says(says);
-    // Where the list is not asked for, the name is compared with the regions that this version knows.
+    // Commands that do not list the account's regions compare the name with the built-in list.
     publisher
         .run(&dist, &["attach", "f", "--regions", "eu-wset-1"])
         .expect(1)
@@ -105,7 +105,7 @@ fn a_misspelt_region_is_noticed_by_the_account_s_own_list_before_anything_is_wri
 }
 
 #[test]
-fn an_old_spelling_is_answered_with_the_new_one() {
+fn an_old_option_is_refused_and_the_new_one_is_named() {
     let dist = Dist::new("old");
     for (old, new) in [
         (&["--private"][..], "--share-with private"),

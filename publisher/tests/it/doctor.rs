@@ -1,4 +1,4 @@
-//! `publisher doctor`.
+//! `publisher doctor` reports what is installed and what is missing.
 
 use crate::build_fixture::{Workspace, assert_code, publisher, repository, stderr, stdout, tools};
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn finding(json: &Value, tool: &str) -> Value {
 }
 
 #[test]
-fn where_a_build_works_it_is_content() {
+fn nothing_is_missing_where_a_build_works() {
     tools();
     let output = publisher(&repository()).args(["doctor", "--json"]).output().unwrap();
     assert_code(&output, 0);
@@ -27,7 +27,7 @@ fn where_a_build_works_it_is_content() {
 }
 
 #[test]
-fn what_a_build_lacks_is_named_with_its_remedy() {
+fn missing_tools_are_reported_with_a_remedy() {
     let workspace = Workspace::bare();
     let path = workspace.path_of(&["cargo", "rustc"]);
     let output = workspace.publisher().env("PATH", path).arg("doctor").output().unwrap();
@@ -41,7 +41,7 @@ fn what_a_build_lacks_is_named_with_its_remedy() {
 }
 
 #[test]
-fn what_ci_test_keeps_is_found_where_it_keeps_it() {
+fn tools_installed_by_ci_test_are_found() {
     let workspace = Workspace::bare();
     let script = "#!/bin/sh\necho cargo-deny 9.8.7\n";
     let deny = workspace.script(".tools/cargo-deny/bin/cargo-deny", script);
@@ -61,7 +61,7 @@ fn what_ci_test_keeps_is_found_where_it_keeps_it() {
 }
 
 #[test]
-fn a_compiler_that_is_too_old_is_not_enough() {
+fn a_compiler_that_is_too_old_is_reported() {
     let workspace = Workspace::bare();
     let manifest = "[package]\nname = \"sentry-lambda-extension\"\nversion = \"9.8.7\"\nedition = \"2024\"\n";
     workspace.file("extension/Cargo.toml", &format!("{manifest}rust-version = \"1.999\"\n"));
@@ -74,11 +74,11 @@ fn a_compiler_that_is_too_old_is_not_enough() {
 }
 
 #[test]
-fn credentials_are_seen_and_never_shown() {
+fn credentials_are_found_and_never_shown() {
     let run = |variables: &[(&str, &str)]| {
         let home = tempfile::TempDir::new().unwrap();
         let mut command = publisher(&repository());
-        // Without a profile in HOME; rustup is told where it lives, which it otherwise finds there.
+        // HOME has no AWS profile. rustup usually finds its folders in HOME, so they are named explicitly.
         for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
             let usual = std::path::Path::new(&std::env::var("HOME").unwrap()).join(folder);
             command.env(name, std::env::var_os(name).unwrap_or(usual.into()));

@@ -1,4 +1,4 @@
-//! What AWS refuses is said once, with all that somebody needs who asks about it, and is taken for what it means.
+//! Refusals by AWS are reported once, with the data that AWS's support asks for, and are classified correctly.
 
 use crate::support::{
     account::Account,
@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const REGION: &str = "eu-west-1";
 const ARGS: [&str; 4] = ["publish", "--execute", "--regions", REGION];
 
-/// An answer of AWS's.
+/// An error response of AWS.
 fn refusal(status: u16, code: &str, message: &str) -> Verdict {
     Verdict::Answer(status, json!({"__type": code, "message": message}).to_string())
 }
 
-/// A proxy that answers the first so many of some requests.
+/// A proxy that answers the first `many` requests of a kind itself.
 fn proxy(
     many: usize,
     which: impl Fn(&SeenRequest) -> bool + Send + 'static,
@@ -35,7 +35,7 @@ fn proxy(
     })
 }
 
-/// Everything in the journal of a `dist/`.
+/// The text of the journal of a `dist/`.
 fn journal(dist: &Dist) -> String {
     let files = std::fs::read_dir(dist.path()).unwrap().map(|entry| entry.unwrap().path());
     let journals = files.filter(|path| path.extension().is_some_and(|ext| ext == "journal"));
@@ -43,7 +43,7 @@ fn journal(dist: &Dist) -> String {
 }
 
 #[test]
-fn a_refusal_is_said_once_with_aws_s_name_of_the_request_in_text_json_and_journal() {
+fn a_refusal_is_reported_once_with_its_request_id_in_text_json_and_journal() {
     let owner = Account::new(ministack());
     let why = "the layer is not to the taste of the test";
     let refused = proxy(usize::MAX, SeenRequest::publishes, move || {
@@ -52,7 +52,7 @@ fn a_refusal_is_said_once_with_aws_s_name_of_the_request_in_text_json_and_journa
     let publisher = Publisher::at(&refused.url(), &owner.key);
     let dist = Dist::new("refused");
     let run = publisher.run(&dist, &ARGS).expect(3);
-    // Results and progress go to two places: each says it once.
+    // stdout has the results and stderr the progress. Each contains the refusal once.
     for said in [&run.stdout, &run.stderr] {
         let reason =
             format!("PublishLayerVersion: InvalidParameterValueException: {why} (request {REQUEST_ID})");
@@ -71,12 +71,12 @@ fn a_refusal_is_said_once_with_aws_s_name_of_the_request_in_text_json_and_journa
     let error: Value = serde_json::from_str(error).unwrap();
     assert!(error["event"] == "error" && error["text"].as_str().unwrap().contains(REQUEST_ID), "{error}");
 
-    // What does not decide is said as well, and once.
+    // The failure of an optional region is reported once as well.
     let run = publisher
         .run(&dist, &["publish", "--execute", "--regions", "us-east-1", "--optional-regions", REGION])
         .expect(3);
     assert_eq!([&run.stdout, &run.stderr].map(|said| said.matches(why).count()), [4, 4], "{run:?}");
-    // Pruning says it once as well.
+    // `prune` reports a refusal once as well.
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     publisher.run(&dist, &ARGS).expect(0);
     let denied = proxy(usize::MAX, |seen| seen.line.contains("/versions"), move || refusal(400, "X", why));
@@ -87,7 +87,7 @@ fn a_refusal_is_said_once_with_aws_s_name_of_the_request_in_text_json_and_journa
 }
 
 #[test]
-fn aws_is_told_which_application_asks() {
+fn the_user_agent_names_the_publisher() {
     let owner = Account::new(ministack());
     let all = proxy(0, |_| false, || Verdict::Cut);
     Publisher::at(&all.url(), &owner.key).run(&Dist::new("agent"), &["publish"]).expect(0);
@@ -101,7 +101,7 @@ fn aws_is_told_which_application_asks() {
 }
 
 #[test]
-fn a_conflict_that_is_another_operation_in_progress_and_a_failed_precondition_pass() {
+fn a_temporary_conflict_and_a_failed_precondition_are_tried_again() {
     let busy = "Another operation is in progress for this resource.";
     for (status, code, message) in [
         (409, "ResourceConflictException", busy),
@@ -114,7 +114,7 @@ fn a_conflict_that_is_another_operation_in_progress_and_a_failed_precondition_pa
         publisher.run(&dist, &ARGS).expect(0).says("2 published");
         let tried = grants.requests().iter().filter(|seen| seen.grants()).count();
         assert_eq!(tried, 4, "two refused, two for good");
-        // The same when a statement is taken away, and when a version is published.
+        // Removing a statement and publishing a version are repeated in the same way.
         let forbids =
             proxy(2, |seen| seen.line.starts_with("DELETE "), move || refusal(status, code, message));
         Publisher::at(&forbids.url(), &owner.key)
@@ -132,9 +132,10 @@ fn a_conflict_that_is_another_operation_in_progress_and_a_failed_precondition_pa
 }
 
 #[test]
-fn a_page_in_aws_s_place_is_shown_as_one_and_believed_in_nothing() {
+fn a_web_page_instead_of_a_response_is_reported_and_not_believed() {
     let owner = Account::new(ministack());
-    let page = "<!DOCTYPE html>\n<html><head><title>Sign in\n to the guest network</title></head><body>…</body></html>";
+    let page = "<!DOCTYPE html>\n<html><head><title>Sign in\n to the guest network</title></head>\
+                <body>…</body></html>";
     let said = "with a web page (\"Sign in to the guest network\") instead of AWS's answer";
     for status in [200, 403, 404, 502] {
         let pages = proxy(
@@ -145,7 +146,7 @@ fn a_page_in_aws_s_place_is_shown_as_one_and_believed_in_nothing() {
         let run = Publisher::at(&pages.url(), &owner.key).run(&Dist::new("page"), &ARGS).expect(3);
         let run = run.says(&format!("HTTP {status} {said}"));
         assert!(!run.stdout.contains("DOCTYPE") && !run.stderr.contains("DOCTYPE"), "{run:?}");
-        // That page's 404 does not mean that there is no such layer.
+        // A web page with the status 404 does not mean that the layer does not exist.
         assert!(pages.requests().iter().all(|seen| !seen.publishes()), "HTTP {status}: published");
     }
     let pages =
@@ -154,7 +155,7 @@ fn a_page_in_aws_s_place_is_shown_as_one_and_believed_in_nothing() {
     run.says(said).says("check the network");
 }
 
-/// An account with a published layer and the function `f`.
+/// An account that has published the layer and has the function `f`.
 fn with_function() -> (Account, Dist) {
     let owner = Account::new(ministack());
     let dist = Dist::new("attached");
@@ -192,7 +193,7 @@ fn a_function_that_is_being_deleted_is_not_waited_for() {
 }
 
 #[test]
-fn a_signature_that_is_asked_for_is_explained() {
+fn a_required_code_signature_is_explained() {
     let (owner, dist) = with_function();
     let refused = proxy(usize::MAX, updates, || {
         refusal(
@@ -224,7 +225,7 @@ fn credentials_that_expire_before_a_function_is_changed_are_renewed() {
 }
 
 #[test]
-fn attaching_says_what_keeps_its_layers_and_what_takes_them_back() {
+fn attach_says_what_does_not_get_the_layer_and_what_removes_it() {
     let (owner, dist) = with_function();
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     for args in [&ATTACH[..4], &ATTACH] {

@@ -1,4 +1,4 @@
-//! What a job of GitHub Actions is told, where its environment asks for it.
+//! Job summaries and outputs for GitHub Actions. They are written if the environment asks for them.
 
 use crate::support::{
     account::Account,
@@ -38,7 +38,7 @@ impl Job {
         fs::read_to_string(self.path("summary")).unwrap()
     }
 
-    /// The outputs as GitHub's runner reads them.
+    /// The job's outputs, parsed as GitHub's runner does.
     fn outputs(&self) -> BTreeMap<String, String> {
         let text = fs::read_to_string(self.path("output")).unwrap();
         let mut lines = text.lines();
@@ -59,7 +59,7 @@ const PUBLISH: [&str; 3] = ["publish", "--regions", "eu-west-1,us-east-1"];
 const EXECUTE: [&str; 4] = ["publish", "--regions", "eu-west-1,us-east-1", "--execute"];
 
 #[test]
-fn a_plan_is_shown_and_a_release_is_passed_on() {
+fn a_plan_is_in_the_summary_and_a_release_in_the_outputs() {
     let job = Job::new();
     fs::write(job.path("summary"), "# Mine\n").unwrap();
     fs::write(job.path("output"), "mine=1\n").unwrap();
@@ -92,7 +92,7 @@ fn a_plan_is_shown_and_a_release_is_passed_on() {
 }
 
 #[test]
-fn what_is_missing_or_differs_is_shown_as_well() {
+fn missing_and_different_layers_are_in_the_summary() {
     let proxy = Proxy::start(ministack().address(), |seen| {
         if seen.publishes() && seen.region == "us-east-1" && seen.line.contains("arm64") {
             Verdict::error(403, "AccessDeniedException")

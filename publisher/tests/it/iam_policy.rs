@@ -1,11 +1,10 @@
-//! The policies that `iam-policy` prints, held to what the steps really ask of AWS.
+//! Compares the policies that `iam-policy` prints with the requests that the commands really send to AWS.
 
 use crate::support::{
     account::Account,
     cli::Publisher,
     dist::{Dist, other_zip},
     emulator::ministack,
-    function::Function,
     http,
     iam::{self, RequestedAction},
     proxy::{Proxy, Verdict},
@@ -17,7 +16,7 @@ use std::collections::BTreeSet;
 
 const REGIONS: [&str; 2] = ["--regions", "eu-west-1,us-east-1"];
 
-fn policy(args: &[&str]) -> Value {
+pub fn policy(args: &[&str]) -> Value {
     let run = Publisher::new().run_bare(&[&["iam-policy"], args].concat()).expect(0);
     assert_eq!(run.stderr, "");
     let size = run.json().to_string().len();
@@ -25,9 +24,9 @@ fn policy(args: &[&str]) -> Value {
     run.json()
 }
 
-/// Everything that was asked is allowed; whatever is allowed was asked for, but for what is named.
+/// Asserts that the policy allows every requested action, and no others except those in `unasked`.
 #[track_caller]
-fn exact(policy: &Value, asked: &BTreeSet<RequestedAction>, unasked: &[&str]) {
+pub fn assert_exact(policy: &Value, asked: &BTreeSet<RequestedAction>, unasked: &[&str]) {
     for ask in asked {
         assert!(iam::allows(policy, ask), "not allowed: {ask:?} by\n{policy:#}");
     }
@@ -38,7 +37,7 @@ fn exact(policy: &Value, asked: &BTreeSet<RequestedAction>, unasked: &[&str]) {
 }
 
 #[test]
-fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
+fn each_policy_allows_exactly_the_requests_of_its_command() {
     let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
@@ -56,10 +55,10 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
 
     publisher.run(&dist, &["publish"]).expect(0);
     publisher.run(&dist, &[["publish", "--execute"].as_slice(), &REGIONS].concat()).expect(0);
-    exact(&policy(&[["publish"].as_slice(), &account].concat()), &asked_since(), &[]);
+    assert_exact(&policy(&[["publish"].as_slice(), &account].concat()), &asked_since(), &[]);
 
     publisher.run(&dist, &["verify", "--download", "--as", "stranger"]).expect(0);
-    exact(&policy(&[["verify"].as_slice(), &account].concat()), &asked_since(), &[]);
+    assert_exact(&policy(&[["verify"].as_slice(), &account].concat()), &asked_since(), &[]);
 
     publisher
         .run(&dist, &[["publish", "--execute", "--share-with", "private"].as_slice(), &REGIONS].concat())
@@ -76,11 +75,11 @@ fn each_step_is_allowed_what_it_asks_for_and_nothing_else() {
     owner.publish("eu-west-1", "SentryLambdaExtension-arm64", "arm64", &other_zip("newest"), "newest");
     asked_since();
     publisher.run(&dist, &["prune", "--keep", "1", "--execute"]).expect(0);
-    exact(&policy(&[["prune"].as_slice(), &account].concat()), &asked_since(), &[]);
+    assert_exact(&policy(&[["prune"].as_slice(), &account].concat()), &asked_since(), &[]);
 }
 
 #[test]
-fn layers_with_relay_are_allowed_as_well_and_a_layer_for_each_release_has_to_be_found() {
+fn policies_cover_layers_with_relay_and_layers_for_each_release() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
@@ -96,21 +95,21 @@ fn layers_with_relay_are_allowed_as_well_and_a_layer_for_each_release_has_to_be_
         dist
     });
     let usual = asked(&["publish", "--execute"], &releases[0]);
-    exact(&policy(&[["publish"].as_slice(), &account].concat()), &usual, &[]);
+    assert_exact(&policy(&[["publish"].as_slice(), &account].concat()), &usual, &[]);
 
     let names = ["", "Relay"]
         .map(|kind| format!("SentryLambdaExtension{kind}-{{arch}}-{{major}}_{{minor}}_{{patch}}"));
     let of_releases = ["--layer-name", names[0].as_str(), "--layer-name", names[1].as_str()];
     for dist in &releases {
         let asked = asked(&["publish", "--execute", "--version-style", "named"], dist);
-        exact(&policy(&[["publish"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
+        assert_exact(&policy(&[["publish"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
     }
     let asked = asked(&["prune", "--keep", "1", "--execute"], &releases[1]);
-    exact(&policy(&[["prune"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
+    assert_exact(&policy(&[["prune"].as_slice(), &account, &of_releases].concat()), &asked, &[]);
 }
 
 #[test]
-fn pruning_layers_that_are_a_release_each_has_to_find_them() {
+fn pruning_layers_for_each_release_needs_to_list_them() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
@@ -127,16 +126,16 @@ fn pruning_layers_that_are_a_release_each_has_to_find_them() {
     let run = publisher.run(&new, &[["prune", "--keep", "1", "--execute"].as_slice(), &names].concat());
     run.expect(0).says("2 of 2 superfluous");
     let policy = policy(&[["prune", "--account", &owner.key].as_slice(), &names].concat());
-    exact(&policy, &iam::requested_actions(&proxy.requests()[before..], &owner.key), &[]);
+    assert_exact(&policy, &iam::requested_actions(&proxy.requests()[before..], &owner.key), &[]);
 }
 
 #[test]
-fn a_bucket_adds_what_staging_takes() {
+fn a_bucket_adds_the_permissions_for_uploads_to_it() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let dist = Dist::large(53_000_000);
     let bucket = format!("rights-{}", owner.key);
-    assert_eq!(crate::publish_s3::s3(&owner, "PUT", &format!("{bucket}-eu-west-1")).status(), 200);
+    assert_eq!(crate::publish_s3::s3_request(&owner, "PUT", &format!("{bucket}-eu-west-1")).status(), 200);
     let template = format!("{bucket}-{{region}}");
     let args = ["publish", "--execute", "--regions", "eu-west-1", "--s3-bucket", &template];
     Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(0);
@@ -161,7 +160,7 @@ fn a_bucket_adds_what_staging_takes() {
 }
 
 #[test]
-fn other_accounts_layers_and_partitions_are_left_alone() {
+fn a_policy_covers_only_its_own_account_layers_and_partition() {
     let policy = policy(&["prune", "--account", "123456789012", "--partition", "aws-cn"]);
     let may = |resource: &str| {
         iam::allows(
@@ -181,7 +180,7 @@ fn other_accounts_layers_and_partitions_are_left_alone() {
     assert!(!policy.to_string().contains("account:"), "China has no account:ListRegions");
     let bad = |args: &[&str]| Publisher::new().run_bare(&[&["iam-policy"], args].concat()).expect(2);
     bad(&["prune", "--account", "123"]);
-    bad(&["prune", "--account", "123456789012", "--layer-name", "*"]).says("characters that such a name");
+    bad(&["prune", "--account", "123456789012", "--layer-name", "*"]).says("characters that are not allowed");
     bad(&["prune", "--account", "123456789012", "--partition", "aws-mars"]).says("aws-eusc");
     bad(&["publish", "--account", "123456789012", "--s3-bucket", "*"]);
     bad(&["attach", "--account", "123456789012", "--function", "a\"b"]);
@@ -219,7 +218,8 @@ fn a_role_trusts_one_environment_of_one_repository() {
     bad(&[]).says("--repository");
 }
 
-/// Whatever the code calls, driven by a test or not, is in some policy: a new call needs a new right.
+/// Every AWS call in the sources has to be in a policy, even if no test makes the call. So a new call fails this test
+/// until its permission is added.
 #[test]
 fn every_call_in_the_sources_is_in_a_policy() {
     let account = ["--account", "123456789012"];
@@ -234,17 +234,17 @@ fn every_call_in_the_sources_is_in_a_policy() {
     }
     let calls = source::aws_calls();
     assert!(calls.contains("publish_layer_version") && calls.contains("head_bucket"), "{calls:?}");
-    for call in calls.iter().filter(|call| !iam::FREE.contains(&call.as_str())) {
-        let Some(action) = iam::action_of(call) else {
+    for call in calls.iter().filter(|call| !iam::CALLS_WITHOUT_PERMISSION.contains(&call.as_str())) {
+        let Some(action) = iam::required_action(call) else {
             panic!("the sources call {call}, and nobody knows what that needs: tests/it/support/iam.rs");
         };
         assert!(allowed.contains(action), "{call} needs {action}: commands/iam_policy/rights.rs");
     }
 }
 
-/// ci/smoke goes its own way to AWS, by boto3.
+/// ci/smoke does not use the publisher's code. It calls AWS through boto3.
 #[test]
-fn the_smoke_test_is_allowed_what_it_asks_for() {
+fn the_smoke_test_policy_allows_exactly_its_requests() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let dist = Dist::new("smoke rights");
@@ -259,13 +259,13 @@ fn the_smoke_test_is_allowed_what_it_asks_for() {
         .unwrap();
     crate::build_fixture::assert_code(&output, 0);
     let asked = iam::requested_actions(&proxy.requests()[before..], &owner.key);
-    // What Lambda itself looks at in the caller's name: the role that is handed over, and the layer.
+    // Lambda itself checks these permissions of the caller: one for passing the role, one for reading the layer.
     let by_lambda = ["iam:PassRole", "lambda:GetLayerVersion"];
-    exact(&policy(&["smoke", "--account", &owner.key]), &asked, &by_lambda);
+    assert_exact(&policy(&["smoke", "--account", &owner.key]), &asked, &by_lambda);
 }
 
 #[test]
-fn attaching_is_allowed_what_it_asks_for() {
+fn the_attach_policy_allows_exactly_its_requests() {
     let (owner, user) = (Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("attach rights");
     let url = ministack().url();
@@ -292,111 +292,16 @@ fn attaching_is_allowed_what_it_asks_for() {
     publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--execute"]).expect(0);
     publisher.run(&dist, &["attach", "mine", "--region", "eu-west-1", "--detach", "--execute"]).expect(0);
     let args = ["attach", "--account", &user.key, "--layers-of", &owner.key, "--function", "mine"];
-    // Lambda itself reads the layer, in the caller's name.
-    exact(&policy(&args), &iam::requested_actions(&proxy.requests(), &user.key), &["lambda:GetLayerVersion"]);
+    // Lambda itself reads the layer with the caller's permissions.
+    assert_exact(
+        &policy(&args),
+        &iam::requested_actions(&proxy.requests(), &user.key),
+        &["lambda:GetLayerVersion"],
+    );
     let arn = |account: &Account| {
         let resource =
             format!("arn:aws:lambda:eu-west-1:{}:layer:SentryLambdaExtension-arm64:1", account.key);
         RequestedAction { action: "lambda:GetLayerVersion", resource }
     };
     assert!(iam::allows(&policy(&args), &arn(&owner)) && !iam::allows(&policy(&args), &arn(&user)));
-}
-
-/// A function of this account with these layers.
-fn function(user: &Account, name: &str, layers: &[&str]) {
-    Function::new(user, "eu-west-1", name, &json!({"Layers": layers}));
-}
-
-#[test]
-fn attaching_the_newest_version_beside_the_layers_of_others_is_allowed() {
-    let (owner, other) = (Account::new(ministack()), Account::new(ministack()));
-    let dist = Dist::new("attach latest rights");
-    let args = ["publish", "--execute", "--regions", "eu-west-1"];
-    Publisher::at(&ministack().url(), &owner.key).run(&dist, &args).expect(0);
-    Publisher::at(&ministack().url(), &other.key)
-        .run(&Dist::new("theirs"), &[&args[..], &["--layer-name", "Theirs-{arch}"]].concat())
-        .expect(0);
-    let theirs = format!("arn:aws:lambda:eu-west-1:{}:layer:Theirs-x86_64:1", other.key);
-    function(&owner, "latest", &[&theirs]);
-    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
-    let run = Publisher::at(&proxy.url(), &owner.key)
-        .run(&dist, &["attach", "latest", "--region", "eu-west-1", "--latest", "--execute"]);
-    run.expect(0).says("the change is in effect");
-    let mut asked = iam::requested_actions(&proxy.requests(), &owner.key);
-    // AWS reads all layers that the update names, in the caller's name: also those of others.
-    let read =
-        |resource: &str| RequestedAction { action: "lambda:GetLayerVersion", resource: resource.to_owned() };
-    asked.extend([read(&theirs)]);
-    let account = ["attach", "--account", &owner.key, "--function", "latest"];
-    let with = policy(&[&account[..], &["--latest", "--other-layers", &theirs]].concat());
-    exact(&with, &asked, &[]);
-    let with = policy(&[&account[..], &["--latest", "--other-layers", "any"]].concat());
-    exact(&with, &asked, &[]);
-    let without = policy(&account);
-    let missing: Vec<&str> =
-        asked.iter().filter(|ask| !iam::allows(&without, ask)).map(|ask| ask.action).collect();
-    assert_eq!(missing, ["lambda:GetLayerVersion", "lambda:ListLayerVersions"]);
-    let bad = |layer: &str| {
-        let args = [&["iam-policy"], &account[..], &["--other-layers", layer]].concat();
-        Publisher::new().run_bare(&args).expect(2)
-    };
-    bad("*").says("nor the ARN of a layer");
-}
-
-#[test]
-fn asking_for_the_newest_arns_is_allowed() {
-    let owner = Account::new(ministack());
-    let dist = Dist::new("arn rights");
-    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
-    let publisher = Publisher::at(&proxy.url(), &owner.key);
-    publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
-    let before = proxy.requests().len();
-    publisher.run(&dist, &["arn", "--latest"]).expect(0);
-    publisher.run(&dist, &["arn", "--latest", "--regions", "eu-*"]).expect(0);
-    let asked = iam::requested_actions(&proxy.requests()[before..], &owner.key);
-    exact(&policy(&["arn", "--account", &owner.key]), &asked, &[]);
-}
-
-/// No emulator asks KMS. So this asks the policy what S3 asks KMS in the caller's name: a data key for each object that
-/// is written, and the decryption of each that is read.
-#[test]
-fn a_bucket_that_encrypts_with_a_key_adds_what_s3_asks_of_it() {
-    let owner = Account::new(ministack());
-    let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
-    let dist = Dist::large(53_000_000);
-    let bucket = format!("keys-{}-eu-west-1", owner.key);
-    assert_eq!(crate::publish_s3::s3(&owner, "PUT", &bucket).status(), 200);
-    let template = format!("keys-{}-{{region}}", owner.key);
-    let args = ["publish", "--execute", "--regions", "eu-west-1", "--s3-bucket", &template];
-    Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(0);
-    let key =
-        |region: &str| format!("arn:aws:kms:{region}:{}:key/1234abcd-12ab-34cd-56ef-1234567890ab", owner.key);
-    let asked: BTreeSet<RequestedAction> = iam::requested_actions(&proxy.requests(), &owner.key)
-        .into_iter()
-        .flat_map(|ask| match ask.action {
-            "s3:PutObject" => vec!["kms:GenerateDataKey", "kms:Decrypt"],
-            "s3:GetObject" => vec!["kms:Decrypt"],
-            _ => vec![],
-        })
-        .map(|action| RequestedAction { action, resource: key("eu-west-1") })
-        .collect();
-    assert_eq!(asked.len(), 2);
-    let account = ["publish", "--account", &owner.key, "--s3-bucket", &template];
-    let without = policy(&account);
-    for named in [key("{region}"), key("eu-west-1")] {
-        let with = policy(&[&account[..], &["--kms-key", &named]].concat());
-        for ask in &asked {
-            assert!(iam::allows(&with, ask) && !iam::allows(&without, ask), "{ask:?} by {with:#}");
-        }
-        let other =
-            RequestedAction { action: "kms:Decrypt", resource: key("eu-west-1").replace("1234abcd", "0") };
-        assert!(!iam::allows(&with, &other));
-        let statement =
-            with["Statement"].as_array().unwrap().iter().find(|it| it["Sid"] == "Keys").unwrap().clone();
-        assert!(statement["Condition"]["StringLike"]["kms:ViaService"].as_str().unwrap().starts_with("s3."));
-    }
-    Publisher::new()
-        .run_bare(&["iam-policy", "publish", "--account", &owner.key, "--kms-key", &key("eu-west-1")])
-        .expect(2)
-        .says("--s3-bucket");
 }

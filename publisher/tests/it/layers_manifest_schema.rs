@@ -1,4 +1,4 @@
-//! `layers.json` is what its schema says: as it is published, and as the documentation shows it.
+//! Checks published manifests and the sample in the documentation against the schema of `layers.json`.
 
 use crate::{
     build_fixture::repository,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const REGIONS: &str = "eu-west-1,us-east-1";
 
-/// Both kinds, published; restricted, so that every form of a grant is seen.
+/// A manifest with both kinds of layers. The grants are restricted, so that every form of a grant occurs.
 fn published() -> Value {
     let owner = Account::new(ministack());
     let dist = Dist::new("schema").with_relay(1000, &["provided.al2023", "python3.14"]);
@@ -24,7 +24,7 @@ fn published() -> Value {
 }
 
 #[test]
-fn what_is_published_is_valid() {
+fn a_published_manifest_is_valid() {
     let layers = published();
     assert_eq!(violations(&layers), [""; 0], "{layers:#}");
     let relay = &layers["relay_layers"]["x86_64"];
@@ -58,7 +58,7 @@ fn the_sample_in_the_documentation_is_valid_and_can_be_read() {
 }
 
 #[test]
-fn what_is_broken_is_found() {
+fn invalid_manifests_are_found() {
     let layers = published();
     assert_eq!(violations(&layers), [""; 0]);
     let place = "/layers/arm64/regions/eu-west-1";

@@ -1,4 +1,4 @@
-//! The publisher, driven as its users drive it.
+//! Integration tests. They run the publisher's binary as its users do.
 #![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -29,6 +29,7 @@ mod doctor;
 mod errors;
 mod github_actions;
 mod iam_policy;
+mod iam_policy_options;
 mod layers_manifest_schema;
 mod partitions;
 mod prune;

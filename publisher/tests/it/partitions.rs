@@ -1,4 +1,4 @@
-//! The other partitions, by a second emulator.
+//! Publishing to the other partitions of AWS. moto, the second emulator, knows them.
 
 use crate::support::{
     account::Account,
@@ -7,10 +7,11 @@ use crate::support::{
     emulator::moto,
 };
 
-fn one_region(partition: &str, region: &str) {
+/// Publishes to one region of a partition, and verifies the result.
+fn publish_and_verify(partition: &str, region: &str) {
     let owner = Account::new(moto());
     let dist = Dist::new(region);
-    // The region that the environment names is in another partition, and does not lead there.
+    // AWS_REGION names a region in another partition. The publisher must not send anything there.
     let publisher = Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", "us-east-1");
     let template = format!("{region}-{{arch}}");
     let args = ["publish", "--regions", region, "--layer-name", &template];
@@ -32,43 +33,49 @@ fn one_region(partition: &str, region: &str) {
 
 #[test]
 fn china() {
-    one_region("aws-cn", "cn-north-1");
+    publish_and_verify("aws-cn", "cn-north-1");
 }
 
 #[test]
 fn govcloud() {
-    one_region("aws-us-gov", "us-gov-west-1");
+    publish_and_verify("aws-us-gov", "us-gov-west-1");
 }
 
 #[test]
 fn european_sovereign_cloud() {
-    one_region("aws-eusc", "eusc-de-east-1");
+    publish_and_verify("aws-eusc", "eusc-de-east-1");
 }
 
 #[test]
-fn without_the_accounts_list_the_compiled_in_one_is_taken_and_said_so() {
+fn if_regions_cannot_be_listed_the_built_in_list_is_used_and_reported() {
     let owner = Account::new(moto());
     let dist = Dist::new("lists");
     let china = Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", "cn-north-1");
-    let run = china.run(&dist, &["publish", "--json"]).expect(0).says("the account's own list");
+    let run = china
+        .run(&dist, &["publish", "--json"])
+        .expect(0)
+        .says("the account's list of regions cannot be read");
     let regions = run.json()["regions"].as_array().unwrap().clone();
     let names: Vec<_> = regions.iter().step_by(2).map(|row| row["region"].as_str().unwrap()).collect();
     assert_eq!(names, ["cn-north-1", "cn-northwest-1"]);
 
     let commercial = Publisher::at(&moto().url(), &owner.key);
-    let run = commercial.run(&dist, &["publish", "--json"]).expect(0).says("the account's own list");
+    let run = commercial
+        .run(&dist, &["publish", "--json"])
+        .expect(0)
+        .says("the account's list of regions cannot be read");
     let regions = run.json()["regions"].as_array().unwrap().clone();
     assert_eq!(regions.len(), 2 * 34);
     assert_eq!(regions.iter().filter(|row| row["required"] == true).count(), 2 * 17);
 }
 
 #[test]
-fn partitions_do_not_mix() {
+fn regions_of_another_partition_are_refused() {
     let owner = Account::new(moto());
     let dist = Dist::new("mix");
     let publisher = Publisher::at(&moto().url(), &owner.key).env("AWS_REGION", "us-east-1");
     let run = publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1,cn-north-1"]).expect(1);
-    run.says("cn-north-1 is in the partition aws-cn, these credentials are of aws");
+    run.says("cn-north-1 is in the partition aws-cn, but these credentials are for aws");
     assert!(owner.versions("eu-west-1", "SentryLambdaExtension-arm64").is_empty());
 }
 
@@ -87,5 +94,5 @@ fn one_release_in_several_partitions_is_in_one_manifest() {
     let run =
         at("cn-north-1").run(&dist, &["verify"]).expect(0).says("2 layer versions are as layers.json says");
     run.says("2 layer versions are in other partitions, and not checked");
-    at("us-east-1").run(&dist, &["verify"]).expect(1).says("the layers are of account");
+    at("us-east-1").run(&dist, &["verify"]).expect(1).says("the layers belong to account");
 }

@@ -1,4 +1,4 @@
-//! Old versions go, but never one that a manifest names.
+//! `publisher prune` deletes old versions, but never one that a manifest names.
 
 use crate::support::{
     account::Account,
@@ -11,7 +11,7 @@ use crate::support::{
 const REGION: &str = "eu-west-1";
 
 #[test]
-fn the_newest_and_the_named_stay() {
+fn the_newest_and_the_named_versions_are_kept() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let releases: Vec<Dist> = (1..=5).map(|n| Dist::new(&format!("release {n}"))).collect();
@@ -32,13 +32,13 @@ fn the_newest_and_the_named_stay() {
     }
     publisher.run(&releases[1], &["verify"]).expect(0);
     publisher.run(current, &[&args, ["--execute"].as_slice()].concat()).expect(0).says("0 of 0");
-    // Of the current release alone, even when nothing is to be kept.
+    // Even with `--keep 0`, the version that the current manifest names is kept.
     publisher.run(current, &["prune", "--keep", "0", "--execute", "--regions", REGION]).expect(0);
     assert_eq!(owner.versions(REGION, &layer_name("arm64")), [5]);
 }
 
 #[test]
-fn the_newest_stays_whatever_keep_says_and_whether_or_not_a_manifest_names_it() {
+fn the_newest_version_is_always_kept() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let dist = Dist::new("current");
@@ -48,8 +48,9 @@ fn the_newest_stays_whatever_keep_says_and_whether_or_not_a_manifest_names_it() 
     }
     publisher.run(&dist, &["prune", "--keep", "0", "--execute", "--regions", REGION]).expect(0);
     assert_eq!(owner.versions(REGION, &layer_name("arm64")), [1, 3]);
-    // The same of layers that are a release each: the newest release is another's, not that of layers.json.
-    let named = ["0.1.0", "0.2.0"].map(named);
+    // The same holds for layers whose names contain the release. Here the newest release is not the one in
+    // layers.json.
+    let named = ["0.1.0", "0.2.0"].map(dist_with_named_layers);
     let publish = ["publish", "--execute", "--version-style", "named", "--regions", REGION];
     for dist in &named {
         publisher.run(dist, &publish).expect(0);
@@ -62,7 +63,7 @@ fn the_newest_stays_whatever_keep_says_and_whether_or_not_a_manifest_names_it() 
 }
 
 #[test]
-fn without_a_manifest_or_the_right_to_it_nothing_goes() {
+fn without_a_manifest_or_the_permission_nothing_is_deleted() {
     let owner = Account::new(ministack());
     let dist = Dist::new("no manifest");
     let proxy = Proxy::start(ministack().address(), |seen| {
@@ -87,23 +88,23 @@ fn without_a_manifest_or_the_right_to_it_nothing_goes() {
     assert_eq!(owner.versions(REGION, &layer_name("arm64")), [1, 2, 3]);
 }
 
-/// A release under names of its own.
-fn named(version: &str) -> Dist {
+/// A release whose version is in the layers' names.
+fn dist_with_named_layers(version: &str) -> Dist {
     let dist = Dist::new(&format!("named {version}")).with_relay(1000, &["python3.14"]);
     dist.edit_build(|build| build["version"] = serde_json::json!(version));
     dist
 }
 
 #[test]
-fn of_layers_that_are_a_release_each_the_old_ones_go_whole() {
+fn layers_of_old_releases_are_deleted_completely() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
-    let releases = ["0.9.0", "0.10.0", "1.0.0-rc.1", "1.0.0"].map(named);
+    let releases = ["0.9.0", "0.10.0", "1.0.0-rc.1", "1.0.0"].map(dist_with_named_layers);
     let publish = ["publish", "--execute", "--version-style", "named", "--prerelease", "--regions", REGION];
     for dist in &releases {
         publisher.run(dist, &publish).expect(0).says("4 published");
     }
-    // Names of others, and one more version of an old release.
+    // These layers have similar names but do not match the pattern. One old release gets a second version.
     let theirs = ["SentryLambdaExtension-arm64", "SentryLambdaExtension-arm64-1_x_0", "X-arm64-0_1_0"];
     for layer in theirs.iter().chain(&["SentryLambdaExtension-arm64-0_10_0"]) {
         owner.publish(REGION, layer, "arm64", &other_zip("theirs"), "theirs");
@@ -141,7 +142,7 @@ fn of_layers_that_are_a_release_each_the_old_ones_go_whole() {
     }
     publisher.run(&releases[3], &["verify"]).expect(0);
     publisher.run(&releases[0], &["verify"]).expect(0);
-    // Without the old manifest it is as old as any; the current one stays even if nothing is to be kept.
+    // Without its manifest, the old release is deleted like the others. The current one is kept even with `--keep 0`.
     let all = ["prune", "--keep", "0", "--regions", REGION, "--execute"];
     publisher.run(&releases[3], &all).expect(0).says("8 of 8 superfluous");
     assert!(of("Extension", "0_9_0").is_empty() && of("Extension", "1_0_0-rc_1").is_empty());
@@ -149,7 +150,7 @@ fn of_layers_that_are_a_release_each_the_old_ones_go_whole() {
 }
 
 #[test]
-fn a_template_with_the_release_in_it_stands_for_all_releases() {
+fn a_template_with_the_release_matches_all_releases() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |seen| {
         let path = seen.line.split([' ', '?']).nth(1).unwrap_or_default();
@@ -162,7 +163,7 @@ fn a_template_with_the_release_in_it_stands_for_all_releases() {
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let template = "Team-{arch}-{major}_{minor}";
     let regions = "eu-west-1,us-east-1";
-    let releases = ["1.2.0", "1.10.0"].map(named);
+    let releases = ["1.2.0", "1.10.0"].map(dist_with_named_layers);
     for dist in &releases {
         let args =
             ["publish", "--execute", "--kind", "plain", "--layer-name", template, "--regions", regions];

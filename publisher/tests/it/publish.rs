@@ -1,4 +1,4 @@
-//! Publishing to an account where all goes well.
+//! `publisher publish` where no request fails.
 
 use crate::support::{
     account::Account,
@@ -8,7 +8,7 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 
-/// Region, architecture and one property of every row, in order.
+/// The value of `key` in each row of the JSON output, in order.
 fn column(run: &Run, key: &str) -> Vec<Value> {
     run.json()["regions"].as_array().unwrap().iter().map(|row| row[key].clone()).collect()
 }
@@ -46,7 +46,7 @@ fn every_region_gets_both_layers_once_and_everybody_may_use_them() {
             assert_eq!(place["version"], 1);
             assert_eq!(place["grant"], "public");
             assert!(place["verified_at"].as_str().unwrap().ends_with('Z'));
-            // Somebody else's account, which sees only what is granted.
+            // Another account sees only what it has been granted.
             let (status, seen) = stranger.by_arn(&arn);
             assert_eq!(status, 200, "{seen}");
             assert_eq!(seen["Content"]["CodeSha256"], dist.code_sha256(arch));
@@ -91,7 +91,7 @@ fn without_execute_nothing_is_written() {
 fn the_endpoint_and_the_profile_can_be_named_on_the_command_line() {
     let (owner, other) = (Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("profile");
-    // Keys in the environment do not win over a profile that was asked for.
+    // A profile that is named on the command line has precedence over keys in the environment.
     let publisher = Publisher::new().env("AWS_ACCESS_KEY_ID", &other.key).env("AWS_SECRET_ACCESS_KEY", "x");
     let keys = format!("[team]\naws_access_key_id = {}\naws_secret_access_key = x\n", owner.key);
     publisher.home_file(".aws/credentials", &keys);
@@ -115,7 +115,7 @@ fn credentials_come_from_a_process_or_a_web_identity_as_well() {
     process.home_file(".aws/config", "[profile made]\ncredential_process = cat $HOME/keys.json\n");
     process.run(&dist, &["publish", "--regions", "eu-west-1"]).expect(0).says(&owner.key);
 
-    // What GitHub Actions gives: a token, and a role to be.
+    // GitHub Actions provides a token and the name of a role.
     let token = dist.path().join("token");
     std::fs::write(&token, "header.claims.signature").unwrap();
     let role = format!("arn:aws:iam::{}:role/publisher", owner.key);
@@ -128,7 +128,7 @@ fn credentials_come_from_a_process_or_a_web_identity_as_well() {
 }
 
 #[test]
-fn another_machine_adopts_what_is_there_and_mends_what_lacks() {
+fn another_machine_adopts_published_layers_and_adds_missing_grants() {
     let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let dist = Dist::new("adopt");
@@ -140,7 +140,7 @@ fn another_machine_adopts_what_is_there_and_mends_what_lacks() {
     owner.revoke("us-east-1", &layer_name("x86_64"), 1);
     let arn = dist.layers()["layers"]["x86_64"]["regions"]["us-east-1"]["arn"].as_str().unwrap().to_owned();
     assert_eq!(stranger.by_arn(&arn).0, 403);
-    // Other bytes under the same name, and newer: not ours, whatever their number.
+    // A newer version with other bytes under the same name is not this release, so it is not adopted.
     let other = Dist::new("somebody else's");
     publish(&other, &["--execute"]).expect(0);
 
@@ -160,7 +160,7 @@ fn another_machine_adopts_what_is_there_and_mends_what_lacks() {
 }
 
 #[test]
-fn a_later_run_adds_its_regions_and_other_zips_start_anew() {
+fn a_later_run_adds_its_regions_and_other_zips_start_a_new_manifest() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let dist = Dist::new("merge");

@@ -1,4 +1,4 @@
-//! Whom the layers are for.
+//! Who may use the layers: `publish` changes the grants, and `verify` checks them.
 
 use crate::support::{account::Account, cli::Publisher, dist::Dist, emulator::ministack};
 
@@ -10,7 +10,7 @@ fn policy(owner: &Account) -> String {
 }
 
 #[test]
-fn from_public_to_accounts_to_an_organization_to_nobody_without_publishing_again() {
+fn the_audience_is_changed_without_publishing_again() {
     let (owner, friend, stranger) =
         (Account::new(ministack()), Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("audiences");
@@ -44,7 +44,7 @@ fn from_public_to_accounts_to_an_organization_to_nobody_without_publishing_again
 }
 
 #[test]
-fn another_profile_proves_it_and_downloads_are_hashed() {
+fn verify_checks_with_another_profile_and_hashes_downloads() {
     let (owner, stranger) = (Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("proof");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
@@ -63,7 +63,7 @@ fn another_profile_proves_it_and_downloads_are_hashed() {
 }
 
 #[test]
-fn the_zips_beside_the_manifest_are_compared_as_well() {
+fn verify_compares_the_zips_beside_the_manifest() {
     let owner = Account::new(ministack());
     let dist = Dist::new("beside");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
@@ -73,12 +73,12 @@ fn the_zips_beside_the_manifest_are_compared_as_well() {
     publisher
         .run(&other, &["verify"])
         .expect(1)
-        .says("of the same version and commit")
+        .says("for the same version and commit")
         .says("not reproducible");
     other.edit_build(|build| build["version"] = serde_json::json!("1.2.4"));
-    publisher.run(&other, &["verify"]).expect(0).says("of another release");
+    publisher.run(&other, &["verify"]).expect(0).says("belong to another release");
     for file in ["build.json", "SHA256SUMS"] {
         std::fs::remove_file(other.path().join(file)).unwrap();
     }
-    publisher.run(&other, &["verify"]).expect(0).says("comparing with layers.json alone");
+    publisher.run(&other, &["verify"]).expect(0).says("comparing only with layers.json");
 }

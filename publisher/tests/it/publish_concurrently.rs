@@ -1,4 +1,4 @@
-//! Two publishers at once, and somebody else in between.
+//! Two publishers that run at the same time, and versions that another user publishes meanwhile.
 
 use crate::support::{
     account::Account,
@@ -12,8 +12,8 @@ use crate::support::{
 const REGION: &str = "eu-west-1";
 const ARGS: [&str; 4] = ["publish", "--execute", "--regions", REGION];
 
-/// Both have looked before either publishes: the worst that can happen.
-fn at_once(may_delete: bool) -> (Account, [Dist; 2], [crate::support::cli::Run; 2]) {
+/// Runs two publishers. Both look for the version before either of them publishes it, which is the worst case.
+fn publish_on_two_machines(may_delete: bool) -> (Account, [Dist; 2], [crate::support::cli::Run; 2]) {
     let owner = Account::new(ministack());
     let gate = Gate::default();
     let hold = gate.clone();
@@ -37,8 +37,8 @@ fn at_once(may_delete: bool) -> (Account, [Dist; 2], [crate::support::cli::Run; 
 }
 
 #[test]
-fn on_two_machines_they_agree_on_one_version() {
-    let (owner, dists, _) = at_once(true);
+fn two_machines_agree_on_one_version() {
+    let (owner, dists, _) = publish_on_two_machines(true);
     for arch in ARCHES {
         assert_eq!(owner.versions(REGION, &layer_name(arch)).len(), 1, "{arch}");
         let arn = |dist: &Dist| dist.layers()["layers"][arch]["regions"][REGION]["arn"].clone();
@@ -50,8 +50,8 @@ fn on_two_machines_they_agree_on_one_version() {
 }
 
 #[test]
-fn without_the_right_to_delete_they_agree_as_well_and_name_what_is_left() {
-    let (owner, dists, runs) = at_once(false);
+fn without_the_permission_to_delete_two_machines_agree_and_report_the_duplicate() {
+    let (owner, dists, runs) = publish_on_two_machines(false);
     for arch in ARCHES {
         let versions = owner.versions(REGION, &layer_name(arch));
         let granted = versions.iter().filter(|number| {
@@ -63,8 +63,8 @@ fn without_the_right_to_delete_they_agree_as_well_and_name_what_is_left() {
         assert_eq!(arn(&dists[0]), arn(&dists[1]));
     }
     let said = runs.map(|run| run.stdout).join("\n");
-    assert!(said.contains("version 2 has the same bytes and is left over"), "{said}");
-    // What nobody was given goes when somebody with the right to do so tidies up.
+    assert!(said.contains("version 2 has the same bytes and could not be deleted"), "{said}");
+    // A later run with the permission to delete removes the duplicates without grants.
     let tidy = Publisher::at(&ministack().url(), &owner.key);
     for arch in ARCHES {
         owner.publish(REGION, &layer_name(arch), arch, &other_zip("newer"), "newer");
@@ -76,7 +76,7 @@ fn without_the_right_to_delete_they_agree_as_well_and_name_what_is_left() {
 }
 
 #[test]
-fn on_one_folder_the_second_is_refused() {
+fn a_second_run_on_the_same_folder_is_refused() {
     let owner = Account::new(ministack());
     let dist = Dist::new("one folder");
     let gate = Gate::default();
@@ -88,7 +88,7 @@ fn on_one_folder_the_second_is_refused() {
     let running = publisher.spawn(&dist, &ARGS);
     gate.reached();
     let run = publisher.run(&dist, &ARGS).expect(1);
-    run.says("another publisher is at work on").says("wait until it has ended");
+    run.says("another publisher is using").says("wait until it has ended");
     gate.open(true);
     running.wait().expect(0);
     for arch in ARCHES {
@@ -97,7 +97,7 @@ fn on_one_folder_the_second_is_refused() {
 }
 
 #[test]
-fn what_somebody_else_published_in_between_is_adopted_if_it_is_the_same() {
+fn an_equal_version_that_appears_after_the_plan_is_adopted() {
     for same in [true, false] {
         let owner = Account::new(ministack());
         let dist = Dist::new("in between");
@@ -113,7 +113,7 @@ fn what_somebody_else_published_in_between_is_adopted_if_it_is_the_same() {
             if seen.line.starts_with("GET ") && seen.line.contains("arm64/versions") {
                 lists += 1;
             }
-            // After the plan, right before the last look.
+            // The other user publishes after the plan, right before the last list request.
             if lists == 2 {
                 lists += 1;
                 let other_bytes = other_zip("other bytes");

@@ -1,4 +1,4 @@
-//! Regions that fail, answers that get lost.
+//! Regions that fail and responses that get lost.
 
 use crate::support::{
     account::Account,
@@ -21,7 +21,7 @@ const UNKNOWN: &str =
     r#"{"__type":"UnrecognizedClientException","message":"The security token is invalid."}"#;
 
 #[test]
-fn a_region_that_refuses_leaves_the_others_done_and_is_filled_in_later() {
+fn a_failed_region_does_not_stop_the_others_and_is_published_later() {
     let owner = Account::new(ministack());
     let dist = Dist::new("refused");
     let broken = Arc::new(AtomicBool::new(true));
@@ -36,7 +36,7 @@ fn a_region_that_refuses_leaves_the_others_done_and_is_filled_in_later() {
     let run = run
         .says("eu-north-1 arm64: ListLayerVersions: AccessDeniedException: not authorized here")
         .says("eu-north-1 x86_64: ")
-        .says("run the same again to resume");
+        .says("run the same command again to resume");
     assert!(run.stderr.contains("--regions eu-west-1,eu-north-1,us-east-1"), "{}", run.stderr);
     assert!(run.stdout.contains("eu-north-1  arm64   failed"), "{}", run.stdout);
     assert!(run.stdout.contains("us-east-1   x86_64  published  1"), "{}", run.stdout);
@@ -54,7 +54,7 @@ fn a_region_that_refuses_leaves_the_others_done_and_is_filled_in_later() {
 }
 
 #[test]
-fn an_optional_region_is_reported_and_decides_nothing() {
+fn an_optional_region_that_fails_does_not_change_the_exit_code() {
     let owner = Account::new(ministack());
     let dist = Dist::new("optional");
     let proxy = Proxy::start(ministack().address(), |seen| {
@@ -65,12 +65,12 @@ fn an_optional_region_is_reported_and_decides_nothing() {
     let run = publisher.run(&dist, &args).expect(0);
     let line = run.stdout.lines().find(|line| line.starts_with("me-south-1")).unwrap();
     assert!(line.contains("failed") && line.contains("optional: the region is not enabled"), "{line}");
-    // The same, required.
+    // The same region fails the run if it is required.
     publisher.run(&dist, &["publish", "--regions", "eu-west-1,me-south-1"]).expect(3).says("not enabled");
 }
 
 #[test]
-fn a_region_that_nobody_answers_for_holds_no_other() {
+fn an_unresponsive_region_does_not_delay_the_others() {
     let owner = Account::new(ministack());
     let dist = Dist::new("unreachable");
     let proxy = Proxy::start(ministack().address(), |seen| {
@@ -84,7 +84,7 @@ fn a_region_that_nobody_answers_for_holds_no_other() {
 }
 
 #[test]
-fn no_region_is_asked_more_than_ten_times_a_second() {
+fn no_region_gets_more_than_ten_requests_a_second() {
     let owner = Account::new(ministack());
     let dist = Dist::new("pace");
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
@@ -93,8 +93,8 @@ fn no_region_is_asked_more_than_ten_times_a_second() {
     publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
     let seen = proxy.requests();
     let times: Vec<_> = seen.iter().filter(|seen| seen.service == "lambda").map(|seen| seen.at).collect();
-    assert_eq!(times.len(), 20, "look, look again, publish, look for others, grant, read back, for both");
-    // They leave 100 ms apart. On the way some may catch up with the one before, so each is held to the beginning.
+    assert_eq!(times.len(), 20, "list, list again, publish, list again, grant, read back: for each layer");
+    // Requests leave 100 ms apart. One may catch up with another on the way, so each is compared with the beginning.
     for (nth, at) in (0..).zip(times) {
         let earliest = begun + nth * Duration::from_millis(100);
         assert!(at >= earliest, "request {nth} came {:?} too early", earliest - at);
@@ -102,7 +102,7 @@ fn no_region_is_asked_more_than_ten_times_a_second() {
 }
 
 #[test]
-fn a_region_that_is_switched_off_is_called_so_and_not_asked() {
+fn a_disabled_region_is_reported_and_gets_no_request() {
     let owner = Account::new(ministack());
     let dist = Dist::new("disabled");
     let list = r#"{"Regions":[{"RegionName":"eu-west-1","RegionOptStatus":"ENABLED_BY_DEFAULT"},
@@ -120,12 +120,12 @@ fn a_region_that_is_switched_off_is_called_so_and_not_asked() {
 }
 
 #[test]
-fn a_publish_whose_answer_is_lost_or_wrong_is_not_repeated() {
+fn a_publish_whose_response_is_lost_or_wrong_is_not_repeated() {
     for (name, verdict) in [
-        ("lost", (|| Verdict::Lose) as fn() -> Verdict),
-        ("503", || Verdict::Falsify(503, "{}".to_owned())),
-        ("nonsense", || Verdict::Falsify(201, "{\"Version\": 1, \"Lay".to_owned())),
-        ("empty", || Verdict::Falsify(201, String::new())),
+        ("lost", (|| Verdict::ForwardAndCut) as fn() -> Verdict),
+        ("503", || Verdict::ForwardAndAnswer(503, "{}".to_owned())),
+        ("nonsense", || Verdict::ForwardAndAnswer(201, "{\"Version\": 1, \"Lay".to_owned())),
+        ("empty", || Verdict::ForwardAndAnswer(201, String::new())),
     ] {
         let owner = Account::new(ministack());
         let dist = Dist::new(name);
@@ -166,7 +166,7 @@ fn a_publish_that_never_arrived_is_repeated() {
 }
 
 #[test]
-fn a_grant_that_is_refused_is_named_and_the_next_run_adds_it() {
+fn a_refused_grant_is_reported_and_added_by_the_next_run() {
     let owner = Account::new(ministack());
     let dist = Dist::new("grant refused");
     let broken = Arc::new(AtomicBool::new(true));
@@ -189,7 +189,7 @@ fn a_grant_that_is_refused_is_named_and_the_next_run_adds_it() {
 }
 
 #[test]
-fn a_statement_of_the_same_name_that_says_something_else_is_evaded() {
+fn a_grant_gets_another_name_if_its_name_is_taken() {
     let owner = Account::new(ministack());
     let dist = Dist::new("statement");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
@@ -210,7 +210,7 @@ fn a_statement_of_the_same_name_that_says_something_else_is_evaded() {
 }
 
 #[test]
-fn an_upload_that_nobody_reads_is_given_up_long_before_its_time_and_begun_again() {
+fn a_stalled_upload_is_aborted_early_and_repeated() {
     let owner = Account::new(ministack());
     let dist = Dist::large(45_000_000);
     let mut stand_in = StandIn::new(1, &dist);
@@ -224,7 +224,7 @@ fn an_upload_that_nobody_reads_is_given_up_long_before_its_time_and_begun_again(
     });
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let run = publisher.run(&dist, &["publish", "--execute", "--timeout", "3", "--regions", "xx-test-1"]);
-    // Ten times what it usually takes, and less than the 229 s that an upload of so many bytes may take.
+    // The limit is ten times the usual duration, and less than the 229 s that an upload of this size may take.
     run.expect(0).within(Duration::from_secs(200)).says("2 published");
     assert_eq!(proxy.requests().iter().filter(|seen| seen.publishes()).count(), 4);
 }

@@ -1,4 +1,5 @@
-//! Every fault, in one region of two: nothing twice, what could be done is done, what could not is named.
+//! Injects every kind of fault into one region of two. No layer is published twice, the healthy region is finished, and
+//! the error names what failed.
 //!
 //! `cargo test -p publisher --test it publish_faults -- --nocapture` prints the table.
 
@@ -22,12 +23,12 @@ const FAULTY_REGION: &str = "us-east-1";
 struct Case {
     name: &'static str,
     code: i32,
-    /// What is said of it, where it does not end well.
+    /// A text that the output contains if the run fails.
     says: &'static str,
     rule: Box<dyn FnMut(&SeenRequest) -> Verdict + Send>,
 }
 
-/// The first `n` requests of a kind, for each layer.
+/// Applies the verdict to the first `n` requests of a kind, counted for each layer.
 fn first(
     n: usize,
     kind: impl Fn(&SeenRequest) -> bool + Send + 'static,
@@ -53,7 +54,7 @@ fn case(
     Case { name, code, says, rule }
 }
 
-fn always(seen: &SeenRequest) -> bool {
+fn any_request(seen: &SeenRequest) -> bool {
     !seen.line.is_empty()
 }
 
@@ -65,7 +66,7 @@ fn unavailable() -> Verdict {
     Verdict::error(503, "ServiceUnavailableException")
 }
 
-const EVER: usize = usize::MAX;
+const FOREVER: usize = usize::MAX;
 
 fn cases() -> Vec<Case> {
     let publishes = SeenRequest::publishes;
@@ -76,7 +77,7 @@ fn cases() -> Vec<Case> {
             move || Verdict::Late(gate.clone())
         });
         Box::new(move |seen: &SeenRequest| {
-            // Ours is granted already when the lost one takes effect.
+            // The grant comes after the repeated publish. Only then does the lost request take effect.
             if seen.region == FAULTY_REGION && seen.grants() {
                 gate.open(true);
             }
@@ -85,28 +86,28 @@ fn cases() -> Vec<Case> {
     };
     vec![
         case("all well", 0, "", Box::new(|_| Verdict::Forward)),
-        case("every call: 429 twice, then fine", 0, "", first(2, always, throttled)),
+        case("every call: 429 twice, then fine", 0, "", first(2, any_request, throttled)),
         case("publish: 429 twice, then fine", 0, "", first(2, publishes, throttled)),
-        case("every call: 429 for ever", 3, "TooManyRequests", first(EVER, always, throttled)),
-        case("publish: 429 for ever", 3, "TooManyRequests", first(EVER, publishes, throttled)),
+        case("every call: 429 for ever", 3, "TooManyRequests", first(FOREVER, any_request, throttled)),
+        case("publish: 429 for ever", 3, "TooManyRequests", first(FOREVER, publishes, throttled)),
         case("publish: 503 once", 0, "", first(1, publishes, unavailable)),
         case("publish: 503, but it took effect", 0, "", {
-            first(1, publishes, || Verdict::Falsify(503, "{}".to_owned()))
+            first(1, publishes, || Verdict::ForwardAndAnswer(503, "{}".to_owned()))
         }),
-        case("publish: 503 for ever", 3, "ServiceUnavailable", first(EVER, publishes, unavailable)),
+        case("publish: 503 for ever", 3, "ServiceUnavailable", first(FOREVER, publishes, unavailable)),
         case("publish: reset before it arrived", 0, "", first(1, publishes, || Verdict::Cut)),
-        case("publish: reset after it arrived", 0, "", first(1, publishes, || Verdict::Lose)),
-        case("publish: answer truncated", 0, "", first(1, publishes, || Verdict::Truncate)),
-        case("publish: answer hangs", 0, "", first(1, publishes, || Verdict::HangAfter)),
+        case("publish: reset after it arrived", 0, "", first(1, publishes, || Verdict::ForwardAndCut)),
+        case("publish: answer truncated", 0, "", first(1, publishes, || Verdict::ForwardAndTruncate)),
+        case("publish: answer hangs", 0, "", first(1, publishes, || Verdict::ForwardAndHang)),
         case("publish: never read", 0, "", first(1, publishes, || Verdict::Stall)),
         case("publish: lost, takes effect after the next", 0, "", late()),
-        case("every call: first answer lost", 0, "", first(1, always, || Verdict::Lose)),
+        case("every call: first answer lost", 0, "", first(1, any_request, || Verdict::ForwardAndCut)),
         case("grant: 403", 3, "AccessDenied", {
-            first(EVER, SeenRequest::grants, || Verdict::error(403, "AccessDeniedException"))
+            first(FOREVER, SeenRequest::grants, || Verdict::error(403, "AccessDeniedException"))
         }),
-        case("grant: answer lost", 0, "", first(1, SeenRequest::grants, || Verdict::Lose)),
+        case("grant: answer lost", 0, "", first(1, SeenRequest::grants, || Verdict::ForwardAndCut)),
         case("region not enabled", 3, "not enabled", {
-            first(EVER, always, || Verdict::error(403, "UnrecognizedClientException"))
+            first(FOREVER, any_request, || Verdict::error(403, "UnrecognizedClientException"))
         }),
         case("credentials expired", 3, "the credentials have expired, renew them", {
             let mut begun = false;
@@ -116,8 +117,13 @@ fn cases() -> Vec<Case> {
                 if expired { Verdict::error(403, "ExpiredTokenException") } else { Verdict::Forward }
             })
         }),
-        case("region hangs", 3, "ListLayerVersions", first(EVER, always, || Verdict::Hang)),
-        case("region resets every connection", 3, "ListLayerVersions", first(EVER, always, || Verdict::Cut)),
+        case("region hangs", 3, "ListLayerVersions", first(FOREVER, any_request, || Verdict::Hang)),
+        case(
+            "region resets every connection",
+            3,
+            "ListLayerVersions",
+            first(FOREVER, any_request, || Verdict::Cut),
+        ),
     ]
 }
 
@@ -162,7 +168,7 @@ fn run(case: Case) -> Result {
 }
 
 #[test]
-fn nothing_twice_whatever_happens() {
+fn no_fault_publishes_a_layer_twice() {
     let expected: Vec<(&str, i32)> = cases().iter().map(|case| (case.name, case.code)).collect();
     let queue = Arc::new(Mutex::new(cases()));
     let workers: Vec<_> = (0..6)
@@ -194,9 +200,9 @@ fn nothing_twice_whatever_happens() {
         assert_eq!((result.name, result.code), (*name, Some(*code)));
         assert_eq!((result.duplicates, result.duplicates_after), (0, 0), "{name}");
         assert_eq!(result.resumed, Some(0), "{name}");
-        // One of each architecture came too late, and only there.
+        // One late version of each architecture is removed, and only in this case.
         assert_eq!(result.removed, if name.contains("after the next") { 2 } else { 0 }, "{name}");
-        // The other region is done whatever happens to this one.
+        // The healthy region is finished, whatever happens in the other one.
         let least = if *code == 0 { 4 } else { 2 };
         assert!(result.done >= least || *name == "credentials expired", "{name}: {}", result.done);
     }

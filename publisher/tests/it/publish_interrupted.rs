@@ -1,4 +1,4 @@
-//! What a person sees on the way, and what Ctrl-C does.
+//! The progress that a user sees, and what Ctrl-C does.
 
 use crate::support::{
     account::Account,
@@ -21,7 +21,7 @@ fn ctrl_c_finishes_what_has_begun_and_begins_nothing_more() {
     let proxy = Proxy::start(ministack().address(), move |seen| {
         if seen.publishes() { Verdict::Hold(hold.clone()) } else { Verdict::Forward }
     });
-    // One upload at a time, so that one has begun and three wait.
+    // Only one upload may run at a time, so one has begun and three are waiting.
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let args = [ARGS.as_slice(), &["--max-uploads", "1"]].concat();
     let mut running = publisher.spawn(&dist, &args);
@@ -29,7 +29,8 @@ fn ctrl_c_finishes_what_has_begun_and_begins_nothing_more() {
     running.interrupt();
     running.says("finishing what has begun");
     gate.open(true);
-    let run = running.wait().expect(3).says("1 published, 3 failed").says("run the same again to resume");
+    let run =
+        running.wait().expect(3).says("1 published, 3 failed").says("run the same command again to resume");
     assert_eq!(
         run.stdout.matches("interrupted before anything was written here").count(),
         3,
@@ -45,7 +46,7 @@ fn ctrl_c_finishes_what_has_begun_and_begins_nothing_more() {
 }
 
 #[test]
-fn a_second_ctrl_c_leaves_everything_as_it_is() {
+fn a_second_ctrl_c_ends_the_run_at_once() {
     let owner = Account::new(ministack());
     let dist = Dist::new("ctrl-c twice");
     let gate = Gate::default();
@@ -59,7 +60,7 @@ fn a_second_ctrl_c_leaves_everything_as_it_is() {
     running.says("finishing what has begun");
     running.interrupt();
     running.says("stopping at once");
-    running.wait().expect(3).says("interrupted; the next run finds out how far it got");
+    running.wait().expect(3).says("interrupted; the next run checks how far this one got");
     gate.open(false);
     Publisher::at(&ministack().url(), &owner.key).run(&dist, &ARGS).expect(0);
     for arch in ARCHES {
@@ -68,7 +69,7 @@ fn a_second_ctrl_c_leaves_everything_as_it_is() {
 }
 
 #[test]
-fn machines_get_one_event_a_line_and_the_result_on_stdout() {
+fn json_output_is_one_event_a_line_on_stderr_and_the_result_on_stdout() {
     let owner = Account::new(ministack());
     let dist = Dist::new("events");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
@@ -94,11 +95,11 @@ fn machines_get_one_event_a_line_and_the_result_on_stdout() {
 }
 
 #[test]
-fn a_terminal_gets_a_line_a_region_and_a_bar() {
+fn a_terminal_shows_a_line_for_each_region_and_a_bar() {
     let owner = Account::new(ministack());
     let dist = Dist::new("terminal");
     let publisher = Publisher::at(&ministack().url(), &owner.key).env("TERM", "xterm");
-    // A terminal of 100 columns, whose other side keeps what is written to it.
+    // The publisher runs in a terminal of 100 columns, and the script keeps what it writes.
     let script = "import os, pty, sys, termios, fcntl, struct\n\
         pid, fd = pty.fork()\n\
         if pid == 0:\n    os.execv(sys.argv[1], sys.argv[1:])\n\

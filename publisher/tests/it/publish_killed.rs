@@ -1,4 +1,4 @@
-//! Killed at every step, and resumed: nothing is done twice, nothing is left undone.
+//! Kills the publisher at every request and runs it again. Nothing is published twice, and nothing is left out.
 
 use crate::support::{
     account::Account,
@@ -16,27 +16,27 @@ use std::{
 
 const ARGS: [&str; 4] = ["publish", "--execute", "--regions", "eu-west-1"];
 
-/// Where a request is when the publisher is killed.
+/// How far the request has got when the publisher is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
-    /// On its way, and it never arrives.
+    /// The request never arrives.
     Lost,
-    /// It has arrived, and the answer is on its way.
+    /// The request has taken effect, but its response has not arrived.
     Answered,
-    /// On its way, and it arrives when the next run is about to look for it.
+    /// The request takes effect only while the next run looks for its result.
     Late,
 }
 
 struct Outcome {
     nth: usize,
-    line: String,
+    request_line: String,
     when: When,
     state: String,
     duplicates: usize,
 }
 
-/// Kills the publisher at its nth request for one of the layers, runs it again, and counts. `None`: there are
-/// not that many.
+/// Kills the publisher at its nth request for one of the layers, runs it again, and counts the duplicates. Returns none
+/// if the publisher makes fewer requests.
 fn kill_at(nth: usize, when: When) -> Option<Outcome> {
     let owner = Account::new(ministack());
     let dist = Dist::new(&format!("killed {nth} {when:?}"));
@@ -62,17 +62,17 @@ fn kill_at(nth: usize, when: When) -> Option<Outcome> {
         return None;
     }
     running.kill();
-    let line = held.lock().unwrap().as_ref().unwrap().line.clone();
-    if when == When::Late && !(line.starts_with("POST ") && line.ends_with("/versions")) {
+    let request_line = held.lock().unwrap().as_ref().unwrap().line.clone();
+    if when == When::Late && !(request_line.starts_with("POST ") && request_line.ends_with("/versions")) {
         gate.open(false);
-        return Some(Outcome { nth, line, when, state: String::new(), duplicates: 0 });
+        return Some(Outcome { nth, request_line, when, state: String::new(), duplicates: 0 });
     }
     let journal = dist.journal();
     let state = journal.iter().rev().find(|entry| entry["arch"] == "arm64");
     let state = state.map_or("-".to_owned(), |entry| entry["state"].as_str().unwrap().to_owned());
     if when == When::Late {
-        // What is found only by looking for longer than a run does that knows of nothing: the first look is
-        // for the plan, the second right before publishing.
+        // The request takes effect at the third list. A run without a journal lists only twice, for the plan and right
+        // before publishing. So only the journal makes the run find the version.
         let opener = gate.clone();
         let mut lists = 0;
         let second = Proxy::start(ministack().address(), move |seen| {
@@ -98,11 +98,11 @@ fn kill_at(nth: usize, when: When) -> Option<Outcome> {
         .iter()
         .map(|arch| owner.versions("eu-west-1", &layer_name(arch)).len().saturating_sub(1))
         .sum();
-    Some(Outcome { nth, line, when, state, duplicates })
+    Some(Outcome { nth, request_line, when, state, duplicates })
 }
 
 #[test]
-fn at_every_request_and_resumed() {
+fn a_run_killed_at_any_request_is_resumed_without_duplicates() {
     let worker =
         |when| thread::spawn(move || (1..).map_while(|nth| kill_at(nth, when)).collect::<Vec<Outcome>>());
     let workers = [When::Lost, When::Answered, When::Late].map(worker);
@@ -111,7 +111,7 @@ fn at_every_request_and_resumed() {
     outcomes.retain(|outcome| !outcome.state.is_empty());
     println!("killed at request            journal said  duplicates");
     for o in &outcomes {
-        let operation = o.line.replace("/2018-10-31/layers/SentryLambdaExtension-", "");
+        let operation = o.request_line.replace("/2018-10-31/layers/SentryLambdaExtension-", "");
         println!(
             "{:>2} {:<9} {operation:<34} {:<12} {}",
             o.nth,
@@ -132,7 +132,7 @@ fn at_every_request_and_resumed() {
 }
 
 #[test]
-fn a_torn_journal_and_a_lost_one_change_nothing() {
+fn an_incomplete_or_lost_journal_changes_nothing() {
     let owner = Account::new(ministack());
     let dist = Dist::new("torn");
     let publisher = Publisher::at(&ministack().url(), &owner.key);

@@ -1,4 +1,4 @@
-//! Uploads that take their time, and requests that take effect when nobody waits for them any more.
+//! Slow uploads, and publish requests that take effect after the publisher has stopped waiting for them.
 
 use crate::support::{
     account::Account,
@@ -25,17 +25,47 @@ fn an_upload_holds_its_place_until_it_is_answered() {
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let running = publisher.spawn(&dist, &[ARGS.as_slice(), &["--max-uploads", "1"]].concat());
     gate.reached();
-    // That no other follows is no event.
+    // A missing second upload gives no event, so the test has to wait for a while.
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert_eq!(proxy.requests().iter().filter(|seen| seen.publishes()).count(), 1);
     gate.open(true);
     running.wait().expect(0).says("2 published");
 }
 
+/// Uploads that stall are a sign that the line is too slow for so many, so half as many go from then on.
 #[test]
-fn what_takes_effect_after_the_last_attempt_is_adopted_by_the_last_look() {
-    /// One for the plan, and for each of five attempts one before and three after it.
-    const LOOKS: usize = 1 + 5 * 4;
+fn uploads_that_stall_halve_the_number_under_way() {
+    const MOST: usize = 4;
+    let owner = Account::new(ministack());
+    // No kernel takes that much of an upload that nobody reads.
+    let dist = Dist::large(16_000_000);
+    let gate = Gate::default();
+    let hold = gate.clone();
+    let mut count = 0;
+    let proxy = Proxy::start(ministack().address(), move |seen| {
+        if !seen.publishes() {
+            return Verdict::Forward;
+        }
+        count += 1;
+        if count <= MOST { Verdict::Stall } else { Verdict::Hold(hold.clone()) }
+    });
+    let under_way = || proxy.requests().iter().filter(|seen| seen.publishes()).count();
+    let publisher = Publisher::at(&proxy.url(), &owner.key);
+    let args = ["publish", "--execute", "--regions", "eu-west-1,us-east-1,sa-east-1", "--timeout", "5"];
+    let most = MOST.to_string();
+    let running = publisher.spawn(&dist, &[&args[..], &["--max-uploads", &most]].concat());
+    gate.reached_by(MOST / 2);
+    // That no other follows is no event.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(under_way(), MOST + MOST / 2, "half as many go after all have stalled");
+    gate.open(true);
+    running.wait().expect(0).says("6 published");
+}
+
+#[test]
+fn a_publish_that_takes_effect_after_the_last_attempt_is_adopted() {
+    /// The plan lists the versions once, and each of five attempts lists them once before and three times after it.
+    const LISTS: usize = 1 + 5 * 4;
     let owner = Account::new(ministack());
     let dist = Dist::new("after the last attempt");
     let mut layers: HashMap<String, (usize, usize, Gate)> = HashMap::new();
@@ -45,7 +75,7 @@ fn what_takes_effect_after_the_last_attempt_is_adopted_by_the_last_look() {
             return Verdict::Forward;
         }
         let layer = path.split('/').rev().nth(1).unwrap().to_owned();
-        let (looks, publishes, gate) = layers.entry(layer).or_default();
+        let (lists, publishes, gate) = layers.entry(layer).or_default();
         if seen.publishes() {
             *publishes += 1;
             return match *publishes {
@@ -53,13 +83,13 @@ fn what_takes_effect_after_the_last_attempt_is_adopted_by_the_last_look() {
                 _ => Verdict::error(503, "ServiceUnavailableException"),
             };
         }
-        *looks += 1;
-        if *looks < LOOKS {
+        *lists += 1;
+        if *lists < LISTS {
             return Verdict::Forward;
         }
-        // The job's last look sees nothing yet; then the first request takes effect.
+        // The job's last list does not show the version yet. Then the first request takes effect.
         gate.open(true);
-        if *looks == LOOKS {
+        if *lists == LISTS {
             return Verdict::Answer(200, r#"{"LayerVersions":[]}"#.to_owned());
         }
         Verdict::Forward

@@ -1,7 +1,7 @@
-//! Nothing is granted before it is known to be what was sent: by the answer, and by what is read back.
+//! A layer version is granted only after the response and a read-back have shown that its bytes are the ones sent.
 
 use crate::{
-    publish_s3::s3,
+    publish_s3::s3_request,
     support::{
         account::Account,
         cli::Publisher,
@@ -23,14 +23,14 @@ fn layer(arch: &str) -> String {
     format!("SentryLambdaExtension-{arch}")
 }
 
-/// Whether this reads a version, and not its policy.
-fn reads(seen: &SeenRequest) -> bool {
+/// Whether the request reads a layer version. Requests for its policy do not count.
+fn reads_version(seen: &SeenRequest) -> bool {
     let number = seen.line.rsplit('/').next().is_some_and(|last| last.parse::<u32>().is_ok());
     seen.line.starts_with("GET ") && number
 }
 
-/// A way on which one region's answers of a kind are changed while `broken`.
-fn altered(
+/// A publisher and a proxy that changes one kind of responses in the broken region while `broken` is true.
+fn publisher_with_altered_responses(
     owner: &Account,
     broken: &Arc<AtomicBool>,
     kind: fn(&SeenRequest) -> bool,
@@ -43,7 +43,9 @@ fn altered(
             return Verdict::Forward;
         }
         let (from, to) = (from.clone(), to.clone());
-        Verdict::Rewrite(Box::new(move |body| from.iter().fold(body, |body, from| body.replace(from, &to))))
+        Verdict::ForwardAndRewrite(Box::new(move |body| {
+            from.iter().fold(body, |body, from| body.replace(from, &to))
+        }))
     });
     (Publisher::at(&proxy.url(), &owner.key), proxy)
 }
@@ -52,9 +54,10 @@ fn publishes(proxy: &Proxy) -> usize {
     proxy.requests().iter().filter(|seen| seen.publishes() && seen.region == BROKEN).count()
 }
 
-/// Nothing in the broken region is granted or listed; the healthy one is done.
+/// Nothing in the broken region is granted or listed. The healthy region is finished.
 fn assert_private(owner: &Account, dist: &Dist, proxy: &Proxy) {
-    assert!(proxy.requests().iter().all(|seen| !(seen.grants() && seen.region == BROKEN)), "it was granted");
+    let granted = proxy.requests().iter().any(|seen| seen.grants() && seen.region == BROKEN);
+    assert!(!granted, "a version with other bytes was granted");
     for arch in ARCHES {
         let policy = format!("layers/{}/versions/1/policy", layer(arch));
         assert_eq!((owner.get(HEALTHY, &policy).0, owner.get(BROKEN, &policy).0), (200, 404));
@@ -64,21 +67,22 @@ fn assert_private(owner: &Account, dist: &Dist, proxy: &Proxy) {
 }
 
 #[test]
-fn other_bytes_are_left_private_and_not_published_again_until_told_so() {
+fn other_bytes_stay_private_and_are_published_again_only_on_request() {
     let owner = Account::new(ministack());
     let dist = Dist::new("other bytes in one region");
     let hashes = ARCHES.map(|arch| dist.code_sha256(arch));
     let broken = Arc::new(AtomicBool::new(true));
-    let kind = |seen: &SeenRequest| seen.publishes() || reads(seen);
-    let (publisher, proxy) = altered(&owner, &broken, kind, &hashes, "b3RoZXIgYnl0ZXM=");
+    let kind = |seen: &SeenRequest| seen.publishes() || reads_version(seen);
+    let (publisher, proxy) =
+        publisher_with_altered_responses(&owner, &broken, kind, &hashes, "b3RoZXIgYnl0ZXM=");
     let run = publisher.run(&dist, &ARGS).expect(1);
     let run =
         run.says("version 1 is not what was sent: CodeSha256 is b3RoZXIgYnl0ZXM=, expected").says(BROKEN);
     let run = run.says("left private").says("--publish-again");
-    assert!(!run.stderr.contains("run the same again"), "{}", run.stderr);
+    assert!(!run.stderr.contains("run the same command again"), "{}", run.stderr);
     assert_private(&owner, &dist, &proxy);
 
-    // Neither on this machine, by the journal, nor on another one, by what is there, is one more published.
+    // The version is not published again: the journal records it, and without a journal it is found in AWS.
     publisher.run(&dist, &ARGS).expect(1).says("--publish-again");
     std::fs::remove_file(dist.journal_file().unwrap()).unwrap();
     publisher.run(&dist, &ARGS).expect(1).says("version 1 is not what was sent");
@@ -86,7 +90,7 @@ fn other_bytes_are_left_private_and_not_published_again_until_told_so() {
     assert_eq!(publishes(&proxy), 2);
     assert_private(&owner, &dist, &proxy);
 
-    // Told so, one more is made; as long as it is wrong as well, it is one for each time.
+    // `--publish-again` publishes one more version. If that one is wrong too, each run publishes only one.
     let again = [ARGS.as_slice(), &["--publish-again"]].concat();
     publisher.run(&dist, &again).expect(1).says("version 2 is not what was sent");
     assert_eq!(publishes(&proxy), 4);
@@ -96,14 +100,14 @@ fn other_bytes_are_left_private_and_not_published_again_until_told_so() {
 }
 
 #[test]
-fn an_answer_or_a_reading_that_contradicts_what_was_sent_keeps_it_private() {
+fn a_layer_stays_private_if_aws_reports_other_values_than_were_sent() {
     type Kind = fn(&SeenRequest) -> bool;
     let cases: [(&str, Kind, &str, &str); 5] = [
         ("the answer's hash", SeenRequest::publishes, "CodeSha256", "CodeSha256 is"),
         ("the answer's size", SeenRequest::publishes, "CodeSize", "CodeSize is"),
         ("the answer's ARN", SeenRequest::publishes, "LayerVersionArn", "ARN is"),
-        ("the size that is read", reads, "CodeSize", "CodeSize is"),
-        ("the ARN that is read", reads, "LayerVersionArn", "ARN is"),
+        ("the size that is read", reads_version, "CodeSize", "CodeSize is"),
+        ("the ARN that is read", reads_version, "LayerVersionArn", "ARN is"),
     ];
     for (name, kind, field, says) in cases {
         let owner = Account::new(ministack());
@@ -121,7 +125,7 @@ fn an_answer_or_a_reading_that_contradicts_what_was_sent_keeps_it_private() {
             _ => "\"CodeSize\": 7",
         };
         let broken = Arc::new(AtomicBool::new(true));
-        let (publisher, proxy) = altered(&owner, &broken, kind, &from, to);
+        let (publisher, proxy) = publisher_with_altered_responses(&owner, &broken, kind, &from, to);
         publisher.run(&dist, &ARGS).expect(1).says(says).says("not what was sent");
         assert_private(&owner, &dist, &proxy);
         let before = publishes(&proxy);
@@ -135,15 +139,15 @@ fn an_answer_or_a_reading_that_contradicts_what_was_sent_keeps_it_private() {
 }
 
 #[test]
-fn other_bytes_that_show_only_after_a_lost_answer_stop_it_as_well() {
+fn other_bytes_found_after_a_lost_response_stay_private() {
     let owner = Account::new(ministack());
     let dist = Dist::new("lost and other bytes");
     let hashes = ARCHES.map(|arch| dist.code_sha256(arch));
     let proxy = Proxy::start(ministack().address(), move |seen| match seen {
-        seen if seen.region == BROKEN && seen.publishes() => Verdict::Lose,
-        seen if seen.region == BROKEN && reads(seen) => {
+        seen if seen.region == BROKEN && seen.publishes() => Verdict::ForwardAndCut,
+        seen if seen.region == BROKEN && reads_version(seen) => {
             let hashes = hashes.clone();
-            Verdict::Rewrite(Box::new(move |body| {
+            Verdict::ForwardAndRewrite(Box::new(move |body| {
                 hashes.iter().fold(body, |body, hash| body.replace(hash, "b3RoZXI="))
             }))
         }
@@ -156,7 +160,7 @@ fn other_bytes_that_show_only_after_a_lost_answer_stop_it_as_well() {
 }
 
 #[test]
-fn other_bytes_under_our_description_that_somebody_may_use_are_named_as_that() {
+fn other_bytes_with_the_releases_description_are_reported_as_granted() {
     let owner = Account::new(ministack());
     let dist = Dist::new("public and wrong");
     let hex = Dist::hex_of_base64(&dist.code_sha256("arm64"));
@@ -169,17 +173,21 @@ fn other_bytes_under_our_description_that_somebody_may_use_are_named_as_that() {
     assert_eq!(owner.lambda(HEALTHY, "POST", &path, &body).0, 201);
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let args = ["publish", "--execute", "--regions", HEALTHY];
-    publisher.run(&dist, &args).expect(1).says("it is granted: public").says("take the version back");
+    publisher
+        .run(&dist, &args)
+        .expect(1)
+        .says("it is granted: public")
+        .says("remove the version's permissions");
     assert_eq!(owner.versions(HEALTHY, &layer("arm64")), [1]);
 }
 
 #[test]
-fn a_bucket_has_to_be_the_accounts_own_and_what_lies_there_has_to_be_the_zip() {
+fn the_bucket_must_belong_to_the_account_and_hold_the_zip() {
     let owner = Account::new(ministack());
     let dist = Dist::large(53_000_000);
     let bucket = format!("proven-{}-{HEALTHY}", owner.key);
-    assert_eq!(s3(&owner, "PUT", &bucket).status(), 200);
-    // Something else of the right length lies where the zip would.
+    assert_eq!(s3_request(&owner, "PUT", &bucket).status(), 200);
+    // An object of the right length, but with other bytes, takes the place of the zip.
     let template = format!("proven-{}-{{region}}", owner.key);
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);

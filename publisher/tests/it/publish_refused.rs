@@ -1,4 +1,4 @@
-//! What AWS refuses, and would refuse again.
+//! Requests that AWS refuses, and would refuse again.
 
 use crate::support::{
     account::Account,
@@ -12,7 +12,7 @@ use serde_json::json;
 const REGION: &str = "eu-west-1";
 const NEW: &str = "ap-southeast-7";
 
-fn refused(code: &str, message: &str, status: u16) -> Verdict {
+fn refusal(code: &str, message: &str, status: u16) -> Verdict {
     Verdict::Answer(status, json!({"__type": code, "Type": "User", "message": message}).to_string())
 }
 
@@ -25,8 +25,8 @@ fn a_region_without_architectures_gets_x86_64_without_the_field_and_is_complete(
     let owner = Account::new(ministack());
     let dist = Dist::new("no architectures").with_relay(1000, &["python3.14"]);
     let mut asked = std::collections::HashMap::<String, usize>::new();
-    // The emulator takes the field; so here every request is refused that comes first for its layer, as one with the
-    // field would be, and what the second one says is read off what is stored.
+    // The emulator accepts the field. So the proxy refuses the first request for each layer, as AWS refuses requests
+    // with the field. The stored layer version shows that the second request has no such field.
     let proxy = Proxy::start(ministack().address(), move |seen| {
         if seen.region != NEW || !seen.publishes() {
             return Verdict::Forward;
@@ -40,14 +40,14 @@ fn a_region_without_architectures_gets_x86_64_without_the_field_and_is_complete(
             "CompatibleArchitectures are not supported in {NEW}. Please remove the CompatibleArchitectures value \
              from your request and try again"
         );
-        refused("InvalidParameterValueException", &text, 400)
+        refusal("InvalidParameterValueException", &text, 400)
     });
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let regions = format!("{REGION},{NEW}");
     let args = ["publish", "--execute", "--regions", &regions];
     let run = publisher.run(&dist, &args).expect(0).says("6 published, 2 left out");
     let line = run.stdout.lines().find(|line| line.starts_with(NEW) && line.contains(" arm64 ")).unwrap();
-    assert!(line.contains("left out") && line.contains("x86_64 alone"), "{line}");
+    assert!(line.contains("left out") && line.contains("only x86_64"), "{line}");
     let tries = |layer: &str| {
         proxy.requests().iter().filter(|s| s.publishes() && s.region == NEW && layer_of(s) == layer).count()
     };
@@ -62,12 +62,12 @@ fn a_region_without_architectures_gets_x86_64_without_the_field_and_is_complete(
     let of = |arch: &str| dist.layers()["layers"][arch]["regions"].as_object().unwrap().len();
     assert_eq!((of("arm64"), of("x86_64")), (1, 2));
     publisher.run(&dist, &["verify"]).expect(0);
-    // What is there is adopted without the field.
+    // The next run recognises the layer version although it names no architecture.
     publisher.run(&dist, &args).expect(0).says("6 adopted, 2 left out");
 }
 
 #[test]
-fn what_aws_would_refuse_again_is_not_to_be_run_again() {
+fn a_permanent_refusal_is_not_suggested_to_be_run_again() {
     type Kind = fn(&SeenRequest) -> bool;
     let organization = "User: arn:aws:sts::123456789012:assumed-role/release/x is not authorized to perform: \
         lambda:PublishLayerVersion on resource: y with an explicit deny in a service control policy";
@@ -100,19 +100,19 @@ fn what_aws_would_refuse_again_is_not_to_be_run_again() {
             400,
             "1 validation error detected: Value 'x' at 'licenseInfo' failed to satisfy constraint",
             SeenRequest::publishes,
-            "AWS refuses the request itself",
+            "AWS rejects the request itself",
         ),
     ];
     for (code, status, message, kind, says) in cases {
         let owner = Account::new(ministack());
         let dist = Dist::new(message);
         let proxy = Proxy::start(ministack().address(), move |seen| {
-            if seen.region == NEW && kind(seen) { refused(code, message, status) } else { Verdict::Forward }
+            if seen.region == NEW && kind(seen) { refusal(code, message, status) } else { Verdict::Forward }
         });
         let publisher = Publisher::at(&proxy.url(), &owner.key);
         let regions = format!("{REGION},{NEW}");
         let run = publisher.run(&dist, &["publish", "--execute", "--regions", &regions]).expect(3).says(says);
-        assert!(!run.stderr.contains("run the same again"), "{}", run.stderr);
+        assert!(!run.stderr.contains("run the same command again"), "{}", run.stderr);
         assert_eq!(owner.versions(REGION, "SentryLambdaExtension-arm64"), [1], "{code}: the other is done");
         let asked = proxy.requests().iter().filter(|seen| seen.region == NEW && kind(seen)).count();
         assert_eq!(asked, 2, "{code}: once for each architecture");
@@ -124,7 +124,7 @@ fn accounts(count: u64) -> String {
 }
 
 #[test]
-fn more_accounts_than_fit_are_refused_before_anybody_is_asked_and_as_many_as_fit_are_granted() {
+fn too_many_accounts_are_refused_before_any_request_and_the_largest_possible_number_is_granted() {
     let owner = Account::new(ministack());
     let dist = Dist::new("accounts");
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
@@ -149,7 +149,7 @@ fn more_accounts_than_fit_are_refused_before_anybody_is_asked_and_as_many_as_fit
 }
 
 #[test]
-fn what_a_policy_holds_already_counts_and_nothing_is_published_for_it() {
+fn a_policy_without_room_is_refused_before_anything_is_published() {
     let owner = Account::new(ministack());
     let dist = Dist::new("a long policy");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
@@ -164,6 +164,6 @@ fn what_a_policy_holds_already_counts_and_nothing_is_published_for_it() {
     }
     let regions = format!("{REGION},us-east-1");
     let run = publisher.run(&dist, &["publish", "--execute", "--regions", &regions]).expect(1);
-    run.says("nothing was written").says("AWS takes at most 20480").says("name fewer accounts");
+    run.says("nothing was written").says("AWS accepts at most 20480").says("name fewer accounts");
     assert!(owner.versions("us-east-1", "SentryLambdaExtension-arm64").is_empty());
 }

@@ -1,4 +1,4 @@
-//! Which regions, and whose account.
+//! The choice of the regions, the account and the credentials.
 
 use crate::support::{
     account::Account,
@@ -13,21 +13,21 @@ use std::{
     net::TcpListener,
 };
 
-fn planned(run: &Run) -> Vec<String> {
+fn planned_regions(run: &Run) -> Vec<String> {
     let rows = run.json()["regions"].as_array().unwrap().clone();
     rows.iter().step_by(2).map(|row| row["region"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn patterns_and_exclusions() {
+fn patterns_and_exclusions_select_regions() {
     let owner = Account::new(ministack());
     let dist = Dist::new("patterns");
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let plan = |more: &[&str]| publisher.run(&dist, &[["publish", "--json"].as_slice(), more].concat());
     let run = plan(&["--regions", "us-*", "--exclude", "us-west-?"]).expect(0);
-    assert_eq!(planned(&run), ["us-east-1", "us-east-2"]);
+    assert_eq!(planned_regions(&run), ["us-east-1", "us-east-2"]);
     let run = plan(&["--regions", "eu-west-1", "--optional-regions", "eu-west-*"]).expect(0);
-    assert_eq!(planned(&run), ["eu-west-1", "eu-west-2", "eu-west-3"]);
+    assert_eq!(planned_regions(&run), ["eu-west-1", "eu-west-2", "eu-west-3"]);
     assert!(run.json()["regions"].as_array().unwrap().iter().all(|row| row["required"] == false));
     plan(&["--regions", "mars-*"]).expect(1).says("`mars-*` matches no region");
     plan(&["--exclude", "us-esat-1"])
@@ -38,7 +38,7 @@ fn patterns_and_exclusions() {
 }
 
 #[test]
-fn the_list_is_read_to_its_last_page_and_its_failure_is_said() {
+fn the_region_list_is_read_to_its_last_page_and_its_failure_is_reported() {
     let owner = Account::new(ministack());
     let dist = Dist::new("pages");
     let mut page = 0;
@@ -56,7 +56,7 @@ fn the_list_is_read_to_its_last_page_and_its_failure_is_said() {
         Verdict::Answer(200, answer.to_string())
     });
     let run = Publisher::at(&proxy.url(), &owner.key).run(&dist, &["publish", "--json"]).expect(0);
-    assert_eq!(planned(&run), ["eu-west-1", "us-east-1"]);
+    assert_eq!(planned_regions(&run), ["eu-west-1", "us-east-1"]);
 
     let proxy = Proxy::start(ministack().address(), |seen| {
         if seen.service == "account" {
@@ -67,24 +67,24 @@ fn the_list_is_read_to_its_last_page_and_its_failure_is_said() {
     });
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let run = publisher.run(&dist, &["publish", "--regions", "eu-west-1"]).expect(0);
-    run.says("warning: the account's own list of regions is not to be had");
+    run.says("warning: the account's list of regions cannot be read");
 }
 
 #[test]
-fn another_account_than_expected_is_refused_before_anything_is_asked_of_lambda() {
+fn an_unexpected_account_is_refused_before_any_request_to_lambda() {
     let owner = Account::new(ministack());
     let dist = Dist::new("expected");
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let args = ["publish", "--execute", "--regions", "eu-west-1", "--expect-account"];
     let run = publisher.run(&dist, &[args.as_slice(), &["999999999999"]].concat()).expect(1);
-    run.says(&format!("these credentials are of account {}, not of 999999999999", owner.key));
+    run.says(&format!("these credentials belong to account {}, not to 999999999999", owner.key));
     assert!(proxy.requests().iter().all(|seen| seen.service == "sts"));
     publisher.run(&dist, &[args.as_slice(), &[&owner.key]].concat()).expect(0);
 }
 
 #[test]
-fn no_room_for_code_is_found_out_before_the_upload() {
+fn missing_code_storage_is_found_before_the_upload() {
     let owner = Account::new(ministack());
     let dist = Dist::new("room");
     let proxy = Proxy::start(ministack().address(), |seen| {
@@ -102,7 +102,7 @@ fn no_room_for_code_is_found_out_before_the_upload() {
 }
 
 #[test]
-fn credentials_that_expire_on_the_way_are_asked_for_again() {
+fn credentials_that_expire_during_the_run_are_renewed() {
     let (first, second) = (Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("renewed");
     let (old, mut asked) = (first.key.clone(), 0);
@@ -118,7 +118,8 @@ fn credentials_that_expire_on_the_way_are_asked_for_again() {
     let keys = |key: &str| json!({"Version": 1, "AccessKeyId": key, "SecretAccessKey": "x"}).to_string();
     publisher.home_file("1.json", &keys(&first.key));
     publisher.home_file("2.json", &keys(&second.key));
-    // The first time one key, then another. (Another account, so that one can see which was used.)
+    // The process returns one key at first, and then another one. It belongs to another account, so that the requests
+    // show which key was used.
     let process = "sh -c 'cd $HOME; cat 1.json; cp 2.json 1.json'";
     publisher.home_file(".aws/config", &format!("[profile short]\ncredential_process = {process}\n"));
     publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
@@ -128,7 +129,7 @@ fn credentials_that_expire_on_the_way_are_asked_for_again() {
 }
 
 #[test]
-fn proxies_of_the_environment_are_used() {
+fn proxies_in_the_environment_are_used() {
     let owner = Account::new(ministack());
     let dist = Dist::new("proxy");
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);

@@ -1,4 +1,4 @@
-//! Regions that the last release had, and that this one would lose without a call failing.
+//! Regions that the last release had and that this one would lose although no call fails.
 
 use crate::support::{
     account::Account,
@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex};
 const UNKNOWN: &str =
     r#"{"__type":"UnrecognizedClientException","message":"The security token is invalid."}"#;
 
-/// An account whose list of regions the test changes; none: it may not be asked for.
-struct Listing {
+/// An account whose list of regions the test can change. If `regions` is none, the account may not list regions.
+struct ListedRegions {
     regions: Arc<Mutex<Option<Value>>>,
     proxy: Proxy,
 }
 
-impl Listing {
+impl ListedRegions {
     fn start(off: &'static [&'static str]) -> Self {
         let regions = Arc::new(Mutex::new(Some(json!([]))));
         let list = Arc::clone(&regions);
@@ -45,7 +45,7 @@ impl Listing {
     }
 }
 
-/// The release after `last`, in the same folder: other bytes, and its layers.json in place.
+/// The release after `last`: other zips, with `last`'s layers.json in the same folder.
 fn next_release(last: &Dist, seed: &str) -> Dist {
     let dist = Dist::new(seed);
     std::fs::copy(last.path().join("layers.json"), dist.path().join("layers.json")).unwrap();
@@ -57,9 +57,9 @@ fn regions(dist: &Dist, arch: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_the_last_release_had_is_missed_until_it_is_back_or_let_go() {
+fn a_region_of_the_last_release_is_missing_until_it_is_published_or_allowed_to_go() {
     let owner = Account::new(ministack());
-    let listing = Listing::start(&[]);
+    let listing = ListedRegions::start(&[]);
     let publisher = Publisher::at(&listing.proxy.url(), &owner.key);
     let all = [("af-south-1", "ENABLED"), ("eu-south-1", "ENABLED"), ("us-east-1", "ENABLED_BY_DEFAULT")];
     listing.set(&all);
@@ -67,12 +67,12 @@ fn what_the_last_release_had_is_missed_until_it_is_back_or_let_go() {
     publisher.run(&first, &["publish", "--execute"]).expect(0);
     assert_eq!(regions(&first, "arm64").len(), 3);
 
-    // One is switched off, one is not even in the list.
+    // One region is disabled, and another one is not in the list at all.
     listing.set(&[("eu-south-1", "DISABLED"), ("us-east-1", "ENABLED_BY_DEFAULT")]);
     let second = next_release(&first, "second");
     let run = publisher.run(&second, &["publish"]).expect(3);
     let run = run.says("af-south-1 (arm64, x86_64): the account's list of regions does not have it");
-    run.says("eu-south-1 (arm64, x86_64): it is switched off")
+    run.says("eu-south-1 (arm64, x86_64): it is disabled")
         .says("--allow-fewer-regions af-south-1,eu-south-1");
     let publish = |dist: &Dist, more: &[&str]| {
         publisher.run(dist, &[["publish", "--execute"].as_slice(), more].concat())
@@ -88,7 +88,7 @@ fn what_the_last_release_had_is_missed_until_it_is_back_or_let_go() {
         assert_eq!(*missing, json!(["af-south-1", "eu-south-1"]));
     }
     assert_eq!(violations(&second.layers()), [""; 0]);
-    // By now the last layers.json has one region itself; what it misses is not forgotten, and verify says so as well.
+    // layers.json now has only one region, but it also records the missing ones. `verify` reports them, too.
     publish(&second, &[]).expect(3).says("af-south-1");
     publisher.run(&second, &["verify"]).expect(3).says("af-south-1").says("eu-south-1");
     let third = next_release(&second, "third");
@@ -98,14 +98,14 @@ fn what_the_last_release_had_is_missed_until_it_is_back_or_let_go() {
     assert!(third.layers()["layers"]["arm64"].get("missing_regions").is_none());
     publisher.run(&third, &["verify"]).expect(0);
 
-    // A run that is told to do a part is a part; what is missing is kept in mind until the next one.
+    // `--regions` limits a run to a part of the regions. The missing ones stay recorded for the next run.
     let part = next_release(&first, "part");
     publish(&part, &["--regions", "eu-south-1,us-east-1"]).expect(3).says("eu-south-1 (arm64, x86_64): ");
     publish(&part, &["--regions", "us-*"]).expect(0).says("af-south-1 (arm64, x86_64): it was not asked for");
     assert_eq!(part.layers()["layers"]["arm64"]["missing_regions"], json!(["af-south-1", "eu-south-1"]));
     publish(&part, &[]).expect(3);
 
-    // Back again, it is no longer missed.
+    // When the regions are back, they are published and no longer recorded as missing.
     listing.set(&all);
     publish(&second, &[]).expect(0);
     assert_eq!(regions(&second, "arm64").len(), 3);
@@ -113,7 +113,7 @@ fn what_the_last_release_had_is_missed_until_it_is_back_or_let_go() {
 }
 
 #[test]
-fn a_named_file_is_the_last_release_and_so_are_fewer_regions_by_option() {
+fn an_option_names_the_last_release_and_another_accepts_fewer_regions() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let last = Dist::new("last");
@@ -131,9 +131,9 @@ fn a_named_file_is_the_last_release_and_so_are_fewer_regions_by_option() {
 }
 
 #[test]
-fn a_region_that_is_being_switched_on_is_not_left_out() {
+fn a_region_that_is_being_enabled_is_not_left_out() {
     let owner = Account::new(ministack());
-    let listing = Listing::start(&["me-south-1", "il-central-1"]);
+    let listing = ListedRegions::start(&["me-south-1", "il-central-1"]);
     let publisher = Publisher::at(&listing.proxy.url(), &owner.key);
     let dist = Dist::new("enabling");
     let statuses = [
@@ -151,12 +151,12 @@ fn a_region_that_is_being_switched_on_is_not_left_out() {
 #[test]
 fn without_the_right_to_list_regions_none_becomes_optional() {
     let owner = Account::new(ministack());
-    let listing = Listing::start(&["af-south-1"]);
+    let listing = ListedRegions::start(&["af-south-1"]);
     *listing.regions.lock().unwrap() = None;
     let publisher = Publisher::at(&listing.proxy.url(), &owner.key);
     let dist = Dist::new("no list");
     let run = publisher.run(&dist, &["publish", "--execute", "--exclude", "ap-*,me-*"]).expect(3);
-    let run = run.says("the account's own list of regions is not to be had").says("af-south-1 arm64: ");
+    let run = run.says("the account's list of regions cannot be read").says("af-south-1 arm64: ");
     assert!(!run.stdout.contains("optional"), "{}", run.stdout);
     let args = ["publish", "--execute", "--exclude", "ap-*,me-*", "--optional-regions", "af-*"];
     publisher.run(&dist, &args).expect(0);

@@ -1,4 +1,4 @@
-//! Many regions at once: that it is at once, and how much memory it takes.
+//! Publishing to many regions: it is concurrent, and it needs little memory.
 
 use crate::support::{
     account::Account,
@@ -27,7 +27,7 @@ fn zips_of_45_megabytes_to_34_regions_take_little_more_memory_than_the_zips() {
     let publisher = Publisher::at(&proxy.url(), &owner.key);
     let mut running = publisher.spawn(&dist, &["publish", "--execute"]);
     let mut peak = 0;
-    // A process does not tell when its memory grows.
+    // The memory has to be polled, because the kernel gives no event when it grows.
     while !running.has_ended() {
         peak = peak.max(running.peak_memory().unwrap_or(peak));
         thread::sleep(Duration::from_millis(20));
@@ -43,7 +43,7 @@ fn zips_of_45_megabytes_to_34_regions_take_little_more_memory_than_the_zips() {
 
 #[test]
 fn all_regions_are_worked_on_at_once() {
-    // Both layers of each region.
+    // There are two layers in each region.
     const ALL: usize = 2 * REGIONS;
     let owner = Account::new(ministack());
     let dist = Dist::new("all at once");
@@ -59,8 +59,8 @@ fn all_regions_are_worked_on_at_once() {
         }
     });
     let running = Publisher::at(&proxy.url(), &owner.key).spawn(&dist, &["publish", "--execute"]);
-    // Nothing is answered before so many requests are under way at the same time: the first look at each layer, and
-    // later its grant.
+    // The proxy answers nothing until this many requests are waiting: first the list requests of all layers, then their
+    // grants. So the test passes only if all layers are worked on concurrently.
     for gate in [looks, grants] {
         gate.reached_by(ALL);
         gate.open(true);
@@ -69,9 +69,9 @@ fn all_regions_are_worked_on_at_once() {
 }
 
 #[test]
-fn no_more_uploads_at_once_than_allowed() {
+fn never_more_uploads_at_once_than_allowed() {
     let owner = Account::new(ministack());
-    // No socket buffer takes this, and nobody reads it: what has room keeps it.
+    // The zip is larger than any socket buffer and the peer does not read it. So each upload keeps its place.
     let dist = Dist::large(20_000_000);
     let proxy =
         Proxy::start(
@@ -87,7 +87,7 @@ fn no_more_uploads_at_once_than_allowed() {
     while uploads() < 3 && started.elapsed() < Duration::from_mins(2) {
         thread::sleep(Duration::from_millis(20));
     }
-    // That no other follows is no event.
+    // A missing further upload gives no event, so the test has to wait for a while.
     thread::sleep(Duration::from_secs(1));
     running.kill();
     assert_eq!(uploads(), 3);

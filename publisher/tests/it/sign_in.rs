@@ -1,4 +1,4 @@
-//! What keeps somebody from signing in is told apart, and named with the command that helps.
+//! Each reason why signing in fails has its own error, which names the command that helps.
 
 use crate::support::{
     account::Account,
@@ -7,6 +7,7 @@ use crate::support::{
     emulator::ministack,
     proxy::{Proxy, SeenRequest, Verdict},
     tls::TestTls,
+    tls_proxy,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -15,7 +16,7 @@ const REGION: &str = "eu-west-1";
 const ARGS: [&str; 3] = ["publish", "--regions", REGION];
 
 #[test]
-fn a_profile_by_which_nobody_is_signed_in_names_the_command() {
+fn a_profile_without_a_sign_in_is_refused_with_the_command() {
     let dist = Dist::new("signed out");
     let config = "[profile sso]\nsso_session = team\nsso_account_id = 123456789012\nsso_role_name = Publisher\n\
                   [sso-session team]\nsso_region = eu-west-1\nsso_start_url = https://team.awsapps.com/start\n\
@@ -90,9 +91,9 @@ fn over_tls_aws_is_whom_the_bundle_vouches_for() {
     let dist = Dist::new("tls");
     let (tls, other) = (TestTls::new(), TestTls::new());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
-    let url = tls.front(proxy.url().trim_start_matches("http://"));
+    let url = tls_proxy::start(&tls, proxy.url().trim_start_matches("http://"));
     let user = || Publisher::at(&url, &owner.key);
-    let path = |tls: &TestTls| tls.authority().to_str().unwrap().to_owned();
+    let path = |tls: &TestTls| tls.ca_file().to_str().unwrap().to_owned();
     let bundle = path(&tls);
     for untrusting in [user(), user().env("AWS_CA_BUNDLE", &path(&other))] {
         let run = untrusting.run(&dist, &ARGS).expect(1).says("cannot reach AWS at https://");
@@ -146,7 +147,7 @@ fn a_token_of_the_global_endpoint_is_told_apart_from_a_region_that_is_off() {
 }
 
 #[test]
-fn a_bundle_of_authorities_that_cannot_be_read_is_named() {
+fn a_ca_bundle_that_cannot_be_read_is_named() {
     let owner = Account::new(ministack());
     let dist = Dist::new("bundle");
     let user = || Publisher::at(&ministack().url(), &owner.key);
@@ -164,7 +165,7 @@ fn a_bundle_of_authorities_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_is_told_apart_from_wrong_keys() {
+fn a_wrong_clock_is_told_apart_from_wrong_keys() {
     let owner = Account::new(ministack());
     let dist = Dist::new("clock");
     let said = "Signature expired: 20260101T000000Z is now earlier than 20260101T001500Z";
@@ -195,7 +196,7 @@ fn a_clock_that_is_wrong_is_told_apart_from_wrong_keys() {
 }
 
 #[test]
-fn a_configured_region_that_is_off_keeps_nobody_from_signing_in() {
+fn a_disabled_configured_region_does_not_prevent_signing_in() {
     let owner = Account::new(ministack());
     let dist = Dist::new("off");
     let off = "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>The security token included in the \
@@ -207,8 +208,8 @@ fn a_configured_region_that_is_off_keeps_nobody_from_signing_in() {
     publisher
         .run(&dist, &ARGS)
         .expect(0)
-        .says("the region af-south-1 of AWS_REGION or of the profile is switched off");
-    // Keys that no region knows are wrong keys.
+        .says("the region af-south-1 of AWS_REGION or of the profile is disabled");
+    // Keys that no region accepts are wrong.
     let proxy = Proxy::start(ministack().address(), move |seen| {
         if seen.service == "sts" { Verdict::Answer(403, off.to_owned()) } else { Verdict::Forward }
     });

@@ -1,4 +1,4 @@
-//! Snippets, each checked by the tool that it is for. What is checked by which is printed (`--nocapture`).
+//! Checks each snippet with the tool that it is for. `--nocapture` prints the tools and their versions.
 
 use crate::support::{
     cli::Publisher,
@@ -7,7 +7,8 @@ use crate::support::{
 use serde_json::{Value, json};
 use std::{fs, process::Command};
 
-/// Findings of any kind, warnings and hints too, of templates by name: in one run, since each takes seconds.
+/// The findings of cfn-lint, hints included, on templates with names. It checks all in one run, since each run takes
+/// seconds.
 fn cfn_lint(templates: &[(String, String)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(tool(".tools/snippets/bin/cfn-lint"));
@@ -44,7 +45,7 @@ fn cloudformation_and_sam_templates_pass_cfn_lint() {
     println!("cloudformation, sam: {}, no finding", version(&tool(".tools/snippets/bin/cfn-lint")));
 }
 
-/// Runs Python with what the tests check snippets with, on a snippet that it reads from the file `argv[1]`.
+/// Runs a Python script that reads the snippet from the file `argv[1]`. The script can use the packages of the tests.
 fn python(script: &str, snippet: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snippet");
@@ -56,7 +57,7 @@ fn python(script: &str, snippet: &str) -> Value {
 }
 
 #[test]
-fn terraform_is_parsed_by_a_parser_of_its_language() {
+fn the_terraform_snippet_is_valid_hcl() {
     let dist = published();
     let script = "import hcl2, json, sys; print(json.dumps(hcl2.load(open(sys.argv[1]))))";
     for (cut, options) in CUTS {
@@ -70,13 +71,13 @@ fn terraform_is_parsed_by_a_parser_of_its_language() {
     println!("terraform: parsed by python-hcl2");
 }
 
-/// Where Terraform or `OpenTofu` is. They are in no registry that the set-up uses, so they are not always there.
+/// The Terraform or `OpenTofu` on this machine, if there is one. No registry that the set-up uses has them.
 fn terraform() -> Option<&'static str> {
     ["terraform", "tofu"].into_iter().find(|tool| Command::new(tool).arg("version").output().is_ok())
 }
 
 #[test]
-fn terraform_finds_the_arns_and_no_fault_with_the_format() {
+fn terraform_accepts_the_snippet_and_finds_the_arns() {
     let Some(tool) = terraform() else {
         println!("terraform: NOT RUN: neither terraform nor tofu is on PATH");
         return;
@@ -100,7 +101,7 @@ fn terraform_finds_the_arns_and_no_fault_with_the_format() {
         fs::write(&path, &text).unwrap();
         let (ok, diff) = terraform(&["fmt", "-check", "-diff"], "");
         assert!(ok, "{cut}: {diff}");
-        // What needs no provider: those are to be had from Terraform's own registry only.
+        // Only this part is checked. The rest needs providers, which only Terraform's own registry has.
         let locals = text.split("\n\n").next().unwrap();
         fs::write(&path, locals).unwrap();
         for args in [["init", "-no-color"], ["validate", "-no-color"]] {
@@ -121,7 +122,7 @@ fn terraform_finds_the_arns_and_no_fault_with_the_format() {
 }
 
 #[test]
-fn the_serverless_framework_s_types_take_it() {
+fn the_serverless_frameworks_types_accept_the_snippet() {
     let dist = published();
     let to_json = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
     let check = |config: &Value| {
@@ -134,7 +135,7 @@ fn the_serverless_framework_s_types_take_it() {
     };
     for (cut, options) in CUTS {
         let config = python(to_json, &snippet(&dist, "serverless", options));
-        // As the framework does it, before it looks at the schema.
+        // The Serverless Framework resolves this variable before it checks the schema.
         let region = config["provider"]["region"].as_str().unwrap().split('\'').nth(1).unwrap();
         let mut resolved = config.clone();
         resolved["provider"]["region"] = json!(region);
@@ -155,7 +156,7 @@ fn the_serverless_framework_s_types_take_it() {
 }
 
 #[test]
-fn the_registry_has_a_file_for_each_layer_of_the_partition_that_it_knows() {
+fn the_registry_gets_a_file_for_each_layer_of_the_aws_partition() {
     let run = Publisher::new().run(&published(), &["arn", "--format", "registry"]).expect(0);
     let files = run.json();
     let paths: Vec<&String> = files.as_object().unwrap().keys().collect();
@@ -168,7 +169,7 @@ fn the_registry_has_a_file_for_each_layer_of_the_partition_that_it_knows() {
     for link in ["latest", "1", "1.2"] {
         assert_eq!(files[format!("aws-lambda-layers/extension-x86_64/{link}.json")], "1.2.3.json");
     }
-    // The registry's tools would take a null for the value of a field that they know better.
+    // The registry's tools fill in fields that are missing, but they would keep a null as the value.
     assert!(!files.to_string().contains("null"), "{files}");
     let expected = json!({
         "name": "AWS Lambda Extension Layer (arm64)",

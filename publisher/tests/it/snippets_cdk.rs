@@ -1,10 +1,10 @@
-//! The CDK's snippets in apps of the tests': compiled, run, and the templates that they make compared.
+//! Tests the CDK snippets in small apps: compiles them, runs them, and compares the templates that they make.
 
 use crate::support::snippet::{CUTS, arn, node_folder, published, run, snippet, tool, version};
 use serde_json::Value;
 use std::{fs, path::Path, process::Command};
 
-/// Compiles TypeScript strictly into the folder that it is in.
+/// Compiles TypeScript in strict mode. The output goes into the same folder.
 pub fn tsc(folder: &Path, files: &[String]) -> (bool, String) {
     let settings = serde_json::json!({
         "compilerOptions": {
@@ -56,8 +56,8 @@ for env in (None, Environment(account="123456789012", region="eu-west-1")):
 app.synth()
 "#;
 
-/// The layer of the function in a stack's template, looked up in its mapping where it has to be.
-fn layer(folder: &Path, stack: &str, region: &str) -> String {
+/// The ARN of the function's layer in a stack's template. It is looked up in the template's mapping if there is one.
+fn layer_arn(folder: &Path, stack: &str, region: &str) -> String {
     let path = folder.join(format!("out/{stack}.template.json"));
     let template: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     let resources = template["Resources"].as_object().unwrap();
@@ -69,18 +69,18 @@ fn layer(folder: &Path, stack: &str, region: &str) -> String {
     template["Mappings"][map][region][attribute].as_str().unwrap().to_owned()
 }
 
-fn check(folder: &Path) {
-    assert_eq!(layer(folder, "anywhere", "us-east-1"), arn("us-east-1", "x86_64"));
-    assert_eq!(layer(folder, "anywhere", "eu-west-1"), arn("eu-west-1", "x86_64"));
-    assert_eq!(layer(folder, "somewhere", ""), arn("eu-west-1", "x86_64"));
+fn assert_layers(folder: &Path) {
+    assert_eq!(layer_arn(folder, "anywhere", "us-east-1"), arn("us-east-1", "x86_64"));
+    assert_eq!(layer_arn(folder, "anywhere", "eu-west-1"), arn("eu-west-1", "x86_64"));
+    assert_eq!(layer_arn(folder, "somewhere", ""), arn("eu-west-1", "x86_64"));
 }
 
 #[test]
-fn typescript_is_compiled_and_makes_the_right_templates() {
+fn the_typescript_snippet_compiles_and_makes_the_right_templates() {
     let dist = published();
     let folder = node_folder();
     let folder = folder.path();
-    // All in one run: most of the compiler's time goes into the CDK's own types.
+    // All files are compiled in one run, because most of the time goes into the CDK's own types.
     let mut files = vec!["app.ts".to_owned(), "snippet.ts".to_owned()];
     fs::write(folder.join("app.ts"), TYPESCRIPT).unwrap();
     fs::write(folder.join("snippet.ts"), snippet(&dist, "cdk", &[])).unwrap();
@@ -93,9 +93,9 @@ fn typescript_is_compiled_and_makes_the_right_templates() {
     assert!(ok, "{errors}");
     let (ok, says) = run(Command::new("node").arg("app.js").current_dir(folder));
     assert!(ok, "{says}");
-    check(folder);
+    assert_layers(folder);
     fs::write(folder.join("app.ts"), TYPESCRIPT.replace("fn.architecture", "\"arm64\"")).unwrap();
-    assert!(!tsc(folder, &["app.ts".to_owned()]).0, "the compiler takes anything");
+    assert!(!tsc(folder, &["app.ts".to_owned()]).0, "the compiler accepts a wrong type");
     println!(
         "cdk: tsc {} with aws-cdk-lib, and synthesised",
         version(&tool("ci/snippets/node_modules/.bin/tsc"))
@@ -103,7 +103,7 @@ fn typescript_is_compiled_and_makes_the_right_templates() {
 }
 
 #[test]
-fn python_is_run_and_makes_the_right_templates() {
+fn the_python_snippet_runs_and_makes_the_right_templates() {
     let dist = published();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -116,10 +116,10 @@ fn python_is_run_and_makes_the_right_templates() {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
         .env("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
-        // It unpacks 200 MB: not into somebody's home folder.
+        // jsii unpacks 200 MB, which do not belong into the user's home folder.
         .env("JSII_RUNTIME_PACKAGE_CACHE_ROOT", concat!(env!("CARGO_TARGET_TMPDIR"), "/jsii"));
     let (ok, says) = run(&mut command);
     assert!(ok, "{says}");
-    check(folder);
+    assert_layers(folder);
     println!("cdk-python: run and synthesised with aws-cdk-lib from PyPI");
 }

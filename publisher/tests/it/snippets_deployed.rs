@@ -1,4 +1,4 @@
-//! The CloudFormation and SAM templates as stacks in an emulated account: the functions that come of them have the layer.
+//! Deploys the CloudFormation and SAM templates to an emulated account, and checks that their functions have the layer.
 
 use crate::support::{
     account::Account,
@@ -17,7 +17,7 @@ fn a_stack_of_a_template_has_the_layer_of_its_region_and_architecture() {
     publisher
         .run(&dist, &["publish", "--execute", "--regions", "eu-west-1,eu-west-2,us-east-1,us-east-2"])
         .expect(0);
-    // A region each, so that its only function is the stack's.
+    // Each stack has a region of its own, so the region's only function belongs to it.
     for (region, arch, format) in [
         ("eu-west-1", "x86_64", "cloudformation"),
         ("us-east-1", "arm64", "cloudformation"),

@@ -1,4 +1,4 @@
-//! Reading back what was published.
+//! `publisher verify`: reads back what was published.
 
 use crate::support::{account::Account, cli::Publisher, dist::Dist, emulator::ministack};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -23,7 +23,7 @@ fn edit_layers(dist: &Dist, edit: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn a_lost_permission_is_named_and_publish_repairs_it() {
+fn a_lost_permission_is_reported_and_publish_restores_it() {
     let (owner, publisher, dist) = published("permission");
     owner.revoke(REGION, LAYER, 1);
     let run = publisher.run(&dist, &["verify"]).expect(1);
@@ -40,7 +40,7 @@ fn a_lost_permission_is_named_and_publish_repairs_it() {
 }
 
 #[test]
-fn a_deleted_version_is_named_and_publish_replaces_it() {
+fn a_deleted_version_is_reported_and_publish_replaces_it() {
     let (owner, publisher, dist) = published("deleted");
     let (status, _) = owner.lambda(REGION, "DELETE", &format!("layers/{LAYER}/versions/1"), &Value::Null);
     assert_eq!(status, 204);
@@ -57,7 +57,7 @@ fn a_deleted_version_is_named_and_publish_replaces_it() {
 }
 
 #[test]
-fn other_bytes_behind_the_arn_are_named() {
+fn other_bytes_at_the_arn_are_reported() {
     let (owner, publisher, dist) = published("bytes");
     let other = Dist::new("other bytes");
     publisher.run(&other, &["publish", "--regions", REGION, "--execute"]).expect(0);
@@ -74,13 +74,13 @@ fn other_bytes_behind_the_arn_are_named() {
         dist.code_sha256("arm64")
     ))
     .says("1 of 4 layer versions");
-    // And the numbers are put right by what is there.
+    // `publish` corrects the version numbers in layers.json.
     publisher.run(&dist, &["publish", "--regions", REGION, "--execute"]).expect(0);
     publisher.run(&dist, &["verify"]).expect(0);
 }
 
 #[test]
-fn a_layer_of_another_architecture_or_licence_is_named_and_published_anew() {
+fn a_layer_with_another_architecture_or_licence_is_reported_and_published_again() {
     let (owner, publisher, dist) = published("label");
     let (_, right) = owner.get(REGION, &format!("layers/{LAYER}/versions/1"));
     let zip = STANDARD.encode(std::fs::read(dist.zip("arm64")).unwrap());
@@ -101,11 +101,11 @@ fn a_layer_of_another_architecture_or_licence_is_named_and_published_anew() {
 }
 
 #[test]
-fn another_accounts_credentials_are_told_apart() {
+fn credentials_of_another_account_are_reported() {
     let (_, _, dist) = published("account");
     let other = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &other.key);
-    publisher.run(&dist, &["verify"]).expect(1).says("the layers are of account").says(&other.key);
+    publisher.run(&dist, &["verify"]).expect(1).says("the layers belong to account").says(&other.key);
     let run = publisher.run(&dist, &["publish", "--execute", "--regions", REGION]).expect(1);
     run.says("lists the same zips in account");
     assert!(other.versions(REGION, LAYER).is_empty());

@@ -1,4 +1,4 @@
-//! `verify --download`: the links, which are valid for ten minutes.
+//! `verify --download`: the download links, which are valid for ten minutes.
 
 use crate::support::{
     account::Account,
@@ -11,7 +11,7 @@ use crate::support::{
 use serde_json::Value;
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// More layer versions than are downloaded at once.
+/// Five regions with two layers each: more layer versions than `verify` downloads at once.
 const REGIONS: &str = "eu-west-1,eu-west-2,eu-west-3,eu-central-1,eu-north-1";
 const DOWNLOADS_AT_ONCE: usize = 8;
 
@@ -19,7 +19,7 @@ fn asks_for_link(request: &SeenRequest) -> bool {
     request.line.contains("find=LayerVersion")
 }
 
-/// What AWS answers when it is asked for a link, except that the links lead through the proxy.
+/// Requests links from AWS, and changes them so that they lead through the proxy.
 struct Links {
     owner: Account,
     proxy: OnceLock<String>,
@@ -38,7 +38,7 @@ impl Links {
     }
 }
 
-/// Publishes, and puts a proxy in front whose rule decides over each request for a zip.
+/// Publishes, and starts a proxy in which `rule` decides about each download.
 fn published(
     seed: &str,
     regions: &str,
@@ -57,7 +57,7 @@ fn published(
                 rule(request);
                 links.answer(request)
             }
-            // A link is not signed in a header, so it has no key.
+            // A link is signed in its query and not in a header, so its request names no key.
             () if request.key.is_empty() => rule(request),
             () => Verdict::Forward,
         }
@@ -67,7 +67,7 @@ fn published(
 }
 
 #[test]
-fn a_link_that_has_expired_is_asked_for_again() {
+fn an_expired_link_is_requested_again() {
     let refusals = Arc::new(Mutex::new(0));
     let (publisher, dist, proxy) = published("expired", "eu-west-1", {
         let refusals = Arc::clone(&refusals);
@@ -103,7 +103,7 @@ fn a_link_that_is_always_refused_is_an_error() {
 }
 
 #[test]
-fn links_are_asked_for_when_their_turn_comes() {
+fn a_link_is_requested_right_before_its_download() {
     let full = Gate::default();
     let (mut asked, mut downloading) = (0, 0);
     let asked_when_full = Arc::new(Mutex::new(None));

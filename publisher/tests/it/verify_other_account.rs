@@ -29,7 +29,7 @@ impl Case {
         direct.run(&self.dist, &[&publish, more].concat()).expect(0);
     }
 
-    /// A proxy for which these regions do not know the stranger, as AWS answers where an account has not opted in.
+    /// A proxy whose regions in `off` do not know the stranger. AWS answers so if an account has not enabled a region.
     fn proxy(&self, off: &'static [&'static str]) -> Proxy {
         let stranger = self.stranger.key.clone();
         Proxy::start(ministack().address(), move |request| {
@@ -40,7 +40,7 @@ impl Case {
         })
     }
 
-    /// The owner's publisher, with the stranger as a profile.
+    /// A publisher with the owner's credentials, and with the stranger's as a profile.
     fn as_owner(&self, proxy: &Proxy) -> Publisher {
         let publisher = Publisher::at(&proxy.url(), &self.owner.key);
         let profile =
@@ -55,7 +55,7 @@ impl Case {
 }
 
 #[test]
-fn a_region_that_is_off_for_the_other_account_is_unknown() {
+fn a_region_disabled_in_the_other_account_is_reported_as_unknown() {
     let case = Case::new("off");
     let proxy = case.proxy(&["us-east-1"]);
     let run = case.as_owner(&proxy).run(&case.dist, &["verify", "--as", "stranger"]).expect(0);
@@ -77,13 +77,13 @@ fn a_region_that_is_off_for_the_other_account_is_unknown() {
 fn an_account_that_has_no_region_enabled_proves_nothing() {
     let case = Case::new("all off");
     let proxy = case.proxy(&["us-east-1", "eu-west-1"]);
-    let says = "the other account could tell of no layer";
+    let says = "the other account could not check any layer";
     case.as_owner(&proxy).run(&case.dist, &["verify", "--as", "stranger"]).expect(1).says(says);
     case.as_stranger(&proxy).run(&case.dist, &["verify", "--as-stranger"]).expect(1).says(says);
 }
 
 #[test]
-fn an_answer_that_does_not_come_is_no_difference() {
+fn a_missing_response_is_not_reported_as_a_difference() {
     let case = Case::new("no answer");
     let stranger = case.stranger.key.clone();
     let proxy = Proxy::start(ministack().address(), move |request| {
@@ -91,7 +91,7 @@ fn an_answer_that_does_not_come_is_no_difference() {
         if theirs { Verdict::error(500, "ServiceException") } else { Verdict::Forward }
     });
     let run = case.as_owner(&proxy).run(&case.dist, &["verify", "--as", "stranger"]).expect(1);
-    let run = run.says("the other account got no answer").says("2 of 4");
+    let run = run.says("the other account got no response").says("2 of 4");
     assert_eq!(run.stdout.lines().filter(|line| line.contains("not read")).count(), 2, "{}", run.stdout);
 }
 
@@ -106,7 +106,7 @@ fn a_stranger_alone_reads_and_downloads_what_is_public() {
     assert!(theirs.iter().all(|request| request.key != case.owner.key), "{theirs:?}");
     assert!(theirs.iter().all(|request| !request.line.contains("/policy")), "{theirs:?}");
 
-    // Whoever owns the layers can read them anyway.
+    // The owner can always read the layers, so a check as the owner would prove nothing.
     let owner = Publisher::at(&proxy.url(), &case.owner.key);
     owner.run(&case.dist, &verify).expect(1).says("they prove nothing");
 
@@ -116,7 +116,7 @@ fn a_stranger_alone_reads_and_downloads_what_is_public() {
 }
 
 #[test]
-fn without_the_option_another_account_is_pointed_to_it() {
+fn another_account_is_told_about_the_option() {
     let case = Case::new("pointed");
     let proxy = case.proxy(&[]);
     case.as_stranger(&proxy).run(&case.dist, &["verify"]).expect(1).says("--as-stranger");

@@ -1,4 +1,4 @@
-//! The same number everywhere: warned of, balanced, or in the name.
+//! Equal version numbers in all regions: the warning, `--balance`, and the version in the layer's name.
 
 use crate::support::{
     account::Account,
@@ -11,13 +11,13 @@ use serde_json::json;
 const LAYER: &str = "SentryLambdaExtension-arm64";
 
 #[test]
-fn drift_is_named_and_balanced_within_the_bound() {
+fn different_version_numbers_are_reported_and_balanced_within_the_limit() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     for n in 0..3 {
         owner.publish("us-east-1", LAYER, "arm64", &other_zip(&format!("older {n}")), "older");
     }
-    // Numbers of deleted versions are not given again.
+    // Lambda does not use the number of a deleted version again.
     owner.publish("us-west-2", LAYER, "arm64", &other_zip("older"), "older");
     owner.lambda("us-west-2", "DELETE", &format!("layers/{LAYER}/versions/1"), &json!(null));
     let dist = Dist::new("drift");
@@ -29,7 +29,7 @@ fn drift_is_named_and_balanced_within_the_bound() {
         ["eu-west-1", "us-east-1", "us-west-2"]
             .map(|region| layers["layers"]["arm64"]["regions"][region]["version"].as_i64().unwrap())
     };
-    run(&["--execute"]).expect(0).says("--balance=3 publishes again until they agree");
+    run(&["--execute"]).expect(0).says("--balance=3 publishes again until they are equal");
     assert_eq!(numbers(&dist), [1, 4, 2]);
 
     let run_short = run(&["--execute", "--balance=1"]).expect(3);
@@ -48,7 +48,7 @@ fn drift_is_named_and_balanced_within_the_bound() {
 }
 
 #[test]
-fn a_release_in_the_name_is_version_1_and_never_another() {
+fn a_release_in_the_layer_name_has_only_version_1() {
     let owner = Account::new(ministack());
     let publisher = Publisher::at(&ministack().url(), &owner.key);
     let dist = Dist::new("named");

@@ -59,7 +59,8 @@ impl Api {
             concat!(
                 r#"{{"eventType":"INVOKE","deadlineMs":{},"requestId":"{}","#,
                 r#""invokedFunctionArn":"arn:aws:lambda:eu-central-1:123456789012:function:f","#,
-                r#""tracing":{{"type":"X-Amzn-Trace-Id","value":"Root=1"}}}}"#
+                r#""tracing":{{"type":"X-Amzn-Trace-Id","value":"Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;"#,
+                r#"Parent=35465b3a9e2f7c6a;Sampled=0"}}}}"#
             ),
             deadline.as_millis(),
             request
@@ -67,29 +68,47 @@ impl Api {
         Ok(self.events.send(event)?)
     }
 
-    /// Posts a telemetry record of a request to the subscribed extension, and waits for the response.
-    pub(crate) fn post_telemetry(&self, kind: &str, request: &str) -> Outcome<()> {
+    /// Answers the next `/event/next` with SHUTDOWN, for this reason and within 2 seconds.
+    pub(crate) fn shutdown(&self, reason: &str) -> Outcome<()> {
+        let deadline = SystemTime::now().duration_since(UNIX_EPOCH)? + Duration::from_secs(2);
+        let deadline = deadline.as_millis();
+        Ok(self.events.send(format!(
+            r#"{{"eventType":"SHUTDOWN","deadlineMs":{deadline},"shutdownReason":"{reason}"}}"#
+        ))?)
+    }
+
+    /// Opens a connection for telemetry to the subscribed extension.
+    pub(crate) fn telemetry(&self) -> Outcome<Connection<TcpStream>> {
         let subscribed = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let subscribed = subscribed.ok_or_else(|| fail("the extension has not subscribed to telemetry"))?;
         let port = subscribed
             .rsplit_once("localdomain:")
             .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
             .ok_or_else(|| fail(format!("no port in the subscription {subscribed}")))?;
+        let stream = TcpStream::connect(format!("127.0.0.1:{port}"))?;
+        stream.set_nodelay(true)?;
+        Ok(Connection::new(stream))
+    }
+
+    /// Posts a telemetry record of a request on a connection of its own, and waits for the response.
+    pub(crate) fn post_telemetry(&self, kind: &str, request: &str, status: &str) -> Outcome<()> {
         let body = format!(
             concat!(
                 r#"[{{"time":"2026-01-01T00:00:00.000Z","type":"platform.{}","#,
-                r#""record":{{"requestId":"{}","status":"success"}}}}]"#
+                r#""record":{{"requestId":"{}","status":"{}"}}}}]"#
             ),
-            kind, request
+            kind, request, status
         );
-        let request = format!(
-            "POST / HTTP/1.1\r\nhost: sandbox.localdomain\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut connection = Connection::new(TcpStream::connect(format!("127.0.0.1:{port}"))?);
-        connection.exchange(request.as_bytes())?;
-        Ok(())
+        post_records(&mut self.telemetry()?, &body)
     }
+}
+
+/// Posts a batch of telemetry records, and waits for the response.
+pub(crate) fn post_records(connection: &mut Connection<TcpStream>, records: &str) -> Outcome<()> {
+    let length = records.len();
+    let head = format!("POST / HTTP/1.1\r\nhost: sandbox.localdomain\r\ncontent-length: {length}\r\n\r\n");
+    connection.exchange(format!("{head}{records}").as_bytes())?;
+    Ok(())
 }
 
 fn serve(stream: TcpStream, shared: &Shared) -> Outcome<()> {

@@ -4,7 +4,9 @@
 //! - `memory`: the extension's memory when it is idle, after work and with a large body
 //! - `accept`: how long an SDK waits for its response, compared with the server of `answer`
 //! - `cost`: the CPU time of an envelope
+//! - `invocation`: whole invocations, for their instructions
 //! - `delivery`: the time from an envelope to the next `/next`, when everything is delivered
+//! - `fault`: the time from a fault of the function to the arrival of its event
 //! - `serve`, `answer`: servers for experiments in other programs, which run until they are killed
 //!
 //! It must run in its own network namespace, because the extension's ports are fixed.
@@ -15,7 +17,9 @@ mod api;
 mod cost;
 mod delivery;
 mod envelope;
+mod fault;
 mod http;
+mod invocation;
 mod memory;
 mod outcome;
 mod process;
@@ -48,6 +52,8 @@ fn run() -> Outcome<()> {
         "memory" => memory::run(&specification(&given)?)?,
         "accept" => accept::run(&specification(&given)?)?,
         "cost" => cost::run(&specification(&given)?)?,
+        "invocation" => invocation::run(&specification(&given)?)?,
+        "fault" => fault::run(&specification(&given)?)?,
         "delivery" => delivery::run(&specification(&given)?)?,
         "serve" => answer::serve(&specification(&given)?)?,
         "answer" => answer::answer()?,

@@ -2,10 +2,11 @@
 
 use super::Response;
 use crate::gateway::auth::AuthError;
-use crate::gateway::connection::body::BodyError;
+use crate::gateway::connection::body_error::BodyError;
 use crate::protocol::envelope_writer::InvalidHeader;
 use crate::protocol::{DecodeError, ScanError};
 use hyper::StatusCode;
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 /// An error response. `causes` go from the nearest to the farthest.
@@ -54,12 +55,27 @@ impl Rejection {
     }
 
     pub(in crate::gateway) fn to_response(&self) -> Response {
+        let detail = cut(&self.detail);
+        let causes: Vec<String> = self.causes.iter().map(|cause| cut(cause).into_owned()).collect();
         crate::log::debug(
             "refused a request",
-            &[("status", &self.status.as_u16()), ("why", &self.detail), ("because", &self.causes.join(": "))],
+            &[("status", &self.status.as_u16()), ("why", &detail), ("because", &causes.join(": "))],
         );
-        super::refused(self.status, &self.detail, &self.causes)
+        super::refused(self.status, &detail, &causes)
     }
+}
+
+/// Shortens a text that may quote what the client has sent. Its end says where the mistake is, so the middle is left
+/// out.
+fn cut(text: &str) -> Cow<'_, str> {
+    const START: usize = 200;
+    const END: usize = 100;
+    if text.len() <= START + END + 10 {
+        return Cow::Borrowed(text);
+    }
+    let start = text.floor_char_boundary(START);
+    let end = text.ceil_char_boundary(text.len() - END);
+    Cow::Owned(format!("{} … {}", text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default()))
 }
 
 impl From<AuthError> for Rejection {
@@ -89,9 +105,7 @@ impl<E: Into<Self>> From<DecodeError<E>> for Rejection {
     fn from(error: DecodeError<E>) -> Self {
         match error {
             DecodeError::TooLarge => Self::too_large(),
-            DecodeError::Corrupt(why) => {
-                Self::bad_request("failed to decode the request body").because(why.to_string())
-            }
+            DecodeError::Corrupt(why) => Self::bad_request("failed to decode the request body").because(why),
             DecodeError::Consumer(why) => why.into(),
         }
     }
@@ -121,5 +135,19 @@ impl From<ScanError> for Rejection {
             | ScanError::Truncated
             | ScanError::TooManyItems => Self::envelope(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_quote_the_client_are_cut() {
+        assert_eq!(cut("short"), "short");
+        let long = format!("invalid type: string \"{}\" at line 1", "ä".repeat(100_000));
+        let short = cut(&long);
+        assert!(short.starts_with("invalid type") && short.ends_with("at line 1"), "{short}");
+        assert!(short.len() < 400, "{}", short.len());
     }
 }

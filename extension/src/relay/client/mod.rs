@@ -6,6 +6,7 @@
 pub(crate) mod active_timeout;
 mod ca_bundles;
 mod connect;
+mod cryptography;
 mod error;
 mod meter;
 mod pool;

@@ -1,12 +1,11 @@
 //! TLS with the compiled-in root certificates and those of the user. They are loaded for the first connection.
 
 use super::ca_bundles::Certificates;
+use super::cryptography;
 use super::trust::{self, Verifier};
 use crate::log;
 use rustls::client::WebPkiServerVerifier;
-use rustls::crypto::{CryptoProvider, KeyProvider, ring};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::SigningKey;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
 use std::path::PathBuf;
@@ -46,8 +45,7 @@ impl Tls {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let own = self.read_bundles();
         roots.add_parsable_certificates(own.iter().cloned());
-        let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
-        let provider = Arc::new(provider);
+        let provider = Arc::new(cryptography::provider());
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?;
@@ -78,17 +76,6 @@ impl Tls {
             );
         }
         certificates.all
-    }
-}
-
-/// Loads no private keys. The client has no certificate of its own, so the code for private keys and signing is left
-/// out.
-#[derive(Debug)]
-struct NoKeys;
-
-impl KeyProvider for NoKeys {
-    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        Err(rustls::Error::General("client certificates are not supported".to_owned()))
     }
 }
 

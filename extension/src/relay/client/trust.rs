@@ -93,7 +93,7 @@ pub(super) fn uses_p521(certificate: &CertificateDer<'_>) -> bool {
 /// Adds to the error of a handshake what the user can do about it.
 pub(super) fn explained(error: io::Error) -> io::Error {
     const SUPPORTED: &str = "supported are keys of P-256, P-384, Ed25519, and RSA with 2048 bits or more, signatures \
-                             with SHA-256 or better, and TLS 1.2 and 1.3";
+                             with SHA-256 or better, AES-GCM, key exchange by P-256 or P-384, and TLS 1.2 and 1.3";
     let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>()) else { return error };
     let remedy = match cause {
         Error::InvalidCertificate(why) => match why {

@@ -3,89 +3,78 @@
 
 use super::{
     InitPhase, InitStart, InvocationEnd, InvocationMetrics, InvocationStart, PhaseEnd, PlatformEvent,
-    PlatformFault, PlatformSpan, Record,
+    PlatformFault, Record,
 };
 use crate::protocol::timestamp;
+use crate::telemetry::fields::{Fields, Number, Text, cut};
 use crate::telemetry::request_id::RequestId;
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// The most characters that are kept of a name or a type.
+/// The most bytes that are kept of a name or a type.
 const SHORT: usize = 128;
-/// The most characters that are kept of the platform's text about a fault, which is one line.
-const TEXT: usize = 512;
+/// The most bytes that are kept of the platform's text about a fault, which is one line.
+const LINE: usize = 512;
 
 impl Record {
     /// Returns the known records of a batch, in their order. What comes after broken JSON is lost, and what comes
     /// before it counts.
     pub(in crate::telemetry) fn batch(body: &[u8]) -> Vec<Self> {
+        let mut records = Vec::new();
         // Usually one pass is enough. If a part of the batch is not JSON, a second pass reads the rest.
-        match serde_json::from_slice(body) {
-            Ok(Value::Array(records)) => records.iter().filter_map(Self::read).collect(),
-            Ok(_) => Vec::new(),
-            Err(_) => Self::broken_batch(body),
-        }
+        let read = Fields::of_batch(body, |fields| records.extend(Self::read(fields)));
+        if read.is_ok() { records } else { Self::broken_batch(body) }
     }
 
     /// Reads a batch in which something is not JSON, or is nested too deeply.
     fn broken_batch(body: &[u8]) -> Vec<Self> {
         let mut records = Vec::new();
         let text = String::from_utf8_lossy(body);
-        let mut json = serde_json::Deserializer::from_str(&text);
+        let mut json = serde_json::Deserializer::from_slice(text.as_bytes());
         // The result does not matter: the records before the end, or before the broken part, are read.
-        let _ = Batch(&mut records).deserialize(&mut json);
+        let _ = json.deserialize_seq(Entries(&mut records));
         records
     }
 
-    fn read(value: &Value) -> Option<Self> {
-        let kind = text(value, "type")?.strip_prefix("platform.")?;
-        let event = PlatformEvent::read(kind, value.get("record").unwrap_or(&Value::Null))?;
-        Some(Self { time: text(value, "time").and_then(timestamp::parse), event })
+    fn read(fields: &Fields<'_>) -> Option<Self> {
+        let kind = fields.text(Text::RecordType)?.strip_prefix("platform.")?;
+        let event = PlatformEvent::read(kind, fields)?;
+        Some(Self { time: fields.text(Text::Time).and_then(timestamp::parse), event })
     }
 }
 
-/// Reads the records of an array one by one.
-struct Batch<'a>(&'a mut Vec<Record>);
+/// Divides an array into its elements before any of them is read.
+struct Entries<'a>(&'a mut Vec<Record>);
 
-impl<'de> DeserializeSeed<'de> for Batch<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Batch<'_> {
+impl<'de> Visitor<'de> for Entries<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an array of records")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
-        while let Some(record) = records.next_element::<&RawValue>()? {
-            let value = serde_json::from_str::<Value>(record.get());
-            self.0.extend(value.ok().as_ref().and_then(Record::read));
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(entry) = entries.next_element::<&RawValue>()? {
+            self.0.extend(Fields::of_entry(entry.get()).as_ref().and_then(Record::read));
         }
         Ok(())
     }
 }
 
 impl PlatformEvent {
-    fn read(kind: &str, record: &Value) -> Option<Self> {
+    fn read(kind: &str, fields: &Fields<'_>) -> Option<Self> {
         Some(match kind {
-            "start" => Self::Start(InvocationStart::read(record)?),
-            "runtimeDone" => Self::RuntimeDone(InvocationEnd::read(record)?),
-            "report" => Self::Report(InvocationEnd::read(record)?),
-            "initStart" => Self::InitStart(InitStart::read(record)),
-            "initRuntimeDone" => Self::InitRuntimeDone(PhaseEnd::read(record)),
-            "initReport" => Self::InitReport(PhaseEnd::read(record)),
+            "start" => Self::Start(InvocationStart::read(fields)?),
+            "runtimeDone" => Self::RuntimeDone(InvocationEnd::read(fields)?),
+            "report" => Self::Report(InvocationEnd::read(fields)?),
+            "initStart" => Self::InitStart(InitStart::read(fields)),
+            "initRuntimeDone" => Self::InitRuntimeDone(PhaseEnd::read(fields)),
+            "initReport" => Self::InitReport(PhaseEnd::read(fields)),
             "restoreStart" => Self::RestoreStart,
-            "restoreRuntimeDone" => Self::RestoreRuntimeDone(PhaseEnd::read(record)),
-            "restoreReport" => Self::RestoreReport(PhaseEnd::read(record)),
-            "fault" => Self::Fault(PlatformFault::read(record)?),
+            "restoreRuntimeDone" => Self::RestoreRuntimeDone(PhaseEnd::read(fields)),
+            "restoreReport" => Self::RestoreReport(PhaseEnd::read(fields)),
+            "fault" => Self::Fault(PlatformFault::read(fields)?),
             "logsDropped" => Self::Dropped,
             _ => return None,
         })
@@ -93,105 +82,72 @@ impl PlatformEvent {
 }
 
 impl InitStart {
-    fn read(record: &Value) -> Self {
+    fn read(fields: &Fields<'_>) -> Self {
         Self {
-            initialization_type: short(record, "initializationType").unwrap_or_default(),
-            phase: InitPhase::read(record),
-            runtime_version: short(record, "runtimeVersion"),
-            instance: short(record, "instanceId"),
+            initialization_type: fields.short(Text::InitializationType, SHORT).unwrap_or_default(),
+            phase: InitPhase::read(fields),
+            runtime_version: fields.short(Text::RuntimeVersion, SHORT),
+            instance: fields.short(Text::InstanceId, SHORT),
         }
     }
 }
 
 impl InitPhase {
-    fn read(record: &Value) -> Self {
-        if text(record, "phase") == Some("invoke") { Self::Invoke } else { Self::Init }
+    fn read(fields: &Fields<'_>) -> Self {
+        if fields.text(Text::Phase) == Some("invoke") { Self::Invoke } else { Self::Init }
     }
 }
 
 impl PhaseEnd {
-    fn read(record: &Value) -> Self {
+    fn read(fields: &Fields<'_>) -> Self {
         Self {
-            phase: InitPhase::read(record),
-            status: short(record, "status"),
-            error_type: short(record, "errorType"),
-            duration_ms: number(record.get("metrics"), "durationMs"),
+            phase: InitPhase::read(fields),
+            status: fields.short(Text::Status, SHORT),
+            error_type: fields.short(Text::ErrorType, SHORT),
+            duration_ms: fields.number(Number::DurationMs),
         }
     }
 }
 
 impl InvocationStart {
-    fn read(record: &Value) -> Option<Self> {
-        Some(Self { request: request(record)?, trace: trace(record) })
+    fn read(fields: &Fields<'_>) -> Option<Self> {
+        Some(Self { request: request(fields)?, trace: fields.short(Text::Tracing, 2 * SHORT) })
     }
 }
 
 impl InvocationEnd {
-    fn read(record: &Value) -> Option<Self> {
-        let metrics = record.get("metrics");
-        let spans = record.get("spans").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    fn read(fields: &Fields<'_>) -> Option<Self> {
         Some(Self {
-            request: request(record)?,
-            status: short(record, "status").unwrap_or_else(|| "unknown".to_owned()),
-            error_type: short(record, "errorType"),
+            request: request(fields)?,
+            status: cut(fields.text(Text::Status).unwrap_or("unknown"), SHORT).to_owned(),
+            error_type: fields.short(Text::ErrorType, SHORT),
             metrics: InvocationMetrics {
-                duration_ms: number(metrics, "durationMs"),
-                billed_duration_ms: number(metrics, "billedDurationMs"),
-                init_duration_ms: number(metrics, "initDurationMs"),
-                restore_duration_ms: number(metrics, "restoreDurationMs"),
-                memory_size_mb: number(metrics, "memorySizeMB"),
-                max_memory_used_mb: number(metrics, "maxMemoryUsedMB"),
-                produced_bytes: number(metrics, "producedBytes"),
+                duration_ms: fields.number(Number::DurationMs),
+                billed_duration_ms: fields.number(Number::BilledDurationMs),
+                init_duration_ms: fields.number(Number::InitDurationMs),
+                restore_duration_ms: fields.number(Number::RestoreDurationMs),
+                memory_size_mb: fields.number(Number::MemorySizeMb),
+                max_memory_used_mb: fields.number(Number::MaxMemoryUsedMb),
+                produced_bytes: fields.number(Number::ProducedBytes),
             },
-            // Lambda knows three kinds of spans, so more than eight are not needed.
-            spans: spans.iter().take(8).filter_map(PlatformSpan::read).collect(),
-            trace: trace(record),
-        })
-    }
-}
-
-impl PlatformSpan {
-    fn read(span: &Value) -> Option<Self> {
-        Some(Self {
-            name: short(span, "name")?,
-            start: text(span, "start").and_then(timestamp::parse),
-            duration_ms: number(Some(span), "durationMs"),
         })
     }
 }
 
 impl PlatformFault {
     /// Reads the record of a fault. The Logs API writes text (`RequestId: … Process exited before completing
-    /// request`).
-    /// An object is accepted too.
-    fn read(record: &Value) -> Option<Self> {
-        let words = record.as_str().or_else(|| text(record, "message"))?.trim();
+    /// request`). An object is accepted too.
+    fn read(fields: &Fields<'_>) -> Option<Self> {
+        let words = fields.text(Text::Record).or_else(|| fields.text(Text::Message))?.trim();
         let named = words.strip_prefix("RequestId: ").and_then(|rest| rest.split_once(' '));
         let (request, words) = match named {
             Some((request, rest)) => (Some(RequestId::new(request)), rest.trim()),
-            None => (request(record), words),
+            None => (request(fields), words),
         };
-        Some(Self { request, text: words.chars().take(TEXT).collect() })
+        Some(Self { request, text: cut(words, LINE).to_owned() })
     }
 }
 
-fn request(record: &Value) -> Option<RequestId> {
-    text(record, "requestId").map(RequestId::new)
-}
-
-fn trace(record: &Value) -> Option<String> {
-    let tracing = record.get("tracing")?;
-    text(tracing, "value").map(|value| value.chars().take(2 * SHORT).collect())
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name)?.as_str()
-}
-
-fn short(value: &Value, name: &str) -> Option<String> {
-    text(value, name).map(|text| text.chars().take(SHORT).collect())
-}
-
-fn number(value: Option<&Value>, name: &str) -> Option<f64> {
-    value?.get(name)?.as_f64().filter(|number| number.is_finite() && *number >= 0.0)
+fn request(fields: &Fields<'_>) -> Option<RequestId> {
+    fields.text(Text::RequestId).map(RequestId::new)
 }

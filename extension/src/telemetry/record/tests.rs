@@ -40,11 +40,6 @@ fn what_lambda_sends() {
         duration_ms,
         ..PhaseEnd::default()
     };
-    let latency = PlatformSpan {
-        name: "responseLatency".to_owned(),
-        start: Some(UNIX_EPOCH + Duration::from_secs(1_795_600_801)),
-        duration_ms: Some(3.0),
-    };
     let metrics = InvocationMetrics { duration_ms: Some(2.5), ..InvocationMetrics::default() };
     assert_eq!(
         events(body),
@@ -61,7 +56,6 @@ fn what_lambda_sends() {
             PlatformEvent::RuntimeDone(InvocationEnd {
                 error_type: Some("Runtime.ExitError".to_owned()),
                 metrics: InvocationMetrics { produced_bytes: Some(0.0), ..metrics },
-                spans: vec![latency],
                 ..end("r1", "error")
             }),
             PlatformEvent::Report(InvocationEnd {

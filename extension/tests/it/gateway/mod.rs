@@ -1,7 +1,7 @@
 //! Tests the responses to SDKs, with the real binary in standalone mode. They are the contract of a local relay.
 
 mod browsers;
-mod clients;
+pub mod clients;
 mod conversions;
 mod envelopes;
 mod forwarding;

@@ -24,7 +24,7 @@ struct Deployment {
 impl Deployment {
     async fn of(function: Function) -> Self {
         let sentry = Sentry::start(Transport::Tls).await;
-        let function = function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "2").reports_to(&sentry, KEY, "42");
+        let function = function.reports_to(&sentry, KEY, "42");
         Self { rie: Rie::start(Arch::NATIVE, function).await, sentry }
     }
 
@@ -59,7 +59,7 @@ fn kinds(faults: &[Value]) -> Vec<&str> {
 }
 
 async fn check_every_end(function: impl Fn() -> Function) {
-    let mut deployment = Deployment::of(function()).await;
+    let mut deployment = Deployment::of(function().env("AWS_LAMBDA_FUNCTION_TIMEOUT", "2")).await;
     // Two time-outs in a row. Each ends a process of its own.
     deployment.end_function("timeout", 1).await;
     deployment.end_function("timeout", 2).await;
@@ -90,7 +90,7 @@ async fn fails_at_import(function: Function) {
 
 /// The kernel kills the function, because its control group has only as much memory as the function is configured for.
 async fn runs_out_of_memory(function: Function) {
-    let mut deployment = Deployment::of(function.env("AWS_LAMBDA_FUNCTION_TIMEOUT", "30")).await;
+    let mut deployment = Deployment::of(function).await;
     let limit = deployment.rie.limit_memory(256 * MIB);
     deployment.end_function("memory", 1).await;
     let told = deployment.reported_faults().await;

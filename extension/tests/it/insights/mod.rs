@@ -2,6 +2,8 @@
 
 mod emulator;
 mod faults;
+mod logs;
+mod managed;
 mod valid;
 
 use crate::support::{
@@ -24,7 +26,7 @@ pub struct Environment {
     pub api: LambdaApi,
     pub sentry: Sentry,
     pub extension: Extension,
-    asked: usize,
+    pub asked: usize,
 }
 
 impl Environment {

@@ -9,6 +9,8 @@ pub struct Function {
     pub(super) mounts: Vec<(PathBuf, &'static str)>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) layered: Vec<(&'static str, u32, Vec<u8>)>,
+    /// Whether RIE runs as root and gives up its rights for the processes that it starts.
+    pub(super) as_root: bool,
 }
 
 impl Function {
@@ -30,6 +32,16 @@ impl Function {
             .mount(tools::node_modules(), "node_modules")
     }
 
+    /// Makes a function of Lambda Managed Instances, which runs this many requests at a time. RIE takes the second
+    /// variable for the sign of such a function, and then looks for the runtime in `/opt` and two other folders only.
+    pub fn managed(requests: usize) -> Self {
+        let function = Self::new("python-managed", &["/opt/bootstrap"]);
+        Self { as_root: true, ..function }
+            .layered("bootstrap", 0o755, include_str!("../../functions/python-managed/bootstrap"))
+            .env("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances")
+            .env("AWS_LAMBDA_MAX_CONCURRENCY", requests.to_string())
+    }
+
     fn new(name: &str, command: &[&str]) -> Self {
         let environment = [
             ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
@@ -47,6 +59,7 @@ impl Function {
             mounts: vec![(tools::function(name), "task")],
             environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             layered: Vec::new(),
+            as_root: false,
         }
     }
 

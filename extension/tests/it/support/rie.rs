@@ -64,8 +64,11 @@ impl Rie {
         for (source, name) in fixed.into_iter().chain(function.mounts) {
             words.extend([source.into(), name.into()]);
         }
-        let user = ["--", "setpriv", "--reuid=993", "--regid=990", "--clear-groups", "--no-new-privs"];
-        words.extend(user.map(OsString::from));
+        words.push("--".into());
+        if !function.as_root {
+            let user = ["setpriv", "--reuid=993", "--regid=990", "--clear-groups", "--no-new-privs"];
+            words.extend(user.map(OsString::from));
+        }
         words.extend(emulation.prefix());
         words.extend(["env", "-i"].map(OsString::from));
         words.extend(function.environment.iter().map(|(name, value)| format!("{name}={value}").into()));
@@ -96,7 +99,7 @@ impl Rie {
         rie
     }
 
-    /// Waits until RIE listens. RIE does not announce that, so it is polled.
+    /// Waits until RIE listens on both addresses. RIE does not announce that, so it is polled.
     async fn ready(&mut self) {
         let start = Instant::now();
         loop {
@@ -104,7 +107,11 @@ impl Rie {
                 panic!("the sandbox ended early ({status}):\n{}", self.log.text());
             }
             match http::request(RUNTIME_API, Method::GET, "/2018-06-01/ping", &[], "").await {
-                Ok((StatusCode::OK, body)) if body == "pong" => return,
+                Ok((StatusCode::OK, body))
+                    if body == "pong" && tokio::net::TcpStream::connect(INVOKE).await.is_ok() =>
+                {
+                    return;
+                }
                 other => assert!(start.elapsed() < HANG, "no pong: {other:?}\n{}", self.log.text()),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -120,6 +127,11 @@ impl Rie {
 
     /// Invokes a function that may not survive it, and returns whatever RIE answers.
     pub async fn invoke_unchecked(&mut self, event: &Value) -> (StatusCode, Bytes) {
+        self.invoke_beside_others(event).await
+    }
+
+    /// Does the same while other requests may run, as RIE allows for Lambda Managed Instances only.
+    pub async fn invoke_beside_others(&self, event: &Value) -> (StatusCode, Bytes) {
         let path = "/2015-03-31/functions/function/invocations";
         let answer = http::request(INVOKE, Method::POST, path, &[], event.to_string());
         let Ok(answer) = tokio::time::timeout(HANG, answer).await else {

@@ -24,5 +24,9 @@ mount --bind /mnt/layer /opt
 mount -o remount,bind,ro /opt
 # Each environment has its own, in which it may spool what the next process of the same environment is to send.
 mount -t tmpfs -o mode=1777 tmpfs /tmp
+# For Lambda Managed Instances, RIE starts the runtime in this folder.
+mount -t tmpfs -o mode=755 tmpfs /var
+mkdir /var/task
+mount --bind /mnt/task /var/task
 cd /mnt/task
 exec "$@"

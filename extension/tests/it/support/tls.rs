@@ -1,4 +1,4 @@
-//! A certificate authority for the tests, and a server certificate for loopback.
+//! A certificate authority for the tests, and a server certificate for loopback. The tests of both crates use it.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -40,7 +40,7 @@ impl TestTls {
         Self { ca, server: Arc::new(server) }
     }
 
-    /// Returns the authority's certificate, for `SENTRY_EXTENSION_CA_BUNDLE`.
+    /// Returns the path of the authority's certificate, for variables such as `SENTRY_EXTENSION_CA_BUNDLE`.
     pub fn ca_file(&self) -> &Path {
         self.ca.path()
     }

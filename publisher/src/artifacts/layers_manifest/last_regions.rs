@@ -29,13 +29,15 @@ impl LastRegions {
     pub(crate) fn missing_from(
         &self,
         present: &BTreeMap<Variant, BTreeSet<RegionName>>,
-        may_go: impl Fn(&RegionName) -> bool,
+        may_be_missing: impl Fn(&RegionName) -> bool,
     ) -> Self {
         let mut missing = BTreeMap::new();
         for (variant, regions) in present {
             let last = self.0.get(variant).into_iter().flatten();
-            let gone: BTreeSet<RegionName> =
-                last.filter(|region| !regions.contains(*region) && !may_go(region)).cloned().collect();
+            let gone: BTreeSet<RegionName> = last
+                .filter(|region| !regions.contains(*region) && !may_be_missing(region))
+                .cloned()
+                .collect();
             if !gone.is_empty() {
                 missing.insert(*variant, gone);
             }
@@ -94,7 +96,7 @@ mod tests {
     const ARM64: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Plain };
 
     #[test]
-    fn what_went_missing_is_kept_in_mind_until_it_is_back_or_let_go() {
+    fn a_missing_region_stays_recorded_until_it_is_back_or_allowed_to_be_missing() {
         let mut last = LastRegions::default();
         last.add(&sample::full());
         let mut fewer = sample::full();

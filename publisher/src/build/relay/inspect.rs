@@ -29,7 +29,7 @@ pub(crate) enum InspectError {
     #[error("it asks for the interpreter {0}; Lambda has only that of glibc")]
     Interpreter(String),
     /// The binary was stripped of too much.
-    #[error("its section headers are gone, so nothing tells which glibc it needs")]
+    #[error("its section headers are missing, so it is unknown which glibc it needs")]
     NoSections,
 }
 

@@ -103,7 +103,7 @@ fn refuse_too_large(size: u64) -> Result<(), Failure> {
     if size <= LARGEST_UNPACKED {
         return Ok(());
     }
-    let text = format!("the layer would have {size} bytes unpacked; Lambda takes {LARGEST_UNPACKED}");
+    let text = format!("the layer would have {size} bytes unpacked; Lambda accepts {LARGEST_UNPACKED}");
     Err(Failure::message(Code::Failed, text).hint("nothing was written; take a smaller Relay"))
 }
 

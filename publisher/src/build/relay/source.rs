@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_cannot_lead_elsewhere() {
+    fn a_version_cannot_contain_a_path() {
         for good in ["26.9.0", "26.9.0-rc.1"] {
             assert!(good.parse::<RelayVersion>().is_ok(), "{good}");
         }

@@ -92,7 +92,7 @@ impl From<StoreError> for Failure {
                 other => return Self::new(other),
             },
             StoreError::Download(RelayDownloadError::CutOff { .. }) => {
-                "run the command again: it goes on where it stopped".to_owned()
+                "run the command again: it continues where it stopped".to_owned()
             }
             _ => return Self::new(error),
         };

@@ -62,7 +62,8 @@ impl Attach {
             let here = RegionPattern::Exact(region.clone());
             let table = manifest::arns(manifest, self.kind(), std::slice::from_ref(&here), Some(arch))?;
             let found = table.arns().next().map(|(_, _, arn)| arn.clone());
-            return found.ok_or_else(|| manifest::absent(manifest, self.kind(), Some(&here), Some(arch)));
+            return found
+                .ok_or_else(|| manifest::missing_layer(manifest, self.kind(), Some(&here), Some(arch)));
         }
         let subject = manifest::layer_query(manifest, self.kind(), region, arch)?;
         let found = newest_version::newest(session, identity, vec![subject]).await?;

@@ -55,8 +55,8 @@ pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName,
             "reading it needs lambda:GetFunctionConfiguration on the function {name}; nothing was changed"
         )),
         CallErrorKind::Credentials => Failure::new(error).hint(format!(
-            "is the region {region} enabled in this account? --regions names another one. Temporary credentials of the\n\
-             global STS endpoint work only in regions that are enabled by default"
+            "is the region {region} enabled in this account? --regions names another one. Temporary credentials of\n\
+             the global STS endpoint work only in regions that are enabled by default"
         )),
         _ => Failure::new(error).hint("nothing was changed; run it again"),
     }
@@ -67,8 +67,8 @@ pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) 
     let text = error.to_string();
     if error.kind == CallErrorKind::Denied {
         let next = if text.contains("GetLayerVersion") {
-            "the layer is not for this account, or does not exist (AWS does not say which): `publisher verify` reads it\n\
-             back with the owner's credentials; these need lambda:GetLayerVersion on it. Nothing was changed"
+            "the layer is not for this account, or does not exist (AWS does not say which): `publisher verify` reads\n\
+             it back with the owner's credentials; these need lambda:GetLayerVersion on it. Nothing was changed"
                 .to_owned()
         } else {
             format!("it needs lambda:UpdateFunctionConfiguration on {}; nothing was changed", function.arn)
@@ -84,9 +84,9 @@ pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) 
     }
     if SIGNATURE.iter().any(|code| error.code.as_deref() == Some(code)) {
         return Failure::new(error).hint(format!(
-            "{} has a code signing configuration, which takes only layers that one of its own profiles has signed, and\n\
-             this layer is signed by none of them. Sign its zip (`aws signer start-signing-job`) and publish that in your\n\
-             account, or let the configuration warn instead of enforce. Nothing was changed",
+            "{} has a code signing configuration, which accepts only layers that one of its own profiles has\n\
+             signed, and none of them has signed this layer. Sign its zip (`aws signer start-signing-job`) and\n\
+             publish that in your account, or let the configuration warn instead of enforce. Nothing was changed",
             function.arn
         ));
     }
@@ -120,8 +120,8 @@ fn too_large(function: &Function, layers: &[String]) -> String {
     sizes.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
     let lines: Vec<String> = sizes.iter().map(|(size, what)| format!("  {size:>11}  {what}")).collect();
     format!(
-        "a function's code and all its layers may have 250 MB (262144000 bytes) together, unpacked; nothing was changed.\n\
-         Of what is there already, in bytes as zips:\n{}",
+        "a function's code and all its layers may have 250 MB (262144000 bytes) together, unpacked; nothing was\n\
+         changed. These are the sizes of the present zips in bytes:\n{}",
         lines.join("\n")
     )
 }

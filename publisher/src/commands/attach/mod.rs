@@ -81,7 +81,7 @@ impl Attach {
 
     async fn attach(&self, ui: &Ui, manifest: Option<&LayersManifest>) -> Result<(), Failure> {
         let region = self.region().await?;
-        let (session, identity) = account::enter(ui, &self.account_options, Some(&region)).await?;
+        let (session, identity) = account::open_session(ui, &self.account_options, Some(&region)).await?;
         let functions = RegionFunctions::new(&session, &region);
         let subject = FunctionUpdater {
             functions: &functions,
@@ -131,7 +131,10 @@ impl Attach {
         match (changed, self.act.execute) {
             (false, _) => ui.status("Finished", "it is as it should be: nothing to do"),
             (true, false) => {
-                ui.status("Planned", format!("nothing was changed; to act:  {}", account::execute_command()));
+                ui.status(
+                    "Planned",
+                    format!("nothing was changed; to carry it out:  {}", account::execute_command()),
+                );
             }
             (true, true) => ui.status("Finished", "the change is in effect"),
         }

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_arns() {
+    fn names_and_arns_are_accepted() {
         let arn = "arn:aws-cn:lambda:cn-north-1:123456789012:function:my_function-1";
         let parsed: FunctionName = arn.parse().unwrap();
         assert_eq!((parsed.as_str(), parsed.region.as_ref().unwrap().as_str()), (arn, "cn-north-1"));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_aliases_and_nonsense() {
+    fn versions_aliases_and_other_texts_are_refused() {
         for qualified in ["f:7", "f:live", "arn:aws:lambda:eu-west-1:123456789012:function:f:live"] {
             let refused = BadFunctionName::Qualified(qualified.to_owned());
             assert_eq!(qualified.parse::<FunctionName>(), Err(refused));

@@ -31,8 +31,10 @@ pub(crate) fn added(function: &Function) -> Result<Option<BTreeMap<String, Strin
     let variables = readable(function, "an update replaces all of them, and would lose what cannot be read")?;
     if !is_known_to(function) {
         let text = format!("the runtime {} knows no wrapper scripts", function.runtime);
-        return Err(Failure::message(Code::Failed, text)
-            .hint("leave out --exec-wrapper, and let `bootstrap` be a script that ends in\n`exec /opt/sentry-exec-wrapper ./program`"));
+        return Err(Failure::message(Code::Failed, text).hint(
+            "leave out --exec-wrapper, and let `bootstrap` be a script that ends in\n\
+                 `exec /opt/sentry-exec-wrapper ./program`",
+        ));
     }
     match variables.get(VARIABLE).map(String::as_str) {
         Some(PATH) => Ok(None),
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_without_loss_is_refused() {
+    fn a_change_that_would_lose_a_setting_is_refused() {
         let other = function("python3.13", &[(VARIABLE, "/opt/otel-instrument")]);
         assert!(added(&other).unwrap_err().text().contains("/opt/otel-instrument"));
         assert_eq!(removed(&other).unwrap(), None);

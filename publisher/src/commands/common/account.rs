@@ -5,7 +5,8 @@ use crate::{
         audience::AccountId,
         identity::{self, Identity},
         partition::RegionName,
-        regions::{self, ListError, RegionChoice, RegionPattern, Selection, Source},
+        region_list::{self, ListError},
+        regions::{self, RegionChoice, RegionPattern, Selection, Source},
         session::{AwsOptions, Session, SessionError},
     },
     failure::{Code, Failure},
@@ -44,39 +45,39 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// Opens a session and finds out its account. Every command that calls AWS starts with this. Fails if the account is
 /// not the one in `--expect-account`.
-pub(crate) async fn enter(
+pub(crate) async fn open_session(
     ui: &Ui,
     options: &AccountOptions,
-    near: Option<&RegionName>,
+    partition_hint: Option<&RegionName>,
 ) -> Result<(Arc<Session>, Identity), Failure> {
-    let (session, identity) = enter_as(ui, &options.aws, near).await?;
+    let (session, identity) = open_session_of_any_account(ui, &options.aws, partition_hint).await?;
     if let Some(expected) = options.expect_account.as_ref().filter(|id| id.as_str() != identity.account) {
-        let text = format!("these credentials are of account {}, not of {expected}", identity.account);
+        let text = format!("these credentials belong to account {}, not to {expected}", identity.account);
         return Err(Failure::message(Code::Failed, text)
             .hint("choose others with --profile, or correct --expect-account"));
     }
     Ok((session, identity))
 }
 
-/// Does the same as `enter`, but accepts any account.
-pub(crate) async fn enter_as(
+/// Does the same as `open_session`, but accepts any account.
+pub(crate) async fn open_session_of_any_account(
     ui: &Ui,
     options: &AwsOptions,
-    near: Option<&RegionName>,
+    partition_hint: Option<&RegionName>,
 ) -> Result<(Arc<Session>, Identity), Failure> {
     let refused = |error: SessionError| {
         let next = error.next();
         Failure::new(error).hint(next)
     };
-    let session = Session::open(options, near).await.map_err(refused)?;
+    let session = Session::open(options, partition_hint).await.map_err(refused)?;
     let (identity, elsewhere) = identity::caller(&session).await.map_err(refused)?;
     if let Some(error) = elsewhere {
         let region = session.config.region().map(AsRef::as_ref).unwrap_or_default();
         let token =
             if session.is_temporary { ", or does not accept tokens of the global STS endpoint" } else { "" };
         ui.warning(format!(
-            "the region {region} of AWS_REGION or of the profile is switched off in this account, or does not exist{token}; \
-             another region was asked for the account of these credentials ({error})"
+            "the region {region} of AWS_REGION or of the profile is disabled in this account, or does not \
+             exist{token}; another region was asked for the account of these credentials ({error})"
         ));
     }
     ui.status("Account", format!("{} ({})", identity.account, identity.partition));
@@ -84,8 +85,8 @@ pub(crate) async fn enter_as(
 }
 
 /// A region in the partition that the options name. It is `None` if they name no region.
-pub(crate) fn near(choice: &RegionChoice) -> Option<RegionName> {
-    choice.regions.first().or(choice.optional.first()).map(RegionPattern::near)
+pub(crate) fn region_in_partition(choice: &RegionChoice) -> Option<RegionName> {
+    choice.regions.first().or(choice.optional.first()).map(RegionPattern::region_in_partition)
 }
 
 /// Selects the regions for `choice`. It uses the account's own list of regions, or the list in this program if AWS does
@@ -97,37 +98,38 @@ pub(crate) async fn select(
     choice: &RegionChoice,
 ) -> Result<Selection, Failure> {
     for pattern in choice.regions.iter().chain(&choice.optional) {
-        let theirs = pattern.near().partition();
+        let theirs = pattern.region_in_partition().partition();
         let named = matches!(pattern, RegionPattern::Exact(_)) || !pattern.to_string().starts_with('*');
         if named && theirs != identity.partition {
             let ours = identity.partition;
-            let text = format!("{pattern} is in the partition {theirs}, these credentials are of {ours}");
+            let text =
+                format!("{pattern} is in the partition {theirs}, but these credentials are for {ours}");
             return Err(Failure::message(Code::Failed, text)
-                .hint("each partition takes a run of its own, with credentials of its own"));
+                .hint("run the command once for each partition, with credentials for that partition"));
         }
     }
-    let listed = regions::list(session, identity).await;
+    let listed = region_list::list(session, identity).await;
     let source = match &listed {
         Ok(listing) => Source::Account(listing),
         Err(error) if choice.regions.iter().all(is_exact) && !choice.regions.is_empty() => {
             ui.warning(format!(
-                "the account's own list of regions is not to be had ({error}): a region that is switched off \
-                 will look like one that refuses these credentials"
+                "the account's list of regions cannot be read ({error}): a region that is disabled cannot be told \
+                 from one that refuses these credentials"
             ));
             Source::NoSuchApi
         }
         Err(ListError::Denied(why)) => {
             ui.warning(format!(
-                "the account's own list of regions is not to be had ({why}); taking every region of {} that this \
-                 version knows. Allow account:ListRegions, or leave out those that are switched off with --exclude",
+                "the account's list of regions cannot be read ({why}); using every region of {} that this \
+                 version knows. Allow account:ListRegions, or exclude the disabled ones with --exclude",
                 identity.partition
             ));
             Source::NotAllowed
         }
         Err(ListError::Unavailable(why)) => {
             ui.warning(format!(
-                "the account's own list of regions is not to be had ({why}); taking the list compiled in, \
-                 with regions that need to be opted in to as optional"
+                "the account's list of regions cannot be read ({why}); using the built-in list, \
+                 in which the opt-in regions are optional"
             ));
             Source::NoSuchApi
         }
@@ -135,9 +137,10 @@ pub(crate) async fn select(
             return Err(Failure::new(error).hint("run it again, or name the regions with --regions"));
         }
     };
-    let chosen = regions::choose(source, identity.partition, choice)
-        .map_err(|error| Failure::new(error).hint("`aws account list-regions` shows what there is"))?;
-    let unlisted = listed.iter().flat_map(|listing| regions::unlisted(listing, identity.partition));
+    let chosen = regions::choose(source, identity.partition, choice).map_err(|error| {
+        Failure::new(error).hint("`aws account list-regions` lists the regions of the account")
+    })?;
+    let unlisted = listed.iter().flat_map(|listing| region_list::unlisted(listing, identity.partition));
     let unlisted: Vec<RegionName> =
         unlisted.filter(|name| !chosen.targets.iter().any(|target| target.region == *name)).collect();
     if choice.regions.is_empty() && !unlisted.is_empty() {

@@ -46,8 +46,8 @@ impl FewerRegionsOptions {
         last: &LastRegions,
         present: &BTreeMap<Variant, BTreeSet<RegionName>>,
     ) -> LastRegions {
-        let may_go = |region: &RegionName| self.allow_fewer_regions.iter().any(|p| p.matches(region));
-        last.missing_from(present, may_go)
+        let may_be_missing = |region: &RegionName| self.allow_fewer_regions.iter().any(|p| p.matches(region));
+        last.missing_from(present, may_be_missing)
     }
 }
 
@@ -69,9 +69,9 @@ pub(crate) fn failure(
     if names.is_empty() {
         return None;
     }
-    let text = format!("the last release had regions that this one has not:\n  {}", lines.join("\n  "));
+    let text = format!("the last release had regions that this one lacks:\n  {}", lines.join("\n  "));
     let hint = format!(
-        "bring them back, or, if their users are to stay with what they have, let them go:\n  \
+        "publish to them again, or accept that their users stay with the old version:\n  \
          --allow-fewer-regions {}",
         names.join(",")
     );

@@ -19,7 +19,7 @@ use std::{
 };
 
 /// The failure for a layer that the manifest does not have in `region`. Its hint lists the regions that have the layer.
-pub(crate) fn absent(
+pub(crate) fn missing_layer(
     manifest: &LayersManifest,
     kind: LayerKind,
     region: Option<&RegionPattern>,
@@ -59,7 +59,7 @@ pub(crate) fn layer_query(
     let layer = manifest.layers(kind).get(&arch);
     let owner = manifest.accounts.get(&region.partition());
     let (Some(layer), Some(owner)) = (layer, owner) else {
-        return Err(absent(manifest, kind, Some(&RegionPattern::Exact(region.clone())), Some(arch)));
+        return Err(missing_layer(manifest, kind, Some(&RegionPattern::Exact(region.clone())), Some(arch)));
     };
     let account = AccountId::try_from(owner.clone()).map_err(Failure::new)?;
     Ok(LayerQuery { region: region.clone(), arch, account, name: layer.name.clone() })

@@ -66,12 +66,15 @@ pub(crate) async fn newest(
         return Ok(found);
     }
     failed.sort();
-    let text = format!("the newest versions are not known everywhere:\n  {}", failed.join("\n  "));
+    let text = format!("the newest versions could not be read in all regions:\n  {}", failed.join("\n  "));
     Err(Failure::message(Code::Failed, text).hint(denied.map_or_else(
-        || format!("run the same again, or ask for fewer regions with --regions:\n  {}", account::same_command()),
+        || {
+            let again = account::same_command();
+            format!("run the same command again, or ask for fewer regions with --regions:\n  {again}")
+        },
         |owner| {
             format!(
-                "a layer's versions can be listed by its owner only, the account {}: go without --latest, by the\n\
+                "only the layer's owner, the account {}, can list its versions: leave out --latest, and use the\n\
                  layers.json of the release",
                 owner.as_str()
             )

@@ -8,11 +8,12 @@ use std::str::FromStr;
 pub(crate) enum PolicyNameError {
     /// The template has an unknown placeholder.
     #[error(
-        "`{0}` has a placeholder that stands for nothing; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, and {{region}} in a bucket"
+        "`{0}` has an unknown placeholder; there are {{arch}} {{version}} {{major}} {{minor}} {{patch}}, \
+         and {{region}} in a bucket"
     )]
     Placeholder(String),
     /// The name has a character that such names cannot have. For example, a `*` would allow more than the user meant.
-    #[error("`{0}` has characters that such a name does not have")]
+    #[error("`{0}` has characters that are not allowed in such a name")]
     Characters(String),
     /// The text is not the ARN of a layer.
     #[error("`{0}` is neither `any` nor the ARN of a layer, like arn:aws:lambda:*:123456789012:layer:NAME")]
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_left_open_only_where_it_has_a_placeholder() {
+    fn only_placeholders_become_wildcards() {
         assert_eq!(patterns("X-{arch}").unwrap(), ["X-arm64", "X-x86_64"]);
         assert_eq!(patterns("X-{arch}-{major}_{minor}").unwrap(), ["X-arm64-*_*", "X-x86_64-*_*"]);
         assert_eq!(patterns("X").unwrap(), ["X"]);

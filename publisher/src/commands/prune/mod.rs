@@ -78,14 +78,18 @@ impl Prune {
         let regions = self.regions.regions.clone();
         let exclude = self.regions.exclude.clone();
         let choice = RegionChoice { regions, optional: Vec::new(), exclude };
-        let near = account::near(&choice);
-        let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
+        let partition_hint = account::region_in_partition(&choice);
+        let (session, identity) =
+            account::open_session(ui, &self.account_options, partition_hint.as_ref()).await?;
         for manifest in &request.manifests {
             let owner = manifest.accounts.get(&identity.partition);
             if let Some(owner) = owner.filter(|owner| **owner != identity.account) {
-                let text =
-                    format!("layers.json is of account {owner}, these credentials of {}", identity.account);
-                return Err(Failure::message(Code::Failed, text).hint("choose the owner's with --profile"));
+                let text = format!(
+                    "layers.json belongs to account {owner}, these credentials to {}",
+                    identity.account
+                );
+                return Err(Failure::message(Code::Failed, text)
+                    .hint("choose the owner's credentials with --profile"));
             }
         }
         let selection = account::select(ui, &session, &identity, &choice).await?;
@@ -133,7 +137,7 @@ impl Prune {
             let next = execute_command();
             ui.status(
                 "Note",
-                format!("{superfluous} superfluous versions, nothing was deleted; to act:  {next}"),
+                format!("{superfluous} superfluous versions, nothing was deleted; to carry it out:  {next}"),
             );
         } else {
             ui.status("Planned", "nothing to do");
@@ -143,7 +147,7 @@ impl Prune {
         }
         let text = format!("not all regions are pruned:\n  {}", failed.join("\n  "));
         Err(Failure::message(Code::Incomplete, text).hint(format!(
-            "deleting needs lambda:DeleteLayerVersion; run the same again to go on:\n  {}",
+            "deleting needs lambda:DeleteLayerVersion; run the same command again to continue:\n  {}",
             same_command()
         )))
     }

@@ -96,8 +96,9 @@ impl RegionPruner {
         let release = |name: &String| Some((pattern.release(name)?, name.clone()));
         let mut newest_first: Vec<_> = names.iter().filter_map(release).collect();
         newest_first.sort_by(|(a, _), (b, _)| b.cmp(a));
-        let spared = subject::named_layers(&self.request.manifests);
-        let old = retention::superfluous_releases(newest_first.clone(), &spared, self.request.keep);
+        let named_in_manifests = subject::named_layers(&self.request.manifests);
+        let old =
+            retention::superfluous_releases(newest_first.clone(), &named_in_manifests, self.request.keep);
         let mut results = Vec::new();
         // The oldest release is deleted first, so that an interrupted run leaves the newer ones.
         for (_, name) in newest_first.iter().rev() {

@@ -22,14 +22,17 @@ impl Publish {
         for reason in report::reasons(rows.iter().filter(|row| !row.required && !row.not_as_sent)) {
             ui.warning(format!("optional and not done: {reason}"));
         }
-        let settled = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
-        let summary =
-            if settled && missing.is_empty() { "nothing to do".to_owned() } else { report::summary(rows) };
+        let nothing_to_do = !rows.is_empty() && rows.iter().all(|row| row.action == Some(Action::Adopt));
+        let summary = if nothing_to_do && missing.is_empty() {
+            "nothing to do".to_owned()
+        } else {
+            report::summary(rows)
+        };
         ui.status(if self.act.execute { "Finished" } else { "Planned" }, summary);
         if !not_as_sent.is_empty() {
             let lines = report::reasons(not_as_sent.iter().copied());
             let text = format!(
-                "what AWS has is not what was sent; it is not granted, and not published again:\n  {}",
+                "AWS has other bytes than were sent; they are not granted, and not published again:\n  {}",
                 lines.join("\n  ")
             );
             return Err(Failure::message(Code::Failed, text).hint(next_for(&not_as_sent)));
@@ -40,8 +43,8 @@ impl Publish {
                 format!("{} required layers are not {verb}:\n  {}", missing.len(), missing.join("\n  "));
             return Err(Failure::message(Code::Incomplete, text).hint(next_for(&required)));
         }
-        if !self.act.execute && !settled {
-            ui.status("Note", format!("nothing was written; to act:  {}", execute_command()));
+        if !self.act.execute && !nothing_to_do {
+            ui.status("Note", format!("nothing was written; to carry it out:  {}", execute_command()));
         }
         Ok(())
     }
@@ -57,11 +60,11 @@ fn next_for(rows: &[&Row]) -> String {
     }
     let again = same_command();
     let resume = if rows.iter().any(|row| row.remedy.is_none()) {
-        format!("what is done stays done; run the same again to resume:\n  {again}")
+        format!("what is done stays done; run the same command again to resume:\n  {again}")
     } else if rows.iter().any(|row| row.not_as_sent) {
         "what is done stays done".to_owned()
     } else {
-        format!("what is done stays done; once that is changed, this resumes:\n  {again}")
+        format!("what is done stays done; after that change, this command resumes:\n  {again}")
     };
     next.push(&resume);
     next.join("\n")

@@ -21,7 +21,7 @@ impl Publish {
         match LayersManifest::open(&self.dist) {
             Ok(manifest) => last.add(&manifest),
             Err(LayersError::NotPublished(_)) => {}
-            Err(error) => return Err(self.cannot_note(error)),
+            Err(error) => return Err(self.manifest_failure(error)),
         }
         Ok(last)
     }
@@ -67,7 +67,7 @@ impl Publish {
             return row.error.clone().or_else(|| row.note.clone());
         }
         if selection.left_out.contains(region) {
-            return Some("it is switched off in this account".to_owned());
+            return Some("it is disabled in this account".to_owned());
         }
         if self.regions.exclude.iter().any(|pattern| pattern.matches(region)) {
             return Some("it was excluded".to_owned());

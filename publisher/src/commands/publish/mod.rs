@@ -32,18 +32,20 @@ use crate::{
     github_actions::WorkflowStep,
     model::time,
     publish::{
+        final_check,
         interrupt::{Interrupt, Urgency},
         journal::{Journal, JournalError},
         plan,
         progress_bars::ProgressBars,
         report::{self, Row},
-        run::{self, LayerOptions, RegionResult, WriteContext},
-        sweep, version_balance,
+        run::{self, LayerOptions, RegionResult},
+        version_balance,
+        write_context::WriteContext,
     },
     ui::Ui,
 };
 use expected_regions::present;
-use observer::{ProgressObserver, tell_drift};
+use observer::{ProgressObserver, warn_of_drift};
 use options::{PublishPlan, VersionStyle};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -69,18 +71,20 @@ impl Publish {
 
     async fn publish(&self, ui: &Ui, release: &PublishPlan) -> Result<(), Failure> {
         let choice = self.choice();
-        let near = account::near(&choice);
-        let (session, identity) = account::enter(ui, &self.account_options, near.as_ref()).await?;
+        let partition_hint = account::region_in_partition(&choice);
+        let (session, identity) =
+            account::open_session(ui, &self.account_options, partition_hint.as_ref()).await?;
         let selection = account::select(ui, &session, &identity, &choice).await?;
         let mut manifest = LayersManifest::of(&release.bundle, &identity, release.layers());
         // If the result could not be written, this run has to fail before it publishes anything.
-        let earlier =
-            manifest.earlier(&self.dist, &release.bundle.built).map_err(|error| self.cannot_note(error))?;
+        let earlier = manifest
+            .earlier(&self.dist, &release.bundle.built)
+            .map_err(|error| self.manifest_failure(error))?;
         let last = self.last_regions()?;
         self.announce_fewer(ui, &last, &manifest, &selection);
-        let (aside, write) = if self.act.execute {
-            let aside = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
-            (Some(aside), Some(self.write_context(ui, release, &identity)?))
+        let (temporary, write) = if self.act.execute {
+            let temporary = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
+            (Some(temporary), Some(self.write_context(ui, release, &identity)?))
         } else {
             (None, None)
         };
@@ -88,17 +92,17 @@ impl Publish {
         let rows: Vec<Row> = results.into_iter().map(|result| result.row).collect();
         let mut written = None;
         if self.act.execute {
-            note(&mut manifest, &rows, &release.audience);
+            record_versions(&mut manifest, &rows, &release.audience);
         }
         if let Some(earlier) = &earlier {
             manifest.keep(earlier, &release.bundle.built);
         }
         let missing = self.fewer.missing(&last, &present(&manifest, &rows, self.act.execute));
         manifest.set_missing(&missing);
-        if let Some(aside) = aside
+        if let Some(temporary) = temporary
             && manifest.all().any(|(_, layer)| !layer.regions.is_empty())
         {
-            manifest.write(aside).map_err(|error| self.cannot_note(error))?;
+            manifest.write(temporary).map_err(|error| self.manifest_failure(error))?;
             ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
             written = Some(manifest);
         }
@@ -120,23 +124,23 @@ impl Publish {
             ui.result(table(&rows));
         }
         // An incomplete release is reported to GitHub too. If both fail, the failure of the release is returned.
-        let told = self.tell_github(&release.bundle.version, written.as_ref(), &rows);
+        let github_result = self.report_to_github(&release.bundle.version, written.as_ref(), &rows);
         let concluded = self.conclude(ui, &rows).and_then(|()| {
             let why = |region: &RegionName| self.why_missing(region, &rows, &selection);
-            let silently = missing.only(|region| !self.is_partial_without(region));
-            fewer_regions::failure(&silently, identity.partition, why).map_or(Ok(()), Err)
+            let unexpected = missing.only(|region| !self.is_partial_without(region));
+            fewer_regions::failure(&unexpected, identity.partition, why).map_or(Ok(()), Err)
         });
-        match (concluded, told) {
-            (Ok(()), told) => told,
-            (failed, told) => {
-                told.unwrap_or_else(|error| ui.warning(error.text()));
+        match (concluded, github_result) {
+            (Ok(()), github_result) => github_result,
+            (failed, github_result) => {
+                github_result.unwrap_or_else(|error| ui.warning(error.text()));
                 failed
             }
         }
     }
 
     /// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
-    fn tell_github(
+    fn report_to_github(
         &self,
         version: &str,
         layers: Option<&LayersManifest>,
@@ -180,16 +184,17 @@ impl Publish {
         if let Some(write) = write {
             // An interrupt with `Urgency::Now` skips this second look. The next run looks again.
             tokio::select! {
-                () = sweep::sweep(&mut results, write) => {}
+                () = final_check::check_unanswered(&mut results, write) => {}
                 () = write.interrupt.asked(Urgency::Now) => {}
             }
         }
         if let (Some(write), Some(limit)) = (write, self.balance) {
             tokio::select! {
-                () = version_balance::level(&mut results, write, limit) => {}
+                () = version_balance::balance(&mut results, write, limit) => {}
                 () = write.interrupt.asked(Urgency::Now) => {
-                    return Err(Failure::message(Code::Incomplete, "interrupted while numbers were balanced")
-                        .hint(format!("run the same again to resume:\n  {}", same_command())));
+                    let text = "interrupted while the version numbers were being balanced";
+                    let next = format!("run the same command again to resume:\n  {}", same_command());
+                    return Err(Failure::message(Code::Incomplete, text).hint(next));
                 }
             }
         }
@@ -197,7 +202,7 @@ impl Publish {
         if self.act.execute {
             let rows: Vec<Row> =
                 results.iter().filter(|result| result.row.done).map(|result| result.row.clone()).collect();
-            tell_drift(ui, &rows, self.balance);
+            warn_of_drift(ui, &rows, self.balance);
         }
         Ok(results)
     }
@@ -228,24 +233,26 @@ impl Publish {
         let path = Journal::path(&self.dist, &bundle.version, &digests);
         Journal::open(path, &identity.account).map_err(|error| {
             let next = match &error {
-                JournalError::Busy(_) => "wait until it has ended, then run the same again",
-                JournalError::Io { .. } => "make the folder writable, and run the same again",
+                JournalError::Busy(_) => "wait until it has ended, then run the same command again",
+                JournalError::Io { .. } => "make the folder writable, and run the same command again",
             };
             Failure::new(error).hint(next)
         })
     }
 
-    fn cannot_note(&self, error: LayersError) -> Failure {
+    fn manifest_failure(&self, error: LayersError) -> Failure {
         let file = self.dist.join(layers_manifest::FILE);
         let next = match &error {
-            LayersError::Write(_) => format!("make {} writable and run the same again", self.dist.display()),
+            LayersError::Write(_) => {
+                format!("make {} writable and run the same command again", self.dist.display())
+            }
             LayersError::OtherAccount { .. } => {
                 format!(
                     "move {} away first, or publish from a copy of the folder with --dist",
                     file.display()
                 )
             }
-            _ => format!("move {} away, and run the same again", file.display()),
+            _ => format!("move {} away, and run the same command again", file.display()),
         };
         Failure::new(error).hint(next)
     }
@@ -265,12 +272,12 @@ fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
 fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
     let ui = ui.clone();
     Interrupt::on_signals(move |urgency| match urgency {
-        Urgency::Now => ui.notice("stopping at once; what has begun is found out by the next run"),
-        _ => ui.notice("finishing what has begun, beginning nothing more; once more to stop at once"),
+        Urgency::Now => ui.notice("stopping at once; the next run checks what this one has begun"),
+        _ => ui.notice("finishing what has begun, and starting nothing new; interrupt again to stop now"),
     })
 }
 
-fn note(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {
+fn record_versions(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {
     let verified_at = time::now();
     for row in rows.iter().filter(|row| row.done) {
         if let (Some(arn), Some(version)) = (row.arn.clone(), row.version) {

@@ -35,7 +35,7 @@ impl Observer for ProgressObserver<'_> {
             self.ui.text(&report::table_without_reasons(rows));
         }
         if !self.execute {
-            tell_drift(self.ui, rows, self.balance);
+            warn_of_drift(self.ui, rows, self.balance);
         }
         Ok(())
     }
@@ -50,14 +50,12 @@ impl Observer for ProgressObserver<'_> {
 }
 
 /// Reports layers whose version numbers differ between regions, and how to make the numbers equal.
-pub(super) fn tell_drift(ui: &Ui, rows: &[Row], balance: Option<u16>) {
+pub(super) fn warn_of_drift(ui: &Ui, rows: &[Row], balance: Option<u16>) {
     for drift in version_balance::drift(rows) {
         let next = match balance {
-            None => format!("--balance={} publishes again until they agree", drift.width()),
-            Some(_) if rows.iter().all(|row| row.done) => {
-                "--balance could not bring them together".to_owned()
-            }
-            Some(limit) => format!("--balance publishes up to {limit} times more until they agree"),
+            None => format!("--balance={} publishes again until they are equal", drift.width()),
+            Some(_) if rows.iter().all(|row| row.done) => "--balance could not make them equal".to_owned(),
+            Some(limit) => format!("--balance publishes up to {limit} times more until they are equal"),
         };
         ui.warning(format!("{drift}; {next}"));
     }

@@ -130,10 +130,10 @@ impl PublishPlan {
 impl Publish {
     /// Opens the build and checks everything that can be checked without a call to AWS.
     pub(super) fn open(&self) -> Result<PublishPlan, Failure> {
-        let bundle = Bundle::open(&self.dist, self.kind).map_err(not_fit)?;
+        let bundle = Bundle::open(&self.dist, self.kind).map_err(bundle_failure)?;
         if bundle.is_prerelease() && !self.prerelease {
             let text = format!("{} is a prerelease", bundle.version);
-            return Err(Failure::message(Code::Usage, text).hint("if it is meant, say so with --prerelease"));
+            return Err(Failure::message(Code::Usage, text).hint("add --prerelease to publish it"));
         }
         if let Some(zip) = bundle.zips.iter().find(|zip| zip.bytes.len() as u64 > bundle::MAX_DIRECT_UPLOAD)
             && self.s3_bucket.is_none()
@@ -141,10 +141,10 @@ impl Publish {
             let variant = zip.variant;
             let size = zip.bytes.len();
             let text = format!(
-                "the {variant} zip has {size} bytes; Lambda takes at most {} with the request",
+                "the {variant} zip has {size} bytes; Lambda accepts at most {} in the request",
                 bundle::MAX_DIRECT_UPLOAD
             );
-            let next = "name a bucket that it can go through, in each region: --s3-bucket 'layers-{region}'";
+            let next = "name an S3 bucket in each region for it: --s3-bucket 'layers-{region}'";
             let without = match variant.kind {
                 LayerKind::Plain => "",
                 LayerKind::Relay => ", or leave the layers with Relay out: --kind plain",
@@ -218,23 +218,24 @@ fn check_policy(audience: &Audience, name: &LayerName) -> Result<(), Failure> {
     };
     let all = readers.len();
     let shortest = length(all, "us-east-1", 1);
-    if shortest <= policy::LONGEST {
+    if shortest <= policy::MAX_POLICY_BYTES {
         return Ok(());
     }
     // This many grants fit in every region, since the check uses a long region name and a high version number.
-    let fits = |count: &usize| length(*count, "ap-southeast-1", 9999) <= policy::LONGEST;
+    let fits = |count: &usize| length(*count, "ap-southeast-1", 9999) <= policy::MAX_POLICY_BYTES;
     let fit = (0..all).rev().find(fits).unwrap_or_default();
     let text = format!(
-        "{all} grants do not fit into the policy of `{name}`: it would have {} bytes, and AWS takes at most {}; each \
-         account takes a statement of its own, and {fit} fit",
+        "{all} grants do not fit into the policy of `{name}`: it would have {} bytes, and AWS accepts at most {}; each \
+         account needs its own statement, and {fit} statements fit",
         shortest,
-        policy::LONGEST
+        policy::MAX_POLICY_BYTES
     );
-    Err(Failure::message(Code::Failed, text)
-        .hint(format!("name at most {fit} accounts, or let an organization in instead: --share-with o-…")))
+    Err(Failure::message(Code::Failed, text).hint(format!(
+        "name at most {fit} accounts, or share with an organization instead: --share-with o-…"
+    )))
 }
 
-fn not_fit(error: BundleError) -> Failure {
+fn bundle_failure(error: BundleError) -> Failure {
     let next = match &error {
         BundleError::Manifest(BuildManifestError::NotBuilt(_)) => {
             "build first: ci/build; --dist names another folder to look in"

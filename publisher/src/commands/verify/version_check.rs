@@ -11,7 +11,7 @@ use crate::{
     },
     failure::chain,
     model::{digest::Digest, variant::Variant},
-    publish::plan::{Difference, Wanted},
+    publish::{difference::Difference, plan::Wanted},
 };
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -106,9 +106,9 @@ async fn as_owner(
     if let Some(other) = &subject.other {
         match other.content_by_arn(&place.arn).await {
             Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
-            Err(error) => match unseen(other, error)? {
-                Unseen::Refused(found) => findings.differences.extend(seen_by_other(wanted, found)),
-                Unseen::Unknown(why) => findings.unknown = Some(why),
+            Err(error) => match why_invisible(other, error)? {
+                Invisible::Refused(found) => findings.differences.extend(seen_by_other(wanted, found)),
+                Invisible::Unknown(why) => findings.unknown = Some(why),
             },
         }
     }
@@ -124,12 +124,12 @@ async fn as_stranger(
     let mut findings = Findings::default();
     match layers.content_by_arn(&place.arn).await {
         Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
-        Err(error) => match unseen(layers, error)? {
-            Unseen::Refused(found) => {
+        Err(error) => match why_invisible(layers, error)? {
+            Invisible::Refused(found) => {
                 findings.differences.extend(seen_by_other(wanted, found));
                 return Ok(findings);
             }
-            Unseen::Unknown(why) => {
+            Invisible::Unknown(why) => {
                 findings.unknown = Some(why);
                 return Ok(findings);
             }
@@ -142,7 +142,7 @@ async fn as_stranger(
 }
 
 /// The reason why another account does not see a version.
-enum Unseen {
+enum Invisible {
     /// AWS refuses access to the version.
     Refused(String),
     /// The region does not know the account, so it is unknown what the account would see.
@@ -150,13 +150,14 @@ enum Unseen {
 }
 
 /// Distinguishes a refusal from an error that says nothing about the version. Any other failed call is an error.
-fn unseen(other: &RegionLayers, error: CallError) -> Result<Unseen, String> {
+fn why_invisible(other: &RegionLayers, error: CallError) -> Result<Invisible, String> {
     match error.kind {
-        CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Unseen::Refused(chain(&error))),
-        CallErrorKind::Credentials => {
-            Ok(Unseen::Unknown(format!("the other account cannot tell: {}", chain(&other.in_region(error)))))
-        }
-        _ => Err(format!("the other account got no answer: {}", chain(&other.in_region(error)))),
+        CallErrorKind::Denied | CallErrorKind::NotFound => Ok(Invisible::Refused(chain(&error))),
+        CallErrorKind::Credentials => Ok(Invisible::Unknown(format!(
+            "the other account could not check it: {}",
+            chain(&other.in_region(error))
+        ))),
+        _ => Err(format!("the other account got no response: {}", chain(&other.in_region(error)))),
     }
 }
 
@@ -178,7 +179,7 @@ async fn download(
     let mut attempt = 1;
     let (bytes, length) = loop {
         let content = layers.content_by_arn(arn).await.map_err(|error| chain(&layers.in_region(error)))?;
-        let link = content.location.ok_or("AWS gives no link to download it from")?;
+        let link = content.location.ok_or("AWS returned no link for the download")?;
         match download::sha256(&link, session.timeouts.answer()).await {
             Ok(content) => break content,
             Err(error) if attempt == DOWNLOAD_ATTEMPTS => return Err(chain(&error)),

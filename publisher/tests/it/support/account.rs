@@ -1,26 +1,27 @@
-//! Eyes of the tests' own: what is in an emulated account, asked without the publisher's code or the SDK.
+//! Looks into an emulated AWS account. It uses neither the publisher's code nor the SDK, so it does not share their
+//! mistakes.
 
 use super::{emulator::Emulator, http};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// An AWS account. The emulators take an access key of twelve digits for the account's number.
 #[derive(Clone)]
-/// An account. Emulators take a key of twelve digits for the account's number.
 pub struct Account {
     pub key: String,
     address: String,
 }
 
 impl Account {
-    /// One that no other test has.
+    /// An account that no other test uses.
     pub fn new(emulator: &Emulator) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(200_000_000_001);
         let key = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
         Self { key, address: emulator.address().to_owned() }
     }
 
-    /// A request to Lambda in a region: status and JSON.
+    /// Sends a request to Lambda in a region. Returns the status and the JSON body.
     pub fn lambda(&self, region: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body).unwrap() };
         let path = format!("/2018-10-31/{path}");
@@ -28,7 +29,7 @@ impl Account {
         (answer.status(), answer.json())
     }
 
-    /// A request to any service.
+    /// Sends a request to any AWS service.
     pub fn call(
         &self,
         service: &str,
@@ -53,7 +54,7 @@ impl Account {
         self.lambda(region, "GET", path, &Value::Null)
     }
 
-    /// The numbers of all versions of a layer, ascending.
+    /// The numbers of all versions of a layer, in ascending order.
     pub fn versions(&self, region: &str, layer: &str) -> Vec<i64> {
         let (status, answer) = self.get(region, &format!("layers/{layer}/versions"));
         assert!(status == 200 || status == 404, "{status}: {answer}");
@@ -63,7 +64,7 @@ impl Account {
         numbers
     }
 
-    /// The numbers of a layer's versions with the bytes of a zip.
+    /// The numbers of the versions of a layer that contain the zip with this `CodeSha256`.
     pub fn copies(&self, region: &str, layer: &str, code_sha256: &str) -> Vec<i64> {
         let mut numbers = self.versions(region, layer);
         numbers.retain(|number| {
@@ -73,7 +74,7 @@ impl Account {
         numbers
     }
 
-    /// Publishes past the publisher.
+    /// Publishes a layer version directly, without the publisher.
     pub fn publish(&self, region: &str, layer: &str, arch: &str, zip: &[u8], description: &str) -> i64 {
         let body = serde_json::json!({
             "Content": {"ZipFile": STANDARD.encode(zip)}, "Description": description,
@@ -84,13 +85,13 @@ impl Account {
         answer["Version"].as_i64().unwrap()
     }
 
-    /// What an account sees of a layer version of which it knows the ARN.
+    /// Requests a layer version by its ARN, as other accounts do.
     pub fn by_arn(&self, arn: &str) -> (u16, Value) {
         let region = arn.split(':').nth(3).unwrap();
         self.get(region, &format!("layers?find=LayerVersion&Arn={}", arn.replace(':', "%3A")))
     }
 
-    /// Takes the public permission away.
+    /// Removes the public permission of a layer version.
     pub fn revoke(&self, region: &str, layer: &str, version: i64) {
         let path = format!("layers/{layer}/versions/{version}/policy/public");
         let (status, answer) = self.lambda(region, "DELETE", &path, &Value::Null);

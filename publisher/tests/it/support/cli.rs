@@ -1,4 +1,4 @@
-//! The publisher's binary, in an environment of the test's making.
+//! Runs the publisher's binary in an environment that the test controls.
 
 use super::dist::Dist;
 use serde_json::Value;
@@ -10,13 +10,13 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A command that acts, unless it is only to show its plan.
+/// Adds `--execute`, unless the arguments contain `--dry-run`.
 pub fn acting<'a>(args: &[&'a str]) -> Vec<&'a str> {
     let more: &[&str] = if args.contains(&"--dry-run") { &[] } else { &["--execute"] };
     [args, more].concat()
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Run {
     pub code: Option<i32>,
@@ -50,20 +50,20 @@ impl Run {
     }
 }
 
-/// A user with nothing in the environment but what the test gives.
+/// Runs the publisher with only the environment variables that the test sets.
 pub struct Publisher {
     home: TempDir,
     env: Vec<(String, String)>,
 }
 
 impl Publisher {
-    /// No credentials, no endpoint.
+    /// A publisher without credentials and without an endpoint.
     pub fn new() -> Self {
         let env = vec![("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned())];
         Self { home: tempfile::tempdir().unwrap(), env }
     }
 
-    /// Credentials of an account at an endpoint.
+    /// A publisher with the credentials of an account, for this endpoint.
     pub fn at(url: &str, key: &str) -> Self {
         Self::new()
             .env("AWS_ENDPOINT_URL", url)
@@ -116,7 +116,7 @@ impl Publisher {
         Running { child, started: Instant::now() }
     }
 
-    /// Some program in this user's environment, its output caught.
+    /// A command for any program in this environment. Its output is captured.
     pub fn command(&self, program: &OsStr) -> Command {
         let mut command = Command::new(program);
         command
@@ -131,7 +131,7 @@ impl Publisher {
     }
 }
 
-/// A command under way.
+/// A command that is running.
 pub struct Running {
     child: Child,
     started: Instant,
@@ -146,7 +146,7 @@ impl Running {
         Run { code: output.status.code(), stdout, stderr, took: self.started.elapsed() }
     }
 
-    /// Waits until it has said this on stderr, and goes on reading behind it.
+    /// Waits until the command has written this text to stderr. The next call reads on from there.
     #[track_caller]
     pub fn says(&mut self, text: &str) {
         let stderr = self.child.stderr.as_mut().unwrap();
@@ -166,19 +166,19 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// SIGKILL: no code of its own runs any more.
+    /// Kills the process with SIGKILL, so that it cannot clean up.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Ctrl-C.
+    /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         let done = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         assert!(done.success());
     }
 
-    /// The most memory that it had so far, in bytes.
+    /// The peak of the process's memory so far, in bytes.
     pub fn peak_memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -186,5 +186,5 @@ impl Running {
     }
 }
 
-/// Must never be seen in any output.
+/// The secret key of all test accounts. It must never be in any output.
 pub const SECRET: &str = "a-secret-that-nobody-may-see";

@@ -1,4 +1,4 @@
-//! A `dist/` as `publisher build` would leave it, small and real.
+//! Makes a `dist/` folder as `publisher build` would leave it, with small but valid zips.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -12,27 +12,27 @@ use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
 pub const ARCHES: [&str; 2] = ["arm64", "x86_64"];
-/// The version of Relay that layers with Relay carry.
+/// The version of Relay that the layers with Relay contain.
 pub const RELAY: &str = "26.9.0";
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// What a plain layer is called by default.
+/// The default name of a plain layer.
 pub fn layer_name(arch: &str) -> String {
     format!("SentryLambdaExtension-{arch}")
 }
 
-/// A folder with two zips, gone when dropped.
+/// A folder with two zips. It is removed when it is dropped.
 pub struct Dist {
     folder: TempDir,
 }
 
 impl Dist {
-    /// Zips that differ by architecture and by `seed`.
+    /// Zips whose content depends on the architecture and on `seed`.
     pub fn new(seed: &str) -> Self {
         Self::of(|arch| format!("{seed} for {arch}").into_bytes())
     }
 
-    /// Zips of about so many bytes, which do not compress.
+    /// Zips of about `bytes` bytes, which do not compress.
     pub fn large(bytes: usize) -> Self {
         Self::of(|arch| {
             let mut content = noise(bytes);
@@ -65,14 +65,14 @@ impl Dist {
         dist
     }
 
-    /// Adds layers with a Relay of about so many bytes, which do not compress, for these runtimes.
+    /// Adds layers with Relay for these runtimes. Relay has about `bytes` bytes, which do not compress.
     #[must_use]
     pub fn with_relay(self, bytes: usize, runtimes: &[&str]) -> Self {
         let relay = noise(bytes);
         let mut sums = fs::read(self.path().join("SHA256SUMS")).unwrap();
         for arch in ARCHES {
             let plain = fs::read(self.zip(arch)).unwrap();
-            // What tells the releases of the tests apart is in the plain zip.
+            // The content of the plain zip tells the releases of the tests apart.
             let zip = zip_of(&[
                 ("extensions/sentry-lambda-extension", 0o755, &elf(arch, &plain)),
                 ("relay/relay", 0o755, &elf(arch, &relay)),
@@ -99,12 +99,12 @@ impl Dist {
         self
     }
 
-    /// The zip with Relay.
+    /// The path of the zip with Relay.
     pub fn relay_zip(&self, arch: &str) -> PathBuf {
         self.path().join(format!("sentry-lambda-extension-relay-{arch}.zip"))
     }
 
-    /// `CodeSha256` of the zip with Relay.
+    /// The `CodeSha256` of the zip with Relay.
     pub fn relay_code_sha256(&self, arch: &str) -> String {
         STANDARD.encode(Sha256::digest(fs::read(self.relay_zip(arch)).unwrap()))
     }
@@ -117,12 +117,12 @@ impl Dist {
         self.path().join(format!("sentry-lambda-extension-{arch}.zip"))
     }
 
-    /// `CodeSha256` of a zip as Lambda spells it.
+    /// The `CodeSha256` of a plain zip, in base64 as Lambda writes it.
     pub fn code_sha256(&self, arch: &str) -> String {
         STANDARD.encode(Sha256::digest(fs::read(self.zip(arch)).unwrap()))
     }
 
-    /// The same as hex digits.
+    /// Converts a `CodeSha256` to hex digits.
     pub fn hex_of_base64(code_sha256: &str) -> String {
         STANDARD
             .decode(code_sha256)
@@ -133,13 +133,12 @@ impl Dist {
             .concat()
     }
 
-    /// `layers.json`, or null.
+    /// The content of `layers.json`, or null if there is none.
     pub fn layers(&self) -> Value {
         let text = fs::read(self.path().join("layers.json")).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Changes `build.json`.
     pub fn edit_build(&self, edit: impl FnOnce(&mut Value)) {
         let path = self.path().join("build.json");
         let mut build = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -147,13 +146,13 @@ impl Dist {
         fs::write(path, build.to_string()).unwrap();
     }
 
-    /// Puts another binary into a zip, with everything else as if it had been built like this.
+    /// Puts another binary into a zip, and changes the manifests as if it had been built like this.
     pub fn repack(&self, arch: &str, binary: &[u8], mode: u32) {
         self.replace(arch, &zip(binary, mode));
     }
 
-    /// The same with a zip whose wrapper has this name and links to this, or is a file of its own.
-    pub fn rewrap(&self, arch: &str, name: &str, target: Option<&str>) {
+    /// Makes the wrapper in a zip a symlink with this name and target, or a plain file if there is no target.
+    pub fn replace_wrapper(&self, arch: &str, name: &str, target: Option<&str>) {
         self.replace(
             arch,
             &layer(&[("extensions/sentry-lambda-extension", 0o755, &elf(arch, b""))], (name, target)),
@@ -175,7 +174,7 @@ impl Dist {
         });
     }
 
-    /// What the journal says, line by line.
+    /// The entries of the journal.
     pub fn journal(&self) -> Vec<Value> {
         let Some(path) = self.journal_file() else { return Vec::new() };
         let text = fs::read_to_string(path).unwrap();
@@ -197,7 +196,7 @@ impl Dist {
     }
 }
 
-/// The smallest header that says which machine a binary is for, and something behind it.
+/// The smallest ELF header that names the architecture, followed by `content`.
 pub fn elf(arch: &str, content: &[u8]) -> Vec<u8> {
     let mut elf = vec![0; 64];
     elf[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
@@ -208,7 +207,7 @@ pub fn elf(arch: &str, content: &[u8]) -> Vec<u8> {
     elf
 }
 
-/// A zip that is nobody's layer.
+/// A zip that is no layer of the publisher's.
 pub fn other_zip(content: &str) -> Vec<u8> {
     zip(content.as_bytes(), 0o644)
 }
@@ -223,7 +222,7 @@ fn zip_of(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
 
 fn layer(files: &[(&str, u32, &[u8])], wrapper: (&str, Option<&str>)) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    // Stored: so a test says how large it is.
+    // The files are stored without compression, so that the test decides the size of the zip.
     let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, mode, content) in files {
         zip.start_file(*name, options.unix_permissions(*mode)).unwrap();

@@ -1,4 +1,4 @@
-//! ministack and moto: one process of each for the whole test binary, on a free port.
+//! Starts ministack and moto, the emulators of AWS. The whole test binary shares one process of each, on a free port.
 
 use super::http::exchange;
 use std::{
@@ -10,10 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// An emulator of AWS.
 pub struct Emulator {
     address: String,
-    // Its stdin is what keeps the emulator alive; see `start`.
+    // The emulator runs as long as this process's stdin is open. See `start`.
     _keeper: Child,
 }
 
@@ -27,19 +26,20 @@ impl Emulator {
     }
 }
 
-/// The main peer: an account for each access key, permissions that count, signatures that do not.
+/// The emulator that most tests use. Each access key is an account of its own, and permissions are enforced, but
+/// signatures are not checked.
 pub fn ministack() -> &'static Emulator {
     static PROCESS: OnceLock<Emulator> = OnceLock::new();
     PROCESS.get_or_init(|| start_ministack("ministack", &[]))
 }
 
-/// The same, with signatures and keys that count.
+/// A ministack that also checks signatures and keys.
 pub fn strict_ministack() -> &'static Emulator {
     static PROCESS: OnceLock<Emulator> = OnceLock::new();
     PROCESS.get_or_init(|| start_ministack("ministack-strict", &[("AUTH", "true")]))
 }
 
-/// The second opinion: it knows the partitions.
+/// The second emulator. It knows the other partitions of AWS.
 pub fn moto() -> &'static Emulator {
     static PROCESS: OnceLock<Emulator> = OnceLock::new();
     PROCESS.get_or_init(|| {
@@ -70,8 +70,8 @@ fn start(
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let log = folder.join(format!("{name}.log"));
     let output = File::create(&log).unwrap();
-    // Whatever ends the test process also closes the keeper's stdin, and the keeper ends the emulator by its
-    // process id: a static is never dropped, and a test that is killed drops nothing.
+    // The end of the test process closes the keeper's stdin, however it ends. The keeper then ends the emulator by its
+    // process id. A destructor could not do this: a static is never dropped, and a killed process drops nothing.
     let keeper = Command::new("sh")
         .args(["-c", r#""$@" </dev/null & pid=$!; cat >/dev/null; kill $pid; wait $pid"#, "keeper"])
         .arg(&program)
@@ -93,17 +93,17 @@ fn start(
         }
         let log = || std::fs::read_to_string(&log).unwrap_or_default();
         assert!(Instant::now() < deadline, "{name} is not ready after two minutes; it said:\n{}", log());
-        // There is no event to wait for: a port that is not open yet does not announce itself.
+        // A port gives no signal when it opens, so the test has to try again.
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// A port that nobody listens on.
+/// A port on which no process listens.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Where ci/test installs the emulators.
+/// The folder into which ci/test installs the emulators.
 pub fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(".tools/aws/bin")
 }

@@ -1,10 +1,10 @@
-//! Functions in an emulated account, made and read without the publisher's code.
+//! Lambda functions in an emulated account. They are created and read without the publisher's code.
 
 use super::{account::Account, dist};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-/// A function that there is.
+/// A function that exists.
 pub struct Function<'a> {
     pub account: &'a Account,
     pub region: &'a str,
@@ -12,7 +12,7 @@ pub struct Function<'a> {
 }
 
 impl<'a> Function<'a> {
-    /// A zip function; `more` is what else its configuration has.
+    /// Creates a function from a zip. The fields in `more` are added to its configuration.
     pub fn new(account: &'a Account, region: &'a str, name: &'a str, more: &Value) -> Self {
         let role = account.role(region);
         let mut body = json!({
@@ -42,7 +42,7 @@ impl<'a> Function<'a> {
         answer.json()
     }
 
-    /// Changes it past the publisher.
+    /// Changes the function's configuration directly, without the publisher.
     pub fn configure(&self, change: &Value) {
         let path = format!("/2015-03-31/functions/{}/configuration", self.name);
         let (status, answer) = self.call("PUT", &path, change);
@@ -53,7 +53,6 @@ impl<'a> Function<'a> {
         self.configuration()["FunctionArn"].as_str().unwrap().to_owned()
     }
 
-    /// The ARNs of its layers, in order.
     pub fn layers(&self) -> Vec<String> {
         let configuration = self.configuration();
         let layers = configuration["Layers"].as_array().cloned().unwrap_or_default();
@@ -66,7 +65,7 @@ impl<'a> Function<'a> {
 }
 
 impl Account {
-    /// The role that functions have; that it is there already is no error.
+    /// Creates the role that the functions have. It is no error if the role exists already.
     fn role(&self, region: &str) -> String {
         let policy = form_encoded(r#"{"Version":"2012-10-17","Statement":[]}"#);
         let form = format!(
@@ -78,7 +77,7 @@ impl Account {
         format!("arn:{partition}:iam::{}:role/function", self.number())
     }
 
-    /// The account's number: moto has one for all keys.
+    /// The account's number. It is not always the access key: moto has one number for all keys.
     pub fn number(&self) -> String {
         let answer = self.form("sts", "us-east-1", "Action=GetCallerIdentity&Version=2011-06-15");
         let text = String::from_utf8(answer.body).unwrap();
@@ -86,19 +85,19 @@ impl Account {
         number.unwrap_or_else(|| panic!("{text}")).to_owned()
     }
 
-    /// A request in the older style of AWS's services.
+    /// Sends a request in the older protocol of AWS, with a form as the body.
     pub fn form(&self, service: &str, region: &str, form: &str) -> super::http::Message {
         self.call(service, region, "POST", "/", "application/x-www-form-urlencoded", form.as_bytes())
     }
 
-    /// Somebody's layer with nothing of ours in it: its ARN.
+    /// Publishes a layer that does not contain the extension. Returns its ARN.
     pub fn other_layer(&self, region: &str, name: &str) -> String {
         let version = self.publish(region, name, "arm64", &dist::other_zip(name), name);
         format!("arn:aws:lambda:{region}:{}:layer:{name}:{version}", self.number())
     }
 }
 
-/// A value in a form.
+/// Percent-encodes a value for a form.
 pub fn form_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
 }

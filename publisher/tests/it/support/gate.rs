@@ -1,11 +1,11 @@
-//! A place where one request waits, and the test knows that it is there.
+//! Holds requests until the test opens the gate. The test can wait until a request has arrived.
 
 use std::{
     sync::{Arc, Condvar, Mutex},
     time::Duration,
 };
 
-/// A gate; clones are the same gate.
+/// A gate. All clones are the same gate.
 #[derive(Clone, Default)]
 pub struct Gate {
     inner: Arc<(Mutex<State>, Condvar)>,
@@ -18,7 +18,7 @@ struct State {
 }
 
 impl Gate {
-    /// Waits until the gate is opened: whether to go on.
+    /// Waits until the gate is opened. Returns whether the request may continue.
     pub fn wait(&self) -> bool {
         let (state, change) = &*self.inner;
         let mut state = state.lock().unwrap();
@@ -27,22 +27,22 @@ impl Gate {
         change.wait_while(state, |state| state.opened.is_none()).unwrap().opened == Some(true)
     }
 
-    /// Waits until somebody stands at the gate.
+    /// Waits until one request has arrived at the gate.
     #[track_caller]
     pub fn reached(&self) {
         self.reached_by(1);
     }
 
-    /// Waits until so many stand at the gate.
+    /// Waits until `count` requests have arrived at the gate.
     #[track_caller]
     pub fn reached_by(&self, count: usize) {
         let (state, change) = &*self.inner;
         let limit = Duration::from_mins(2);
         let waited = change.wait_timeout_while(state.lock().unwrap(), limit, |state| state.arrived < count);
-        assert!(!waited.unwrap().1.timed_out(), "nobody came to the gate within two minutes");
+        assert!(!waited.unwrap().1.timed_out(), "no request came to the gate within two minutes");
     }
 
-    /// The same, unless something else happens first: whether somebody came.
+    /// Waits until a request has arrived or `other` is true. Returns whether a request has arrived.
     pub fn reached_or(&self, mut other: impl FnMut() -> bool) -> bool {
         let (state, change) = &*self.inner;
         loop {
@@ -57,7 +57,7 @@ impl Gate {
         }
     }
 
-    /// Lets everybody pass, or sends them away.
+    /// Opens the gate. The waiting requests continue if `pass` is true, and are refused if not.
     pub fn open(&self, pass: bool) {
         let (state, change) = &*self.inner;
         state.lock().unwrap().opened = Some(pass);

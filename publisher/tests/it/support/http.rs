@@ -1,11 +1,12 @@
-//! One HTTP/1.1 exchange a connection, byte by byte: enough for loopback, and nothing between test and wire.
+//! A minimal HTTP/1.1 client and parser, with one exchange for each connection. The tests use no HTTP library here,
+//! because they control every byte on the wire.
 
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
 };
 
-/// A request or an answer: the head's lines and the body.
+/// A request or a response.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub head: String,
@@ -13,7 +14,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Reads a message with a `content-length`, a chunked one, or one that ends with the connection (answers).
+    /// Reads a message. Requests have a `content-length` or no body. A response ends with its connection.
     pub fn read(stream: &mut impl Read, is_answer: bool) -> io::Result<Self> {
         let mut message = Self::read_head(stream)?;
         message.read_body(stream, is_answer)?;
@@ -35,7 +36,7 @@ impl Message {
 
     pub fn read_body(&mut self, stream: &mut impl Read, is_answer: bool) -> io::Result<()> {
         if is_answer {
-            // One exchange a connection; and to a HEAD, a length is all that comes.
+            // There is one exchange for each connection. The content-length of a response to HEAD says nothing here.
             stream.read_to_end(&mut self.body)?;
         } else if let Some(length) = self.header("content-length") {
             self.body = vec![0; length.parse().map_err(|_| io::ErrorKind::InvalidData)?];
@@ -60,7 +61,7 @@ impl Message {
     }
 }
 
-/// Sends a request to `address` and reads the answer. The connection is used once.
+/// Sends a request to `address` and reads the response. The connection is used once.
 pub fn exchange(address: &str, head: &str, body: &[u8]) -> io::Result<Message> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(head.as_bytes())?;

@@ -1,20 +1,19 @@
-//! What AWS would check before it answers: which action a request is, on what, and whether a policy allows it.
+//! Does what AWS does before it answers: finds a request's IAM action and resource, and whether a policy allows it.
 
 use super::proxy::SeenRequest;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// An action on a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestedAction {
     pub action: &'static str,
     pub resource: String,
 }
 
-/// What everybody may do.
-pub const FREE: [&str; 1] = ["get_caller_identity"];
+/// The calls that need no permission.
+pub const CALLS_WITHOUT_PERMISSION: [&str; 1] = ["get_caller_identity"];
 
-/// The SDK's other calls, and the action that each needs.
+/// The SDK's other calls, and the IAM action that each one needs.
 const CALLS: [(&str, &str); 17] = [
     ("list_regions", "account:ListRegions"),
     ("get_account_settings", "lambda:GetAccountSettings"),
@@ -35,14 +34,14 @@ const CALLS: [(&str, &str); 17] = [
     ("update_function_configuration", "lambda:UpdateFunctionConfiguration"),
 ];
 
-/// What a call of the SDK needs; none for a call that is not known here.
-pub fn action_of(call: &str) -> Option<&'static str> {
+/// The IAM action that a call of the SDK needs, or none if this file does not know the call.
+pub fn required_action(call: &str) -> Option<&'static str> {
     CALLS.iter().find(|(name, _)| *name == call).map(|(_, action)| *action)
 }
 
-/// What an account asked for in these requests. One that is not known here fails the test.
+/// The actions that `account` requested. A request that this file does not know fails the test.
 pub fn requested_actions(seen: &[SeenRequest], account: &str) -> BTreeSet<RequestedAction> {
-    // A download link carries its own signature, and other accounts have policies of their own.
+    // A download link carries its own signature and needs no permission. Other accounts have their own policies.
     seen.iter().filter(|seen| seen.key == account).filter_map(|seen| read(seen, account)).collect()
 }
 
@@ -78,7 +77,7 @@ fn read(seen: &SeenRequest, account: &str) -> Option<RequestedAction> {
             (action, arn(format!("layer:{layer}:{number}")))
         }
         ("lambda", "POST", [_, "functions"]) => {
-            // The name is in the body, which nobody keeps: those of ci/smoke.
+            // The name is in the body, which the proxy does not keep. Only ci/smoke creates functions, with this name.
             ("lambda:CreateFunction", arn("function:sentry-lambda-extension-smoke-x".to_owned()))
         }
         ("lambda", _, [_, "functions", function, tail @ ..]) => {
@@ -87,7 +86,7 @@ fn read(seen: &SeenRequest, account: &str) -> Option<RequestedAction> {
                 ("PUT", ["configuration"]) => "lambda:UpdateFunctionConfiguration",
                 ("POST", ["invocations"]) => "lambda:InvokeFunction",
                 ("DELETE", []) => "lambda:DeleteFunction",
-                _ => panic!("nobody knows what this needs: {seen:?}"),
+                _ => panic!("support/iam.rs does not know which action this request needs: {seen:?}"),
             };
             (action, arn(format!("function:{function}")))
         }
@@ -97,23 +96,22 @@ fn read(seen: &SeenRequest, account: &str) -> Option<RequestedAction> {
                 "HEAD" | "GET" => "s3:GetObject",
                 "PUT" => "s3:PutObject",
                 "DELETE" => "s3:DeleteObject",
-                _ => panic!("nobody knows what this needs: {seen:?}"),
+                _ => panic!("support/iam.rs does not know which action this request needs: {seen:?}"),
             };
             (action, format!("arn:aws:s3:::{bucket}/{}", key.join("/")))
         }
-        _ => panic!("nobody knows what this needs: {seen:?}"),
+        _ => panic!("support/iam.rs does not know which action this request needs: {seen:?}"),
     };
     Some(RequestedAction { action, resource })
 }
 
-/// All actions of a policy.
 pub fn actions(policy: &Value) -> BTreeSet<String> {
     let statements = policy["Statement"].as_array().unwrap().iter();
     let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
     actions.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-/// Whether a statement names the action, and a pattern that the resource matches.
+/// Whether one statement of the policy contains both the action and a pattern that matches the resource.
 pub fn allows(policy: &Value, asked: &RequestedAction) -> bool {
     policy["Statement"].as_array().unwrap().iter().any(|statement| {
         assert_eq!(statement["Effect"], "Allow");

@@ -1,4 +1,5 @@
-//! What the tests need around the publisher: a `dist/`, an AWS, somebody in between, and eyes of their own.
+//! What the tests put around the publisher: `dist/` folders, emulators of AWS, a proxy that injects faults, and helpers
+//! that check the results independently of the publisher's code.
 
 pub mod account;
 pub mod cli;
@@ -14,4 +15,7 @@ pub mod schema;
 pub mod snippet;
 pub mod source;
 pub mod stand_in;
+/// The extension's tests have the same certificates, so the code is there.
+#[path = "../../../../extension/tests/it/support/tls.rs"]
 pub mod tls;
+pub mod tls_proxy;

@@ -1,4 +1,5 @@
-//! Somebody between the publisher and the emulator, who can answer in its place or spoil what passes.
+//! A proxy between the publisher and the emulator. It can answer requests itself, and it can change or lose requests
+//! and responses.
 
 use super::{gate::Gate, http::Message};
 use std::{
@@ -9,83 +10,83 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One request, as far as a rule needs to know it.
+/// The properties of a request that the rules use.
 #[derive(Clone, Debug)]
 pub struct SeenRequest {
-    /// From the signature's credential scope.
+    /// The region in the signature's credential scope.
     pub region: String,
-    /// `lambda`, `sts`, `account`, `s3`.
+    /// The service in the credential scope: `lambda`, `sts`, `account` or `s3`.
     pub service: String,
-    /// The access key that it is signed with.
+    /// The access key that signed the request.
     pub key: String,
-    /// Method and path.
+    /// The method and the path.
     pub line: String,
-    /// All lines of its head.
+    /// The whole head of the request.
     pub head: String,
-    /// When it had arrived.
+    /// The time when the request had arrived completely.
     pub at: Instant,
 }
 
 impl SeenRequest {
-    /// Whether this is `PublishLayerVersion`.
+    /// Whether the request is `PublishLayerVersion`.
     pub fn publishes(&self) -> bool {
         self.line.starts_with("POST ") && self.line.ends_with("/versions")
     }
 
-    /// Whether this is `AddLayerVersionPermission`.
+    /// Whether the request is `AddLayerVersionPermission`.
     pub fn grants(&self) -> bool {
         self.line.starts_with("POST ") && self.line.ends_with("/policy")
     }
 }
 
-/// What becomes of a request.
+/// What the proxy does with a request.
 pub enum Verdict {
-    /// It passes.
+    /// Forwards the request and the response.
     Forward,
-    /// It never arrives; this is the answer.
+    /// Answers the request with this status and body. The emulator does not get it.
     Answer(u16, String),
-    /// The same, however large it is: its body is read and forgotten.
-    Swallow(u16, String),
-    /// It never arrives, and the connection ends without an answer.
+    /// Does the same as `Answer`, and reads and discards the body first, however large it is.
+    DiscardAndAnswer(u16, String),
+    /// Closes the connection without a response. The emulator does not get the request.
     Cut,
-    /// It never arrives, and nobody answers.
+    /// Never answers. The emulator does not get the request.
     Hang,
-    /// Its head arrives; its body is never read.
+    /// Reads the head of the request, but never its body.
     Stall,
-    /// It arrives, and this is the answer instead of the real one.
-    Falsify(u16, String),
-    /// It arrives, and its answer is changed on the way.
-    Rewrite(Box<dyn Fn(String) -> String + Send>),
-    /// It arrives, and the connection ends without an answer.
-    Lose,
-    /// It arrives, and half of the answer comes back.
-    Truncate,
-    /// It arrives, and nobody answers.
-    HangAfter,
-    /// The connection ends without an answer; only then, and once a gate is open, it arrives.
+    /// Forwards the request, and answers with this status and body instead of the real response.
+    ForwardAndAnswer(u16, String),
+    /// Forwards the request, and changes the body of the response.
+    ForwardAndRewrite(Box<dyn Fn(String) -> String + Send>),
+    /// Forwards the request, and closes the connection without a response.
+    ForwardAndCut,
+    /// Forwards the request, and returns only half of the response.
+    ForwardAndTruncate,
+    /// Forwards the request, but never answers.
+    ForwardAndHang,
+    /// Closes the connection without a response. Forwards the request only after that, once the gate is open.
     Late(Gate),
-    /// It waits at a gate, before it is passed on.
+    /// Holds the request at the gate, and then forwards it.
     Hold(Gate),
-    /// It waits at a gate, and then this becomes of it.
+    /// Holds the request at the gate, and then applies this verdict.
     HoldThen(Gate, Box<Verdict>),
-    /// It is passed on, and its answer waits at a gate.
+    /// Forwards the request, and holds the response at the gate.
     HoldAnswer(Gate),
 }
 
 impl Verdict {
-    /// An answer of AWS's: its code, and a message.
+    /// Answers with an error of AWS that has this code.
     pub fn error(status: u16, code: &str) -> Self {
         Self::Answer(status, format!(r#"{{"__type":"{code}","message":"said the test"}}"#))
     }
 }
 
-/// What the answers of rules say that the request is called.
+/// The request id in the responses that the proxy makes itself.
 pub const REQUEST_ID: &str = "0b6e7a52-of-the-test";
 
-/// Decides for each request.
+/// Decides what the proxy does with each request.
 pub type Rule = Box<dyn FnMut(&SeenRequest) -> Verdict + Send>;
 
-/// A reverse proxy on a port of its own. Its threads end with the test process.
+/// A reverse proxy on a free port. Its threads end with the test process.
 pub struct Proxy {
     address: String,
     seen: Arc<Mutex<Vec<SeenRequest>>>,
@@ -101,7 +102,8 @@ impl Proxy {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (upstream, log, rule) = (upstream.clone(), Arc::clone(&log), Arc::clone(&rule));
-                // An end of either connection ends the exchange; the publisher's view of it is what is tested.
+                // The exchange ends when either connection ends. Errors are ignored here, because the tests check what
+                // the publisher makes of them.
                 thread::spawn(move || drop(serve(stream, &upstream, &log, &rule)));
             }
         });
@@ -112,13 +114,13 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// All requests so far.
+    /// The requests that have arrived so far.
     pub fn requests(&self) -> Vec<SeenRequest> {
         self.seen.lock().unwrap().clone()
     }
 }
 
-/// One exchange, then the connection ends: so each request is its own connection's only one.
+/// Serves one exchange and closes the connection, so that each request has a connection of its own.
 fn serve(
     mut client: TcpStream,
     upstream: &str,
@@ -139,7 +141,7 @@ fn serve(
         thread::sleep(FOREVER);
         return Ok(());
     }
-    if let Verdict::Swallow(status, body) = &verdict {
+    if let Verdict::DiscardAndAnswer(status, body) = &verdict {
         let length = request.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
         let read = std::io::copy(&mut (&mut client).take(length), &mut std::io::sink())?;
         return if read == length { answer(&mut client, *status, body.as_bytes()) } else { Ok(()) };
@@ -169,14 +171,14 @@ fn serve(
         .lines()
         .filter(|l| !l.starts_with("expect:"))
         .fold(String::new(), |all, line| all + line + "\r\n");
-    // An absolute form is what a client sends to a proxy.
+    // Clients that use a proxy send the target in absolute form.
     let first = first.replace(&format!("http://{}", request.header("host").unwrap_or_default()), "");
     let head = format!("{first}\r\nconnection: close\r\n{headers}");
     let reply = super::http::exchange(upstream, &head, &request.body)?;
     match verdict {
-        Verdict::Falsify(status, body) => return answer(&mut client, status, body.as_bytes()),
-        Verdict::Lose => return Ok(()),
-        Verdict::HangAfter => {
+        Verdict::ForwardAndAnswer(status, body) => return answer(&mut client, status, body.as_bytes()),
+        Verdict::ForwardAndCut => return Ok(()),
+        Verdict::ForwardAndHang => {
             hang(&mut client);
             return Ok(());
         }
@@ -185,24 +187,24 @@ fn serve(
     }
     let chunked = reply.header("transfer-encoding").is_some();
     let body = if chunked { unchunk(&reply.body) } else { reply.body.clone() };
-    if let Verdict::Rewrite(change) = &verdict {
+    if let Verdict::ForwardAndRewrite(change) = &verdict {
         let text = change(String::from_utf8_lossy(&body).into_owned());
         return answer(&mut client, reply.status(), text.as_bytes());
     }
     let keep = ["x-amzn-errortype", "etag", "x-amz-bucket-region", "last-modified"];
     let more: String =
         keep.iter().filter_map(|name| Some(format!("{name}: {}\r\n", reply.header(name)?))).collect();
-    // The length of what a HEAD did not bring.
+    // A response to HEAD has a content-length, but no body.
     let length = reply.header("content-length").and_then(|l| l.parse().ok()).filter(|_| !chunked);
     let length = length.unwrap_or(body.len());
-    let body = if matches!(verdict, Verdict::Truncate) { &body[..body.len() / 2] } else { &body };
+    let body = if matches!(verdict, Verdict::ForwardAndTruncate) { &body[..body.len() / 2] } else { &body };
     reply_with(&mut client, reply.status(), &more, length, body)
 }
 
-/// Longer than any time-out of any test.
+/// A duration that is longer than any timeout in the tests.
 const FOREVER: Duration = Duration::from_mins(10);
 
-/// Until the other side has had enough.
+/// Waits until the client closes the connection.
 fn hang(client: &mut TcpStream) {
     let _ = client.set_read_timeout(Some(FOREVER));
     let _ = client.read(&mut [0]);
@@ -239,7 +241,8 @@ fn reply_with(
     body: &[u8],
 ) -> std::io::Result<()> {
     let head = format!(
-        "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-type: application/json\r\n{more}content-length: {length}\r\n\r\n"
+        "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         {more}content-length: {length}\r\n\r\n"
     );
     client.write_all(head.as_bytes())?;
     client.write_all(body)

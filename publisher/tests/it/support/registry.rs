@@ -1,4 +1,4 @@
-//! A release registry with Relay's binaries, on loopback: each answer is bytes that the test makes.
+//! A release registry on loopback that serves Relay's binaries. The test decides the bytes of each response.
 
 use super::{http::Message, tls::TestTls};
 use serde_json::json;
@@ -12,10 +12,9 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// One request as it came in.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// How many came before it for this path.
+    /// The number of earlier requests for the same path.
     pub nth: usize,
     pub path: String,
     pub range: Option<String>,
@@ -23,7 +22,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Where the wanted range starts.
+    /// The first byte of the requested range.
     pub fn start(&self) -> usize {
         let range = self.range.as_deref().unwrap_or("bytes=0-");
         range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap()
@@ -32,7 +31,7 @@ impl Request {
 
 type Handler = Box<dyn Fn(&Request) -> Vec<u8> + Send + Sync>;
 
-/// The server; ends when dropped.
+/// The server. It ends when it is dropped.
 pub struct Registry {
     url: String,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -43,12 +42,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Lists version 26.9.0 with both binaries at `/files/NAME`; `file` answers for these.
+    /// Lists version 26.9.0 with both binaries at `/files/NAME`. `file` makes the responses to requests for these.
     pub fn new(file: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(file, None)
     }
 
-    /// The same over TLS.
+    /// Does the same as `new`, over TLS.
     pub fn secure(tls: &TestTls, file: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(file, Some(Arc::clone(&tls.server)))
     }
@@ -89,14 +88,14 @@ impl Registry {
         Self { url, requests, connections, handler, stop, thread: Some(thread) }
     }
 
-    /// Both files as they are, without ranges.
+    /// Serves both files whole, and ignores ranges.
     pub fn of(arm64: Vec<u8>, x86_64: Vec<u8>) -> Self {
         Self::new(move |request| {
             full_response(if request.path.ends_with("aarch64") { &arm64 } else { &x86_64 })
         })
     }
 
-    /// From now on the files are answered otherwise.
+    /// Replaces the function that makes the responses for the files.
     pub fn change(&self, file: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) {
         *self.handler.lock().unwrap() = Box::new(file);
     }
@@ -105,12 +104,12 @@ impl Registry {
         &self.url
     }
 
-    /// How often somebody connected.
+    /// The number of connections that clients have opened.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// All requests for paths with this in them.
+    /// All requests whose path contains `path`.
     pub fn requests(&self, path: &str) -> Vec<Request> {
         self.requests.lock().unwrap().iter().filter(|request| request.path.contains(path)).cloned().collect()
     }
@@ -141,7 +140,7 @@ fn serve(mut stream: impl Read + Write, url: &str, requests: &Mutex<Vec<Request>
         path if path.starts_with("/files/") => file(&request),
         _ => answer("404 Not Found", "", b"{}"),
     };
-    // A client that has seen enough hangs up.
+    // A client that has seen enough closes the connection. That is no error.
     let _ = stream.write_all(&answer);
 }
 
@@ -159,19 +158,20 @@ fn release(url: &str) -> serde_json::Value {
     })
 }
 
-/// An answer; `headers` are lines that end with CR LF.
+/// A complete response. Each line in `headers` ends with CR LF.
 pub fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n");
     [head.as_bytes(), body].concat()
 }
 
-/// The whole file.
+/// A response with the whole file.
 pub fn full_response(body: &[u8]) -> Vec<u8> {
     answer("200 OK", "content-type: application/octet-stream\r\n", body)
 }
 
-/// The rest of the file from where the request wants it, with an entity tag.
+/// A response with the file from the requested position on, and with an entity tag. It contains the whole file if the
+/// request names another tag.
 pub fn range_response(request: &Request, body: &[u8], tag: &str) -> Vec<u8> {
     let start = request.start();
     if start == 0 || request.if_range.as_deref().is_some_and(|wanted| wanted != tag) {
@@ -182,7 +182,7 @@ pub fn range_response(request: &Request, body: &[u8], tag: &str) -> Vec<u8> {
     answer("206 Partial Content", &headers, &body[start..])
 }
 
-/// The same answer, but the connection ends before the last `missing` bytes.
+/// The same response, except that the connection ends before the last `missing` bytes.
 pub fn truncated(answer: &[u8], missing: usize) -> Vec<u8> {
     answer[..answer.len() - missing].to_vec()
 }

@@ -1,5 +1,5 @@
-//! `publisher/layers.schema.json`, held against a document by a validator of its own: Python's jsonschema, which the
-//! emulators bring along.
+//! Checks documents against `publisher/layers.schema.json` with an independent validator: Python's jsonschema, which is
+//! installed together with the emulators.
 
 use super::emulator::tools;
 use serde_json::Value;
@@ -20,12 +20,12 @@ found = [[f'{error.json_path}: {error.message}' for error in validator.iter_erro
 json.dump(found, sys.stdout)
 ";
 
-/// What the validator finds fault with.
+/// The violations of the schema in one document.
 pub fn violations(document: &Value) -> Vec<String> {
     violations_of(std::slice::from_ref(document)).remove(0)
 }
 
-/// The same of many documents.
+/// The violations of the schema in each of the documents.
 pub fn violations_of(documents: &[Value]) -> Vec<Vec<String>> {
     let python = tools().join("python");
     assert!(python.exists(), "{} is missing: run ci/test, which sets it up", python.display());

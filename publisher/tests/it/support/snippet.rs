@@ -1,4 +1,4 @@
-//! Snippets, and the tools that they are for.
+//! Makes snippets, and runs the tools that the snippets are for.
 
 use super::{cli::Publisher, dist::Dist};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// Layers in three regions of two partitions; one of them lacks an architecture.
+/// A release in three regions of two partitions. One region lacks an architecture.
 pub fn published() -> Dist {
     let dist = Dist::new("snippets");
     let layer = |arch: &str, regions: &[(&str, &str, &str)]| {
@@ -42,48 +42,48 @@ pub fn published() -> Dist {
     dist
 }
 
-/// An ARN of `published()`.
+/// An ARN in the release that `published` makes.
 pub fn arn(region: &str, arch: &str) -> String {
     let (partition, account) =
         if region.starts_with("cn-") { ("aws-cn", "210987654321") } else { ("aws", "123456789012") };
     format!("arn:{partition}:lambda:{region}:{account}:layer:X-{arch}:7")
 }
 
-/// All of it, or what a few options leave of it: their names are for messages.
+/// Options of `publisher arn` that select all or a part of the release, each with a name for messages.
 pub const CUTS: [(&str, &[&str]); 3] = [
     ("everything", &[]),
     ("one region", &["--region", "us-east-1"]),
     ("one architecture in one region", &["--region", "eu-west-1", "--arch", "x86_64"]),
 ];
 
-/// What `publisher arn` prints.
+/// The output of `publisher arn`.
 pub fn snippet(dist: &Dist, format: &str, options: &[&str]) -> String {
     let args = [&["arn", "--format", format], options].concat();
     Publisher::new().run(dist, &args).expect(0).stdout
 }
 
-/// Something that ci/setup-test installs, below the repository.
+/// The path of a tool that ci/setup-test installs below the repository.
 pub fn tool(path: &str) -> PathBuf {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path);
     assert!(tool.exists(), "{} is missing: run ci/test, which sets it up", tool.display());
     tool
 }
 
-/// Runs a tool: whether it is content, and what it says.
+/// Runs a tool. Returns whether it succeeded, and its output.
 pub fn run(command: &mut Command) -> (bool, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     (status.success(), text)
 }
 
-/// The first line of what a tool says to `--version`.
+/// The first line of a tool's `--version` output.
 pub fn version(tool: &Path) -> String {
     let (ok, text) = run(Command::new(tool).arg("--version"));
     assert!(ok, "{text}");
     text.lines().next().unwrap_or_default().trim_start_matches("Version ").to_owned()
 }
 
-/// A folder in which Node and the compiler find the packages that ci/setup-test installs.
+/// A folder in which Node and the TypeScript compiler find the packages that ci/setup-test installs.
 pub fn node_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(tool("ci/snippets/node_modules"), folder.path().join("node_modules")).unwrap();

@@ -1,4 +1,4 @@
-//! The publisher's own sources, read for the calls of AWS's SDK in them.
+//! Finds the AWS API calls in the publisher's sources, so that a test can compare them with the IAM policy.
 
 use std::{
     collections::BTreeSet,
@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the SDK's calls begin with.
+/// The prefixes of the AWS SDK's method names.
 const VERBS: [&str; 13] = [
     "add_", "create_", "delete_", "get_", "head_", "invoke", "list_", "publish_", "put_", "remove_", "tag_",
     "untag_", "update_",
 ];
 
-/// The names of all calls on a client of the SDK: `client.get_layer_version()`, however it is broken into lines.
+/// The names of all calls on an AWS client, such as `client.get_layer_version()`. Line breaks do not matter.
 pub fn aws_calls() -> BTreeSet<String> {
     let mut calls = BTreeSet::new();
     for file in files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
@@ -25,7 +25,7 @@ pub fn aws_calls() -> BTreeSet<String> {
     calls
 }
 
-/// `get_layer_version()` of what follows a dot: a builder takes no arguments.
+/// The method name at the start of `behind`, the text that follows a dot. The SDK's builders take no arguments.
 fn call(behind: &str) -> Option<&str> {
     let (name, _) = behind.split_once("()")?;
     let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');

@@ -1,4 +1,4 @@
-//! A Lambda of many regions that keeps no bytes: for loads that an emulator would not stand.
+//! Answers like Lambda in many regions, but keeps no zips. An emulator could not bear the load of these tests.
 
 use super::{
     dist::Dist,
@@ -7,7 +7,7 @@ use super::{
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// What there is, by region and layer: whether it was granted.
+/// The published layers. `published` says, by region and layer, whether the layer has been granted.
 pub struct StandIn {
     regions: usize,
     bytes: HashMap<String, (String, u64)>,
@@ -15,7 +15,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// So many regions, for the zips of a `dist/`.
+    /// A Lambda with `regions` regions, which knows the zips of a `dist/`.
     pub fn new(regions: usize, dist: &Dist) -> Self {
         let of = |arch: &str| {
             let size = std::fs::metadata(dist.zip(arch)).unwrap().len();
@@ -24,7 +24,7 @@ impl StandIn {
         Self { regions, bytes: ["arm64", "x86_64"].map(of).into(), published: HashMap::new() }
     }
 
-    /// Answers all but STS.
+    /// Answers every request except those to STS.
     pub fn answer(&mut self, seen: &SeenRequest) -> Verdict {
         if seen.service == "account" {
             let region = |n| json!({"RegionName": format!("xx-test-{n}"), "RegionOptStatus": "ENABLED"});
@@ -56,7 +56,7 @@ impl StandIn {
         match (path[0], path.last() == Some(&"policy"), granted) {
             ("POST", false, _) => {
                 assert!(self.published.insert(key, false).is_none(), "published twice: {}", seen.region);
-                Verdict::Swallow(201, version.to_string())
+                Verdict::DiscardAndAnswer(201, version.to_string())
             }
             ("POST", true, _) => {
                 self.published.insert(key, true);

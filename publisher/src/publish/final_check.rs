@@ -6,16 +6,17 @@ use crate::publish::{
     publish_once::Publishing,
     report::Row,
     rollout::Done,
-    run::{RegionResult, WriteContext},
+    run::RegionResult,
+    write_context::WriteContext,
 };
 use std::{collections::BTreeSet, time::Duration};
 use tokio::task::JoinSet;
 
 /// The wait before this look. Every unanswered request has at least this long to take effect.
-const LATE: Duration = Duration::from_secs(5);
+const WAIT_BEFORE_CHECK: Duration = Duration::from_secs(5);
 
 /// The result of looking again at one row.
-enum Found {
+enum CheckResult {
     /// The layer is complete after all.
     Done(Box<Done>),
     /// This look completed nothing. The note, if there is one, is for the row.
@@ -24,14 +25,14 @@ enum Found {
 
 /// Looks again at every row that has a request with an unknown outcome. Adopts a version that appeared late, and
 /// removes duplicates.
-pub(crate) async fn sweep(results: &mut [RegionResult], write: &WriteContext) {
+pub(crate) async fn check_unanswered(results: &mut [RegionResult], write: &WriteContext) {
     let mut tasks = JoinSet::new();
-    for (index, result) in results.iter().enumerate().filter(|(_, result)| result.in_doubt) {
+    for (index, result) in results.iter().enumerate().filter(|(_, result)| result.outcome_unknown) {
         if let (Some(job), Some(context)) = (result.job.clone(), write.for_job(result.row.variant)) {
             let done = result.row.done;
             tasks.spawn(async move {
-                tokio::time::sleep(LATE).await;
-                (index, look(&job, &context, done).await)
+                tokio::time::sleep(WAIT_BEFORE_CHECK).await;
+                (index, check_again(&job, &context, done).await)
             });
         }
     }
@@ -39,27 +40,31 @@ pub(crate) async fn sweep(results: &mut [RegionResult], write: &WriteContext) {
         let Some(result) = results.get_mut(index) else { continue };
         let row = result.row.clone();
         result.row = match found {
-            Ok(Found::Done(done)) => row.done(done.version, done.note),
-            Ok(Found::Note(note)) => {
+            Ok(CheckResult::Done(done)) => row.done(done.version, done.note),
+            Ok(CheckResult::Note(note)) => {
                 let note = note.or_else(|| row.note.clone());
                 Row { note, ..row }
             }
             // The row keeps its first error, because that error says more than a failure of this look.
-            Err(error @ (RolloutError::NotAsSent { .. } | RolloutError::Refuted(_))) => row.failed_by(&error),
+            Err(error @ (RolloutError::NotAsSent { .. } | RolloutError::RecordedNotAsSent(_))) => {
+                row.failed_by(&error)
+            }
             Err(_) => row,
         };
     }
 }
 
-async fn look(job: &Job, context: &JobContext, done: bool) -> Result<Found, RolloutError> {
+async fn check_again(job: &Job, context: &JobContext, done: bool) -> Result<CheckResult, RolloutError> {
     if done {
-        return Ok(Found::Note(Publishing::new(job, context).late(&BTreeSet::new()).await));
+        return Ok(CheckResult::Note(
+            Publishing::new(job, context).remove_late_duplicates(&BTreeSet::new()).await,
+        ));
     }
     let candidates = job.candidates().await?;
     candidates.refuse_broken()?;
-    let Some(found) = job.wanted.choose(&candidates.identical) else { return Ok(Found::Note(None)) };
+    let Some(found) = job.wanted.choose(&candidates.identical) else { return Ok(CheckResult::Note(None)) };
     let version = job.grant(context, found.number, job.wanted.repair(found)).await?;
-    let note = Publishing::new(job, context).late(&BTreeSet::new()).await;
-    job.note(context, JobState::Done, Some(version.number))?;
-    Ok(Found::Done(Box::new(Done { version, note, doubt: false })))
+    let note = Publishing::new(job, context).remove_late_duplicates(&BTreeSet::new()).await;
+    job.record(context, JobState::Done, Some(version.number))?;
+    Ok(CheckResult::Done(Box::new(Done { version, note, outcome_unknown: false })))
 }

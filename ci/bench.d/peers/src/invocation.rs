@@ -1,0 +1,111 @@
+//! Runs whole invocations, so that their instructions can be counted: INVOKE, the platform's records, one envelope, and
+//! the next `/next`.
+
+use crate::api::{self, Api};
+use crate::envelope::{self, GATEWAY, KEY, Kind};
+use crate::http::Connection;
+use crate::outcome::Outcome;
+use crate::process::Process;
+use crate::upstream::Upstream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::time::Duration;
+
+#[derive(Deserialize)]
+pub(crate) struct Specification {
+    extension: Vec<String>,
+    env: BTreeMap<String, String>,
+    invocations: u64,
+    /// How long the function of the last invocation runs, in milliseconds.
+    last_ms: u64,
+}
+
+/// The number of invocations before those that are counted. They open the connections and load the code.
+const WARM_UP: u64 = 5;
+
+const TRACING: &str = concat!(
+    r#"{"type":"X-Amzn-Trace-Id","#,
+    r#""value":"Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0"}"#
+);
+const TIME: &str = "2026-01-01T00:00:00.000Z";
+
+/// What stays open from one invocation to the next.
+struct Environment {
+    api: Api,
+    upstream: Upstream,
+    /// The connection by which Lambda posts its records.
+    telemetry: Connection<TcpStream>,
+    /// The SDK's connection.
+    sdk: Connection<TcpStream>,
+    envelope: Vec<u8>,
+}
+
+pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
+    let upstream = Upstream::start("127.0.0.1:0", None, Duration::ZERO)?;
+    let api = Api::start()?;
+    let mut env = specification.env.clone();
+    env.insert("SENTRY_DSN".to_owned(), format!("http://{KEY}@{}/42", upstream.address));
+    // Each invocation ends with everything delivered, so that the work is the same in every run.
+    env.insert("SENTRY_EXTENSION_FLUSH".to_owned(), "end".to_owned());
+    let process = Process::extension(&specification.extension, &env, api.address)?;
+    api.wait_for_next()?;
+    let telemetry = api.telemetry()?;
+    let sdk = envelope::connect(GATEWAY.parse()?)?;
+    let envelope = envelope::request(Kind::Identity5k)?;
+    let mut environment = Environment { api, upstream, telemetry, sdk, envelope };
+    let all = WARM_UP + specification.invocations;
+    for number in 1..=all {
+        let takes = Duration::from_millis(if number == all { specification.last_ms } else { 0 });
+        environment.invocation(number, takes)?;
+    }
+    process.end()?;
+    Ok(json!({}))
+}
+
+impl Environment {
+    fn invocation(&mut self, number: u64, takes: Duration) -> Outcome<()> {
+        let request = id(number);
+        self.api.invoke(&request)?;
+        self.post(&[report(&id(number - 1)), start(&request)])?;
+        std::thread::sleep(takes);
+        envelope::post(&mut self.sdk, &self.envelope)?;
+        self.upstream.wait_for(number)?;
+        self.post(&[runtime_done(&request)])?;
+        self.api.wait_for_next()?;
+        Ok(())
+    }
+
+    fn post(&mut self, records: &[String]) -> Outcome<()> {
+        let body = format!("[{}]", records.join(","));
+        api::post_records(&mut self.telemetry, &body)
+    }
+}
+
+fn id(number: u64) -> String {
+    format!("8442603f-da10-42d2-bf58-{number:012x}")
+}
+
+fn start(request: &str) -> String {
+    format!(
+        r#"{{"time":"{TIME}","type":"platform.start","record":{{"requestId":"{request}","version":"$LATEST","tracing":{TRACING}}}}}"#
+    )
+}
+
+fn runtime_done(request: &str) -> String {
+    let span = |name: &str| format!(r#"{{"name":"{name}","start":"{TIME}","durationMs":1.234}}"#);
+    let spans = ["responseLatency", "responseDuration", "runtimeOverhead"].map(span).join(",");
+    format!(
+        r#"{{"time":"{TIME}","type":"platform.runtimeDone","record":{{"requestId":"{request}","status":"success","metrics":{{"durationMs":12.345,"producedBytes":42}},"spans":[{spans}],"tracing":{TRACING}}}}}"#
+    )
+}
+
+/// Lambda sends it after `/next`, so it arrives within the next invocation.
+fn report(request: &str) -> String {
+    let metrics = r#"{"durationMs":12.345,"billedDurationMs":13,"memorySizeMB":128,"maxMemoryUsedMB":61}"#;
+    let spans = format!(r#"[{{"name":"extensionOverhead","start":"{TIME}","durationMs":1.234}}]"#);
+    format!(
+        r#"{{"time":"{TIME}","type":"platform.report","record":{{"requestId":"{request}","status":"success","metrics":{metrics},"spans":{spans},"tracing":{TRACING}}}}}"#
+    )
+}

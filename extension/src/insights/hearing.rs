@@ -1,0 +1,171 @@
+//! Takes what Lambda's telemetry tells, and sends the function's own lines on their way.
+
+use super::Shared;
+use super::function_records::{AfterBatch, FunctionCounts, FunctionRecords};
+use super::logs::{Container, LogCount};
+use crate::log;
+use crate::protocol::{Item, ItemKind};
+use crate::relay::{Acceptance, Envelope, ReportTarget};
+use crate::telemetry::{DroppedRecords, FunctionRecord, Observer, Record, RequestId};
+use serde_json::{Value, json};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// How long a line waits for more of them while its invocation goes on.
+const LOG_DELAY: Duration = Duration::from_secs(1);
+/// Sentry's own name for what a setting of the user leaves out.
+const OVER_BUDGET: &str = "sample_rate";
+/// Sentry's own name for what had no room in a buffer: here in Lambda's.
+const DROPPED_BY_LAMBDA: &str = "buffer_overflow";
+
+/// Hears telemetry.
+#[derive(Debug)]
+pub(super) struct Hearing(pub(super) Arc<Shared>);
+
+impl Observer for Hearing {
+    fn wants_function_records(&self) -> bool {
+        self.0.function_records.is_some()
+    }
+
+    fn platform(&self, records: Vec<Record>) {
+        if let Some(mut function) = self.0.function_records() {
+            for record in &records {
+                function.platform(record);
+            }
+        }
+        self.0.tell_of(|environment, now| environment.heard(records, now));
+        self.0.changed.notify_waiters();
+    }
+
+    fn function(&self, record: FunctionRecord<'_>) {
+        let is_full =
+            self.0.function_records().is_some_and(|mut function| function.function(record, SystemTime::now));
+        if is_full {
+            self.0.send_logs();
+        }
+    }
+
+    fn dropped(&self, dropped: DroppedRecords) {
+        if let Some(mut function) = self.0.function_records() {
+            function.dropped(dropped);
+        }
+    }
+
+    fn unreadable(&self) {
+        if let Some(mut function) = self.0.function_records() {
+            function.unreadable();
+        }
+    }
+
+    fn batch_ended(&self) {
+        let after = self.0.function_records().map(|mut function| function.batch_ended());
+        match after {
+            Some(AfterBatch::Send) => self.0.send_logs(),
+            Some(AfterBatch::SendLater) => {
+                let shared = Arc::clone(&self.0);
+                tokio::spawn(async move {
+                    tokio::time::sleep(LOG_DELAY).await;
+                    if let Some(mut function) = shared.function_records() {
+                        function.timer_ended();
+                    }
+                    shared.send_logs();
+                });
+            }
+            Some(AfterBatch::Nothing) | None => {}
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn function_records(&self) -> Option<MutexGuard<'_, FunctionRecords>> {
+        // No section leaves it half-changed where it could panic.
+        Some(self.function_records.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hands the lines that wait to the relay.
+    pub(super) fn send_logs(&self) {
+        if self.function_records.is_none() {
+            return;
+        }
+        let mut environment = self.environment();
+        environment.read_envelopes();
+        let Some(mut function) = self.function_records() else { return };
+        let learnt = environment.learnt();
+        let (release, named) = (learnt.release.as_ref(), learnt.environment.as_ref());
+        let container = function.container(|request| environment.trace_of(request), release, named);
+        let unreported = function.take_unreported();
+        drop((function, environment));
+        if let Some(container) = container {
+            self.send_container(container);
+        }
+        for (lost, reason) in unreported.into_iter().zip([OVER_BUDGET, DROPPED_BY_LAMBDA]) {
+            self.report(lost, reason);
+        }
+    }
+
+    /// Adds the latest lines of the invocation to an event.
+    pub(super) fn add_breadcrumbs(&self, event: &mut Value, request: Option<&RequestId>) {
+        let breadcrumbs = self.function_records().map(|function| function.breadcrumbs(request));
+        if let (Some(breadcrumbs), Some(fields)) =
+            (breadcrumbs.filter(|all| !all.is_empty()), event.as_object_mut())
+        {
+            fields.insert("breadcrumbs".to_owned(), json!({ "values": breadcrumbs }));
+        }
+    }
+
+    fn send_container(&self, container: Container) {
+        let Container { envelope, count, billed } = container;
+        let item = Item {
+            kind: ItemKind::FunctionLog,
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+            bytes: billed,
+        };
+        let (upstream, key) = (Arc::clone(&self.upstream), self.key.clone());
+        let envelope = Envelope::of_ours(upstream, key, self.project, item, envelope).in_background();
+        if let Acceptance::Limited { retry_after, .. } = self.relay.accept(envelope) {
+            let fields: [log::Field<'_>; 2] = [("logs", &count), ("retry_after", &retry_after)];
+            log::debug("Sentry's rate limits forbid the function's logs", &fields);
+        }
+    }
+
+    fn report(&self, lost: LogCount, reason: &'static str) {
+        let LogCount { logs, bytes } = lost;
+        if logs == 0 && bytes == 0 {
+            return;
+        }
+        let item = Item {
+            kind: ItemKind::FunctionLog,
+            count: u32::try_from(logs).unwrap_or(u32::MAX),
+            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+        };
+        let upstream = Arc::clone(&self.upstream);
+        let target = ReportTarget { upstream, key: self.key.clone(), project: self.project };
+        self.relay.report_loss(target, item, reason);
+    }
+
+    /// Logs what became of the function's lines.
+    pub(super) fn log_function_records(&self) {
+        let Some(FunctionCounts { logs, dropped, unreadable }) =
+            self.function_records().map(|function| function.counts())
+        else {
+            return;
+        };
+        let fields: [log::Field<'_>; 9] = [
+            ("read", &logs.read),
+            ("sent", &logs.queued.logs),
+            ("sent_bytes", &logs.queued.bytes),
+            ("left_out", &logs.left_out),
+            ("over_budget", &logs.over_budget.logs),
+            ("over_budget_bytes", &logs.over_budget.bytes),
+            ("dropped_by_lambda", &dropped.records),
+            ("dropped_by_lambda_bytes", &dropped.bytes),
+            ("unreadable_batches", &unreadable),
+        ];
+        let is_complete = logs.over_budget.logs == 0 && dropped.records == 0 && unreadable == 0;
+        if is_complete {
+            log::info("function logs", &fields);
+        } else {
+            log::warn("function logs", &fields);
+        }
+    }
+}

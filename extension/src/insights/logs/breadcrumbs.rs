@@ -1,0 +1,93 @@
+//! The latest lines of the function, for the event of a fault. Pure.
+
+use crate::protocol::LogLevel;
+use crate::telemetry::RequestId;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::time::SystemTime;
+
+/// How many lines are kept.
+const MOST: usize = 20;
+/// Longer messages are cut, in bytes.
+const MAX_MESSAGE: usize = 512;
+
+#[derive(Debug, Default)]
+struct Breadcrumb {
+    time: Option<SystemTime>,
+    level: Option<LogLevel>,
+    request: Option<RequestId>,
+    message: String,
+}
+
+/// The latest lines, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Breadcrumbs(VecDeque<Breadcrumb>);
+
+impl Breadcrumbs {
+    /// Keeps a line, and lets go of the oldest.
+    pub(super) fn keep(
+        &mut self,
+        message: &str,
+        level: LogLevel,
+        request: Option<&RequestId>,
+        time: SystemTime,
+    ) {
+        // The memory of the oldest is used again.
+        let mut crumb = if self.0.len() < MOST { None } else { self.0.pop_front() }.unwrap_or_default();
+        crumb.message.clear();
+        crumb.message.push_str(message.get(..message.floor_char_boundary(MAX_MESSAGE)).unwrap_or_default());
+        (crumb.time, crumb.level) = (Some(time), Some(level));
+        if crumb.request.as_ref() != request {
+            crumb.request = request.cloned();
+        }
+        self.0.push_back(crumb);
+    }
+
+    /// The lines of a request, or those before the first one, as the breadcrumbs of an event.
+    pub(super) fn of(&self, request: Option<&RequestId>) -> Vec<Value> {
+        let own = self.0.iter().filter(|crumb| crumb.request.as_ref() == request);
+        own.map(Breadcrumb::value).collect()
+    }
+}
+
+impl Breadcrumb {
+    fn value(&self) -> Value {
+        let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let level = match self.level {
+            Some(LogLevel::Trace | LogLevel::Debug) => "debug",
+            Some(LogLevel::Warn) => "warning",
+            Some(level) => level.name(),
+            None => "info",
+        };
+        json!({
+            "timestamp": self.time.map(|time| since(time).as_secs_f64()),
+            "category": "console",
+            "level": level,
+            "message": self.message,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_latest_lines_of_the_request_in_their_order() {
+        let mut crumbs = Breadcrumbs::default();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1500);
+        let [one, other] = ["r-1", "r-2"].map(RequestId::new);
+        for n in 0..30 {
+            let request = if n % 2 == 0 { &one } else { &other };
+            crumbs.keep(&format!("{n} {}", "ä".repeat(400)), LogLevel::Warn, Some(request), time);
+        }
+        let of_one = crumbs.of(Some(&one));
+        assert_eq!(of_one.len(), MOST / 2);
+        let first = &of_one[0];
+        assert_eq!((&first["timestamp"], &first["level"]), (&json!(1.5), &json!("warning")));
+        let message = first["message"].as_str().unwrap();
+        assert!(message.starts_with("10 ä") && message.len() <= MAX_MESSAGE, "{message}");
+        assert_eq!(crumbs.of(None), [Value::Null; 0]);
+    }
+}
