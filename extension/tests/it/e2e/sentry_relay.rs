@@ -24,8 +24,8 @@ struct Deployed {
 
 /// Deploys a layer with this file as Sentry's Relay. `lives` says what the stand-in does in each of its lives.
 async fn deploy(binary: impl Into<Vec<u8>>, mode: u32, lives: &[&str]) -> Deployed {
-    // Not in /tmp, which is another one inside the environment.
-    let folder = tempfile::Builder::new().prefix("story-").tempdir_in("/var/tmp").unwrap();
+    // Not in /tmp or /var, which are others inside the environment.
+    let folder = tempfile::Builder::new().prefix("story-").tempdir_in("/srv").unwrap();
     let story = Story::within(folder.path());
     let function = Function::python("python-zero", "test")
         .wrapped()
