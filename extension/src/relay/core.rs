@@ -138,7 +138,7 @@ impl Core {
         request: Request<Bytes>,
         limit: Duration,
     ) -> Result<Response<Bytes>, SendError> {
-        self.client.forward(upstream, request, limit).await
+        self.client.request(upstream, request, limit).await
     }
 
     /// Does the same within the time that the settings allow a request to upstream.

@@ -2,7 +2,7 @@
 //! and are queued for Sentry. Everything else that Sentry's Relay asks of Sentry is forwarded, such as project configs.
 
 use crate::config::{Config, Upstream};
-use crate::http::{self, ResponseFuture};
+use crate::http::{self, ResponseBody, ResponseFuture};
 use crate::log;
 use crate::protocol::{Encoding, Item, Priority, Scanner, decode, envelope_header, sent_at};
 use crate::relay::Envelope;
@@ -99,10 +99,11 @@ impl Door {
         let handler = move |request| -> ResponseFuture {
             let door = Arc::clone(&self);
             Box::pin(async move {
-                door.answer(request).await.unwrap_or_else(|Refusal(status, why)| {
+                let response = door.answer(request).await.unwrap_or_else(|Refusal(status, why)| {
                     log::debug("Sentry's Relay gets no answer from Sentry", &[("why", &why)]);
                     json(status, format!("{{\"detail\":{}}}", serde_json::Value::from(why)))
-                })
+                });
+                response.map(ResponseBody::Whole)
             })
         };
         if let Err(error) = http::serve(Box::new(stream), Box::new(handler)).await {
