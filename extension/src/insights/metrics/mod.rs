@@ -160,7 +160,7 @@ impl Metrics {
                 [false, true].into_iter().zip(counts).filter(|(_, count)| *count > 0)
             {
                 let metric =
-                    self.metric(name, "counter", count.into(), is_cold_start, &self.context.trace_id, now);
+                    self.metric(name, "counter", &count.into(), is_cold_start, &self.context.trace_id, now);
                 all.push(metric);
             }
         }
@@ -192,7 +192,7 @@ impl Metrics {
         let Some(value) = value else { return };
         let Measured { is_cold_start, trace_id, now, .. } = measured;
         let trace_id = trace_id.unwrap_or(&self.context.trace_id);
-        let mut metric = self.metric(name, "distribution", value.into(), is_cold_start, trace_id, now);
+        let mut metric = self.metric(name, "distribution", &value.into(), is_cold_start, trace_id, now);
         if let (Some(unit), Some(fields)) = (unit, metric.as_object_mut()) {
             fields.insert("unit".to_owned(), unit.into());
         }
@@ -204,7 +204,7 @@ impl Metrics {
         &self,
         name: &str,
         kind: &str,
-        value: Value,
+        value: &Value,
         is_cold_start: bool,
         trace_id: &str,
         now: SystemTime,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{FaultKinds, ProjectId, PublicKey, SpanMode, Upstream};
 use crate::insights::environment::{Invoked, MAX_INVOCATIONS};
+use crate::insights::spans::Root;
 use crate::protocol::EnvelopeNote;
 use crate::relay::ReportTarget;
 use crate::telemetry::{
@@ -279,7 +280,16 @@ proptest! {
             let now = 1000 + 500 * step as u64;
             let id = |number: usize| format!("r-{number}");
             match event {
-                Event::Begin(number) => begin(&mut environment, &id(number), now),
+                Event::Begin(number) => {
+                    // What comes again with an id that is over is another try.
+                    let id = id(number);
+                    let mut known = environment.invocations.iter();
+                    let of_id = known.find(|one| one.request.is(&id) && one.invoked.is_some());
+                    if of_id.is_some_and(|one| one.runtime_done.is_some() || one.report.is_some()) {
+                        seen.retain(|(request, _)| *request != id);
+                    }
+                    begin(&mut environment, &id, now);
+                }
                 Event::Done(number) => done(&mut environment, &id(number), now),
                 Event::Report(number) => report(&mut environment, &id(number), now, 50.0),
                 Event::Root(_) if is_unsampled => {}
