@@ -34,7 +34,8 @@ impl Auth {
         let mut header = format!("Sentry sentry_key={}, sentry_version={}", self.key.expose(), self.version);
         if let Some(client) = &self.client {
             header.push_str(", sentry_client=");
-            header.push_str(client);
+            // Upstream decodes it again. A comma would begin another field, which could name another key.
+            header.push_str(&client.replace('%', "%25").replace(',', "%2C"));
         }
         header
     }
@@ -119,7 +120,9 @@ fn parse_fields<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Fields, Aut
         match name.trim().trim_start_matches("sentry_") {
             "key" => found.key = Some(value),
             "version" => found.version = Some(parse_version(&value)?),
-            "client" => found.client = Some(value).filter(|c| !c.is_empty() && visible_ascii(c)),
+            "client" => {
+                found.client = Some(value.trim().to_owned()).filter(|c| !c.is_empty() && visible_ascii(c));
+            }
             _ => {}
         }
     }
@@ -195,6 +198,14 @@ mod tests {
         let smuggled =
             find_auth(&[], Some(&format!("sentry_key={KEY}&sentry_client=a%0d%0ab"))).unwrap().unwrap();
         assert_eq!(smuggled.client, None);
+        let other = "b".repeat(32);
+        let query = format!("sentry_key={KEY}&sentry_client=a%2C%20sentry_key%3D{other}%25");
+        let auth = find_auth(&[], Some(&query)).unwrap().unwrap();
+        assert_eq!(
+            find_auth(&[("x-sentry-auth", auth.header())], None),
+            Ok(Some(auth)),
+            "another key came in"
+        );
     }
 
     #[test]
