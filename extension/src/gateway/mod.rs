@@ -9,6 +9,8 @@
 mod auth;
 mod connection;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod headers;
 mod ingest;
 mod media_type;
@@ -80,6 +82,10 @@ async fn serve_connection(stream: TcpStream, peer: IpAddr, services: Services) {
 async fn serve_requests(stream: TcpStream, peer: IpAddr, services: Services) {
     // Responses are small. Without this the system would hold them back until the client acknowledges earlier data.
     let _ = stream.set_nodelay(true);
+    serve_stream(stream, peer, services).await;
+}
+
+async fn serve_stream(stream: impl http::Stream + 'static, peer: IpAddr, services: Services) {
     let phase = RequestPhase::default();
     let stream = GuardedStream::new(stream, StallGuard::new(phase.clone()));
     let handler = move |request| -> http::ResponseFuture {

@@ -12,6 +12,8 @@ mod environment;
 mod event;
 mod fault;
 mod function_records;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hearing;
 mod init;
 mod invocation;

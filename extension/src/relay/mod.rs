@@ -10,6 +10,8 @@ pub(crate) mod core;
 mod drain;
 mod envelope;
 mod fault_keeper;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lanes;
 mod ledger;
 mod notice;

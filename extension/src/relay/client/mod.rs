@@ -8,6 +8,8 @@ mod ca_bundles;
 mod connect;
 mod cryptography;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod meter;
 mod pool;
 mod reply;
