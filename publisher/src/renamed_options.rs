@@ -1,8 +1,8 @@
-//! Options that had another name once: whoever uses the old one is told the new one.
+//! Options that had another name in earlier versions. The error about an old name shows the new one.
 
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
-/// Command, old option, and what to write instead.
+/// The command, the old option, and the option to use instead.
 const RENAMED: [(&str, &str, &str); 4] = [
     ("publish", "--account", "--share-with ID,…"),
     ("publish", "--organization", "--share-with o-…"),
@@ -10,7 +10,7 @@ const RENAMED: [(&str, &str, &str); 4] = [
     ("publish", "--public", "--share-with public"),
 ];
 
-/// Adds the new name to the error about an option that is not known any more.
+/// Adds the new name to the error about an option that no longer exists.
 pub(crate) fn explain(mut error: Error, arguments: &[String]) -> Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;

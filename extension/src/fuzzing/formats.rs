@@ -116,8 +116,10 @@ pub fn dsn(data: &[u8]) {
         assert!(!format!("{dsn:?} {key}").contains(key.expose()), "a key is logged");
     }
     let reference = url::Url::parse(text.trim());
+    let found = reference.as_ref().ok().and_then(|url| url.host_str());
+    // A name with a dot at its end is the same name.
     let found =
-        reference.as_ref().ok().and_then(|url| url.host_str()).map(|host| host.trim_matches(['[', ']']));
+        found.map(|host| host.trim_matches(['[', ']'])).map(|host| host.strip_suffix('.').unwrap_or(host));
     let is_same = found == Some(upstream.host());
     assert!(is_same || !AllowedHosts::new([]).contains(upstream.host()), "{found:?} {text:?}");
     if let (true, Ok(url)) = (is_same, &reference) {

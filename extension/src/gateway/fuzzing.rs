@@ -10,15 +10,16 @@
 
 pub use super::ingest::fuzzing::{msgpack, multipart};
 
-use super::{Services, auth, serve_stream};
+use super::request::Peer;
+use super::{Services, auth, handle};
 use crate::config::{Config, Overrides};
 use crate::fuzzing::run;
 use crate::fuzzing::stream::MemoryStream;
+use crate::http;
 use crate::relay::Relay;
 use crate::relay::fuzzing::counts_balance;
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// A client's bytes are answered with HTTP, and every envelope that they contain is counted.
@@ -35,7 +36,13 @@ pub fn http_request(data: &[u8]) {
         let stream = MemoryStream::client(data);
         let received = stream.received();
         let services = Services { config, relay: relay.clone(), insights: None };
-        serve_stream(stream, IpAddr::V4(Ipv4Addr::LOCALHOST), services).await;
+        let peer = Peer { remote: None, is_on_loopback: true };
+        let handler = move |request| -> http::ResponseFuture {
+            let services = services.clone();
+            Box::pin(async move { handle(request, peer, &services).await })
+        };
+        // A request that is no HTTP is an error here.
+        let _ = http::serve(Box::new(stream), Box::new(handler)).await;
         let received = received.lock().unwrap();
         let mut responses = 0;
         for response in received.split(|b| *b == b'\n').filter(|line| line.starts_with(b"HTTP/1.1 ")) {

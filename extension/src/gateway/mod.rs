@@ -4,7 +4,7 @@
 //! A request comes over a `connection`, which limits its time and its memory. `routes` reads its path, and `ingest` or
 //! `forward` handles it. The handlers share a `request` context. `auth` reads who sends, and `project_auth` decides to
 //! which project and upstream. `headers` builds the headers for upstream, and `response` builds what the client gets.
-//! `query` and `media_type` are parsers.
+//! `host_check` reads the host that a request was sent to. `query` and `media_type` are parsers.
 
 mod auth;
 mod connection;
@@ -12,6 +12,7 @@ mod forward;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod headers;
+mod host_check;
 mod ingest;
 mod media_type;
 mod project_auth;
@@ -25,19 +26,23 @@ pub use connection::listeners::{Unbound, bind, report};
 use crate::config::Config;
 use crate::guarded_stream::GuardedStream;
 use crate::insights::Insights;
-use crate::relay::Relay;
-use crate::{http, log};
+use crate::relay::{RefusalReason, Relay};
+use crate::{hop_marker, http, log};
+use connection::client_stream::ClientStream;
+use connection::clients::{Clients, Connection};
 use connection::memory_budget::MemoryBudget;
-use connection::stall_guard::{RequestPhase, StallGuard};
+use connection::stall_guard::StallGuard;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::{Method, Request, StatusCode};
-use request::RequestContext;
+use request::{Peer, RequestContext};
 use response::rejection::Rejection;
 use response::{Response, cors};
 use routes::{Ingest, Route};
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -49,14 +54,18 @@ pub async fn serve(
     insights: Option<Insights>,
 ) {
     let services = Services { config, relay, insights };
+    let clients = Clients::shared();
+    let memory = MemoryBudget::shared(services.config.buffer);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let connection = clients.admit(|| memory.give_up_silent()).await;
                 // Each connection has its own task, so that a panic ends only this connection.
-                tokio::spawn(serve_connection(stream, peer.ip(), services.clone()));
+                tokio::spawn(serve_connection(stream, peer.ip(), connection, services.clone()));
             }
             Err(error) => {
-                // The file descriptors are probably used up. The function may close some during this pause.
+                // The file descriptors are probably used up. An idle client gives one back, or the function does.
+                clients.close_idle();
                 log::debug("cannot accept a connection", &[("error", &error)]);
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -72,50 +81,69 @@ struct Services {
     insights: Option<Insights>,
 }
 
-async fn serve_connection(stream: TcpStream, peer: IpAddr, services: Services) {
+async fn serve_connection(stream: TcpStream, peer: IpAddr, mut connection: Connection, services: Services) {
     // Waits for the first byte with little memory. SDKs open connections that they use much later or never.
-    if stream.peek(&mut [0]).await.is_ok() {
-        Box::pin(serve_requests(stream, peer, services)).await;
+    let mut byte = [0];
+    let is_closed =
+        poll_fn(
+            |context| {
+                if connection.is_closing(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        );
+    tokio::select! {
+        biased;
+        peeked = stream.peek(&mut byte) => if peeked.is_err() { return },
+        () = is_closed => return,
     }
+    Box::pin(serve_requests(stream, peer, connection, services)).await;
 }
 
-async fn serve_requests(stream: TcpStream, peer: IpAddr, services: Services) {
+async fn serve_requests(stream: TcpStream, peer: IpAddr, connection: Connection, services: Services) {
     // Responses are small. Without this the system would hold them back until the client acknowledges earlier data.
     let _ = stream.set_nodelay(true);
-    serve_stream(stream, peer, services).await;
-}
-
-async fn serve_stream(stream: impl http::Stream + 'static, peer: IpAddr, services: Services) {
-    let phase = RequestPhase::default();
-    let stream = GuardedStream::new(stream, StallGuard::new(phase.clone()));
+    let peer = Peer::of(&stream, peer);
+    let relay = services.relay.clone();
+    let state = Arc::clone(connection.state());
+    let stream = ClientStream::new(stream, Arc::clone(&state), connection.is_one_of_many());
+    let stream = GuardedStream::new(stream, StallGuard::new(connection));
     let handler = move |request| -> http::ResponseFuture {
-        let (services, phase) = (services.clone(), phase.clone());
+        let (services, state) = (services.clone(), Arc::clone(&state));
         Box::pin(async move {
-            phase.advance();
+            state.advance();
             let response = handle(request, peer, &services).await;
-            phase.advance();
+            state.advance();
             response
         })
     };
     // Idle connections stay open. `stall_guard` and `body` limit the time of a request that a client has begun.
     if let Err(error) = http::serve(Box::new(stream), Box::new(handler)).await {
-        log::debug("a client's connection ended early", &[("error", &error)]);
+        if error.is_parse() || error.is_parse_too_large() {
+            response::rejection::count_unreadable(&relay, &error);
+        } else {
+            log::debug("a client's connection ended early", &[("error", &error)]);
+        }
     }
 }
 
-async fn handle(request: Request<Incoming>, peer: IpAddr, services: &Services) -> Response {
+async fn handle(request: Request<Incoming>, peer: Peer, services: &Services) -> Response {
     let Services { config, relay, insights } = services;
     let (head, mut body) = request.into_parts();
     let route = Route::of(head.uri.path());
     let memory = MemoryBudget::shared(config.buffer);
     let context = RequestContext { head: &head, peer, config, relay, memory, insights: insights.as_ref() };
-    let outcome = dispatch(&context, route, &mut body).await;
+    let outcome = if hop_marker::is_own(&head.headers) {
+        Err(Rejection::of_loop(host_check::written_host(&head)))
+    } else {
+        dispatch(&context, route, &mut body).await
+    };
     // Reads the rest of a refused body, so that the client sees the response and can use the connection again. A
-    // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read.
-    if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
+    // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read. For
+    // one that is slow nobody waits longer.
+    let is_slow = outcome.as_ref().is_err_and(|why| why.status == StatusCode::REQUEST_TIMEOUT);
+    if !body.is_end_stream() && !is_slow && !head.headers.contains_key(EXPECT) {
         connection::body::discard(&mut body).await;
     }
-    let response = outcome.unwrap_or_else(|rejection| rejection.to_response());
+    let response = outcome.unwrap_or_else(|rejection| rejection.answer(relay));
     let allows_any_origin = matches!(route, Route::Ingest(_)) && head.method != Method::OPTIONS;
     cors::allow_embedding(if allows_any_origin { cors::allow_any_origin(response) } else { response })
 }
@@ -131,12 +159,14 @@ async fn dispatch(
         Route::Ingest(ingest) if accepts_method(&ingest, method) => {
             ingest::handle(context, ingest, body).await
         }
-        Route::Ingest(ingest) => Ok(response::method_not_allowed(ingest.methods())),
+        Route::Ingest(ingest) => Err(Rejection::method_not_allowed(ingest.methods())),
         Route::Health if method == Method::GET || method == Method::HEAD => {
             Ok(response::json(StatusCode::OK, &b"{\"is_healthy\":true}"[..]))
         }
-        Route::Health => Ok(response::method_not_allowed("GET, HEAD")),
-        Route::BadHealth => Err(Rejection::bad_request("unknown health check")),
+        Route::Health => Err(Rejection::method_not_allowed("GET, HEAD")),
+        Route::BadHealth => {
+            Err(Rejection::bad_request("unknown health check").for_reason(RefusalReason::Path))
+        }
         Route::Forward => forward::handle(context, body).await,
         Route::Unknown => Err(Rejection::new(StatusCode::NOT_FOUND, "not found")),
     }

@@ -9,18 +9,42 @@ use super::response::rejection::Rejection;
 use crate::config::{Config, Dsn};
 use crate::insights::Insights;
 use crate::protocol::{Encoding, Item, Scanned, Scanner, decode};
-use crate::relay::{Acceptance, Envelope, Relay};
+use crate::relay::{Acceptance, Envelope, OVERHEAD, Relay};
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use hyper::http::request::Parts;
 use std::net::IpAddr;
+use tokio::net::TcpStream;
+
+/// What a connection tells about the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// The client's address, unless the client is on this machine.
+    pub(super) remote: Option<IpAddr>,
+    /// Whether the client has connected to a loopback address.
+    pub(super) is_on_loopback: bool,
+}
+
+impl Peer {
+    /// Reads the addresses of a connection. `address` is the client's.
+    pub(super) fn of(stream: &TcpStream, address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let own = stream.local_addr().ok().map(|own| own.ip().to_canonical());
+        // A client that connects to another address of this machine has that address itself.
+        let is_here = address.is_loopback() || own == Some(address);
+        Self {
+            remote: (!is_here).then_some(address),
+            is_on_loopback: own.is_none_or(|own| own.is_loopback()),
+        }
+    }
+}
 
 /// A request's head, and what handlers need to answer it.
 #[derive(Debug)]
 pub(super) struct RequestContext<'a> {
     pub(super) head: &'a Parts,
-    pub(super) peer: IpAddr,
+    pub(super) peer: Peer,
     pub(super) config: &'a Config,
     pub(super) relay: &'a Relay,
     pub(super) memory: &'a MemoryBudget,
@@ -66,12 +90,18 @@ impl<'a> RequestContext<'a> {
         Encoding::parse(name).ok_or_else(unknown)
     }
 
+    /// Fails if the queue could not take the envelope even if it were empty.
+    pub(super) fn check_fits(&self, envelope: &Envelope) -> Result<(), Rejection> {
+        if envelope.size() > self.config.buffer { Err(Rejection::too_large()) } else { Ok(()) }
+    }
+
     /// Reads the body without decoding it.
     pub(super) async fn read_body(
         &self,
         body: &mut Incoming,
         limit: usize,
     ) -> Result<ReceivedBody<'a>, Rejection> {
+        let limit = limit.min(self.config.buffer.saturating_sub(OVERHEAD));
         Ok(body::collect(body, limit, self.memory).await?)
     }
 
@@ -98,8 +128,8 @@ impl<'a> RequestContext<'a> {
         // The body may stay in the queue for a long time, so it gives unused memory back.
         body.shrink_to_fit();
         let upstream = project_auth::upstream(self.config, dsn)?;
-        let headers =
-            headers::for_envelope(&self.head.headers, self.peer, &project_auth.auth, encoding, as_envelope)?;
+        let (sent, remote) = (&self.head.headers, self.peer.remote);
+        let headers = headers::for_envelope(sent, remote, &project_auth.auth, encoding, as_envelope)?;
         let envelope = Envelope {
             upstream,
             path: format!("/api/{}/envelope/", project_auth.project),
@@ -111,6 +141,7 @@ impl<'a> RequestContext<'a> {
             body: body.into(),
             is_background: false,
         };
+        self.check_fits(&envelope)?;
         if let Some(insights) = self.insights {
             insights.envelope_passed(&envelope);
         }
@@ -144,10 +175,7 @@ pub(super) fn decode_body(encoding: Encoding, body: Vec<u8>, limit: usize) -> Re
 /// Decodes bytes to at most `limit` bytes.
 pub(super) fn decode_to_vec(encoding: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>, Rejection> {
     let mut plain = Vec::new();
-    decode(encoding, body, limit, |block| {
-        plain.extend_from_slice(block);
-        Ok::<(), std::convert::Infallible>(())
-    })?;
+    decode(encoding, body, limit, |block| body::append(&mut plain, block, limit).map_err(Rejection::from))?;
     Ok(plain)
 }
 

@@ -17,7 +17,7 @@ use super::xray::XRay;
 use crate::config::FaultKinds;
 use crate::protocol::EnvelopeNote;
 use crate::relay::Envelope;
-use crate::telemetry::{PlatformEvent, Record, RequestId};
+use crate::telemetry::{InitStart, PlatformEvent, Record, RequestId};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
@@ -110,9 +110,33 @@ impl Environment {
 
     /// The trace of an invocation: that of its SDK, or else that of X-Ray.
     pub(super) fn trace_of(&self, request: &RequestId) -> Option<String> {
-        let invocation = self.invocations.iter().find(|one| one.request == *request)?;
+        let invocation = self.known_of(request)?;
         let of_xray = || XRay::read(invocation.xray.as_deref()?).trace_id;
         invocation.sdk.trace_id.clone().or_else(of_xray)
+    }
+
+    /// Whether an error that nothing has handled is still to be reported, because neither the SDK nor the extension has
+    /// done so. From now on it counts as reported.
+    pub(super) fn claim_error(&mut self, request: Option<&RequestId>, now: SystemTime) -> bool {
+        self.read_envelopes();
+        let Some(request) = request else {
+            if self.invocations.is_empty() {
+                return !std::mem::replace(&mut self.has_unhandled_error_in_init, true);
+            }
+            // Nobody knows which invocation it was, so nothing else bounds how often the same error is reported.
+            return self.rate.admits(now);
+        };
+        !std::mem::replace(&mut self.invocation(request).has_unhandled_error, true)
+    }
+
+    /// What is known of an invocation.
+    pub(super) fn known_of(&self, request: &RequestId) -> Option<&Invocation> {
+        self.invocations.iter().find(|one| one.request == *request)
+    }
+
+    /// How the latest init began.
+    pub(super) fn init_start(&self) -> Option<&InitStart> {
+        self.inits.start()
     }
 
     /// What the function's own envelopes say of it.

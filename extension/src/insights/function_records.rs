@@ -4,6 +4,7 @@
 //! belongs to the invocation that has begun last, unless the line names another one. On Managed Instances, where
 //! invocations overlap, nothing is guessed.
 
+use super::errors::{Errors, UncaughtError};
 use super::lines::{Line, NamedRequest};
 use super::logs::{Container, LogContext, LogCount, LogCounts, Logs};
 use crate::config::{Function, InsightsSettings};
@@ -20,6 +21,9 @@ const MAX_REQUESTS: usize = 64;
 pub(super) struct FunctionRecords {
     requests: Requests,
     logs: Option<Logs>,
+    errors: Option<Errors>,
+    /// What Lambda calls the runtime.
+    runtime: String,
     /// What the settings say of all logs, and the trace of those that belong to no invocation.
     context: LogContext,
     dropped: DroppedRecords,
@@ -36,7 +40,8 @@ pub(super) struct FunctionRecords {
 /// What became of the function's lines, for the last line of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FunctionCounts {
-    pub(super) logs: LogCounts,
+    /// `None` where no logs are wanted.
+    pub(super) logs: Option<LogCounts>,
     pub(super) dropped: DroppedRecords,
     pub(super) unreadable: u64,
 }
@@ -70,6 +75,8 @@ impl FunctionRecords {
         };
         Some(Self {
             requests: Requests { is_managed, ..Requests::default() },
+            errors: settings.errors.then(Errors::default),
+            runtime: String::new(),
             logs: settings.function_logs.map(|settings| Logs::new(settings, &context)),
             context,
             dropped: DroppedRecords::default(),
@@ -84,10 +91,20 @@ impl FunctionRecords {
     /// A record of the platform.
     pub(super) fn platform(&mut self, record: &Record) {
         match &record.event {
+            PlatformEvent::InitStart(start) => {
+                self.runtime = start.runtime_version.clone().unwrap_or_default();
+            }
+            PlatformEvent::InitRuntimeDone(_) | PlatformEvent::InitReport(_) => {
+                self.requests.is_init_over = true;
+            }
             PlatformEvent::Start(start) => self.requests.begun(&start.request),
             PlatformEvent::Dropped => self.requests.current = None,
-            PlatformEvent::RuntimeDone(_) => self.is_due = true,
-            PlatformEvent::Report(_) if self.requests.is_managed => self.is_due = true,
+            // On Managed Instances the report is all that tells of the end of a request.
+            PlatformEvent::RuntimeDone(end) | PlatformEvent::Report(end) => {
+                self.requests.ended(&end.request);
+                self.is_due |=
+                    self.requests.is_managed || matches!(record.event, PlatformEvent::RuntimeDone(_));
+            }
             _ => {}
         }
     }
@@ -99,7 +116,19 @@ impl FunctionRecords {
         let line = Line::read(&output);
         let time = record.time.unwrap_or_else(now);
         let request = self.requests.of(line.as_ref().and_then(|line| line.request.as_ref()));
+        if let (Some(errors), Some(line)) = (&mut self.errors, &line) {
+            errors.take(line, request, time, &self.runtime);
+        }
         self.logs.as_mut().is_some_and(|logs| logs.take(line.as_ref(), request, time))
+    }
+
+    /// Takes out the errors whose invocation or init is over.
+    pub(super) fn take_errors(&mut self) -> Vec<UncaughtError> {
+        let (requests, is_ending) = (&self.requests, self.is_ending);
+        match self.errors.as_mut().filter(|errors| errors.is_waiting()) {
+            Some(errors) => errors.ended(|request| is_ending || requests.is_over(request)),
+            None => Vec::new(),
+        }
     }
 
     /// Lambda has dropped records.
@@ -175,8 +204,11 @@ impl FunctionRecords {
     }
 
     pub(super) fn counts(&self) -> FunctionCounts {
-        let logs = self.logs.as_ref().map(Logs::counts).unwrap_or_default();
-        FunctionCounts { logs, dropped: self.dropped, unreadable: self.unreadable }
+        FunctionCounts {
+            logs: self.logs.as_ref().map(Logs::counts),
+            dropped: self.dropped,
+            unreadable: self.unreadable,
+        }
     }
 }
 
@@ -188,14 +220,32 @@ struct Requests {
     current: Option<RequestId>,
     /// All that were told of, oldest first.
     known: VecDeque<RequestId>,
+    /// Those that have ended, oldest first.
+    ended: VecDeque<RequestId>,
+    is_init_over: bool,
 }
 
 impl Requests {
     fn begun(&mut self, request: &RequestId) {
+        self.is_init_over = true;
         self.know(request.clone());
         if !self.is_managed {
             self.current = Some(request.clone());
         }
+    }
+
+    fn ended(&mut self, request: &RequestId) {
+        if self.ended.len() >= MAX_REQUESTS {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(request.clone());
+    }
+
+    /// Whether an invocation has ended, or init if there is none.
+    fn is_over(&self, request: Option<&RequestId>) -> bool {
+        let Some(request) = request else { return self.is_init_over };
+        let is_another = || self.current.as_ref().is_some_and(|current| current != request);
+        self.ended.contains(request) || is_another()
     }
 
     fn know(&mut self, request: RequestId) {

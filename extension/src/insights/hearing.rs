@@ -1,10 +1,14 @@
 //! Takes what Lambda's telemetry tells, and sends the function's own lines on their way.
 
 use super::Shared;
+use super::errors::{self, UncaughtError};
 use super::function_records::{AfterBatch, FunctionCounts, FunctionRecords};
 use super::logs::{Container, LogCount};
+use super::outbox::event_body;
+use super::surroundings::Surroundings;
+use crate::config::{Function, variable};
 use crate::log;
-use crate::protocol::{Item, ItemKind};
+use crate::protocol::{EventId, Item, ItemKind};
 use crate::relay::{Acceptance, Envelope, ReportTarget};
 use crate::telemetry::{DroppedRecords, FunctionRecord, Observer, Record, RequestId};
 use serde_json::{Value, json};
@@ -33,6 +37,8 @@ impl Observer for Hearing {
                 function.platform(record);
             }
         }
+        // An error that the runtime has told of is the cause of a fault, so it is known first.
+        self.0.send_errors();
         self.0.tell_of(|environment, now| environment.heard(records, now));
         self.0.changed.notify_waiters();
     }
@@ -113,6 +119,50 @@ impl Shared {
         }
     }
 
+    /// Reports the uncaught errors whose invocation is over, unless the SDK has done so.
+    pub(super) fn send_errors(&self) {
+        let Some(mut function) = self.function_records() else { return };
+        let errors = function.take_errors();
+        drop(function);
+        for error in errors {
+            let request = error.request.as_ref();
+            let mut environment = self.environment();
+            if !environment.claim_error(request, SystemTime::now()) {
+                continue;
+            }
+            let about = Surroundings {
+                time: error.time,
+                invocation: request.and_then(|request| environment.known_of(request)),
+                start: environment.init_start(),
+                learnt: environment.learnt(),
+                error_type: Some(error.kind()),
+                trace_status: "internal_error",
+            };
+            let event_id = EventId::random();
+            let function = Function::read(variable);
+            let mut event = errors::event(&error, &about, &function, self.memory_size, &event_id);
+            drop(environment);
+            self.add_breadcrumbs(&mut event, request);
+            self.send_event(&error, &event_id, &event);
+        }
+    }
+
+    fn send_event(&self, error: &UncaughtError, event_id: &EventId, event: &Value) {
+        let request = error.request.as_ref().map(ToString::to_string).unwrap_or_default();
+        let fields: [log::Field<'_>; 3] =
+            [("error", &error.kind()), ("request", &request), ("event_id", event_id)];
+        log::info("uncaught error", &fields);
+        let event = event.to_string();
+        let item = Item { kind: ItemKind::Event, count: 1, bytes: event.len() };
+        let body = event_body(event_id, event.as_bytes());
+        let (upstream, key) = (Arc::clone(&self.upstream), self.key.clone());
+        if let Acceptance::Limited { .. } =
+            self.relay.accept(Envelope::of_ours(upstream, key, self.project, item, body))
+        {
+            log::warn("Sentry's rate limits forbid the event of an error", &fields);
+        }
+    }
+
     fn send_container(&self, container: Container) {
         let Container { envelope, count, billed } = container;
         let item = Item {
@@ -150,6 +200,10 @@ impl Shared {
         else {
             return;
         };
+        if logs.is_none() && dropped.records == 0 && unreadable == 0 {
+            return;
+        }
+        let logs = logs.unwrap_or_default();
         let fields: [log::Field<'_>; 9] = [
             ("read", &logs.read),
             ("sent", &logs.queued.logs),

@@ -4,11 +4,12 @@
 //! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
 //! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
-//! `lines` reads them, and `logs` writes them for Sentry. Only this file, `hearing`, `memory`, `outbox` and `spool` do
-//! I/O.
+//! `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all events have in
+//! common is in `surroundings`. Only this file, `hearing`, `memory`, `outbox` and `spool` do I/O.
 
 mod classify;
 mod environment;
+mod errors;
 mod event;
 mod fault;
 mod function_records;
@@ -24,6 +25,7 @@ mod outbox;
 mod passed;
 mod rate;
 mod spool;
+mod surroundings;
 mod xray;
 
 pub(crate) use environment::Invoked;
@@ -84,7 +86,10 @@ impl Insights {
         if !reports_faults && !config.insights.need_function_records() {
             return None;
         }
-        let (dsn, upstream) = (config.dsn.as_ref()?, config.upstream.as_ref()?);
+        let dsn = config.dsn.as_ref()?;
+        // The project belongs to the host of its own DSN. Another setting may name another host for the rest.
+        let configured = config.upstream.as_ref().filter(|_| config.upstream_takes_all);
+        let upstream = configured.cloned().unwrap_or_else(|| Arc::new(dsn.upstream.clone()));
         let (key, project) = (dsn.key.clone()?, dsn.project?);
         let memory_size = u64::try_from(config.memory).unwrap_or(u64::MAX);
         let outbox = Outbox::new(relay.clone());
@@ -98,7 +103,7 @@ impl Insights {
             outbox,
             key,
             project,
-            upstream: Arc::clone(upstream),
+            upstream,
             changed: Notify::new(),
             begun: Notify::new(),
             oom_kills: OnceLock::new(),
@@ -149,6 +154,7 @@ impl Insights {
         if has_telemetry {
             let _ = timeout(LATE_RECORDS, shared.until_closed()).await;
         }
+        shared.send_errors();
         shared.tell_of(Environment::closed);
         shared.send_logs();
     }

@@ -27,12 +27,18 @@ impl FaultEnvelope {
         event_id: EventId,
         event: &[u8],
     ) -> Self {
-        let sent_at = timestamp::format(SystemTime::now());
-        let mut body = envelope_writer::start(&event_id, &[("sent_at", &sent_at)]);
-        envelope_writer::push_item(&mut body, "event", &[("content_type", "application/json")], event);
+        let body = event_body(&event_id, event);
         let item = Item { kind: ItemKind::Fault, count: 1, bytes: event.len() };
         Self { envelope: Envelope::of_ours(upstream, key, project, item, body), event_id }
     }
+}
+
+/// Puts an event, which is JSON, into an envelope.
+pub(super) fn event_body(event_id: &EventId, event: &[u8]) -> Vec<u8> {
+    let sent_at = timestamp::format(SystemTime::now());
+    let mut body = envelope_writer::start(event_id, &[("sent_at", &sent_at)]);
+    envelope_writer::push_item(&mut body, "event", &[("content_type", "application/json")], event);
+    body
 }
 
 /// Takes faults and delivers them, in this process or in the next.
@@ -122,7 +128,8 @@ impl FirstSpooled {
 
 /// Whether the settings allow this upstream. The process that has spooled the fault may have had other settings.
 fn may_receive(upstream: &Upstream, config: &Config) -> bool {
-    let is_configured = config.upstream.as_deref() == Some(upstream);
+    let named = [config.upstream.as_deref(), config.dsn.as_deref().map(|dsn| &dsn.upstream)];
+    let is_configured = named.contains(&Some(upstream));
     let is_secure = upstream.scheme() == Scheme::Https || upstream.is_loopback();
     let is_allowed = is_secure && config.allowed_hosts.contains(upstream.host());
     !config.is_loop(upstream) && (is_configured || is_allowed)

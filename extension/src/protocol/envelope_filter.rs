@@ -1,7 +1,7 @@
 //! Removes items from an envelope. The envelope was scanned when it was accepted, so its framing is valid.
 
 use super::content_encoding::{DecodeError, Encoding, decode};
-use super::envelope_scanner::ScanError;
+use super::envelope_scanner::{ScanError, leading_blank};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -13,7 +13,7 @@ struct ItemLength {
 /// result is not compressed. Returns `None` if the bytes cannot be read, which does not happen to a scanned envelope.
 pub(crate) fn keep_items(encoding: Encoding, body: &[u8], limit: usize, keep: &[bool]) -> Option<Vec<u8>> {
     let plain = decode_all(encoding, body, limit)?;
-    let (header, mut rest) = split_line(&plain);
+    let (header, mut rest) = split_line(after_blank(&plain));
     let mut kept = Vec::with_capacity(plain.len());
     push_line(&mut kept, header);
     for keep in keep {
@@ -31,7 +31,7 @@ pub(crate) fn keep_items(encoding: Encoding, body: &[u8], limit: usize, keep: &[
 /// if the envelope decodes to more than `limit` bytes.
 pub(crate) fn visit_payloads(encoding: Encoding, body: &[u8], limit: usize, mut visit: impl FnMut(&[u8])) {
     let Some(plain) = decode_all(encoding, body, limit) else { return };
-    let (_, mut rest) = split_line(&plain);
+    let (_, mut rest) = split_line(after_blank(&plain));
     while let Some((_, payload, after)) = split_item(rest) {
         visit(payload);
         rest = after;
@@ -52,7 +52,7 @@ fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Option<Vec<u8>> 
 
 /// Splits off the first item. Returns its header, its payload, and what follows.
 fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (item_header, after) = split_line(bytes);
+    let (item_header, after) = split_line(after_blank(bytes));
     let header: ItemLength = serde_json::from_slice(item_header).ok()?;
     let (payload, after) = match header.length {
         Some(length) => {
@@ -62,6 +62,10 @@ fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
         None => split_line(after),
     };
     Some((item_header, payload, after))
+}
+
+fn after_blank(bytes: &[u8]) -> &[u8] {
+    bytes.get(leading_blank(bytes)..).unwrap_or_default()
 }
 
 fn push_line(output: &mut Vec<u8>, line: &[u8]) {
@@ -96,6 +100,14 @@ mod tests {
         );
         let all = String::from_utf8(BODY.to_vec()).unwrap() + "\n";
         assert_eq!(kept([true; 4]), all);
+    }
+
+    #[test]
+    fn blank_lines_before_headers_are_skipped() {
+        let spaced = b"\n \n{}\n\n\r\n{\"type\":\"log\"}\n\n\n{\"type\":\"span\",\"length\":1}\n\n\n";
+        let kept = |keep: [bool; 2]| keep_items(Encoding::Identity, spaced, 999, &keep).unwrap();
+        assert_eq!(kept([true, false]), b"{}\n{\"type\":\"log\"}\n\n");
+        assert_eq!(kept([false, true]), b"{}\n{\"type\":\"span\",\"length\":1}\n\n\n");
     }
 
     #[test]

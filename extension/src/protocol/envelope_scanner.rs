@@ -1,7 +1,8 @@
 //! Reads an envelope's header and its items' headers from blocks of bytes. Payloads are skipped, not stored.
 //!
 //! The format is `header\n(item-header\npayload\n)*`. An item's `length` is optional: without it the payload ends at
-//! the next newline. The last newline of the envelope is optional too.
+//! the next newline. The last newline of the envelope is optional too. Blank lines before a header are skipped, as
+//! Sentry's Relay does, and like there they may not end the envelope.
 
 mod error;
 mod noting;
@@ -90,6 +91,8 @@ pub struct Scanner {
     items: Vec<Item>,
     limits: SizeLimits,
     needs_event_id: bool,
+    /// Whether the last line was blank.
+    ends_blank: bool,
     noting: Option<Noting>,
 }
 
@@ -109,6 +112,7 @@ impl Scanner {
             items: Vec::new(),
             limits: SizeLimits::new(),
             needs_event_id: false,
+            ends_blank: false,
             noting: None,
         }
     }
@@ -135,12 +139,15 @@ impl Scanner {
     pub fn finish(mut self) -> Result<Scanned, ScanError> {
         match self.state {
             State::Header if self.line.is_empty() => return Err(ScanError::Empty),
+            State::ItemHeader if self.line.is_empty() && self.ends_blank => return Err(ScanError::Truncated),
             State::ItemHeader if self.line.is_empty() => {}
             State::Header | State::ItemHeader => {
                 let line = std::mem::take(&mut self.line);
                 self.read_header(&line)?;
                 // An item with an empty payload may end with its header.
-                if !matches!(self.state, State::ItemHeader | State::PayloadLine(_) | State::PayloadEnd) {
+                let is_complete =
+                    matches!(self.state, State::ItemHeader | State::PayloadLine(_) | State::PayloadEnd);
+                if self.ends_blank || !is_complete {
                     return Err(ScanError::Truncated);
                 }
             }
@@ -214,8 +221,15 @@ impl Scanner {
         if line.len() > MAX_LINE {
             return Err(ScanError::HeaderTooLong);
         }
+        self.ends_blank = leading_blank(line) == line.len();
+        if self.ends_blank {
+            return Ok(());
+        }
+        // Sentry's Relay reads all fields, and refuses one that is not UTF-8.
+        let text = std::str::from_utf8(line);
         if self.header.is_none() {
-            let header = serde_json::from_slice(line).map_err(|e| ScanError::Header(e.to_string()))?;
+            let text = text.map_err(|why| ScanError::Header(why.to_string()))?;
+            let header = serde_json::from_str(text).map_err(|why| ScanError::Header(why.to_string()))?;
             self.header = Some(header);
             if let Some(noting) = &mut self.noting {
                 noting.read_header(line);
@@ -223,8 +237,9 @@ impl Scanner {
             self.state = State::ItemHeader;
             return Ok(());
         }
+        let text = text.map_err(|why| ScanError::ItemHeader(why.to_string()))?;
         let item: ItemHeader<'_> =
-            serde_json::from_slice(line).map_err(|e| ScanError::ItemHeader(e.to_string()))?;
+            serde_json::from_str(text).map_err(|why| ScanError::ItemHeader(why.to_string()))?;
         if self.items.len() == MAX_ITEMS {
             return Err(ScanError::TooManyItems);
         }
@@ -246,6 +261,12 @@ impl Scanner {
         };
         Ok(())
     }
+}
+
+/// Returns how many bytes at the start are what JSON takes for white space.
+pub(super) fn leading_blank(bytes: &[u8]) -> usize {
+    let is_blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
+    bytes.iter().position(|b| !is_blank(b)).unwrap_or(bytes.len())
 }
 
 fn split_line(block: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -1,5 +1,6 @@
 //! Writes envelopes around data of other formats, and adds an event id to an envelope that has none.
 
+use super::envelope_scanner::leading_blank;
 use super::event_id::EventId;
 use serde_json::{Map, Value};
 
@@ -33,18 +34,20 @@ fn append_fields(header: &mut Vec<u8>, fields: &[(&str, &str)]) {
 
 /// Sets the event id in the header of an uncompressed envelope. Fails if the header is not a JSON object.
 pub(crate) fn with_event_id(mut envelope: Vec<u8>, id: &EventId) -> Result<Vec<u8>, InvalidHeader> {
-    let end = envelope.iter().position(|b| *b == b'\n').unwrap_or(envelope.len());
-    let header = envelope.get(..end).unwrap_or_default();
+    let begin = leading_blank(&envelope);
+    let after = envelope.get(begin..).unwrap_or_default();
+    let end = begin + after.iter().position(|b| *b == b'\n').unwrap_or(after.len());
+    let header = envelope.get(begin..end).unwrap_or_default();
     let fields: Map<String, Value> = serde_json::from_slice(header).map_err(InvalidHeader)?;
     if fields.contains_key("event_id") {
         // The field exists with the value `null`, so the header is written anew.
         let mut fields = fields;
         fields.insert("event_id".to_owned(), id.to_string().into());
-        envelope.splice(..end, Value::from(fields).to_string().into_bytes());
+        envelope.splice(begin..end, Value::from(fields).to_string().into_bytes());
         return Ok(envelope);
     }
     // The id is inserted as the first field, and the rest of the header stays as the SDK wrote it.
-    let start = header.iter().position(|b| *b == b'{').map_or(0, |at| at + 1);
+    let start = begin + usize::from(header.starts_with(b"{"));
     let comma = if fields.is_empty() { "" } else { "," };
     let field = format!("\"event_id\":\"{id}\"{comma}");
     // The envelope may stay in the queue for a long time. Exact growth leaves no unused capacity behind it.
@@ -78,6 +81,7 @@ mod tests {
             ("{}\nrest\n", format!("{{\"event_id\":\"{ID}\"}}\nrest\n")),
             (" { \"x\" : 1.50 }\nrest", format!(" {{\"event_id\":\"{ID}\", \"x\" : 1.50 }}\nrest")),
             ("{\"event_id\":null,\"a\":1}\nrest", format!("{{\"a\":1,\"event_id\":\"{ID}\"}}\nrest")),
+            ("\n\n{}\nrest", format!("\n\n{{\"event_id\":\"{ID}\"}}\nrest")),
             ("{}", format!("{{\"event_id\":\"{ID}\"}}")),
         ] {
             let written = with_event_id(before.as_bytes().to_vec(), &id).unwrap();

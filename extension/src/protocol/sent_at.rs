@@ -3,6 +3,7 @@
 //! needs a later `sent_at` to keep the times that the SDK wrote.
 
 use super::content_encoding::{Encoding, decode};
+use super::envelope_scanner::leading_blank;
 use super::timestamp;
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -40,7 +41,7 @@ pub(crate) fn renew(envelope: &mut Vec<u8>, now: SystemTime) {
 
 /// Returns where the value of `sent_at` stands, without its quotation marks, and the value.
 fn find(envelope: &[u8]) -> Option<(Range<usize>, SystemTime)> {
-    let header = envelope.split(|b| *b == b'\n').next()?;
+    let header = envelope.get(leading_blank(envelope)..)?.split(|b| *b == b'\n').next()?;
     let Header { sent_at } = serde_json::from_slice(header).ok()?;
     // It is borrowed from the header, so the difference of the addresses is its place in it.
     let start = sent_at.as_ptr().addr().checked_sub(envelope.as_ptr().addr())?;
@@ -94,7 +95,6 @@ mod tests {
             "{\"sent_at\":\"2026-11-25T10:00:03\\u002e421Z\"}",
             "{\"a\":{\"sent_at\":\"2026-11-25T10:00:03Z\"}}",
             "not JSON",
-            "",
         ] {
             let mut envelope =
                 format!("{header}\n{{\"sent_at\":\"2026-11-25T10:00:03.421Z\"}}\n").into_bytes();
@@ -103,6 +103,13 @@ mod tests {
             renew(&mut envelope, SystemTime::UNIX_EPOCH + HOUR);
             assert_eq!(envelope, before);
         }
+    }
+
+    #[test]
+    fn blank_lines_before_the_header_stay() {
+        let before = format!("\n {BEFORE}");
+        let delayed = delayed(Encoding::Identity, before.as_bytes(), 999, HOUR).unwrap();
+        assert_eq!(String::from_utf8(delayed).unwrap(), format!("\n {AFTER}"));
     }
 
     #[test]

@@ -1,13 +1,42 @@
 //! An accepted envelope: the SDK's bytes without changes, and what the request to upstream needs beside them.
 
 use crate::config::{ProjectId, PublicKey, Upstream};
-use crate::protocol::{Encoding, Item, Priority};
+use crate::protocol::{Encoding, Item, ItemKind, Priority};
 use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use std::ops::Deref;
 use std::sync::Arc;
 
-/// The memory that an envelope takes beside its body, in bytes: queue slot, items, headers with their values.
-const OVERHEAD: usize = 1024;
+/// The least memory that an envelope takes beside its body, in bytes: queue slot, items, headers with their values.
+pub(crate) const OVERHEAD: usize = 1024;
+/// What it takes beside its body if it has neither path, nor headers, nor items.
+const SLOT: usize = 384;
+/// What a header takes beside the bytes of its name and value, which are allocations of their own.
+const PER_HEADER: usize = size_of::<(HeaderName, HeaderValue)>() + 16;
+/// What the key takes that keeps check-ins and sessions in order.
+const PER_KEY: usize = 128;
+
+/// The headers of an envelope. They know the memory that they take, because that is asked for again and again.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    list: Box<[(HeaderName, HeaderValue)]>,
+    bytes: usize,
+}
+
+impl From<Vec<(HeaderName, HeaderValue)>> for Headers {
+    fn from(list: Vec<(HeaderName, HeaderValue)>) -> Self {
+        let bytes = list.iter().map(|(name, value)| PER_HEADER + name.as_str().len() + value.len()).sum();
+        Self { list: list.into(), bytes }
+    }
+}
+
+impl Deref for Headers {
+    type Target = [(HeaderName, HeaderValue)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.list
+    }
+}
 
 /// An accepted envelope, or another request that is delivered like one. All clones share one body.
 #[derive(Clone, Debug)]
@@ -22,7 +51,7 @@ pub struct Envelope {
     pub project: ProjectId,
     /// The headers to send. They are never logged, because they contain the key. Their values are copies, because the
     /// values of a request would keep its whole read buffer in memory.
-    pub headers: Box<[(HeaderName, HeaderValue)]>,
+    pub headers: Headers,
     /// The compression of the body.
     pub(crate) encoding: Encoding,
     /// The kind and size of each item in the body.
@@ -50,7 +79,7 @@ impl Envelope {
             path: format!("/api/{project}/envelope/"),
             key,
             project,
-            headers: [
+            headers: vec![
                 (HeaderName::from_static("x-sentry-auth"), auth),
                 (USER_AGENT, HeaderValue::from_static(client)),
                 (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
@@ -71,13 +100,19 @@ impl Envelope {
     /// Returns the same envelope with another body that is not compressed.
     pub(super) fn decoded(&self, body: impl Into<Bytes>) -> Self {
         let is_encoding = |name| name == CONTENT_ENCODING;
-        let headers = self.headers.iter().filter(|(name, _)| !is_encoding(name)).cloned().collect();
-        Self { headers, encoding: Encoding::Identity, body: body.into(), ..self.clone() }
+        let headers: Vec<_> = self.headers.iter().filter(|(name, _)| !is_encoding(name)).cloned().collect();
+        Self { headers: headers.into(), encoding: Encoding::Identity, body: body.into(), ..self.clone() }
     }
 
     /// Returns how many bytes of the queue's buffer it takes.
     pub fn size(&self) -> usize {
-        self.body.len() + OVERHEAD
+        let is_keyed = |item: &&Item| matches!(item.kind, ItemKind::CheckIn | ItemKind::Session);
+        let beside = SLOT
+            + self.path.len()
+            + self.headers.bytes
+            + self.items.len() * size_of::<Item>()
+            + self.items.iter().filter(is_keyed).count() * PER_KEY;
+        self.body.len() + beside.max(OVERHEAD)
     }
 
     /// Gives back the spare capacity of the body, because the queue counts only the body's length.
@@ -103,7 +138,7 @@ pub(super) fn sample(kind: crate::protocol::ItemKind, length: usize) -> Envelope
         path: "/api/42/envelope/".to_owned(),
         key: PublicKey::parse("a94ae32be2584e0bbd7a4cbb95971fee").unwrap(),
         project: ProjectId::parse("42").unwrap(),
-        headers: Box::default(),
+        headers: Headers::default(),
         encoding: Encoding::Identity,
         items: [Item { kind, count: 1, bytes: length }].into(),
         body: vec![0; length].into(),
@@ -114,7 +149,16 @@ pub(super) fn sample(kind: crate::protocol::ItemKind, length: usize) -> Envelope
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ItemKind;
+
+    #[test]
+    fn headers_count_as_what_they_take() {
+        let size =
+            |headers: Vec<_>| Envelope { headers: headers.into(), ..sample(ItemKind::Event, 10) }.size();
+        let header = |bytes| (USER_AGENT, HeaderValue::from_maybe_shared(vec![b'x'; bytes]).unwrap());
+        assert_eq!(size(vec![header(100)]), 10 + OVERHEAD);
+        assert!(size(vec![header(60_000)]) > 60_000 + 10);
+        assert!(size(vec![header(1); 90]) > 90 * 90);
+    }
 
     #[test]
     fn spare_capacity_is_given_back() {

@@ -18,6 +18,40 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// How long a limit lasts if upstream answers 429 without a time. Sentry's SDKs assume the same.
 const DEFAULT_LENGTH: Duration = Duration::from_mins(1);
 
+/// The longest text of a limit that SDKs get, in bytes. The names of all categories have 600.
+const MAX_TEXT: usize = 2048;
+/// The longest name of a category that SDKs get, in bytes.
+const MAX_NAME: usize = 64;
+/// The longest header that SDKs get, in bytes. Some refuse a response with more than 16 KiB of headers.
+const MAX_HEADER: usize = 8 * 1024;
+
+/// Returns the text of a limit as SDKs get it: reduced to ASCII, and bounded. What is left out is left out as a whole,
+/// so that no name is cut and no limit gets wider. An empty text is left out itself.
+fn for_sdks(text: &str) -> String {
+    let text: String = text.chars().filter(char::is_ascii_graphic).collect();
+    if text.len() <= MAX_TEXT {
+        return text;
+    }
+    let mut fields = text.split(':');
+    let mut field = || fields.next().unwrap_or_default();
+    // The reason is for people, and SDKs do not read it.
+    let (names, scope, _reason, namespaces) = (field(), field(), field(), field());
+    let room = (MAX_TEXT / 2).checked_sub(scope.len() + namespaces.len());
+    let Some(mut room) = room else { return String::new() };
+    let mut kept = Vec::new();
+    for name in names.split(';').filter(|name| name.len() <= MAX_NAME) {
+        let Some(left) = room.checked_sub(name.len() + 1) else { break };
+        room = left;
+        kept.push(name);
+    }
+    match (names.is_empty(), kept.join(";")) {
+        // Without a name the limit would be one on everything.
+        (false, names) if names.is_empty() => String::new(),
+        (_, names) if namespaces.is_empty() => format!("{names}:{scope}"),
+        (_, names) => format!("{names}:{scope}::{namespaces}"),
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RateLimit {
     key: PublicKey,
@@ -81,7 +115,13 @@ impl RateLimits {
             let (Some(seconds), Some(rest)) = (seconds, fields.next()) else { continue };
             let names = rest.split(':').next().unwrap_or_default();
             let names = || names.split(';').map(str::trim).filter(|name| !name.is_empty());
-            let categories: Vec<Category> = names().filter_map(Category::parse).collect();
+            let mut categories: Vec<Category> = Vec::new();
+            for category in names().filter_map(Category::parse) {
+                // There are few different ones, so their number bounds the list.
+                if !categories.contains(&category) {
+                    categories.push(category);
+                }
+            }
             // None of its categories is known here, so no item can be limited by it.
             if categories.is_empty() && names().next().is_some() {
                 continue;
@@ -105,8 +145,7 @@ impl RateLimits {
         now: SystemTime,
     ) {
         let Some(until) = now.checked_add(lasts.min(LONGEST)) else { return };
-        // The text becomes a header value for SDKs, so it is reduced to ASCII and bounded.
-        let text: String = text.chars().filter(char::is_ascii_graphic).take(300).collect();
+        let text = for_sdks(text);
         self.0.retain(|limit| limit.holds(now) && !(limit.key == *key && limit.text == text));
         if self.0.len() >= MAX_LIMITS {
             self.0.remove(0);
@@ -139,6 +178,10 @@ impl RateLimits {
     pub fn header(&self, key: &PublicKey, now: SystemTime) -> Option<String> {
         let mut header = String::new();
         for limit in self.0.iter().filter(|limit| limit.key == *key && limit.holds(now)) {
+            // A limit that has no text, or none that fits, is kept to here.
+            if limit.text.is_empty() || header.len() + limit.text.len() > MAX_HEADER {
+                continue;
+            }
             let comma = if header.is_empty() { "" } else { ", " };
             // Writing to a String cannot fail.
             let _ = write!(header, "{comma}{}:{}", limit.seconds_left(now), limit.text);
@@ -148,89 +191,4 @@ impl RateLimits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key() -> PublicKey {
-        PublicKey::parse("a94ae32be2584e0bbd7a4cbb95971fee").unwrap()
-    }
-
-    fn items(names: &[&str]) -> Vec<Item> {
-        names.iter().map(|name| Item { kind: ItemKind::of(name), count: 1, bytes: 1 }).collect()
-    }
-
-    fn now() -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
-    }
-
-    /// Returns which items are kept when this header is in force.
-    fn kept(header: &str, names: &[&str]) -> Vec<bool> {
-        let mut rate_limits = RateLimits::default();
-        rate_limits.update(&key(), header, now());
-        rate_limits.check(&key(), &items(names), now()).keep
-    }
-
-    #[test]
-    fn limited_items_are_removed_and_the_rest_is_kept() {
-        assert_eq!(kept("60:error:key", &["event", "session"]), [false, true]);
-        assert_eq!(kept("60:transaction;span:key:reason", &["transaction", "log"]), [false, true]);
-        assert_eq!(kept("60::organization", &["event", "log", "client_report"]), [false, false, true]);
-        assert_eq!(kept("60:metric_bucket:organization", &["event"]), [true]);
-        assert_eq!(kept("60:error, 30:log_item:key", &["event", "log", "span"]), [false, false, true]);
-        assert_eq!(kept("nonsense, :error, x:error:key", &["event"]), [true]);
-    }
-
-    #[test]
-    fn a_removed_event_removes_its_attachments_and_profile() {
-        assert_eq!(kept("60:error:key", &["attachment", "event"]), [false, false]);
-        assert_eq!(kept("60:transaction:key", &["transaction", "profile"]), [false, false]);
-        assert_eq!(kept("60:session:key", &["session", "attachment"]), [false, true]);
-    }
-
-    #[test]
-    fn limits_apply_to_their_own_key_only() {
-        let other = PublicKey::parse("ffffffffffffffffffffffffffffffff").unwrap();
-        let mut rate_limits = RateLimits::default();
-        rate_limits.update_all(&key(), None, now());
-        assert!(rate_limits.check(&key(), &items(&["event"]), now()).keeps_none());
-        assert!(rate_limits.check(&other, &items(&["event"]), now()).keeps_all());
-        assert_eq!(rate_limits.header(&other, now()), None);
-    }
-
-    #[test]
-    fn limits_end_by_the_wall_clock_even_if_it_jumps() {
-        let mut rate_limits = RateLimits::default();
-        rate_limits.update(&key(), "60:error:key:quota", now());
-        let keeps = |at| rate_limits.check(&key(), &items(&["event"]), at).keeps_all();
-        assert!(!keeps(now() + Duration::from_secs(59)));
-        assert!(keeps(now() + Duration::from_mins(1)));
-        assert!(keeps(now() + Duration::from_hours(9)));
-        assert!(keeps(now() - Duration::from_secs(1)), "the clock shows a time before the limit was set");
-    }
-
-    #[test]
-    fn the_header_repeats_limits_with_the_seconds_left() {
-        let mut rate_limits = RateLimits::default();
-        rate_limits.update(&key(), "60:error;transaction:key:quota, 10:log_item:project", now());
-        let later = now() + Duration::from_millis(500);
-        let check = rate_limits.check(&key(), &items(&["event"]), later);
-        assert_eq!(check.retry_after, 60);
-        let header = rate_limits.header(&key(), later).unwrap();
-        assert_eq!(header, "60:error;transaction:key:quota, 10:log_item:project");
-        rate_limits.update(&key(), "5:error;transaction:key:quota", later);
-        let header = rate_limits.header(&key(), later).unwrap();
-        assert_eq!(
-            header, "10:log_item:project, 5:error;transaction:key:quota",
-            "the newer limit replaces the older"
-        );
-    }
-
-    #[test]
-    fn the_number_of_limits_is_bounded() {
-        let mut rate_limits = RateLimits::default();
-        for n in 0..1000 {
-            rate_limits.update(&key(), &format!("60:error:key:reason{n}"), now());
-        }
-        assert_eq!(rate_limits.0.len(), MAX_LIMITS);
-    }
-}
+mod tests;

@@ -49,8 +49,8 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Opens a port and subscribes by `ask`, within a bounded time. `ask` gets the port, and whether lines of the function
-    /// are wanted. Returns `None` where there is no telemetry.
+    /// Opens a port and subscribes by `ask`, within a bounded time. `ask` gets the port, and whether lines of the
+    /// function are wanted. Returns `None` where there is no telemetry.
     pub(crate) async fn subscribe<E: Display>(
         ask: impl AsyncFnOnce(u16, bool) -> Result<Subscribed, E>,
         observer: Option<Arc<dyn Observer>>,

@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod bounds;
 mod certificates;
 mod e2e;
 mod faults;

@@ -1,48 +1,45 @@
-//! The certificate authorities that `AWS_CA_BUNDLE` or a profile's `ca_bundle` names, as the AWS CLI uses them: instead
-//! of the system's own.
+//! Reads the certificate authorities that `AWS_CA_BUNDLE` or a profile's `ca_bundle` names. As in the AWS CLI, they
+//! replace those of the system.
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::path::{Path, PathBuf};
 
-/// The variable, which wins over the profile.
+/// The variable, which has precedence over the profile.
 const VARIABLE: &str = "AWS_CA_BUNDLE";
 
-/// Certificates, as PEM.
+/// Certificates in PEM format.
 #[derive(Clone, Debug)]
 pub(crate) struct CaBundle(pub(crate) Vec<u8>);
 
-/// A file that is of no use.
+/// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CaBundleError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the certificates in {path}, which {named_by} names")]
     Read {
-        /// The file.
         path: PathBuf,
-        /// The variable or the setting.
+        /// The variable or the setting that names the file.
         named_by: &'static str,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// It is something else.
+    /// The file contains no certificate.
     #[error("there is no certificate in {path}, which {named_by} names")]
     Empty {
-        /// The file.
         path: PathBuf,
-        /// The variable or the setting.
+        /// The variable or the setting that names the file.
         named_by: &'static str,
     },
 }
 
 impl CaBundle {
-    /// What the environment names.
+    /// Reads the file that the environment names.
     pub(crate) fn from_env() -> Result<Option<Self>, CaBundleError> {
         let path = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
         path.map(|path| Self::read(Path::new(&path), VARIABLE)).transpose()
     }
 
-    /// What the environment names, else what a profile does.
+    /// Reads the file that the environment names, or else the one that the profile names.
     pub(crate) fn find(of_profile: Option<&str>) -> Result<Option<Self>, CaBundleError> {
         if let Some(bundle) = Self::from_env()? {
             return Ok(Some(bundle));

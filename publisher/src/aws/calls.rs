@@ -15,7 +15,7 @@ use std::{error::Error, future::Future, time::Duration};
 use tokio::time::Instant;
 
 /// The longest pauses before a call is repeated because another operation was in progress.
-const BUSY: [Duration; 4] =
+const BUSY_PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 impl Session {
@@ -51,9 +51,9 @@ impl Session {
 }
 
 impl Session {
-    /// Says what the credentials have to do with the error of a call to one region. STS has confirmed them at the start
-    /// of the run. So if a region does not accept them, it is not enabled for the account, or it does not accept the
-    /// temporary credentials of the global STS endpoint.
+    /// Converts the error of a call to one region. STS has confirmed the credentials at the start of the run. So if a
+    /// region does not accept them, the region is not enabled for the account, or it does not accept temporary
+    /// credentials of the global STS endpoint.
     pub(crate) fn in_region(&self, region: &RegionName, error: CallError) -> RegionError {
         if error.kind != CallErrorKind::Credentials {
             return error.into();
@@ -73,7 +73,7 @@ impl Session {
     where
         R: Future<Output = Result<T, CallError>>,
     {
-        for pause in BUSY {
+        for pause in BUSY_PAUSES {
             match call().await {
                 Err(error) if error.kind == CallErrorKind::Busy => {
                     tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;

@@ -15,8 +15,8 @@ pub(crate) struct Identity {
     pub(crate) partition: Partition,
 }
 
-/// Asks the STS of the session's region. The global STS would not do, because its tokens and answers are of no use in
-/// opt-in regions. If the session's region does not know the account, or does not exist, the home region of the
+/// Asks the STS of the session's region. The global STS cannot be used, because opt-in regions do not accept its
+/// tokens. If the session's region does not know the account, or does not exist, the home region of the
 /// partition is asked instead. The second value is then the error of the session's region.
 pub(crate) async fn caller(session: &Session) -> Result<(Identity, Option<CallError>), SessionError> {
     let configured = session.config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default();
@@ -37,13 +37,13 @@ async fn asked_in(session: &Session, region: &str) -> Result<GetCallerIdentityOu
     answer.map_err(|error| CallError::new("GetCallerIdentity", &error))
 }
 
-/// What a region that is switched off says, and one that does not exist.
+/// Whether the error may come from a region that is disabled or does not exist.
 fn is_regions_own(error: &CallError) -> bool {
     matches!(error.kind, CallErrorKind::Credentials | CallErrorKind::Unsent)
 }
 
 fn no_identity(session: &Session, source: CallError) -> SessionError {
-    // An answer without a code of AWS's is somebody else's.
+    // A response without an error code does not come from AWS.
     let not_aws = source.kind == CallErrorKind::Rejected && source.code.is_none();
     if source.kind == CallErrorKind::Clock {
         SessionError::Clock(source)

@@ -109,7 +109,7 @@ impl RegionLayers {
         Self { client: session.lambda(region), session: Arc::clone(session), region: region.clone() }
     }
 
-    /// Says what the credentials have to do with an error of one of these calls.
+    /// Converts the error of one of these calls. The result says whether the credentials are the cause.
     pub(crate) fn in_region(&self, error: CallError) -> RegionError {
         self.session.in_region(&self.region, error)
     }

@@ -1,4 +1,4 @@
-//! The account's own list of its regions, and which of them are enabled.
+//! Reads the list of the account's regions and their status from AWS.
 
 use crate::aws::{
     error::{CallError, CallErrorKind},
@@ -69,7 +69,7 @@ pub(crate) async fn list(session: &Session, identity: &Identity) -> Result<Accou
         }
     }
     let enabled = listing.iter().filter(|(_, off)| off.is_none()).map(|(name, _)| name.clone());
-    // An earlier list of the same session is as good.
+    // `set` fails if the session has a list already, which is as good as this one.
     let _ = session.enabled.set(enabled.collect());
     Ok(listing)
 }

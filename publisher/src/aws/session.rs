@@ -73,7 +73,7 @@ pub(crate) enum SessionError {
     #[error("cannot load AWS credentials")]
     Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A person has to sign in, in a browser.
-    #[error("nobody is signed in, or the session is over")]
+    #[error("no user is signed in, or the session has expired")]
     SignedOut {
         /// The command that signs in.
         command: String,

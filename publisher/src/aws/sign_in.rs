@@ -1,4 +1,4 @@
-//! What a profile of the AWS configuration files says about signing in.
+//! Finds out from the profiles of the AWS configuration files how a user signs in.
 
 use crate::failure::chain;
 use aws_config::profile::{Profile, ProfileSet};
@@ -6,8 +6,8 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 use std::error::Error;
 
-/// The longest chain of profiles that is followed, in which each names the next one as the source of its credentials.
-const SOURCES: usize = 8;
+/// The largest number of profiles in a chain. Each profile names the next one as the source of its credentials.
+const MAX_CHAIN_LENGTH: usize = 8;
 
 /// Texts in the SDK's errors that mean that a person has to sign in: there is no token, it has expired, or the service
 /// refuses it. The types of these errors are private, so their texts are compared. `tests/it/sign_in.rs` makes the SDK
@@ -35,7 +35,7 @@ pub(crate) struct Profiles {
 }
 
 impl Profiles {
-    /// Reads the files. Returns `None` if that fails, because not everybody needs them. The source of credentials that
+    /// Reads the files. Returns `None` if that fails, because not all users need them. The source of credentials that
     /// needs them reports the error.
     pub(crate) async fn load(named: Option<&str>) -> Option<Self> {
         let selected = named.map(|name| name.to_owned().into());
@@ -52,7 +52,7 @@ impl Profiles {
     /// The command that signs in, if the profile or the source of its credentials needs a sign-in.
     pub(crate) fn command(&self) -> Option<String> {
         let mut name = self.name.as_str();
-        for _ in 0..SOURCES {
+        for _ in 0..MAX_CHAIN_LENGTH {
             let profile = self.set.get_profile(name)?;
             if let Some(command) = command(profile) {
                 return Some(format!("{command} --profile {name}"));

@@ -1,12 +1,12 @@
-//! Answers that are web pages: what proxies, firewalls and sign-in pages say in AWS's place.
+//! Recognizes responses that are web pages. They come from proxies, firewalls and sign-in pages instead of AWS.
 
 use aws_sdk_lambda::config::http::HttpResponse;
 use std::fmt;
 
-/// As much of a page as is looked at.
-const LOOKED_AT: usize = 4096;
+/// The number of bytes of a page that are searched.
+const MAX_SEARCHED: usize = 4096;
 
-/// A page instead of an answer of the API.
+/// A web page instead of a response of the API.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WebPage {
     status: u16,
@@ -14,19 +14,19 @@ pub(crate) struct WebPage {
 }
 
 impl WebPage {
-    /// The page that an answer is, if it is one. AWS's own answers are JSON, or XML without a word of HTML.
+    /// Returns the page if the response is one. AWS's own responses are JSON, or XML that contains no HTML.
     pub(crate) fn of(raw: &HttpResponse) -> Option<Self> {
         Self::read(raw.status().as_u16(), raw.body().bytes()?)
     }
 
     fn read(status: u16, body: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(body.get(..LOOKED_AT).unwrap_or(body));
+        let text = String::from_utf8_lossy(body.get(..MAX_SEARCHED).unwrap_or(body));
         let lower = text.to_ascii_lowercase();
         let begins = lower.trim_start();
         if !begins.starts_with("<!doctype html") && !begins.starts_with("<html") {
             return None;
         }
-        // Lower case in ASCII keeps every byte in its place.
+        // Conversion to lower case in ASCII does not move any byte.
         let title = lower.split_once("<title").and_then(|(before, rest)| {
             let (tag, rest) = rest.split_once('>')?;
             let start = before.len() + "<title".len() + tag.len() + 1;

@@ -14,7 +14,7 @@ enum PatternPart {
     Literal(String),
     /// The number of this index: 0 is major, 1 is minor, 2 is patch.
     Number(usize),
-    /// The optional prerelease and build metadata remainder the numbers.
+    /// The optional prerelease and build metadata after the numbers.
     Tail,
 }
 

@@ -1,5 +1,5 @@
-//! Shows the progress of a run. A terminal has the lines of `progress_lines`. Other output has a line for each layer
-//! that ended. Machines get a JSON event for every step.
+//! Shows the progress of a run. A terminal shows the lines of `progress_lines`. Other output has a line for each layer
+//! that has ended. With `--json`, there is an event for every step.
 
 use crate::{
     publish::{
@@ -17,8 +17,8 @@ use std::{
     time::Duration,
 };
 
-/// How often the lines are drawn when nothing happens: for the clock, and for a window that changes its size.
-const TICK: Duration = Duration::from_millis(250);
+/// How often the lines are drawn when nothing happens, because of the clock and of changes of the window's size.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Shows the progress of one run.
 pub(crate) struct ProgressBars {
@@ -38,20 +38,20 @@ impl ProgressBars {
     pub(crate) fn new(ui: &Ui, total: usize) -> Self {
         let terminal = ui.bars().map(|all| {
             let lines = Arc::new(Mutex::new(ProgressLines::new(total)));
-            // The style asks for the size of the terminal each time that it draws.
+            // The size of the terminal is read again for each drawing.
             let (shown, notices) = (Arc::clone(&lines), ui.clone());
             let draw = move |state: &ProgressState, out: &mut dyn Write| {
                 let (height, width) = console::Term::stderr().size();
                 let size = Size { lines: usize::from(height), columns: usize::from(width) };
                 let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 let text = shown.lines(state.elapsed(), notices.latest_notice().as_deref(), size).join("\n");
-                // Nobody can be told that a terminal takes no text.
+                // An error of the terminal cannot be reported anywhere, so it is ignored.
                 let _ = out.write_str(&text);
             };
             let style = ProgressStyle::with_template("{lines}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("lines", draw);
             let bar = all.add(ProgressBar::new(total as u64).with_style(style));
-            bar.enable_steady_tick(TICK);
+            bar.enable_steady_tick(REDRAW_INTERVAL);
             Terminal { lines, bar }
         });
         Self { ui: ui.clone(), total, ended: 0, terminal }
@@ -78,7 +78,7 @@ impl ProgressBars {
         } else if !self.ui.json() {
             let version = row.version.map(|version| format!(", version {version}")).unwrap_or_default();
             let verb = if row.error.is_some() { "Failed" } else { "Done" };
-            // Why it failed is said at the end, once for all.
+            // The reasons of failures are reported at the end of the run.
             self.ui.status(verb, format!("{} {}: {}{version}", row.region, row.variant, row.state()));
         }
     }

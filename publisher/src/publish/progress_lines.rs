@@ -1,17 +1,17 @@
-//! What a terminal shows of a run, cut to its size: first the total, then the regions that failed and those at work.
+//! Formats the progress of a run for a terminal: first the total, then the failed regions and the active ones.
 //!
-//! A run has more regions than many terminals have lines. So regions that wait, or have nothing left to do, are
-//! counted and not listed.
+//! A run has more regions than many terminals have lines. So regions that are waiting or finished are only counted,
+//! and the lines are cut to the size of the terminal.
 
 use crate::{aws::partition::RegionName, model::variant::Variant, publish::journal::JobState};
 use std::{collections::BTreeMap, time::Duration};
 
-/// How wide the bar is, at the most.
-const BAR: usize = 30;
-/// Lines of the terminal that are left to whatever was said before.
-const ABOVE: usize = 4;
+/// The largest width of the bar, in columns.
+const MAX_BAR_WIDTH: usize = 30;
+/// The number of the terminal's lines that are left for earlier output.
+const LINES_ABOVE: usize = 4;
 
-/// How far all layers are in all regions.
+/// The progress of all layers in all regions.
 #[derive(Debug, Default)]
 pub(crate) struct ProgressLines {
     total: usize,
@@ -38,28 +38,28 @@ impl ProgressLines {
         Self { total, layers: BTreeMap::new() }
     }
 
-    /// A layer got further in a region.
+    /// Records that a layer has reached another state in a region.
     pub(crate) fn at(&mut self, region: &RegionName, variant: Variant, state: JobState) {
         self.layers.insert((region.clone(), variant), LayerState::At(state));
     }
 
-    /// A layer has ended in a region, with an error or without.
+    /// Records that a layer has ended in a region, successfully or not.
     pub(crate) fn ended(&mut self, region: &RegionName, variant: Variant, error: Option<&str>) {
         let state = error.map_or(LayerState::Ended, |error| LayerState::Failed(error.to_owned()));
         self.layers.insert((region.clone(), variant), state);
     }
 
-    /// All lines, of which none is longer than the terminal is wide, and all together leave room above them.
+    /// The lines to show. No line is wider than the terminal, and together they leave room above them.
     pub(crate) fn lines(&self, elapsed: Duration, notice: Option<&str>, size: Size) -> Vec<String> {
         let mut lines = vec![self.first_line(elapsed, size.columns)];
         lines.extend(notice.map(str::to_owned));
-        let room = size.lines.saturating_sub(ABOVE + lines.len()).max(1);
+        let room = size.lines.saturating_sub(LINES_ABOVE + lines.len()).max(1);
         let (failed, working) = (self.failed(), self.working());
         let all = failed.len() + working.len();
         if all <= room {
             lines.extend(failed.into_iter().chain(working));
         } else {
-            // One line is for the number of those that are left out. Failures have at most half of the others.
+            // One line shows the number of lines that are left out. Failures get at most half of the remaining lines.
             let listed = room - 1;
             let failed_listed = failed.len().min(listed.saturating_sub(working.len()).max(listed / 2));
             let shown = failed.into_iter().take(failed_listed).chain(working).take(listed);
@@ -74,7 +74,7 @@ impl ProgressLines {
         let ended = count(|state| !matches!(state, LayerState::At(_)));
         let failed = count(|state| matches!(state, LayerState::Failed(_)));
         let waiting = count(|state| matches!(state, LayerState::At(JobState::Waiting)));
-        let width = BAR.min(columns / 4);
+        let width = MAX_BAR_WIDTH.min(columns / 4);
         let full = (width * ended).checked_div(self.total).unwrap_or(width).min(width);
         let mut parts = vec![format!("{ended}/{} layers", self.total), format!("{} s", elapsed.as_secs())];
         for (number, what) in [(failed, "failed"), (waiting, "waiting")] {
@@ -104,7 +104,7 @@ impl ProgressLines {
                 states.push(format!("{variant} {:<14}", word(*state)));
             }
         }
-        // Those that only look come last: where there is no room for all, the others matter more.
+        // Regions that are only being inspected come last, because the others matter more if there is no room for all.
         let mut sorted: Vec<_> = regions.into_iter().collect();
         sorted.sort_by_key(|(_, (only_looks, _))| *only_looks);
         let line = |(region, (_, states)): (&RegionName, (bool, Vec<String>))| {
@@ -114,7 +114,7 @@ impl ProgressLines {
     }
 }
 
-/// The line, or as much of it as fits, with a sign that it goes on.
+/// The line itself, or the part of it that fits and an ellipsis.
 fn cut(line: &str, columns: usize) -> String {
     if line.chars().count() <= columns {
         return line.to_owned();
@@ -192,7 +192,7 @@ mod tests {
             }
             let shown = run.lines(Duration::ZERO, Some(&"a notice ".repeat(20)), Size { lines, columns });
             assert!(shown.iter().all(|line| line.chars().count() <= columns), "{shown:?}");
-            assert!(shown.len() <= lines.saturating_sub(ABOVE).max(3), "{lines}: {shown:?}");
+            assert!(shown.len() <= lines.saturating_sub(LINES_ABOVE).max(3), "{lines}: {shown:?}");
         }
         let shown = all(34, JobState::Publishing).lines(Duration::ZERO, None, WIDE);
         assert_eq!(shown.len(), 26);

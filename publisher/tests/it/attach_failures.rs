@@ -64,7 +64,7 @@ fn a_concurrent_change_of_the_function_is_kept() {
         Function { account: &account, region: REGION, name: "f" }.configure(&json!({"Layers": [layer]}));
         Verdict::Forward
     });
-    let run = case.attach(rule, &["--json"]).expect(0).says("somebody changed the function in the meantime");
+    let run = case.attach(rule, &["--json"]).expect(0).says("another user changed the function meanwhile");
     assert_eq!(function.layers(), [theirs, case.wanted.clone()]);
     assert_eq!(run.json()["changed"], true);
 }
@@ -82,7 +82,7 @@ fn endless_concurrent_changes_are_reported_and_not_overwritten() {
             .configure(&json!({"Description": n.to_string()}));
         Verdict::Forward
     });
-    case.attach(rule, &[]).expect(1).says("PreconditionFailedException").says("somebody else keeps changing");
+    case.attach(rule, &[]).expect(1).says("PreconditionFailedException").says("a deployment keeps changing");
     assert_eq!(count.load(Ordering::SeqCst), 2, "one retry");
     assert!(function.layers().is_empty());
 }
@@ -137,7 +137,7 @@ fn an_update_that_does_not_end_or_fails_is_an_error() {
         "LastUpdateStatusReason": "no interfaces left"
     });
     let run = case.attach(changed_reads(&case, failed, 2), &[]).expect(1);
-    run.says("did not come into effect: EniLimitExceeded: no interfaces left").says("goes on as it was");
+    run.says("did not take effect: EniLimitExceeded: no interfaces left").says("the function is unchanged");
     let case = Case::new("other");
     case.function(&json!({}));
     let other = json!({"LastUpdateStatus": "Successful", "State": "Active", "Layers": []});

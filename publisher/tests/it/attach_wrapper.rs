@@ -74,7 +74,7 @@ fn another_wrapper_an_unsupported_runtime_and_unreadable_variables_are_refused()
     assert!(other.layers().is_empty());
     let own =
         Function::new(&owner, REGION, "own", &json!({"Runtime": "provided.al2023", "Handler": "bootstrap"}));
-    attach(&publisher, "own", &["--exec-wrapper"]).expect(1).says("provided.al2023 knows no wrapper");
+    attach(&publisher, "own", &["--exec-wrapper"]).expect(1).says("provided.al2023 does not support wrapper");
     assert!(own.layers().is_empty());
 
     let mut configuration = other.configuration();

@@ -1,30 +1,24 @@
 //! Reads a request's body into memory, with a limit on its size and on its time.
 
+use super::body_error::BodyError;
 use super::memory_budget::{MemoryBudget, Reservation, SMALL_BODY};
 use crate::active_timer::ActiveTimer;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 
 /// The time that any body may take. Seconds.
 const BASE_SECONDS: u64 = 30;
 /// A body may take one more second for each so many bytes. A slow client can finish, but a client that sends single
 /// bytes cannot hold the connection for ever.
 const BYTES_PER_EXTRA_SECOND: usize = 8 * 1024;
+/// The least memory of a body whose bytes do not arrive at once, unless it is announced to be smaller. Bytes.
+const MIN_CAPACITY: usize = 16 * 1024;
 /// How long the rest of a refused body is read and discarded. Seconds. Without this the client may see a connection
 /// reset instead of the response.
 const DISCARD_SECONDS: u64 = 5;
-
-/// Why a body was not read to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gateway) enum BodyError {
-    TooLarge,
-    /// The client closed the connection in the middle, or its chunks are malformed. It may not read the response.
-    Broken,
-    /// The client sent it too slowly.
-    Slow,
-    /// Other bodies held the memory for too long.
-    NoMemory,
-}
 
 /// A body, and the memory that is reserved for it until it is queued or refused.
 pub(in crate::gateway) struct ReceivedBody<'a> {
@@ -32,7 +26,7 @@ pub(in crate::gateway) struct ReceivedBody<'a> {
     pub(in crate::gateway) reservation: Reservation<'a>,
 }
 
-/// Reads a body of at most `limit` bytes into one allocation.
+/// Reads a body of at most `limit` bytes into one allocation, which grows with the bytes that arrive.
 pub(in crate::gateway) async fn collect<'a>(
     body: &mut Incoming,
     limit: usize,
@@ -42,31 +36,62 @@ pub(in crate::gateway) async fn collect<'a>(
     if length.is_some_and(|length| length > limit) {
         return Err(BodyError::TooLarge);
     }
-    let mut reservation = memory.reserve(length).await.ok_or(BodyError::NoMemory)?;
-    let mut is_fully_reserved = length.is_some();
-    let mut bytes = Vec::with_capacity(length.unwrap_or(0));
-    let mut timer = ActiveTimer::new(BASE_SECONDS);
+    let most = length.unwrap_or(limit);
+    let mut reservation = memory.begin(most, length.is_some());
+    let mut bytes = Vec::new();
+    let mut timer = None;
     let mut extra_seconds = 0;
-    while let Some(frame) = timer.wait(body.frame()).await.ok_or(BodyError::Slow)? {
+    loop {
+        // Most bodies are there with their head. They need no timer, and no others have to know of them.
+        let frame = match poll_fn(|context| Poll::Ready(Pin::new(&mut *body).poll_frame(context))).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let timer = timer.get_or_insert_with(|| ActiveTimer::new(BASE_SECONDS));
+                if !reservation.is_registered() {
+                    reservation.grow(bytes.capacity(), bytes.len()).await?;
+                }
+                tokio::select! {
+                    biased;
+                    frame = timer.wait(body.frame()) => frame.ok_or(BodyError::Slow)?,
+                    () = reservation.given_up() => return Err(BodyError::Slow),
+                }
+            }
+        };
+        let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
         let total = bytes.len() + data.len();
         if total > limit {
             return Err(BodyError::TooLarge);
         }
-        if total > SMALL_BODY && !is_fully_reserved {
-            memory.grow(&mut reservation, limit).await.ok_or(BodyError::NoMemory)?;
-            is_fully_reserved = true;
+        if reservation.is_registered() || total > SMALL_BODY {
+            let capacity = bytes.capacity().max(bytes.len() + spare(&bytes, data.len(), most));
+            reservation.grow(capacity, total).await?;
         }
-        if total > bytes.capacity() {
-            // Doubles the capacity, but never beyond the limit for which memory is reserved.
-            bytes.reserve_exact(data.len().max(bytes.len()).max(4096).min(limit - bytes.len()));
+        append(&mut bytes, &data, most)?;
+        if let Some(timer) = &mut timer {
+            timer.extend((total / BYTES_PER_EXTRA_SECOND - extra_seconds) as u64);
         }
-        bytes.extend_from_slice(&data);
-        timer.extend((total / BYTES_PER_EXTRA_SECOND - extra_seconds) as u64);
         extra_seconds = total / BYTES_PER_EXTRA_SECOND;
     }
     bytes.shrink_to_fit();
     Ok(ReceivedBody { bytes, reservation })
+}
+
+/// Appends a block to bytes that may grow to `most`. Fails where the system has no memory, which must not end the
+/// process.
+pub(in crate::gateway) fn append(bytes: &mut Vec<u8>, block: &[u8], most: usize) -> Result<(), BodyError> {
+    bytes.try_reserve_exact(spare(bytes, block.len(), most)).map_err(|_| BodyError::NoMemory)?;
+    bytes.extend_from_slice(block);
+    Ok(())
+}
+
+/// The spare capacity that bytes get before a block of this length is appended. It doubles the capacity, but never goes
+/// beyond the most.
+fn spare(bytes: &Vec<u8>, block: usize, most: usize) -> usize {
+    if block <= bytes.capacity() - bytes.len() {
+        return block;
+    }
+    block.max(bytes.len()).max(MIN_CAPACITY).min(most.saturating_sub(bytes.len())).max(block)
 }
 
 /// Reads and discards the rest of a body, for a few seconds at most.

@@ -1,11 +1,10 @@
 //! Closes a client's connection when the client stalls: in the middle of a request's head, or while it reads a
 //! response. A client that is silent between two requests may be so for any time.
 
+use super::clients::Connection;
 use crate::active_timer::ActiveTimer;
 use crate::guarded_stream::Guard;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 /// How long a request's head may take from its first byte. Seconds.
@@ -13,34 +12,41 @@ const HEAD_SECONDS: u64 = 10;
 /// How long a write of the response may block because the client does not read. Seconds.
 const WRITE_SECONDS: u64 = 30;
 
-/// Counts up when a request's head is complete, and again when the response is ready. The count is odd while a request
-/// is handled.
-#[derive(Clone, Debug, Default)]
-pub(in crate::gateway) struct RequestPhase(Arc<AtomicU64>);
-
-impl RequestPhase {
-    /// Notes that a request's head is complete, or that its response is ready.
-    pub(in crate::gateway) fn advance(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Lets reads and writes fail with `TimedOut` when the client stalls.
+/// Lets reads and writes fail with `TimedOut` when the client stalls, and ends the connection when another one needs its
+/// place.
 #[derive(Debug)]
 pub(in crate::gateway) struct StallGuard {
-    phase: RequestPhase,
-    /// The phase in which a head has begun, and the timer for it.
-    head_timer: Option<(u64, ActiveTimer)>,
+    connection: Connection,
+    head: Option<Head>,
     write_timer: Option<ActiveTimer>,
 }
 
+/// The head of a request that has begun.
+#[derive(Debug)]
+struct Head {
+    phase: u64,
+    bytes: usize,
+    timer: ActiveTimer,
+}
+
 impl StallGuard {
-    pub(in crate::gateway) fn new(phase: RequestPhase) -> Self {
-        Self { phase, head_timer: None, write_timer: None }
+    pub(in crate::gateway) fn new(connection: Connection) -> Self {
+        Self { connection, head: None, write_timer: None }
+    }
+
+    /// Waits for more of a request, or for the next one.
+    fn wait(&mut self, phase: u64, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_busy = !phase.is_multiple_of(2);
+        if !is_busy && self.connection.is_closing(context.waker()) {
+            // No bytes mean that the client has closed the connection. Nothing that it has sent is lost by that.
+            return Poll::Ready(Ok(()));
+        }
+        let Some(head) = &mut self.head else { return Poll::Pending };
+        self.connection.set_head(head.bytes);
+        if self.connection.state().is_closing() {
+            return Poll::Ready(Ok(()));
+        }
+        head.timer.poll_end(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -51,19 +57,18 @@ impl Guard for StallGuard {
         received: &[u8],
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let phase = self.phase.count();
-        self.head_timer.take_if(|(begun, _)| *begun != phase);
-        if result.is_pending() {
-            let Some((_, timer)) = &mut self.head_timer else { return Poll::Pending };
-            return timer.poll_end(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
+        let phase = self.connection.state().phase();
+        if self.head.take_if(|head| head.phase != phase).is_some() {
+            self.connection.set_head(0);
         }
-        // Old clients send one more newline after a body. That newline does not begin a head.
-        let between_requests = phase.is_multiple_of(2);
-        if between_requests
-            && self.head_timer.is_none()
-            && received.iter().any(|b| !matches!(b, b'\r' | b'\n'))
-        {
-            self.head_timer = Some((phase, ActiveTimer::new(HEAD_SECONDS)));
+        if result.is_pending() {
+            return self.wait(phase, context);
+        }
+        if let Some(head) = &mut self.head {
+            head.bytes += received.len();
+        } else if phase.is_multiple_of(2) && received.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
+            // Old clients send one more newline after a body. That newline does not begin a head.
+            self.head = Some(Head { phase, bytes: received.len(), timer: ActiveTimer::new(HEAD_SECONDS) });
         }
         result
     }

@@ -9,6 +9,9 @@ use crate::protocol::event_id::EventId;
 use crate::protocol::{Encoding, envelope_writer};
 use hyper::body::Incoming;
 
+/// The longest DSN in an envelope's header, in bytes. Real ones have about 100.
+const MAX_DSN: usize = 1024;
+
 /// Queues an envelope. `project` is the one in the path; in tunnel mode there is none, and the envelope's DSN decides.
 pub(super) async fn handle(
     context: &RequestContext<'_>,
@@ -58,7 +61,14 @@ fn invalid_header(rejection: Rejection) -> Rejection {
 }
 
 fn parse_dsn(dsn: Option<&str>, is_anonymous: bool) -> Result<Option<Dsn>, Rejection> {
-    dsn.map(Dsn::parse).transpose().map_err(|why| {
+    let parse = |text: &str| {
+        // Its host and path stay in memory beside the envelope, and compressed they cost the sender nothing.
+        if text.len() > MAX_DSN {
+            return Err(format!("is longer than {MAX_DSN} bytes"));
+        }
+        Dsn::parse(text).map_err(|why| why.to_string())
+    };
+    dsn.map(parse).transpose().map_err(|why| {
         let cause = format!("the dsn {why}");
         if is_anonymous {
             project_auth::unknown_sender(cause)

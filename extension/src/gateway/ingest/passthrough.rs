@@ -26,18 +26,20 @@ pub(super) async fn handle(
     let upstream = project_auth::upstream(context.config, None)?;
     let received = context.read_body(body, context.config.max_body).await?;
     let client_headers = &context.head.headers;
-    let acceptance = context.relay.accept(Envelope {
+    let envelope = Envelope {
         upstream,
         path: fold_slashes(context.head.uri.path_and_query().map_or("/", |path| path.as_str())),
         key: auth.key,
         project,
-        headers: headers::end_to_end(client_headers, context.peer).into(),
+        headers: headers::end_to_end(client_headers, context.peer.remote).into(),
         // The body is never decoded here, so its real encoding does not matter. `Content-Encoding` is in the headers.
         encoding: Encoding::Identity,
         items: [single_item(kind, received.bytes.len())].into(),
         body: received.bytes.into(),
         is_background: false,
-    });
+    };
+    context.check_fits(&envelope)?;
+    let acceptance = context.relay.accept(envelope);
     // An empty message means in OTLP that everything was accepted. Each of its two encodings writes it differently.
     let accepted = if media_type::essence(client_headers).as_deref() == Some(PROTOBUF) {
         response::with_body(StatusCode::OK, PROTOBUF, &b""[..])

@@ -2,21 +2,22 @@
 //! Relay does.
 
 use super::{MAX_EVENT, envelope, event_limit, lenient_json};
-use crate::gateway::request::RequestContext;
+use crate::gateway::request::{RequestContext, decode_to_vec};
 use crate::gateway::response::rejection::Rejection;
 use crate::gateway::response::{self, Response};
 use crate::gateway::{media_type, query};
-use crate::protocol::envelope_writer;
 use crate::protocol::event_id::EventId;
+use crate::protocol::{Encoding, envelope_writer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use serde::Deserialize;
-use std::io::Read as _;
 
 /// A GIF of one transparent pixel. Old browser SDKs send an event as the URL of an image.
 const PIXEL: &[u8] = b"GIF89a\x01\0\x01\0\0\xff\0,\0\0\0\0\x01\0\x01\0\0\x02\0;";
+
+const INVALID_BODY: &str = "invalid request body";
 
 /// Queues an event, or an envelope that was sent to this route.
 pub(super) async fn handle(
@@ -92,15 +93,14 @@ fn event_json(body: Vec<u8>) -> Result<Vec<u8>, Rejection> {
     if binary.starts_with(b"{") {
         return Ok(binary);
     }
-    let mut event = Vec::new();
-    let limit = MAX_EVENT as u64 + 1;
-    let mut inflated = flate2::bufread::ZlibDecoder::new(binary.as_slice()).take(limit);
-    inflated.read_to_end(&mut event).map_err(invalid_body)?;
-    if event.len() > MAX_EVENT { Err(Rejection::too_large()) } else { Ok(event) }
+    decode_to_vec(Encoding::Deflate, &binary, MAX_EVENT).map_err(|rejection| match rejection.status {
+        StatusCode::PAYLOAD_TOO_LARGE => rejection,
+        _ => Rejection { detail: INVALID_BODY.to_owned(), ..rejection },
+    })
 }
 
 fn invalid_body(cause: impl std::fmt::Display) -> Rejection {
-    Rejection::bad_request("invalid request body").because(cause.to_string())
+    Rejection::bad_request(INVALID_BODY).because(cause.to_string())
 }
 
 #[cfg(test)]

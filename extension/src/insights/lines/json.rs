@@ -20,15 +20,34 @@ const TIMES: [&str; 3] = ["timestamp", "time", "@timestamp"];
 /// Reads an object. `None`: it is not JSON, or nested too deeply.
 pub(super) fn read(text: &str) -> Option<Line<'_>> {
     let mut fields: Map<String, Value> = serde_json::from_str(text).ok()?;
-    let level = level(&mut fields);
+    let mut level = level(&mut fields);
     let request = REQUESTS.into_iter().find_map(|name| match fields.get(name) {
         Some(Value::String(id)) => Some(NamedRequest::ByField(name, id.clone())),
         _ => None,
     });
     let message = match message(&mut fields) {
-        Some(message) => Cow::Owned(message),
+        Some(message) => {
+            // A logger that writes JSON, where the runtime puts its own JSON around it.
+            let inner =
+                message.starts_with('{').then(|| serde_json::from_str::<Map<String, Value>>(&message).ok());
+            match inner.flatten() {
+                Some(mut inner) => {
+                    level = self::level(&mut inner).or(level);
+                    let inner_message = self::message(&mut inner).unwrap_or(message);
+                    fields.extend(inner);
+                    Cow::Owned(inner_message)
+                }
+                None => Cow::Owned(message),
+            }
+        }
         None => Cow::Borrowed(text),
     };
+    for name in REQUESTS {
+        // During init there is no request.
+        if fields.get(name).and_then(Value::as_str) == Some("") {
+            fields.remove(name);
+        }
+    }
     for name in TIMES {
         // A number or an object under one of these names may be anything.
         if fields.get(name).is_some_and(Value::is_string) {

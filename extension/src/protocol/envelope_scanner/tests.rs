@@ -58,7 +58,6 @@ fn invalid_framing_is_rejected() {
         assert_eq!(scan_all(body.as_bytes()), Err(error), "{body}");
     }
     assert!(matches!(scan(b"nonsense\n", 99), Err(ScanError::Header(_))));
-    assert!(matches!(scan(b"\n{}", 99), Err(ScanError::Header(_))));
     assert!(matches!(scan(b"{}\n{\"length\":2}\n{}", 99), Err(ScanError::ItemHeader(_))));
 }
 
@@ -76,4 +75,26 @@ fn size_limits_are_enforced() {
     assert_eq!(scan_all(announced), Err(ScanError::TooLarge("check_in")));
     let long = [&b"{}\n{\"type\":\"check_in\"}\n"[..], &vec![b' '; 102_401]].concat();
     assert_eq!(scan(&long, 1000), Err(ScanError::TooLarge("check_in")));
+}
+
+/// Sentry's Relay reads the headers as a stream of JSON, which skips white space before each.
+#[test]
+fn blank_lines_before_headers_are_skipped_as_sentrys_relay_does() {
+    let spaced = b"\n{}\n\n \t\r\n{\"type\":\"event\"}\n{}\n\n\n{\"type\":\"span\",\"length\":2}\n{}\n";
+    assert_eq!(scan_all(spaced).unwrap().items.len(), 2);
+    for end in [&b"\n"[..], b"\n\n", b" ", b"\n \r\n"] {
+        let body = [&spaced[..], end].concat();
+        assert_eq!(scan_all(&body), Err(ScanError::Truncated), "{end:?}");
+    }
+    assert_eq!(scan_all(b"{}\n\n"), Err(ScanError::Truncated));
+}
+
+#[test]
+fn headers_that_are_not_utf8_are_refused_as_sentrys_relay_does() {
+    for body in [&b"{\"unknown\":\"\xff\"}\n"[..], b"{\"\xff\":1}"] {
+        assert!(matches!(scan_all(body), Err(ScanError::Header(_))));
+    }
+    let item = b"{}\n{\"type\":\"event\",\"filename\":\"\xe9\"}\n{}";
+    assert!(matches!(scan_all(item), Err(ScanError::ItemHeader(_))));
+    assert!(scan_all(b"{\"unknown\":\"\xc3\xa9\"}\n{\"type\":\"event\"}\n\"\xff\"").is_ok());
 }

@@ -1,13 +1,16 @@
 //! Tests the responses to SDKs, with the real binary in standalone mode. They are the contract of a local relay.
 
 mod browsers;
-mod clients;
+pub mod clients;
 mod conversions;
 mod envelopes;
 mod forwarding;
 mod fuzz;
+mod loops;
 mod memory;
+mod passed_headers;
 mod recorder;
+mod refusals;
 mod rejections;
 mod slow_clients;
 

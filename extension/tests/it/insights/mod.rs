@@ -1,10 +1,13 @@
 //! Tests what the extension itself reports to Sentry, under the scripted Lambda.
 
 mod emulator;
+mod errors;
 mod faults;
 mod logs;
 mod managed;
 mod valid;
+
+use valid::normalised;
 
 use crate::support::{
     extension::Extension,

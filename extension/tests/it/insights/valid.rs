@@ -39,7 +39,7 @@ async fn one_of_each() -> Vec<Value> {
     events
 }
 
-fn normalised(events: &[Value]) -> Vec<Value> {
+pub fn normalised(events: &[Value]) -> Vec<Value> {
     let mut python = Command::new("/usr/bin/python3")
         .arg(NORMALISER)
         .env("PYTHONPATH", tools::site_packages("sentry-relay"))

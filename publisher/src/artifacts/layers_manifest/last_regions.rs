@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(missing.by_region().into_keys().collect::<Vec<_>>(), [&africa, &region]);
         assert_eq!(missing.by_region()[&region].len(), 2, "the layers with Relay were not asked for");
 
-        // The release after that still misses it, though its predecessor has it no more.
+        // The release after that still records the region as missing, although its predecessor lacks it as well.
         fewer.set_missing(&missing);
         let mut last = LastRegions::default();
         last.add(&fewer);

@@ -80,7 +80,7 @@ pub(crate) struct Layer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) runtimes: Option<Vec<String>>,
     pub(crate) regions: BTreeMap<RegionName, Placement>,
-    /// Where the last release had it, and this one has not.
+    /// The regions in which the last release has the layer and this one lacks it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) missing_regions: BTreeSet<RegionName>,
 }

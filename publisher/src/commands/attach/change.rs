@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The pause between two reads of a function that is being updated.
-const PAUSE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// The number of retries if somebody else changed the function after it was read.
 const RETRIES: u32 = 1;
 
@@ -70,8 +70,8 @@ struct UpdatePlan {
 
 impl FunctionUpdater<'_> {
     pub(crate) async fn read(&self) -> Result<Function, Failure> {
-        let unread = |error| explain::unread(error, self.name, self.region, self.account);
-        self.functions.read(self.name.as_str()).await.map_err(unread)
+        let failure = |error| explain::cannot_read(error, self.name, self.region, self.account);
+        self.functions.read(self.name.as_str()).await.map_err(failure)
     }
 
     /// Updates the function until it reaches `goal`. Decides again if somebody else changes the function meanwhile.
@@ -80,7 +80,7 @@ impl FunctionUpdater<'_> {
         let mut retries = RETRIES;
         let mut first = None;
         loop {
-            let function = self.settled(ui, end).await?;
+            let function = self.read_when_idle(ui, end).await?;
             let plan = plan(&function, goal, family)?;
             let (action, before) =
                 first.get_or_insert_with(|| (plan.decision.action, FunctionState::of(&function)));
@@ -95,11 +95,11 @@ impl FunctionUpdater<'_> {
             };
             ui.status("Updating", &function.arn);
             match self.functions.update(self.name.as_str(), function.revision.as_deref(), &change).await {
-                Ok(()) => return self.effect(ui, end, *action, before.clone(), &change).await,
+                Ok(()) => return self.wait_until_applied(ui, end, *action, before.clone(), &change).await,
                 // The decision may be wrong for the new revision, so the loop reads the function and decides again.
                 Err(error) if explain::is_stale(&error) && retries > 0 => {
                     retries -= 1;
-                    ui.status("Again", "somebody changed the function in the meantime");
+                    ui.status("Again", "another user changed the function meanwhile");
                 }
                 Err(error) if explain::is_busy(&error) && Instant::now() < end => {
                     self.pause(ui).await;
@@ -112,8 +112,8 @@ impl FunctionUpdater<'_> {
     fn refusal(&self, error: CallError, function: &Function, change: &Change) -> Failure {
         if explain::is_stale(&error) {
             return Failure::new(error).hint(
-                "somebody else keeps changing the function (a deployment?): nothing was changed here; run it again\n\
-                 when that is over",
+                "another user or a deployment keeps changing the function; nothing was changed here; run it again\n\
+                 when that has ended",
             );
         }
         if explain::is_busy(&error) {
@@ -123,7 +123,7 @@ impl FunctionUpdater<'_> {
     }
 
     /// Waits until the update is in effect. Fails if Lambda could not apply it, or if the layers were changed again.
-    async fn effect(
+    async fn wait_until_applied(
         &self,
         ui: &Ui,
         end: Instant,
@@ -131,7 +131,7 @@ impl FunctionUpdater<'_> {
         before: FunctionState,
         change: &Change,
     ) -> Result<UpdateResult, Failure> {
-        let function = self.settled(ui, end).await?;
+        let function = self.read_when_idle(ui, end).await?;
         if let UpdateStatus::Failed(reason) = &function.update {
             return Err(explain::failed(&function, reason));
         }
@@ -139,7 +139,7 @@ impl FunctionUpdater<'_> {
         if after.layers != change.layers {
             let text = format!("{} was changed again at once: it has other layers now", function.arn);
             return Err(Failure::message(Code::Failed, text).hint(format!(
-                "find out by whom, and run it again; it has:\n  {}",
+                "find out who changed it, and run it again; it has:\n  {}",
                 after.layers.join("\n  ")
             )));
         }
@@ -147,8 +147,8 @@ impl FunctionUpdater<'_> {
     }
 
     /// Reads the function until no update is in progress. Fails if one still is at `end`.
-    async fn settled(&self, ui: &Ui, end: Instant) -> Result<Function, Failure> {
-        let mut said = false;
+    async fn read_when_idle(&self, ui: &Ui, end: Instant) -> Result<Function, Failure> {
+        let mut is_reported = false;
         loop {
             let function = self.read().await?;
             match function.update {
@@ -159,17 +159,17 @@ impl FunctionUpdater<'_> {
             if Instant::now() >= end {
                 return Err(explain::busy(&function.arn, self.wait));
             }
-            if !said {
+            if !is_reported {
                 ui.status("Waiting", "until Lambda has finished an update of the function");
-                said = true;
+                is_reported = true;
             }
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
     async fn pause(&self, ui: &Ui) {
         ui.status("Waiting", "another update of the function is in progress");
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -177,7 +177,7 @@ impl FunctionUpdater<'_> {
 pub(crate) fn preview(function: &Function, goal: &Goal, family: &Family) -> Result<UpdateResult, Failure> {
     let plan = plan(function, goal, family)?;
     let before = FunctionState::of(function);
-    let after = plan.change.as_ref().map_or_else(|| before.clone(), |change| side(change, &before));
+    let after = plan.change.as_ref().map_or_else(|| before.clone(), |change| state_after(change, &before));
     Ok(UpdateResult { action: plan.decision.action, changed: plan.change.is_some(), before, after })
 }
 
@@ -202,7 +202,7 @@ fn plan(function: &Function, goal: &Goal, family: &Family) -> Result<UpdatePlan,
     Ok(UpdatePlan { decision, change })
 }
 
-fn side(change: &Change, before: &FunctionState) -> FunctionState {
+fn state_after(change: &Change, before: &FunctionState) -> FunctionState {
     let exec_wrapper = match &change.environment {
         Some(variables) => variables.get(wrapper::VARIABLE).cloned(),
         None => before.exec_wrapper.clone(),

@@ -80,19 +80,17 @@ fn compare_arch(
     ui: &Ui,
     arn: &LayerArn,
     arch: Arch,
-    said: &Result<Vec<String>, CallError>,
+    found: &Result<Vec<String>, CallError>,
 ) -> Result<(), Failure> {
-    match said {
-        Ok(arches) if arches.is_empty() || arches.iter().any(|said| said == arch.name()) => Ok(()),
+    match found {
+        Ok(arches) if arches.is_empty() || arches.iter().any(|name| name == arch.name()) => Ok(()),
         Ok(arches) => {
             let text = format!("{arn} is for {}, and the function is {arch}", arches.join(" and "));
             Err(Failure::message(Code::Failed, text)
                 .hint("name the layer of that architecture; nothing was changed"))
         }
         Err(error) => {
-            ui.warning(format!(
-                "which architecture {arn} is for is not known ({error}); the function is {arch}"
-            ));
+            ui.warning(format!("the architecture of {arn} is not known ({error}); the function is {arch}"));
             Ok(())
         }
     }

@@ -14,13 +14,13 @@ use crate::{
 use std::time::Duration;
 
 /// The error code of AWS for an update that is based on an old revision of the function.
-const STALE: &str = "PreconditionFailedException";
+const STALE_REVISION: &str = "PreconditionFailedException";
 /// AWS's codes for a layer whose signature the function's code signing configuration does not take.
 const SIGNATURE: [&str; 2] = ["CodeVerificationFailedException", "InvalidCodeSignatureException"];
 
 /// Whether the update failed because the function was changed after it was read.
 pub(crate) fn is_stale(error: &CallError) -> bool {
-    error.code.as_deref() == Some(STALE)
+    error.code.as_deref() == Some(STALE_REVISION)
 }
 
 /// Whether something else is being done to the function, which will be over. (Every other conflict of an update has
@@ -36,7 +36,12 @@ fn is_deleting(error: &CallError) -> bool {
 }
 
 /// The failure for a function that could not be read.
-pub(crate) fn unread(error: CallError, name: &FunctionName, region: &RegionName, account: &str) -> Failure {
+pub(crate) fn cannot_read(
+    error: CallError,
+    name: &FunctionName,
+    region: &RegionName,
+    account: &str,
+) -> Failure {
     let name = name.as_str();
     let known: Vec<_> = region.partition().regions().collect();
     if !known.contains(region)
@@ -91,7 +96,7 @@ pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) 
         ));
     }
     if error.kind == CallErrorKind::Ambiguous || error.kind == CallErrorKind::Unsent {
-        return Failure::new(error).hint("run it again: it looks first whether it was done");
+        return Failure::new(error).hint("run it again: it first checks whether the change was made");
     }
     Failure::new(error).hint("nothing was changed")
 }
@@ -128,9 +133,9 @@ fn too_large(function: &Function, layers: &[String]) -> String {
 
 /// The failure for an update that Lambda accepted and then could not apply.
 pub(crate) fn failed(function: &Function, reason: &str) -> Failure {
-    let text = format!("the update did not come into effect: {reason}");
+    let text = format!("the update did not take effect: {reason}");
     Failure::message(Code::Failed, text).hint(format!(
-        "the function goes on as it was; see `aws lambda get-function-configuration --function-name {}`",
+        "the function is unchanged; see `aws lambda get-function-configuration --function-name {}`",
         function.arn
     ))
 }

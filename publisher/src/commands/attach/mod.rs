@@ -83,14 +83,14 @@ impl Attach {
         let region = self.region().await?;
         let (session, identity) = account::open_session(ui, &self.account_options, Some(&region)).await?;
         let functions = RegionFunctions::new(&session, &region);
-        let subject = FunctionUpdater {
+        let updater = FunctionUpdater {
             functions: &functions,
             name: &self.function,
             region: &region,
             account: &identity.account,
             wait: Duration::from_secs(self.wait),
         };
-        let function = subject.read().await?;
+        let function = updater.read().await?;
         if function.image {
             return Err(image::refused(&function, self.kind()));
         }
@@ -99,14 +99,15 @@ impl Attach {
             Goal::Detached
         } else {
             let layer = self.layer(ui, manifest, &region, &function, &session, &identity).await?;
-            let meant = manifest.and_then(|manifest| manifest.layers(self.kind()).get(&function.arch));
-            if let Some(runtimes) = meant.and_then(|layer| layer.runtimes.as_ref()) {
+            let layer_of_release =
+                manifest.and_then(|manifest| manifest.layers(self.kind()).get(&function.arch));
+            if let Some(runtimes) = layer_of_release.and_then(|layer| layer.runtimes.as_ref()) {
                 show::compare_runtimes(ui, &function, runtimes);
             }
             Goal::Attached { layer, wrapper: self.exec_wrapper }
         };
         let outcome = if self.act.execute {
-            subject.reach(ui, &goal, &family).await?
+            updater.reach(ui, &goal, &family).await?
         } else {
             change::preview(&function, &goal, &family)?
         };

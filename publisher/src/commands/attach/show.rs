@@ -74,7 +74,7 @@ pub(crate) fn report(ui: &Ui, report: &AttachReport) -> Result<(), Failure> {
 pub(crate) fn compare_runtimes(ui: &Ui, function: &Function, runtimes: &[String]) {
     if !runtimes.is_empty() && !runtimes.contains(&function.runtime) {
         ui.warning(format!(
-            "the Relay in this layer is not for {}, but for {}: where it cannot run, the extension does its work",
+            "the Relay in this layer is not for {}, but for {}: if it cannot run, the extension sends the data itself",
             function.runtime,
             runtimes.join(" ")
         ));
@@ -101,7 +101,7 @@ pub(crate) fn advise(ui: &Ui, function: &Function, after: &FunctionState, family
     for arn in &after.layers {
         if is_sentrys_sdk(arn) {
             ui.warning(format!(
-                "{arn} may bring an extension of Sentry's along, which needs port 9000: leave 9000 out of \
+                "{arn} may contain an extension of Sentry's, which needs port 9000: leave 9000 out of \
                  SENTRY_EXTENSION_PORTS; the SDK uses this layer with {}={}, and otherwise with \
                  SENTRY_LAYER_EXTENSION=0",
                 wrapper::VARIABLE,
@@ -110,7 +110,7 @@ pub(crate) fn advise(ui: &Ui, function: &Function, after: &FunctionState, family
         }
         if family.resembles(arn) {
             ui.warning(format!(
-                "{arn} is another account's copy of this layer: the later of the two wins; remove one"
+                "{arn} is another account's copy of this layer: the later one takes precedence; remove one"
             ));
         }
     }
@@ -126,6 +126,6 @@ pub(crate) fn advise(ui: &Ui, function: &Function, after: &FunctionState, family
                 wrapper::PATH
             )
         };
-        ui.status("Next", format!("set the function's SENTRY_DSN, which says where to send things{wrapper}"));
+        ui.status("Next", format!("set the function's SENTRY_DSN, which says where the data goes{wrapper}"));
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn is_known_to(function: &Function) -> bool {
 pub(crate) fn added(function: &Function) -> Result<Option<BTreeMap<String, String>>, Failure> {
     let variables = readable(function, "an update replaces all of them, and would lose what cannot be read")?;
     if !is_known_to(function) {
-        let text = format!("the runtime {} knows no wrapper scripts", function.runtime);
+        let text = format!("the runtime {} does not support wrapper scripts", function.runtime);
         return Err(Failure::message(Code::Failed, text).hint(
             "leave out --exec-wrapper, and let `bootstrap` be a script that ends in\n\
                  `exec /opt/sentry-exec-wrapper ./program`",

@@ -1,6 +1,6 @@
-//! The one convention of all commands that write to AWS: they print their plan, and act only with `--execute`.
+//! The convention of all commands that write to AWS: they print their plan, and carry it out only with `--execute`.
 
-/// Whether to act, on the command line.
+/// The options that say whether a command carries out its plan.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct ExecuteOptions {
     /// Do what the plan says; without this, nothing is written

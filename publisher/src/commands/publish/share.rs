@@ -1,4 +1,4 @@
-//! `--share-with`: who may use the layers, as it is said on the command line.
+//! Parses `--share-with`, which says who may use the layers.
 
 use crate::aws::audience::{Audience, BadReader, Reader};
 use std::str::FromStr;
@@ -6,21 +6,21 @@ use std::str::FromStr;
 /// One of the values of `--share-with`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Share {
-    /// Everybody.
+    /// All AWS accounts.
     Public,
-    /// Nobody but the account itself.
+    /// Only the owner's account.
     Private,
     /// An account or an organization.
     With(Reader),
 }
 
-/// Not somebody to share with.
+/// The text does not name anybody that layers can be shared with.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadShare {
-    /// It begins like an account or an organization, and is none.
+    /// The text begins like an account or an organization, but is not a valid one.
     #[error(transparent)]
     Reader(#[from] BadReader),
-    /// None of the forms.
+    /// The text has none of the valid forms.
     #[error(
         "`{0}` is neither `public` nor `private`, nor an account (twelve digits) or an organization (o-…)"
     )]
@@ -43,7 +43,7 @@ impl FromStr for Share {
     }
 }
 
-/// All values together; `None` where `public` or `private` is not the only one.
+/// The audience of all values together. It is `None` if `public` or `private` is combined with another value.
 pub(super) fn audience(shares: &[Share]) -> Option<Audience> {
     match shares {
         [Share::Public] => Some(Audience::public()),

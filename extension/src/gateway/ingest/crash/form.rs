@@ -2,18 +2,24 @@
 //! together become one `form_data` item.
 
 use super::multipart::{self, Part};
+use crate::gateway::ingest::MAX_EVENT;
 use crate::gateway::media_type::{self, parameter};
 use crate::gateway::response::rejection::Rejection;
 use crate::protocol::envelope_writer;
 use crate::protocol::event_id::EventId;
 use hyper::HeaderMap;
+use serde::Deserialize;
 
-/// Splits a request's form into its parts. Fails if the body is not a complete multipart form.
+/// Splits a request's form into its parts. Fails if the body is not a complete multipart form, or if its text is longer
+/// than upstream accepts.
 pub(super) fn parse<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Part<'a>>, Rejection> {
     let is_form = media_type::essence(headers).as_deref() == Some("multipart/form-data");
     let boundary = parameter(media_type::content_type(headers), "boundary").filter(|_| is_form);
     let boundary = boundary.ok_or_else(|| malformed("no boundary"))?;
-    multipart::parse(body, &boundary).map_err(|_| malformed("incomplete multipart data"))
+    let parts = multipart::parse(body, &boundary).map_err(|why| malformed(&why.to_string()))?;
+    // Checked before the text is copied: the copy of text that is not UTF-8 takes three times as much.
+    let text = parts.iter().filter(|part| part.file_name.is_none()).map(|part| part.data.len());
+    if text.sum::<usize>() > MAX_EVENT { Err(Rejection::too_large()) } else { Ok(parts) }
 }
 
 pub(super) fn malformed(cause: &str) -> Rejection {
@@ -45,12 +51,17 @@ pub(super) fn add_fields(envelope: &mut Vec<u8>, parts: &[Part<'_>]) {
     }
 }
 
+#[derive(Deserialize)]
+struct EventHead {
+    event_id: String,
+}
+
 /// The event's id from the form's fields. Fields that cannot be read are ignored.
 pub(super) fn event_id(parts: &[Part<'_>]) -> Option<EventId> {
     text_fields(parts).find_map(|(name, value)| match name {
         "sentry" => {
-            let event: serde_json::Value = serde_json::from_str(&value).ok()?;
-            EventId::parse(event.get("event_id")?.as_str()?)
+            let event: EventHead = serde_json::from_str(&value).ok()?;
+            EventId::parse(&event.event_id)
         }
         "sentry[event_id]" => EventId::parse(&value),
         _ => None,

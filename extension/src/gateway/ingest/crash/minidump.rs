@@ -2,6 +2,7 @@
 
 use super::multipart::{self, Part};
 use super::{form, msgpack};
+use crate::gateway::ingest::MAX_EVENT;
 use crate::gateway::media_type;
 use crate::gateway::request::{RequestContext, decode_to_vec};
 use crate::gateway::response::rejection::Rejection;
@@ -86,6 +87,9 @@ fn event_id(parts: &[Part<'_>]) -> Result<Option<EventId>, Rejection> {
         part.file_name.is_some() && attachment_type(part.name.as_deref()) == "event.payload"
     };
     if let Some(event) = parts.iter().find(attached) {
+        if event.data.len() > MAX_EVENT {
+            return Err(Rejection::too_large());
+        }
         let invalid = || Rejection::bad_request("invalid messagepack data");
         let id = msgpack::text_in_map(event.data, "event_id").map_err(|_| invalid())?;
         if let Some(id) = id {
@@ -100,7 +104,7 @@ fn extract_from_form(data: &[u8]) -> Result<&[u8], Rejection> {
     let Some(boundary) = multipart::boundary_in_first_line(data) else { return Ok(data) };
     let start = data.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(0);
     let parts = multipart::parse(data.get(start..).unwrap_or_default(), boundary);
-    let parts = parts.map_err(|_| form::malformed("incomplete embedded form"))?;
+    let parts = parts.map_err(|why| form::malformed(&format!("in the embedded form: {why}")))?;
     Ok(parts.iter().find(|part| part.name.as_deref() == Some(DUMP_FIELD)).map_or(data, |part| part.data))
 }
 

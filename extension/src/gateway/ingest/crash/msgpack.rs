@@ -1,17 +1,23 @@
 //! A reader for the part of `MessagePack` that is needed to find the event's id. Native SDKs attach their event in
 //! this format.
 
-/// The bytes are not complete and valid `MessagePack`, or are nested too deeply.
+/// The bytes are not complete and valid `MessagePack`, or have too many keys, or are nested too deeply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MalformedMsgpack;
 
 /// The deepest nesting that is read, so that a malicious event cannot overflow the stack. Real events are flatter.
 const MAX_DEPTH: u8 = 64;
 
+/// The most keys of the outermost map. An event has some dozens.
+const MAX_KEYS: u32 = 1000;
+
 /// Returns the text that a map holds under `key`, or `None` if the key is absent or its value is not a text.
 pub(super) fn text_in_map<'a>(bytes: &'a [u8], key: &str) -> Result<Option<&'a str>, MalformedMsgpack> {
     let mut reader = MsgpackReader { rest: bytes };
     let MsgpackValue::Map(pairs) = reader.read_value()? else { return Err(MalformedMsgpack) };
+    if pairs > MAX_KEYS {
+        return Err(MalformedMsgpack);
+    }
     for _ in 0..pairs {
         let found = reader.read_whole(MAX_DEPTH)?;
         let value = reader.read_whole(MAX_DEPTH)?;
@@ -121,6 +127,11 @@ mod tests {
         for bytes in [&b""[..], b"\xa1x", b"\xc1", b"\xdf\xff\xff\xff\xff"] {
             assert_eq!(text_in_map(bytes, "x"), Err(MalformedMsgpack), "{bytes:?}");
         }
+        let keys = [&b"\xdd\0\x10\0\0"[..], &[0xa0; 4000]].concat();
+        assert_eq!(text_in_map(&keys, "x"), Err(MalformedMsgpack));
+        let many = [&b"\xde\x03\xe9"[..], &[0xa0; 2002]].concat();
+        assert_eq!(text_in_map(&many, "x"), Err(MalformedMsgpack));
+        assert_eq!(text_in_map(&[&b"\xde\x03\xe8"[..], &[0xa0; 2000]].concat(), "x"), Ok(None));
         let deep = [&b"\x81"[..], &[0x91; 1000]].concat();
         assert_eq!(text_in_map(&deep, "x"), Err(MalformedMsgpack));
     }

@@ -1,6 +1,7 @@
 //! A parser for `multipart/form-data` bodies that are completely in memory.
 
 use crate::gateway::media_type::parameter;
+use std::fmt;
 
 /// One field of a form. Its data is a slice of the body.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,19 +13,46 @@ pub(super) struct Part<'a> {
     pub(super) data: &'a [u8],
 }
 
-/// The body is not a complete form.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct MalformedMultipart;
+/// The most fields of a form. A crash report has some dozens.
+const MAX_PARTS: usize = 500;
+/// The longest headers of a field, in bytes.
+const MAX_HEADERS: usize = 4 * 1024;
+/// The most headers of a field.
+const MAX_HEADER_COUNT: usize = 32;
 
-/// Splits a form into its fields. Fails if the last boundary is missing.
-pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, MalformedMultipart> {
+/// Why a body is not read as a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MultipartError {
+    /// The form is not complete.
+    Malformed,
+    /// It has more fields than any crash report.
+    TooManyParts,
+    /// A field has headers that are too long or too many.
+    HeadersTooLarge,
+}
+
+impl fmt::Display for MultipartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("incomplete multipart data"),
+            Self::TooManyParts => write!(f, "more than {MAX_PARTS} fields"),
+            Self::HeadersTooLarge => {
+                write!(f, "the headers of a field exceed {MAX_HEADERS} bytes or {MAX_HEADER_COUNT} lines")
+            }
+        }
+    }
+}
+
+/// Splits a form into its fields. Fails if the last boundary is missing, or if there is more to keep than a real form
+/// has: an empty field takes few bytes in the body and many more in memory.
+pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>, MultipartError> {
     let delimiter = format!("\r\n--{boundary}");
     let delimiter = delimiter.as_bytes();
     let first = delimiter.get(2..).unwrap_or_default();
     // The text before the first boundary has no meaning (RFC 2046).
     let mut rest = match body.strip_prefix(first) {
         Some(rest) => rest,
-        None => split_at_first(body, delimiter).ok_or(MalformedMultipart)?.1,
+        None => split_at_first(body, delimiter).ok_or(MultipartError::Malformed)?.1,
     };
     let mut parts = Vec::new();
     loop {
@@ -32,18 +60,35 @@ pub(super) fn parse<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<Part<'a>>,
             return Ok(parts);
         }
         // Spaces and tabs may follow a boundary.
-        let (padding, content) = split_at_first(rest, b"\r\n").ok_or(MalformedMultipart)?;
+        let (padding, content) = split_at_first(rest, b"\r\n").ok_or(MultipartError::Malformed)?;
         if !padding.iter().all(|b| matches!(b, b' ' | b'\t')) {
-            return Err(MalformedMultipart);
+            return Err(MultipartError::Malformed);
         }
         let (headers, content) = match content.strip_prefix(b"\r\n") {
             Some(content) => (&[][..], content),
-            None => split_at_first(content, b"\r\n\r\n").ok_or(MalformedMultipart)?,
+            None => split_headers(content)?,
         };
-        let (data, after) = split_at_first(content, delimiter).ok_or(MalformedMultipart)?;
+        let (data, after) = split_at_first(content, delimiter).ok_or(MultipartError::Malformed)?;
+        if parts.len() == MAX_PARTS {
+            return Err(MultipartError::TooManyParts);
+        }
         parts.push(parse_part(headers, data));
         rest = after;
     }
+}
+
+/// Splits off the headers of a field.
+fn split_headers(content: &[u8]) -> Result<(&[u8], &[u8]), MultipartError> {
+    const END: &[u8] = b"\r\n\r\n";
+    let start = content.get(..MAX_HEADERS + END.len()).unwrap_or(content);
+    let Some((headers, _)) = split_at_first(start, END) else {
+        let is_cut = start.len() < content.len();
+        return Err(if is_cut { MultipartError::HeadersTooLarge } else { MultipartError::Malformed });
+    };
+    if headers.split(|b| *b == b'\n').count() > MAX_HEADER_COUNT {
+        return Err(MultipartError::HeadersTooLarge);
+    }
+    Ok((headers, content.get(headers.len() + END.len()..).unwrap_or_default()))
 }
 
 /// The boundary of a form without headers, read from its first line. Old Electron SDKs upload a file that is such a
@@ -113,9 +158,24 @@ mod tests {
         let whole = b"--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--";
         assert!(parse(whole, "x").is_ok());
         for end in 0..whole.len() {
-            assert_eq!(parse(&whole[..end], "x"), Err(MalformedMultipart), "{end}");
+            assert_eq!(parse(&whole[..end], "x"), Err(MultipartError::Malformed), "{end}");
         }
-        assert_eq!(parse(b"--xyz\r\n\r\n\r\n--xyz--", "x"), Err(MalformedMultipart));
+        assert_eq!(parse(b"--xyz\r\n\r\n\r\n--xyz--", "x"), Err(MultipartError::Malformed));
+    }
+
+    #[test]
+    fn fields_and_their_headers_are_bounded() {
+        let form = |fields: usize, headers: &str| {
+            let fields = format!("--x\r\n{headers}\r\n\r\n").repeat(fields);
+            format!("{fields}--x--").into_bytes()
+        };
+        let error = |body: &[u8]| parse(body, "x").err();
+        assert_eq!(parse(&form(MAX_PARTS, ""), "x").unwrap().len(), MAX_PARTS);
+        assert_eq!(error(&form(MAX_PARTS + 1, "")), Some(MultipartError::TooManyParts));
+        assert_eq!(error(&form(1, &"A: b\r\n".repeat(MAX_HEADER_COUNT - 1))), None);
+        assert_eq!(error(&form(1, &"A: b\r\n".repeat(100))), Some(MultipartError::HeadersTooLarge));
+        let long = format!("A: {}\r\n", "b".repeat(MAX_HEADERS));
+        assert_eq!(error(&form(1, &long)), Some(MultipartError::HeadersTooLarge));
     }
 
     #[test]

@@ -30,7 +30,7 @@ fn gzipped(text: &str) -> Bytes {
 }
 
 fn compressed(text: &str) -> Envelope {
-    let headers = [
+    let headers = vec![
         (CONTENT_ENCODING, HeaderValue::from_static("gzip")),
         (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
     ];
