@@ -3,9 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, unreachable_pub)]
 
-use crate::{artifacts::zip_contents, model::arch::Arch};
+use crate::{
+    artifacts::{layers_manifest, zip_contents},
+    model::arch::Arch,
+    publish::journal,
+};
 
-pub use crate::{artifacts::layers_manifest::fuzzing::layers_manifest, publish::journal::fuzzing::journal};
+pub fn journal(data: &[u8]) {
+    journal::fuzzing::journal(data);
+}
+
+pub fn layers_manifest(data: &[u8]) {
+    layers_manifest::fuzzing::layers_manifest(data);
+}
 
 /// Bytes that are a layer are one for one architecture.
 pub fn zip_contents(data: &[u8]) {

@@ -13,7 +13,7 @@
 )]
 
 mod formats;
-pub(crate) mod stream;
+pub(crate) mod harness;
 
 pub use crate::gateway::fuzzing::{auth, http_request, msgpack, multipart};
 pub use crate::insights::fuzzing::function_record;
@@ -21,15 +21,6 @@ pub use crate::lifecycle::fuzzing::extensions_api;
 pub use crate::relay::fuzzing::{rate_limits, upstream_answer};
 pub use crate::telemetry::fuzzing::telemetry;
 pub use formats::{content_encoding, dsn, envelope_filter, envelope_scanner};
-
-/// Runs a future to its end, on a runtime like that of the extension.
-pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
-    crate::log::set_level(crate::log::Level::Off);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let done = runtime.block_on(work);
-    runtime.shutdown_background();
-    done
-}
 
 #[cfg(test)]
 mod tests {

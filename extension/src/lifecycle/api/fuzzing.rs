@@ -9,8 +9,7 @@
 )]
 
 use super::{ApiError, Event, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi};
-use crate::fuzzing::run;
-use crate::fuzzing::stream::MemoryStream;
+use crate::fuzzing::harness::{MemoryStream, run};
 use crate::guarded_stream::GuardedStream;
 use crate::http::handshake;
 use crate::lifecycle::silence_guard::SilenceGuard;

@@ -11,8 +11,7 @@
 use super::connect::Connection;
 use super::reply::{read_head, read_to_end};
 use super::upload::{Upload, send_over};
-use crate::fuzzing::run;
-use crate::fuzzing::stream::MemoryStream;
+use crate::fuzzing::harness::{MemoryStream, run};
 use crate::guarded_stream::GuardedStream;
 use crate::http::handshake;
 use crate::relay::verdict::{Verdict, describe, judge};

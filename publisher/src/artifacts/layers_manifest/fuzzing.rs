@@ -1,10 +1,12 @@
 //! Attacks what reads `layers.json`.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing)]
+
 use super::{LayersManifest, SchemaField, parse};
 use std::path::Path;
 
 /// What is read of a manifest is written as it was read.
-pub fn layers_manifest(data: &[u8]) {
+pub(crate) fn layers_manifest(data: &[u8]) {
     let path = Path::new("layers.json");
     let _ = parse::<SchemaField>(data, path);
     let Ok(manifest) = parse::<LayersManifest>(data, path) else { return };

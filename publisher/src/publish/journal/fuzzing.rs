@@ -1,10 +1,12 @@
 //! Attacks what reads the journal of an earlier run.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing)]
+
 use super::{JobState, last_states};
 
 /// A crash in the middle of a line never makes a publish that has begun look finished, and the journal of another
 /// account changes nothing.
-pub fn journal(data: &[u8]) {
+pub(crate) fn journal(data: &[u8]) {
     const ACCOUNT: &str = "123456789012";
     let whole = last_states(data, ACCOUNT);
     let lines: Vec<&[u8]> = data.split_inclusive(|byte| *byte == b'\n').collect();

@@ -1,10 +1,20 @@
-//! A connection in memory. It sends given bytes, then closes its side, and keeps what it receives.
+//! What several targets need: a runtime, and a connection in memory that sends given bytes, closes its side, and keeps
+//! what it receives.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Runs a future to its end, on a runtime like that of the extension.
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
+    crate::log::set_level(crate::log::Level::Off);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
+}
 
 /// The far end of a connection.
 #[derive(Debug)]
