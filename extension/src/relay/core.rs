@@ -146,7 +146,7 @@ impl Core {
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, SendError> {
-        self.client.forward(upstream, request).await
+        self.client.request(upstream, request).await
     }
 
     /// Sends envelopes by this route from now on. Outages are forgotten, because they belong to the old route.

@@ -18,6 +18,7 @@ mod pending;
 mod pump;
 mod queue;
 mod rate_limits;
+mod refusal_reason;
 mod refusals;
 pub(crate) mod route;
 mod state;
@@ -28,6 +29,7 @@ pub(crate) use envelope::OVERHEAD;
 pub use envelope::{Envelope, Headers};
 pub use ledger::{DropReason, Ledger, Reasons};
 pub use rate_limits::{RateLimitCheck, RateLimits};
+pub use refusal_reason::RefusalReason;
 
 pub(crate) use client_reports::ReportTarget;
 pub use core::Backlog;
@@ -36,6 +38,7 @@ use crate::config::{Config, Upstream};
 use crate::protocol::Item;
 use crate::{log, task};
 use bytes::Bytes;
+pub use client::ForwardedBody;
 use client::SendError;
 use core::{Core, Waiting};
 use hyper::{Request, Response};
@@ -179,18 +182,26 @@ impl Relay {
         self.core.state().lose_items(target, item, reason);
     }
 
-    /// Sends a request that is not an envelope to upstream without changes, and returns upstream's response.
+    /// Sends a request that is not an envelope to upstream without changes, and returns upstream's response, whose body
+    /// still arrives.
     ///
     /// The URI holds path and query only. The caller removes hop-by-hop headers and `Host`.
     pub async fn forward(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, ForwardError> {
+    ) -> Result<Response<ForwardedBody>, ForwardError> {
         let destination =
             self.core.routing().decided_within(ROUTE_TIMEOUT).await.ok_or(ForwardError(None))?;
-        let response = self.core.client().forward(destination.to(upstream), request).await;
+        // Boxed, so that the requests that are not forwarded need no memory for it.
+        let response = Box::pin(self.core.client().forward(destination.to(upstream), request)).await;
         response.map_err(|error| ForwardError(Some(error)))
+    }
+
+    /// Counts a request that the gateway refuses. `host` is the one for which it is refused, or empty. Returns whether
+    /// this kind of refusal is new and has to be logged.
+    pub fn count_refusal(&self, reason: RefusalReason, status: u16, host: &str) -> bool {
+        self.core.state().refuse_request(reason, status, host)
     }
 
     /// Delivers what can be delivered in the time `within`, counts the rest as dropped, and accepts nothing more.
@@ -203,25 +214,26 @@ impl Relay {
         self.core.state().ledger()
     }
 
-    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, and an error if the
-    /// counts do not add up, because then the extension itself has a fault.
+    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, or a request refused, and
+    /// an error if the counts do not add up, because then the extension itself has a fault.
     pub fn log_ledger(&self) {
         let state = self.core.state();
         let (ledger, pending) = (state.ledger(), state.pending());
         drop(state);
-        let fields: [log::Field<'_>; 8] = [
+        let fields: [log::Field<'_>; 9] = [
             ("accepted", &ledger.accepted),
             ("delivered", &ledger.delivered),
             ("rejected", &ledger.rejected),
             ("spooled", &ledger.spooled),
             ("dropped", &ledger.dropped()),
             ("pending", &pending),
+            ("refused", &ledger.refused()),
             ("reasons", &Reasons(&ledger)),
             ("unanswered", &ledger.unanswered),
         ];
         if !ledger.balances(pending) {
             log::error("envelopes", &fields);
-        } else if ledger.dropped() > 0 || ledger.rejected > 0 {
+        } else if ledger.dropped() > 0 || ledger.rejected > 0 || ledger.refused() > 0 {
             log::warn("envelopes", &fields);
         } else {
             log::info("envelopes", &fields);

@@ -154,7 +154,7 @@ fn is_of_another_time(code: Option<&str>, message: Option<&str>) -> bool {
     code.is_some_and(|code| codes.contains(&code)) || sentences.iter().any(|part| message.contains(part))
 }
 
-/// Says how much this machine's clock differs from AWS's, according to the `date` of the answer.
+/// Describes how much this machine's clock differs from AWS's, according to the `date` of the response.
 fn clock(raw: &HttpResponse) -> String {
     let theirs = raw.headers().get("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
     let Some(theirs) = theirs.and_then(|theirs| SystemTime::try_from(theirs).ok()) else {

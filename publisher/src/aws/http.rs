@@ -34,7 +34,7 @@ pub(crate) fn client(bundle: Option<CaBundle>) -> SharedHttpClient {
 /// A connector for downloads outside the SDK, from links that carry their own signature.
 pub(crate) fn download_connector() -> Connector {
     let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(tls());
-    // Whoever signs in has been told of a bundle that cannot be read.
+    // A bundle that cannot be read has been reported when the session was opened.
     builder.set_tls_context(trusting(CaBundle::from_env().ok().flatten().as_ref()));
     builder.build()
 }

@@ -141,7 +141,7 @@ impl Partition {
         self.default_regions().into_iter().chain(self.opt_in_regions())
     }
 
-    /// The regions that an account has only after somebody has enabled them.
+    /// The regions that an account has to enable before it can use them.
     pub(crate) fn opt_in_regions(self) -> Vec<RegionName> {
         names(match self {
             Self::Aws => &[

@@ -191,7 +191,7 @@ impl Job {
     pub(crate) fn send_progress(&self, state: JobState, version: Option<i64>) {
         let region = self.region.clone();
         let variant = self.wanted.variant;
-        // Sending fails if nobody receives any more. That is no reason to stop the job.
+        // Sending fails if the receiver is closed. That is no reason to stop the job.
         let _ = self.steps.send(Step::Progress(Progress { region, variant, state, version }));
     }
 }

@@ -23,7 +23,7 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum JobState {
-    /// The publisher looks at what is there. It has written nothing.
+    /// The publisher inspects the region. It has written nothing.
     Looking,
     /// The layer waits for its turn to upload.
     Waiting,

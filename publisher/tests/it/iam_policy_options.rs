@@ -21,7 +21,7 @@ fn function(user: &Account, name: &str, layers: &[&str]) {
 }
 
 #[test]
-fn attaching_the_newest_version_beside_the_layers_of_others_is_allowed() {
+fn the_attach_policy_covers_latest_and_other_layers() {
     let (owner, other) = (Account::new(ministack()), Account::new(ministack()));
     let dist = Dist::new("attach latest rights");
     let args = ["publish", "--execute", "--regions", "eu-west-1"];
@@ -57,7 +57,7 @@ fn attaching_the_newest_version_beside_the_layers_of_others_is_allowed() {
 }
 
 #[test]
-fn asking_for_the_newest_arns_is_allowed() {
+fn the_arn_policy_allows_exactly_its_requests() {
     let owner = Account::new(ministack());
     let dist = Dist::new("arn rights");
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
@@ -73,7 +73,7 @@ fn asking_for_the_newest_arns_is_allowed() {
 /// No emulator asks KMS. So this asks the policy what S3 asks KMS in the caller's name: a data key for each object that
 /// is written, and the decryption of each that is read.
 #[test]
-fn a_bucket_that_encrypts_with_a_key_adds_what_s3_asks_of_it() {
+fn a_bucket_with_a_kms_key_adds_the_permissions_for_the_key() {
     let owner = Account::new(ministack());
     let proxy = Proxy::start(ministack().address(), |_| Verdict::Forward);
     let dist = Dist::large(53_000_000);

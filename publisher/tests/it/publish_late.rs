@@ -32,12 +32,12 @@ fn an_upload_holds_its_place_until_it_is_answered() {
     running.wait().expect(0).says("2 published");
 }
 
-/// Uploads that stall are a sign that the line is too slow for so many, so half as many go from then on.
+/// Stalled uploads show that the network is too slow for so many, so the limit is halved.
 #[test]
 fn uploads_that_stall_halve_the_number_under_way() {
     const MOST: usize = 4;
     let owner = Account::new(ministack());
-    // No kernel takes that much of an upload that nobody reads.
+    // No kernel buffers that much of an upload that the peer does not read.
     let dist = Dist::large(16_000_000);
     let gate = Gate::default();
     let hold = gate.clone();

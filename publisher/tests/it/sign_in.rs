@@ -32,7 +32,7 @@ fn a_profile_without_a_sign_in_is_refused_with_the_command() {
 }
 
 #[test]
-fn what_a_sign_in_does_not_mend_is_not_called_signed_out() {
+fn an_error_that_a_sign_in_cannot_fix_is_not_reported_as_signed_out() {
     let dist = Dist::new("signed in");
     let refused = Proxy::start(ministack().address(), |seen| match seen.line.as_str() {
         line if line.starts_with("GET /federation/credentials") => {
@@ -53,7 +53,7 @@ fn what_a_sign_in_does_not_mend_is_not_called_signed_out() {
         publisher.run(&dist, &[&ARGS[..], &["--profile", "sso"]].concat()).expect(1)
     };
     run("2020-01-01T00:00:00Z").says("no user is signed in").says("aws sso login --profile sso\n");
-    // Somebody is signed in, and may not take the role.
+    // The user is signed in, but may not assume the role.
     let run = run("2120-01-01T00:00:00Z").says("No access").says("cannot load AWS credentials");
     assert!(!run.stderr.contains("no user is signed in"), "{run:?}");
 }
@@ -86,7 +86,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn over_tls_aws_is_whom_the_bundle_vouches_for() {
+fn over_tls_only_certificates_from_the_ca_bundle_are_trusted() {
     let owner = Account::new(ministack());
     let dist = Dist::new("tls");
     let (tls, other) = (TestTls::new(), TestTls::new());
@@ -114,7 +114,7 @@ fn over_tls_aws_is_whom_the_bundle_vouches_for() {
 }
 
 #[test]
-fn a_token_of_the_global_endpoint_is_told_apart_from_a_region_that_is_off() {
+fn a_token_of_the_global_endpoint_is_told_apart_from_a_disabled_region() {
     let owner = Account::new(ministack());
     let dist = Dist::new("global token");
     let proxy = Proxy::start(ministack().address(), |seen| {
@@ -136,7 +136,7 @@ fn a_token_of_the_global_endpoint_is_told_apart_from_a_region_that_is_off() {
     let run = Publisher::at(&proxy.url(), &owner.key).run(&dist, &args).expect(3);
     let run = run.says("the region is not enabled in this account, or not yet");
     assert!(!run.stderr.contains("temporary"), "{run:?}");
-    // Where nobody knows whether the region is on, both are said.
+    // If it is unknown whether the region is enabled, the error names both causes.
     let unlisted =
         Proxy::start(proxy.url().trim_start_matches("http://"), |seen| match seen.service.as_str() {
             "account" => Verdict::error(403, "AccessDeniedException"),

@@ -14,7 +14,7 @@ pub(crate) enum ResourceKind {
     Layer,
     /// One version of a layer.
     Version,
-    /// One version of a layer that belongs to somebody else.
+    /// One version of a layer that belongs to another account.
     OtherVersion,
     /// The whole account: IAM cannot restrict these actions to single resources.
     Account,

@@ -119,7 +119,7 @@ impl Publish {
             };
             ui.result(serde_json::to_string_pretty(&document).map_err(Failure::new)?);
         } else {
-            // On a terminal, the error below has the reasons. Whoever keeps only this stream needs them in it.
+            // On a terminal, the error below has the reasons. If stdout goes elsewhere, it needs them as well.
             let table = if ui.results_are_seen() { report::table_without_reasons } else { report::table };
             ui.result(table(&rows));
         }
