@@ -6,6 +6,7 @@ pub(crate) mod decimal;
 mod decoder_output;
 mod dot_segments;
 mod envelope_filter;
+pub(crate) mod envelope_header;
 mod envelope_note;
 mod envelope_scanner;
 pub(crate) mod envelope_writer;
