@@ -63,8 +63,8 @@ impl InsightsSettings {
         }
     }
 
-    /// Whether the lines that the function writes are needed. A monitor needs them because Lambda does not tell of errors
-    /// that the runtime catches, but the runtime logs them.
+    /// Whether the lines that the function writes are needed. A monitor needs them because Lambda does not tell of
+    /// errors that the runtime catches, but the runtime logs them.
     pub fn need_function_records(&self) -> bool {
         self.errors || self.function_logs.is_some() || self.monitor.is_some()
     }

@@ -1,8 +1,8 @@
 //! Translates the schedules of `EventBridge` into those that Sentry's monitors know. Pure.
 //!
-//! `rate(5 minutes)` becomes an interval. `cron(0 8 * * ? *)` has six fields, of which Sentry's crontab has five: there is
-//! no year and no `?`, the week begins with 0 for Sunday instead of 1, and `2/5` is written as a range with a step. What
-//! crontab cannot say is refused: `L`, `W`, `#`, and a year.
+//! `rate(5 minutes)` becomes an interval. `cron(0 8 * * ? *)` has six fields, of which Sentry's crontab has five: there
+//! is no year and no `?`, the week begins with 0 for Sunday instead of 1, and `2/5` is written as a range with a step.
+//! What crontab cannot say is refused: `L`, `W`, `#`, and a year.
 
 /// A schedule as Sentry's monitors know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,7 +213,9 @@ mod tests {
         }
 
         #[test]
-        fn what_is_translated_has_five_fields_and_nothing_of_eventbridge(text in "cron\\(([0-9*/,-]{1,5} ){3}([0-9*]{1,2} )\\? \\*\\)") {
+        fn what_is_translated_has_five_fields_and_nothing_of_eventbridge(
+            text in "cron\\(([0-9*/,-]{1,5} ){3}([0-9*]{1,2} )\\? \\*\\)",
+        ) {
             if let Ok(Schedule::Crontab(crontab)) = Schedule::parse(&text) {
                 prop_assert_eq!(crontab.split(' ').count(), 5);
                 prop_assert!(crontab.bytes().all(|b| b.is_ascii_digit() || b"*/,- ".contains(&b)), "{}", crontab);

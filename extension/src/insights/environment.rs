@@ -123,8 +123,8 @@ impl Environment {
         faults
     }
 
-    /// Lambda tries an invocation again that has failed, with the same id and often in the same environment. Forgets what
-    /// is known of the earlier try, which is over.
+    /// Lambda tries an invocation again that has failed, with the same id and often in the same environment. Forgets
+    /// what is known of the earlier try, which is over.
     fn forget_earlier_try(&mut self, request: &RequestId) -> Option<EarlierTry> {
         let is_over = |one: &Invocation| one.runtime_done.is_some() || one.report.is_some();
         let is_earlier = |one: &Invocation| one.request == *request && one.invoked.is_some() && is_over(one);

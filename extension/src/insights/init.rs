@@ -62,8 +62,8 @@ impl Inits {
         self.start.as_ref().map(|start| &*start.initialization_type).unwrap_or_default()
     }
 
-    /// Whether an invocation is a cold start: the first one after an init that was made on demand. After a fault the same
-    /// sandbox runs init again, and with provisioned concurrency init is over long before the first invocation.
+    /// Whether an invocation is a cold start: the first one after an init on demand. After a fault the same sandbox
+    /// runs init again, and with provisioned concurrency init is over long before the first invocation.
     pub(super) fn is_cold_start(&self, invocation: &Invocation) -> bool {
         let is_again = self.start.as_ref().is_some_and(|start| start.phase == InitPhase::Invoke);
         invocation.is_first && !is_again && self.initialization_type() != "provisioned-concurrency"

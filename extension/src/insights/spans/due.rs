@@ -70,8 +70,8 @@ impl Phase {
 
 /// The init or the restore that the first invocation of an environment has waited for.
 ///
-/// There is none with provisioned concurrency, on Managed Instances, or if Lambda has run init ahead of time. The records
-/// of the init of a snapshot tell when the snapshot was made, so only the restore counts there.
+/// There is none with provisioned concurrency, on Managed Instances, or if Lambda has run init ahead of time. The
+/// records of the init of a snapshot tell when the snapshot was made, so only the restore counts there.
 pub(in crate::insights) fn init_of(invocation: &Invocation, inits: &Inits) -> Option<Phase> {
     if !invocation.is_first {
         return None;

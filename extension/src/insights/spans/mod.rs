@@ -1,5 +1,5 @@
-//! Spans of what no SDK can see: init, the restore from a snapshot, and the time for which extensions hold an invocation
-//! after its runtime has ended. Pure, except that new spans get random ids.
+//! Spans of what no SDK can see: init, the restore from a snapshot, and the time for which extensions hold an
+//! invocation after its runtime has ended. Pure, except that new spans get random ids.
 //!
 //! Where an SDK traces, they are children of its root span, in the project of the SDK, and only if the SDK has sampled
 //! that trace. Where none does, a setting gives a share of the invocations a trace of their own.
@@ -20,8 +20,8 @@ use crate::config::SpanMode;
 #[derive(Debug)]
 pub(super) struct Spans {
     pub(super) mode: SpanMode,
-    /// Whether an SDK was seen that makes traces, sampled or not. Then an invocation without a trace is one that the SDK
-    /// has left out.
+    /// Whether an SDK was seen that makes traces, sampled or not. Then an invocation without a trace is one that the
+    /// SDK has left out.
     pub(super) has_tracing_sdk: bool,
 }
 

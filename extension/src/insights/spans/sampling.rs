@@ -1,7 +1,7 @@
 //! Decides which traces of the extension's own are sent. Pure.
 
-/// How many of the last hex digits of a trace id make its random number. They are random in X-Ray's ids too, which begin
-/// with the time, and they fit into a float without a loss.
+/// How many of the last hex digits of a trace id make its random number. They are random in X-Ray's ids too, which
+/// begin with the time, and they fit into a float without a loss.
 const DIGITS: usize = 13;
 /// The number of their values, which is 2⁵².
 const RANGE: f64 = 4_503_599_627_370_496.0;
