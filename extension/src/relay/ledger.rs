@@ -1,6 +1,7 @@
 //! Counts what became of every accepted envelope. At every moment:
 //! accepted = delivered + rejected + spooled + dropped + pending.
 
+use super::refusal_reason::RefusalReason;
 use std::fmt;
 
 /// The reason why an accepted envelope was dropped.
@@ -82,6 +83,7 @@ pub struct Ledger {
     dropped: [u64; DropReason::ALL.len()],
     /// The statuses with which upstream refused envelopes, and their numbers. Status 0 stands for all further ones.
     statuses: [(u16, u64); MAX_STATUSES],
+    refused: [u64; RefusalReason::ALL.len()],
 }
 
 /// The most statuses that are counted apart.
@@ -107,6 +109,23 @@ impl Ledger {
         }
     }
 
+    /// Counts a request that the gateway has refused. Nothing of it was accepted, so it is in no other count.
+    pub fn refuse(&mut self, reason: RefusalReason) {
+        if let Some(count) = self.refused.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Returns the number of requests that the gateway has refused, for all reasons together.
+    pub fn refused(&self) -> u64 {
+        self.refused.iter().sum()
+    }
+
+    /// Returns the number of requests that the gateway has refused for one reason.
+    pub fn refused_for(&self, reason: RefusalReason) -> u64 {
+        self.refused.get(reason as usize).copied().unwrap_or_default()
+    }
+
     /// Returns the number of dropped envelopes, for all reasons together.
     pub fn dropped(&self) -> u64 {
         self.dropped.iter().sum()
@@ -124,8 +143,8 @@ impl Ledger {
     }
 }
 
-/// Prints the reasons why envelopes were dropped or rejected with their counts: `queue_overflow=3 http_401=1`, or
-/// `none`.
+/// Prints the reasons why envelopes were dropped or rejected, and requests refused, with their counts:
+/// `queue_overflow=3 http_401=1 refused_too_large=2`, or `none`.
 pub struct Reasons<'a>(pub &'a Ledger);
 
 impl fmt::Display for Reasons<'_> {
@@ -140,6 +159,10 @@ impl fmt::Display for Reasons<'_> {
                 0 => write!(f, "{space}http_other={count}")?,
                 status => write!(f, "{space}http_{status}={count}")?,
             }
+            space = " ";
+        }
+        for reason in RefusalReason::ALL.into_iter().filter(|reason| self.0.refused_for(*reason) > 0) {
+            write!(f, "{space}refused_{}={}", reason.name(), self.0.refused_for(reason))?;
             space = " ";
         }
         if space.is_empty() { f.write_str("none") } else { Ok(()) }
@@ -159,6 +182,23 @@ mod tests {
         assert!(ledger.balances(2));
         assert!(!ledger.balances(1));
         assert_eq!(Reasons(&ledger).to_string(), "queue_overflow=1 network_error=2");
+    }
+
+    #[test]
+    fn refused_requests_are_counted_by_reason_and_are_no_envelopes() {
+        let mut ledger = Ledger::default();
+        for reason in RefusalReason::ALL {
+            assert_eq!(RefusalReason::ALL.get(reason as usize), Some(&reason));
+            ledger.refuse(reason);
+        }
+        ledger.refuse(RefusalReason::TooLarge);
+        assert_eq!(ledger.refused(), 16);
+        assert!(ledger.balances(0));
+        let reasons = Reasons(&ledger).to_string();
+        assert!(
+            reasons.starts_with("refused_loop=1 ") && reasons.contains(" refused_too_large=2 "),
+            "{reasons}"
+        );
     }
 
     #[test]

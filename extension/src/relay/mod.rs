@@ -18,6 +18,7 @@ mod pending;
 mod pump;
 mod queue;
 mod rate_limits;
+mod refusal_reason;
 mod refusals;
 pub(crate) mod route;
 mod state;
@@ -28,6 +29,7 @@ pub(crate) use envelope::OVERHEAD;
 pub use envelope::{Envelope, Headers};
 pub use ledger::{DropReason, Ledger, Reasons};
 pub use rate_limits::{RateLimitCheck, RateLimits};
+pub use refusal_reason::RefusalReason;
 
 pub(crate) use client_reports::ReportTarget;
 pub use core::Backlog;
@@ -196,6 +198,12 @@ impl Relay {
         response.map_err(|error| ForwardError(Some(error)))
     }
 
+    /// Counts a request that the gateway refuses. `host` is the one for which it is refused, or empty. Returns whether
+    /// this kind of refusal is new and has to be logged.
+    pub fn count_refusal(&self, reason: RefusalReason, status: u16, host: &str) -> bool {
+        self.core.state().refuse_request(reason, status, host)
+    }
+
     /// Delivers what can be delivered in the time `within`, counts the rest as dropped, and accepts nothing more.
     pub async fn drain(&self, within: Duration) {
         drain::drain(&self.core, within).await;
@@ -206,25 +214,26 @@ impl Relay {
         self.core.state().ledger()
     }
 
-    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, and an error if the
-    /// counts do not add up, because then the extension itself has a fault.
+    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, or a request refused, and
+    /// an error if the counts do not add up, because then the extension itself has a fault.
     pub fn log_ledger(&self) {
         let state = self.core.state();
         let (ledger, pending) = (state.ledger(), state.pending());
         drop(state);
-        let fields: [log::Field<'_>; 8] = [
+        let fields: [log::Field<'_>; 9] = [
             ("accepted", &ledger.accepted),
             ("delivered", &ledger.delivered),
             ("rejected", &ledger.rejected),
             ("spooled", &ledger.spooled),
             ("dropped", &ledger.dropped()),
             ("pending", &pending),
+            ("refused", &ledger.refused()),
             ("reasons", &Reasons(&ledger)),
             ("unanswered", &ledger.unanswered),
         ];
         if !ledger.balances(pending) {
             log::error("envelopes", &fields);
-        } else if ledger.dropped() > 0 || ledger.rejected > 0 {
+        } else if ledger.dropped() > 0 || ledger.rejected > 0 || ledger.refused() > 0 {
             log::warn("envelopes", &fields);
         } else {
             log::info("envelopes", &fields);

@@ -23,7 +23,8 @@ pub(super) use reply::Reply;
 
 use super::clock;
 use super::envelope::Envelope;
-use crate::config::{Config, Proxies, Scheme, Upstream};
+use crate::config::{Config, Proxies, Scheme, Upstream, UpstreamHeaders};
+use crate::hop_marker;
 use active_timeout::{TimeoutKind, timeout_awake, timeout_without_progress};
 use bytes::Bytes;
 use connect::Connection;
@@ -62,6 +63,8 @@ pub(super) struct Client {
     resolver: Resolver,
     tls: Tls,
     proxies: Proxies,
+    /// The headers of the setting.
+    headers: UpstreamHeaders,
     timeout: Duration,
 }
 
@@ -74,6 +77,7 @@ impl Client {
             resolver: Resolver::default(),
             tls: Tls::new(config.ca_bundles.clone()),
             proxies: config.proxies.clone(),
+            headers: config.headers.clone(),
             timeout: config.timeout,
         }
     }
@@ -218,7 +222,10 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        request.body(Full::new(body))
+        let mut request = request.body(Full::new(body))?;
+        hop_marker::add(request.headers_mut());
+        self.headers.set(request.headers_mut());
+        Ok(request)
     }
 
     /// Sends a request and waits for the response head. `request` builds it again for each connection that is tried.

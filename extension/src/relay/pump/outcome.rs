@@ -126,16 +126,13 @@ fn log_refusal(state: &mut State, pending: &Pending, reply: &Reply) {
     if !state.is_new_refusal(pending, reply) {
         return;
     }
-    // Sentry may repeat the key in its reason.
-    let key = &envelope.key;
-    let reason = reply.sentry_error.as_deref().unwrap_or_default().replace(key.expose(), &key.to_string());
     log::warn(
         "upstream refuses envelopes",
         &[
             ("upstream", &envelope.upstream),
             ("project", &envelope.project),
             ("status", &reply.status),
-            ("sentry_error", &reason),
+            ("sentry_error", &reply.sentry_error.as_deref().unwrap_or_default()),
             ("remedy", &remedy(reply.status)),
         ],
     );

@@ -10,6 +10,7 @@ use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
 use crate::relay::pending::Pending;
 use crate::relay::rate_limits::RateLimitCheck;
+use crate::relay::refusal_reason::RefusalReason;
 use std::time::{Duration, Instant, SystemTime};
 
 impl State {
@@ -58,6 +59,17 @@ impl State {
     /// Records that upstream has refused an envelope for good. Returns whether this kind of refusal has to be logged.
     pub(in crate::relay) fn is_new_refusal(&mut self, pending: &Pending, reply: &Reply) -> bool {
         self.refusals.is_new(&pending.envelope.upstream, reply.status, reply.sentry_error.as_deref())
+    }
+
+    /// Counts a request that the gateway refuses. Returns whether this kind of refusal has to be logged.
+    pub(in crate::relay) fn refuse_request(
+        &mut self,
+        reason: RefusalReason,
+        status: u16,
+        host: &str,
+    ) -> bool {
+        self.ledger.refuse(reason);
+        self.refusals.is_new_own(reason, status, host)
     }
 
     /// Records how long a try took that got a response.

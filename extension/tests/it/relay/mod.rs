@@ -2,6 +2,7 @@
 
 mod burst;
 mod delivery_test;
+mod destinations;
 mod freeze;
 mod lookups;
 mod many_upstreams;
