@@ -111,7 +111,9 @@ mod tests {
 
     #[test]
     fn refuses_a_dsn_without_a_usable_host() {
-        for text in ["", "https://", "nonsense", "https://key@/42", "ftp://key@host/42"] {
+        for text in
+            ["", "https://", "nonsense", "https://key@/42", "ftp://key@host/42", "https://key@host/../x/42"]
+        {
             assert!(Dsn::parse(text).is_err(), "{text}");
         }
     }

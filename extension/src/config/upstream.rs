@@ -1,6 +1,7 @@
 //! The Sentry that envelopes are sent to. Its URL is parsed once into scheme, host, port and path prefix.
 
 use super::host;
+use crate::protocol::has_dot_segments;
 use hyper::Uri;
 use std::fmt;
 
@@ -35,6 +36,8 @@ pub enum InvalidUrl {
     Host,
     /// The port is not a number between 1 and 65535.
     Port,
+    /// The path has segments of dots.
+    Path,
 }
 
 impl fmt::Display for InvalidUrl {
@@ -47,6 +50,7 @@ impl fmt::Display for InvalidUrl {
                  (write other letters in punycode, as in xn--bcher-kva.example)"
             }
             Self::Port => "has a port that is not a number between 1 and 65535",
+            Self::Path => "has a path with segments of dots",
         })
     }
 }
@@ -77,9 +81,13 @@ impl Upstream {
         let port = match (written_port(uri), uri.port_u16(), scheme) {
             (None, _, Scheme::Http) => 80,
             (None, _, Scheme::Https) => 443,
-            (Some(_), Some(port), _) if port != 0 => port,
+            // A number with a sign is accepted by the parser of the URL.
+            (Some(text), Some(port), _) if port != 0 && text.bytes().all(|b| b.is_ascii_digit()) => port,
             (Some(_), ..) => return Err(InvalidUrl::Port),
         };
+        if has_dot_segments(prefix) {
+            return Err(InvalidUrl::Path);
+        }
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
         Ok(Self { scheme, host, port, prefix })
@@ -187,12 +195,15 @@ mod tests {
             ("ftp://sentry.io", InvalidUrl::Scheme),
             ("https://sentry.io:99999", InvalidUrl::Port),
             ("https://sentry.io:0", InvalidUrl::Port),
+            ("https://sentry.io:+80", InvalidUrl::Port),
             ("https://sentry.io:", InvalidUrl::Port),
             ("https:// sentry.io", InvalidUrl::Host),
             ("https://s\u{e9}ntry.io", InvalidUrl::Host),
             ("https://sentry..io", InvalidUrl::Host),
             ("https://sentry%2eio", InvalidUrl::Malformed),
             ("https://256.1.1.1", InvalidUrl::Host),
+            ("https://sentry.io/a/../b", InvalidUrl::Path),
+            ("https://sentry.io/a/%2e%2E/b", InvalidUrl::Path),
         ] {
             assert_eq!(Upstream::parse(url), Err(why), "{url}");
         }

@@ -74,11 +74,11 @@ pub(super) fn find(
 ) -> Result<Option<Auth>, AuthError> {
     let of_header = |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     let sentry_header =
-        of_header("x-sentry-auth").filter_map(|value| strip_scheme(value, "sentry ")).map(parse_list);
+        of_header("x-sentry-auth").filter_map(|value| strip_scheme(value, "sentry")).map(parse_list);
     let sentry_scheme =
-        of_header(AUTHORIZATION.as_str()).filter_map(|value| strip_scheme(value, "sentry ")).map(parse_list);
+        of_header(AUTHORIZATION.as_str()).filter_map(|value| strip_scheme(value, "sentry")).map(parse_list);
     let basic_scheme = of_header(AUTHORIZATION.as_str())
-        .filter_map(|value| strip_scheme(value, "basic ").and_then(parse_basic))
+        .filter_map(|value| strip_scheme(value, "basic").and_then(parse_basic))
         .map(Ok);
     let query = query.filter(|q| q.contains("sentry_")).map(|q| parse_fields(q.split('&')));
     let path = path_key.map(|key| Ok(Fields { key: Some(query::percent_decode(key)), ..Fields::default() }));
@@ -91,10 +91,12 @@ pub(super) fn find(
     }
 }
 
-/// Whether a value of `Authorization` is authentication for Sentry, which `find` reads. Others are for proxies.
+/// Whether a value of `Authorization` is authentication for Sentry. Others are for proxies. It is enough that a server
+/// might take it for Sentry's, even where `find` does not read it.
 pub(super) fn is_of_sentry(authorization: &HeaderValue) -> bool {
     let Ok(text) = authorization.to_str() else { return false };
-    strip_scheme(text, "sentry ").is_some() || strip_scheme(text, "basic ").and_then(parse_basic).is_some()
+    let scheme = text.split_ascii_whitespace().next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("sentry") || strip_scheme(text, "basic").and_then(parse_basic).is_some()
 }
 
 #[derive(Default)]
@@ -118,7 +120,9 @@ impl Fields {
 
 fn strip_scheme<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = header.split_at_checked(scheme.len())?;
-    start.eq_ignore_ascii_case(scheme).then_some(rest)
+    // A tab separates like a space, so that no server can read what is not read here.
+    let is_scheme = start.eq_ignore_ascii_case(scheme) && rest.starts_with([' ', '\t']);
+    is_scheme.then(|| rest.trim_ascii_start())
 }
 
 fn parse_list(fields: &str) -> Result<Fields, AuthError> {
@@ -132,7 +136,7 @@ fn parse_fields<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Fields, Aut
     for field in fields {
         let Some((name, value)) = field.trim().split_once('=') else { continue };
         let value = query::percent_decode(value.trim());
-        match name.trim().trim_start_matches("sentry_") {
+        match query::percent_decode(name.trim()).trim_start_matches("sentry_") {
             "key" if found.key.as_ref().is_some_and(|key| *key != value) => return Err(AuthError::Multiple),
             "key" => found.key = Some(value),
             "version" => found.version = Some(parse_version(&value)?),
@@ -257,13 +261,16 @@ mod tests {
         assert_eq!(twice, Err(AuthError::Multiple));
         for headers in [
             [own.clone(), own.clone()],
+            [own.clone(), ("authorization", own.1.replacen(' ', "\t", 1))],
             [("authorization", own.1.clone()), ("authorization", format!("Basic {}", STANDARD.encode("x:")))],
             [("x-sentry-auth", String::new()), ("x-sentry-auth", format!("{}, sentry_key=f", own.1))],
         ] {
             assert_eq!(find_auth(&headers, None), Err(AuthError::Multiple), "{headers:?}");
         }
-        let two_keys = format!("sentry_key={KEY}&sentry_key=ffffffffffffffffffffffffffffffff");
-        assert_eq!(find_auth(&[], Some(&two_keys)), Err(AuthError::Multiple));
+        for second in ["sentry_key", "%73entry_key", "sentry%5fkey"] {
+            let two_keys = format!("sentry_key={KEY}&{second}=ffffffffffffffffffffffffffffffff");
+            assert_eq!(find_auth(&[], Some(&two_keys)), Err(AuthError::Multiple), "{second}");
+        }
         assert!(find_auth(&[], Some(&format!("sentry_key={KEY}&sentry_key={KEY}"))).is_ok());
         let in_path = find(&HeaderMap::new(), Some(&format!("sentry_key={KEY}")), Some(KEY));
         assert_eq!(in_path, Err(AuthError::Multiple));

@@ -3,10 +3,10 @@
 use super::request::RequestContext;
 use super::response::Response;
 use super::response::rejection::Rejection;
-use super::routes::{fold_slashes, has_dot_segments};
+use super::routes::fold_slashes;
 use super::{headers, host_check, project_auth};
 use crate::http::ResponseBody;
-use crate::protocol::decode;
+use crate::protocol::{decode, has_dot_segments};
 use crate::relay::RefusalReason;
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -42,9 +42,7 @@ pub(super) async fn handle(context: &RequestContext<'_>, body: &mut Incoming) ->
         Rejection::new(status, format!("error while forwarding request: {why}"))
     })?;
     let (mut head, body) = response.into_parts();
-    let hop_by_hop: Vec<_> =
-        head.headers.keys().filter(|name| headers::is_hop_by_hop(name)).cloned().collect();
-    for name in hop_by_hop {
+    for name in headers::of_one_hop(&head.headers) {
         head.headers.remove(name);
     }
     // hyper sets the length of the body. A response without a body (to HEAD, or status 304) keeps upstream's header.

@@ -70,18 +70,15 @@ fn extend_end_to_end(
     remote: Option<IpAddr>,
     leave_out: impl Fn(&HeaderName, &HeaderValue) -> bool,
 ) {
-    let connection_values: Vec<&str> =
-        client_headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok()).collect();
-    let is_named = |name: &HeaderName| {
-        connection_values
-            .iter()
-            .flat_map(|names| names.split(','))
-            .any(|field| name.as_str().eq_ignore_ascii_case(field.trim()))
-    };
+    let named = named_by_connection(client_headers);
     let is_replaced =
         |name: &HeaderName| [HOST, CONTENT_LENGTH, EXPECT, COOKIE, X_FORWARDED_FOR].contains(name);
+    let stays = |name: &HeaderName, value: &HeaderValue| {
+        is_hop_by_hop(name) || is_replaced(name) || named.contains(name) || leave_out(name, value)
+    };
     let is_forwarded = |name: &HeaderName, value: &HeaderValue| {
-        !is_hop_by_hop(name) && !is_replaced(name) && !is_named(name) && !leave_out(name, value)
+        let is_alias = |alias: HeaderName| alias == X_SENTRY_AUTH || stays(&alias, value);
+        !stays(name, value) && !with_hyphens(name).is_some_and(is_alias)
     };
     let kept = client_headers.iter().filter(|(name, value)| is_forwarded(name, value));
     sent.extend(kept.filter_map(|(name, value)| {
@@ -91,8 +88,30 @@ fn extend_end_to_end(
     sent.extend(forwarded_for(client_headers, remote));
 }
 
+/// Returns the name that some servers read for one with underscores: `x_sentry_auth` is `X-Sentry-Auth` for them, so such
+/// a header could bring a second key past the checks.
+fn with_hyphens(name: &HeaderName) -> Option<HeaderName> {
+    let text = name.as_str();
+    if text.contains('_') { HeaderName::try_from(text.replace('_', "-")).ok() } else { None }
+}
+
+/// Returns the headers that are about one connection only, among those of a message.
+pub(super) fn of_one_hop(headers: &HeaderMap) -> Vec<HeaderName> {
+    let named = named_by_connection(headers);
+    headers.keys().filter(|name| is_hop_by_hop(name) || named.contains(name)).cloned().collect()
+}
+
+/// Returns the headers that `Connection` names, in addition to those that are always about one connection only.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    // Most requests have `keep-alive` or `close` there, which name no header.
+    let names = names.filter(|name| !["keep-alive", "close"].contains(name));
+    names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
+}
+
 /// Whether a header is about one connection only, so that a proxy must not pass it on.
-pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
+fn is_hop_by_hop(name: &HeaderName) -> bool {
     let hop_by_hop = [
         CONNECTION,
         KEEP_ALIVE,
@@ -169,6 +188,10 @@ mod tests {
             ("connection", "close, x-hop"),
             ("proxy-connection", "close"),
             ("x-hop", "1"),
+            ("x_sentry_auth", "Sentry sentry_key=other"),
+            ("transfer_encoding", "chunked"),
+            ("x_hop", "1"),
+            ("x_own", "1"),
             ("cookie", "secret"),
         ]);
         let sent = for_envelope(&client_headers, REMOTE, &auth, Encoding::Gzip, true).unwrap();
@@ -187,6 +210,10 @@ mod tests {
             ("connection", None),
             ("proxy-connection", None),
             ("x-hop", None),
+            ("x_sentry_auth", None),
+            ("transfer_encoding", None),
+            ("x_hop", None),
+            ("x_own", Some("1")),
             ("cookie", None),
         ] {
             assert_eq!(get(&sent, name), value, "{name}");
@@ -206,6 +233,8 @@ mod tests {
         for (value, is_kept) in [
             ("Sentry sentry_key=x", false),
             ("sentry sentry_key=x", false),
+            ("Sentry\tsentry_key=x", false),
+            ("SENTRY", false),
             ("Basic YTo=", false),
             ("Basic nonsense", true),
             ("Bearer x", true),
@@ -244,6 +273,7 @@ mod tests {
             ("expect", "100-continue"),
             ("cookie", "a=1"),
             ("content-encoding", "gzip"),
+            ("x_sentry_auth", "Sentry sentry_key=other"),
             ("x-own", "2"),
         ]);
         let sent = end_to_end(&client_headers, REMOTE);

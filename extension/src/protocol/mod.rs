@@ -4,7 +4,9 @@ mod category;
 mod content_encoding;
 pub(crate) mod decimal;
 mod decoder_output;
+mod dot_segments;
 mod envelope_filter;
+pub(crate) mod envelope_header;
 mod envelope_note;
 mod envelope_scanner;
 pub(crate) mod envelope_writer;
@@ -20,6 +22,7 @@ pub mod timestamp;
 
 pub use category::Category;
 pub(crate) use content_encoding::{DecodeError, Encoding, decode};
+pub(crate) use dot_segments::has_dot_segments;
 pub(crate) use envelope_filter::{keep_items, visit_payloads};
 pub(crate) use envelope_note::EnvelopeNote;
 pub(crate) use envelope_scanner::single_item;

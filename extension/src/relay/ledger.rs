@@ -19,21 +19,24 @@ pub enum DropReason {
     Shutdown,
     /// The extension itself has a fault: the task that delivered the envelope panicked too often.
     Internal,
-    /// Sentry's Relay took the envelope and ended before a flush barrier confirmed the delivery.
-    SentryRelay,
+    /// A rule of Sentry's Relay dropped it, such as a filter of the project.
+    SentryRelayFiltered,
+    /// Sentry's Relay refused it, and nothing may be sent without it.
+    SentryRelayRefused,
     /// Sentry's Relay did not run, and nothing may be sent without it.
     SentryRelayUnavailable,
 }
 
 impl DropReason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::QueueOverflow,
         Self::Network,
         Self::RateLimit,
         Self::Upstream,
         Self::Shutdown,
         Self::Internal,
-        Self::SentryRelay,
+        Self::SentryRelayFiltered,
+        Self::SentryRelayRefused,
         Self::SentryRelayUnavailable,
     ];
 
@@ -46,7 +49,8 @@ impl DropReason {
             Self::Upstream => "upstream_error",
             Self::Shutdown => "shutdown",
             Self::Internal => "internal_error",
-            Self::SentryRelay => "relay_ended",
+            Self::SentryRelayFiltered => "relay_filtered",
+            Self::SentryRelayRefused => "relay_refused",
             Self::SentryRelayUnavailable => "relay_unavailable",
         }
     }
@@ -55,11 +59,11 @@ impl DropReason {
     pub(super) fn report(self) -> &'static str {
         match self {
             Self::QueueOverflow => "queue_overflow",
-            Self::Network | Self::Shutdown | Self::SentryRelay | Self::SentryRelayUnavailable => {
-                "network_error"
-            }
+            Self::Network | Self::Shutdown | Self::SentryRelayUnavailable => "network_error",
             Self::RateLimit => "ratelimit_backoff",
-            Self::Upstream => "send_error",
+            Self::Upstream | Self::SentryRelayRefused => "send_error",
+            // Sentry's Relay itself reports what it drops, so this is never reported.
+            Self::SentryRelayFiltered => "event_processor",
             Self::Internal => "internal_sdk_error",
         }
     }
@@ -70,8 +74,7 @@ impl DropReason {
 pub struct Ledger {
     /// Envelopes that the extension took from SDKs and answered with 200.
     pub accepted: u64,
-    /// Envelopes that upstream took. Sentry's Relay answers before it delivers, so an envelope that it took counts only
-    /// once a later flush barrier has passed.
+    /// Envelopes that upstream took.
     pub delivered: u64,
     /// Envelopes that upstream refused for good, with a 4xx.
     pub rejected: u64,
@@ -94,6 +97,13 @@ impl Ledger {
     pub fn lose(&mut self, reason: DropReason, envelopes: u64) {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count += envelopes;
+        }
+    }
+
+    /// Takes back one count of `lose`, because the envelope was not lost.
+    pub(super) fn take_back(&mut self, reason: DropReason) {
+        if let Some(count) = self.dropped.get_mut(reason as usize) {
+            *count = count.saturating_sub(1);
         }
     }
 
@@ -131,13 +141,18 @@ impl Ledger {
         self.dropped.iter().sum()
     }
 
+    /// Returns the number of dropped envelopes that Sentry should have received.
+    pub(super) fn lost(&self) -> u64 {
+        self.dropped() - self.dropped_for(DropReason::SentryRelayFiltered)
+    }
+
     /// Returns the number of envelopes that were dropped for one reason.
     pub fn dropped_for(&self, reason: DropReason) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
     }
 
     /// Whether every accepted envelope is counted once. `pending` is the number of envelopes that are queued, in
-    /// flight, or not confirmed by Sentry's Relay.
+    /// flight, or in the custody of the filter.
     pub fn balances(&self, pending: u64) -> bool {
         self.accepted == self.delivered + self.rejected + self.spooled + self.dropped() + pending
     }

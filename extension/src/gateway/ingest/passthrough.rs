@@ -22,7 +22,7 @@ pub(super) async fn handle(
     body: &mut Incoming,
 ) -> Result<Response, Rejection> {
     let project = project_auth::project_in_path(project)?;
-    let Ok(Some(auth)) = context.auth(None) else { return forward::handle(context, body).await };
+    let Some(auth) = context.auth(None)? else { return forward::handle(context, body).await };
     let upstream = project_auth::upstream(context.config, None)?;
     let received = context.read_body(body, context.config.max_body).await?;
     let client_headers = &context.head.headers;

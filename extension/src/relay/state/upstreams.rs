@@ -87,11 +87,6 @@ impl State {
         self.lanes.time_limit(lane, setting)
     }
 
-    /// Forgets all outages, because they belong to the old route.
-    pub(in crate::relay) fn forget_outages(&mut self) {
-        self.lanes.forget_outages();
-    }
-
     /// Ends the pauses that are over by the wall clock, because the monotonic clock may have stood still in a freeze.
     pub(in crate::relay) fn catch_up(&mut self, now: SystemTime) {
         self.lanes.catch_up(now);

@@ -106,3 +106,33 @@ async fn a_client_name_cannot_smuggle_a_second_key() {
         assert_eq!(sent, [&*format!("Sentry sentry_key={KEY}, sentry_version=7")], "{client}");
     }
 }
+
+#[tokio::test]
+async fn a_request_that_is_passed_on_as_it_is_cannot_bring_a_second_key() {
+    let recorder = Recorder::start().await;
+    let (extension, address) = Extension::standalone(&recorder.url, &[]).await;
+    let (auth, path) = (auth(), "/api/42/otlp/v1/traces");
+    let other = "Sentry sentry_key=ffffffffffffffffffffffffffffffff";
+    let two_lists = format!("{auth}, sentry_key=ffffffffffffffffffffffffffffffff");
+    let tab = other.replacen(' ', "\t", 1);
+    for headers in [
+        &[("x-sentry-auth", &*auth), ("x-sentry-auth", other)][..],
+        &[("x-sentry-auth", &*auth), ("authorization", other)],
+        &[("x-sentry-auth", &*auth), ("authorization", &*tab)],
+        &[("x-sentry-auth", &*two_lists)],
+    ] {
+        let answer = send(address, Method::POST, path, headers, "x").await;
+        assert_eq!(answer.status, 401, "{headers:?}: {}", answer.body);
+    }
+    for second in ["sentry_key", "%73entry_key"] {
+        let path = format!("{path}?sentry_key={KEY}&{second}=ffffffffffffffffffffffffffffffff");
+        assert_eq!(send(address, Method::POST, &path, &[], "x").await.status, 401, "{path}");
+    }
+    // Some servers read underscores in names as hyphens.
+    let aliases = [("x-sentry-auth", &*auth), ("x_sentry_auth", other), ("transfer_encoding", "chunked")];
+    assert_eq!(send(address, Method::POST, path, &aliases, "x").await.status, 200);
+    let got = recorder.arrived(1).await;
+    assert!(!got.headers.keys().any(|name| name.as_str().contains('_')), "{:?}", got.headers);
+    extension.terminate();
+    assert_eq!(extension.final_counts().await, [1, 1, 0, 0]);
+}

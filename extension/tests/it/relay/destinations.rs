@@ -2,21 +2,32 @@
 
 use super::delivery_test::DeliveryTest;
 use crate::support::{
+    HANG,
+    extension::{BINARY, Extension},
     netns::isolated,
-    scripted_upstream::ScriptedUpstream,
+    scripted_upstream::{ScriptedUpstream, header},
     sdk::{KEY, TUNNEL, error_of, post, report, tunnel},
     tools,
 };
 use serde_json::Value;
-use std::process::Command;
+use std::{net::SocketAddr, process::Command};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+};
 
 /// An address of the test's network that is no loopback address. The test's certificates cover it.
 const OTHER: &str = "10.99.0.1";
 
+/// Adds an address to the test's network.
+fn add_address(address: &str) {
+    let arguments = ["address", "add", &format!("{address}/32"), "dev", "lo"];
+    assert!(Command::new(tools::program("ip")).args(arguments).status().unwrap().success());
+}
+
 /// A second Sentry, at another host.
 fn other_sentry() -> ScriptedUpstream {
-    let arguments = ["address", "add", &format!("{OTHER}/32"), "dev", "lo"];
-    assert!(Command::new(tools::program("ip")).args(arguments).status().unwrap().success());
+    add_address(OTHER);
     ScriptedUpstream::start_at(format!("{OTHER}:0").parse().unwrap(), true)
 }
 
@@ -77,5 +88,50 @@ fn hosts_that_are_not_allowed_are_refused_counted_and_warned_of_once() {
             "refused_host_not_allowed=3 refused_plain_http=3 refused_authentication=3"
         );
         assert!(!log.contains(KEY), "{}", log.text());
+    });
+}
+
+/// Sends a request for a host from one address of the test's network to another, and returns its status.
+async fn status_from(from: &str, to: SocketAddr, host: &str) -> u16 {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    let request = format!("GET /api/0/x/ HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    tokio::time::timeout(HANG, stream.read_exact(&mut answer)).await.expect("no answer").unwrap();
+    std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_client_on_another_machine_is_named_and_may_use_any_name_of_this_one() {
+    isolated(|| async {
+        let remote = "10.99.0.2";
+        add_address(OTHER);
+        add_address(remote);
+        let upstream = ScriptedUpstream::start(false).await;
+        let url = format!("http://{}", upstream.address());
+        let listen = format!("{OTHER}:5333");
+        let args = ["--standalone", "--listen", &listen, "--listen", "127.0.0.1:5333", "--upstream", &url];
+        let extension = Extension::start(BINARY, &args, &[]);
+        extension.log.wait_for_lines("\"listening\"", 2).await;
+        let outside: SocketAddr = listen.parse().unwrap();
+        for (at, (from, to, host, addresses)) in [
+            (remote, outside, "relay.corp.example", Some("203.0.113.7, 10.99.0.2")),
+            (OTHER, outside, "relay.corp.example", Some("203.0.113.7")),
+            ("127.0.0.1", TUNNEL, "localhost", Some("203.0.113.7")),
+            (remote, TUNNEL, "relay.corp.example", None),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let status = status_from(from, to, host).await;
+            assert_eq!(status, if addresses.is_some() { 200 } else { 421 }, "{from}");
+            if let Some(addresses) = addresses {
+                upstream.wait_until("the request", |all| all.len() > at).await;
+                let head = upstream.arrivals()[at].head.clone();
+                assert_eq!(header(&head, "x-forwarded-for"), Some(addresses), "{from}: {head}");
+            }
+        }
     });
 }
