@@ -9,6 +9,8 @@
 mod auth;
 mod connection;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod headers;
 mod host_check;
 mod ingest;
