@@ -56,3 +56,4 @@ mod verify;
 mod verify_links;
 mod verify_other_account;
 mod version_balance;
+mod yank;

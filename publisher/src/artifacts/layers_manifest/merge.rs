@@ -23,6 +23,7 @@ impl LayersManifest {
             version: bundle.version.clone(),
             commit: bundle.commit.clone(),
             toolchain: bundle.toolchain.clone(),
+            yanked: None,
             accounts: BTreeMap::from([(identity.partition, identity.account.clone())]),
             layers: BTreeMap::new(),
             relay_layers: BTreeMap::new(),

@@ -80,6 +80,13 @@ impl Publish {
         let earlier = manifest
             .earlier(&self.dist, &release.bundle.built)
             .map_err(|error| self.manifest_failure(error))?;
+        if let Some(yanked) = earlier.as_ref().and_then(|earlier| earlier.yanked.as_ref()) {
+            let version = &release.bundle.version;
+            let text = format!("{version} was {yanked}; publishing it would give it to everybody again");
+            return Err(Failure::message(Code::Failed, text).hint(format!(
+                "publish another version, or take the yank back: publisher yank {version} --undo"
+            )));
+        }
         let last = self.last_regions()?;
         self.announce_fewer(ui, &last, &manifest, &selection);
         let (temporary, write) = if self.act.execute {
@@ -281,8 +288,13 @@ fn record_versions(manifest: &mut LayersManifest, rows: &[Row], audience: &Audie
     let verified_at = time::now();
     for row in rows.iter().filter(|row| row.done) {
         if let (Some(arn), Some(version)) = (row.arn.clone(), row.version) {
-            let placement =
-                Placement { arn, version, grant: audience.clone(), verified_at: verified_at.clone() };
+            let placement = Placement {
+                arn,
+                version,
+                grant: audience.clone(),
+                grant_before_yank: None,
+                verified_at: verified_at.clone(),
+            };
             manifest.place(row.variant, row.region.clone(), placement);
         }
     }
