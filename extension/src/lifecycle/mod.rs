@@ -77,6 +77,7 @@ impl Lifecycle {
             match event {
                 Ok(Event::Invoke { request, deadline, arn, trace }) => {
                     retry = Retry::default();
+                    relay.begin_filter();
                     if let Some(insights) = &self.insights {
                         insights.invoked(Invoked { request: request.clone(), deadline, arn, trace });
                     }

@@ -10,7 +10,7 @@ use crate::relay::Acceptance;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::StatusCode;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 
 const RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
 const RATE_LIMITED_DETAIL: &str = "Sentry dropped data due to a quota or internal rate limit being reached. \
@@ -80,13 +80,6 @@ pub(super) fn refused(status: StatusCode, detail: &str, causes: &[String]) -> Re
         format!("{{\"detail\":{detail},\"causes\":{}}}", serde_json::Value::from(causes))
     };
     json(status, body)
-}
-
-/// The response with status 405 for a path that does not support the method. `allowed` lists those that it supports.
-pub(super) fn method_not_allowed(allowed: &'static str) -> Response {
-    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &[]);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
 }
 
 #[cfg(test)]

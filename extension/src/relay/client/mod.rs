@@ -23,8 +23,9 @@ pub(super) use reply::Reply;
 
 use super::clock;
 use super::envelope::Envelope;
-use crate::config::{Config, Proxies, Scheme, Upstream};
-use active_timeout::{TimeoutKind, timeout_awake, timeout_without_progress};
+use crate::config::{Config, Proxies, Scheme, Upstream, UpstreamHeaders};
+use crate::hop_marker;
+use active_timeout::{TimeoutKind, timeout_without_progress};
 use bytes::Bytes;
 use connect::Connection;
 use forwarded::{Exchange, MAX_FORWARDED};
@@ -46,8 +47,8 @@ use upload::{Upload, send_over};
 const MAX_FORWARDING: usize = 64;
 /// Where the process may have few descriptors, one of so many is for a forwarded request.
 const DESCRIPTORS_PER_FORWARDED: u64 = 16;
-/// The largest response to a request of the extension itself, in bytes.
-const MAX_OWN: usize = 1 << 20;
+/// The largest response that is read as a whole, in bytes. Project configs are the largest.
+const MAX_OWN: usize = 20 << 20;
 /// An exchange that takes longer was interrupted by a freeze: no time-out is so long.
 const LONG_FREEZE: Duration = Duration::from_mins(5);
 
@@ -62,6 +63,8 @@ pub(super) struct Client {
     resolver: Resolver,
     tls: Tls,
     proxies: Proxies,
+    /// The headers of the setting.
+    headers: UpstreamHeaders,
     timeout: Duration,
 }
 
@@ -74,6 +77,7 @@ impl Client {
             resolver: Resolver::default(),
             tls: Tls::new(config.ca_bundles.clone()),
             proxies: config.proxies.clone(),
+            headers: config.headers.clone(),
             timeout: config.timeout,
         }
     }
@@ -108,8 +112,7 @@ impl Client {
         self.proxies.to(upstream).filter(|_| plain)?.authorization.as_ref()
     }
 
-    /// Sends the envelope to `upstream` (Sentry, or the local Sentry's Relay) and waits for the response head. It
-    /// connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
+    /// Sends the envelope to `upstream` and waits for the response head. It connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
     /// because upstream may have taken each of them. `limit` bounds the time, unless an upload makes progress.
     pub(super) async fn send(
         &self,
@@ -143,19 +146,25 @@ impl Client {
         Ok(reply)
     }
 
-    /// Sends a request of the extension itself that is not an envelope, and reads the whole response.
+    /// Sends a request that is no envelope of the queue, and reads the whole response. `limit` bounds the time, unless an
+    /// upload makes progress.
     pub(super) async fn request(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
+        limit: Duration,
     ) -> Result<Response<Bytes>, SendError> {
-        let work = async {
-            // Boxed, because it takes much memory, and for a short time.
-            let (head, body) = Box::pin(self.forward(upstream, request)).await?.into_parts();
+        let upload = Upload::of(request.body());
+        let exchange = async {
+            let build = || self.forwarded_request(upstream, &request).map_err(SendError::Request);
+            let (response, connection) = self.exchange(upstream, build, &upload, &AtomicU8::new(0)).await?;
+            let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_OWN).collect().await.map_err(SendError::Body)?;
+            self.pool.put(Arc::clone(upstream), connection);
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        timeout_awake(self.timeout, work).await.map_err(SendError::Timeout).flatten()
+        let exchanged = timeout_without_progress(limit, || upload.progress(limit), exchange).await;
+        exchanged.map_err(SendError::Timeout).flatten()
     }
 
     /// Sends a request that is not an envelope, and returns the response with a body that still arrives.
@@ -218,7 +227,10 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        request.body(Full::new(body))
+        let mut request = request.body(Full::new(body))?;
+        hop_marker::add(request.headers_mut());
+        self.headers.set(request.headers_mut());
+        Ok(request)
     }
 
     /// Sends a request and waits for the response head. `request` builds it again for each connection that is tried.
