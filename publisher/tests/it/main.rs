@@ -53,6 +53,7 @@ mod snippets;
 mod snippets_cdk;
 mod snippets_deployed;
 mod verify;
+mod verify_arn;
 mod verify_links;
 mod verify_other_account;
 mod version_balance;
