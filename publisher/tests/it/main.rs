@@ -35,6 +35,7 @@ mod partitions;
 mod prune;
 mod publish;
 mod publish_audience;
+mod publish_canary;
 mod publish_concurrently;
 mod publish_failures;
 mod publish_faults;

@@ -28,7 +28,8 @@ impl Case {
         publisher.run(&dist, &["publish", "--execute", "--regions", "eu-west-1"]).expect(0);
         let bill = json!({"components": [{"name": "a"}, {"name": "b"}]}).to_string();
         fs::write(dist.path().join(SBOM), &bill).unwrap();
-        let sum: String = Sha256::digest(&bill).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum: Vec<String> = Sha256::digest(&bill).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = sum.concat();
         let sums = fs::read_to_string(dist.path().join("SHA256SUMS")).unwrap();
         fs::write(dist.path().join("SHA256SUMS"), format!("{sums}{sum}  {SBOM}\n")).unwrap();
         let arn =

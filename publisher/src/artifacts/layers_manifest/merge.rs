@@ -214,7 +214,7 @@ mod tests {
 
         fs::write(dist.path().join(FILE), "{").unwrap();
         assert!(matches!(earlier(), Err(LayersError::Parse { .. })));
-        fs::write(dist.path().join(FILE), r#"{"schema": 2, "more": 1}"#).unwrap();
-        assert!(matches!(earlier(), Err(LayersError::Schema { found: 2, .. })));
+        fs::write(dist.path().join(FILE), r#"{"schema": 3, "more": 1}"#).unwrap();
+        assert!(matches!(earlier(), Err(LayersError::Schema { found: 3, .. })));
     }
 }

@@ -169,7 +169,7 @@ fn look_inside(checks: &mut Checks, files: &ReleaseFiles, zip: &[u8], variant: O
     };
     match zip_contents::check(zip, variant.arch) {
         Ok(()) => {
-            checks.add("content", Outcome::Ok, format!("an extension for {} and its wrapper", variant.arch))
+            checks.add("content", Outcome::Ok, format!("an extension for {} and its wrapper", variant.arch));
         }
         Err(error) => checks.add("content", Outcome::Differs, chain(&error)),
     }

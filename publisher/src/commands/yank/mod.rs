@@ -143,7 +143,8 @@ impl Yank {
     async fn all(&self, versions: &[PlacedVersion], execute: bool) -> Result<Vec<YankResult>, Failure> {
         let direction = self.direction();
         let mut tasks = JoinSet::new();
-        for version in versions.iter().cloned() {
+        for version in versions {
+            let version = version.clone();
             tasks.spawn(async move {
                 if execute { version.carry_out(direction).await } else { version.inspect(direction).await }
             });

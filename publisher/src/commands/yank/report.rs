@@ -56,14 +56,12 @@ impl Yank {
             (Direction::Undo, false) => "to restore",
         };
         let changed = count(if self.act.execute { State::Done } else { State::ToDo });
-        let mut summary = format!("{version}: {changed} layer versions {verb}");
-        for (state, text) in
-            [(State::Unchanged, "unchanged"), (State::Deleted, "deleted before"), (State::Failed, "failed")]
-        {
-            if count(state) > 0 {
-                summary.push_str(&format!(", {} {text}", count(state)));
-            }
-        }
+        let counts =
+            [(State::Unchanged, "unchanged"), (State::Deleted, "deleted before"), (State::Failed, "failed")];
+        let counts = counts.into_iter().filter(|(state, _)| count(*state) > 0);
+        let mut summary = vec![format!("{version}: {changed} layer versions {verb}")];
+        summary.extend(counts.map(|(state, text)| format!("{} {text}", count(state))));
+        let summary = summary.join(", ");
         ui.status(if self.act.execute { "Finished" } else { "Planned" }, &summary);
         if rest.elsewhere > 0 {
             ui.warning(format!(
