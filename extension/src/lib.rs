@@ -28,6 +28,9 @@
 mod active_timer;
 pub mod cli;
 pub mod config;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 mod guarded_stream;
 mod hop_marker;

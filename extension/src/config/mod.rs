@@ -160,13 +160,20 @@ impl Config {
         }
         let max_body = reader.size("SENTRY_EXTENSION_MAX_BODY", 20 * MIB).min(buffer);
 
+        let insights = InsightsSettings::read(&mut reader, &listen);
+        if insights.need_function_records() && dsn.is_none() {
+            let name =
+                if insights.errors { "SENTRY_EXTENSION_ERRORS" } else { "SENTRY_EXTENSION_FUNCTION_LOGS" };
+            reader.warn(name, "needs a project: set SENTRY_DSN", "nothing of it is sent");
+        }
+
         let config = Self {
             upstream: upstreams.into_iter().next().map(Arc::new),
             upstream_takes_all,
             upstream_mistake,
             dsn,
             faults: reader.faults(),
-            insights: InsightsSettings::read(&mut reader, &listen),
+            insights,
             allowed_hosts,
             listen,
             buffer,

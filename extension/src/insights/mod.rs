@@ -13,6 +13,8 @@ mod errors;
 mod event;
 mod fault;
 mod function_records;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hearing;
 mod init;
 mod invocation;

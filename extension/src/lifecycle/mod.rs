@@ -10,6 +10,8 @@ pub mod flush_policy;
 mod retry;
 mod silence_guard;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use api::fuzzing;
 pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi};
 pub use event::Event;
 pub use fallback::fallback;

@@ -12,6 +12,8 @@ mod envelope;
 mod fault_keeper;
 pub(crate) mod filter;
 pub(crate) mod filter_control;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lanes;
 mod ledger;
 mod notice;

@@ -6,7 +6,7 @@ use super::refusal_reason::RefusalReason;
 use crate::config::Upstream;
 use std::sync::Arc;
 
-/// The most kinds of each sort that are logged. Otherwise a server that gives another reason each time would fill the
+/// The most kinds of upstream's, and the most hosts of our own, that are logged. Otherwise a server that gives another reason each time would fill the
 /// log, and so would a client that names another host each time.
 const MAX_KINDS: usize = 32;
 
@@ -52,7 +52,9 @@ impl Refusals {
     /// Records that the gateway has refused a request. Returns whether its kind is new and has to be logged.
     pub(super) fn is_new_own(&mut self, reason: RefusalReason, status: u16, host: &str) -> bool {
         let is_known = |kind: &OwnKind| kind.reason == reason && kind.status == status && *kind.host == *host;
-        if self.own.len() >= MAX_KINDS || self.own.iter().any(is_known) {
+        // There are few reasons without a host. Hosts without end must not keep them from being logged.
+        let hosts = self.own.iter().filter(|kind| !kind.host.is_empty()).count();
+        if !host.is_empty() && hosts >= MAX_KINDS || self.own.iter().any(is_known) {
             return false;
         }
         self.own.push(OwnKind { reason, status, host: host.into() });
@@ -105,7 +107,8 @@ mod tests {
         assert!(refusals.is_new_own(RefusalReason::Invalid, 422, ""));
         let hosts = (0..1000).map(|n| format!("{n}.example"));
         let new = hosts.filter(|host| refusals.is_new_own(RefusalReason::HostNotAllowed, 403, host)).count();
-        assert_eq!(new, MAX_KINDS - 3);
+        assert_eq!(new, MAX_KINDS - 1);
+        assert!(refusals.is_new_own(RefusalReason::TooLarge, 413, ""), "hosts have taken its room");
         assert!(refusals.is_new(&one, 403, None));
     }
 }

@@ -45,7 +45,7 @@ impl Rejection {
         host: &str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { reason, host: cut(host).into_owned(), ..Self::new(status, detail) }
+        Self { reason, host: shown(host), ..Self::new(status, detail) }
     }
 
     /// Status 508, for a request that this extension itself has sent. `host` is the one that it was sent to.

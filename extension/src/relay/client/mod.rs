@@ -9,6 +9,8 @@ mod connect;
 mod cryptography;
 mod error;
 mod forwarded;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod meter;
 mod pool;
 mod reply;

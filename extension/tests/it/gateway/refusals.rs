@@ -93,9 +93,12 @@ async fn hosts_without_end_are_not_warned_of_without_end() {
         let body = ENVELOPE.replacen('{', &format!("{{\"dsn\":\"https://{KEY}@{n}.example/42\","), 1);
         assert_eq!(send(address, Method::POST, "/envelope", &[], body).await.status, 403);
     }
+    // Other kinds are warned of nevertheless.
+    assert_eq!(send(address, Method::POST, "/nowhere", &[], "").await.status, 404);
     let (lines, last, _) = finish(extension).await;
-    let warnings = lines.iter().filter(|line| line["reason"] == "host_not_allowed").count();
-    assert_eq!((warnings, &last["refused"]), (32, &100.into()));
+    let warnings = |reason: &str| lines.iter().filter(|line| line["reason"] == reason).count();
+    assert_eq!((warnings("host_not_allowed"), warnings("path")), (32, 1));
+    assert_eq!(last["refused"], 101);
 }
 
 /// Puts a text where each route's parser quotes it in its error.
@@ -144,6 +147,12 @@ async fn what_an_error_quotes_is_cut_and_names_no_key() {
                 quoted += usize::from(answer.body.contains("invalid type: string"));
             }
         }
+    }
+    // A host stands in the log, too.
+    for host in [format!("{KEY}.example"), format!("{KEY}@localhost"), format!("https://{KEY}@localhost")] {
+        let request = format!("GET /api/0/x/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = raw(address, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 421") && !answer.contains(&KEY[..8]), "{answer}");
     }
     assert!(quoted > 20, "only {quoted} errors quote anything");
     let (_, _, log) = finish(extension).await;
