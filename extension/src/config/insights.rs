@@ -2,11 +2,10 @@
 //! Spans alone have a default that adds something: they join traces that an SDK has begun and sampled.
 
 use super::monitor::MonitorSettings;
-use super::reader::{EnvironmentReader, RESERVED_PORT};
+use super::reader::EnvironmentReader;
 use super::schedule::InvalidSchedule;
 use super::units;
 use crate::protocol::LogLevel;
-use std::net::SocketAddr;
 
 /// The bytes of logs that may be sent in a minute, unless a setting says otherwise.
 const DEFAULT_LOGS_BUDGET: usize = 256 * 1024;
@@ -24,8 +23,6 @@ pub struct InsightsSettings {
     pub metrics: bool,
     /// The monitor that each invocation checks in to.
     pub monitor: Option<MonitorSettings>,
-    /// The port of OpenTelemetry's protocol.
-    pub otlp_port: Option<u16>,
 }
 
 /// Which logs of the function go to Sentry.
@@ -51,15 +48,14 @@ pub enum SpanMode {
 }
 
 impl InsightsSettings {
-    /// Reads all of them. `listen` are the addresses that envelopes come to.
-    pub(super) fn read(reader: &mut EnvironmentReader<'_>, listen: &[SocketAddr]) -> Self {
+    /// Reads all of them.
+    pub(super) fn read(reader: &mut EnvironmentReader<'_>) -> Self {
         Self {
             errors: reader.flag("SENTRY_EXTENSION_ERRORS", false),
             function_logs: reader.function_logs(),
             spans: reader.spans(),
             metrics: reader.flag("SENTRY_EXTENSION_METRICS", false),
             monitor: reader.monitor(),
-            otlp_port: reader.otlp_port(listen),
         }
     }
 
@@ -124,20 +120,6 @@ impl EnvironmentReader<'_> {
         }
         Some(monitor)
     }
-
-    fn otlp_port(&mut self, listen: &[SocketAddr]) -> Option<u16> {
-        const NAME: &str = "SENTRY_EXTENSION_OTLP_PORT";
-        let wrong = match (self.var)(NAME)?.trim().parse() {
-            Ok(RESERVED_PORT) => "is 9001, which is Lambda's own",
-            Ok(port) if listen.iter().any(|addr| addr.port() == port) => {
-                "is a port that envelopes come to, where OpenTelemetry's data would need a DSN"
-            }
-            Ok(port) if port != 0 => return Some(port),
-            Ok(_) | Err(_) => "is not a port",
-        };
-        self.warn(NAME, wrong, "there is no port for OpenTelemetry");
-        None
-    }
 }
 
 #[cfg(test)]
@@ -166,7 +148,6 @@ mod tests {
             spans: SpanMode::Auto,
             metrics: false,
             monitor: None,
-            otlp_port: None,
         };
         assert_eq!((settings, warnings.len()), (off, 0));
     }
@@ -180,7 +161,6 @@ mod tests {
             ("SPANS", "0.25"),
             ("METRICS", "on"),
             ("MONITOR", "nightly|rate(5 minutes)"),
-            ("OTLP_PORT", "4318"),
         ]);
         let schedule = Some(Schedule::Interval { value: 5, unit: "minute" });
         let on = InsightsSettings {
@@ -189,7 +169,6 @@ mod tests {
             spans: SpanMode::Rate(0.25),
             metrics: true,
             monitor: Some(MonitorSettings { slug: "nightly".to_owned(), schedule }),
-            otlp_port: Some(4318),
         };
         assert_eq!(warnings, [""; 0]);
         assert_eq!(settings, on);
@@ -228,10 +207,6 @@ mod tests {
             ("SPANS", "NaN"),
             ("METRICS", "all"),
             ("MONITOR", "Two Words"),
-            ("OTLP_PORT", "0"),
-            ("OTLP_PORT", "9001"),
-            ("OTLP_PORT", "5333"),
-            ("OTLP_PORT", "x"),
         ] {
             let (settings, warnings) = read(&[(name, value)]);
             assert_eq!(settings, default, "{name}={value}");

@@ -162,7 +162,7 @@ impl Config {
         }
         let max_body = reader.size("SENTRY_EXTENSION_MAX_BODY", 20 * MIB).min(buffer);
 
-        let insights = InsightsSettings::read(&mut reader, &listen);
+        let insights = InsightsSettings::read(&mut reader);
         if insights.need_function_records() && dsn.is_none() {
             let name =
                 if insights.errors { "SENTRY_EXTENSION_ERRORS" } else { "SENTRY_EXTENSION_FUNCTION_LOGS" };

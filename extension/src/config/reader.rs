@@ -14,7 +14,7 @@ use std::time::Duration;
 /// port, and fails the function where it is taken.
 const DEFAULT_PORT: u16 = 5333;
 /// Lambda's Runtime API and Extensions API use this port.
-pub(super) const RESERVED_PORT: u16 = 9001;
+const RESERVED_PORT: u16 = 9001;
 
 pub(super) struct EnvironmentReader<'a> {
     pub(super) var: &'a dyn Fn(&str) -> Option<String>,
