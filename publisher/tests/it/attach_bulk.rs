@@ -48,9 +48,13 @@ fn a_pattern_attaches_to_the_functions_that_match_and_undo_puts_back_what_was_th
     let wrapped = json!({"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/other"}});
     let wrapped = Function::new(&owner, REGION, "orders-wrapped", &json!({"Environment": wrapped}));
     let image = json!({
-        "PackageType": "Image", "Runtime": null, "Handler": null, "Code": {"ImageUri": "x.dkr.ecr/y:1"}
+        "FunctionName": "orders-image", "PackageType": "Image", "Code": {"ImageUri": "x.example/y:z"},
+        "Role": format!("arn:aws:iam::{}:role/function", owner.key)
     });
-    let image = Function::new(&owner, REGION, "orders-image", &image);
+    let body = serde_json::to_vec(&image).unwrap();
+    let answer = owner.call("lambda", REGION, "POST", "/2015-03-31/functions", "application/json", &body);
+    assert_eq!(answer.status(), 201, "{}", answer.json());
+    let image = Function { account: &owner, region: REGION, name: "orders-image" };
     let outside = Function::new(&owner, REGION, "billing", &json!({}));
 
     let attach = ["attach", "--match", "orders-*", "--regions", REGION, "--exec-wrapper"];

@@ -29,6 +29,7 @@ mod build_unstable_flags;
 mod completions;
 mod convention;
 mod doctor;
+mod doctor_aws;
 mod errors;
 mod github_actions;
 mod iam_policy;

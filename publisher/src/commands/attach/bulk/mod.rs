@@ -15,7 +15,7 @@ use crate::{
         regions::{RegionChoice, RegionPattern},
     },
     commands::{
-        attach::Attach,
+        attach::{Attach, name::FunctionName},
         common::account::{self, select},
     },
     failure::{Code, Failure},
@@ -105,7 +105,7 @@ impl Attach {
 
     /// The same command has the same file, so that a second run continues the first, and one `--undo` takes both back.
     fn default_state_file(&self, context: &Context) -> PathBuf {
-        let names: Vec<&str> = self.functions.iter().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = self.functions.iter().map(FunctionName::as_str).collect();
         let tags: Vec<String> = self.tags.iter().map(ToString::to_string).collect();
         let patterns: Vec<String> = self.patterns.iter().map(ToString::to_string).collect();
         let layer = match (&self.layer_arn, &context.manifest) {

@@ -174,7 +174,7 @@ pub(crate) fn advise(ui: &Ui, plan: &RegionPlan, is_detach: bool) {
     warn(
         ui,
         plan,
-        managed.collect(),
+        &managed.collect::<Vec<_>>(),
         "a template or module deploys these functions, and reverts the change at the next \
          deployment: change it there too, `publisher arn --format` has the lines",
     );
@@ -185,7 +185,7 @@ pub(crate) fn advise(ui: &Ui, plan: &RegionPlan, is_detach: bool) {
     warn(
         ui,
         plan,
-        aliased.collect(),
+        &aliased.collect::<Vec<_>>(),
         "aliases of these functions point to published versions, which keep their layers: \
          publish a new version and point the alias to it",
     );
@@ -194,13 +194,13 @@ pub(crate) fn advise(ui: &Ui, plan: &RegionPlan, is_detach: bool) {
         warn(
             ui,
             plan,
-            lacking.collect(),
+            &lacking.collect::<Vec<_>>(),
             "these functions have no SENTRY_DSN, which says where the data goes",
         );
     }
 }
 
-fn warn(ui: &Ui, plan: &RegionPlan, names: Vec<String>, what: &str) {
+fn warn(ui: &Ui, plan: &RegionPlan, names: &[String], what: &str) {
     if names.is_empty() {
         return;
     }
