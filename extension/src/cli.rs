@@ -1,6 +1,7 @@
 //! The command line. Lambda passes no arguments. They are for `--standalone`, `--help` and `--version`.
 
 use crate::config::{InvalidUrl, Overrides, Upstream};
+use crate::protocol::masked;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -53,12 +54,17 @@ pub enum UsageError {
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(arg) => write!(f, "unknown argument {arg:?}; --help lists all options"),
+            // An argument may be a DSN.
+            Self::Unknown(arg) => {
+                write!(f, "unknown argument {:?}; --help lists all options", masked(arg))
+            }
             Self::NotUnicode(arg) => {
+                let arg = masked(arg);
                 write!(f, "the argument {arg:?} is not valid UTF-8; --help lists all options")
             }
             Self::NoValue(option) => write!(f, "{option} needs a value"),
             Self::Listen(value) => {
+                let value = masked(value);
                 write!(f, "--listen {value:?} is not an address like 127.0.0.1:5333 or [::1]:5333")
             }
             Self::Upstream(why) => write!(f, "--upstream {why}"),
@@ -132,6 +138,15 @@ mod tests {
         };
         assert_eq!(overrides.listen.len(), 2);
         assert_eq!(overrides.upstream.unwrap().host(), "sentry.example.com");
+    }
+
+    #[test]
+    fn a_dsn_among_the_arguments_is_not_shown_with_its_key() {
+        let dsn = "https://5b0ff8a1e2c94d7fb7a3c1d2e4f60718@sentry.io/42";
+        for line in [dsn.to_owned(), format!("--dsn={dsn}"), format!("--standalone --listen {dsn}")] {
+            let error = parse_line(&line).unwrap_err().to_string();
+            assert!(error.contains("5b0f…@sentry.io"), "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self as client, SendRequest};
 use hyper::server::conn::http1 as server;
 use hyper::service::service_fn;
@@ -11,10 +11,13 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// The server refuses larger request heads with status 431. Bytes.
+/// The server refuses larger request heads with status 431, and the client larger response heads. No buffer gets
+/// larger. Bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// A byte stream: TCP, TLS, or a wrapper around one of them.
@@ -24,12 +27,53 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// Sends requests over one client connection.
 pub(crate) type RequestSender = SendRequest<Full<Bytes>>;
 
+/// The body of a response: in memory, or passed on as it arrives.
+pub(crate) enum ResponseBody {
+    Whole(Full<Bytes>),
+    Arriving(Pin<Box<dyn Body<Data = Bytes, Error = io::Error> + Send>>),
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match &mut *self {
+            Self::Whole(body) => match Pin::new(body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+                Poll::Ready(Some(Err(never))) => match never {},
+                Poll::Ready(None) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            },
+            Self::Arriving(body) => body.as_mut().poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Arriving(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Arriving(body) => body.size_hint(),
+        }
+    }
+}
+
 /// The future that a server's handler returns for one request.
-pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 
 /// Starts an HTTP client on `stream`, and drives the connection in a task of its own.
 pub(crate) async fn handshake(stream: Box<dyn Stream>) -> hyper::Result<RequestSender> {
-    let (sender, connection) = client::handshake(TokioIo::new(stream)).await?;
+    let (sender, connection) =
+        client::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await?;
     // The task ends when the sender is dropped or the server closes the connection. Its error can be ignored,
     // because a pending request gets it too. Upgrades are enabled because a proxy's reply to CONNECT hands the
     // raw stream back.

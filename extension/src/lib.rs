@@ -18,18 +18,22 @@
 //! - `telemetry` learns from Lambda when the function has finished an invocation.
 //! - `config` turns the environment into settings, and `protocol` implements Sentry's formats. Both are pure.
 //! - `http` makes both ends of an HTTP connection. `guarded_stream` and `active_timer` end one whose other side stalls.
-//!   `task` keeps a panic from ending the process, `signals` keeps a signal from it, and `log` writes all log
-//!   lines.
+//!   `hop_marker` recognizes a request that comes back. `task` keeps a panic from ending the process, `signals` keeps a
+//!   signal from it, and `log` writes all log lines.
 //!
 //! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `insights` → `telemetry`, `relay` →
-//! `config` → `protocol`. Every module may import `http`, `guarded_stream`, `active_timer`, `task`, `signals` and
-//! `log`.
+//! `config` → `protocol`. Every module may import `http`, `guarded_stream`, `active_timer`, `hop_marker`,
+//! `task`, `signals` and `log`.
 
 mod active_timer;
 pub mod cli;
 pub mod config;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 mod guarded_stream;
+mod hop_marker;
 mod http;
 pub mod insights;
 pub mod lifecycle;

@@ -95,7 +95,8 @@ pub fn debug(message: &str, fields: &[Field<'_>]) {
     write(Level::Debug, message, fields);
 }
 
-fn write(level: Level, message: &str, fields: &[Field<'_>]) {
+/// Logs a line whose level depends on something.
+pub fn write(level: Level, message: &str, fields: &[Field<'_>]) {
     if !enabled(level) {
         return;
     }

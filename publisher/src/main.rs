@@ -12,6 +12,8 @@ mod build;
 mod cli;
 mod commands;
 mod failure;
+#[cfg(test)]
+mod fuzzing;
 mod github_actions;
 mod model;
 mod prune;

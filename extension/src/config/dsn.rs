@@ -1,7 +1,6 @@
 //! Sentry's DSN names a project, the Sentry that has the project, and the public key that an SDK authenticates with.
 
-use super::upstream::{InvalidUrl, Upstream};
-use hyper::Uri;
+use super::upstream::{InvalidUrl, Upstream, parse_uri};
 use std::fmt;
 
 /// A project's public key: 32 ASCII letters and digits. `Display` and `Debug` print only its first four characters.
@@ -68,7 +67,7 @@ pub struct Dsn {
 impl Dsn {
     /// Parses a DSN. Only an unusable host is an error; an unusable key or project becomes `None`.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let uri: Uri = text.trim().parse().map_err(|_| InvalidUrl::Malformed)?;
+        let uri = parse_uri(text)?;
         let authority = uri.authority().map(hyper::http::uri::Authority::as_str).unwrap_or_default();
         let user = authority.rsplit_once('@').map(|(user, _)| user).unwrap_or_default();
         let key = user.split(':').next().unwrap_or_default();
@@ -112,7 +111,9 @@ mod tests {
 
     #[test]
     fn refuses_a_dsn_without_a_usable_host() {
-        for text in ["", "https://", "nonsense", "https://key@/42", "ftp://key@host/42"] {
+        for text in
+            ["", "https://", "nonsense", "https://key@/42", "ftp://key@host/42", "https://key@host/../x/42"]
+        {
             assert!(Dsn::parse(text).is_err(), "{text}");
         }
     }

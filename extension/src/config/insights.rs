@@ -138,6 +138,9 @@ mod tests {
 
     fn read(vars: &[(&str, &str)]) -> (InsightsSettings, Vec<String>) {
         let var = |name: &str| {
+            if name == "SENTRY_DSN" {
+                return Some("https://a94ae32be2584e0bbd7a4cbb95971fee@o1.ingest.sentry.io/42".to_owned());
+            }
             let name = name.strip_prefix("SENTRY_EXTENSION_")?;
             vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
         };
@@ -190,6 +193,16 @@ mod tests {
         assert_eq!((settings.spans, settings.function_logs), (SpanMode::Off, None));
         assert!(!settings.need_function_records());
         assert_eq!(warnings, [""; 0]);
+    }
+
+    #[test]
+    fn without_a_project_nothing_can_be_sent() {
+        for name in ["SENTRY_EXTENSION_ERRORS", "SENTRY_EXTENSION_FUNCTION_LOGS"] {
+            let value = if name.ends_with("LOGS") { "info" } else { "true" };
+            let var = |wanted: &str| (wanted == name).then(|| value.to_owned());
+            let (_, warnings) = Config::read(var, Overrides::default());
+            assert!(warnings.len() == 1 && warnings.iter().all(|one| one.starts_with(name)), "{warnings:?}");
+        }
     }
 
     #[test]

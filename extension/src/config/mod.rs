@@ -5,6 +5,8 @@ mod allowed_hosts;
 mod dsn;
 mod faults;
 mod function;
+mod headers;
+mod host;
 mod insights;
 mod modes;
 mod monitor;
@@ -17,6 +19,7 @@ pub use allowed_hosts::AllowedHosts;
 pub use dsn::{Dsn, ProjectId, PublicKey};
 pub use faults::{FaultKind, FaultKinds};
 pub use function::Function;
+pub use headers::UpstreamHeaders;
 pub use insights::{FunctionLogs, InsightsSettings, SpanMode};
 pub use modes::{FlushMode, RelayMode};
 pub use monitor::{MonitorSchedule, MonitorSettings};
@@ -41,8 +44,11 @@ const SPOOL_IN_TESTS: &str = "_SENTRY_EXTENSION_SPOOL";
 /// All settings of the extension. `docs/settings.md` lists their names and defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The Sentry that receives everything. If it is `None`, the `dsn` in each envelope's header decides.
+    /// The Sentry that the settings name. It receives what does not name another one itself.
     pub upstream: Option<Arc<Upstream>>,
+    /// Whether it receives everything, because `SENTRY_EXTENSION_UPSTREAM` names it. Otherwise the `dsn` in an
+    /// envelope's header takes precedence.
+    pub upstream_takes_all: bool,
     /// A text that says which setting points at this extension itself. The SDK gets it if no other upstream is known.
     pub upstream_mistake: Option<String>,
     /// The project that gets the extension's own events.
@@ -61,6 +67,8 @@ pub struct Config {
     pub max_body: usize,
     /// The longest time that one request to upstream may take, from connecting to the response.
     pub timeout: Duration,
+    /// The headers for every request upstream.
+    pub headers: UpstreamHeaders,
     /// The proxies between the extension and upstream.
     pub proxies: Proxies,
     /// PEM files with additional root certificates, or folders of such files.
@@ -105,6 +113,7 @@ impl Config {
 
         let mut upstreams = Vec::new();
         let mut upstream_mistake = None;
+        let upstream_takes_all = explicit.as_ref().is_some_and(|upstream| !is_loop(&listen, upstream));
         for (name, upstream) in [
             ("SENTRY_EXTENSION_UPSTREAM", explicit),
             ("SENTRY_EXTENSION_DSN", upstream_of(&extension_dsn)),
@@ -132,13 +141,10 @@ impl Config {
         let dsns = [extension_dsn, sentry_dsn].into_iter().flatten();
         let dsn = dsns.filter(|dsn| is_project(dsn) && !is_loop(&listen, &dsn.upstream)).map(Arc::new).next();
         let mut allowed_hosts = AllowedHosts::new(&upstreams);
-        for pattern in reader.list("SENTRY_EXTENSION_ALLOWED_HOSTS") {
-            if !allowed_hosts.add(&pattern) {
-                reader.warn(
-                    "SENTRY_EXTENSION_ALLOWED_HOSTS",
-                    "has an entry that is not a host",
-                    "it is ignored",
-                );
+        for (at, pattern) in reader.list("SENTRY_EXTENSION_ALLOWED_HOSTS").into_iter().enumerate() {
+            if let Err(mistake) = allowed_hosts.add(&pattern) {
+                let what = format_args!("has an entry (number {}) that {mistake}", at + 1);
+                reader.warn("SENTRY_EXTENSION_ALLOWED_HOSTS", what, "it is ignored");
             }
         }
 
@@ -154,17 +160,26 @@ impl Config {
         }
         let max_body = reader.size("SENTRY_EXTENSION_MAX_BODY", 20 * MIB).min(buffer);
 
+        let insights = InsightsSettings::read(&mut reader, &listen);
+        if insights.need_function_records() && dsn.is_none() {
+            let name =
+                if insights.errors { "SENTRY_EXTENSION_ERRORS" } else { "SENTRY_EXTENSION_FUNCTION_LOGS" };
+            reader.warn(name, "needs a project: set SENTRY_DSN", "nothing of it is sent");
+        }
+
         let config = Self {
             upstream: upstreams.into_iter().next().map(Arc::new),
+            upstream_takes_all,
             upstream_mistake,
             dsn,
             faults: reader.faults(),
-            insights: InsightsSettings::read(&mut reader, &listen),
+            insights,
             allowed_hosts,
             listen,
             buffer,
             max_body,
             timeout: reader.duration("SENTRY_EXTENSION_TIMEOUT", Duration::from_secs(2)),
+            headers: reader.headers(),
             proxies: reader.proxies(),
             ca_bundles: reader.ca_bundles(),
             relay: reader.relay(),

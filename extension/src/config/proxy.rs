@@ -1,11 +1,10 @@
 //! The proxies between the extension and upstream. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` set them, in upper or
 //! lower case.
 
-use super::upstream::{InvalidUrl, Scheme, Upstream};
+use super::upstream::{InvalidUrl, Scheme, Upstream, parse_uri};
 use crate::protocol::percent_decoded;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::Uri;
 use hyper::header::HeaderValue;
 use std::fmt;
 use std::net::IpAddr;
@@ -24,7 +23,7 @@ impl Proxy {
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
         let text = text.trim();
         let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let uri: Uri = text.parse().map_err(|_| InvalidUrl::Malformed)?;
+        let uri = parse_uri(&text)?;
         let authority = uri.authority().map(hyper::http::uri::Authority::as_str).unwrap_or_default();
         let user = authority.rsplit_once('@').map(|(user, _)| percent_decoded(user));
         let basic = |user: Vec<u8>| HeaderValue::try_from(format!("Basic {}", STANDARD.encode(user)));

@@ -1,6 +1,7 @@
 //! Reads single settings from the environment. An invalid one is replaced by its default, and adds a warning.
 
 use super::faults::FaultKinds;
+use super::headers::UpstreamHeaders;
 use super::modes::{FlushMode, RelayMode};
 use super::proxy::{Exception, Proxies, Proxy};
 use super::units;
@@ -72,6 +73,15 @@ impl EnvironmentReader<'_> {
             }
         }
         bundles
+    }
+
+    pub(super) fn headers(&mut self) -> UpstreamHeaders {
+        const NAME: &str = "SENTRY_EXTENSION_HEADERS";
+        let (headers, mistakes) = UpstreamHeaders::parse(&(self.var)(NAME).unwrap_or_default());
+        for mistake in mistakes {
+            self.warn(NAME, mistake, "it is ignored");
+        }
+        headers
     }
 
     pub(super) fn list(&self, name: &str) -> Vec<String> {

@@ -56,6 +56,61 @@ fn an_upstream_that_is_this_extension_is_a_mistake_unless_another_setting_names_
 }
 
 #[test]
+fn an_upstream_that_is_this_extension_is_recognized_in_every_spelling() {
+    for host in [
+        "localhost",
+        "LOCALHOST.",
+        "x.localhost",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.1",
+        "0",
+        "[::1]",
+        "[0:0::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::]",
+    ] {
+        for name in ["SENTRY_DSN", "SENTRY_EXTENSION_DSN", "SENTRY_EXTENSION_UPSTREAM"] {
+            let url = format!("http://a94ae32be2584e0bbd7a4cbb95971fee@{host}:5333/42");
+            let (config, warnings) = read(&[(name, &url)]);
+            assert_eq!(
+                (config.upstream, config.dsn, config.upstream_takes_all),
+                (None, None, false),
+                "{host}"
+            );
+            assert!(config.upstream_mistake.unwrap().contains(name), "{host}");
+            assert_eq!(warnings.len(), 1, "{host}: {warnings:?}");
+        }
+    }
+}
+
+#[test]
+fn only_the_upstream_setting_takes_everything() {
+    let (dsn, upstream) = (("SENTRY_DSN", DSN), ("SENTRY_EXTENSION_UPSTREAM", "https://relay.example.com"));
+    assert!(!read(&[dsn]).0.upstream_takes_all);
+    assert!(read(&[dsn, upstream]).0.upstream_takes_all);
+    assert!(!read(&[dsn, ("SENTRY_EXTENSION_UPSTREAM", "nonsense")]).0.upstream_takes_all);
+    let overrides = Overrides { upstream: Upstream::parse(upstream.1).ok(), ..Overrides::default() };
+    assert!(Config::read(|_| None, overrides).0.upstream_takes_all);
+}
+
+#[test]
+fn each_invalid_allowed_host_is_warned_of() {
+    let hosts = "a.example, b.example:443, ..,c..d, *.e.example, https://a94ae32be2584e0bbd7a4cbb95971fee@f.example/1";
+    let (config, warnings) = read(&[("SENTRY_EXTENSION_ALLOWED_HOSTS", hosts)]);
+    let parts =
+        ["number 2) that has a port", "number 3) that is neither", "number 4)", "number 6) that is a URL"];
+    assert_eq!(warnings.len(), parts.len(), "{warnings:?}");
+    for (warning, part) in warnings.iter().zip(parts) {
+        assert!(warning.contains(part) && !warning.contains("a94a"), "{warning}");
+    }
+    assert!(config.allowed_hosts.contains("a.example") && config.allowed_hosts.contains("x.e.example"));
+    assert!(!config.allowed_hosts.contains("b.example"));
+}
+
+#[test]
 fn invalid_settings_fall_back_to_defaults_with_warnings_that_contain_no_secret() {
     let (config, warnings) = read(&[
         ("SENTRY_DSN", "a94ae32be2584e0bbd7a4cbb95971fee"),

@@ -1,8 +1,9 @@
 //! The Sentry that envelopes are sent to. Its URL is parsed once into scheme, host, port and path prefix.
 
+use super::host;
+use crate::protocol::has_dot_segments;
 use hyper::Uri;
 use std::fmt;
-use std::net::IpAddr;
 
 /// The scheme of an upstream or a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +18,7 @@ pub enum Scheme {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
     scheme: Scheme,
-    /// The host in lower case. An IPv6 address has no brackets.
+    /// The host in its only spelling: a name in lower case, or an address without brackets.
     host: String,
     port: u16,
     /// The path prefix. It is empty, or like `/some/path` without a slash at its end.
@@ -31,8 +32,12 @@ pub enum InvalidUrl {
     Malformed,
     /// The scheme is neither http nor https.
     Scheme,
+    /// The host is neither a name nor an address.
+    Host,
     /// The port is not a number between 1 and 65535.
     Port,
+    /// The path has segments of dots.
+    Path,
 }
 
 impl fmt::Display for InvalidUrl {
@@ -40,7 +45,12 @@ impl fmt::Display for InvalidUrl {
         f.write_str(match self {
             Self::Malformed => "is not an absolute URL like https://host/path",
             Self::Scheme => "has a scheme that is neither http nor https",
+            Self::Host => {
+                "has a host that is neither an address nor a name of ASCII letters, digits, hyphens and dots \
+                 (write other letters in punycode, as in xn--bcher-kva.example)"
+            }
             Self::Port => "has a port that is not a number between 1 and 65535",
+            Self::Path => "has a path with segments of dots",
         })
     }
 }
@@ -50,7 +60,7 @@ impl std::error::Error for InvalidUrl {}
 impl Upstream {
     /// Parses a URL. User information, query and fragment are ignored.
     pub fn parse(url: &str) -> Result<Self, InvalidUrl> {
-        let uri: Uri = url.trim().parse().map_err(|_| InvalidUrl::Malformed)?;
+        let uri = parse_uri(url)?;
         let path = uri.path().to_owned();
         Self::from_uri(&uri, &path)
     }
@@ -63,19 +73,24 @@ impl Upstream {
             Some(_) => return Err(InvalidUrl::Scheme),
             None => return Err(InvalidUrl::Malformed),
         };
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() {
+        let written = uri.host().unwrap_or_default();
+        if written.is_empty() {
             return Err(InvalidUrl::Malformed);
         }
+        let host = host::canonical(written).ok_or(InvalidUrl::Host)?;
         let port = match (written_port(uri), uri.port_u16(), scheme) {
             (None, _, Scheme::Http) => 80,
             (None, _, Scheme::Https) => 443,
-            (Some(_), Some(port), _) if port != 0 => port,
+            // A number with a sign is accepted by the parser of the URL.
+            (Some(text), Some(port), _) if port != 0 && text.bytes().all(|b| b.is_ascii_digit()) => port,
             (Some(_), ..) => return Err(InvalidUrl::Port),
         };
+        if has_dot_segments(prefix) {
+            return Err(InvalidUrl::Path);
+        }
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
-        Ok(Self { scheme, host: host.to_ascii_lowercase(), port, prefix })
+        Ok(Self { scheme, host, port, prefix })
     }
 
     /// Returns whether the upstream uses HTTP or HTTPS.
@@ -83,7 +98,7 @@ impl Upstream {
         self.scheme
     }
 
-    /// Returns the host in lower case. An IPv6 address has no brackets.
+    /// Returns the host in its only spelling: a name in lower case, or an address without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -118,7 +133,7 @@ impl Upstream {
 
     /// Whether the host is this machine: `localhost`, a loopback address or the unspecified address.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+        host::is_loopback(&self.host)
     }
 }
 
@@ -132,10 +147,17 @@ impl fmt::Display for Upstream {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+/// Parses an absolute URL. A host with other letters than ASCII ones gets an error of its own, because its user can
+/// write it differently.
+pub(super) fn parse_uri(text: &str) -> Result<Uri, InvalidUrl> {
+    let text = text.trim();
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    match text.parse() {
+        Ok(uri) => Ok(uri),
+        Err(_) if authority.is_some_and(|authority| !is_plain(authority)) => Err(InvalidUrl::Host),
+        Err(_) => Err(InvalidUrl::Malformed),
+    }
 }
 
 /// Returns the text after the colon of the host. `Uri` accepts a text that is not a valid port and then returns no
@@ -173,8 +195,15 @@ mod tests {
             ("ftp://sentry.io", InvalidUrl::Scheme),
             ("https://sentry.io:99999", InvalidUrl::Port),
             ("https://sentry.io:0", InvalidUrl::Port),
+            ("https://sentry.io:+80", InvalidUrl::Port),
             ("https://sentry.io:", InvalidUrl::Port),
-            ("https:// sentry.io", InvalidUrl::Malformed),
+            ("https:// sentry.io", InvalidUrl::Host),
+            ("https://s\u{e9}ntry.io", InvalidUrl::Host),
+            ("https://sentry..io", InvalidUrl::Host),
+            ("https://sentry%2eio", InvalidUrl::Malformed),
+            ("https://256.1.1.1", InvalidUrl::Host),
+            ("https://sentry.io/a/../b", InvalidUrl::Path),
+            ("https://sentry.io/a/%2e%2E/b", InvalidUrl::Path),
         ] {
             assert_eq!(Upstream::parse(url), Err(why), "{url}");
         }
@@ -182,8 +211,21 @@ mod tests {
 
     #[test]
     fn recognizes_loopback_in_every_spelling() {
-        for host in ["localhost", "127.0.0.1", "127.9.9.9", "[::1]", "app.localhost", "LOCALHOST", "0.0.0.0"]
-        {
+        for host in [
+            "localhost",
+            "127.9.9.9",
+            "[::1]",
+            "app.localhost",
+            "LOCALHOST",
+            "localhost.",
+            "0",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "[::ffff:127.0.0.1]",
+            "key@localhost",
+            "sentry.io@localhost",
+        ] {
             assert!(Upstream::parse(&format!("http://{host}:9000")).unwrap().is_loopback(), "{host}");
         }
         assert!(!Upstream::parse("http://localhost.example.com").unwrap().is_loopback());

@@ -8,11 +8,14 @@ use crate::config::PublicKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use std::fmt;
 
 /// The newest version of the protocol between SDKs and Sentry.
 const PROTOCOL_VERSION: u16 = 7;
+
+/// The longest name of a client, in bytes. Real ones have about 30.
+const MAX_CLIENT: usize = 200;
 
 /// What the request says about its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,21 +72,31 @@ pub(super) fn find(
     query: Option<&str>,
     path_key: Option<&str>,
 ) -> Result<Option<Auth>, AuthError> {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let of_header = |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     let sentry_header =
-        strip_scheme(header("x-sentry-auth"), "sentry ").map(|fields| parse_fields(fields.split(',')));
-    let authorization = header(AUTHORIZATION.as_str());
-    let sentry_scheme = strip_scheme(authorization, "sentry ").map(|fields| parse_fields(fields.split(',')));
-    let basic_scheme = strip_scheme(authorization, "basic ").and_then(parse_basic).map(Ok);
+        of_header("x-sentry-auth").filter_map(|value| strip_scheme(value, "sentry")).map(parse_list);
+    let sentry_scheme =
+        of_header(AUTHORIZATION.as_str()).filter_map(|value| strip_scheme(value, "sentry")).map(parse_list);
+    let basic_scheme = of_header(AUTHORIZATION.as_str())
+        .filter_map(|value| strip_scheme(value, "basic").and_then(parse_basic))
+        .map(Ok);
     let query = query.filter(|q| q.contains("sentry_")).map(|q| parse_fields(q.split('&')));
     let path = path_key.map(|key| Ok(Fields { key: Some(query::percent_decode(key)), ..Fields::default() }));
 
-    let mut found = [sentry_header, sentry_scheme, basic_scheme, query, path].into_iter().flatten();
+    let mut found = sentry_header.chain(sentry_scheme).chain(basic_scheme).chain(query).chain(path);
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => Err(AuthError::Multiple),
         (Some(fields), None) => fields?.into_auth().map(Some),
         (None, _) => Ok(None),
     }
+}
+
+/// Whether a value of `Authorization` is authentication for Sentry. Others are for proxies. It is enough that a server
+/// might take it for Sentry's, even where `find` does not read it.
+pub(super) fn is_of_sentry(authorization: &HeaderValue) -> bool {
+    let Ok(text) = authorization.to_str() else { return false };
+    let scheme = text.split_ascii_whitespace().next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("sentry") || strip_scheme(text, "basic").and_then(parse_basic).is_some()
 }
 
 #[derive(Default)]
@@ -107,19 +120,27 @@ impl Fields {
 
 fn strip_scheme<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
     let (start, rest) = header.split_at_checked(scheme.len())?;
-    start.eq_ignore_ascii_case(scheme).then_some(rest)
+    // A tab separates like a space, so that no server can read what is not read here.
+    let is_scheme = start.eq_ignore_ascii_case(scheme) && rest.starts_with([' ', '\t']);
+    is_scheme.then(|| rest.trim_ascii_start())
 }
 
-/// Reads fields like `sentry_key=…` in any order, and ignores unknown ones.
+fn parse_list(fields: &str) -> Result<Fields, AuthError> {
+    parse_fields(fields.split(','))
+}
+
+/// Reads fields like `sentry_key=…` in any order, and ignores unknown ones. Fails if there are two keys: a server might
+/// read the other one.
 fn parse_fields<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Fields, AuthError> {
     let mut found = Fields::default();
     for field in fields {
         let Some((name, value)) = field.trim().split_once('=') else { continue };
         let value = query::percent_decode(value.trim());
-        match name.trim().trim_start_matches("sentry_") {
+        match query::percent_decode(name.trim()).trim_start_matches("sentry_") {
+            "key" if found.key.as_ref().is_some_and(|key| *key != value) => return Err(AuthError::Multiple),
             "key" => found.key = Some(value),
             "version" => found.version = Some(parse_version(&value)?),
-            "client" => found.client = Some(value).filter(|c| !c.is_empty() && visible_ascii(c)),
+            "client" => found.client = Some(value).filter(|client| is_client_name(client)),
             _ => {}
         }
     }
@@ -131,9 +152,11 @@ fn parse_version(text: &str) -> Result<u16, AuthError> {
     text.split('.').next().and_then(|major| major.parse().ok()).ok_or(AuthError::Malformed)
 }
 
-/// Whether `text` can be sent inside a header. A line break would end the header and let the sender add others.
-fn visible_ascii(text: &str) -> bool {
-    text.bytes().all(|b| (0x20..0x7f).contains(&b))
+/// Whether a client's name can stand in `X-Sentry-Auth` without being read as anything else. A comma would begin
+/// another field, such as a second key, and a line break another header.
+fn is_client_name(text: &str) -> bool {
+    (1..=MAX_CLIENT).contains(&text.len())
+        && text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !b",=%\"".contains(&byte))
 }
 
 fn parse_basic(encoded: &str) -> Option<Fields> {
@@ -145,15 +168,16 @@ fn parse_basic(encoded: &str) -> Option<Fields> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::{HeaderName, HeaderValue};
+    use hyper::header::HeaderName;
 
     const KEY: &str = "a94ae32be2584e0bbd7a4cbb95971fee";
 
     fn find_auth(headers: &[(&str, String)], query: Option<&str>) -> Result<Option<Auth>, AuthError> {
-        let headers = headers.iter().map(|(name, value)| {
-            (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(value.as_str()).unwrap())
-        });
-        find(&headers.collect(), query, None)
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        find(&map, query, None)
     }
 
     /// A request's headers and query.
@@ -192,9 +216,27 @@ mod tests {
             auth.header(),
             format!("Sentry sentry_key={KEY}, sentry_version=7, sentry_client=sentry.javascript.node/7.43.0")
         );
-        let smuggled =
-            find_auth(&[], Some(&format!("sentry_key={KEY}&sentry_client=a%0d%0ab"))).unwrap().unwrap();
-        assert_eq!(smuggled.client, None);
+        let other = "ffffffffffffffffffffffffffffffff";
+        let long = "x".repeat(201);
+        for client in [
+            "a%0d%0ab",
+            &format!("a%2C%20sentry_key%3D{other}"),
+            &format!("a%2Csentry_key={other}"),
+            "a%252Cb",
+            "a%3Db",
+            "a%22b",
+            "a%00",
+            "b%C3%A4",
+            &long,
+        ] {
+            let query = format!("sentry_key={KEY}&sentry_client={client}");
+            let smuggled = find_auth(&[], Some(&query)).unwrap().unwrap();
+            assert_eq!(smuggled.client, None, "{client}");
+            assert_eq!(smuggled.header(), format!("Sentry sentry_key={KEY}, sentry_version=7"));
+        }
+        let spaced = format!("Sentry sentry_key={KEY}, sentry_client=Raven Sharp/2.4 (x; y)");
+        let spaced = find_auth(&[("x-sentry-auth", spaced)], None).unwrap().unwrap();
+        assert_eq!(spaced.client.as_deref(), Some("Raven Sharp/2.4 (x; y)"));
     }
 
     #[test]
@@ -217,6 +259,19 @@ mod tests {
         let own = ("x-sentry-auth", format!("Sentry sentry_key={KEY}"));
         let twice = find_auth(std::slice::from_ref(&own), Some(&format!("sentry_key={KEY}")));
         assert_eq!(twice, Err(AuthError::Multiple));
+        for headers in [
+            [own.clone(), own.clone()],
+            [own.clone(), ("authorization", own.1.replacen(' ', "\t", 1))],
+            [("authorization", own.1.clone()), ("authorization", format!("Basic {}", STANDARD.encode("x:")))],
+            [("x-sentry-auth", String::new()), ("x-sentry-auth", format!("{}, sentry_key=f", own.1))],
+        ] {
+            assert_eq!(find_auth(&headers, None), Err(AuthError::Multiple), "{headers:?}");
+        }
+        for second in ["sentry_key", "%73entry_key", "sentry%5fkey"] {
+            let two_keys = format!("sentry_key={KEY}&{second}=ffffffffffffffffffffffffffffffff");
+            assert_eq!(find_auth(&[], Some(&two_keys)), Err(AuthError::Multiple), "{second}");
+        }
+        assert!(find_auth(&[], Some(&format!("sentry_key={KEY}&sentry_key={KEY}"))).is_ok());
         let in_path = find(&HeaderMap::new(), Some(&format!("sentry_key={KEY}")), Some(KEY));
         assert_eq!(in_path, Err(AuthError::Multiple));
         for (fields, error) in [

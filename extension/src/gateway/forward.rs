@@ -4,10 +4,11 @@ use super::request::RequestContext;
 use super::response::Response;
 use super::response::rejection::Rejection;
 use super::routes::fold_slashes;
-use super::{headers, project_auth};
-use crate::protocol::decode;
+use super::{headers, host_check, project_auth};
+use crate::http::ResponseBody;
+use crate::protocol::{decode, has_dot_segments};
+use crate::relay::RefusalReason;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method, Request, StatusCode};
@@ -19,6 +20,11 @@ const MAX_BODY: usize = 20 << 20;
 /// Forwards a request. The client waits for upstream's response.
 pub(super) async fn handle(context: &RequestContext<'_>, body: &mut Incoming) -> Result<Response, Rejection> {
     let config = context.config;
+    host_check::check(context)?;
+    if has_dot_segments(context.head.uri.path()) {
+        let detail = "the path has segments of dots, so it may lead out of Sentry's API";
+        return Err(Rejection::bad_request(detail).for_reason(RefusalReason::Path));
+    }
     let upstream = project_auth::upstream(config, None)?;
     let encoding = context.encoding()?;
     let limit = MAX_BODY.min(config.buffer);
@@ -30,22 +36,20 @@ pub(super) async fn handle(context: &RequestContext<'_>, body: &mut Incoming) ->
     let mut request = request
         .body(Bytes::from(received.bytes))
         .map_err(|why| Rejection::bad_request("invalid path").because(why.to_string()))?;
-    *request.headers_mut() = to_header_map(headers::end_to_end(&context.head.headers, context.peer));
+    *request.headers_mut() = to_header_map(headers::end_to_end(&context.head.headers, context.peer.remote));
     let response = context.relay.forward(&upstream, request).await.map_err(|why| {
         let status = if why.is_late() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
         Rejection::new(status, format!("error while forwarding request: {why}"))
     })?;
     let (mut head, body) = response.into_parts();
-    let hop_by_hop: Vec<_> =
-        head.headers.keys().filter(|name| headers::is_hop_by_hop(name)).cloned().collect();
-    for name in hop_by_hop {
+    for name in headers::of_one_hop(&head.headers) {
         head.headers.remove(name);
     }
     // hyper sets the length of the body. A response without a body (to HEAD, or status 304) keeps upstream's header.
     if context.head.method != Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
         head.headers.remove(CONTENT_LENGTH);
     }
-    Ok(Response::from_parts(head, Full::new(body)))
+    Ok(Response::from_parts(head, ResponseBody::Arriving(Box::pin(body))))
 }
 
 fn to_header_map(headers: headers::OwnedHeaders) -> HeaderMap {

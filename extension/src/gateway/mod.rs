@@ -4,12 +4,15 @@
 //! A request comes over a `connection`, which limits its time and its memory. `routes` reads its path, and `ingest` or
 //! `forward` handles it. The handlers share a `request` context. `auth` reads who sends, and `project_auth` decides to
 //! which project and upstream. `headers` builds the headers for upstream, and `response` builds what the client gets.
-//! `query` and `media_type` are parsers.
+//! `host_check` reads the host that a request was sent to. `query` and `media_type` are parsers.
 
 mod auth;
 mod connection;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod headers;
+mod host_check;
 mod ingest;
 mod media_type;
 mod project_auth;
@@ -23,8 +26,8 @@ pub use connection::listeners::{Unbound, bind, report};
 use crate::config::Config;
 use crate::guarded_stream::GuardedStream;
 use crate::insights::Insights;
-use crate::relay::Relay;
-use crate::{http, log};
+use crate::relay::{RefusalReason, Relay};
+use crate::{hop_marker, http, log};
 use connection::client_stream::ClientStream;
 use connection::clients::{Clients, Connection};
 use connection::memory_budget::MemoryBudget;
@@ -32,7 +35,7 @@ use connection::stall_guard::StallGuard;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::{Method, Request, StatusCode};
-use request::RequestContext;
+use request::{Peer, RequestContext};
 use response::rejection::Rejection;
 use response::{Response, cors};
 use routes::{Ingest, Route};
@@ -98,6 +101,8 @@ async fn serve_connection(stream: TcpStream, peer: IpAddr, mut connection: Conne
 async fn serve_requests(stream: TcpStream, peer: IpAddr, connection: Connection, services: Services) {
     // Responses are small. Without this the system would hold them back until the client acknowledges earlier data.
     let _ = stream.set_nodelay(true);
+    let peer = Peer::of(&stream, peer);
+    let relay = services.relay.clone();
     let state = Arc::clone(connection.state());
     let stream = ClientStream::new(stream, Arc::clone(&state), connection.is_one_of_many());
     let stream = GuardedStream::new(stream, StallGuard::new(connection));
@@ -112,17 +117,25 @@ async fn serve_requests(stream: TcpStream, peer: IpAddr, connection: Connection,
     };
     // Idle connections stay open. `stall_guard` and `body` limit the time of a request that a client has begun.
     if let Err(error) = http::serve(Box::new(stream), Box::new(handler)).await {
-        log::debug("a client's connection ended early", &[("error", &error)]);
+        if error.is_parse() || error.is_parse_too_large() {
+            response::rejection::count_unreadable(&relay, &error);
+        } else {
+            log::debug("a client's connection ended early", &[("error", &error)]);
+        }
     }
 }
 
-async fn handle(request: Request<Incoming>, peer: IpAddr, services: &Services) -> Response {
+async fn handle(request: Request<Incoming>, peer: Peer, services: &Services) -> Response {
     let Services { config, relay, insights } = services;
     let (head, mut body) = request.into_parts();
     let route = Route::of(head.uri.path());
     let memory = MemoryBudget::shared(config.buffer);
     let context = RequestContext { head: &head, peer, config, relay, memory, insights: insights.as_ref() };
-    let outcome = dispatch(&context, route, &mut body).await;
+    let outcome = if hop_marker::is_own(&head.headers) {
+        Err(Rejection::of_loop(host_check::written_host(&head)))
+    } else {
+        dispatch(&context, route, &mut body).await
+    };
     // Reads the rest of a refused body, so that the client sees the response and can use the connection again. A
     // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read. For
     // one that is slow nobody waits longer.
@@ -130,7 +143,7 @@ async fn handle(request: Request<Incoming>, peer: IpAddr, services: &Services) -
     if !body.is_end_stream() && !is_slow && !head.headers.contains_key(EXPECT) {
         connection::body::discard(&mut body).await;
     }
-    let response = outcome.unwrap_or_else(|rejection| rejection.to_response());
+    let response = outcome.unwrap_or_else(|rejection| rejection.answer(relay));
     let allows_any_origin = matches!(route, Route::Ingest(_)) && head.method != Method::OPTIONS;
     cors::allow_embedding(if allows_any_origin { cors::allow_any_origin(response) } else { response })
 }
@@ -146,12 +159,14 @@ async fn dispatch(
         Route::Ingest(ingest) if accepts_method(&ingest, method) => {
             ingest::handle(context, ingest, body).await
         }
-        Route::Ingest(ingest) => Ok(response::method_not_allowed(ingest.methods())),
+        Route::Ingest(ingest) => Err(Rejection::method_not_allowed(ingest.methods())),
         Route::Health if method == Method::GET || method == Method::HEAD => {
             Ok(response::json(StatusCode::OK, &b"{\"is_healthy\":true}"[..]))
         }
-        Route::Health => Ok(response::method_not_allowed("GET, HEAD")),
-        Route::BadHealth => Err(Rejection::bad_request("unknown health check")),
+        Route::Health => Err(Rejection::method_not_allowed("GET, HEAD")),
+        Route::BadHealth => {
+            Err(Rejection::bad_request("unknown health check").for_reason(RefusalReason::Path))
+        }
         Route::Forward => forward::handle(context, body).await,
         Route::Unknown => Err(Rejection::new(StatusCode::NOT_FOUND, "not found")),
     }

@@ -3,6 +3,7 @@
 use super::auth::{Auth, AuthError};
 use super::response::rejection::Rejection;
 use crate::config::{Config, Dsn, ProjectId, Scheme, Upstream};
+use crate::relay::RefusalReason;
 use hyper::StatusCode;
 use std::sync::Arc;
 
@@ -62,30 +63,51 @@ fn mismatch(what: &str) -> Rejection {
     Rejection::envelope(format!("{what} header mismatch between envelope and request"))
 }
 
-/// Where the request goes: to the configured upstream, or else to the host in the envelope's DSN if the list of allowed
-/// hosts contains it.
+/// Where the request goes. `dsn` is the one in the envelope's header. In this order:
+///
+/// 1. The upstream that receives everything, if a setting names one.
+/// 2. The host in the envelope's DSN, if it is allowed. Otherwise the data of one organisation or region would reach
+///    another. A loopback address does not count: it is the one that the SDK uses for this extension.
+/// 3. The upstream of the DSN in the settings.
+/// 4. A loopback address in the envelope's DSN, if the setting of allowed hosts names it.
 pub(super) fn upstream(config: &Config, dsn: Option<&Dsn>) -> Result<Arc<Upstream>, Rejection> {
-    if let Some(upstream) = &config.upstream {
-        return Ok(Arc::clone(upstream));
+    let configured = config.upstream.as_ref();
+    let named = dsn.map(|dsn| &dsn.upstream).filter(|named| !config.is_loop(named));
+    match (configured, named) {
+        (Some(configured), Some(named)) if is_preferred(config, configured, named) => {
+            Ok(Arc::clone(configured))
+        }
+        (Some(configured), None) => Ok(Arc::clone(configured)),
+        (_, Some(named)) => check_allowed(config, named).map(|()| Arc::new(named.clone())),
+        (None, None) => {
+            let mistake = config.upstream_mistake.clone();
+            let detail = mistake.unwrap_or_else(|| {
+                "no upstream: set SENTRY_DSN or SENTRY_EXTENSION_DSN in the function's environment".to_owned()
+            });
+            Err(Rejection::new(StatusCode::FORBIDDEN, detail).for_reason(RefusalReason::NoUpstream))
+        }
     }
-    let forbidden = |detail: String| Rejection::new(StatusCode::FORBIDDEN, detail);
-    let named = dsn.map(|d| &d.upstream).filter(|u| !config.is_loop(u));
-    let Some(upstream) = named else {
-        let mistake = config.upstream_mistake.clone();
-        return Err(forbidden(mistake.unwrap_or_else(|| {
-            "no upstream: set SENTRY_DSN or SENTRY_EXTENSION_DSN in the function's environment".to_owned()
-        })));
-    };
-    if !config.allowed_hosts.contains(upstream.host()) {
-        let host = upstream.host();
-        return Err(forbidden(format!(
-            "host {host} is not allowed: add it to SENTRY_EXTENSION_ALLOWED_HOSTS"
-        )));
+}
+
+/// Whether the upstream of the settings takes precedence over another one that the envelope names.
+fn is_preferred(config: &Config, configured: &Upstream, named: &Upstream) -> bool {
+    config.upstream_takes_all || named.is_loopback() || configured == named
+}
+
+/// Fails if the settings do not allow an envelope to name this upstream.
+fn check_allowed(config: &Config, named: &Upstream) -> Result<(), Rejection> {
+    let host = named.host();
+    let forbidden =
+        |reason, detail: &str| Err(Rejection::of_host(StatusCode::FORBIDDEN, reason, host, detail));
+    if !config.allowed_hosts.contains(host) {
+        let detail = format!("host {host} is not allowed: add it to SENTRY_EXTENSION_ALLOWED_HOSTS");
+        return forbidden(RefusalReason::HostNotAllowed, &detail);
     }
-    if upstream.scheme() == Scheme::Http && !upstream.is_loopback() {
-        return Err(forbidden("plain http is sent to loopback or to a configured upstream only".to_owned()));
+    if named.scheme() == Scheme::Http && !named.is_loopback() {
+        let detail = "plain http is sent to loopback or to a configured upstream only";
+        return forbidden(RefusalReason::PlainHttp, detail);
     }
-    Ok(Arc::new(upstream.clone()))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -135,10 +157,47 @@ mod tests {
         assert_eq!(status(upstream(&unconfigured, Some(&dsn("http://KEY@sentry.io/42")))), Some(403));
         assert_eq!(status(upstream(&unconfigured, Some(&dsn("http://KEY@localhost:5333/42")))), Some(403));
         assert_eq!(status(upstream(&unconfigured, None)), Some(403));
-        let configured = config(&[("SENTRY_DSN", "http://k@relay.example:3000/1")]);
-        for envelope in [None, Some(&sentry)] {
-            assert_eq!(upstream(&configured, envelope).unwrap().host(), "relay.example");
+    }
+
+    #[test]
+    fn the_dsn_of_an_envelope_comes_before_the_dsn_of_the_settings() {
+        let a = ("SENTRY_DSN", "http://k@relay.example:3000/prefix/1");
+        let allowed = ("SENTRY_EXTENSION_ALLOWED_HOSTS", "*.corp.example, 127.0.0.1");
+        let config = |more: &[(&str, &str)]| config(&[&[a, allowed], more].concat());
+        let goes_to = |config: &Config, named: Option<&str>| {
+            let named = named.map(|named| dsn(&format!("{named}/42")));
+            upstream(config, named.as_ref())
+                .map(|upstream| upstream.to_string())
+                .map_err(|r| r.status.as_u16())
+        };
+        let (own, ours) = ("http://relay.example:3000/prefix", "http://relay.example:3000");
+        let by_dsn = config(&[]);
+        let by_upstream = config(&[("SENTRY_EXTENSION_UPSTREAM", ours)]);
+        for (named, expected) in [
+            (None, Ok(own)),
+            (Some("https://KEY@o1.ingest.de.sentry.io"), Ok("https://o1.ingest.de.sentry.io")),
+            (Some("https://KEY@b.corp.example:8443/x"), Ok("https://b.corp.example:8443/x")),
+            (Some("https://KEY@relay.example"), Ok("https://relay.example")),
+            (Some("http://KEY@relay.example:3000/prefix"), Ok(own)),
+            // The SDK was pointed at the extension, or at another port of this machine.
+            (Some("http://KEY@localhost:5333"), Ok(own)),
+            (Some("http://KEY@127.1:7"), Ok(own)),
+            (Some("http://KEY@[::ffff:127.0.0.1]:5333"), Ok(own)),
+            (Some("https://KEY@evil.example"), Err(403)),
+            (Some("https://KEY@corp.example"), Err(403)),
+            (Some("http://KEY@b.corp.example"), Err(403)),
+            // The settings allow plain http to this upstream, and to no other.
+            (Some("http://KEY@relay.example:3001"), Err(403)),
+        ] {
+            assert_eq!(goes_to(&by_dsn, named), expected.map(str::to_owned), "{named:?}");
+            assert_eq!(goes_to(&by_upstream, named), Ok(ours.to_owned()), "{named:?}");
         }
+        let unconfigured = super::tests::config(&[allowed]);
+        assert_eq!(
+            goes_to(&unconfigured, Some("http://KEY@127.0.0.1:7")),
+            Ok("http://127.0.0.1:7".to_owned())
+        );
+        assert_eq!(goes_to(&unconfigured, Some("http://KEY@127.0.0.1:5333")), Err(403));
     }
 
     #[test]

@@ -15,12 +15,36 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use hyper::http::request::Parts;
 use std::net::IpAddr;
+use tokio::net::TcpStream;
+
+/// What a connection tells about the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// The client's address, unless the client is on this machine.
+    pub(super) remote: Option<IpAddr>,
+    /// Whether the client has connected to a loopback address.
+    pub(super) is_on_loopback: bool,
+}
+
+impl Peer {
+    /// Reads the addresses of a connection. `address` is the client's.
+    pub(super) fn of(stream: &TcpStream, address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let own = stream.local_addr().ok().map(|own| own.ip().to_canonical());
+        // A client that connects to another address of this machine has that address itself.
+        let is_here = address.is_loopback() || own == Some(address);
+        Self {
+            remote: (!is_here).then_some(address),
+            is_on_loopback: own.is_none_or(|own| own.is_loopback()),
+        }
+    }
+}
 
 /// A request's head, and what handlers need to answer it.
 #[derive(Debug)]
 pub(super) struct RequestContext<'a> {
     pub(super) head: &'a Parts,
-    pub(super) peer: IpAddr,
+    pub(super) peer: Peer,
     pub(super) config: &'a Config,
     pub(super) relay: &'a Relay,
     pub(super) memory: &'a MemoryBudget,
@@ -104,8 +128,8 @@ impl<'a> RequestContext<'a> {
         // The body may stay in the queue for a long time, so it gives unused memory back.
         body.shrink_to_fit();
         let upstream = project_auth::upstream(self.config, dsn)?;
-        let headers =
-            headers::for_envelope(&self.head.headers, self.peer, &project_auth.auth, encoding, as_envelope)?;
+        let (sent, remote) = (&self.head.headers, self.peer.remote);
+        let headers = headers::for_envelope(sent, remote, &project_auth.auth, encoding, as_envelope)?;
         let envelope = Envelope {
             upstream,
             path: format!("/api/{}/envelope/", project_auth.project),

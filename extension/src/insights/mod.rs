@@ -13,6 +13,8 @@ mod errors;
 mod event;
 mod fault;
 mod function_records;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hearing;
 mod init;
 mod invocation;
@@ -84,7 +86,10 @@ impl Insights {
         if !reports_faults && !config.insights.need_function_records() {
             return None;
         }
-        let (dsn, upstream) = (config.dsn.as_ref()?, config.upstream.as_ref()?);
+        let dsn = config.dsn.as_ref()?;
+        // The project belongs to the host of its own DSN. Another setting may name another host for the rest.
+        let configured = config.upstream.as_ref().filter(|_| config.upstream_takes_all);
+        let upstream = configured.cloned().unwrap_or_else(|| Arc::new(dsn.upstream.clone()));
         let (key, project) = (dsn.key.clone()?, dsn.project?);
         let memory_size = u64::try_from(config.memory).unwrap_or(u64::MAX);
         let outbox = Outbox::new(relay.clone());
@@ -98,7 +103,7 @@ impl Insights {
             outbox,
             key,
             project,
-            upstream: Arc::clone(upstream),
+            upstream,
             changed: Notify::new(),
             begun: Notify::new(),
             oom_kills: OnceLock::new(),

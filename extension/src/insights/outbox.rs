@@ -128,7 +128,8 @@ impl FirstSpooled {
 
 /// Whether the settings allow this upstream. The process that has spooled the fault may have had other settings.
 fn may_receive(upstream: &Upstream, config: &Config) -> bool {
-    let is_configured = config.upstream.as_deref() == Some(upstream);
+    let named = [config.upstream.as_deref(), config.dsn.as_deref().map(|dsn| &dsn.upstream)];
+    let is_configured = named.contains(&Some(upstream));
     let is_secure = upstream.scheme() == Scheme::Https || upstream.is_loopback();
     let is_allowed = is_secure && config.allowed_hosts.contains(upstream.host());
     !config.is_loop(upstream) && (is_configured || is_allowed)

@@ -3,6 +3,9 @@
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use super::event::Event;
 use super::silence_guard::{ResponsePhase, SilenceGuard};
 use crate::guarded_stream::GuardedStream;

@@ -10,6 +10,8 @@ pub mod flush_policy;
 mod retry;
 mod silence_guard;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use api::fuzzing;
 pub use api::{ApiError, Events, ExtensionId, ExtensionName, ExtensionsApi, RuntimeApi};
 pub use event::Event;
 pub use fallback::fallback;
@@ -77,6 +79,7 @@ impl Lifecycle {
             match event {
                 Ok(Event::Invoke { request, deadline, arn, trace }) => {
                     retry = Retry::default();
+                    relay.begin_filter();
                     if let Some(insights) = &self.insights {
                         insights.invoked(Invoked { request: request.clone(), deadline, arn, trace });
                     }

@@ -39,6 +39,11 @@ pub(crate) fn renew(envelope: &mut Vec<u8>, now: SystemTime) {
     }
 }
 
+/// Returns the `sent_at` of an uncompressed envelope, if it has one.
+pub(crate) fn of(envelope: &[u8]) -> Option<SystemTime> {
+    find(envelope).map(|(_, sent_at)| sent_at)
+}
+
 /// Returns where the value of `sent_at` stands, without its quotation marks, and the value.
 fn find(envelope: &[u8]) -> Option<(Range<usize>, SystemTime)> {
     let header = envelope.get(leading_blank(envelope)..)?.split(|b| *b == b'\n').next()?;

@@ -1,16 +1,16 @@
-//! The parts of the relay share this: the state, the client, the route, and the signals between the pump, the tasks
-//! that wait for deliveries, and the supervisor of Sentry's Relay.
+//! The parts of the relay share this: the state, the client, and the signals between the pump, the tasks that wait for
+//! deliveries, and the supervisor of Sentry's Relay.
 
 use super::client::{Client, SendError};
 use super::fault_keeper::FaultKeeper;
-use super::route::{DeliveryRoute, Routing};
+use super::filter_control::FilterControl;
 use super::state::State;
 use crate::config::{Config, RelayMode, Upstream};
 use bytes::Bytes;
 use hyper::{Request, Response};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 
 /// The envelopes that wait for delivery or are being delivered, without those in the background.
@@ -28,14 +28,14 @@ pub struct Backlog {
 pub(crate) struct Core {
     state: Mutex<State>,
     client: Client,
-    routing: Routing,
+    filter: FilterControl,
     fault_keeper: FaultKeeper,
     /// Wakes the task that waits for the first `/next`.
     begun: Notify,
     /// Wakes the pump when it has something to do.
     pump_wakeup: Notify,
-    /// Wakes the tasks in `wait_until`: the result of an envelope is known, upstream has failed, or the route has
-    /// changed.
+    /// Wakes the tasks in `wait_until`: the result of an envelope is known, upstream has failed, or an
+    /// envelope has come to Sentry's Relay or back.
     changed: Notify,
     /// Wakes the health check, because Sentry's Relay did not answer a request.
     health_check_requested: Notify,
@@ -45,10 +45,14 @@ pub(crate) struct Core {
 
 impl Core {
     pub(super) fn new(config: &Config, with_sentry_relay: bool) -> Self {
+        let mut state = State::new(config.buffer, config.max_body);
+        if with_sentry_relay {
+            state.start_filtering();
+        }
         Self {
-            state: Mutex::new(State::new(config.buffer, config.max_body)),
+            state: Mutex::new(state),
             client: Client::new(config),
-            routing: Routing::new(with_sentry_relay, config.relay == RelayMode::Only),
+            filter: FilterControl::new(with_sentry_relay, config.relay == RelayMode::Only),
             fault_keeper: FaultKeeper::default(),
             begun: Notify::new(),
             pump_wakeup: Notify::new(),
@@ -67,8 +71,8 @@ impl Core {
         &self.client
     }
 
-    pub(crate) fn routing(&self) -> &Routing {
-        &self.routing
+    pub(crate) fn filter(&self) -> &FilterControl {
+        &self.filter
     }
 
     pub(super) fn fault_keeper(&self) -> &FaultKeeper {
@@ -77,7 +81,6 @@ impl Core {
 
     /// Records that Lambda waits for the extension no more.
     pub(super) fn begin(&self) {
-        self.routing.begin();
         self.begun.notify_one();
     }
 
@@ -125,48 +128,26 @@ impl Core {
 
     pub(super) fn backlog(&self) -> Backlog {
         let state = self.state();
-        Backlog {
-            envelopes: state.awaited(),
-            oldest: state.oldest(),
-            outage: self.routing.is_troubled() || self.routing.is_blocked() || state.is_troubled(),
-        }
+        Backlog { envelopes: state.awaited(), oldest: state.oldest(), outage: state.is_troubled() }
     }
 
-    /// Whether SHUTDOWN has come: an envelope that is not delivered soon is lost.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.state().draining()
-    }
-}
-
-/// The methods that the supervisor of Sentry's Relay calls.
-impl Core {
     /// Sends a request that is not an envelope, and reads the whole response.
     pub(crate) async fn request(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
+        limit: Duration,
     ) -> Result<Response<Bytes>, SendError> {
-        self.client.forward(upstream, request).await
+        self.client.request(upstream, request, limit).await
     }
 
-    /// Sends envelopes by this route from now on. Outages are forgotten, because they belong to the old route.
-    pub(crate) fn enter_route(&self, route: DeliveryRoute) {
-        self.state().forget_outages();
-        self.routing.set_route(route);
-        self.wake_pump();
-        self.announce_change();
-    }
-
-    /// Sends envelopes through Sentry's Relay, which is ready at `upstream`. `life` numbers its starts.
-    pub(crate) fn enter_sentry_relay(&self, upstream: Arc<Upstream>, life: u32) {
-        self.state().begin_life(life);
-        self.enter_route(DeliveryRoute::SentryRelay { upstream, life });
-    }
-
-    /// Records that Sentry's Relay has ended and is not started again.
-    pub(crate) fn sentry_relay_ended(&self) {
-        self.routing.set_ended();
-        self.announce_change();
+    /// Does the same within the time that the settings allow a request to upstream.
+    pub(crate) async fn forward(
+        &self,
+        upstream: &Arc<Upstream>,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, SendError> {
+        self.request(upstream, request, self.client.timeout()).await
     }
 
     /// Asks for a health check, because Sentry's Relay did not answer and may hang.
@@ -177,42 +158,9 @@ impl Core {
     pub(crate) async fn health_check_requested(&self) {
         self.health_check_requested.notified().await;
     }
-
-    /// Returns how many envelopes Sentry's Relay has taken and may not have delivered yet.
-    pub(crate) fn unconfirmed(&self) -> u64 {
-        self.state().unconfirmed()
-    }
-
-    /// Counts the envelopes that Sentry's Relay may not have delivered as dropped, and returns their number.
-    pub(crate) fn abandon_unconfirmed(&self) -> u64 {
-        self.state().abandon_unconfirmed()
-    }
-
-    /// Returns the time until the next flush barrier. `None` means that none is needed.
-    pub(crate) fn next_barrier(&self) -> Option<Duration> {
-        let state = self.state();
-        // If a task waits for deliveries, the barrier is sent only after all queued envelopes, so that it covers them.
-        let wanted = self.has_waiters() && state.is_idle();
-        state.next_barrier(wanted, Instant::now(), SystemTime::now())
-    }
-
-    /// Records that a barrier has passed, which confirms this number of envelopes. Returns whether the barrier before
-    /// it had failed.
-    pub(crate) fn barrier_passed(&self, envelopes: u64) -> bool {
-        let recovered = self.state().barrier_passed(envelopes, SystemTime::now());
-        self.announce_change();
-        recovered
-    }
-
-    /// Records that a barrier has failed. Returns whether it is the first failure since one passed.
-    pub(crate) fn barrier_failed(&self) -> bool {
-        let is_first = self.state().barrier_failed(Instant::now());
-        self.announce_change();
-        is_first
-    }
 }
 
-/// Registers a task that waits for everything to be delivered. While this value lives, deliveries and barriers start
+/// Registers a task that waits for everything to be delivered. While this value lives, deliveries start
 /// without delay.
 #[derive(Debug)]
 pub(super) struct Waiting<'a>(&'a Core);

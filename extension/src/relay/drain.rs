@@ -1,67 +1,41 @@
-//! Drains the relay at SHUTDOWN. It divides the time that Lambda allows among the deliveries, the last flush barrier,
-//! and the end of Sentry's Relay.
+//! Drains the relay at SHUTDOWN. It divides the time that Lambda allows between Sentry's Relay and the deliveries.
 
-use super::core::{Core, Waiting};
-use super::ledger::DropReason;
+use super::core::Core;
+use super::filter_control::Stage;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// The time that is kept for killing Sentry's Relay if it does not end by itself.
+/// How long Sentry's Relay may take to end by itself. It takes 8 ms on a whole core.
+const END_TIME: Duration = Duration::from_millis(250);
+/// The time that is kept for killing it if it does not.
 const KILL_TIME: Duration = Duration::from_millis(50);
-
-/// Divides the whole time of the drain into deadlines.
-#[derive(Debug)]
-struct DrainBudget {
-    start: Instant,
-    within: Duration,
-}
-
-impl DrainBudget {
-    /// Returns when Sentry's Relay has to be ready.
-    fn decision(&self) -> Instant {
-        self.start + self.within / 3
-    }
-
-    /// Returns when everything has to be delivered. With Sentry's Relay, time is left for a barrier after that.
-    fn deliveries(&self, through_sentry_relay: bool) -> Instant {
-        self.start + if through_sentry_relay { self.within * 2 / 3 } else { self.within }
-    }
-
-    /// Returns when the last barrier has to pass. After that, Sentry's Relay is told to end.
-    fn barrier(&self) -> Instant {
-        self.start + self.within * 9 / 10
-    }
-
-    fn end(&self) -> Instant {
-        self.start + self.within.saturating_sub(KILL_TIME)
-    }
-}
 
 /// Delivers what can be delivered in the time `within`, counts the rest as dropped, and closes the state.
 pub(super) async fn drain(core: &Core, within: Duration) {
-    let budget = DrainBudget { start: Instant::now(), within };
-    core.state().start_draining((budget.start + within).into_std());
+    let (start, filter) = (Instant::now(), core.filter());
+    core.state().start_draining((start + within).into_std());
     core.wake_pump();
-    // If Sentry's Relay is not ready soon, queued envelopes go directly to upstream where the settings allow it: this
-    // is their last chance.
-    if core.routing().decide_by(budget.decision()).await {
-        core.wake_pump();
+    let runs = filter.stage() != Stage::Ended;
+    let deliveries = start + if runs { within.saturating_sub(KILL_TIME) } else { within };
+    let drained = core.wait_until(|core| {
+        let state = core.state();
+        state.is_blocked() || state.is_drained()
+    });
+    tokio::select! {
+        _ = timeout_at(deliveries, drained) => {}
+        () = give_up_late(core, start + within / 2), if runs => {}
     }
-    let drained = core.wait_until(|core| core.routing().is_blocked() || core.state().is_drained());
-    let deadline = budget.deliveries(core.routing().is_through_sentry_relay());
-    let _ = timeout_at(deadline, drained).await;
-    end_sentry_relay(core, &budget).await;
-    // The envelopes that remain had to go through Sentry's Relay, which did not run.
-    let unavailable = core.routing().is_blocked().then_some(DropReason::SentryRelayUnavailable);
-    core.state().close(unavailable, |fault| core.fault_keeper().keep(fault));
+    filter.end_by(deliveries.min(Instant::now() + END_TIME));
+    let _ = timeout_at(start + within, filter.wait_for_stage(|stage| *stage == Stage::Ended)).await;
+    core.state().close(|fault| core.fault_keeper().keep(fault));
 }
 
-/// Waits until a last barrier confirms everything that Sentry's Relay has taken, and then ends Sentry's Relay.
-async fn end_sentry_relay(core: &Core, budget: &DrainBudget) {
-    let waiting = Waiting::new(core);
-    let _ = timeout_at(budget.barrier(), core.wait_until(|core| core.unconfirmed() == 0)).await;
-    drop(waiting);
-    core.routing().end_by(budget.end());
-    let ended = core.routing().wait_for_stage(|stage| *stage == super::route::Stage::Ended);
-    let _ = timeout_at(budget.end() + KILL_TIME, ended).await;
+/// Gives Sentry's Relay up if it still has envelopes at this time, because a later try to send them without it would be
+/// too late. It never returns.
+async fn give_up_late(core: &Core, late: Instant) {
+    sleep_until(late).await;
+    if !core.filter().is_required() && !core.state().is_filtered() {
+        core.filter().give_up();
+    }
+    std::future::pending::<()>().await;
 }

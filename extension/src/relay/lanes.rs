@@ -25,9 +25,11 @@ const LONGEST_TRY: Duration = Duration::from_secs(30);
 pub(super) struct LaneId(usize);
 
 impl LaneId {
-    /// The number of lanes, with the shared one.
-    pub(super) const COUNT: usize = OWN_LANES + 1;
+    /// The number of lanes, with the shared one and that of the filter.
+    pub(super) const COUNT: usize = OWN_LANES + 2;
     const SHARED: Self = Self(OWN_LANES);
+    /// The lane of envelopes that have to pass Sentry's Relay first. It leads to no upstream, so no try starts in it.
+    pub(super) const FILTER: Self = Self(OWN_LANES + 1);
 
     pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..Self::COUNT).map(Self)
@@ -92,7 +94,7 @@ pub(super) struct Lanes(Vec<Lane>);
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self(LaneId::all().map(|_| Lane::new()).collect())
+        Self((0..=OWN_LANES).map(|_| Lane::new()).collect())
     }
 }
 
@@ -224,13 +226,6 @@ impl Lanes {
     pub(super) fn responded(&mut self, id: LaneId) -> bool {
         let Some(lane) = self.0.get_mut(id.0) else { return false };
         lane.outage.take().is_some() && lane.notice.recovered()
-    }
-
-    /// Forgets all outages, because they belong to another route.
-    pub(super) fn forget_outages(&mut self) {
-        for lane in &mut self.0 {
-            lane.outage = None;
-        }
     }
 
     /// Whether the last try in this lane failed.

@@ -1,6 +1,7 @@
 //! Counts what became of every accepted envelope. At every moment:
 //! accepted = delivered + rejected + spooled + dropped + pending.
 
+use super::refusal_reason::RefusalReason;
 use std::fmt;
 
 /// The reason why an accepted envelope was dropped.
@@ -18,21 +19,24 @@ pub enum DropReason {
     Shutdown,
     /// The extension itself has a fault: the task that delivered the envelope panicked too often.
     Internal,
-    /// Sentry's Relay took the envelope and ended before a flush barrier confirmed the delivery.
-    SentryRelay,
+    /// A rule of Sentry's Relay dropped it, such as a filter of the project.
+    SentryRelayFiltered,
+    /// Sentry's Relay refused it, and nothing may be sent without it.
+    SentryRelayRefused,
     /// Sentry's Relay did not run, and nothing may be sent without it.
     SentryRelayUnavailable,
 }
 
 impl DropReason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::QueueOverflow,
         Self::Network,
         Self::RateLimit,
         Self::Upstream,
         Self::Shutdown,
         Self::Internal,
-        Self::SentryRelay,
+        Self::SentryRelayFiltered,
+        Self::SentryRelayRefused,
         Self::SentryRelayUnavailable,
     ];
 
@@ -45,7 +49,8 @@ impl DropReason {
             Self::Upstream => "upstream_error",
             Self::Shutdown => "shutdown",
             Self::Internal => "internal_error",
-            Self::SentryRelay => "relay_ended",
+            Self::SentryRelayFiltered => "relay_filtered",
+            Self::SentryRelayRefused => "relay_refused",
             Self::SentryRelayUnavailable => "relay_unavailable",
         }
     }
@@ -54,11 +59,11 @@ impl DropReason {
     pub(super) fn report(self) -> &'static str {
         match self {
             Self::QueueOverflow => "queue_overflow",
-            Self::Network | Self::Shutdown | Self::SentryRelay | Self::SentryRelayUnavailable => {
-                "network_error"
-            }
+            Self::Network | Self::Shutdown | Self::SentryRelayUnavailable => "network_error",
             Self::RateLimit => "ratelimit_backoff",
-            Self::Upstream => "send_error",
+            Self::Upstream | Self::SentryRelayRefused => "send_error",
+            // Sentry's Relay itself reports what it drops, so this is never reported.
+            Self::SentryRelayFiltered => "event_processor",
             Self::Internal => "internal_sdk_error",
         }
     }
@@ -69,8 +74,7 @@ impl DropReason {
 pub struct Ledger {
     /// Envelopes that the extension took from SDKs and answered with 200.
     pub accepted: u64,
-    /// Envelopes that upstream took. Sentry's Relay answers before it delivers, so an envelope that it took counts only
-    /// once a later flush barrier has passed.
+    /// Envelopes that upstream took.
     pub delivered: u64,
     /// Envelopes that upstream refused for good, with a 4xx.
     pub rejected: u64,
@@ -82,6 +86,7 @@ pub struct Ledger {
     dropped: [u64; DropReason::ALL.len()],
     /// The statuses with which upstream refused envelopes, and their numbers. Status 0 stands for all further ones.
     statuses: [(u16, u64); MAX_STATUSES],
+    refused: [u64; RefusalReason::ALL.len()],
 }
 
 /// The most statuses that are counted apart.
@@ -92,6 +97,13 @@ impl Ledger {
     pub fn lose(&mut self, reason: DropReason, envelopes: u64) {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count += envelopes;
+        }
+    }
+
+    /// Takes back one count of `lose`, because the envelope was not lost.
+    pub(super) fn take_back(&mut self, reason: DropReason) {
+        if let Some(count) = self.dropped.get_mut(reason as usize) {
+            *count = count.saturating_sub(1);
         }
     }
 
@@ -107,9 +119,31 @@ impl Ledger {
         }
     }
 
+    /// Counts a request that the gateway has refused. Nothing of it was accepted, so it is in no other count.
+    pub fn refuse(&mut self, reason: RefusalReason) {
+        if let Some(count) = self.refused.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Returns the number of requests that the gateway has refused, for all reasons together.
+    pub fn refused(&self) -> u64 {
+        self.refused.iter().sum()
+    }
+
+    /// Returns the number of requests that the gateway has refused for one reason.
+    pub fn refused_for(&self, reason: RefusalReason) -> u64 {
+        self.refused.get(reason as usize).copied().unwrap_or_default()
+    }
+
     /// Returns the number of dropped envelopes, for all reasons together.
     pub fn dropped(&self) -> u64 {
         self.dropped.iter().sum()
+    }
+
+    /// Returns the number of dropped envelopes that Sentry should have received.
+    pub(super) fn lost(&self) -> u64 {
+        self.dropped() - self.dropped_for(DropReason::SentryRelayFiltered)
     }
 
     /// Returns the number of envelopes that were dropped for one reason.
@@ -118,14 +152,14 @@ impl Ledger {
     }
 
     /// Whether every accepted envelope is counted once. `pending` is the number of envelopes that are queued, in
-    /// flight, or not confirmed by Sentry's Relay.
+    /// flight, or in the custody of the filter.
     pub fn balances(&self, pending: u64) -> bool {
         self.accepted == self.delivered + self.rejected + self.spooled + self.dropped() + pending
     }
 }
 
-/// Prints the reasons why envelopes were dropped or rejected with their counts: `queue_overflow=3 http_401=1`, or
-/// `none`.
+/// Prints the reasons why envelopes were dropped or rejected, and requests refused, with their counts:
+/// `queue_overflow=3 http_401=1 refused_too_large=2`, or `none`.
 pub struct Reasons<'a>(pub &'a Ledger);
 
 impl fmt::Display for Reasons<'_> {
@@ -140,6 +174,10 @@ impl fmt::Display for Reasons<'_> {
                 0 => write!(f, "{space}http_other={count}")?,
                 status => write!(f, "{space}http_{status}={count}")?,
             }
+            space = " ";
+        }
+        for reason in RefusalReason::ALL.into_iter().filter(|reason| self.0.refused_for(*reason) > 0) {
+            write!(f, "{space}refused_{}={}", reason.name(), self.0.refused_for(reason))?;
             space = " ";
         }
         if space.is_empty() { f.write_str("none") } else { Ok(()) }
@@ -159,6 +197,23 @@ mod tests {
         assert!(ledger.balances(2));
         assert!(!ledger.balances(1));
         assert_eq!(Reasons(&ledger).to_string(), "queue_overflow=1 network_error=2");
+    }
+
+    #[test]
+    fn refused_requests_are_counted_by_reason_and_are_no_envelopes() {
+        let mut ledger = Ledger::default();
+        for reason in RefusalReason::ALL {
+            assert_eq!(RefusalReason::ALL.get(reason as usize), Some(&reason));
+            ledger.refuse(reason);
+        }
+        ledger.refuse(RefusalReason::TooLarge);
+        assert_eq!(ledger.refused(), 16);
+        assert!(ledger.balances(0));
+        let reasons = Reasons(&ledger).to_string();
+        assert!(
+            reasons.starts_with("refused_loop=1 ") && reasons.contains(" refused_too_large=2 "),
+            "{reasons}"
+        );
     }
 
     #[test]

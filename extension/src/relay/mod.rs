@@ -10,6 +10,10 @@ pub(crate) mod core;
 mod drain;
 mod envelope;
 mod fault_keeper;
+pub(crate) mod filter;
+pub(crate) mod filter_control;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lanes;
 mod ledger;
 mod notice;
@@ -18,16 +22,16 @@ mod pending;
 mod pump;
 mod queue;
 mod rate_limits;
+mod refusal_reason;
 mod refusals;
-pub(crate) mod route;
 mod state;
-mod unconfirmed;
 mod verdict;
 
 pub(crate) use envelope::OVERHEAD;
 pub use envelope::{Envelope, Headers};
 pub use ledger::{DropReason, Ledger, Reasons};
 pub use rate_limits::{RateLimitCheck, RateLimits};
+pub use refusal_reason::RefusalReason;
 
 pub(crate) use client_reports::ReportTarget;
 pub use core::Backlog;
@@ -36,15 +40,13 @@ use crate::config::{Config, Upstream};
 use crate::protocol::Item;
 use crate::{log, task};
 use bytes::Bytes;
+pub use client::ForwardedBody;
 use client::SendError;
 use core::{Core, Waiting};
 use hyper::{Request, Response};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-
-/// How long a request that is not an envelope waits until Sentry's Relay is ready. It cannot be queued.
-const ROUTE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A handle to the relay. It is cheap to clone; gateway and lifecycle each have clones.
 #[derive(Clone, Debug)]
@@ -69,23 +71,20 @@ pub enum Acceptance {
     },
 }
 
-/// A forwarded request got no response. `None` means that it has to go through Sentry's Relay, which does not run.
+/// A forwarded request got no response.
 #[derive(Debug)]
-pub struct ForwardError(Option<SendError>);
+pub struct ForwardError(SendError);
 
 impl ForwardError {
     /// Whether upstream did not answer in time. It may still be healthy.
     pub fn is_late(&self) -> bool {
-        matches!(self.0, Some(SendError::Timeout(_)))
+        matches!(self.0, SendError::Timeout(_))
     }
 }
 
 impl fmt::Display for ForwardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(error) => error.fmt(f),
-            None => f.write_str("Sentry's Relay does not run, and nothing goes past it"),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -97,7 +96,7 @@ impl Relay {
         Self::start_pump(Core::new(config, false))
     }
 
-    /// Does the same as `start`, but holds all envelopes until Sentry's Relay is ready. `begin` allows its start.
+    /// Does the same as `start`, but every envelope has to pass Sentry's Relay first.
     pub fn start_behind_sentry_relay(config: &Config) -> Self {
         Self::start_pump(Core::new(config, true))
     }
@@ -113,10 +112,15 @@ impl Relay {
         &self.core
     }
 
-    /// Allows the start of Sentry's Relay. Call this once Lambda does not wait for the extension any more, so that the
-    /// start does not add to the cold start.
+    /// Records that Lambda does not wait for the extension any more, so that work does not add to the cold start.
     pub fn begin(&self) {
         self.core.begin();
+    }
+
+    /// Allows the start of Sentry's Relay, if envelopes pass it. Call this for an invocation: the function has
+    /// initialised by then. The first envelope allows it too.
+    pub fn begin_filter(&self) {
+        self.core.filter().begin();
     }
 
     /// Waits until `begin` was called. Only one task may wait for it.
@@ -156,11 +160,15 @@ impl Relay {
         let now = clock::now();
         let key = envelope.key.clone();
         let mut state = self.core.state();
-        let waits_for_pause = state.is_waiting_for_pause(&envelope.upstream, Instant::now());
+        let is_filtering = state.is_filtering();
+        let waits_for_pause = !is_filtering && state.is_waiting_for_pause(&envelope.upstream, Instant::now());
         let (admitted, retry_after) = state.admit(envelope, now);
         let evicted = admitted.map_or(0, |envelope| state.accept(envelope, now));
         let rate_limits = state.rate_limit_header(&key, now);
         drop(state);
+        if is_filtering {
+            self.begin_filter();
+        }
         if evicted > 0 {
             log::debug("the buffer is full", &[("evicted", &evicted)]);
         }
@@ -179,18 +187,23 @@ impl Relay {
         self.core.state().lose_items(target, item, reason);
     }
 
-    /// Sends a request that is not an envelope to upstream without changes, and returns upstream's response.
+    /// Sends a request that is not an envelope to upstream without changes, and returns upstream's response, whose body
+    /// still arrives.
     ///
     /// The URI holds path and query only. The caller removes hop-by-hop headers and `Host`.
     pub async fn forward(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, ForwardError> {
-        let destination =
-            self.core.routing().decided_within(ROUTE_TIMEOUT).await.ok_or(ForwardError(None))?;
-        let response = self.core.client().forward(destination.to(upstream), request).await;
-        response.map_err(|error| ForwardError(Some(error)))
+    ) -> Result<Response<ForwardedBody>, ForwardError> {
+        // Boxed, so that the requests that are not forwarded need no memory for it.
+        Box::pin(self.core.client().forward(upstream, request)).await.map_err(ForwardError)
+    }
+
+    /// Counts a request that the gateway refuses. `host` is the one for which it is refused, or empty. Returns whether
+    /// this kind of refusal is new and has to be logged.
+    pub fn count_refusal(&self, reason: RefusalReason, status: u16, host: &str) -> bool {
+        self.core.state().refuse_request(reason, status, host)
     }
 
     /// Delivers what can be delivered in the time `within`, counts the rest as dropped, and accepts nothing more.
@@ -203,25 +216,26 @@ impl Relay {
         self.core.state().ledger()
     }
 
-    /// Logs one line with all counts. It is a warning if an envelope was dropped or rejected, and an error if the
-    /// counts do not add up, because then the extension itself has a fault.
+    /// Logs one line with all counts. It is a warning if an envelope was lost or rejected, or a request refused, and an
+    /// error if the counts do not add up, because then the extension itself has a fault.
     pub fn log_ledger(&self) {
         let state = self.core.state();
         let (ledger, pending) = (state.ledger(), state.pending());
         drop(state);
-        let fields: [log::Field<'_>; 8] = [
+        let fields: [log::Field<'_>; 9] = [
             ("accepted", &ledger.accepted),
             ("delivered", &ledger.delivered),
             ("rejected", &ledger.rejected),
             ("spooled", &ledger.spooled),
             ("dropped", &ledger.dropped()),
             ("pending", &pending),
+            ("refused", &ledger.refused()),
             ("reasons", &Reasons(&ledger)),
             ("unanswered", &ledger.unanswered),
         ];
         if !ledger.balances(pending) {
             log::error("envelopes", &fields);
-        } else if ledger.dropped() > 0 || ledger.rejected > 0 {
+        } else if ledger.lost() > 0 || ledger.rejected > 0 || ledger.refused() > 0 {
             log::warn("envelopes", &fields);
         } else {
             log::info("envelopes", &fields);

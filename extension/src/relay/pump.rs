@@ -10,7 +10,6 @@ use super::clock;
 use super::concurrency;
 use super::core::Core;
 use super::pending::Pending;
-use super::route::Destination;
 use super::verdict::{Verdict, judge};
 use crate::config::Upstream;
 use crate::log;
@@ -31,8 +30,8 @@ enum Outgoing {
     ClientReport(ClientReport),
 }
 
-/// A finished try: what was sent, where it was sent, the result, and how long it took.
-type Try = (Outgoing, Destination, SendResult, Duration);
+/// A finished try: what was sent, the result, and how long it took.
+type Try = (Outgoing, SendResult, Duration);
 
 /// Delivers envelopes and never returns.
 pub(super) async fn run(core: Arc<Core>) {
@@ -43,9 +42,7 @@ pub(super) async fn run(core: Arc<Core>) {
         let pause = start(&core, &mut tries);
         tokio::select! {
             Some(joined) = tries.join_next() => match joined {
-                Ok((outgoing, destination, outcome, took)) => {
-                    settle(&core, outgoing, &destination, &outcome, took);
-                }
+                Ok((outgoing, outcome, took)) => settle(&core, outgoing, &outcome, took),
                 Err(error) => log::error("delivery task panicked", &[("error", &error)]),
             },
             () = core.pump_woken() => {
@@ -68,17 +65,12 @@ pub(super) async fn run(core: Arc<Core>) {
 fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
     let held = core.has_waiters();
     let mut state = core.state();
-    let Some(destination) = core.routing().destination() else {
-        core.announce_change();
-        return None;
-    };
     // One more for a fault, which does not wait for upstreams that are slow to answer.
     while tries.len() < IN_FLIGHT + usize::from(state.has_waiting_fault()) {
         let (clock, now) = (Instant::now(), clock::now());
         // While a try is under way, it may need the idle connection itself.
         let is_unused = tries.is_empty();
-        let is_connected =
-            |upstream: &Arc<Upstream>| is_unused && core.client().is_connected(destination.to(upstream));
+        let is_connected = |upstream: &Arc<Upstream>| is_unused && core.client().is_connected(upstream);
         let outgoing = match state.check_out(clock, now, held) {
             Some(pending) => Outgoing::Envelope(pending),
             None => match state.check_out_report(now, is_connected) {
@@ -88,7 +80,7 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
         };
         #[cfg(test)]
         tests::panic_if_asked(&outgoing, tests::PUMP_PANICS);
-        let (core, destination) = (Arc::clone(core), destination.clone());
+        let core = Arc::clone(core);
         let setting = core.client().timeout();
         let limit = match &outgoing {
             Outgoing::Envelope(pending) => state.time_limit(pending.lane, setting),
@@ -102,17 +94,15 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
             let outcome = match &outgoing {
                 Outgoing::Envelope(pending) => {
                     let envelope = &pending.envelope;
-                    client
-                        .send(envelope, destination.to(&envelope.upstream), limit, &pending.unanswered)
-                        .await
+                    client.send(envelope, &envelope.upstream, limit, &pending.unanswered).await
                 }
                 // Lost responses are counted for envelopes only, not for reports.
                 Outgoing::ClientReport(report) => {
                     let envelope = report.envelope(now);
-                    client.send(&envelope, destination.to(&envelope.upstream), limit, &AtomicU8::new(0)).await
+                    client.send(&envelope, &envelope.upstream, limit, &AtomicU8::new(0)).await
                 }
             };
-            (outgoing, destination, outcome, start.elapsed())
+            (outgoing, outcome, start.elapsed())
         });
     }
     // `check_out` may have dropped the last envelope, so tasks that wait for an empty queue have to check again.
@@ -120,15 +110,12 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
     state.pause(Instant::now(), SystemTime::now())
 }
 
-fn settle(core: &Core, outgoing: Outgoing, destination: &Destination, result: &SendResult, took: Duration) {
+fn settle(core: &Core, outgoing: Outgoing, result: &SendResult, took: Duration) {
     let verdict = judge(result);
-    if result.is_err() && matches!(destination, Destination::SentryRelay { .. }) {
-        core.request_health_check();
-    }
     let mut state = core.state();
     match outgoing {
         Outgoing::Envelope(pending) => {
-            outcome::record(core, &mut state, pending, destination, result, verdict, took);
+            outcome::record(core, &mut state, pending, result, verdict, took);
         }
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }

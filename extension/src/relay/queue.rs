@@ -177,6 +177,34 @@ impl Queue {
         LaneId::all().filter(|lane| self.in_lane(*lane) > 0)
     }
 
+    /// Returns the numbers of waiting envelopes in all lanes, by the index of the lane.
+    pub(super) fn waiting_in_lanes(&self) -> [usize; LaneId::COUNT] {
+        self.in_lane
+    }
+
+    /// Whether an envelope of this lane waits for no other.
+    pub(super) fn has_ready(&self, lane: LaneId) -> bool {
+        self.waiting.iter().any(|class| class.first_ready(lane).is_some())
+    }
+
+    /// Moves all waiting envelopes of a lane to those that `to` returns.
+    pub(super) fn change_lane(&mut self, from: LaneId, mut to: impl FnMut(&Pending) -> LaneId) {
+        for class in &mut self.waiting {
+            for (number, pending) in class.envelopes.iter_mut().filter(|(_, one)| one.lane == from) {
+                pending.lane = to(pending);
+                if class.ready.remove(&(from, pending.place, *number)) {
+                    class.ready.insert((pending.lane, pending.place, *number));
+                }
+                if let Some(waiting) = self.in_lane.get_mut(from.index()) {
+                    *waiting = waiting.saturating_sub(1);
+                }
+                if let Some(waiting) = self.in_lane.get_mut(pending.lane.index()) {
+                    *waiting += 1;
+                }
+            }
+        }
+    }
+
     /// Returns the number of envelopes for which `/next` is never held, of those that wait and those in flight.
     pub(super) fn background(&self) -> u64 {
         self.background

@@ -1,34 +1,63 @@
-//! Remembers which kinds of refusal upstream has answered, so that each kind is logged once and not for each envelope.
-//! A kind is an upstream with a status and the reason that it gave.
+//! Remembers which kinds of refusal there were, Sentry's and our own, so that each kind is logged once and not for each
+//! envelope or request. A kind of Sentry's is an upstream with a status and the reason that it gave. A kind of our own is
+//! a reason with a status and, where a host is the reason, that host.
 
+use super::refusal_reason::RefusalReason;
 use crate::config::Upstream;
 use std::sync::Arc;
 
-/// The most kinds that are logged. Otherwise a server that gives another reason each time would fill the log.
+/// The most kinds of upstream's, and the most hosts of our own, that are logged. Otherwise a server that gives another reason each time would fill the
+/// log, and so would a client that names another host each time.
 const MAX_KINDS: usize = 32;
 
 #[derive(Debug, PartialEq, Eq)]
-struct Kind {
+struct UpstreamKind {
     upstream: Arc<Upstream>,
     status: u16,
     reason: Option<String>,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+struct OwnKind {
+    reason: RefusalReason,
+    status: u16,
+    host: Box<str>,
+}
+
 /// The kinds of refusal that were logged.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Vec<Kind>);
+pub(super) struct Refusals {
+    upstream: Vec<UpstreamKind>,
+    own: Vec<OwnKind>,
+}
 
 impl Refusals {
-    /// Records a refusal. Returns whether its kind is new and has to be logged.
+    /// Records a refusal of upstream. Returns whether its kind is new and has to be logged.
     pub(super) fn is_new(&mut self, upstream: &Arc<Upstream>, status: u16, reason: Option<&str>) -> bool {
-        let is_known = |kind: &Kind| {
+        // An envelope that came back was refused by this extension, which has logged that.
+        if status == 508 && self.own.iter().any(|kind| kind.reason == RefusalReason::Loop) {
+            return false;
+        }
+        let is_known = |kind: &UpstreamKind| {
             kind.status == status && kind.reason.as_deref() == reason && kind.upstream == *upstream
         };
-        if self.0.len() >= MAX_KINDS || self.0.iter().any(is_known) {
+        if self.upstream.len() >= MAX_KINDS || self.upstream.iter().any(is_known) {
             return false;
         }
         let (upstream, reason) = (Arc::clone(upstream), reason.map(str::to_owned));
-        self.0.push(Kind { upstream, status, reason });
+        self.upstream.push(UpstreamKind { upstream, status, reason });
+        true
+    }
+
+    /// Records that the gateway has refused a request. Returns whether its kind is new and has to be logged.
+    pub(super) fn is_new_own(&mut self, reason: RefusalReason, status: u16, host: &str) -> bool {
+        let is_known = |kind: &OwnKind| kind.reason == reason && kind.status == status && *kind.host == *host;
+        // There are few reasons without a host. Hosts without end must not keep them from being logged.
+        let hosts = self.own.iter().filter(|kind| !kind.host.is_empty()).count();
+        if !host.is_empty() && hosts >= MAX_KINDS || self.own.iter().any(is_known) {
+            return false;
+        }
+        self.own.push(OwnKind { reason, status, host: host.into() });
         true
     }
 }
@@ -40,6 +69,7 @@ pub(super) fn remedy(status: u16) -> &'static str {
         401 | 403 => "check the key and the project of the DSN, and whether the project accepts data",
         404 => "check the host and the project of the DSN",
         413 => "send smaller attachments",
+        508 => "the upstream is an extension that sends to itself: name Sentry's host in its settings",
         429 => "check the quotas and the rate limits of the project",
         _ => "see Sentry's answer",
     }
@@ -63,5 +93,22 @@ mod tests {
         }
         let new = (0..1000).filter(|n| refusals.is_new(&one, 400, Some(&n.to_string()))).count();
         assert_eq!(new, MAX_KINDS - 4);
+    }
+
+    #[test]
+    fn own_kinds_are_new_once_and_take_no_room_from_those_of_upstream() {
+        let mut refusals = Refusals::default();
+        let one = Arc::new(Upstream::parse("http://127.0.0.1:1").unwrap());
+        assert!(refusals.is_new(&one, 508, None), "another server may answer this, too");
+        assert!(refusals.is_new_own(RefusalReason::Loop, 508, "127.1"));
+        assert!(!refusals.is_new_own(RefusalReason::Loop, 508, "127.1"));
+        assert!(!refusals.is_new(&one, 508, Some("another")), "the loop was logged");
+        assert!(refusals.is_new_own(RefusalReason::Invalid, 400, ""));
+        assert!(refusals.is_new_own(RefusalReason::Invalid, 422, ""));
+        let hosts = (0..1000).map(|n| format!("{n}.example"));
+        let new = hosts.filter(|host| refusals.is_new_own(RefusalReason::HostNotAllowed, 403, host)).count();
+        assert_eq!(new, MAX_KINDS - 1);
+        assert!(refusals.is_new_own(RefusalReason::TooLarge, 413, ""), "hosts have taken its room");
+        assert!(refusals.is_new(&one, 403, None));
     }
 }

@@ -1,9 +1,9 @@
 //! The state of the relay. Every change of an envelope's state is also counted in the ledger.
 
+mod custody;
 mod drain;
 mod prepare;
 mod reports;
-mod sentry_relay;
 mod upstreams;
 
 use super::client_reports::{ClientReports, ReportTarget};
@@ -16,12 +16,14 @@ use super::pending::Pending;
 use super::queue::Queue;
 use super::rate_limits::RateLimits;
 use super::refusals::Refusals;
-use super::unconfirmed::Unconfirmed;
 use crate::config::Upstream;
 use crate::protocol::{Item, Priority};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
+
+pub(crate) use custody::CustodyNumber;
+use custody::Filtering;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -30,9 +32,7 @@ pub(super) struct State {
     rate_limits: RateLimits,
     refusals: Refusals,
     client_reports: ClientReports,
-    unconfirmed: Unconfirmed,
-    /// The faults among the unconfirmed envelopes, of which nothing else is kept.
-    unconfirmed_faults: Vec<Pending>,
+    filtering: Filtering,
     queue: Queue,
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
@@ -52,8 +52,7 @@ impl State {
             rate_limits: RateLimits::default(),
             refusals: Refusals::default(),
             client_reports: ClientReports::default(),
-            unconfirmed: Unconfirmed::default(),
-            unconfirmed_faults: Vec::new(),
+            filtering: Filtering::default(),
             queue: Queue::new(buffer),
             in_flight: Vec::new(),
             reports_in_flight: 0,
@@ -78,13 +77,25 @@ impl State {
     /// Queues an envelope. Returns how many envelopes were dropped because the buffer is full.
     pub(super) fn accept(&mut self, envelope: Envelope, now: SystemTime) -> u64 {
         self.ledger.accepted += 1;
+        let lane = if self.filtering.is_on() {
+            LaneId::FILTER
+        } else {
+            self.assign_lane(&envelope, Instant::now(), now)
+        };
+        self.queue_new(envelope, lane, now)
+    }
+
+    fn assign_lane(&mut self, envelope: &Envelope, clock: Instant, now: SystemTime) -> LaneId {
+        let queue = &self.queue;
+        self.lanes.assign(&envelope.upstream, |lane| queue.in_lane(lane) > 0, clock, now)
+    }
+
+    /// Queues an envelope that is counted as accepted. Returns how many envelopes were dropped for it.
+    fn queue_new(&mut self, envelope: Envelope, lane: LaneId, now: SystemTime) -> u64 {
         if self.closed {
             self.ledger.lose(DropReason::Shutdown, 1);
             return 0;
         }
-        let queue = &self.queue;
-        let is_waiting = |lane| queue.in_lane(lane) > 0;
-        let lane = self.lanes.assign(&envelope.upstream, is_waiting, Instant::now(), now);
         let keys = order::keys(&envelope);
         let pending = Pending {
             envelope: Arc::new(envelope.without_spare_capacity()),
@@ -203,24 +214,28 @@ impl State {
         self.queue.has(Priority::Fault)
     }
 
-    /// Whether nothing is queued or in flight.
-    pub(super) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.in_flight.is_empty()
+    /// Whether nothing is queued, in flight or in custody.
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_empty() && self.filtering.in_custody() == 0
     }
 
     /// Whether the last try failed for each upstream that has envelopes waiting. If nothing waits, whether it failed
     /// for any upstream.
     pub(super) fn is_troubled(&self) -> bool {
-        if self.is_idle() && self.unconfirmed.held() > 0 {
-            return self.unconfirmed.failing();
-        }
-        let mut with_envelopes = LaneId::all().filter(|lane| has_envelopes(&self.queue, &self.lanes, *lane));
-        self.lanes.any_outage() && with_envelopes.all(|lane| self.lanes.has_outage(lane))
+        let (lanes, filtering) = (&self.lanes, &self.filtering);
+        let is_used = |lane: &LaneId| {
+            has_envelopes(&self.queue, lanes, *lane) || *lane == LaneId::FILTER && filtering.in_custody() > 0
+        };
+        let is_troubled = |lane| match lane {
+            LaneId::FILTER => filtering.is_troubled(),
+            lane => lanes.has_outage(lane),
+        };
+        (lanes.any_outage() || filtering.is_troubled()) && LaneId::all().filter(is_used).all(is_troubled)
     }
 
-    /// Returns how many envelopes are queued, in flight, or taken by Sentry's Relay and not confirmed.
+    /// Returns how many envelopes are queued, in flight, or in custody.
     pub(super) fn pending(&self) -> u64 {
-        (self.queue.len() + self.in_flight.len()) as u64 + self.unconfirmed.held()
+        (self.queue.len() + self.in_flight.len() + self.filtering.in_custody()) as u64
     }
 
     /// Returns how many of the pending envelopes are worth keeping the environment awake for.
@@ -235,7 +250,7 @@ impl State {
 
     /// Returns when the oldest of the envelopes was accepted that are worth keeping the environment awake for.
     pub(super) fn oldest(&self) -> Option<SystemTime> {
-        self.queue.oldest().into_iter().chain(self.unconfirmed.since()).min()
+        self.queue.oldest()
     }
 
     /// Whether a new envelope for this upstream need not wake the pump. The upstream is paused, and other envelopes

@@ -37,6 +37,8 @@ pub(super) fn judge(reply: &Result<Reply, SendError>) -> Verdict {
         429 => Verdict::RetryLater { reason: DropReason::RateLimit, after: None },
         // Only a proxy answers 407, so Sentry has not seen the envelope.
         407 => Verdict::RetryLater { reason: DropReason::Network, after: None },
+        // The envelope has come back to the extension, and would do so again.
+        508 => Verdict::Rejected,
         408 | 500..=599 => Verdict::RetryLater { reason: DropReason::Upstream, after: reply.retry_after },
         _ => Verdict::Rejected,
     }
@@ -67,7 +69,7 @@ mod tests {
         for status in [200, 201, 202, 204] {
             assert_eq!(verdict(status), Verdict::Delivered, "{status}");
         }
-        for status in [301, 400, 401, 403, 404, 413, 429] {
+        for status in [301, 400, 401, 403, 404, 413, 429, 508] {
             assert_eq!(verdict(status), Verdict::Rejected, "{status}");
         }
         for status in [408, 500, 502, 503, 504] {

@@ -12,7 +12,6 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, execv, getppid};
 use std::ffi::{CString, OsString};
 use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
@@ -81,21 +80,19 @@ impl Child {
     pub(super) fn start(command: &SentryRelayCommand) -> io::Result<Self> {
         // SIGCHLD is registered before the start, because otherwise the end of the child could be missed.
         let sigchld = signal(SignalKind::child())?;
-        let mut process = Command::new("/proc/self/exe")
+        let (pipe, output) = io::pipe()?;
+        let process = Command::new("/proc/self/exe")
             .args([FLAG, &std::process::id().to_string()])
             .args(&command.arguments)
             .env_clear()
             .envs(command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output.try_clone()?)
+            .stderr(output)
             .process_group(0)
             .spawn()?;
-        let (out, err) = (process.stdout.take(), process.stderr.take());
         let child = Self { process, sigchld, reaped: false };
-        for pipe in [out.map(OwnedFd::from), err.map(OwnedFd::from)].into_iter().flatten() {
-            log_pipe::follow(pipe)?;
-        }
+        log_pipe::follow(pipe)?;
         Ok(child)
     }
 
@@ -116,9 +113,10 @@ impl Child {
         }
     }
 
-    /// Asks the process to end, and kills it if it has not ended at `deadline`.
+    /// Asks the process to end, and kills it if it has not ended at `deadline`. SIGINT ends Sentry's Relay in 8 ms.
+    /// After SIGTERM it waits for its whole shutdown time-out, which is at least one second.
     pub(super) async fn end(mut self, deadline: Instant) {
-        self.signal(Signal::SIGTERM);
+        self.signal(Signal::SIGINT);
         if timeout_at(deadline, self.ended()).await.is_err() {
             self.kill().await;
         }

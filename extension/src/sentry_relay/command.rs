@@ -1,6 +1,5 @@
 //! Builds the arguments and the environment of Sentry's Relay. It is pure.
 
-use crate::config::{Config, Upstream};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -9,17 +8,9 @@ pub(super) const BINARY: &str = "/opt/relay/relay";
 /// The configuration in the layer.
 pub(super) const CONFIG: &str = "/opt/relay/config.yml";
 
-/// The variables of the function's environment that Sentry's Relay gets. The function's credentials are not among them.
-const PASSED_VARIABLES: [&str; 19] = [
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "https_proxy",
-    "http_proxy",
-    "no_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "SSL_CERT_DIR",
+/// The variables of the function's environment that Sentry's Relay gets. The function's credentials are not among them,
+/// and no proxy either: it talks to loopback only.
+const PASSED_VARIABLES: [&str; 10] = [
     "LD_LIBRARY_PATH",
     "PATH",
     "LANG",
@@ -37,17 +28,19 @@ const PASSED_VARIABLES: [&str; 19] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CommandError {
     NoUpstream,
-    UpstreamHasPath,
+    StaticMode,
 }
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoUpstream => {
-                "it needs an upstream: set SENTRY_DSN, SENTRY_EXTENSION_DSN or SENTRY_EXTENSION_UPSTREAM"
+                "its mode `managed` needs an upstream: set SENTRY_DSN, SENTRY_EXTENSION_DSN or \
+                 SENTRY_EXTENSION_UPSTREAM"
             }
-            Self::UpstreamHasPath => {
-                "its upstream cannot have a path: set SENTRY_EXTENSION_UPSTREAM to a URL without one"
+            Self::StaticMode => {
+                "its configuration asks for the mode `static`, which Sentry's Relay does not have any more: \
+                 use `managed` or `proxy`"
             }
         })
     }
@@ -60,37 +53,43 @@ pub(super) struct SentryRelayCommand {
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
+/// The ports on loopback of one start of Sentry's Relay.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ports {
+    /// Where it listens.
+    pub(super) own: u16,
+    /// Where its upstream, the door, listens.
+    pub(super) door: u16,
+}
+
 impl SentryRelayCommand {
-    /// `file` is the configuration, if there is one: a `config.yml` or its folder. `own_mode` is true if the user's
-    /// configuration sets the mode, which is then not set by an argument. `var` reads the function's environment.
+    /// `file` is the configuration, if there is one: a `config.yml` or its folder. `own_mode` is the mode that the
+    /// user's configuration sets, which is then not set by an argument. `var` reads the function's environment.
     pub(super) fn new(
-        config: &Config,
+        has_upstream: bool,
         file: Option<&Path>,
-        own_mode: bool,
-        port: u16,
+        own_mode: Option<&str>,
+        ports: Ports,
         var: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, CommandError> {
-        let upstream: &Upstream = config.upstream.as_ref().ok_or(CommandError::NoUpstream)?;
-        if !upstream.path("").is_empty() {
-            return Err(CommandError::UpstreamHasPath);
+        match own_mode {
+            Some("static") => return Err(CommandError::StaticMode),
+            Some("managed") if !has_upstream => return Err(CommandError::NoUpstream),
+            _ => {}
         }
         let mut arguments = vec!["run".to_owned()];
-        if !own_mode {
+        if own_mode.is_none() {
             arguments.push("--mode=proxy".to_owned());
         }
         arguments.extend([
-            format!("--upstream={upstream}/"),
+            format!("--upstream=http://127.0.0.1:{}/", ports.door),
             "--host=127.0.0.1".to_owned(),
-            format!("--port={port}"),
+            format!("--port={}", ports.own),
             "--shutdown-timeout=1".to_owned(),
         ]);
         arguments.extend(file.map(|file| format!("--config={}", config_folder(file).display())));
         let passed = PASSED_VARIABLES.into_iter().filter_map(|name| var(name).map(|value| (name, value)));
-        let mut environment: Vec<_> = passed.collect();
-        // Sentry's Relay takes one file only. The extension's own setting takes precedence.
-        let bundle = var("SENTRY_EXTENSION_CA_BUNDLE").or_else(|| var("SSL_CERT_FILE"));
-        environment.extend(bundle.map(|file| ("SSL_CERT_FILE", file)));
-        Ok(Self { arguments, environment })
+        Ok(Self { arguments, environment: passed.collect() })
     }
 }
 
@@ -111,45 +110,36 @@ fn is_file(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
 
-    fn command(vars: &[(&str, &str)], file: Option<&str>) -> Result<SentryRelayCommand, CommandError> {
-        let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        SentryRelayCommand::new(
-            &Config::read(var, Overrides::default()).0,
-            file.map(Path::new),
-            false,
-            4321,
-            var,
-        )
-    }
+    const PORTS: Ports = Ports { own: 4321, door: 1234 };
 
     #[test]
     fn arguments_and_environment_of_sentry_relay() {
         let vars = [
             ("SENTRY_DSN", "https://a94ae32be2584e0bbd7a4cbb95971fee@o1.ingest.sentry.io/42"),
             ("https_proxy", "http://proxy.corp:3128"),
-            ("SSL_CERT_FILE", "/var/task/all.pem"),
-            ("SENTRY_EXTENSION_CA_BUNDLE", "/var/task/ours.pem"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("RELAY_SECRET_KEY", "relay's"),
         ];
-        let command = command(&vars, Some("/opt/relay/config.yml")).unwrap();
-        let arguments = "run --mode=proxy --upstream=https://o1.ingest.sentry.io/ --host=127.0.0.1 --port=4321 \
+        let var = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let file = Some(Path::new("/opt/relay/config.yml"));
+        let command = SentryRelayCommand::new(true, file, None, PORTS, var).unwrap();
+        let arguments = "run --mode=proxy --upstream=http://127.0.0.1:1234/ --host=127.0.0.1 --port=4321 \
             --shutdown-timeout=1 --config=/opt/relay";
         assert_eq!(command.arguments.join(" "), arguments);
-        let passed = [("https_proxy", "http://proxy.corp:3128"), ("SSL_CERT_FILE", "/var/task/ours.pem")];
-        assert_eq!(command.environment, passed.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(command.environment, [("RELAY_SECRET_KEY", "relay's".to_owned())]);
     }
 
     #[test]
     fn the_mode_of_the_users_configuration_is_kept() {
-        let var = |name: &str| (name == "SENTRY_DSN").then(|| "https://key@sentry.io/42".to_owned());
-        let config = Config::read(var, Overrides::default()).0;
-        let own =
-            SentryRelayCommand::new(&config, Some(Path::new("/var/task/relay")), true, 4321, var).unwrap();
-        let arguments = "run --upstream=https://sentry.io/ --host=127.0.0.1 --port=4321 --shutdown-timeout=1 \
+        let file = Some(Path::new("/var/task/relay"));
+        let command = |has_upstream, mode| SentryRelayCommand::new(has_upstream, file, mode, PORTS, |_| None);
+        let arguments = "run --upstream=http://127.0.0.1:1234/ --host=127.0.0.1 --port=4321 --shutdown-timeout=1 \
             --config=/var/task/relay";
-        assert_eq!(own.arguments.join(" "), arguments);
+        assert_eq!(command(true, Some("managed")).unwrap().arguments.join(" "), arguments);
+        assert_eq!(command(false, Some("managed")), Err(CommandError::NoUpstream));
+        assert_eq!(command(true, Some("static")), Err(CommandError::StaticMode));
+        assert!(command(false, None).is_ok(), "the mode `proxy` asks Sentry nothing");
     }
 
     #[test]
@@ -159,12 +149,5 @@ mod tests {
         for path in ["/var/task/relay", "/var/task/relay/config.yml"] {
             assert_eq!(config_file(Path::new(path)), Path::new("/var/task/relay/config.yml"));
         }
-    }
-
-    #[test]
-    fn upstreams_that_sentry_relay_cannot_use() {
-        assert_eq!(command(&[], None), Err(CommandError::NoUpstream));
-        let path = [("SENTRY_EXTENSION_UPSTREAM", "https://sentry.example.com/prefix")];
-        assert_eq!(command(&path, None), Err(CommandError::UpstreamHasPath));
     }
 }

@@ -9,15 +9,23 @@ use std::{fmt, io};
 pub(super) enum RelayFailure {
     /// Sentry's Relay cannot work with the settings.
     CommandError(CommandError),
-    /// The process could not be started.
+    /// The process or its upstream, the door, could not be started.
     Start(io::Error),
     /// The file cannot be executed on this machine.
     NotExecutable,
     Ended(ExitStatus),
     NeverReady,
     Hangs,
+    /// It answered an envelope with this status, which says that it does not take envelopes now.
+    Refuses(u16),
+    /// Sentry gave it no project config, so it could not filter.
+    NoConfig,
     /// It used this many bytes of memory, which is more than allowed.
     Memory(usize),
+    /// It was killed at SHUTDOWN, because it still had envelopes when the time was short.
+    TooLate,
+    /// The extension itself has a fault: a task panicked.
+    Internal,
 }
 
 impl RelayFailure {
@@ -44,7 +52,11 @@ impl fmt::Display for RelayFailure {
             Self::Ended(status) => f.write_str(&child::describe(*status)),
             Self::NeverReady => f.write_str("it was not ready in time"),
             Self::Hangs => f.write_str("it did not answer any more"),
+            Self::Refuses(status) => write!(f, "it answered an envelope with {status}"),
+            Self::NoConfig => f.write_str("it got no project config from Sentry"),
             Self::Memory(bytes) => write!(f, "it took {} MiB of memory", bytes >> 20),
+            Self::TooLate => f.write_str("it still had envelopes when the time at SHUTDOWN was short"),
+            Self::Internal => f.write_str("the extension's task for it panicked"),
         }
     }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a start may take, in waking time. It takes 40 ms on a whole core, and the smallest functions have a
-/// fourteenth of a core.
-const START_TIMEOUT: Duration = Duration::from_secs(3);
+/// fourteenth of a core. In the mode `managed` it also registers with Sentry, and by default notices only every 3 s
+/// whether it has.
+const START_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long the response to a liveness check may take, in waking time.
 const LIVENESS_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time between two readiness checks.
@@ -59,7 +60,7 @@ pub(super) async fn wait_until_over_memory(process: u32, limit: usize) -> usize 
 
 async fn is_ok(core: &Core, sentry_relay: &Arc<Upstream>, path: &str) -> bool {
     let Ok(request) = Request::get(path).body(Bytes::new()) else { return false };
-    let answer = core.request(sentry_relay, request).await;
+    let answer = core.request(sentry_relay, request, LIVENESS_TIMEOUT).await;
     answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
 }
 

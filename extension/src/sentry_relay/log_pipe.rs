@@ -1,35 +1,38 @@
 //! Writes the output of Sentry's Relay to our log, line by line. The lines are bounded in length and in number.
 
 use crate::log;
-use std::io;
-use std::os::fd::OwnedFd;
-use tokio::net::unix::pipe::Receiver;
+use std::io::{self, PipeReader, Read as _};
+use std::thread;
 
 /// The most bytes of a line. The rest of the line is cut.
 const MAX_LINE: usize = 1000;
-/// The most lines that are logged at `info` for one pipe of one process. Further lines are logged at `debug`.
+/// The stack of the thread, in bytes. It only cuts lines.
+const STACK: usize = 64 * 1024;
+/// The most lines that are logged at `info` for one process. Further lines are logged at `debug`.
 const MAX_INFO_LINES: usize = 100;
 
-/// Starts a task that logs the lines of the pipe until it is closed.
-pub(super) fn follow(pipe: OwnedFd) -> io::Result<()> {
-    let pipe = Receiver::from_owned_fd(pipe)?;
-    tokio::spawn(async move {
-        let mut lines = Lines::default();
-        let mut chunk = [0; 1024];
-        let mut lines_read = 0;
-        while pipe.readable().await.is_ok() {
-            match pipe.try_read(&mut chunk) {
+/// Starts a thread that logs the lines of the pipe until it is closed. It is not a task, because Sentry's Relay may
+/// write faster than the relay's only thread has time for.
+pub(super) fn follow(mut pipe: PipeReader) -> io::Result<()> {
+    let log_until_end = move || {
+        let (mut lines, mut chunk, mut lines_read) = (Lines::default(), [0; 1024], 0);
+        loop {
+            match pipe.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(read) => {
                     lines.add(chunk.get(..read).unwrap_or_default(), |line| log_line(line, &mut lines_read));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
         lines.finish(|line| log_line(line, &mut lines_read));
-    });
-    Ok(())
+    };
+    thread::Builder::new()
+        .name("sentry_relay_log".to_owned())
+        .stack_size(STACK)
+        .spawn(log_until_end)
+        .map(drop)
 }
 
 fn log_line(line: &str, lines_read: &mut usize) {

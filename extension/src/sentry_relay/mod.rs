@@ -1,14 +1,18 @@
-//! Runs Sentry's Relay as a supervised child process between the queue and upstream, from the first `/next` to
-//! SHUTDOWN.
+//! Runs Sentry's Relay as a supervised child process that filters envelopes before they are queued for upstream.
+//!
+//! `custody` gives it each envelope, and its upstream is the `door`, which queues what comes back. So nothing waits for
+//! Sentry in Sentry's Relay: the queue, retries, rate limits and counts are those of the built-in relay. An envelope
+//! stays with us until it has come back, so nothing is lost with the process.
 //!
 //! A failure of it must not disturb the function. It is started again after a pause, and after several failures in a
-//! row the built-in relay takes over.
+//! row the built-in relay sends envelopes as they are, unless the settings forbid that.
 
 mod child;
 mod command;
 mod config_probe;
+mod custody;
+mod door;
 mod failure;
-mod flush_barrier;
 mod health;
 mod log_pipe;
 
@@ -17,10 +21,11 @@ pub use child::become_sentry_relay;
 use crate::config::{self, Config, RelayMode, Upstream};
 use crate::relay::Relay;
 use crate::relay::core::Core;
-use crate::relay::route::{DeliveryRoute, Stage};
+use crate::relay::filter_control::Stage;
 use crate::{log, task};
 use child::Child;
-use command::{BINARY, CONFIG, SentryRelayCommand};
+use command::{BINARY, CONFIG, Ports, SentryRelayCommand};
+use door::Door;
 use failure::RelayFailure;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -56,12 +61,11 @@ pub fn is_wanted(config: &Config) -> bool {
     present
 }
 
-/// Starts the task that runs Sentry's Relay. The process itself starts only once the relay's `begin` is called.
+/// Starts the task that runs Sentry's Relay. The process itself starts with the first invocation or envelope.
 pub fn supervise(relay: &Relay, config: &Config) {
     let supervisor = Arc::new(Supervisor {
         core: Arc::clone(relay.core()),
         config: config.clone(),
-        lives: AtomicU32::new(0),
         failures: AtomicU32::new(0),
     });
     task::supervise("sentry_relay", move || Arc::clone(&supervisor).run());
@@ -71,103 +75,108 @@ pub fn supervise(relay: &Relay, config: &Config) {
 struct Supervisor {
     core: Arc<Core>,
     config: Config,
-    /// The number of times that Sentry's Relay became ready.
-    lives: AtomicU32,
     /// The failures in a row. The current life counts as a failure until it has lasted for `STABLE_TIME`.
     failures: AtomicU32,
 }
 
 impl Supervisor {
     async fn run(self: Arc<Self>) {
-        let routing = self.core.routing();
-        routing.wait_for_stage(|stage| *stage != Stage::Waiting).await;
-        self.check_own_config();
+        self.core.filter().wait_for_stage(|stage| *stage != Stage::Waiting).await;
+        match door::open() {
+            Ok((listener, port)) => {
+                let door = Arc::new(Door::new(&self.core, &self.config));
+                tokio::select! {
+                    () = door.serve(listener) => {}
+                    () = self.run_until_end(port) => {}
+                }
+            }
+            Err(error) => {
+                self.warn(&RelayFailure::Start(error));
+                self.core.stop_filtering();
+            }
+        }
+    }
+
+    /// Runs Sentry's Relay again and again, until SHUTDOWN or until it has failed for good.
+    async fn run_until_end(&self, door: u16) {
+        let control = self.core.filter();
         loop {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed);
             if failures > 0 {
-                self.core.enter_route(DeliveryRoute::Held { troubled: true });
                 let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(8));
-                let ending = routing.wait_for_stage(|stage| *stage != Stage::Begun);
+                let ending = control.wait_for_stage(|stage| *stage != Stage::Begun);
                 let _ = tokio::time::timeout(pause, ending).await;
             }
-            if routing.stage() != Stage::Begun {
+            if control.stage() != Stage::Begun {
                 break;
             }
-            let failure = self.run_once().await;
-            let Some(failure) = failure else {
-                // This is SHUTDOWN. The route does not change, because nothing is sent any more.
+            let Some(failure) = self.run_once(door).await else {
+                // This is SHUTDOWN, and everything that could be delivered is.
                 return self.core.sentry_relay_ended();
             };
-            let lost = self.core.abandon_unconfirmed();
-            let draining = self.core.is_draining();
+            let waiting = self.core.filter_has_failed();
             let failures = self.failures.load(Ordering::Relaxed);
-            let only = routing.is_only_sentry_relay();
-            let is_last = draining || failure.is_final();
+            let is_last = failure.is_final() || control.stage() != Stage::Begun;
             if is_last || failures == MAX_FAILURES {
-                let fields: [log::Field<'_>; 3] =
-                    [("why", &failure), ("failures", &failures), ("lost", &lost)];
-                let instead = if only { "nothing is sent past it" } else { "the built-in relay takes over" };
-                log::warn(&format!("Sentry's Relay has failed: {instead}"), &fields);
+                self.warn(&failure);
             }
-            if is_last || failures >= MAX_FAILURES && !only {
+            if is_last || failures >= MAX_FAILURES && !control.is_required() {
                 break;
             }
             log::info(
                 "Sentry's Relay has failed and is started again",
-                &[("why", &failure), ("lost", &lost)],
+                &[("why", &failure), ("envelopes", &waiting)],
             );
         }
-        self.core.enter_route(DeliveryRoute::Direct);
-        self.core.sentry_relay_ended();
+        self.core.stop_filtering();
+    }
+
+    fn warn(&self, failure: &RelayFailure) {
+        let failures = self.failures.load(Ordering::Relaxed);
+        let is_required = self.core.filter().is_required();
+        let instead = if is_required { "nothing is sent past it" } else { "the built-in relay takes over" };
+        let fields: [log::Field<'_>; 2] = [("why", failure), ("failures", &failures)];
+        log::warn(&format!("Sentry's Relay has failed: {instead}"), &fields);
     }
 
     /// Runs Sentry's Relay once. Returns why it failed, or `None` if it was ended for SHUTDOWN.
-    async fn run_once(&self) -> Option<RelayFailure> {
-        let (mut child, sentry_relay) = match self.start() {
+    async fn run_once(&self, door: u16) -> Option<RelayFailure> {
+        let (mut child, sentry_relay) = match self.start(door) {
             Ok(started) => started,
             Err(failure) => return Some(failure),
         };
-        let core = &*self.core;
+        let control = self.core.filter();
         let process = child.id();
         let memory_limit = MIN_MEMORY_LIMIT.max(self.config.memory / 2);
-        let end = tokio::select! {
-            failure = self.serve(&sentry_relay) => Err(failure),
+        let failure = tokio::select! {
+            failure = self.serve(&sentry_relay) => failure,
             status = child.ended() => return Some(RelayFailure::of(status)),
-            used = health::wait_until_over_memory(process, memory_limit) => Err(RelayFailure::Memory(used)),
-            () = core.routing().wait_for_stage(|stage| matches!(stage, Stage::Ending(_))) => {
-                match core.routing().stage() {
-                    Stage::Ending(deadline) => Ok(deadline),
-                    _ => Ok(Instant::now()),
+            used = health::wait_until_over_memory(process, memory_limit) => RelayFailure::Memory(used),
+            () = control.wait_for_stage(|stage| *stage != Stage::Begun) => {
+                if let Stage::Ending(deadline) = control.stage() {
+                    child.end(deadline).await;
+                    return None;
                 }
+                RelayFailure::TooLate
             }
         };
-        match end {
-            Ok(deadline) => {
-                child.end(deadline).await;
-                None
-            }
-            Err(failure) => {
-                child.kill().await;
-                Some(failure)
-            }
-        }
+        child.kill().await;
+        Some(failure)
     }
 
-    /// Sends envelopes through Sentry's Relay once it is ready, and returns once it has failed.
+    /// Gives envelopes to Sentry's Relay once it is ready, and returns once it has failed.
     async fn serve(&self, sentry_relay: &Arc<Upstream>) -> RelayFailure {
         let begun = Instant::now();
         if !health::wait_until_ready(&self.core, sentry_relay).await {
             return RelayFailure::NeverReady;
         }
         log::debug("Sentry's Relay is ready", &[("ms", &begun.elapsed().as_millis())]);
-        let life = self.lives.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        self.core.enter_sentry_relay(Arc::clone(sentry_relay), life);
+        self.core.filter_is_ready();
         tokio::select! {
-            () = health::wait_until_unresponsive(&self.core, sentry_relay) => {}
-            () = flush_barrier::send_when_due(&self.core, sentry_relay) => {}
-            () = self.forgive_failures() => {}
+            () = health::wait_until_unresponsive(&self.core, sentry_relay) => RelayFailure::Hangs,
+            failure = custody::give(&self.core, sentry_relay, self.config.max_body) => failure,
+            () = self.forgive_failures() => RelayFailure::Hangs,
         }
-        RelayFailure::Hangs
     }
 
     /// Forgets earlier failures once this life has lasted for `STABLE_TIME`. It never returns.
@@ -177,14 +186,17 @@ impl Supervisor {
         std::future::pending::<()>().await;
     }
 
-    fn start(&self) -> Result<(Child, Arc<Upstream>), RelayFailure> {
-        let port = free_port().map_err(RelayFailure::Start)?;
+    fn start(&self, door: u16) -> Result<(Child, Arc<Upstream>), RelayFailure> {
+        let own = free_port().map_err(RelayFailure::Start)?;
         let layer_config = Some(Path::new(CONFIG)).filter(|file| file.exists());
         let file = self.config.sentry_relay_config.as_deref().or(layer_config);
-        let own_mode = self.own_config().is_some_and(|text| config_probe::value(&text, "mode").is_some());
-        let command = SentryRelayCommand::new(&self.config, file, own_mode, port, config::variable)
+        let own_config = self.own_config();
+        let own_mode = own_config.as_deref().and_then(|text| config_probe::value(text, "mode"));
+        let ports = Ports { own, door };
+        let has_upstream = self.config.upstream.is_some();
+        let command = SentryRelayCommand::new(has_upstream, file, own_mode, ports, config::variable)
             .map_err(RelayFailure::CommandError)?;
-        let sentry_relay = Upstream::parse(&format!("http://127.0.0.1:{port}"));
+        let sentry_relay = Upstream::parse(&format!("http://127.0.0.1:{own}"));
         let sentry_relay = sentry_relay.map_err(|why| RelayFailure::Start(io::Error::other(why)))?;
         Ok((Child::start(&command).map_err(RelayFailure::Start)?, Arc::new(sentry_relay)))
     }
@@ -192,18 +204,6 @@ impl Supervisor {
     /// Returns the text of the user's own configuration. If it cannot be read, Sentry's Relay itself reports the error.
     fn own_config(&self) -> Option<String> {
         std::fs::read_to_string(command::config_file(self.config.sentry_relay_config.as_deref()?)).ok()
-    }
-
-    /// Warns if the user's configuration allows several requests at a time. A flush barrier then proves nothing.
-    fn check_own_config(&self) {
-        let Some(text) = self.own_config() else { return };
-        if config_probe::value(&text, "max_concurrent_requests") != Some("1") {
-            log::warn(
-                "SENTRY_EXTENSION_RELAY_CONFIG has no `max_concurrent_requests: 1`: \
-                 what Sentry's Relay has not delivered yet may count as delivered",
-                &[],
-            );
-        }
     }
 }
 

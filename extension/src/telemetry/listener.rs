@@ -5,7 +5,6 @@
 //! the socket is closed as soon as that is known.
 
 use crate::http;
-use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -53,11 +52,11 @@ pub(super) async fn serve(
     }
 }
 
-async fn receive(request: Request<Incoming>, sink: impl Fn(&[u8])) -> Response<Full<Bytes>> {
+async fn receive(request: Request<Incoming>, sink: impl Fn(&[u8])) -> Response<http::ResponseBody> {
     match Limited::new(request.into_body(), MAX_BODY).collect().await {
         Ok(body) => sink(&body.to_bytes()),
         // It was too large or ended too early. An empty batch is none that can be read, and is counted as such.
         Err(_) => sink(b""),
     }
-    Response::new(Full::default())
+    Response::new(http::ResponseBody::Whole(Full::default()))
 }

@@ -3,6 +3,8 @@
 mod batch;
 mod fields;
 mod function_record;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod invocation_log;
 mod listener;
 mod observer;

@@ -6,6 +6,9 @@
 //! know of it. The journal also prevents two runs on the same `dist/`, and tells a person afterwards what happened
 //! when.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use crate::{
     aws::partition::RegionName,
     model::{digest::Digest, layer_name::LayerName, time, variant::Variant},

@@ -105,9 +105,12 @@ fn a_folder_of_binaries_makes_both_layers_beside_the_plain_ones() {
         assert_eq!(entries[0].2, static_elf(machine, 0));
         assert_eq!(entries[1].2, relay);
         assert_eq!(entries[3].2, b"extensions/sentry-lambda-extension");
-        assert!(String::from_utf8(entries[6].2.clone()).unwrap().contains("Functional Source License"));
+        let license = String::from_utf8(entries[6].2.clone()).unwrap();
+        for term in ["Functional Source License", "Competing Use", "Grant of Future License"] {
+            assert!(license.contains(term), "no {term:?} in\n{license}");
+        }
         let config = String::from_utf8(entries[2].2.clone()).unwrap();
-        for line in ["mode: proxy", "max_concurrent_requests: 1", "outage_grace_period: 3600"] {
+        for line in ["mode: proxy", "max_envelope_size: 1GiB", "encoding: identity"] {
             assert!(config.contains(line), "no {line:?} in\n{config}");
         }
 

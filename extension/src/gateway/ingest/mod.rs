@@ -9,6 +9,9 @@ mod passthrough;
 mod security;
 mod store;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use crash::fuzzing;
+
 use super::request::RequestContext;
 use super::response::Response;
 use super::response::rejection::Rejection;

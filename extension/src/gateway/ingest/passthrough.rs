@@ -22,7 +22,7 @@ pub(super) async fn handle(
     body: &mut Incoming,
 ) -> Result<Response, Rejection> {
     let project = project_auth::project_in_path(project)?;
-    let Ok(Some(auth)) = context.auth(None) else { return forward::handle(context, body).await };
+    let Some(auth) = context.auth(None)? else { return forward::handle(context, body).await };
     let upstream = project_auth::upstream(context.config, None)?;
     let received = context.read_body(body, context.config.max_body).await?;
     let client_headers = &context.head.headers;
@@ -31,7 +31,7 @@ pub(super) async fn handle(
         path: fold_slashes(context.head.uri.path_and_query().map_or("/", |path| path.as_str())),
         key: auth.key,
         project,
-        headers: headers::end_to_end(client_headers, context.peer).into(),
+        headers: headers::end_to_end(client_headers, context.peer.remote).into(),
         // The body is never decoded here, so its real encoding does not matter. `Content-Encoding` is in the headers.
         encoding: Encoding::Identity,
         items: [single_item(kind, received.bytes.len())].into(),

@@ -4,30 +4,31 @@
 pub(super) mod cors;
 pub(super) mod rejection;
 
+use crate::http::ResponseBody;
 use crate::protocol::event_id::EventId;
 use crate::relay::Acceptance;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::StatusCode;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 
 const RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
 const RATE_LIMITED_DETAIL: &str = "Sentry dropped data due to a quota or internal rate limit being reached. \
     This will not affect your application. See https://docs.sentry.io/product/accounts/quotas/ for more information.";
 
-/// A response whose whole body is in memory.
-pub(super) type Response = hyper::Response<Full<Bytes>>;
+/// A response, whose body is in memory unless it comes from upstream.
+pub(super) type Response = hyper::Response<ResponseBody>;
 
 /// A response without a body.
 pub(super) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(ResponseBody::Whole(Full::default()));
     *response.status_mut() = status;
     response
 }
 
 /// A response with a body.
 pub(super) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(ResponseBody::Whole(Full::new(body.into())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
@@ -79,13 +80,6 @@ pub(super) fn refused(status: StatusCode, detail: &str, causes: &[String]) -> Re
         format!("{{\"detail\":{detail},\"causes\":{}}}", serde_json::Value::from(causes))
     };
     json(status, body)
-}
-
-/// The response with status 405 for a path that does not support the method. `allowed` lists those that it supports.
-pub(super) fn method_not_allowed(allowed: &'static str) -> Response {
-    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", &[]);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ mod ca_bundles;
 mod connect;
 mod cryptography;
 mod error;
+mod forwarded;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod meter;
 mod pool;
 mod reply;
@@ -17,16 +20,19 @@ mod trust;
 mod upload;
 
 pub(crate) use error::SendError;
+pub use forwarded::ForwardedBody;
 pub(super) use reply::Reply;
 
 use super::clock;
 use super::envelope::Envelope;
-use crate::config::{Config, Proxies, Scheme, Upstream};
+use crate::config::{Config, Proxies, Scheme, Upstream, UpstreamHeaders};
+use crate::hop_marker;
 use active_timeout::{TimeoutKind, timeout_without_progress};
 use bytes::Bytes;
 use connect::Connection;
+use forwarded::{Exchange, MAX_FORWARDED};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Request, Response};
 use pool::Pool;
@@ -36,10 +42,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::time::Duration;
 use tls::Tls;
+use tokio::sync::Semaphore;
 use upload::{Upload, send_over};
 
-/// The largest body of a forwarded response, in bytes. Sentry's Relay has the same bound.
-const MAX_FORWARDED: usize = 20 << 20;
+/// The most requests that are forwarded at a time. Each takes a descriptor, and buffers.
+const MAX_FORWARDING: usize = 64;
+/// Where the process may have few descriptors, one of so many is for a forwarded request.
+const DESCRIPTORS_PER_FORWARDED: u64 = 16;
+/// The largest response that is read as a whole, in bytes. Project configs are the largest.
+const MAX_OWN: usize = 20 << 20;
 /// An exchange that takes longer was interrupted by a freeze: no time-out is so long.
 const LONG_FREEZE: Duration = Duration::from_mins(5);
 
@@ -49,10 +60,13 @@ pub(super) type SendResult = Result<Reply, SendError>;
 /// Sends requests and keeps idle connections.
 #[derive(Debug)]
 pub(super) struct Client {
-    pool: Pool,
+    pool: Arc<Pool>,
+    forwarding: Arc<Semaphore>,
     resolver: Resolver,
     tls: Tls,
     proxies: Proxies,
+    /// The headers of the setting.
+    headers: UpstreamHeaders,
     timeout: Duration,
 }
 
@@ -60,10 +74,12 @@ impl Client {
     /// Touches neither files nor network, because that would add to the cold start. The first envelope does.
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            pool: Pool::default(),
+            pool: Arc::default(),
+            forwarding: Arc::new(Semaphore::new(max_forwarding())),
             resolver: Resolver::default(),
             tls: Tls::new(config.ca_bundles.clone()),
             proxies: config.proxies.clone(),
+            headers: config.headers.clone(),
             timeout: config.timeout,
         }
     }
@@ -98,8 +114,7 @@ impl Client {
         self.proxies.to(upstream).filter(|_| plain)?.authorization.as_ref()
     }
 
-    /// Sends the envelope to `upstream` (Sentry, or the local Sentry's Relay) and waits for the response head. It
-    /// connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
+    /// Sends the envelope to `upstream` and waits for the response head. It connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
     /// because upstream may have taken each of them. `limit` bounds the time, unless an upload makes progress.
     pub(super) async fn send(
         &self,
@@ -133,20 +148,47 @@ impl Client {
         Ok(reply)
     }
 
-    /// Sends a request that is not an envelope, and reads the whole response.
-    pub(super) async fn forward(
+    /// Sends a request that is no envelope of the queue, and reads the whole response. `limit` bounds the time, unless an
+    /// upload makes progress.
+    pub(super) async fn request(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
+        limit: Duration,
     ) -> Result<Response<Bytes>, SendError> {
         let upload = Upload::of(request.body());
         let exchange = async {
             let build = || self.forwarded_request(upstream, &request).map_err(SendError::Request);
             let (response, connection) = self.exchange(upstream, build, &upload, &AtomicU8::new(0)).await?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_FORWARDED).collect().await.map_err(SendError::Body)?;
+            let body = Limited::new(body, MAX_OWN).collect().await.map_err(SendError::Body)?;
             self.pool.put(Arc::clone(upstream), connection);
             Ok(Response::from_parts(head, body.to_bytes()))
+        };
+        let exchanged = timeout_without_progress(limit, || upload.progress(limit), exchange).await;
+        exchanged.map_err(SendError::Timeout).flatten()
+    }
+
+    /// Sends a request that is not an envelope, and returns the response with a body that still arrives.
+    pub(super) async fn forward(
+        &self,
+        upstream: &Arc<Upstream>,
+        request: Request<Bytes>,
+    ) -> Result<Response<ForwardedBody>, SendError> {
+        let upload = Upload::of(request.body());
+        let exchange = async {
+            // The semaphore is never closed.
+            let permit = Arc::clone(&self.forwarding).acquire_owned().await;
+            let permit = permit.map_err(|error| SendError::Body(error.into()))?;
+            let build = || self.forwarded_request(upstream, &request).map_err(SendError::Request);
+            let (response, connection) = self.exchange(upstream, build, &upload, &AtomicU8::new(0)).await?;
+            let (head, body) = response.into_parts();
+            if body.size_hint().lower() > MAX_FORWARDED {
+                return Err(SendError::Body("the response is too large".into()));
+            }
+            let (pool, upstream) = (Arc::clone(&self.pool), Arc::clone(upstream));
+            let exchange = Exchange { pool, upstream, connection, _permit: permit };
+            Ok(Response::from_parts(head, ForwardedBody::new(body, exchange, self.timeout)))
         };
         let exchanged =
             timeout_without_progress(self.timeout, || upload.progress(self.timeout), exchange).await;
@@ -187,7 +229,10 @@ impl Client {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        request.body(Full::new(body))
+        let mut request = request.body(Full::new(body))?;
+        hop_marker::add(request.headers_mut());
+        self.headers.set(request.headers_mut());
+        Ok(request)
     }
 
     /// Sends a request and waits for the response head. `request` builds it again for each connection that is tried.
@@ -213,4 +258,11 @@ impl Client {
         let connection = Box::pin(connecting).await.map_err(SendError::Connect)?;
         send_over(connection, request()?, upload, unanswered).await.map_err(SendError::Http)
     }
+}
+
+/// The requests that may be forwarded at a time.
+fn max_forwarding() -> usize {
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+    let share = limit.map_or(u64::MAX, |(soft, _)| soft) / DESCRIPTORS_PER_FORWARDED;
+    usize::try_from(share).unwrap_or(MAX_FORWARDING).clamp(2, MAX_FORWARDING)
 }

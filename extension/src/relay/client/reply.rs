@@ -1,6 +1,7 @@
 //! The response to an envelope. Its head says what happens to the envelope. Its body is read only so that the
 //! connection can be used again.
 
+use crate::protocol::masked;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::Response;
@@ -22,7 +23,7 @@ pub(in crate::relay) struct Reply {
     pub(in crate::relay) retry_after: Option<Duration>,
     /// `X-Sentry-Rate-Limits`. If there are several such headers, they are joined by commas.
     pub(in crate::relay) rate_limits: Option<String>,
-    /// The beginning of `X-Sentry-Error`, which says why Sentry refuses an envelope.
+    /// The beginning of `X-Sentry-Error`, which says why Sentry refuses an envelope. Keys in it are masked.
     pub(in crate::relay) sentry_error: Option<String>,
 }
 
@@ -33,7 +34,8 @@ pub(super) fn read_head(response: &Response<Incoming>) -> Reply {
     let rate_limits: Vec<&str> = rate_limits.filter_map(|value| value.to_str().ok()).collect();
     let sentry_error = response.headers().get("x-sentry-error").and_then(|value| value.to_str().ok());
     Reply {
-        sentry_error: sentry_error.map(|text| text.chars().take(MAX_SENTRY_ERROR).collect()),
+        // Sentry may repeat the key in its reason. Half a key could not be recognized, so this comes before the cut.
+        sentry_error: sentry_error.map(|text| masked(text).chars().take(MAX_SENTRY_ERROR).collect()),
         status: response.status().as_u16(),
         retry_after: seconds.map(Duration::from_secs),
         rate_limits: Some(rate_limits.join(",")).filter(|rate_limits| !rate_limits.is_empty()),

@@ -7,7 +7,6 @@ use crate::relay::core::Core;
 use crate::relay::ledger::DropReason;
 use crate::relay::pending::Pending;
 use crate::relay::refusals::remedy;
-use crate::relay::route::Destination;
 use crate::relay::state::State;
 use crate::relay::verdict::{Verdict, describe, is_suspect};
 use std::sync::atomic::Ordering;
@@ -26,7 +25,6 @@ pub(super) fn record(
     core: &Core,
     state: &mut State,
     pending: Pending,
-    destination: &Destination,
     outcome: &SendResult,
     verdict: Verdict,
     took: Duration,
@@ -36,7 +34,7 @@ pub(super) fn record(
     if outcome.is_ok() && pending.envelope.body.len() <= MAX_MEASURED {
         state.answered_within(pending.lane, took);
     }
-    settle(core, state, pending, destination, outcome, verdict, took);
+    settle(core, state, pending, outcome, verdict, took);
 }
 
 /// Applies the rate limits that a response announces.
@@ -56,7 +54,6 @@ fn settle(
     core: &Core,
     state: &mut State,
     mut pending: Pending,
-    destination: &Destination,
     outcome: &SendResult,
     verdict: Verdict,
     took: Duration,
@@ -65,12 +62,7 @@ fn settle(
         Verdict::Delivered => {
             end_outage(state, &pending);
             state.allow_report(&pending.envelope);
-            match destination {
-                Destination::Direct => state.check_in(&pending, |ledger| ledger.delivered += 1),
-                Destination::SentryRelay { life, .. } => {
-                    state.hand_over(pending, *life, SystemTime::now());
-                }
-            }
+            state.check_in(&pending, |ledger| ledger.delivered += 1);
         }
         Verdict::Rejected => {
             end_outage(state, &pending);
@@ -126,16 +118,13 @@ fn log_refusal(state: &mut State, pending: &Pending, reply: &Reply) {
     if !state.is_new_refusal(pending, reply) {
         return;
     }
-    // Sentry may repeat the key in its reason.
-    let key = &envelope.key;
-    let reason = reply.sentry_error.as_deref().unwrap_or_default().replace(key.expose(), &key.to_string());
     log::warn(
         "upstream refuses envelopes",
         &[
             ("upstream", &envelope.upstream),
             ("project", &envelope.project),
             ("status", &reply.status),
-            ("sentry_error", &reason),
+            ("sentry_error", &reply.sentry_error.as_deref().unwrap_or_default()),
             ("remedy", &remedy(reply.status)),
         ],
     );

@@ -2,6 +2,7 @@
 
 use super::State;
 use crate::relay::envelope::Envelope;
+use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
 use std::time::Instant;
 
@@ -14,12 +15,10 @@ impl State {
         self.lanes.end_pauses();
     }
 
-    /// Counts all remaining envelopes as dropped, and accepts nothing more. `why` replaces the reason of each envelope.
-    /// `keep` stores a fault and returns whether it could: then the fault is counted as spooled instead.
-    pub(in crate::relay) fn close(&mut self, why: Option<DropReason>, keep: impl Fn(&Envelope) -> bool) {
+    /// Counts all remaining envelopes as dropped, and accepts nothing more. `keep` stores a fault and returns
+    /// whether it could: then the fault is counted as spooled instead.
+    pub(in crate::relay) fn close(&mut self, keep: impl Fn(&Envelope) -> bool) {
         self.closed = true;
-        // Before the rest, because it queues faults again.
-        self.abandon_unconfirmed();
         let mut in_flight = std::mem::take(&mut self.in_flight);
         for pending in &mut in_flight {
             self.count_unanswered(pending);
@@ -28,11 +27,14 @@ impl State {
                 pending.reason = DropReason::Network;
             }
         }
-        for pending in in_flight.into_iter().chain(self.queue.take_all()) {
+        let unfiltered = self.filtering.take_all();
+        for pending in in_flight.into_iter().chain(unfiltered).chain(self.queue.take_all()) {
             if pending.is_fault() && keep(&pending.envelope) {
                 self.ledger.spooled += 1;
+            } else if pending.lane == LaneId::FILTER {
+                self.ledger.lose(DropReason::SentryRelayUnavailable, 1);
             } else {
-                self.ledger.lose(why.unwrap_or(pending.reason), 1);
+                self.ledger.lose(pending.reason, 1);
             }
         }
     }

@@ -32,7 +32,7 @@ fn counts_balance_at_every_step() {
     state.put_back(second, DropReason::Network);
     assert!(state.ledger.balances(state.pending()));
     let late = check_out(&mut state).unwrap();
-    state.close(None, |_| false);
+    state.close(|_| false);
     assert!(state.ledger.balances(0));
     assert_eq!(
         state.ledger.dropped_for(DropReason::Network),
@@ -76,7 +76,7 @@ fn faults_that_remain_at_the_end_are_spooled_or_dropped_and_nothing_else_is_spoo
             state.accept(sample(kind, 0), UNIX_EPOCH);
         }
         let in_flight = check_out(&mut state).unwrap();
-        state.close(None, |envelope| {
+        state.close(|envelope| {
             assert_eq!(envelope.priority(), Priority::Fault);
             kept
         });
@@ -98,45 +98,6 @@ fn fault_that_is_given_up_is_spooled() {
         assert_eq!((state.ledger.spooled, state.ledger.dropped_for(DropReason::Upstream)), counts);
         assert!(state.ledger.balances(0));
     }
-}
-
-#[test]
-fn fault_that_sentrys_relay_took_is_kept_until_a_barrier_confirms_it() {
-    let with_relay = |kinds: &[ItemKind]| {
-        let mut state = State::new(1 << 20, 1024);
-        state.begin_life(1);
-        for kind in kinds {
-            state.accept(sample(*kind, 0), UNIX_EPOCH);
-            let pending = check_out(&mut state).unwrap();
-            state.hand_over(pending, 1, UNIX_EPOCH);
-        }
-        state
-    };
-    // It ends before it has delivered them.
-    let mut state = with_relay(&[ItemKind::Event, ItemKind::Fault]);
-    assert_eq!((state.abandon_unconfirmed(), state.pending()), (1, 1));
-    assert!(state.ledger.balances(1));
-    let again = check_out(&mut state).unwrap();
-    assert!(again.is_fault());
-    // Its answer came after its end.
-    state.hand_over(again, 1, UNIX_EPOCH);
-    assert!(check_out(&mut state).unwrap().is_fault() && state.ledger.balances(1));
-    // The environment ends before a barrier has passed.
-    let mut state = with_relay(&[ItemKind::Event, ItemKind::Fault]);
-    state.close(None, |_| true);
-    assert_eq!((state.ledger.spooled, state.ledger.dropped(), state.pending()), (1, 1, 0));
-    assert!(state.ledger.balances(0));
-    // Two barriers have passed: nothing is left of what they confirmed.
-    let mut state = with_relay(&[ItemKind::Fault, ItemKind::Fault, ItemKind::Event]);
-    state.barrier_passed(1, UNIX_EPOCH);
-    state.barrier_passed(2, UNIX_EPOCH);
-    state.close(None, |_| true);
-    assert_eq!((state.ledger.delivered, state.ledger.spooled), (3, 0));
-    // One has, for one of two.
-    let mut state = with_relay(&[ItemKind::Fault, ItemKind::Fault]);
-    state.barrier_passed(1, UNIX_EPOCH);
-    assert_eq!((state.abandon_unconfirmed(), state.pending()), (0, 1));
-    assert!(state.ledger.balances(1));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
 use crate::relay::pending::Pending;
 use crate::relay::rate_limits::RateLimitCheck;
+use crate::relay::refusal_reason::RefusalReason;
 use std::time::{Duration, Instant, SystemTime};
 
 impl State {
@@ -60,6 +61,17 @@ impl State {
         self.refusals.is_new(&pending.envelope.upstream, reply.status, reply.sentry_error.as_deref())
     }
 
+    /// Counts a request that the gateway refuses. Returns whether this kind of refusal has to be logged.
+    pub(in crate::relay) fn refuse_request(
+        &mut self,
+        reason: RefusalReason,
+        status: u16,
+        host: &str,
+    ) -> bool {
+        self.ledger.refuse(reason);
+        self.refusals.is_new_own(reason, status, host)
+    }
+
     /// Records how long a try took that got a response.
     pub(in crate::relay) fn answered_within(&mut self, lane: LaneId, took: Duration) {
         self.lanes.answered_within(lane, took);
@@ -73,11 +85,6 @@ impl State {
     /// Returns how long the next try in a lane may take, where `setting` is the usual limit.
     pub(in crate::relay) fn time_limit(&self, lane: LaneId, setting: Duration) -> Duration {
         self.lanes.time_limit(lane, setting)
-    }
-
-    /// Forgets all outages, because they belong to the old route.
-    pub(in crate::relay) fn forget_outages(&mut self) {
-        self.lanes.forget_outages();
     }
 
     /// Ends the pauses that are over by the wall clock, because the monotonic clock may have stood still in a freeze.

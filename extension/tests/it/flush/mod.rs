@@ -91,10 +91,16 @@ impl Environment {
     }
 
     pub async fn finish(self, counts: [u64; 4]) {
+        self.finish_with_sentry(counts).await;
+    }
+
+    /// Does the same, and returns the stand-in for Sentry with everything that it got until the end.
+    pub async fn finish_with_sentry(self, counts: [u64; 4]) -> Sentry {
         self.api.shutdown("spindown", 2 * SECOND);
         let log = self.extension.log.clone();
         assert_eq!(self.extension.final_counts().await, counts, "{}", log.text());
         assert!(self.api.violations().is_empty(), "{:?}", self.api.violations());
+        self.sentry
     }
 }
 

@@ -1,9 +1,10 @@
 //! Tests requests that are not envelopes. They are forwarded while the client waits, or queued without changes.
 
 use super::{Headers, KEY, auth, gzip, recorder::Recorder, send};
-use crate::support::extension::Extension;
+use crate::support::{HANG, extension::Extension};
 use hyper::Method;
 use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn start(env: Headers<'_>) -> (Recorder, Extension, SocketAddr) {
     let recorder = Recorder::start().await;
@@ -29,6 +30,7 @@ async fn other_requests_are_forwarded_to_upstream() {
         ("x-hop", "1"),
         ("te", "trailers"),
         ("x-forwarded-for", "203.0.113.7"),
+        ("cookie", "a=1"),
         ("x-own", "kept"),
     ];
     let answer = send(address, Method::PUT, "//api/0//teapot/?q=//a%20b", &headers, body.clone()).await;
@@ -46,7 +48,8 @@ async fn other_requests_are_forwarded_to_upstream() {
         ("authorization", Some("Bearer token")),
         ("accept-encoding", Some("gzip")),
         ("x-own", Some("kept")),
-        ("x-forwarded-for", Some("203.0.113.7, 127.0.0.1")),
+        ("x-forwarded-for", Some("203.0.113.7")),
+        ("cookie", None),
         ("host", Some(recorder.url.strip_prefix("http://").unwrap())),
         ("x-hop", None),
         ("te", None),
@@ -131,7 +134,6 @@ async fn telemetry_in_other_formats_is_queued_without_changes() {
             ("content-type", content_type),
             ("content-encoding", encoding),
             ("x-own", "kept"),
-            ("x-forwarded-for", "127.0.0.1"),
         ] {
             assert_eq!(one.headers[name], value, "{path}");
         }
@@ -148,5 +150,74 @@ async fn telemetry_without_a_known_sender_is_forwarded_to_upstream() {
     let by_query = format!("/api/42/integration/otlp/v1/logs?sentry_key={KEY}");
     assert_eq!(send(address, Method::POST, &by_query, &[], "body").await.body, "{}");
     assert_eq!(recorder.arrived(2).await.path, format!("/prefix{by_query}"));
+    finish(extension, 1).await;
+}
+
+#[tokio::test]
+async fn paths_that_lead_out_of_the_api_are_refused() {
+    let (recorder, extension, address) = start(&[]).await;
+    for path in [
+        "/api/0/../../admin/",
+        "/api/0/..",
+        "/api/./0/",
+        "/api/0/%2e%2e/%2E%2e/admin/",
+        "/api/0/.%2e/admin/",
+        "/api/0/x%2f..%2f..%2fadmin/",
+        "/api/0/%252e%252e/admin/",
+        "/api/0/..;x/admin/",
+        "/api/0/..%5cadmin/",
+        "//api//..//admin/?x=1",
+        "/api/42/otlp/v1/traces/../../../x",
+    ] {
+        let answer = send(address, Method::GET, path, &[], "").await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.body);
+    }
+    // Dots elsewhere are no segments of the path.
+    assert_eq!(send(address, Method::GET, "/api/0/v1.0/..x/?q=/../", &[], "").await.status, 200);
+    assert_eq!(recorder.arrived(1).await.path, "/prefix/api/0/v1.0/..x/?q=/../");
+    finish(extension, 0).await;
+}
+
+/// Sends a request head, and returns the status of the response.
+async fn status_of(to: SocketAddr, head: &str) -> u16 {
+    let mut stream = super::clients::connect(to).await;
+    stream.write_all(format!("{head}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    tokio::time::timeout(HANG, stream.read_exact(&mut answer)).await.expect("no answer").unwrap();
+    std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn requests_for_other_hosts_are_not_forwarded() {
+    let (recorder, extension, address) = start(&[]).await;
+    let port = address.port();
+    for (status, head) in [
+        (200, "GET /api/0/x/ HTTP/1.1\r\nHost: localhost".to_owned()),
+        (200, format!("GET /api/0/x/ HTTP/1.1\r\nHost: 127.0.0.1:{port}")),
+        (200, format!("GET /api/0/x/ HTTP/1.1\r\nhost: [::1]:{port}")),
+        (200, format!("GET http://localhost:{port}/api/0/x/ HTTP/1.1\r\nHost: localhost")),
+        (200, "GET /api/0/x/ HTTP/1.0".to_owned()),
+        (421, "GET /api/0/x/ HTTP/1.1\r\nHost: evil.example".to_owned()),
+        (421, format!("GET /api/0/x/ HTTP/1.1\r\nHost: evil.example:{port}")),
+        (421, "GET /api/0/x/ HTTP/1.1\r\nHost: localhost.evil.example".to_owned()),
+        (421, "GET /api/0/x/ HTTP/1.1\r\nHost: localhost@evil.example".to_owned()),
+        (421, "GET /api/0/x/ HTTP/1.1\r\nHost: 10.0.0.1".to_owned()),
+        (421, "GET /api/0/x/ HTTP/1.1\r\nHost: l\u{f6}calhost".to_owned()),
+        (421, "GET http://evil.example/api/0/x/ HTTP/1.1\r\nHost: localhost".to_owned()),
+        (421, "GET http://localhost/api/0/x/ HTTP/1.1\r\nHost: evil.example".to_owned()),
+        (400, "GET /api/0/x/ HTTP/1.1\r\nHost: localhost\r\nHost: evil.example".to_owned()),
+        (400, "GET /api/0/x/ HTTP/1.1\r\nHost: localhost\r\nHost: localhost".to_owned()),
+        (421, "POST /api/42/otlp/v1/traces HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0".to_owned()),
+        (404, "CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443".to_owned()),
+        (404, "OPTIONS * HTTP/1.1\r\nHost: localhost".to_owned()),
+    ] {
+        assert_eq!(status_of(address, &head).await, status, "{head}");
+    }
+    // Envelopes go to Sentry alone, and their sender sees nothing of Sentry's API. Some SDKs send odd hosts.
+    let envelope = super::clients::whole().replace("Host: x", "Host: sentry.local");
+    let mut stream = super::clients::connect(address).await;
+    stream.write_all(envelope.as_bytes()).await.unwrap();
+    super::clients::read_answers(&mut stream, "HTTP/1.1 200", 1).await;
+    assert_eq!(recorder.arrived(6).await.path, "/prefix/api/42/envelope/");
     finish(extension, 1).await;
 }

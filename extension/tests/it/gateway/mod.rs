@@ -6,8 +6,11 @@ mod conversions;
 mod envelopes;
 mod forwarding;
 mod fuzz;
+mod loops;
 mod memory;
+mod passed_headers;
 mod recorder;
+mod refusals;
 mod rejections;
 mod slow_clients;
 

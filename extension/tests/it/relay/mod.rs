@@ -1,7 +1,8 @@
 //! Tests delivery from the side of upstream and of the function.
 
 mod burst;
-mod delivery_test;
+pub mod delivery_test;
+mod destinations;
 mod freeze;
 mod lookups;
 mod many_upstreams;

@@ -1,5 +1,5 @@
 //! What Relay in the layer costs before the first `/next`: one look whether it is there. Nothing is read, and nothing
-//! is started. What that takes is for `ci/bench` to say.
+//! is started. What that takes is for `ci/test` to say.
 
 use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
 use std::{fs, time::Duration};

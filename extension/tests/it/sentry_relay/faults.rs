@@ -1,9 +1,8 @@
 //! Tests each way in which Sentry's Relay can fail. No failure may disturb the function.
 
 use super::{logs, start, start_with};
-use crate::flush::{Environment, report};
+use crate::flush::{Environment, is_event_with, report};
 use crate::support::{
-    deliveries,
     extension::BINARY,
     lambda_api::Subscription,
     layer::{Layer, of_another_machine},
@@ -13,7 +12,7 @@ use nix::sys::signal::Signal;
 use std::time::Duration;
 
 /// The file cannot be executed, so one failure is enough.
-const NOT_EXECUTABLE: &str = "its file cannot be executed here\",\"failures\":1,";
+const NOT_EXECUTABLE: &str = "its file cannot be executed here\",\"failures\":1}";
 const TAKES_OVER: &str = "the built-in relay takes over";
 
 /// Checks that the built-in relay delivers an envelope, and that there was one warning.
@@ -63,21 +62,6 @@ fn exiting_at_once_five_times() {
     });
 }
 
-#[test]
-fn for_an_upstream_with_a_path() {
-    isolated(|| async {
-        let layer = Layer::stand_in(&["ok"], Duration::ZERO);
-        let sentry = crate::support::sentry::Sentry::start(crate::support::sentry::Transport::Plain).await;
-        let upstream = format!("{}/prefix", sentry.url());
-        let settings = [("SENTRY_EXTENSION_UPSTREAM", &*upstream)];
-        let environment = Environment::start_with("end", Subscription::Accepted, &settings).await;
-        let line = logs(&environment.extension, TAKES_OVER).await;
-        assert!(line.contains("cannot have a path"), "{line}");
-        environment.finish([0; 4]).await;
-        assert_eq!(layer.story(), [""; 0]);
-    });
-}
-
 /// Lets the stand-in fail once in this way. The next start has to deliver. Returns the log line of the failure.
 async fn recovers(behaviour: &str, settings: &[(&str, &str)], why: &str) {
     let (mut environment, layer) = start_with("end", &[behaviour, "ok"], Duration::ZERO, settings).await;
@@ -86,9 +70,8 @@ async fn recovers(behaviour: &str, settings: &[(&str, &str)], why: &str) {
     environment.api.done(&request).await;
     let line = logs(&environment.extension, "is started again").await;
     assert!(line.contains(why), "{line}");
-    layer.event("delivered", 1).await;
+    environment.sentry.wait_for("the envelope", is_event_with("one")).await;
     Layer::reaped(&layer.event("started", 1).await).await;
-    layer.event("passed", 1).await;
     environment.finish([1, 1, 0, 0]).await;
 }
 
@@ -113,21 +96,61 @@ fn eating_memory() {
 }
 
 #[test]
+fn too_busy() {
+    isolated(|| recovers("overload", &[], "it answered an envelope with 503"));
+}
+
+#[test]
 fn crashing_with_an_envelope_in_hand() {
     isolated(|| async {
-        let (mut environment, layer) = start("continuous", &["crash", "ok"], Duration::ZERO).await;
+        let (mut environment, layer) = start("continuous", &["keep", "ok"], Duration::ZERO).await;
         environment.run().await;
-        report("taken and lost").await;
-        deliveries::wait_for(&environment.extension.log, 1).await;
-        Layer::signal(&layer.event("started", 1).await, Signal::SIGUSR1);
+        report("taken twice").await;
+        Layer::signal(&layer.event("post", 1).await, Signal::SIGUSR1);
         let line = logs(&environment.extension, "is started again").await;
-        // A barrier that was on its way may be the first to notice.
-        let why = ["it exited with 3", "it did not answer any more"];
-        assert!(why.iter().any(|why| line.contains(why)) && line.contains("\"lost\":1}"), "{line}");
-        report("taken by the next").await;
-        layer.event("passed", 1).await;
+        assert!(line.contains("it exited with 3") && line.contains("\"envelopes\":1}"), "{line}");
+        environment.sentry.wait_for("the envelope", is_event_with("taken twice")).await;
+        let sentry = environment.finish_with_sentry([1, 1, 0, 0]).await;
+        assert_eq!(sentry.received().len(), 1);
+    });
+}
+
+#[test]
+fn refusing_an_envelope() {
+    isolated(|| async {
+        let (mut environment, _layer) = start("continuous", &["refuse"], Duration::ZERO).await;
+        environment.run().await;
+        report("one").await;
+        environment.sentry.wait_for("the envelope as it was", is_event_with("one")).await;
+        environment.finish([1, 1, 0, 0]).await;
+    });
+}
+
+#[test]
+fn dropping_an_envelope_by_a_rule_at_the_end() {
+    isolated(|| async {
+        let (mut environment, layer) = start("continuous", &["drop"], Duration::ZERO).await;
+        environment.run().await;
+        report("one").await;
+        layer.event("post", 1).await;
         let log = environment.extension.log.clone();
-        environment.finish([2, 1, 0, 1]).await;
-        assert!(log.contains("relay_ended=1"), "{}", log.text());
+        let sentry = environment.finish_with_sentry([1, 0, 0, 1]).await;
+        assert!(log.contains("relay_filtered=1"), "{}", log.text());
+        assert!(sentry.received().is_empty());
+    });
+}
+
+#[test]
+fn dropping_an_envelope_by_a_rule() {
+    isolated(|| async {
+        let (mut environment, layer) = start("continuous", &["drop"], Duration::ZERO).await;
+        environment.run().await;
+        report("one").await;
+        layer.event("post", 1).await;
+        logs(&environment.extension, "Sentry's Relay has dropped an envelope").await;
+        let log = environment.extension.log.clone();
+        environment.finish([1, 0, 0, 1]).await;
+        let counts = log.wait_for("\"message\":\"envelopes\"").await;
+        assert!(counts.contains("relay_filtered=1") && counts.contains("\"info\""), "{counts}");
     });
 }

@@ -36,6 +36,11 @@ impl Arch {
     }
 }
 
+/// Returns the binary of Sentry's Relay.
+pub fn sentry_relay() -> PathBuf {
+    existing(root().join(".tools/sentry-relay-binary"), "ci/relay")
+}
+
 /// Returns the Python packages of a virtual environment in `.tools/`.
 pub fn site_packages(environment: &str) -> PathBuf {
     let lib = existing(root().join(".tools").join(environment).join("lib"), "ci/test");

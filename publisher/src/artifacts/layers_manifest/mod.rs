@@ -5,6 +5,8 @@
 //! unknown fields, because an unknown field would be lost when the file is written again.
 
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod last_regions;
 mod merge;
 #[cfg(test)]

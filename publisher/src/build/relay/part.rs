@@ -18,7 +18,7 @@ use crate::{
 
 /// The content of `relay/config.yml` in the layer.
 const CONFIG: &str = include_str!("../../../relay-config.yml");
-/// Says under which licence the binary is. The terms allow a link in place of their text.
+/// The terms of the licence that the binary is under.
 const LICENSE: &str = include_str!("../../../licences/sentry-relay.txt");
 /// Lambda's limit for a function's code and layers together, in unpacked bytes.
 const LARGEST_UNPACKED: u64 = 250 * 1024 * 1024;

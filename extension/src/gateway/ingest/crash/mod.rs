@@ -2,6 +2,8 @@
 
 pub(super) mod attachments;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(in crate::gateway) mod fuzzing;
 pub(super) mod minidump;
 mod msgpack;
 mod multipart;

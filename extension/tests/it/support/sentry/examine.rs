@@ -75,7 +75,7 @@ fn key(headers: &HeaderMap) -> Result<String, String> {
     Ok(key)
 }
 
-fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, String> {
+pub(super) fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, String> {
     let mut plain = Vec::new();
     let encoding = headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes);
     let read = match encoding {

@@ -35,6 +35,9 @@ pub enum Transport {
 /// Decides the response to a valid envelope.
 type Script = Box<dyn Fn(&Received) -> Reply + Send + Sync>;
 
+/// Decides the response to a request of Sentry's Relay to Sentry's API, from its path and its decoded body.
+type Api = Box<dyn Fn(&str, &[u8]) -> Reply + Send + Sync>;
+
 /// The stand-in. It runs on the runtime that started it and ends when it is dropped.
 pub struct Sentry {
     address: SocketAddr,
@@ -45,6 +48,7 @@ pub struct Sentry {
 struct Shared {
     tls: Option<TestTls>,
     script: Mutex<Script>,
+    api: Mutex<Option<Api>>,
     received: watch::Sender<Vec<Arc<Received>>>,
     violations: Mutex<Vec<String>>,
 }
@@ -57,6 +61,7 @@ impl Sentry {
         let shared = Arc::new(Shared {
             tls: (transport == Transport::Tls).then(TestTls::new),
             script: Mutex::new(Box::new(|_| Reply::ok())),
+            api: Mutex::default(),
             received: watch::Sender::new(Vec::new()),
             violations: Mutex::default(),
         });
@@ -83,6 +88,11 @@ impl Sentry {
     /// Responds to valid envelopes as `script` decides from now on, instead of with 200.
     pub fn respond_with(&self, script: impl Fn(&Received) -> Reply + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Box::new(script);
+    }
+
+    /// Responds to requests below `/api/0/` as `api` decides from now on. Without it, they are violations.
+    pub fn answer_api(&self, api: impl Fn(&str, &[u8]) -> Reply + Send + Sync + 'static) {
+        *self.shared.api.lock().unwrap() = Some(Box::new(api));
     }
 
     /// Waits for a valid envelope for which `wanted` returns true, and returns it. `what` names it if the test fails.
@@ -158,6 +168,13 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>)
 async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<Full<Bytes>>, reply::Close> {
     let (head, body) = request.into_parts();
     let examined = match body.collect().await {
+        Ok(body) if head.uri.path().starts_with("/api/0/") && shared.api.lock().unwrap().is_some() => {
+            let body = examine::decode(&head.headers, &body.to_bytes()).unwrap_or_default();
+            let reply = shared.api.lock().unwrap().as_ref().map(|api| api(head.uri.path(), &body));
+            let reply = reply.unwrap_or_else(|| Reply::status(404));
+            reply.due().await;
+            return reply.into_result();
+        }
         Ok(body) => examine::examine(head, body.to_bytes()),
         Err(error) => Err(format!("{} {}: body broke off: {error}", head.method, head.uri)),
     };

@@ -1,0 +1,4 @@
+//! What authenticates a request.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sentry_lambda_extension::fuzzing::auth(data));

@@ -1,0 +1,4 @@
+//! Compressed bodies.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sentry_lambda_extension::fuzzing::content_encoding(data));

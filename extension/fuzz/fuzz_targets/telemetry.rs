@@ -1,0 +1,4 @@
+//! Batches of Lambda's telemetry.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sentry_lambda_extension::fuzzing::telemetry(data));

@@ -1,0 +1,4 @@
+//! Responses of upstream.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sentry_lambda_extension::fuzzing::upstream_answer(data));

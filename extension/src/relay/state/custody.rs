@@ -1,0 +1,250 @@
+//! The part of the state about envelopes that have to pass Sentry's Relay first.
+//!
+//! Such an envelope waits in the queue, in a lane of its own. While Sentry's Relay has it, it is in custody here, and
+//! its bytes still count in the queue's bound. So nothing is lost when Sentry's Relay ends.
+
+use super::State;
+use crate::relay::envelope::Envelope;
+use crate::relay::lanes::LaneId;
+use crate::relay::ledger::DropReason;
+use crate::relay::pending::Pending;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// The most envelopes that Sentry's Relay has at a time. One takes it a millisecond, so more would only take memory.
+const MOST: usize = 16;
+/// No more are given to it while those in custody have this many bytes.
+const MAX_BYTES: usize = 2 << 20;
+/// How many envelopes that were counted as filtered are remembered, in case that they come out late.
+const REMEMBERED: usize = 64;
+
+/// The number of an envelope in custody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CustodyNumber(u64);
+
+impl CustodyNumber {
+    /// Returns the number as Sentry's Relay gets it.
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for CustodyNumber {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// What the state knows of Sentry's Relay.
+#[derive(Debug, Default)]
+pub(super) struct Filtering {
+    /// Whether new envelopes have to pass it.
+    is_on: bool,
+    /// Whether it takes envelopes now.
+    is_ready: bool,
+    /// Whether it has failed since it was ready for the last time.
+    has_failed: bool,
+    /// Whether it waits for something from Sentry.
+    is_stuck: bool,
+    /// Whether it has failed for good, and nothing may leave without it.
+    is_blocked: bool,
+    custody: Vec<Pending>,
+    /// The numbers of the latest envelopes that were counted as filtered.
+    filtered: VecDeque<u64>,
+}
+
+impl Filtering {
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// Whether it takes no envelope now, so that waiting for it is of no use.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.has_failed || self.is_stuck || self.is_blocked
+    }
+
+    pub(super) fn in_custody(&self) -> usize {
+        self.custody.len()
+    }
+
+    /// Takes out everything in custody. It is counted as dropped because Sentry's Relay did not hand it back.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Pending> + use<> {
+        std::mem::take(&mut self.custody).into_iter()
+    }
+}
+
+impl State {
+    /// Lets every envelope pass Sentry's Relay from now on.
+    pub(in crate::relay) fn start_filtering(&mut self) {
+        self.filtering.is_on = true;
+    }
+
+    /// Whether envelopes pass Sentry's Relay.
+    pub(in crate::relay) fn is_filtering(&self) -> bool {
+        self.filtering.is_on
+    }
+
+    /// Whether nothing waits for Sentry's Relay or is in custody.
+    pub(in crate::relay) fn is_filtered(&self) -> bool {
+        self.queue.in_lane(LaneId::FILTER) == 0 && self.filtering.custody.is_empty()
+    }
+
+    /// Whether nothing can leave any more, because only Sentry's Relay may send and has failed for good.
+    pub(in crate::relay) fn is_blocked(&self) -> bool {
+        self.filtering.is_blocked
+    }
+
+    pub(in crate::relay) fn filter_is_ready(&mut self) {
+        let Filtering { is_ready, has_failed, is_stuck, .. } = &mut self.filtering;
+        (*is_ready, *has_failed, *is_stuck) = (true, false, false);
+    }
+
+    pub(in crate::relay) fn set_filter_stuck(&mut self, is_stuck: bool) {
+        self.filtering.is_stuck = is_stuck;
+    }
+
+    /// Puts everything in custody back, for the next start of Sentry's Relay. Returns how many envelopes these are.
+    pub(in crate::relay) fn filter_has_failed(&mut self) -> usize {
+        (self.filtering.is_ready, self.filtering.has_failed) = (false, true);
+        let custody = std::mem::take(&mut self.filtering.custody);
+        let returned = custody.len();
+        for pending in custody {
+            self.queue.put_back(pending);
+        }
+        returned
+    }
+
+    /// Ends the filtering. Everything that waits for it is queued for upstream, unless `is_required`.
+    pub(in crate::relay) fn stop_filtering(&mut self, is_required: bool, clock: Instant, now: SystemTime) {
+        self.filter_has_failed();
+        self.filtering.is_blocked = is_required;
+        if is_required {
+            return;
+        }
+        self.filtering.is_on = false;
+        self.filtering.has_failed = false;
+        let Self { queue, lanes, .. } = self;
+        let waiting = queue.waiting_in_lanes();
+        queue.change_lane(LaneId::FILTER, |pending| {
+            let is_waiting = |lane: LaneId| waiting.get(lane.index()).is_some_and(|count| *count > 0);
+            lanes.assign(&pending.envelope.upstream, is_waiting, clock, now)
+        });
+    }
+
+    /// Whether an envelope may be given to Sentry's Relay now.
+    pub(in crate::relay) fn has_unfiltered(&self) -> bool {
+        let Filtering { is_ready, custody, .. } = &self.filtering;
+        let bytes: usize = custody.iter().map(|pending| pending.envelope.size()).sum();
+        // What cannot carry a number is matched by being alone.
+        let has_room =
+            custody.len() < MOST && bytes < MAX_BYTES && custody.iter().all(|one| one.envelope.is_taggable());
+        *is_ready && has_room && self.queue.has_ready(LaneId::FILTER)
+    }
+
+    /// Takes the next envelope into custody. It is prepared as if it left now, because Sentry's Relay shifts times by
+    /// `sent_at` as Sentry does.
+    pub(in crate::relay) fn take_unfiltered(
+        &mut self,
+        now: SystemTime,
+    ) -> Option<(CustodyNumber, Arc<Envelope>)> {
+        while self.has_unfiltered() {
+            let pending = self.queue.pop_where(|(lane, _)| lane == LaneId::FILTER)?;
+            let Some(pending) = self.prepare(pending, now) else { continue };
+            let taken = (CustodyNumber(pending.number), Arc::clone(&pending.envelope));
+            self.filtering.custody.push(pending);
+            return Some(taken);
+        }
+        None
+    }
+
+    /// Returns the envelope with this number in custody. Without a number, it is the one that cannot carry one.
+    pub(in crate::relay) fn custody(
+        &self,
+        number: Option<CustodyNumber>,
+    ) -> Option<(CustodyNumber, Arc<Envelope>)> {
+        let is_it =
+            |one: &&Pending| number.map_or(!one.envelope.is_taggable(), |number| one.number == number.0);
+        let found = self.filtering.custody.iter().find(is_it)?;
+        Some((CustodyNumber(found.number), Arc::clone(&found.envelope)))
+    }
+
+    /// Queues an envelope that Sentry's Relay has handed back. `is_dated` says whether its `sent_at` is of now.
+    pub(in crate::relay) fn hand_back(
+        &mut self,
+        number: Option<CustodyNumber>,
+        envelope: Envelope,
+        is_dated: bool,
+        clock: Instant,
+        now: SystemTime,
+    ) {
+        if self.closed {
+            // What was in custody is counted already.
+            return;
+        }
+        let lane = self.assign_lane(&envelope, clock, now);
+        let Some(mut pending) = number.and_then(|number| self.leave_custody(number)) else {
+            let filtered = &mut self.filtering.filtered;
+            let booked = filtered.iter().position(|one| number == Some(CustodyNumber(*one)));
+            if booked.and_then(|at| filtered.remove(at)).is_some() {
+                // It was only slow, so it was not filtered.
+                self.ledger.take_back(DropReason::SentryRelayFiltered);
+            } else {
+                self.ledger.accepted += 1;
+            }
+            self.queue_new(envelope, lane, now);
+            return;
+        };
+        let envelope = envelope.without_spare_capacity();
+        self.queue.release_bytes(pending.envelope.size());
+        // It may have grown, because it is not compressed any more.
+        let Some(evicted) = self.queue.reserve(envelope.size(), envelope.priority()) else {
+            self.lose(&envelope, DropReason::QueueOverflow);
+            self.queue.forget(&pending);
+            return;
+        };
+        for victim in evicted {
+            self.lose(&victim.envelope, DropReason::QueueOverflow);
+        }
+        (pending.envelope, pending.lane) = (Arc::new(envelope), lane);
+        if is_dated {
+            pending.dated = now;
+        }
+        self.queue.put_back(pending);
+    }
+
+    /// Counts an envelope in custody as dropped by the rules of Sentry's Relay, which reports that to Sentry itself.
+    pub(in crate::relay) fn book_filtered(&mut self, number: CustodyNumber) {
+        let Some(pending) = self.leave_custody(number) else { return };
+        self.queue.release(&pending);
+        self.ledger.lose(DropReason::SentryRelayFiltered, 1);
+        self.filtering.filtered.truncate(REMEMBERED - 1);
+        self.filtering.filtered.push_front(number.0);
+    }
+
+    /// Queues an envelope as it is that Sentry's Relay refuses, or drops it if `is_required`.
+    pub(in crate::relay) fn refused(
+        &mut self,
+        number: CustodyNumber,
+        is_required: bool,
+        clock: Instant,
+        now: SystemTime,
+    ) {
+        let Some(mut pending) = self.leave_custody(number) else { return };
+        if is_required {
+            self.queue.release(&pending);
+            self.lose(&pending.envelope, DropReason::SentryRelayRefused);
+        } else {
+            pending.lane = self.assign_lane(&pending.envelope, clock, now);
+            self.queue.put_back(pending);
+        }
+    }
+
+    fn leave_custody(&mut self, number: CustodyNumber) -> Option<Pending> {
+        let at = self.filtering.custody.iter().position(|one| one.number == number.0)?;
+        Some(self.filtering.custody.swap_remove(at))
+    }
+}
+
+#[cfg(test)]
+mod tests;

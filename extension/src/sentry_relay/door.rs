@@ -1,0 +1,273 @@
+//! The door: a listener on loopback that is the upstream of Sentry's Relay. Envelopes come back through it, filtered,
+//! and are queued for Sentry. Everything else that Sentry's Relay asks of Sentry is forwarded, such as project configs.
+
+use crate::config::{Config, Upstream};
+use crate::http::{self, ResponseBody, ResponseFuture};
+use crate::log;
+use crate::protocol::{Encoding, Item, Priority, Scanner, decode, envelope_header, sent_at};
+use crate::relay::Envelope;
+use crate::relay::core::Core;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
+};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{fmt, io};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What an envelope may grow by in Sentry's Relay, which adds what it derives, in bytes.
+const GROWTH: usize = 4 << 20;
+/// The pause after a connection could not be accepted. The function may close some files during it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The largest body that is read for the state of project configs, in bytes.
+const MAX_CONFIGS: usize = 20 << 20;
+
+/// The types of items that Sentry's Relay sends by itself.
+const OWN_TYPES: [&str; 2] = ["client_report", "metric_buckets"];
+const X_SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
+/// The headers by which Sentry verifies that an envelope passed a Relay of its organisation.
+const SIGNATURE: [HeaderName; 2] =
+    [HeaderName::from_static("x-sentry-relay-id"), HeaderName::from_static("x-sentry-relay-signature")];
+
+/// The items of a body, or `None` if it cannot be read as an envelope within all size limits.
+type Items = Option<Box<[Item]>>;
+
+pub(super) struct Door {
+    core: Arc<Core>,
+    upstream: Option<Arc<Upstream>>,
+    /// Where the latest envelope went, for what Sentry's Relay sends by itself if the settings name no upstream.
+    latest: Mutex<Option<Arc<Upstream>>>,
+    /// The largest envelope, in bytes, compressed or not.
+    max_body: usize,
+}
+
+/// Why a request of Sentry's Relay is refused, with the status that it gets.
+///
+/// None of them is 502, 503 or 504: these would tell Sentry's Relay that the door cannot be reached, and it would keep
+/// all envelopes until it can.
+struct Refusal(StatusCode, String);
+
+impl Refusal {
+    fn bad_request(why: impl fmt::Display) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.to_string())
+    }
+}
+
+/// Opens the door on a free port. Returns the listener and its port.
+pub(super) fn open() -> io::Result<(TcpListener, u16)> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    Ok((TcpListener::from_std(listener)?, port))
+}
+
+impl Door {
+    pub(super) fn new(core: &Arc<Core>, config: &Config) -> Self {
+        Self {
+            core: Arc::clone(core),
+            upstream: config.upstream.clone(),
+            latest: Mutex::default(),
+            max_body: config.max_body.saturating_add(GROWTH),
+        }
+    }
+
+    /// Answers Sentry's Relay. It never returns.
+    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                // Each connection has its own task, so that a panic ends only this connection.
+                Ok((stream, _)) => drop(tokio::spawn(Arc::clone(&self).serve_connection(stream))),
+                Err(error) => {
+                    log::debug("cannot accept a connection of Sentry's Relay", &[("error", &error)]);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let handler = move |request| -> ResponseFuture {
+            let door = Arc::clone(&self);
+            Box::pin(async move {
+                let response = door.answer(request).await.unwrap_or_else(|Refusal(status, why)| {
+                    log::debug("Sentry's Relay gets no answer from Sentry", &[("why", &why)]);
+                    json(status, format!("{{\"detail\":{}}}", serde_json::Value::from(why)))
+                });
+                response.map(ResponseBody::Whole)
+            })
+        };
+        if let Err(error) = http::serve(Box::new(stream), Box::new(handler)).await {
+            log::debug("a connection of Sentry's Relay ended early", &[("error", &error)]);
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
+        let (head, body) = request.into_parts();
+        let body =
+            Limited::new(body, self.max_body).collect().await.map_err(Refusal::bad_request)?.to_bytes();
+        match head.uri.path() {
+            // It asks whether its upstream is there. That is the door.
+            "/api/0/relays/live/" => Ok(json(StatusCode::OK, "{\"is_healthy\":true}".to_owned())),
+            path if path.ends_with("/envelope/") => self.take(&head, &body),
+            _ => self.forward(head, body).await,
+        }
+    }
+
+    /// Queues an envelope that has passed Sentry's Relay.
+    fn take(&self, head: &Parts, body: &Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
+        let (plain, items) = self.decoded(head, body)?;
+        let tag = envelope_header::tag(&plain);
+        // What was no envelope when Sentry's Relay got it has no tag either.
+        let is_its_own = tag.is_none()
+            && envelope_header::first_type(&plain).is_none_or(|name| OWN_TYPES.contains(&&*name));
+        let custody = if is_its_own { None } else { self.core.custody(tag) };
+        let signature = copies(&head.headers, SIGNATURE);
+        let original = custody.as_ref().map(|(_, envelope)| {
+            envelope_header::header_line(envelope.encoding, &envelope.body, self.max_body)
+        });
+        let original = original.unwrap_or_default();
+        // In the mode `managed` it has corrected all times by the SDK's `sent_at`, and then written one of its own.
+        let is_dated = sent_at::of(&plain) != sent_at::of(&original);
+        let body = envelope_header::restored(&plain, &original)
+            .ok_or_else(|| Refusal::bad_request("its header is not a JSON object"))?;
+        let (number, envelope) = if let Some((number, original)) = custody {
+            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Arc::clone(&original.upstream));
+            // The event of a fault keeps its kind, which no item's type can name.
+            let is_fault = original.priority() == Priority::Fault;
+            let items = items.filter(|_| !is_fault).unwrap_or_else(|| original.items.clone());
+            let envelope = if original.is_taggable() {
+                original.filtered(body, items, &original.path, signature)
+            } else {
+                // Sentry's Relay made an envelope of it, and its key may have been in the query.
+                let of_envelope = copies(&head.headers, [X_SENTRY_AUTH, CONTENT_TYPE]);
+                original.filtered(body, items, head.uri.path(), of_envelope.chain(signature))
+            };
+            (Some(number), envelope)
+        } else {
+            let items = items.ok_or_else(|| Refusal::bad_request("it cannot be read"))?;
+            (tag.map(Into::into), self.additional(head, items, body, signature)?)
+        };
+        self.core.hand_back(number, envelope, is_dated);
+        Ok(json(StatusCode::OK, "{}".to_owned()))
+    }
+
+    /// Returns a body without its encoding, and its items.
+    fn decoded(&self, head: &Parts, body: &Bytes) -> Result<(Vec<u8>, Items), Refusal> {
+        let encoding = head.headers.get(CONTENT_ENCODING).map_or(Ok(""), HeaderValue::to_str);
+        let encoding = encoding.ok().and_then(Encoding::parse);
+        let encoding = encoding.ok_or_else(|| Refusal::bad_request("unknown content encoding"))?;
+        let (mut plain, mut scanner, mut is_valid) = (Vec::new(), Scanner::new(), true);
+        let feed = |block: &[u8]| {
+            plain.extend_from_slice(block);
+            is_valid = is_valid && scanner.feed(block).is_ok();
+            Ok::<(), Infallible>(())
+        };
+        decode(encoding, body, self.max_body, feed)
+            .map_err(|_| Refusal::bad_request("it cannot be decoded"))?;
+        let items = if is_valid { scanner.finish().ok().map(|scanned| scanned.items.into()) } else { None };
+        Ok((plain, items))
+    }
+
+    /// Makes an envelope that Sentry's Relay sends beside those that it was given: the second part of one, or its own
+    /// client report.
+    fn additional(
+        &self,
+        head: &Parts,
+        items: Box<[Item]>,
+        body: Vec<u8>,
+        signature: impl Iterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Result<Envelope, Refusal> {
+        let auth = head.headers.get(X_SENTRY_AUTH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let copied = copies(&head.headers, [X_SENTRY_AUTH, CONTENT_TYPE, USER_AGENT]);
+        let headers = copied.chain(signature).collect();
+        Envelope::of_sentry_relay(self.upstream()?, head.uri.path(), auth, items, body, headers)
+            .ok_or_else(|| Refusal::bad_request("it names no project or no key"))
+    }
+
+    fn upstream(&self) -> Result<Arc<Upstream>, Refusal> {
+        let latest = || self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let upstream = self.upstream.clone().or_else(latest);
+        upstream
+            .ok_or_else(|| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "no upstream is known yet".to_owned()))
+    }
+
+    /// Forwards a request to Sentry byte for byte, because Sentry verifies its signature.
+    async fn forward(&self, head: Parts, body: Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
+        let is_config = head.uri.path().ends_with("/relays/projectconfigs/")
+            && has_entries(&head.headers, &body, "publicKeys");
+        let mut request = Request::new(body);
+        (*request.method_mut(), *request.uri_mut()) = (head.method, head.uri);
+        *request.headers_mut() = end_to_end(head.headers);
+        let upstream = self.upstream()?;
+        if is_config {
+            self.core.set_awaits_config(true);
+        }
+        let answer = self.core.forward(&upstream, request).await;
+        let answer = answer.map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        if is_config
+            && answer.status().is_success()
+            && !has_entries(answer.headers(), answer.body(), "pending")
+        {
+            self.core.set_awaits_config(false);
+        }
+        let (mut head, body) = answer.into_parts();
+        head.headers = end_to_end(head.headers);
+        if matches!(head.status.as_u16(), 502..=504) {
+            head.status = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+        Ok(Response::from_parts(head, Full::new(body)))
+    }
+}
+
+/// Whether a body is a JSON object in which this list has entries.
+fn has_entries(headers: &HeaderMap, body: &[u8], list: &str) -> bool {
+    let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let Some(encoding) = Encoding::parse(encoding.unwrap_or_default()) else { return false };
+    let mut plain = Vec::new();
+    let decoded = decode(encoding, body, MAX_CONFIGS, |block| {
+        plain.extend_from_slice(block);
+        Ok::<(), Infallible>(())
+    });
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(&plain).unwrap_or_default();
+    let list = fields.get(list).map_or("", |list| list.get());
+    decoded.is_ok() && list.bytes().any(|byte| byte == b'"')
+}
+
+/// Returns copies of these headers. The values of a request share its read buffer, so one queued value would keep the
+/// whole buffer in memory.
+fn copies(
+    headers: &HeaderMap,
+    names: impl IntoIterator<Item = HeaderName>,
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    names.into_iter().filter_map(|name| {
+        let value = HeaderValue::from_bytes(headers.get(&name)?.as_bytes()).ok()?;
+        Some((name, value))
+    })
+}
+
+/// Removes the headers that are about one connection only.
+fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
+    let of_one_hop = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+    for name in of_one_hop.map(HeaderName::from_static).into_iter().chain([HOST, CONTENT_LENGTH]) {
+        headers.remove(name);
+    }
+    headers
+}
+
+fn json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
