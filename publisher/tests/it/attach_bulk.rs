@@ -58,16 +58,16 @@ fn a_pattern_attaches_to_the_functions_that_match_and_undo_puts_back_what_was_th
     let outside = Function::new(&owner, REGION, "billing", &json!({}));
 
     let attach = ["attach", "--match", "orders-*", "--regions", REGION, "--exec-wrapper"];
-    let plan = publisher.run(&dist, &attach).expect(1);
-    let plan = plan.says("4 functions: 2 to change, 1 skipped, 1 refused").says("nothing was changed");
+    let preview = publisher.run(&dist, &attach).expect(1);
+    let preview = preview.says("4 functions: 2 to change, 1 skipped, 1 refused").says("nothing was changed");
     for part in [
         "orders-plain",
         "AWS_LAMBDA_EXEC_WRAPPER is /opt/other already",
         "other:1 SentryLambdaExtension-arm64:1",
     ] {
-        assert!(plan.stdout.contains(part), "no {part:?} in {}", plan.stdout);
+        assert!(preview.stdout.contains(part), "no {part:?} in {}", preview.stdout);
     }
-    assert!(!plan.stdout.contains("billing"), "{}", plan.stdout);
+    assert!(!preview.stdout.contains("billing"), "{}", preview.stdout);
     assert_eq!(arm.layers(), std::slice::from_ref(&other));
 
     let execute = [&attach[..], &["--execute", "--json"]].concat();

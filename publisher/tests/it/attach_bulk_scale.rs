@@ -91,7 +91,7 @@ fn ten_thousand_functions_are_read_page_by_page_and_not_kept() {
     let key = owner.key.clone();
     let page = move |from: usize| {
         let function = |n: usize| {
-            let name = if n % 4000 == 0 { format!("orders-{n}") } else { format!("f-{n}") };
+            let name = if n.is_multiple_of(4000) { format!("orders-{n}") } else { format!("f-{n}") };
             json!({
                 "FunctionName": name, "FunctionArn": format!("arn:aws:lambda:eu-west-1:{key}:function:{name}"),
                 "Runtime": "python3.13", "PackageType": "Zip", "Architectures": ["x86_64"], "RevisionId": "1",
