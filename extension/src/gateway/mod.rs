@@ -137,10 +137,11 @@ async fn handle(request: Request<Incoming>, peer: Peer, services: &Services) -> 
         dispatch(&context, route, &mut body).await
     };
     // Reads the rest of a refused body, so that the client sees the response and can use the connection again. A
-    // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read. For
-    // one that is slow nobody waits longer.
-    let is_slow = outcome.as_ref().is_err_and(|why| why.status == StatusCode::REQUEST_TIMEOUT);
-    if !body.is_end_stream() && !is_slow && !head.headers.contains_key(EXPECT) {
+    // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read. A
+    // client that is refused because it holds too much, or holds it for too long, is not waited for.
+    let ends = [StatusCode::REQUEST_TIMEOUT, StatusCode::SERVICE_UNAVAILABLE];
+    let is_cut = outcome.as_ref().is_err_and(|why| ends.contains(&why.status));
+    if !body.is_end_stream() && !is_cut && !head.headers.contains_key(EXPECT) {
         connection::body::discard(&mut body).await;
     }
     let response = outcome.unwrap_or_else(|rejection| rejection.answer(relay));

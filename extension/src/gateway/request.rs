@@ -102,7 +102,7 @@ impl<'a> RequestContext<'a> {
         limit: usize,
     ) -> Result<ReceivedBody<'a>, Rejection> {
         let limit = limit.min(self.config.buffer.saturating_sub(OVERHEAD));
-        Ok(body::collect(body, limit, self.memory).await?)
+        Ok(body::collect(self.head, body, limit, self.memory).await?)
     }
 
     /// Reads the body and decodes it. Neither the encoded nor the decoded body may be larger than `limit`.

@@ -5,6 +5,7 @@ use super::memory_budget::{MemoryBudget, Reservation, SMALL_BODY};
 use crate::active_timer::ActiveTimer;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use hyper::http::request::Parts;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -28,6 +29,7 @@ pub(in crate::gateway) struct ReceivedBody<'a> {
 
 /// Reads a body of at most `limit` bytes into one allocation, which grows with the bytes that arrive.
 pub(in crate::gateway) async fn collect<'a>(
+    head: &Parts,
     body: &mut Incoming,
     limit: usize,
     memory: &'a MemoryBudget,
@@ -48,6 +50,7 @@ pub(in crate::gateway) async fn collect<'a>(
             Poll::Pending => {
                 let timer = timer.get_or_insert_with(|| ActiveTimer::new(BASE_SECONDS));
                 if !reservation.is_registered() {
+                    reservation.register(size_of_head(head))?;
                     reservation.grow(bytes.capacity(), bytes.len()).await?;
                 }
                 tokio::select! {
@@ -63,7 +66,10 @@ pub(in crate::gateway) async fn collect<'a>(
         if total > limit {
             return Err(BodyError::TooLarge);
         }
-        if reservation.is_registered() || total > SMALL_BODY {
+        if total > SMALL_BODY && !reservation.is_registered() {
+            reservation.register(size_of_head(head))?;
+        }
+        if reservation.is_registered() {
             let capacity = bytes.capacity().max(bytes.len() + spare(&bytes, data.len(), most));
             reservation.grow(capacity, total).await?;
         }
@@ -75,6 +81,12 @@ pub(in crate::gateway) async fn collect<'a>(
     }
     bytes.shrink_to_fit();
     Ok(ReceivedBody { bytes, reservation })
+}
+
+/// The memory that a head takes, which is mostly that of its long headers.
+fn size_of_head(head: &Parts) -> usize {
+    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    path + head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
 }
 
 /// Appends a block to bytes that may grow to `most`. Fails where the system has no memory, which must not end the

@@ -27,6 +27,10 @@ const SMALL_PIECE: usize = 16 * 1024;
 const GUESS: usize = 2 << 20;
 /// The largest size of the pool for small bodies. Bytes.
 const MAX_SMALL_POOL: usize = 2 << 20;
+/// A head up to this size does not count. Bytes.
+const SMALL_HEAD: usize = 8 * 1024;
+/// The most memory of the larger heads whose bodies are awaited. Bytes.
+const MAX_HEADS: usize = 2 << 20;
 /// How long a body waits for free memory. Seconds.
 const WAIT_SECONDS: u64 = 30;
 /// While others wait, a body that gets fewer bytes than this in a second is slow.
@@ -49,6 +53,8 @@ struct State {
     small_pool: usize,
     large_pool: usize,
     bodies: BTreeMap<u64, Body>,
+    /// The memory of large heads whose bodies are awaited.
+    heads: usize,
     next_id: u64,
     /// When the small and the large bodies were reviewed last.
     reviewed: [Option<Instant>; 2],
@@ -63,6 +69,8 @@ struct Body {
     /// The most that it may come to hold.
     most: usize,
     is_waiting: bool,
+    /// The memory of the request's head, if it is large.
+    head: usize,
     arrived: usize,
     /// The bytes that have arrived since the last review.
     progress: usize,
@@ -105,6 +113,7 @@ impl State {
             small_pool,
             large_pool: bytes - small_pool,
             bodies: BTreeMap::new(),
+            heads: 0,
             next_id: 0,
             reviewed: [None; 2],
         }
@@ -237,11 +246,15 @@ impl Reservation<'_> {
         self.id.is_some()
     }
 
-    fn register(&mut self) -> u64 {
-        if let Some(id) = self.id {
-            return id;
-        }
+    /// Makes the body known, because its request has to wait for the rest of it. `head` is the size of the request's
+    /// head, which stays in memory meanwhile. Fails if there are too many large ones.
+    pub(in crate::gateway) fn register(&mut self, head: usize) -> Result<(), BodyError> {
+        let head = if head > SMALL_HEAD { head } else { 0 };
         let mut state = self.memory.state();
+        if state.heads + head > MAX_HEADS {
+            return Err(BodyError::NoMemory);
+        }
+        state.heads += head;
         let id = state.next_id;
         state.next_id += 1;
         let body = Body {
@@ -250,6 +263,7 @@ impl Reservation<'_> {
             held: 0,
             most: self.most,
             is_waiting: false,
+            head,
             arrived: 0,
             progress: 0,
             slow_seconds: 0,
@@ -259,13 +273,13 @@ impl Reservation<'_> {
         };
         state.bodies.insert(id, body);
         self.id = Some(id);
-        id
+        Ok(())
     }
 
-    /// Lets the body hold `bytes` bytes, of which so many have arrived. Waits until there is memory for them, but not
+    /// Lets a registered body hold `bytes` bytes, of which so many have arrived. Waits until there is memory for them, but not
     /// for ever.
     pub(in crate::gateway) async fn grow(&mut self, bytes: usize, arrived: usize) -> Result<(), BodyError> {
-        let id = self.register();
+        let Some(id) = self.id else { return Ok(()) };
         let memory = self.memory;
         let mut timer = None;
         loop {
@@ -319,7 +333,10 @@ impl Reservation<'_> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.memory.state().bodies.remove(&id);
+            let mut state = self.memory.state();
+            let head = state.bodies.remove(&id).map_or(0, |body| body.head);
+            state.heads = state.heads.saturating_sub(head);
+            drop(state);
             self.memory.freed.notify_waiters();
         }
     }

@@ -48,7 +48,7 @@ async fn upstream(chunked: bool, stalls: bool) -> String {
     url
 }
 
-const GET: &[u8] = b"GET /api/0/large/ HTTP/1.1\r\nHost: x\r\n\r\n";
+const GET: &[u8] = b"GET /api/0/large/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test]
 async fn many_large_answers_are_not_held() {

@@ -116,6 +116,31 @@ async fn unfinished_heads_share_a_bound() {
     }
 }
 
+/// The rest of the request is a body that never comes. The head stays in memory as long as it is awaited.
+#[tokio::test]
+async fn heads_that_wait_for_a_body_share_a_bound() {
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let setup = Setup::new(&[]).await;
+        event(&mut connect(setup.address).await).await;
+        let before = Memory::of(setup.extension.pid()).now;
+        let mut heads = Vec::new();
+        for _ in 0..900 {
+            let mut stream = connect(setup.address).await;
+            let long = "x".repeat(60_000);
+            let head = format!("{}X-Long: {long}\r\n{expect}Content-Length: 10\r\n\r\n", post());
+            // It may be refused while it sends.
+            let _ = stream.write_all(head.as_bytes()).await;
+            heads.push(stream);
+        }
+        event(&mut connect(setup.address).await).await;
+        let grown = Memory::of(setup.extension.pid()).most.saturating_sub(before);
+        eprintln!("900 heads without their body: {} KiB more", grown / 1024);
+        assert!(grown < 16 * MIB, "{grown}");
+        arrived(&setup, 2).await;
+        setup.finish(2).await;
+    }
+}
+
 /// A client that sends head and body by themselves, and does not switch Nagle's algorithm off, sends the body when the
 /// head is acknowledged. By itself the system waits for 40 ms with that.
 #[tokio::test]

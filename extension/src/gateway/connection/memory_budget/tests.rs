@@ -8,6 +8,9 @@ fn must_wait(future: impl Future<Output = Result<(), BodyError>>) -> bool {
 }
 
 async fn grow(body: &mut Reservation<'_>, bytes: usize) -> Result<(), BodyError> {
+    if !body.is_registered() {
+        body.register(0)?;
+    }
     body.grow(bytes, bytes).await
 }
 
@@ -119,4 +122,15 @@ async fn waiting_ends() {
     let (mut all, mut other) = (memory.begin(1 << 30, true), memory.begin(1 << 30, true));
     grow(&mut all, 1 << 20).await.unwrap();
     assert_eq!(grow(&mut other, 1 << 20).await, Err(BodyError::NoMemory));
+}
+
+#[test]
+fn large_heads_share_a_bound() {
+    let memory = MemoryBudget::new(8 * MIB);
+    let mut all: Vec<_> = (0..100).map(|_| memory.begin(10, true)).collect();
+    let accepted = all.iter_mut().filter_map(|body| body.register(60_000).ok()).count();
+    assert_eq!(accepted, MAX_HEADS / 60_000);
+    memory.begin(10, true).register(SMALL_HEAD).unwrap();
+    drop(all);
+    assert_eq!(memory.state().heads, 0);
 }
