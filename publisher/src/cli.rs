@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Attach(commands::attach::Attach),
     /// Delete old layer versions that nothing names any more; prints the plan, acts only on --execute
     Prune(commands::prune::Prune),
+    /// Withdraw a bad release: nobody may attach it any more; prints the plan, acts only on --execute
+    Yank(commands::yank::Yank),
     /// Record which binaries of Sentry's own Relay may go into a layer
     Relay(commands::relay::Relay),
     /// Say what is installed, what is missing, and the command that fixes it
@@ -57,6 +59,7 @@ impl Command {
             Self::Arn(command) => command.run(ui),
             Self::Attach(command) => command.run(ui),
             Self::Prune(command) => command.run(ui),
+            Self::Yank(command) => command.run(ui),
             Self::Relay(command) => command.run(ui),
             Self::Doctor(command) => command.run(ui),
             Self::IamPolicy(command) => command.run(ui),

@@ -3,6 +3,7 @@
 
 use super::monitor::MonitorSettings;
 use super::reader::{EnvironmentReader, RESERVED_PORT};
+use super::schedule::InvalidSchedule;
 use super::units;
 use crate::protocol::LogLevel;
 use std::net::SocketAddr;
@@ -62,9 +63,10 @@ impl InsightsSettings {
         }
     }
 
-    /// Whether the lines that the function writes are needed.
+    /// Whether the lines that the function writes are needed. A monitor needs them because Lambda does not tell of
+    /// errors that the runtime catches, but the runtime logs them.
     pub fn need_function_records(&self) -> bool {
-        self.errors || self.function_logs.is_some()
+        self.errors || self.function_logs.is_some() || self.monitor.is_some()
     }
 }
 
@@ -103,14 +105,21 @@ impl EnvironmentReader<'_> {
 
     fn monitor(&mut self) -> Option<MonitorSettings> {
         const NAME: &str = "SENTRY_EXTENSION_MONITOR";
-        let Ok((monitor, is_odd)) = MonitorSettings::parse(&(self.var)(NAME)?) else {
+        let Ok((monitor, mistake)) = MonitorSettings::parse(&(self.var)(NAME)?) else {
             let expected =
                 "does not begin with a slug, which is at most 50 lower-case letters, digits, - and _";
             self.warn(NAME, expected, "there are no check-ins");
             return None;
         };
-        if is_odd {
-            let expected = "has a schedule that is neither rate(…) nor cron(…)";
+        if let Some(mistake) = mistake {
+            let expected = match mistake {
+                InvalidSchedule::Malformed => {
+                    "has a schedule that is neither like rate(5 minutes) nor like cron(0 8 * * ? *)"
+                }
+                InvalidSchedule::Untranslatable => {
+                    "has a schedule with L, W, # or a year, which Sentry's monitors do not know"
+                }
+            };
             self.warn(NAME, expected, "check-ins are sent without a schedule");
         }
         Some(monitor)
@@ -134,7 +143,7 @@ impl EnvironmentReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, MonitorSchedule, Overrides};
+    use crate::config::{Config, Overrides, Schedule};
 
     fn read(vars: &[(&str, &str)]) -> (InsightsSettings, Vec<String>) {
         let var = |name: &str| {
@@ -173,7 +182,7 @@ mod tests {
             ("MONITOR", "nightly|rate(5 minutes)"),
             ("OTLP_PORT", "4318"),
         ]);
-        let schedule = Some(MonitorSchedule::Rate("5 minutes".to_owned()));
+        let schedule = Some(Schedule::Interval { value: 5, unit: "minute" });
         let on = InsightsSettings {
             errors: true,
             function_logs: Some(FunctionLogs { level: LogLevel::Warn, budget: 1 << 20 }),

@@ -12,6 +12,7 @@ mod modes;
 mod monitor;
 mod proxy;
 mod reader;
+mod schedule;
 mod units;
 mod upstream;
 
@@ -22,8 +23,9 @@ pub use function::Function;
 pub use headers::UpstreamHeaders;
 pub use insights::{FunctionLogs, InsightsSettings, SpanMode};
 pub use modes::{FlushMode, RelayMode};
-pub use monitor::{MonitorSchedule, MonitorSettings};
+pub use monitor::MonitorSettings;
 pub use proxy::{Exception, Proxies, Proxy};
+pub use schedule::Schedule;
 pub use upstream::{InvalidUrl, Scheme, Upstream};
 
 use crate::log::Level;

@@ -5,18 +5,24 @@
 //! missing, late or repeated. SHUTDOWN comes before or after the record of the fault that caused it. Emulators have no
 //! telemetry at all. Managed Instances have no INVOKE, and their requests overlap.
 
+mod check_ins;
+mod envelopes;
 mod faults;
+mod metrics;
+mod spans;
 
 use super::classify::ShutdownReason;
 use super::fault::Fault;
 use super::init::Inits;
 use super::invocation::{Invocation, Learnt};
+use super::metrics::Metrics;
+use super::monitor::Monitor;
 use super::passed::PassedEnvelopes;
 use super::rate::RateLimit;
+use super::spans::Spans;
 use super::xray::XRay;
-use crate::config::FaultKinds;
+use crate::config::{FaultKinds, SpanMode};
 use crate::protocol::EnvelopeNote;
-use crate::relay::Envelope;
 use crate::telemetry::{InitStart, PlatformEvent, Record, RequestId};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -48,8 +54,21 @@ pub(super) struct Environment {
     early_note: Option<(RequestId, EnvelopeNote)>,
     envelopes: PassedEnvelopes,
     shutdown: Option<ShutdownReason>,
+    /// Whether nothing more is waited for.
+    is_closed: bool,
     learnt: Learnt,
     rate: RateLimit,
+    spans: Spans,
+    metrics: Option<Metrics>,
+    monitor: Option<Monitor>,
+}
+
+/// An earlier try of an invocation that Lambda tries again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EarlierTry {
+    Reported,
+    /// Its report is still on its way.
+    Unreported,
 }
 
 /// An invocation as Lambda announces it.
@@ -63,7 +82,7 @@ pub(crate) struct Invoked {
 }
 
 impl Environment {
-    pub(super) fn new(kinds: FaultKinds, managed: bool, memory_size: u64) -> Self {
+    pub(super) fn new(kinds: FaultKinds, spans: SpanMode, managed: bool, memory_size: u64) -> Self {
         Self {
             managed,
             kinds,
@@ -76,15 +95,26 @@ impl Environment {
             envelopes: PassedEnvelopes::default(),
             shutdown: None,
             learnt: Learnt::default(),
+            is_closed: false,
             rate: RateLimit::default(),
+            spans: Spans::new(spans),
+            metrics: None,
+            monitor: None,
         }
+    }
+
+    /// Adds what the settings want beside faults and spans.
+    pub(super) fn with(self, metrics: Option<Metrics>, monitor: Option<Monitor>) -> Self {
+        Self { metrics, monitor, ..self }
     }
 
     /// Records that Lambda has announced an invocation, so the one before it is over. Returns the faults that are
     /// certain now.
     pub(super) fn invoked(&mut self, invoked: Invoked, now: SystemTime) -> Vec<Fault> {
         let faults = self.settled(Some(&invoked.request), now);
+        let is_retry = self.forget_earlier_try(&invoked.request);
         let invocation = self.invocation(&invoked.request);
+        invocation.has_stale_report |= is_retry == Some(EarlierTry::Unreported);
         invocation.deadline = invoked.deadline;
         invocation.arn = invoked.arn;
         invocation.invoked.get_or_insert(now);
@@ -93,19 +123,22 @@ impl Environment {
         faults
     }
 
+    /// Lambda tries an invocation again that has failed, with the same id and often in the same environment. Forgets
+    /// what is known of the earlier try, which is over.
+    fn forget_earlier_try(&mut self, request: &RequestId) -> Option<EarlierTry> {
+        let is_over = |one: &Invocation| one.runtime_done.is_some() || one.report.is_some();
+        let is_earlier = |one: &Invocation| one.request == *request && one.invoked.is_some() && is_over(one);
+        let earlier = self.invocations.remove(self.invocations.iter().position(is_earlier)?)?;
+        self.forgotten = self.forgotten.saturating_add(1);
+        Some(if earlier.report.is_some() { EarlierTry::Reported } else { EarlierTry::Unreported })
+    }
+
     /// Takes in platform records. Returns the faults that are certain now.
     pub(super) fn heard(&mut self, records: Vec<Record>, now: SystemTime) -> Vec<Fault> {
         for record in records {
             self.enter(record);
         }
         self.certain(now)
-    }
-
-    /// Keeps an envelope that has passed.
-    pub(super) fn passed(&mut self, envelope: &Envelope) {
-        // On Managed Instances requests overlap, so only the request id could tell to which one an envelope belongs.
-        let during = self.invocations.back().filter(|_| !self.managed).map(|running| running.request.clone());
-        self.envelopes.keep(envelope, during);
     }
 
     /// The trace of an invocation: that of its SDK, or else that of X-Ray.
@@ -144,40 +177,14 @@ impl Environment {
         &self.learnt
     }
 
-    /// Whether everything was told of the latest invocation.
-    pub(super) fn is_reported(&self) -> bool {
-        self.invocations.back().is_none_or(|last| last.report.is_some())
-    }
-
-    /// Reads the envelopes that were kept.
-    pub(super) fn read_envelopes(&mut self) {
-        for envelope in self.envelopes.take() {
-            let (note, during) = envelope.read();
-            self.note(note, during.as_ref());
-        }
-    }
-
-    /// Records what an envelope says. `during` is the invocation during which it came.
-    pub(super) fn note(&mut self, note: EnvelopeNote, during: Option<&RequestId>) {
-        self.learnt.release = note.release.clone().or_else(|| self.learnt.release.take());
-        self.learnt.environment = note.environment.clone().or_else(|| self.learnt.environment.take());
-        let Some(request) = note.request.as_deref().map(RequestId::new) else {
-            match during {
-                Some(during) => {
-                    if let Some(running) = self.invocations.iter_mut().find(|one| one.request == *during) {
-                        running.note(note, false);
-                    }
-                }
-                None if self.managed => {}
-                None => self.has_unhandled_error_in_init |= note.unhandled,
-            }
-            return;
-        };
-        match self.invocations.iter_mut().find(|one| one.request == request) {
-            Some(invocation) => invocation.note(note, true),
-            // The envelope of an SDK may arrive before Lambda reports the invocation.
-            None => self.early_note = Some((request, note)),
-        }
+    /// Whether the report of the latest invocation is on its way, and something depends on it. `has_lines` says whether
+    /// the function's lines are wanted, of which Lambda tells before it reports.
+    pub(super) fn awaits_report(&self, has_lines: bool) -> bool {
+        let Some(last) = self.invocations.back().filter(|last| last.report.is_none()) else { return false };
+        // After a fault there is no report.
+        let will_come = self.shutdown.is_none_or(|reason| reason == ShutdownReason::Other);
+        let has_trace = last.root.is_some() || self.envelopes.have_trace() || self.spans.rate().is_some();
+        has_lines || (will_come && (self.metrics.is_some() || (self.spans.are_on() && has_trace)))
     }
 
     /// Records how many bytes of memory are in use while the latest invocation runs.
@@ -216,6 +223,7 @@ impl Environment {
 
     /// Ends the wait for evidence. Returns the faults of everything that is over.
     pub(super) fn closed(&mut self, now: SystemTime) -> Vec<Fault> {
+        self.is_closed = true;
         self.settled(None, now)
     }
 
@@ -236,6 +244,7 @@ impl Environment {
             PlatformEvent::InitStart(_)
             | PlatformEvent::InitRuntimeDone(_)
             | PlatformEvent::InitReport(_)
+            | PlatformEvent::RestoreStart
             | PlatformEvent::RestoreRuntimeDone(_)
             | PlatformEvent::RestoreReport(_) => self.inits.enter(&record),
             PlatformEvent::Start(start) => {
@@ -251,6 +260,9 @@ impl Environment {
             PlatformEvent::Report(end) => {
                 let managed = self.managed;
                 let invocation = self.invocation(&end.request);
+                if std::mem::take(&mut invocation.has_stale_report) {
+                    return;
+                }
                 if managed {
                     invocation.ended = invocation.ended.or(record.time);
                 }
@@ -265,7 +277,7 @@ impl Environment {
                     invocation.fault_text.get_or_insert(fault.text);
                 }
             }
-            PlatformEvent::RestoreStart | PlatformEvent::Dropped => {}
+            PlatformEvent::Dropped => {}
         }
     }
 

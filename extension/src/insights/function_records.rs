@@ -75,7 +75,7 @@ impl FunctionRecords {
         };
         Some(Self {
             requests: Requests { is_managed, ..Requests::default() },
-            errors: settings.errors.then(Errors::default),
+            errors: (settings.errors || settings.monitor.is_some()).then(Errors::default),
             runtime: String::new(),
             logs: settings.function_logs.map(|settings| Logs::new(settings, &context)),
             context,

@@ -127,6 +127,10 @@ impl Shared {
         for error in errors {
             let request = error.request.as_ref();
             let mut environment = self.environment();
+            if !self.reports_errors {
+                environment.raised(request);
+                continue;
+            }
             if !environment.claim_error(request, SystemTime::now()) {
                 continue;
             }

@@ -2,8 +2,9 @@
 //! pure.
 
 use super::classify::{self, ShutdownReason, Verdict};
+use super::invocation::Invocation;
 use crate::telemetry::{InitPhase, InitStart, PhaseEnd, PlatformEvent, Record};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// All inits of the environment. The fault of each is reported once.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ pub(super) struct Inits {
 struct Generation {
     end: Option<PhaseEnd>,
     report: Option<PhaseEnd>,
+    started: Option<SystemTime>,
     ended: Option<SystemTime>,
     /// Whether its fault was reported.
     is_told: bool,
@@ -37,7 +39,11 @@ impl Inits {
     /// Takes in a record of an init or a restore.
     pub(super) fn enter(&mut self, record: &Record) {
         match &record.event {
-            PlatformEvent::InitStart(start) => self.start = Some(start.clone()),
+            PlatformEvent::InitStart(start) => {
+                self.of(start.phase).started = record.time;
+                self.start = Some(start.clone());
+            }
+            PlatformEvent::RestoreStart => self.restore.started = record.time,
             PlatformEvent::InitRuntimeDone(end) => self.of(end.phase).end(end, record.time),
             PlatformEvent::InitReport(end) => self.of(end.phase).report(end, record.time),
             PlatformEvent::RestoreRuntimeDone(end) => self.restore.end(end, record.time),
@@ -49,6 +55,35 @@ impl Inits {
     /// Returns how the latest init began.
     pub(super) fn start(&self) -> Option<&InitStart> {
         self.start.as_ref()
+    }
+
+    /// Returns how the environment was initialized, in Lambda's words. It is empty if that is not known.
+    pub(super) fn initialization_type(&self) -> &str {
+        self.start.as_ref().map(|start| &*start.initialization_type).unwrap_or_default()
+    }
+
+    /// Whether an invocation is a cold start: the first one after an init on demand. After a fault the same sandbox
+    /// runs init again, and with provisioned concurrency init is over long before the first invocation.
+    pub(super) fn is_cold_start(&self, invocation: &Invocation) -> bool {
+        let is_again = self.start.as_ref().is_some_and(|start| start.phase == InitPhase::Invoke);
+        invocation.is_first && !is_again && self.initialization_type() != "provisioned-concurrency"
+    }
+
+    /// Returns the times of the init that the first invocation waited for. If that was run inside the invocation, the
+    /// one before has failed.
+    pub(super) fn initialized(&self) -> Option<(SystemTime, SystemTime)> {
+        self.within_invocation.times().or_else(|| self.ahead.times())
+    }
+
+    /// Returns the times of the restore from a snapshot.
+    pub(super) fn restored(&self) -> Option<(SystemTime, SystemTime)> {
+        self.restore.times()
+    }
+
+    /// Returns how the environment was initialized, and in how many milliseconds. `None`: it is not known yet.
+    pub(super) fn described(&self) -> Option<(&str, Option<f64>)> {
+        let end = self.ahead.report.as_ref().or(self.ahead.end.as_ref());
+        Some((&*self.start.as_ref()?.initialization_type, end.and_then(|end| end.duration_ms)))
     }
 
     /// Whether the failure of an init before the first invocation was reported.
@@ -113,6 +148,14 @@ impl Generation {
     fn report(&mut self, end: &PhaseEnd, time: Option<SystemTime>) {
         self.ended = self.ended.or(time);
         self.report.get_or_insert_with(|| end.clone());
+    }
+
+    /// Returns start and end. The report measures the whole phase, also that of extensions.
+    fn times(&self) -> Option<(SystemTime, SystemTime)> {
+        let measured = self.report.as_ref().and_then(|report| report.duration_ms);
+        let duration = measured.and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok());
+        let by_duration = || self.started?.checked_add(duration?);
+        Some((self.started?, by_duration().or(self.ended)?))
     }
 
     fn failure(&self) -> Option<&PhaseEnd> {

@@ -1,6 +1,10 @@
 //! What is known about one invocation, and what the function's own envelopes say about it. This is pure data, which
 //! `environment` writes and `classify` reads.
 
+use super::metrics::MetricsTold;
+use super::monitor::CheckIn;
+use super::spans::{Root, SpansTold};
+use crate::config::FaultKind;
 use crate::protocol::EnvelopeNote;
 use crate::telemetry::{InvocationEnd, RequestId};
 use std::time::SystemTime;
@@ -38,8 +42,19 @@ pub(super) struct Invocation {
     pub(super) report: Option<InvocationEnd>,
     /// The platform's text about what went wrong.
     pub(super) fault_text: Option<String>,
+    /// Whether the next report with this id is that of an earlier try.
+    pub(super) has_stale_report: bool,
     /// Whether its fault was reported, or it is known to have none.
     pub(super) is_settled: bool,
+    /// The SDK's root span, if its trace is sampled.
+    pub(super) root: Option<Box<Root>>,
+    pub(super) spans_told: SpansTold,
+    pub(super) metrics_told: MetricsTold,
+    pub(super) check_in: CheckIn,
+    /// What the fault is, if it has one, whether that is reported or not.
+    pub(super) fault: Option<FaultKind>,
+    /// Whether the runtime has logged an error that nothing in the function has handled.
+    pub(super) has_raised: bool,
 }
 
 /// The trace that the SDK has chosen for an invocation.
@@ -53,6 +68,14 @@ pub(super) struct SdkTrace {
 }
 
 impl Invocation {
+    /// Whether the platform or the SDK has told of something that went wrong.
+    pub(super) fn has_failed(&self) -> bool {
+        let ends = [&self.runtime_done, &self.report].into_iter().flatten();
+        let is_error = |end: &InvocationEnd| matches!(&*end.status, "error" | "failure" | "timeout");
+        let has_error = self.has_unhandled_error || self.has_raised;
+        has_error || self.fault.is_some() || self.fault_text.is_some() || ends.into_iter().any(is_error)
+    }
+
     /// Takes in what an envelope says. `is_certain` means that the envelope names this invocation.
     pub(super) fn note(&mut self, note: EnvelopeNote, is_certain: bool) {
         self.has_unhandled_error |= note.unhandled;

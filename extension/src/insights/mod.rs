@@ -5,7 +5,9 @@
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
 //! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
 //! `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all events have in
-//! common is in `surroundings`. Only this file, `hearing`, `memory`, `outbox` and `spool` do I/O.
+//! common is in `surroundings`. `spans` draws what no SDK can see, `metrics`
+//! measures it, `monitor` has the check-ins, and `reporting` sends all three. Only this file, `hearing`,
+//! `memory`, `outbox`, `reporting` and `spool` do I/O.
 
 mod classify;
 mod environment;
@@ -21,9 +23,13 @@ mod invocation;
 mod lines;
 mod logs;
 mod memory;
+mod metrics;
+mod monitor;
 mod outbox;
 mod passed;
 mod rate;
+mod reporting;
+mod spans;
 mod spool;
 mod surroundings;
 mod xray;
@@ -31,7 +37,7 @@ mod xray;
 pub(crate) use environment::Invoked;
 pub use outbox::{FaultEnvelope, Outbox};
 
-use crate::config::{Config, Function, ProjectId, PublicKey, Upstream, variable};
+use crate::config::{Config, Function, ProjectId, PublicKey, SpanMode, Upstream, variable};
 use crate::protocol::EventId;
 use crate::relay::{Envelope, Relay};
 use crate::telemetry::Observer;
@@ -40,6 +46,8 @@ use classify::ShutdownReason;
 use environment::Environment;
 use fault::Fault;
 use function_records::FunctionRecords;
+use metrics::{MetricContext, Metrics};
+use monitor::Monitor;
 use passed::PassedEnvelope;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -76,6 +84,11 @@ struct Shared {
     memory_size: u64,
     /// Whether faults are reported, for which memory is watched.
     reports_faults: bool,
+    /// Whether uncaught errors are reported. Otherwise they only make check-ins fail.
+    reports_errors: bool,
+    spans: SpanMode,
+    /// Whether there are metrics or check-ins.
+    has_measurements: bool,
 }
 
 impl Insights {
@@ -83,7 +96,10 @@ impl Insights {
     /// before the first invocation.
     pub fn start(config: &Arc<Config>, relay: &Relay) -> Option<Self> {
         let reports_faults = !config.faults.is_empty();
-        if !reports_faults && !config.insights.need_function_records() {
+        let wanted = &config.insights;
+        let (spans, has_measurements) = (wanted.spans, wanted.metrics || wanted.monitor.is_some());
+        let has_lines = wanted.need_function_records();
+        if !reports_faults && !has_lines && !has_measurements && spans == SpanMode::Off {
             return None;
         }
         let dsn = config.dsn.as_ref()?;
@@ -97,7 +113,10 @@ impl Insights {
             outbox.use_spool(config);
         }
         let shared = Shared {
-            environment: Mutex::new(Environment::new(config.faults, config.managed_instances, memory_size)),
+            environment: Mutex::new(
+                Environment::new(config.faults, spans, config.managed_instances, memory_size)
+                    .with(metrics(config), monitor(config)),
+            ),
             function_records: function_records(config),
             relay: relay.clone(),
             outbox,
@@ -109,6 +128,9 @@ impl Insights {
             oom_kills: OnceLock::new(),
             memory_size,
             reports_faults,
+            reports_errors: wanted.errors,
+            spans,
+            has_measurements,
         };
         Some(Self { shared: Arc::new(shared) })
     }
@@ -132,12 +154,11 @@ impl Insights {
         self.shared.begun.notify_one();
     }
 
-    /// Records that an envelope has passed. It is kept for a while, and read only if there is a fault.
+    /// Records that an envelope has passed. It is kept for a while, and read only where it matters what it says.
     pub(crate) fn envelope_passed(&self, envelope: &Envelope) {
-        if !PassedEnvelope::is_of_use(envelope) {
-            return;
+        if let Some(use_of) = PassedEnvelope::use_of(envelope, self.shared.spans) {
+            self.shared.environment().passed(envelope, use_of);
         }
-        self.shared.environment().passed(envelope);
     }
 
     /// Records that the environment ends. When this returns, its fault is in the queue, if there was one.
@@ -166,6 +187,22 @@ impl Insights {
     }
 }
 
+fn metrics(config: &Config) -> Option<Metrics> {
+    let context = || MetricContext {
+        function: Function::read(variable),
+        is_arm: cfg!(target_arch = "aarch64"),
+        trace_id: EventId::random().to_string(),
+    };
+    config.insights.metrics.then(|| Metrics::new(context()))
+}
+
+fn monitor(config: &Config) -> Option<Monitor> {
+    let settings = config.insights.monitor.clone()?;
+    let function = Function::read(variable);
+    let release = function.release.clone().or_else(|| function.published());
+    Some(Monitor { settings, environment: function.environment, release })
+}
+
 /// Prepares for what the function writes. Reads the function's names here, because every line needs them.
 fn function_records(config: &Config) -> Option<Mutex<FunctionRecords>> {
     if !config.insights.need_function_records() {
@@ -184,11 +221,9 @@ impl Shared {
 
     /// Waits until nothing that is on its way says more about the end of the environment.
     async fn until_closed(&self) {
-        // Lambda tells of the lines of an invocation before it reports on it.
-        let awaits_lines = self.function_records.is_some();
-        let is_settled = |environment: &Environment| {
-            !environment.is_open() && (!awaits_lines || environment.is_reported())
-        };
+        let has_lines = self.function_records.is_some();
+        let is_settled =
+            |environment: &Environment| !environment.is_open() && !environment.awaits_report(has_lines);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -230,6 +265,12 @@ impl Shared {
             let (upstream, key) = (Arc::clone(&self.upstream), self.key.clone());
             let envelope = FaultEnvelope::new(upstream, key, self.project, event_id, event.as_bytes());
             self.outbox.submit(envelope);
+        }
+        if self.spans != SpanMode::Off {
+            self.send_spans();
+        }
+        if self.has_measurements {
+            self.send_measurements(SystemTime::now());
         }
     }
 }

@@ -31,14 +31,22 @@ pub(crate) fn keep_items(encoding: Encoding, body: &[u8], limit: usize, keep: &[
 /// if the envelope decodes to more than `limit` bytes.
 pub(crate) fn visit_payloads(encoding: Encoding, body: &[u8], limit: usize, mut visit: impl FnMut(&[u8])) {
     let Some(plain) = decode_all(encoding, body, limit) else { return };
-    let (_, mut rest) = split_line(after_blank(&plain));
-    while let Some((_, payload, after)) = split_item(rest) {
-        visit(payload);
-        rest = after;
-    }
+    split_envelope(&plain).1.for_each(&mut visit);
 }
 
-fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
+/// Splits an envelope that is not compressed into its header and the payloads of its items.
+pub(crate) fn split_envelope(plain: &[u8]) -> (&[u8], impl Iterator<Item = &[u8]>) {
+    let (header, mut rest) = split_line(after_blank(plain));
+    let payloads = std::iter::from_fn(move || {
+        let (_, payload, after) = split_item(rest)?;
+        rest = after;
+        Some(payload)
+    });
+    (header, payloads)
+}
+
+/// Decodes an envelope. `None`: it cannot be read, or has more than `limit` bytes.
+pub(crate) fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     let decoded = decode(encoding, body, limit, |block| {
         plain.extend_from_slice(block);

@@ -2,7 +2,10 @@
 
 use super::envelope_scanner::leading_blank;
 use super::event_id::EventId;
+use super::item::{Item, ItemKind};
+use super::timestamp;
 use serde_json::{Map, Value};
+use std::time::SystemTime;
 
 /// The header of an envelope is not a JSON object.
 #[derive(Debug)]
@@ -24,6 +27,69 @@ pub(crate) fn push_item(envelope: &mut Vec<u8>, kind: &str, fields: &[(&str, &st
     envelope.extend_from_slice(b"}\n");
     envelope.extend_from_slice(payload);
     envelope.push(b'\n');
+}
+
+/// What a container holds, without the kind of its things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contained {
+    pub(crate) count: u32,
+    /// The length of the payload, in bytes.
+    bytes: usize,
+}
+
+impl Contained {
+    pub(crate) fn of(self, kind: ItemKind) -> Item {
+        Item { kind, count: self.count, bytes: self.bytes }
+    }
+}
+
+/// Makes an envelope around a container of spans or metrics. `media` is the part of the content type that names them,
+/// and `trace` is the trace of all of them, as JSON.
+pub(crate) fn container(
+    kind: &str,
+    media: &str,
+    trace: Option<&str>,
+    items: &[Value],
+) -> (Contained, Vec<u8>) {
+    // Relay is told not to add data about a browser, which it would take from the headers of the request.
+    let mut payload =
+        br#"{"version":2,"ingest_settings":{"infer_ip":"never","infer_user_agent":"never"},"items":"#
+            .to_vec();
+    // Writing to a vector does not fail.
+    let _ = serde_json::to_writer(&mut payload, items);
+    payload.push(b'}');
+    let mut envelope = own_header(trace);
+    let head = format!(
+        concat!(
+            "{{\"type\":\"{}\",\"item_count\":{},",
+            "\"content_type\":\"application/vnd.sentry.items.{}+json\",\"length\":{}}}\n",
+        ),
+        kind,
+        items.len(),
+        media,
+        payload.len(),
+    );
+    envelope.extend_from_slice(head.as_bytes());
+    envelope.extend_from_slice(&payload);
+    envelope.push(b'\n');
+    (Contained { count: u32::try_from(items.len()).unwrap_or(u32::MAX), bytes: payload.len() }, envelope)
+}
+
+/// Makes an envelope around one item that belongs to no event.
+pub(crate) fn single(kind: &str, item: &Value) -> (Contained, Vec<u8>) {
+    let mut envelope = own_header(None);
+    let payload = item.to_string();
+    push_item(&mut envelope, kind, &[], payload.as_bytes());
+    (Contained { count: 1, bytes: payload.len() }, envelope)
+}
+
+/// The header of an envelope that the extension itself makes, without an event. `trace` is JSON.
+fn own_header(trace: Option<&str>) -> Vec<u8> {
+    let trace = trace.map(|trace| format!(",\"trace\":{trace}")).unwrap_or_default();
+    let sent_at = timestamp::format(SystemTime::now());
+    let version = env!("CARGO_PKG_VERSION");
+    let sdk = format!("{{\"name\":\"sentry.aws-lambda-extension\",\"version\":\"{version}\"}}");
+    format!("{{\"sent_at\":\"{sent_at}\",\"sdk\":{sdk}{trace}}}\n").into_bytes()
 }
 
 fn append_fields(header: &mut Vec<u8>, fields: &[(&str, &str)]) {

@@ -113,6 +113,8 @@ impl RateLimits {
             let mut fields = limit.trim().splitn(2, ':');
             let seconds = fields.next().and_then(|s| decimal::parse(s.trim()));
             let (Some(seconds), Some(rest)) = (seconds, fields.next()) else { continue };
+            // SDKs get the limit in this form, and must not find other categories in it.
+            let rest: String = rest.chars().filter(char::is_ascii_graphic).collect();
             let names = rest.split(':').next().unwrap_or_default();
             let names = || names.split(';').map(str::trim).filter(|name| !name.is_empty());
             let mut categories: Vec<Category> = Vec::new();
@@ -127,7 +129,7 @@ impl RateLimits {
                 continue;
             }
             let Ok(lasts) = Duration::try_from_secs_f64(seconds) else { continue };
-            self.set(key, categories, rest, lasts, now);
+            self.set(key, categories, &rest, lasts, now);
         }
     }
 

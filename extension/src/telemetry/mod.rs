@@ -17,7 +17,7 @@ pub(crate) use function_record::{FunctionOutput, FunctionRecord};
 pub(crate) use observer::{DroppedRecords, Observer};
 pub(crate) use record::{InitPhase, InitStart, InvocationEnd, PhaseEnd, PlatformEvent, Record};
 #[cfg(test)]
-pub(crate) use record::{InvocationStart, PlatformFault};
+pub(crate) use record::{InvocationMetrics, InvocationStart, PlatformFault};
 pub use request_id::RequestId;
 pub use subscription::Subscribed;
 pub(crate) use subscription::{FunctionEnd, Telemetry};

@@ -81,6 +81,17 @@ pub(crate) struct VisibleContent {
     pub(crate) location: Option<String>,
 }
 
+/// A version, as an account sees it that does not own the layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VisibleVersion {
+    /// Base64 of the zip's sha256.
+    pub(crate) code_sha256: String,
+    /// A link for downloading the zip. It is valid for ten minutes.
+    pub(crate) location: String,
+    pub(crate) description: String,
+    pub(crate) license: String,
+}
+
 /// How the zip is transferred to Lambda.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ZipSource<'a> {
@@ -191,6 +202,20 @@ impl RegionLayers {
         let sha256 =
             content.code_sha256().ok_or_else(|| CallError::incomplete(GET_VERSION_BY_ARN, "CodeSha256"))?;
         Ok(VisibleContent { code_sha256: sha256.to_owned(), location: content.location().map(str::to_owned) })
+    }
+
+    /// Reads all that an account which does not own the layer sees of a version.
+    pub(crate) async fn visible_version(&self, arn: &str) -> Result<VisibleVersion, CallError> {
+        let request = || self.client.get_layer_version_by_arn().arn(arn).send();
+        let answer = self.session.send(GET_VERSION_BY_ARN, request).await?;
+        let content = answer.content().ok_or_else(|| CallError::incomplete(GET_VERSION_BY_ARN, "Content"))?;
+        let lacks = |what| CallError::incomplete(GET_VERSION_BY_ARN, what);
+        Ok(VisibleVersion {
+            code_sha256: content.code_sha256().ok_or_else(|| lacks("CodeSha256"))?.to_owned(),
+            location: content.location().ok_or_else(|| lacks("Location"))?.to_owned(),
+            description: answer.description().unwrap_or_default().to_owned(),
+            license: answer.license_info().unwrap_or_default().to_owned(),
+        })
     }
 
     /// Reads the compatible architectures of a version by its ARN. The version may belong to another account. The list

@@ -62,6 +62,10 @@ pub(crate) struct Arn {
     #[arg(long, value_name = "TEMPLATE", requires = "latest")]
     layer_name: Option<String>,
 
+    /// Print them even if the release was yanked; each format carries the mark
+    #[arg(long)]
+    include_yanked: bool,
+
     #[command(flatten)]
     aws: AwsOptions,
 }
@@ -76,7 +80,8 @@ impl Arn {
             account::runtime()?.block_on(self.newest(ui))?
         } else {
             let manifest = manifest::open(&self.dist)?;
-            let table = manifest::arns(&manifest, self.kind(), &self.regions, self.arch)?;
+            let arns = if self.include_yanked { manifest::arns_even_if_yanked } else { manifest::arns };
+            let table = arns(&manifest, self.kind(), &self.regions, self.arch)?;
             let lacks = |wanted: &&RegionPattern| !table.rows.keys().any(|region| wanted.matches(region));
             if let Some(lacking) = self.regions.iter().find(lacks) {
                 return Err(manifest::missing_layer(&manifest, self.kind(), Some(lacking), self.arch));
@@ -89,6 +94,9 @@ impl Arn {
         let format = if ui.json() { Format::Json } else { self.format };
         let snippet = format.render(&table).map_err(Failure::new)?;
         ui.result(snippet.text);
+        if let Some(yanked) = &table.yanked {
+            ui.warning(format!("this release was {yanked}"));
+        }
         for note in snippet.notes {
             ui.status("Note", note);
         }
@@ -123,6 +131,9 @@ impl Arn {
         }
         let mut rows: BTreeMap<RegionName, RegionArns> = BTreeMap::new();
         for (arch, arn) in newest_version::newest(&session, &identity, queries).await? {
+            if let Some(manifest) = manifest.as_ref().filter(|_| !self.include_yanked) {
+                manifest::refuse_yanked_version(manifest, &arn)?;
+            }
             rows.entry(arn.region.clone()).or_default().insert(arch, arn);
         }
         if rows.is_empty() {
@@ -132,7 +143,14 @@ impl Arn {
                 .hint("name it with --account and --layer-name, or leave out --regions and --arch"));
         }
         let title = "Sentry Lambda extension, the newest versions that AWS lists".to_owned();
-        Ok(ArnTable { title, version: None, kind: self.kind(), rows, runtimes: BTreeMap::new() })
+        Ok(ArnTable {
+            title,
+            version: None,
+            yanked: None,
+            kind: self.kind(),
+            rows,
+            runtimes: BTreeMap::new(),
+        })
     }
 
     /// The names of the layers: those of `--layer-name`, else those in the manifest, else the default names.

@@ -36,6 +36,8 @@ enum PolicyCommand {
     Verify(LayersPolicy),
     /// What `publisher prune` needs: a role of its own, since it deletes
     Prune(LayersPolicy),
+    /// What `publisher yank` needs: a role of its own, since it takes the layers away from their users
+    Yank(YankPolicy),
     /// What `publisher attach` needs
     Attach(AttachPolicy),
     /// What `publisher arn --latest` needs; without --latest it asks AWS nothing
@@ -79,6 +81,16 @@ struct PublishPolicy {
     /// Also what it takes to narrow the audience of a layer that is published
     #[arg(long)]
     narrow: bool,
+}
+
+#[derive(clap::Args)]
+struct YankPolicy {
+    #[command(flatten)]
+    layers: LayersPolicy,
+
+    /// Also what --undo of `publisher yank` needs
+    #[arg(long)]
+    undo: bool,
 }
 
 #[derive(clap::Args)]
@@ -157,6 +169,10 @@ impl IamPolicy {
                     layers.layer_name.iter().any(|template| layer_name::names_the_release(template));
                 let find = if releases { rights::FIND } else { &[] };
                 layers.document(&[rights::PRUNE, find].concat())
+            }
+            PolicyCommand::Yank(yank) => {
+                let undo = if yank.undo { rights::UNDO_YANK } else { &[] };
+                yank.layers.document(&[rights::YANK, undo].concat())
             }
             PolicyCommand::Attach(attach) => attach.document(),
             PolicyCommand::Arn(layers) => layers.document(rights::ARN),

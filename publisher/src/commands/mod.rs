@@ -14,3 +14,4 @@ pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod relay;
 pub(crate) mod verify;
+pub(crate) mod yank;

@@ -1,5 +1,9 @@
-//! `publisher verify`: reads back every layer version in `dist/layers.json` and compares it.
+//! `publisher verify`: reads back every layer version in `dist/layers.json` and compares it. With `--arn`, anybody
+//! compares one layer version with the files of the release.
 
+mod attestation;
+mod one_version;
+mod release_files;
 mod version_check;
 
 use crate::{
@@ -8,7 +12,10 @@ use crate::{
         bundle::{Bundle, BundleError},
         layers_manifest::LayersManifest,
     },
-    aws::{layers::RegionLayers, partition::RegionName, regions::RegionPattern, session::Session},
+    aws::{
+        layer_arn::LayerArn, layers::RegionLayers, partition::RegionName, regions::RegionPattern,
+        session::Session,
+    },
     commands::common::{
         account::{self, AccountOptions},
         fewer_regions::{self, FewerRegionsOptions},
@@ -52,6 +59,15 @@ pub(crate) struct Verify {
     #[arg(long, conflicts_with = "other")]
     as_stranger: bool,
 
+    /// Compare this layer version with the files of its release, in the folder of --dist; any account's credentials do
+    #[arg(long, value_name = "ARN",
+        conflicts_with_all = ["other", "as_stranger", "regions", "previous", "allow_fewer_regions"])]
+    arn: Option<LayerArn>,
+
+    /// The repository on GitHub whose release workflow has to have attested the zip; asks `gh`
+    #[arg(long, value_name = "OWNER/NAME", requires = "arn")]
+    repository: Option<String>,
+
     /// Only these regions; patterns like `eu-*` too
     #[arg(long, visible_alias = "region", value_name = "REGION,…", value_delimiter = ',')]
     regions: Vec<RegionPattern>,
@@ -62,6 +78,9 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        if let Some(arn) = &self.arn {
+            return account::runtime()?.block_on(self.verify_arn(ui, arn));
+        }
         let manifest = manifest::open(&self.dist)?;
         self.compare_zips(ui, &manifest)?;
         account::runtime()?.block_on(self.verify(ui, &manifest))

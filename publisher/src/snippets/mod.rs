@@ -48,6 +48,8 @@ pub(crate) struct ArnTable {
     pub(crate) title: String,
     /// The release, if it is known.
     pub(crate) version: Option<String>,
+    /// That the release was yanked, and when and why.
+    pub(crate) yanked: Option<String>,
     pub(crate) kind: LayerKind,
     /// The ARNs to attach.
     pub(crate) rows: BTreeMap<RegionName, RegionArns>,
@@ -88,6 +90,8 @@ struct ArnEntry<'a> {
     arch: Arch,
     version: i64,
     arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    yanked: Option<&'a str>,
 }
 
 impl ArnTable {
@@ -153,12 +157,24 @@ impl Format {
 fn json(table: &ArnTable) -> Result<String, SnippetError> {
     let entries: Vec<ArnEntry<'_>> = table
         .arns()
-        .map(|(region, arch, arn)| ArnEntry { region, arch, version: arn.version, arn: arn.to_string() })
+        .map(|(region, arch, arn)| {
+            let yanked = table.yanked.as_deref();
+            ArnEntry { region, arch, version: arn.version, arn: arn.to_string(), yanked }
+        })
         .collect();
     Ok(serde_json::to_string_pretty(&entries)?)
 }
 
+/// The text with a backslash before each character that Markdown may take for markup.
+fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| c.is_ascii_punctuation().then_some('\\').into_iter().chain([c])).collect()
+}
+
 fn markdown(table: &ArnTable) -> String {
     let cells = |row: &RegionArns| row.iter().map(|(arch, arn)| (*arch, arn.to_string())).collect();
-    arn_table::table(&table.rows.iter().map(|(region, row)| (region, cells(row))).collect())
+    let rows = arn_table::table(&table.rows.iter().map(|(region, row)| (region, cells(row))).collect());
+    match &table.yanked {
+        Some(_) => format!("**{}**\n\n{rows}", escaped(&table.title)),
+        None => rows,
+    }
 }

@@ -36,6 +36,10 @@ struct RegistryLayer<'a> {
     /// Empty if the layer is for all runtimes, which the registry cannot express.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     compatible_runtimes: &'a [String],
+    /// That the release was yanked. The registry has no such field of its own, and its readers ignore what they do not
+    /// know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    yanked: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -66,13 +70,15 @@ pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
             layer_name: arn.name.as_str(),
             regions: Vec::new(),
             compatible_runtimes: table.runtimes.get(&arch).map_or(&[], Vec::as_slice),
+            yanked: table.yanked.as_deref(),
         });
         file.regions.push(RegistryRegion { region, version: arn.version.to_string() });
     }
     if layers.is_empty() {
         return Err(SnippetError::NoCommercialRegion);
     }
-    let links = links(release);
+    // Nothing may lead to a release that was yanked.
+    let links = if table.yanked.is_some() { Vec::new() } else { links(release) };
     let mut files = BTreeMap::new();
     for (folder, layer) in layers {
         for link in &links {
@@ -85,7 +91,10 @@ pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
          compatible_runtimes a layer is for all of them"
             .to_owned(),
     ];
-    if links.is_empty() {
+    if let Some(yanked) = &table.yanked {
+        let text = format!("{yanked}: let latest.json and the like point to another release");
+        notes.push(text);
+    } else if links.is_empty() {
         notes.push(
             "a prerelease has no links: latest.json and the like stay with the last release".to_owned(),
         );

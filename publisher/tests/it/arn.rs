@@ -69,7 +69,7 @@ fn a_missing_or_broken_file_says_where_it_comes_from() {
     Publisher::new().run(&empty, &["arn"]).expect(1).says("layers.json").says("publisher publish --execute");
     std::fs::write(empty.path().join("layers.json"), "{\"schema\": 1").unwrap();
     Publisher::new().run(&empty, &["arn"]).expect(1).says("not a manifest of published layers");
-    std::fs::write(empty.path().join("layers.json"), json!({"schema": 2}).to_string()).unwrap();
+    std::fs::write(empty.path().join("layers.json"), json!({"schema": 3}).to_string()).unwrap();
     Publisher::new().run(&empty, &["arn"]).expect(1);
     Publisher::new().run(&dist_with_layers(), &["arn", "--format", "yaml"]).expect(2);
 }

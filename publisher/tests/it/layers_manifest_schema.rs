@@ -63,7 +63,7 @@ fn invalid_manifests_are_found() {
     assert_eq!(violations(&layers), [""; 0]);
     let place = "/layers/arm64/regions/eu-west-1";
     let breaks: [(&str, &str, Value); 21] = [
-        ("", "schema", json!(2)),
+        ("", "schema", json!(3)),
         ("", "version", json!("1.2")),
         ("", "commit", json!("main")),
         ("", "released_by", json!("me")),

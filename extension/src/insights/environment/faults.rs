@@ -65,6 +65,7 @@ impl Environment {
         let subject = Subject::Invocation(Box::new(invocation.clone()));
         if let Some(invocation) = self.invocations.get_mut(at) {
             invocation.is_settled = true;
+            invocation.fault = Some(verdict.kind);
         }
         if verdict.kind == FaultKind::InitError {
             self.inits.settle_within_invocation();

@@ -209,7 +209,7 @@ fn take(environment: &mut Environment, event: &Event) -> Vec<Fault> {
 
 /// Feeds events in their order and records in this order, `places` apart.
 fn run(events: &[Event], records: &[PlatformEvent], places: &[usize]) -> Vec<Fault> {
-    let mut environment = Environment::new(FaultKinds::ALL, false, 128 * MIB);
+    let mut environment = Environment::new(FaultKinds::ALL, SpanMode::Auto, false, 128 * MIB);
     let mut faults = Vec::new();
     for at in 0..=events.len() {
         for (record, _) in records.iter().zip(places).filter(|(_, place)| **place % (events.len() + 1) == at)
@@ -273,7 +273,7 @@ fn without_telemetry_shutdown_decides() {
 #[test]
 fn memory_is_bounded() {
     for (managed, most) in [(false, MAX_INVOCATIONS), (true, MAX_MANAGED)] {
-        let mut environment = Environment::new(FaultKinds::ALL, managed, 128 * MIB);
+        let mut environment = Environment::new(FaultKinds::ALL, SpanMode::Auto, managed, 128 * MIB);
         for n in 0..1000 {
             let record = Record { time: None, event: done(&n.to_string(), "timeout", "") };
             environment.heard(vec![record], now());
@@ -292,7 +292,7 @@ fn an_sdk_that_is_faster_than_lambda_is_heard() {
 
 #[test]
 fn ten_faults_a_minute_and_not_more() {
-    let mut environment = Environment::new(FaultKinds::ALL, true, 128 * MIB);
+    let mut environment = Environment::new(FaultKinds::ALL, SpanMode::Auto, true, 128 * MIB);
     let told = |environment: &mut Environment, prefix: &str, at: SystemTime| {
         let report = |n| Record { time: None, event: report(&format!("{prefix}{n}"), "timeout", "", 1.0) };
         (0..30).map(|n| environment.heard(vec![report(n)], at).len()).sum::<usize>()

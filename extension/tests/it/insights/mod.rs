@@ -5,6 +5,8 @@ mod errors;
 mod faults;
 mod logs;
 mod managed;
+mod measurements;
+mod spans;
 mod valid;
 
 use valid::normalised;

@@ -1,7 +1,10 @@
 //! Errors of reading and writing `layers.json`.
 
 use crate::{
-    artifacts::{atomic_file::WriteError, layers_manifest::SCHEMA},
+    artifacts::{
+        atomic_file::WriteError,
+        layers_manifest::{SCHEMA, YANKED_SCHEMA},
+    },
     aws::partition::Partition,
 };
 use std::{io, path::PathBuf};
@@ -16,8 +19,11 @@ pub(crate) enum LayersError {
     #[error("{} is not a manifest of published layers that this version can read", path.display())]
     Parse { path: PathBuf, source: serde_json::Error },
     /// The file comes from another version of this tool.
-    #[error("{} has schema {found}; this version reads schema {SCHEMA}", path.display())]
+    #[error("{} has schema {found}; this version reads schema {SCHEMA} and {YANKED_SCHEMA}", path.display())]
     Schema { path: PathBuf, found: u32 },
+    /// Schema 2 says that the release was yanked, and schema 1 says the contrary.
+    #[error("{} has schema {found}, and its field `yanked` says otherwise", path.display())]
+    Mark { path: PathBuf, found: u32 },
     /// Another account owns the layers in the file, so the file must not be replaced.
     #[error("{} lists the same zips in account {account} of {partition}", path.display())]
     OtherAccount {

@@ -23,6 +23,7 @@ impl LayersManifest {
             version: bundle.version.clone(),
             commit: bundle.commit.clone(),
             toolchain: bundle.toolchain.clone(),
+            yanked: None,
             accounts: BTreeMap::from([(identity.partition, identity.account.clone())]),
             layers: BTreeMap::new(),
             relay_layers: BTreeMap::new(),
@@ -213,7 +214,7 @@ mod tests {
 
         fs::write(dist.path().join(FILE), "{").unwrap();
         assert!(matches!(earlier(), Err(LayersError::Parse { .. })));
-        fs::write(dist.path().join(FILE), r#"{"schema": 2, "more": 1}"#).unwrap();
-        assert!(matches!(earlier(), Err(LayersError::Schema { found: 2, .. })));
+        fs::write(dist.path().join(FILE), r#"{"schema": 3, "more": 1}"#).unwrap();
+        assert!(matches!(earlier(), Err(LayersError::Schema { found: 3, .. })));
     }
 }

@@ -13,9 +13,11 @@ mod merge;
 pub(crate) mod sample;
 #[cfg(test)]
 mod schema_tests;
+mod yank;
 
 pub(crate) use error::LayersError;
 pub(crate) use last_regions::LastRegions;
+pub(crate) use yank::{Reason, Yanked};
 
 use crate::{
     artifacts::{atomic_file::AtomicFile, build_manifest::Toolchain},
@@ -39,18 +41,23 @@ use std::{
 
 /// The name of the file in `dist/`.
 pub(crate) const FILE: &str = "layers.json";
-/// The format version that this tool reads and writes.
+/// The format version of a release that is not yanked.
 const SCHEMA: u32 = 1;
+/// The format version of a yanked release. It has one field more, and one more for each region.
+const YANKED_SCHEMA: u32 = 2;
 
 /// The content of `layers.json`. Its maps are sorted, so that equal content gives equal text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LayersManifest {
-    /// The version of this format: 1.
+    /// The version of this format: 1, or 2 if the release was yanked.
     pub(crate) schema: u32,
     pub(crate) version: String,
     pub(crate) commit: String,
     pub(crate) toolchain: Toolchain,
+    /// Set if the release was yanked. It stays until the layers are restored in every region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) yanked: Option<Yanked>,
     /// The accounts that own the layers, one for each partition.
     pub(crate) accounts: BTreeMap<Partition, String>,
     /// The layers with the extension alone.
@@ -106,6 +113,9 @@ pub(crate) struct Placement {
     pub(crate) version: i64,
     /// Who may use the version.
     pub(crate) grant: Audience,
+    /// Who could use the version before it was withdrawn. `None` if it is not withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) grant_before_yank: Option<Audience>,
     /// When this state was first read back from AWS, as RFC 3339 in UTC. A run that changes nothing keeps the time.
     pub(crate) verified_at: String,
 }
@@ -129,10 +139,14 @@ impl LayersManifest {
         // The schema version is checked first, so that a newer format is reported as such and not by its first
         // unknown field.
         let SchemaField { schema } = parse(&text, &path)?;
-        if schema != SCHEMA {
+        if schema != SCHEMA && schema != YANKED_SCHEMA {
             return Err(LayersError::Schema { path, found: schema });
         }
-        parse(&text, &path)
+        let manifest: Self = parse(&text, &path)?;
+        if (schema == YANKED_SCHEMA) != manifest.yanked.is_some() {
+            return Err(LayersError::Mark { path, found: schema });
+        }
+        Ok(manifest)
     }
 
     pub(crate) fn layers(&self, kind: LayerKind) -> &BTreeMap<Arch, Layer> {

@@ -23,6 +23,7 @@ pub(crate) fn full() -> LayersManifest {
         version: "1.2.3".to_owned(),
         commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
         toolchain: toolchain(),
+        yanked: None,
         accounts: BTreeMap::from([(Partition::Aws, "123456789012".to_owned())]),
         layers: of_kind(LayerKind::Plain),
         relay_layers: of_kind(LayerKind::Relay),
@@ -49,6 +50,7 @@ pub(crate) fn layer(Variant { arch, kind }: Variant, zip: &[u8]) -> Layer {
         arn: format!("arn:aws:lambda:{region}:123456789012:layer:{name}:7"),
         version: 7,
         grant: Audience::public(),
+        grant_before_yank: None,
         verified_at: "2026-11-23T05:46:48Z".to_owned(),
     };
     let relay = RelayInside {

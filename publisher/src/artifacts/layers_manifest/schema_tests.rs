@@ -28,6 +28,14 @@ fn full() -> Value {
         layer.regions.values_mut().next().unwrap().grant =
             Audience::of([account.clone(), organization.clone()]);
     }
+    manifest.mark_yanked("2026-11-26T03:00:00Z".to_owned(), Some("it crashes".parse().unwrap()));
+    let regions: Vec<_> = manifest
+        .all()
+        .flat_map(|(variant, layer)| layer.regions.keys().map(move |region| (variant, region.clone())))
+        .collect();
+    for (variant, region) in regions {
+        manifest.placement_mut(variant, &region).unwrap().withdraw("2026-11-26T03:00:00Z".to_owned());
+    }
     serde_json::to_value(manifest).unwrap()
 }
 

@@ -68,6 +68,9 @@ impl Attach {
         let subject = manifest::layer_query(manifest, self.kind(), region, arch)?;
         let found = newest_version::newest(session, identity, vec![subject]).await?;
         let found = found.into_iter().next().map(|(_, arn)| arn);
+        if let Some(arn) = &found {
+            manifest::refuse_yanked_version(manifest, arn)?;
+        }
         found.ok_or_else(|| {
             let text = format!("AWS lists no version of the {arch} layer in {region}");
             Failure::message(Code::Failed, text).hint("publish it there with `publisher publish --execute`")

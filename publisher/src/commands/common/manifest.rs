@@ -65,8 +65,34 @@ pub(crate) fn layer_query(
     Ok(LayerQuery { region: region.clone(), arch, account, name: layer.name.clone() })
 }
 
-/// The ARNs in the manifest, filtered by `kind`, by `arch` if it is given, and by `regions` if any are named.
+/// Fails if the release was yanked: its ARNs are not to be attached any more.
+pub(crate) fn refuse_yanked(manifest: &LayersManifest) -> Result<(), Failure> {
+    let Some(yanked) = &manifest.yanked else { return Ok(()) };
+    let text = format!("{} was {yanked}", manifest.version);
+    Err(Failure::message(Code::Failed, text)
+        .hint("use the layers.json of another release; `publisher arn --include-yanked` prints the ARNs all the same"))
+}
+
+/// Fails if the manifest says that this layer version was yanked.
+pub(crate) fn refuse_yanked_version(manifest: &LayersManifest, arn: &LayerArn) -> Result<(), Failure> {
+    let text = arn.to_string();
+    let is_here = manifest.all().flat_map(|(_, layer)| layer.regions.values()).any(|place| place.arn == text);
+    if is_here { refuse_yanked(manifest) } else { Ok(()) }
+}
+
+/// The ARNs in the manifest to attach. Fails if the release was yanked.
 pub(crate) fn arns(
+    manifest: &LayersManifest,
+    kind: LayerKind,
+    wanted: &[RegionPattern],
+    arch: Option<Arch>,
+) -> Result<ArnTable, Failure> {
+    refuse_yanked(manifest)?;
+    arns_even_if_yanked(manifest, kind, wanted, arch)
+}
+
+/// The ARNs in the manifest, filtered by `kind`, by `arch` if it is given, and by `regions` if any are named.
+pub(crate) fn arns_even_if_yanked(
     manifest: &LayersManifest,
     kind: LayerKind,
     wanted: &[RegionPattern],
@@ -85,8 +111,10 @@ pub(crate) fn arns(
         }
     }
     let with = if kind == LayerKind::Relay { " with Relay" } else { "" };
-    let title = format!("Sentry Lambda extension {}{with}", manifest.version);
-    Ok(ArnTable { title, version: Some(manifest.version.clone()), kind, rows, runtimes })
+    let yanked = manifest.yanked.as_ref().map(ToString::to_string);
+    let mark = yanked.as_ref().map(|yanked| format!(" ({yanked})")).unwrap_or_default();
+    let title = format!("Sentry Lambda extension {}{with}{mark}", manifest.version);
+    Ok(ArnTable { title, version: Some(manifest.version.clone()), yanked, kind, rows, runtimes })
 }
 
 fn damaged(error: BadLayerArn) -> Failure {

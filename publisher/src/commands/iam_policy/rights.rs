@@ -106,6 +106,13 @@ pub(crate) const VERIFY: &[Right] = &[GET, GET_POLICY];
 /// The rights that `publisher prune` needs.
 pub(crate) const PRUNE: &[Right] = &[LIST, DELETE, REGIONS];
 
+/// The rights that `publisher yank` needs.
+pub(crate) const YANK: &[Right] =
+    &[GET, GET_POLICY, right("lambda:RemoveLayerVersionPermission", ResourceKind::Version)];
+
+/// The additional right of `publisher yank --undo`.
+pub(crate) const UNDO_YANK: &[Right] = &[right("lambda:AddLayerVersionPermission", ResourceKind::Version)];
+
 /// The additional right of `publisher prune` if each release is a separate layer. IAM cannot restrict it to
 /// single layers.
 pub(crate) const FIND: &[Right] = &[right("lambda:ListLayers", ResourceKind::Account)];

@@ -1,5 +1,6 @@
 //! `publisher publish`: shows the plan, and carries it out with `--execute`.
 
+mod canary;
 mod conclusion;
 mod expected_regions;
 mod observer;
@@ -66,7 +67,19 @@ struct PublishDocument<'a> {
 impl Publish {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let release = self.open()?;
-        account::runtime()?.block_on(self.publish(ui, &release))
+        account::runtime()?.block_on(self.publish_in_stages(ui, &release))
+    }
+
+    async fn publish_in_stages(&self, ui: &Ui, release: &PublishPlan) -> Result<(), Failure> {
+        if !self.canary.canary.is_empty() {
+            let stage = self.canary_stage()?;
+            self.announce_canary(ui);
+            if self.act.execute {
+                Box::pin(stage.publish(ui, release)).await?;
+                self.check_canary(ui).await?;
+            }
+        }
+        self.publish(ui, release).await
     }
 
     async fn publish(&self, ui: &Ui, release: &PublishPlan) -> Result<(), Failure> {
@@ -80,6 +93,13 @@ impl Publish {
         let earlier = manifest
             .earlier(&self.dist, &release.bundle.built)
             .map_err(|error| self.manifest_failure(error))?;
+        if let Some(yanked) = earlier.as_ref().and_then(|earlier| earlier.yanked.as_ref()) {
+            let version = &release.bundle.version;
+            let text = format!("{version} was {yanked}; publishing it would give it to everybody again");
+            return Err(Failure::message(Code::Failed, text).hint(format!(
+                "publish another version, or take the yank back: publisher yank {version} --undo"
+            )));
+        }
         let last = self.last_regions()?;
         self.announce_fewer(ui, &last, &manifest, &selection);
         let (temporary, write) = if self.act.execute {
@@ -106,7 +126,7 @@ impl Publish {
             ui.status("Wrote", self.dist.join(layers_manifest::FILE).display());
             written = Some(manifest);
         }
-        if ui.json() {
+        if ui.json() && !self.is_canary_stage {
             let document = PublishDocument {
                 execute: self.act.execute,
                 version: &release.bundle.version,
@@ -118,7 +138,7 @@ impl Publish {
                 disabled: &selection.left_out,
             };
             ui.result(serde_json::to_string_pretty(&document).map_err(Failure::new)?);
-        } else {
+        } else if !ui.json() {
             // On a terminal, the error below has the reasons. If stdout goes elsewhere, it needs them as well.
             let table = if ui.results_are_seen() { report::table_without_reasons } else { report::table };
             ui.result(table(&rows));
@@ -281,8 +301,13 @@ fn record_versions(manifest: &mut LayersManifest, rows: &[Row], audience: &Audie
     let verified_at = time::now();
     for row in rows.iter().filter(|row| row.done) {
         if let (Some(arn), Some(version)) = (row.arn.clone(), row.version) {
-            let placement =
-                Placement { arn, version, grant: audience.clone(), verified_at: verified_at.clone() };
+            let placement = Placement {
+                arn,
+                version,
+                grant: audience.clone(),
+                grant_before_yank: None,
+                verified_at: verified_at.clone(),
+            };
             manifest.place(row.variant, row.region.clone(), placement);
         }
     }

@@ -1,6 +1,9 @@
 //! The options of `publisher publish`, and the checks that need no call to AWS.
 
-use super::share::{self, Share};
+use super::{
+    canary::CanaryOptions,
+    share::{self, Share},
+};
 use crate::{
     artifacts::{
         build_manifest::BuildManifestError,
@@ -29,7 +32,7 @@ use crate::{
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Arguments of `publisher publish`.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Publish {
     /// The folder with build.json, SHA256SUMS and the zips
     #[arg(long, value_name = "DIR", default_value = "dist")]
@@ -58,6 +61,13 @@ pub(crate) struct Publish {
     /// Try these regions too, without letting them decide the exit code; patterns too
     #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
     pub(super) optional_regions: Vec<RegionPattern>,
+
+    #[command(flatten)]
+    pub(super) canary: CanaryOptions,
+
+    /// Whether this is the first of two runs, which publishes to the canary regions alone.
+    #[arg(skip)]
+    pub(super) is_canary_stage: bool,
 
     #[command(flatten)]
     pub(super) fewer: FewerRegionsOptions,

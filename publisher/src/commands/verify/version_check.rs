@@ -105,9 +105,10 @@ async fn as_owner(
     }
     if let Some(other) = &subject.other {
         match other.content_by_arn(&place.arn).await {
-            Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
+            Ok(content) => findings.differences.extend(seen_by_other(subject, content.code_sha256)),
             Err(error) => match why_invisible(other, error)? {
-                Invisible::Refused(found) => findings.differences.extend(seen_by_other(wanted, found)),
+                Invisible::Refused(_) if is_withdrawn(place) => {}
+                Invisible::Refused(found) => findings.differences.extend(seen_by_other(subject, found)),
                 Invisible::Unknown(why) => findings.unknown = Some(why),
             },
         }
@@ -123,10 +124,11 @@ async fn as_stranger(
     let PublishedLayer { wanted, place, layers, .. } = subject;
     let mut findings = Findings::default();
     match layers.content_by_arn(&place.arn).await {
-        Ok(content) => findings.differences.extend(seen_by_other(wanted, content.code_sha256)),
+        Ok(content) => findings.differences.extend(seen_by_other(subject, content.code_sha256)),
         Err(error) => match why_invisible(layers, error)? {
+            Invisible::Refused(_) if is_withdrawn(place) => return Ok(findings),
             Invisible::Refused(found) => {
-                findings.differences.extend(seen_by_other(wanted, found));
+                findings.differences.extend(seen_by_other(subject, found));
                 return Ok(findings);
             }
             Invisible::Unknown(why) => {
@@ -161,8 +163,14 @@ fn why_invisible(other: &RegionLayers, error: CallError) -> Result<Invisible, St
     }
 }
 
-fn seen_by_other(wanted: &Wanted, found: String) -> Option<Difference> {
-    let expected = wanted.digest.base64();
+/// Whether the version was yanked, so that another account must not see it.
+fn is_withdrawn(place: &Placement) -> bool {
+    place.grant_before_yank.is_some()
+}
+
+fn seen_by_other(PublishedLayer { wanted, place, .. }: &PublishedLayer, found: String) -> Option<Difference> {
+    let expected =
+        if is_withdrawn(place) { "nothing, as it was yanked".to_owned() } else { wanted.digest.base64() };
     (found != expected).then_some(Difference { what: "what the other account sees", expected, found })
 }
 
