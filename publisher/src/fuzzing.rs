@@ -1,5 +1,5 @@
-//! What the fuzz targets in `publisher/fuzz` do with an input. The tests below do the same with the inputs that are kept
-//! in its corpora, so that a regression is seen without a fuzzer. The program itself does not contain this module.
+//! What the fuzz targets in `publisher/fuzz` do with an input. The tests below do the same with the inputs that are
+//! kept in its corpora, so that a regression is seen without a fuzzer. The program itself does not contain this module.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, unreachable_pub)]
 

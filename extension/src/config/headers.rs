@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn invalid_entries_are_named_without_their_values() {
-        let text = "X-Good: 1\nsecret\nBad Name: secret\nX-Bad: sec\u{1}ret\n: secret\nHost: secret\nX-Sentry-Auth: secret";
+        let text = "X-Good: 1\nsecret\nBad Name: secret\nX-Bad: sec\u{1}ret\n: secret\n\
+            Host: secret\nX-Sentry-Auth: secret";
         let (good, mistakes) = parsed(text);
         assert_eq!(good, ["x-good=1"]);
         assert_eq!(mistakes.len(), 6, "{mistakes:?}");

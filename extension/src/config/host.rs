@@ -1,5 +1,5 @@
-//! The host of a URL. Each host has one spelling here, so that hosts can be compared as text, and so that no spelling of
-//! a loopback address goes unnoticed: `127.1`, `0x7f000001` and `[::ffff:127.0.0.1]` are all `127.0.0.1`.
+//! The host of a URL. Each host has one spelling here, so that hosts can be compared as text, and so that no spelling
+//! of a loopback address goes unnoticed: `127.1`, `0x7f000001` and `[::ffff:127.0.0.1]` are all `127.0.0.1`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -88,8 +88,8 @@ fn extend_end_to_end(
     sent.extend(forwarded_for(client_headers, remote));
 }
 
-/// Returns the name that some servers read for one with underscores: `x_sentry_auth` is `X-Sentry-Auth` for them, so such
-/// a header could bring a second key past the checks.
+/// Returns the name that some servers read for one with underscores: `x_sentry_auth` is `X-Sentry-Auth` for them, so
+/// such a header could bring a second key past the checks.
 fn with_hyphens(name: &HeaderName) -> Option<HeaderName> {
     let text = name.as_str();
     if text.contains('_') { HeaderName::try_from(text.replace('_', "-")).ok() } else { None }

@@ -1,5 +1,5 @@
-//! Checks the host that a request was sent to. A request that is forwarded gets a response of Sentry's API, so a web page
-//! in a browser on this machine must not reach it by a name of its own that resolves to a loopback address.
+//! Checks the host that a request was sent to. A request that is forwarded gets a response of Sentry's API, so a web
+//! page in a browser on this machine must not reach it by a name of its own that resolves to a loopback address.
 
 use super::request::{Peer, RequestContext};
 use super::response::rejection::Rejection;

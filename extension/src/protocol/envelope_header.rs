@@ -125,9 +125,13 @@ mod tests {
 
     #[test]
     fn what_was_added_goes_and_what_was_changed_is_restored() {
-        let back = br#"{"sentry_lambda_extension":7,"event_id":"e","dsn":"http://k@127.0.0.1:4/42","client":"sdk/1","version":7,"remote_addr":"127.0.0.1","forwarded_for":"127.0.0.1","user_agent":"ua","trace":{"trace_id":"t"},"x":1.50}
-{"type":"event"}
-{}"#;
+        let back = concat!(
+            r#"{"sentry_lambda_extension":7,"event_id":"e","dsn":"http://k@127.0.0.1:4/42","client":"sdk/1","#,
+            r#""version":7,"remote_addr":"127.0.0.1","forwarded_for":"127.0.0.1","user_agent":"ua","#,
+            r#""trace":{"trace_id":"t"},"x":1.50}"#,
+            "\n{\"type\":\"event\"}\n{}"
+        )
+        .as_bytes();
         let original =
             header_line(Encoding::Identity, b"{\"dsn\":\"https://k@o1.ingest.sentry.io/42\"}\n{}", 999);
         let expected = "{\"dsn\":\"https://k@o1.ingest.sentry.io/42\",\"event_id\":\"e\",\

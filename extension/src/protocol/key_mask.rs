@@ -7,8 +7,9 @@ const KEY_LENGTH: usize = 32;
 /// How much of a key stays, so that its owner recognizes it.
 const SHOWN: usize = 4;
 
-/// Masks everything in a text that may be a key: any 32 letters and digits in a row, what stands before the `@` of a URL,
-/// and the value of a `sentry_key` or `sentry_secret`. An event's id has the length of a key and is masked as well.
+/// Masks everything in a text that may be a key: any 32 letters and digits in a row, what stands before the `@` of a
+/// URL, and the value of a `sentry_key` or `sentry_secret`. An event's id has the length of a key and is masked as
+/// well.
 pub(crate) fn masked(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = text;

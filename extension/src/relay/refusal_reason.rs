@@ -1,5 +1,5 @@
-//! The reasons for which the gateway itself refuses requests. What it refuses was never accepted, so it is counted apart
-//! from envelopes.
+//! The reasons for which the gateway itself refuses requests. What it refuses was never accepted, so it is counted
+//! apart from envelopes.
 
 /// The reason why a request is answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

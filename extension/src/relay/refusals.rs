@@ -1,13 +1,13 @@
 //! Remembers which kinds of refusal there were, Sentry's and our own, so that each kind is logged once and not for each
-//! envelope or request. A kind of Sentry's is an upstream with a status and the reason that it gave. A kind of our own is
-//! a reason with a status and, where a host is the reason, that host.
+//! envelope or request. A kind of Sentry's is an upstream with a status and the reason that it gave. A kind of our own
+//! is a reason with a status and, where a host is the reason, that host.
 
 use super::refusal_reason::RefusalReason;
 use crate::config::Upstream;
 use std::sync::Arc;
 
-/// The most kinds of upstream's, and the most hosts of our own, that are logged. Otherwise a server that gives another reason each time would fill the
-/// log, and so would a client that names another host each time.
+/// The most kinds of upstream's, and the most hosts of our own, that are logged. Otherwise a server that gives another
+/// reason each time would fill the log, and so would a client that names another host each time.
 const MAX_KINDS: usize = 32;
 
 #[derive(Debug, PartialEq, Eq)]

@@ -87,25 +87,26 @@ fn id(number: u64) -> String {
     format!("8442603f-da10-42d2-bf58-{number:012x}")
 }
 
+/// A platform record, with what all of them have around the members of this one.
+fn record(kind: &str, request: &str, members: &str) -> String {
+    let record = format!(r#"{{"requestId":"{request}",{members},"tracing":{TRACING}}}"#);
+    format!(r#"{{"time":"{TIME}","type":"platform.{kind}","record":{record}}}"#)
+}
+
 fn start(request: &str) -> String {
-    format!(
-        r#"{{"time":"{TIME}","type":"platform.start","record":{{"requestId":"{request}","version":"$LATEST","tracing":{TRACING}}}}}"#
-    )
+    record("start", request, r#""version":"$LATEST""#)
 }
 
 fn runtime_done(request: &str) -> String {
     let span = |name: &str| format!(r#"{{"name":"{name}","start":"{TIME}","durationMs":1.234}}"#);
     let spans = ["responseLatency", "responseDuration", "runtimeOverhead"].map(span).join(",");
-    format!(
-        r#"{{"time":"{TIME}","type":"platform.runtimeDone","record":{{"requestId":"{request}","status":"success","metrics":{{"durationMs":12.345,"producedBytes":42}},"spans":[{spans}],"tracing":{TRACING}}}}}"#
-    )
+    let metrics = r#"{"durationMs":12.345,"producedBytes":42}"#;
+    record("runtimeDone", request, &format!(r#""status":"success","metrics":{metrics},"spans":[{spans}]"#))
 }
 
 /// Lambda sends it after `/next`, so it arrives within the next invocation.
 fn report(request: &str) -> String {
     let metrics = r#"{"durationMs":12.345,"billedDurationMs":13,"memorySizeMB":128,"maxMemoryUsedMB":61}"#;
     let spans = format!(r#"[{{"name":"extensionOverhead","start":"{TIME}","durationMs":1.234}}]"#);
-    format!(
-        r#"{{"time":"{TIME}","type":"platform.report","record":{{"requestId":"{request}","status":"success","metrics":{metrics},"spans":{spans},"tracing":{TRACING}}}}}"#
-    )
+    record("report", request, &format!(r#""status":"success","metrics":{metrics},"spans":{spans}"#))
 }

@@ -276,8 +276,8 @@ impl Reservation<'_> {
         Ok(())
     }
 
-    /// Lets a registered body hold `bytes` bytes, of which so many have arrived. Waits until there is memory for them, but not
-    /// for ever.
+    /// Lets a registered body hold `bytes` bytes, of which so many have arrived. Waits until there is memory for them,
+    /// but not for ever.
     pub(in crate::gateway) async fn grow(&mut self, bytes: usize, arrived: usize) -> Result<(), BodyError> {
         let Some(id) = self.id else { return Ok(()) };
         let memory = self.memory;

@@ -12,8 +12,8 @@ const HEAD_SECONDS: u64 = 10;
 /// How long a write of the response may block because the client does not read. Seconds.
 const WRITE_SECONDS: u64 = 30;
 
-/// Lets reads and writes fail with `TimedOut` when the client stalls, and ends the connection when another one needs its
-/// place.
+/// Lets reads and writes fail with `TimedOut` when the client stalls, and ends the connection when another one needs
+/// its place.
 #[derive(Debug)]
 pub(in crate::gateway) struct StallGuard {
     connection: Connection,

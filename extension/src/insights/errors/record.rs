@@ -1,12 +1,12 @@
 //! Recognizes the record in which a runtime tells of an error that nothing has handled. Pure.
 //!
-//! - Python: `[ERROR] TYPE: MESSAGE`, then the traceback. In JSON `errorType`, `errorMessage` and `stackTrace`, without a
-//!   message or a logger.
-//! - Node: `Invoke Error` or `Uncaught Exception`, a tab, and JSON. In JSON the error is the message, and so it is where
-//!   the function logs an error.
+//! - Python: `[ERROR] TYPE: MESSAGE`, then the traceback. In JSON `errorType`, `errorMessage` and `stackTrace`,
+//!   without a message or a logger.
+//! - Node: `Invoke Error` or `Uncaught Exception`, a tab, and JSON. In JSON the error is the message, and so it is
+//!   where the function logs an error.
 //! - Java: `MESSAGE: TYPE`, then the error as it prints itself. In JSON the same is the message.
-//! - .NET: the error as it prints itself, at the level `fail`. In JSON `errorType`, `errorMessage` and `stackTrace`, with
-//!   an empty message.
+//! - .NET: the error as it prints itself, at the level `fail`. In JSON `errorType`, `errorMessage` and `stackTrace`,
+//!   with an empty message.
 //! - Ruby: JSON over several lines.
 //! - Go: JSON behind the time.
 

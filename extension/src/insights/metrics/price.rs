@@ -12,7 +12,8 @@ const USUAL: GbSecond = [0.000_016_666_7, 0.000_013_333_4];
 
 /// The regions with the usual price.
 const USUAL_REGIONS: &str = "us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 \
-     eu-west-3 eu-central-1 eu-north-1 ap-south-1 ap-southeast-1 ap-southeast-2 ap-northeast-1 ap-northeast-2 ap-northeast-3";
+     eu-west-3 eu-central-1 eu-north-1 ap-south-1 ap-southeast-1 ap-southeast-2 ap-northeast-1 ap-northeast-2 \
+     ap-northeast-3";
 /// The others. A request costs more there by the same factor, as far as is known.
 const OTHERS: [(&str, GbSecond); 5] = [
     ("af-south-1", [0.000_022_1, 0.000_017_68]),

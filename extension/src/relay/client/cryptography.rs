@@ -1,8 +1,8 @@
 //! The cryptography of TLS, without what every server can do without.
 //!
 //! A server of TLS 1.3 must support AES-128-GCM and P-256 (RFC 8446, section 9.1), and those of TLS 1.2 do. Lambda's
-//! processors have instructions for AES. `ChaCha20` and X25519 would only make the layer larger. They would be linked in
-//! if `rustls::crypto::ring::default_provider` were called, so this module names what it takes.
+//! processors have instructions for AES. `ChaCha20` and X25519 would only make the layer larger. They would be linked
+//! in if `rustls::crypto::ring::default_provider` were called, so this module names what it takes.
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::SignatureScheme;

@@ -114,8 +114,9 @@ impl Client {
         self.proxies.to(upstream).filter(|_| plain)?.authorization.as_ref()
     }
 
-    /// Sends the envelope to `upstream` and waits for the response head. It connects if no idle connection exists. `unanswered` counts the requests that were sent and have no response,
-    /// because upstream may have taken each of them. `limit` bounds the time, unless an upload makes progress.
+    /// Sends the envelope to `upstream` and waits for the response head. It connects if no idle connection exists.
+    /// `unanswered` counts the requests that were sent and have no response, because upstream may have taken each of
+    /// them. `limit` bounds the time, unless an upload makes progress.
     pub(super) async fn send(
         &self,
         envelope: &Envelope,
@@ -148,8 +149,8 @@ impl Client {
         Ok(reply)
     }
 
-    /// Sends a request that is no envelope of the queue, and reads the whole response. `limit` bounds the time, unless an
-    /// upload makes progress.
+    /// Sends a request that is no envelope of the queue, and reads the whole response. `limit` bounds the time, unless
+    /// an upload makes progress.
     pub(super) async fn request(
         &self,
         upstream: &Arc<Upstream>,

@@ -1,5 +1,5 @@
-//! Compressed bodies that cost the decoder time and give nothing. The extension has one thread, so that while it decodes
-//! nobody else is answered.
+//! Compressed bodies that cost the decoder time and give nothing. The extension has one thread, so that while it
+//! decodes nobody else is answered.
 
 use crate::gateway::{ENVELOPE, Setup, auth, gzip};
 use crate::support::memory::cpu_time;

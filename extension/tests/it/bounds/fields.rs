@@ -1,12 +1,12 @@
-//! Bodies with many small things, each of which takes more memory than its bytes: in a function of 128 MB they could end
-//! the process.
+//! Bodies with many small things, each of which takes more memory than its bytes: in a function of 128 MB they could
+//! end the process.
 
 use crate::gateway::{ENVELOPE, KEY, Setup, auth, gzip};
 use crate::support::{memory::Memory, memory_limit::MemoryLimit};
 
 const MIB: usize = 1 << 20;
-/// What the process may take beyond what it takes at rest: a body, its decoded form, and the envelope made of it, each as
-/// large as the queue may be, and some more.
+/// What the process may take beyond what it takes at rest: a body, its decoded form, and the envelope made of it, each
+/// as large as the queue may be, and some more.
 const MOST: usize = 30 * MIB;
 
 const DISPOSITION: &str = "Content-Disposition: form-data; name=";

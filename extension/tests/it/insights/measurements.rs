@@ -173,8 +173,8 @@ fn a_fault_and_a_caught_error_end_a_check_in_with_an_error() {
         assert_eq!(environment.api.subscribed().await["types"], json!(["platform", "function"]));
         // Lambda tells that all went well, but Python's runtime has logged the error of the handler.
         environment.invoke("r-1").await;
-        let text = "[ERROR] ValueError: no\nTraceback (most recent call last):\n  File \"/var/task/app.py\", line 3, in \
-            handler\n    raise ValueError(\"no\")\n";
+        let text = "[ERROR] ValueError: no\nTraceback (most recent call last):\n  \
+            File \"/var/task/app.py\", line 3, in handler\n    raise ValueError(\"no\")\n";
         let batch =
             json!([start("r-1"), record("function", &text.into()), done("r-1", "success"), report("r-1")]);
         environment.api.post_telemetry(&batch).await;
