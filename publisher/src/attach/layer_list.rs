@@ -36,6 +36,8 @@ pub(crate) enum ListChange {
     Replace,
     /// The layer is removed.
     Remove,
+    /// The list becomes what it was before an earlier run.
+    Restore,
 }
 
 /// The layers that a function should have.

@@ -91,8 +91,8 @@ pub(crate) struct Change {
 /// The function calls of one region.
 #[derive(Clone, Debug)]
 pub(crate) struct RegionFunctions {
-    client: Client,
-    session: Arc<Session>,
+    pub(super) client: Client,
+    pub(super) session: Arc<Session>,
 }
 
 impl RegionFunctions {
@@ -132,7 +132,7 @@ impl RegionFunctions {
     }
 }
 
-fn function(answer: &GetFunctionConfigurationOutput) -> Result<Function, CallError> {
+pub(super) fn function(answer: &GetFunctionConfigurationOutput) -> Result<Function, CallError> {
     let arn = answer.function_arn().ok_or_else(|| CallError::incomplete(GET, "FunctionArn"))?.to_owned();
     let arch = match answer.architectures() {
         [types::Architecture::Arm64, ..] => Arch::Arm64,

@@ -11,6 +11,8 @@ use aws_sdk_sts::{config::Region, operation::get_caller_identity::GetCallerIdent
 pub(crate) struct Identity {
     /// The account number: twelve digits.
     pub(crate) account: String,
+    /// The ARN of the caller.
+    pub(crate) arn: String,
     /// The partition, taken from the ARN of the caller.
     pub(crate) partition: Partition,
 }
@@ -59,7 +61,9 @@ fn identity(answer: &GetCallerIdentityOutput) -> Result<Identity, SessionError> 
     let arn = answer.arn().unwrap_or_default();
     let partition = arn.split(':').nth(1).and_then(Partition::from_name);
     match (answer.account(), partition) {
-        (Some(account), Some(partition)) => Ok(Identity { account: account.to_owned(), partition }),
+        (Some(account), Some(partition)) => {
+            Ok(Identity { account: account.to_owned(), arn: arn.to_owned(), partition })
+        }
         _ => Err(SessionError::Partition(arn.to_owned())),
     }
 }

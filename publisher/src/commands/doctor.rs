@@ -1,22 +1,45 @@
-//! `publisher doctor`: shows the tools that a build needs.
+//! `publisher doctor`: shows the tools that a build needs, or with `--aws` the account and its regions.
+
+mod aws;
 
 use crate::{
     build::{
         inventory::{self, Finding, Purpose},
         workspace::Workspace,
     },
+    commands::common::account::{self, AccountOptions, RegionOptions},
     failure::{Code, Failure, chain},
     ui::{self, Ui},
 };
 
 /// Arguments of `publisher doctor`.
 #[derive(clap::Args)]
-pub(crate) struct Doctor {}
+pub(crate) struct Doctor {
+    /// Look at AWS instead of this machine: whose credentials these are, which regions are ready, and their room for
+    /// code; nothing is written
+    #[arg(long)]
+    aws: bool,
+
+    #[command(flatten)]
+    regions: RegionOptions,
+
+    #[command(flatten)]
+    account_options: AccountOptions,
+}
 
 impl Doctor {
     /// Shows the tools that are present and those that are missing. Fails if a build would fail.
-    #[expect(clippy::unused_self, reason = "the form that all commands have")]
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        if self.aws {
+            let check = aws::check(ui, &self.account_options, &self.regions);
+            return account::runtime()?.block_on(check);
+        }
+        let options = &self.regions;
+        if !options.regions.is_empty() || !options.exclude.is_empty() {
+            return Err(
+                Failure::message(Code::Usage, "regions are looked at with --aws only").hint("add --aws")
+            );
+        }
         let workspace = Workspace::find();
         if let Err(error) = &workspace {
             ui.warning(chain(error));

@@ -106,6 +106,10 @@ struct AttachPolicy {
     #[arg(long)]
     latest: bool,
 
+    /// Also what it takes to find many functions, and to warn of what would revert the change
+    #[arg(long)]
+    many: bool,
+
     /// Also what it takes if the functions have these layers of others: `any`, or ARNs, in which * stands for anything
     #[arg(long, value_name = "ARN,…", value_delimiter = ',', value_parser = names::layer)]
     other_layers: Vec<String>,
@@ -255,15 +259,16 @@ impl AttachPolicy {
         let layer_name = self.layers.layer_name.clone();
         let layers = LayersPolicy { account: owner, partition, layer_name };
         let latest = if self.latest { rights::LATEST } else { &[] };
-        let mut statements = layers.statements(&[rights::ATTACH, latest].concat())?;
+        let rights = [rights::ATTACH, latest, if self.many { rights::MANY } else { &[] }].concat();
+        let mut statements = layers.statements(&rights)?;
         if !self.other_layers.is_empty() {
             let any = format!("arn:{partition}:lambda:*:*:layer:*:*");
             let arn = |layer: &String| if layer == names::ANY { any.clone() } else { layer.clone() };
             let others: Vec<String> = self.other_layers.iter().map(arn).collect();
-            let rights = rights::OTHER_LAYERS.iter();
-            statements.extend(Statement::of(ResourceKind::OtherVersion, rights, &others));
+            let on_others = rights::OTHER_LAYERS.iter();
+            statements.extend(Statement::of(ResourceKind::OtherVersion, on_others, &others));
         }
-        let on_this = rights::ATTACH.iter().filter(|right| right.on == ResourceKind::Function);
+        let on_this = rights.iter().filter(|right| right.on == ResourceKind::Function);
         statements.extend(Statement::of(ResourceKind::Function, on_this, &[function]));
         Ok(IamDocument::new(statements))
     }

@@ -228,7 +228,7 @@ fn every_call_in_the_sources_is_in_a_policy() {
         ["publish", "--narrow", "--s3-bucket", "x-{region}"].as_slice(),
         &["verify"],
         &["prune", "--layer-name", "X-{arch}-{major}"],
-        &["attach"],
+        &["attach", "--many"],
     ] {
         allowed.extend(iam::actions(&policy(&[step, &account].concat())));
     }
@@ -298,6 +298,13 @@ fn the_attach_policy_allows_exactly_its_requests() {
         &iam::requested_actions(&proxy.requests(), &user.key),
         &["lambda:GetLayerVersion"],
     );
+    let before = proxy.requests().len();
+    let many = ["attach", "--tag", "team=a", "--match", "m*", "--regions", "eu-*", "--execute"];
+    publisher.run(&dist, &many).expect(1).says("no function with team=a");
+    let many = ["attach", "--match", "m*", "--regions", "eu-wes*-1", "--execute"];
+    publisher.run(&dist, &many).expect(0);
+    let asked = iam::requested_actions(&proxy.requests()[before..], &user.key);
+    assert_exact(&policy(&[&args[..], &["--many"]].concat()), &asked, &["lambda:GetLayerVersion"]);
     let arn = |account: &Account| {
         let resource =
             format!("arn:aws:lambda:eu-west-1:{}:layer:SentryLambdaExtension-arm64:1", account.key);

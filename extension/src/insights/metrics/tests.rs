@@ -121,6 +121,7 @@ fn nothing_is_taken_twice_and_counts_are_added_up() {
         told = metrics.take(measured(Some(&invocation), Some(Failure::Timeout)), told);
     }
     metrics.take(measured(None, Some(Failure::OutOfMemory)), MetricsTold::default());
+    assert_eq!(metrics.values.len(), 7, "each value of the report once");
     let counts: Vec<_> = summary(&metrics.drain(now(), None, None))
         .into_iter()
         .filter(|(_, kind, ..)| kind == "counter")

@@ -3,14 +3,20 @@
 //! An update names the revision that was read, so it never undoes a change that somebody else made in the meantime.
 
 use crate::{
-    attach::layer_list::{self, Decision, Family, ListChange, MAX_LAYERS},
+    attach::{
+        function_state::FunctionState,
+        layer_list::{Family, ListChange},
+    },
     aws::{
-        error::CallError,
+        error::{CallError, CallErrorKind},
         functions::{Change, Function, RegionFunctions, UpdateStatus},
-        layer_arn::LayerArn,
         partition::RegionName,
     },
-    commands::attach::{explain, name::FunctionName, show::FunctionState, wrapper},
+    commands::attach::{
+        explain,
+        name::FunctionName,
+        plan::{Goal, UpdateResult, plan, state_after},
+    },
     failure::{Code, Failure},
     ui::Ui,
 };
@@ -22,22 +28,48 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// The number of retries if somebody else changed the function after it was read.
 const RETRIES: u32 = 1;
 
-/// The state that the function should reach.
+/// A function that was not updated.
 #[derive(Debug)]
-pub(crate) enum Goal {
-    /// The function has this layer and, if requested, the environment variable for the wrapper.
-    Attached {
-        /// The version to attach.
-        layer: LayerArn,
-        /// Whether to set the environment variable for the wrapper.
-        wrapper: bool,
-    },
-    /// The function has neither a layer of this extension nor the environment variable for its wrapper.
-    Detached,
+pub(crate) struct UpdateError {
+    pub(crate) failure: Failure,
+    pub(crate) cause: Cause,
 }
 
+/// What a run over many functions has to know about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The function does not exist any more, or is being deleted.
+    Gone,
+    /// AWS throttles: other functions in the region would fare the same.
+    Throttled,
+    /// Nothing beyond what the failure says.
+    Other,
+}
+
+impl From<Failure> for UpdateError {
+    fn from(failure: Failure) -> Self {
+        Self { failure, cause: Cause::Other }
+    }
+}
+
+impl From<UpdateError> for Failure {
+    fn from(error: UpdateError) -> Self {
+        error.failure
+    }
+}
+
+fn cause(error: &CallError) -> Cause {
+    match error.kind {
+        CallErrorKind::NotFound => Cause::Gone,
+        CallErrorKind::Throttled => Cause::Throttled,
+        _ => Cause::Other,
+    }
+}
+
+/// Is called with the state before and after an update, before the update is sent.
+pub(crate) type Announce<'a> = dyn Fn(&FunctionState, &FunctionState) -> Result<(), Failure> + Sync + 'a;
+
 /// Updates one function in one region.
-#[derive(Debug)]
 pub(crate) struct FunctionUpdater<'a> {
     /// The client for Lambda in the region.
     pub(crate) functions: &'a RegionFunctions,
@@ -47,35 +79,33 @@ pub(crate) struct FunctionUpdater<'a> {
     pub(crate) account: &'a str,
     /// The maximum time to wait for updates of the function, both this one and those of others.
     pub(crate) wait: Duration,
-}
-
-/// The result of an update or of its preview.
-#[derive(Debug)]
-pub(crate) struct UpdateResult {
-    /// The change to the list of layers that was or would be made.
-    pub(crate) action: ListChange,
-    /// Whether the function is or would be different.
-    pub(crate) changed: bool,
-    /// The state before the update.
-    pub(crate) before: FunctionState,
-    /// The state after the update. In a preview, it is the state that the update would give.
-    pub(crate) after: FunctionState,
-}
-
-/// The change that brings the function to its goal.
-struct UpdatePlan {
-    decision: Decision,
-    change: Option<Change>,
+    /// Whether another place tells of the progress.
+    pub(crate) quiet: bool,
+    pub(crate) announce: Option<&'a Announce<'a>>,
 }
 
 impl FunctionUpdater<'_> {
-    pub(crate) async fn read(&self) -> Result<Function, Failure> {
-        let failure = |error| explain::cannot_read(error, self.name, self.region, self.account);
+    pub(crate) async fn read(&self) -> Result<Function, UpdateError> {
+        let failure = |error| UpdateError {
+            cause: cause(&error),
+            failure: explain::cannot_read(error, self.name, self.region, self.account),
+        };
         self.functions.read(self.name.as_str()).await.map_err(failure)
     }
 
+    fn status(&self, ui: &Ui, verb: &str, what: &str) {
+        if !self.quiet {
+            ui.status(verb, what);
+        }
+    }
+
     /// Updates the function until it reaches `goal`. Decides again if somebody else changes the function meanwhile.
-    pub(crate) async fn reach(&self, ui: &Ui, goal: &Goal, family: &Family) -> Result<UpdateResult, Failure> {
+    pub(crate) async fn reach(
+        &self,
+        ui: &Ui,
+        goal: &Goal,
+        family: &Family,
+    ) -> Result<UpdateResult, UpdateError> {
         let end = Instant::now() + self.wait;
         let mut retries = RETRIES;
         let mut first = None;
@@ -93,18 +123,28 @@ impl FunctionUpdater<'_> {
                     after,
                 });
             };
-            ui.status("Updating", &function.arn);
+            self.status(ui, "Updating", &function.arn);
+            if let Some(announce) = self.announce {
+                let now = FunctionState::of(&function);
+                announce(&now, &state_after(&change, &now))?;
+            }
             match self.functions.update(self.name.as_str(), function.revision.as_deref(), &change).await {
                 Ok(()) => return self.wait_until_applied(ui, end, *action, before.clone(), &change).await,
                 // The decision may be wrong for the new revision, so the loop reads the function and decides again.
                 Err(error) if explain::is_stale(&error) && retries > 0 => {
                     retries -= 1;
-                    ui.status("Again", "another user changed the function meanwhile");
+                    self.status(ui, "Again", "another user changed the function meanwhile");
                 }
                 Err(error) if explain::is_busy(&error) && Instant::now() < end => {
                     self.pause(ui).await;
                 }
-                Err(error) => return Err(self.refusal(error, &function, &change)),
+                Err(error) => {
+                    let cause = cause(&error);
+                    // A layer that does not exist is reported in the same way as a function that does not.
+                    let cause =
+                        if cause == Cause::Gone && self.read().await.is_ok() { Cause::Other } else { cause };
+                    return Err(UpdateError { cause, failure: self.refusal(error, &function, &change) });
+                }
             }
         }
     }
@@ -130,37 +170,42 @@ impl FunctionUpdater<'_> {
         action: ListChange,
         before: FunctionState,
         change: &Change,
-    ) -> Result<UpdateResult, Failure> {
+    ) -> Result<UpdateResult, UpdateError> {
         let function = self.read_when_idle(ui, end).await?;
         if let UpdateStatus::Failed(reason) = &function.update {
-            return Err(explain::failed(&function, reason));
+            return Err(explain::failed(&function, reason).into());
         }
         let after = FunctionState::of(&function);
         if after.layers != change.layers {
             let text = format!("{} was changed again at once: it has other layers now", function.arn);
-            return Err(Failure::message(Code::Failed, text).hint(format!(
-                "find out who changed it, and run it again; it has:\n  {}",
-                after.layers.join("\n  ")
-            )));
+            return Err(Failure::message(Code::Failed, text)
+                .hint(format!(
+                    "find out who changed it, and run it again; it has:\n  {}",
+                    after.layers.join("\n  ")
+                ))
+                .into());
         }
         Ok(UpdateResult { action, changed: true, before, after })
     }
 
     /// Reads the function until no update is in progress. Fails if one still is at `end`.
-    async fn read_when_idle(&self, ui: &Ui, end: Instant) -> Result<Function, Failure> {
+    async fn read_when_idle(&self, ui: &Ui, end: Instant) -> Result<Function, UpdateError> {
         let mut is_reported = false;
         loop {
             let function = self.read().await?;
             match function.update {
-                UpdateStatus::Deleting => return Err(explain::deleting(&function.arn)),
+                UpdateStatus::Deleting => {
+                    let failure = explain::deleting(&function.arn);
+                    return Err(UpdateError { failure, cause: Cause::Gone });
+                }
                 UpdateStatus::InProgress => {}
                 UpdateStatus::Done | UpdateStatus::Failed(_) => return Ok(function),
             }
             if Instant::now() >= end {
-                return Err(explain::busy(&function.arn, self.wait));
+                return Err(explain::busy(&function.arn, self.wait).into());
             }
             if !is_reported {
-                ui.status("Waiting", "until Lambda has finished an update of the function");
+                self.status(ui, "Waiting", "until Lambda has finished an update of the function");
                 is_reported = true;
             }
             sleep(POLL_INTERVAL).await;
@@ -168,44 +213,7 @@ impl FunctionUpdater<'_> {
     }
 
     async fn pause(&self, ui: &Ui) {
-        ui.status("Waiting", "another update of the function is in progress");
+        self.status(ui, "Waiting", "another update of the function is in progress");
         sleep(POLL_INTERVAL).await;
     }
-}
-
-/// The result that an update would have. It changes nothing.
-pub(crate) fn preview(function: &Function, goal: &Goal, family: &Family) -> Result<UpdateResult, Failure> {
-    let plan = plan(function, goal, family)?;
-    let before = FunctionState::of(function);
-    let after = plan.change.as_ref().map_or_else(|| before.clone(), |change| state_after(change, &before));
-    Ok(UpdateResult { action: plan.decision.action, changed: plan.change.is_some(), before, after })
-}
-
-fn plan(function: &Function, goal: &Goal, family: &Family) -> Result<UpdatePlan, Failure> {
-    let before: Vec<String> = function.layers.iter().map(|layer| layer.arn.clone()).collect();
-    let (decision, environment) = match goal {
-        Goal::Attached { layer, wrapper } => {
-            let environment = if *wrapper { wrapper::added(function)? } else { None };
-            (layer_list::attach(&before, layer, family), environment)
-        }
-        Goal::Detached => {
-            let decision = layer_list::detach(&before, family);
-            let found = decision.action != ListChange::None || wrapper::of(function) == Some(wrapper::PATH);
-            (decision, if found { wrapper::removed(function)? } else { None })
-        }
-    };
-    if decision.layers.len() > MAX_LAYERS && decision.action == ListChange::Append {
-        return Err(explain::too_many(function));
-    }
-    let changes = decision.action != ListChange::None || environment.is_some();
-    let change = changes.then(|| Change { layers: decision.layers.clone(), environment });
-    Ok(UpdatePlan { decision, change })
-}
-
-fn state_after(change: &Change, before: &FunctionState) -> FunctionState {
-    let exec_wrapper = match &change.environment {
-        Some(variables) => variables.get(wrapper::VARIABLE).cloned(),
-        None => before.exec_wrapper.clone(),
-    };
-    FunctionState { layers: change.layers.clone(), exec_wrapper }
 }

@@ -50,6 +50,7 @@ pub(crate) fn cannot_read(
         return Failure::new(error).hint(format!("is {region} spelt right: did you mean {meant}?"));
     }
     match error.kind {
+        CallErrorKind::Throttled => throttled(error),
         CallErrorKind::NotFound => {
             let text = format!("there is no function {name} in {region} for the account {account}");
             Failure::message(Code::Failed, text).hint(format!(
@@ -70,6 +71,9 @@ pub(crate) fn cannot_read(
 /// The failure for an update that AWS refused.
 pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) -> Failure {
     let text = error.to_string();
+    if error.kind == CallErrorKind::Throttled {
+        return throttled(error);
+    }
     if error.kind == CallErrorKind::Denied {
         let next = if text.contains("GetLayerVersion") {
             "the layer is not for this account, or does not exist (AWS does not say which): `publisher verify` reads\n\
@@ -99,6 +103,22 @@ pub(crate) fn refused(error: CallError, function: &Function, layers: &[String]) 
         return Failure::new(error).hint("run it again: it first checks whether the change was made");
     }
     Failure::new(error).hint("nothing was changed")
+}
+
+/// The failure for a call that AWS still throttled after all repetitions.
+fn throttled(error: CallError) -> Failure {
+    let text = Failure::new(error).text().to_owned();
+    Failure::message(Code::Incomplete, text).hint(
+        "other callers use up the requests that AWS allows here; nothing was changed; run it again later",
+    )
+}
+
+/// The failure for a function that was changed after the run that is being undone.
+pub(crate) fn changed_since(function: &Function, layers: &[String]) -> Failure {
+    let has = if layers.is_empty() { "no layers".to_owned() } else { layers.join("\n  ") };
+    let text = format!("{} was changed after that run, and stays as it is", function.arn);
+    Failure::message(Code::Failed, text)
+        .hint(format!("put it right by hand; nothing was changed; it has, besides its variables:\n  {has}"))
 }
 
 /// The failure for a function that would have more layers than Lambda allows.

@@ -1,18 +1,22 @@
 //! `publisher attach`: attaches the layer to a function, replaces it by another version, or removes it.
 
+mod bulk;
 mod change;
 mod choice;
 mod explain;
 mod image;
 mod name;
+mod plan;
 mod show;
+mod single;
 mod wrapper;
 
 use crate::{
-    artifacts::layers_manifest::LayersManifest,
-    aws::{
-        functions::RegionFunctions, layer_arn::LayerArn, partition::RegionName, session::configured_region,
+    attach::{
+        insight_setting::InsightSetting,
+        selection::{NamePattern, TagFilter},
     },
+    aws::{layer_arn::LayerArn, regions::RegionPattern},
     commands::common::{
         account::{self, AccountOptions},
         execute::ExecuteOptions,
@@ -22,21 +26,43 @@ use crate::{
     model::variant::LayerKind,
     ui::Ui,
 };
-use change::{FunctionUpdater, Goal};
 use name::FunctionName;
-use show::AttachReport;
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Arguments of `publisher attach`.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Attach {
-    /// The function's name or ARN
-    #[arg(value_name = "FUNCTION")]
-    function: FunctionName,
+    /// The functions' names or ARNs
+    #[arg(value_name = "FUNCTION", required_unless_present_any = ["tags", "patterns", "undo"])]
+    functions: Vec<FunctionName>,
 
-    /// Where the function is; else the region of its ARN, of `AWS_REGION` or of the profile
-    #[arg(long = "regions", visible_alias = "region", value_name = "REGION")]
-    region: Option<RegionName>,
+    /// All functions with this tag; KEY alone for any value; if given again, those that have all of them
+    #[arg(long = "tag", value_name = "KEY=VALUE", conflicts_with = "functions")]
+    tags: Vec<TagFilter>,
+
+    /// All functions whose name matches, e.g. `orders-*`; if given again, those that match any of them
+    #[arg(long = "match", value_name = "PATTERN", conflicts_with = "functions")]
+    patterns: Vec<NamePattern>,
+
+    /// Where the functions are, patterns like `eu-*` too; else the region of the ARN, of `AWS_REGION` or of the profile
+    #[arg(long, visible_alias = "region", value_name = "REGION,…", value_delimiter = ',')]
+    regions: Vec<RegionPattern>,
+
+    /// Put back what a run over many functions has changed, by its state file
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "functions", "tags", "patterns", "regions", "relay", "latest", "layer_arn", "detach", "exec_wrapper",
+        "insights", "state",
+    ])]
+    undo: Option<PathBuf>,
+
+    /// Record here what a run over many functions changes [default: a file in the folder of layers.json, which the
+    /// same command uses again]
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
+    /// Set a setting of the extension in the same update: faults, errors, logs, logs-budget, spans, metrics, monitor
+    #[arg(long, value_name = "SETTING=VALUE", conflicts_with = "detach")]
+    insights: Vec<InsightSetting>,
 
     /// The layer that carries Sentry's own Relay as well
     #[arg(long)]
@@ -75,98 +101,31 @@ pub(crate) struct Attach {
 
 impl Attach {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        if let Some(file) = &self.undo {
+            return account::runtime()?.block_on(self.undo(ui, file));
+        }
         let manifest = if self.layer_arn.is_some() { None } else { Some(manifest::open(&self.dist)?) };
-        account::runtime()?.block_on(self.attach(ui, manifest.as_ref()))
-    }
-
-    async fn attach(&self, ui: &Ui, manifest: Option<&LayersManifest>) -> Result<(), Failure> {
-        let region = self.region().await?;
-        let (session, identity) = account::open_session(ui, &self.account_options, Some(&region)).await?;
-        let functions = RegionFunctions::new(&session, &region);
-        let updater = FunctionUpdater {
-            functions: &functions,
-            name: &self.function,
-            region: &region,
-            account: &identity.account,
-            wait: Duration::from_secs(self.wait),
-        };
-        let function = updater.read().await?;
-        if function.image {
-            return Err(image::refused(&function, self.kind()));
+        let runtime = account::runtime()?;
+        if let Some((name, region)) = self.single() {
+            return runtime.block_on(self.attach_one(ui, manifest.as_ref(), name, region));
         }
-        let family = self.family(manifest, &region)?;
-        let goal = if self.detach {
-            Goal::Detached
-        } else {
-            let layer = self.layer(ui, manifest, &region, &function, &session, &identity).await?;
-            let layer_of_release =
-                manifest.and_then(|manifest| manifest.layers(self.kind()).get(&function.arch));
-            if let Some(runtimes) = layer_of_release.and_then(|layer| layer.runtimes.as_ref()) {
-                show::compare_runtimes(ui, &function, runtimes);
-            }
-            Goal::Attached { layer, wrapper: self.exec_wrapper }
-        };
-        let outcome = if self.act.execute {
-            updater.reach(ui, &goal, &family).await?
-        } else {
-            change::preview(&function, &goal, &family)?
-        };
-        let layer = match &goal {
-            Goal::Attached { layer, .. } => Some(layer.to_string()),
-            Goal::Detached => None,
-        };
-        let changed = outcome.changed;
-        let after = outcome.after.clone();
-        let report = AttachReport {
-            function: function.arn.clone(),
-            arch: function.arch,
-            runtime: function.runtime.clone(),
-            layer,
-            action: outcome.action,
-            changed: changed && self.act.execute,
-            dry_run: !self.act.execute,
-            before: outcome.before,
-            after: outcome.after,
-        };
-        show::report(ui, &report)?;
-        match (changed, self.act.execute) {
-            (false, _) => ui.status("Finished", "it is as it should be: nothing to do"),
-            (true, false) => {
-                ui.status(
-                    "Planned",
-                    format!("nothing was changed; to carry it out:  {}", account::execute_command()),
-                );
-            }
-            (true, true) => ui.status("Finished", "the change is in effect"),
+        if self.insights.iter().any(|setting| setting.is_for_one_function) {
+            return Err(Failure::message(
+                Code::Usage,
+                "a monitor is of one function: many would share its check-ins",
+            )
+            .hint("name one function, or leave out --insights monitor=…"));
         }
-        if changed {
-            show::tell_what_stays(ui);
-        }
-        if !self.detach {
-            show::advise(ui, &function, &after, &family);
-        }
-        Ok(())
+        runtime.block_on(self.attach_many(ui, manifest))
     }
 
     fn kind(&self) -> LayerKind {
         if self.relay { LayerKind::Relay } else { LayerKind::Plain }
     }
 
-    async fn region(&self) -> Result<RegionName, Failure> {
-        if let (Some(asked), Some(named)) = (&self.region, &self.function.region)
-            && asked != named
-        {
-            let text = format!("--regions is {asked}, and the function's ARN says {named}");
-            return Err(Failure::message(Code::Usage, text).hint("leave out --regions"));
-        }
-        if let Some(region) = self.function.region.as_ref().or(self.region.as_ref()) {
-            return Ok(region.clone());
-        }
-        let set = configured_region(&self.account_options.aws).await;
-        let set = set.ok_or_else(|| {
-            Failure::message(Code::Usage, "it is not clear in which region the function is")
-                .hint("name it with --regions, AWS_REGION or the profile, or give the function's ARN")
-        })?;
-        set.as_ref().parse().map_err(Failure::new)
+    /// The values of `--insights`, by the names of their variables.
+    fn settings(&self) -> BTreeMap<String, String> {
+        let pair = |setting: &InsightSetting| (setting.variable.to_owned(), setting.value.clone());
+        self.insights.iter().map(pair).collect()
     }
 }

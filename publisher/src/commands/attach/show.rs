@@ -1,7 +1,10 @@
 //! Shows the state of the function before and after the change, as text or as JSON.
 
 use crate::{
-    attach::layer_list::{Family, ListChange, is_sentrys_sdk},
+    attach::{
+        function_state::FunctionState,
+        layer_list::{Family, ListChange, is_sentrys_sdk},
+    },
     aws::functions::{Environment, Function},
     commands::attach::wrapper,
     failure::Failure,
@@ -31,28 +34,12 @@ pub(crate) struct AttachReport {
     pub(crate) after: FunctionState,
 }
 
-/// The part of a function that `publisher attach` may change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct FunctionState {
-    /// The ARNs of all layers, in order.
-    pub(crate) layers: Vec<String>,
-    /// The value of `AWS_LAMBDA_EXEC_WRAPPER`; null if it is not set or cannot be read.
-    pub(crate) exec_wrapper: Option<String>,
-}
-
-impl FunctionState {
-    /// The current state of the function.
-    pub(crate) fn of(function: &Function) -> Self {
-        let layers = function.layers.iter().map(|layer| layer.arn.clone()).collect();
-        Self { layers, exec_wrapper: wrapper::of(function).map(str::to_owned) }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let layers = self.layers.iter().enumerate().map(|(n, arn)| format!("{}. {arn}", n + 1));
-        let wrapper = self.exec_wrapper.iter().map(|path| format!("{}={path}", wrapper::VARIABLE));
-        let lines: Vec<String> = layers.chain(wrapper).collect();
-        if lines.is_empty() { vec!["no layers".to_owned()] } else { lines }
-    }
+fn lines(state: &FunctionState) -> Vec<String> {
+    let layers = state.layers.iter().enumerate().map(|(n, arn)| format!("{}. {arn}", n + 1));
+    let wrapper = state.exec_wrapper.iter().map(|path| format!("{}={path}", wrapper::VARIABLE));
+    let settings = state.settings.iter().map(|(name, value)| format!("{name}={value}"));
+    let lines: Vec<String> = layers.chain(wrapper).chain(settings).collect();
+    if lines.is_empty() { vec!["no layers".to_owned()] } else { lines }
 }
 
 /// Prints the report as text, or as JSON with `--json`.
@@ -64,7 +51,7 @@ pub(crate) fn report(ui: &Ui, report: &AttachReport) -> Result<(), Failure> {
     let sides = [("before", &report.before), ("after", &report.after)];
     let lines = sides.into_iter().flat_map(|(title, side)| {
         let titles = std::iter::once(title).chain(std::iter::repeat(""));
-        titles.zip(side.lines()).map(|(title, line)| format!("{title:<8}{line}"))
+        titles.zip(lines(side)).map(|(title, line)| format!("{title:<8}{line}"))
     });
     ui.result(lines.collect::<Vec<_>>().join("\n"));
     Ok(())

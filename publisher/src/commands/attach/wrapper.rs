@@ -8,7 +8,7 @@ use crate::{
 use std::collections::BTreeMap;
 
 /// The environment variable in which Lambda expects the path of a wrapper script.
-pub(crate) const VARIABLE: &str = "AWS_LAMBDA_EXEC_WRAPPER";
+pub(crate) const VARIABLE: &str = crate::attach::function_state::WRAPPER;
 /// The path of the wrapper script that the layer contains.
 pub(crate) const PATH: &str = "/opt/sentry-exec-wrapper";
 
@@ -65,6 +65,22 @@ pub(crate) fn removed(function: &Function) -> Result<Option<BTreeMap<String, Str
     let mut all = variables.clone();
     all.remove(VARIABLE);
     Ok(Some(all))
+}
+
+/// The environment variables with these settings of the extension, or `None` if nothing changes. `changed` has the
+/// variables if the wrapper has changed them already.
+pub(crate) fn with_settings(
+    function: &Function,
+    changed: Option<BTreeMap<String, String>>,
+    settings: &BTreeMap<String, String>,
+) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    if settings.is_empty() {
+        return Ok(changed);
+    }
+    let now = readable(function, "an update replaces all of them, and would lose what cannot be read")?;
+    let mut all = changed.unwrap_or_else(|| now.clone());
+    all.extend(settings.clone());
+    Ok((all != *now).then_some(all))
 }
 
 fn readable<'a>(function: &'a Function, but: &str) -> Result<&'a BTreeMap<String, String>, Failure> {

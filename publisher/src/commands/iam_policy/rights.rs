@@ -127,6 +127,14 @@ pub(crate) const ATTACH: &[Right] = &[
 /// The additional right of `publisher attach --latest`.
 pub(crate) const LATEST: &[Right] = &[LIST];
 
+/// The additional rights of `publisher attach` for many functions. IAM cannot restrict the search to single functions.
+pub(crate) const MANY: &[Right] = &[
+    right("lambda:ListFunctions", ResourceKind::Account),
+    right("tag:GetResources", ResourceKind::Account),
+    REGIONS,
+    right("lambda:ListAliases", ResourceKind::Function),
+];
+
 /// The additional right of `publisher attach` for the other layers of a function. The update names all layers of the
 /// function, and AWS checks this right for each of them.
 pub(crate) const OTHER_LAYERS: &[Right] = &[right("lambda:GetLayerVersion", ResourceKind::OtherVersion)];

@@ -14,7 +14,7 @@ pub struct RequestedAction {
 pub const CALLS_WITHOUT_PERMISSION: [&str; 1] = ["get_caller_identity"];
 
 /// The SDK's other calls, and the IAM action that each one needs.
-const CALLS: [(&str, &str); 17] = [
+const CALLS: [(&str, &str); 20] = [
     ("list_regions", "account:ListRegions"),
     ("get_account_settings", "lambda:GetAccountSettings"),
     ("list_layers", "lambda:ListLayers"),
@@ -32,6 +32,9 @@ const CALLS: [(&str, &str); 17] = [
     ("delete_object", "s3:DeleteObject"),
     ("get_function_configuration", "lambda:GetFunctionConfiguration"),
     ("update_function_configuration", "lambda:UpdateFunctionConfiguration"),
+    ("list_functions", "lambda:ListFunctions"),
+    ("list_aliases", "lambda:ListAliases"),
+    ("get_resources", "tag:GetResources"),
 ];
 
 /// The IAM action that a call of the SDK needs, or none if this file does not know the call.
@@ -76,6 +79,8 @@ fn read(seen: &SeenRequest, account: &str) -> Option<RequestedAction> {
             };
             (action, arn(format!("layer:{layer}:{number}")))
         }
+        ("tagging", ..) => ("tag:GetResources", "*".to_owned()),
+        ("lambda", "GET", [_, "functions"]) => ("lambda:ListFunctions", "*".to_owned()),
         ("lambda", "POST", [_, "functions"]) => {
             // The name is in the body, which the proxy does not keep. Only ci/smoke creates functions, with this name.
             ("lambda:CreateFunction", arn("function:sentry-lambda-extension-smoke-x".to_owned()))
@@ -83,12 +88,15 @@ fn read(seen: &SeenRequest, account: &str) -> Option<RequestedAction> {
         ("lambda", _, [_, "functions", function, tail @ ..]) => {
             let action = match (method, tail) {
                 ("GET", ["configuration"]) => "lambda:GetFunctionConfiguration",
+                ("GET", ["aliases"]) => "lambda:ListAliases",
                 ("PUT", ["configuration"]) => "lambda:UpdateFunctionConfiguration",
                 ("POST", ["invocations"]) => "lambda:InvokeFunction",
                 ("DELETE", []) => "lambda:DeleteFunction",
                 _ => panic!("support/iam.rs does not know which action this request needs: {seen:?}"),
             };
-            (action, arn(format!("function:{function}")))
+            // A function is named by its name or by its ARN.
+            let name = function.rsplit("%3A").next().unwrap();
+            (action, arn(format!("function:{name}")))
         }
         ("s3", "HEAD", [bucket]) => ("s3:ListBucket", format!("arn:aws:s3:::{bucket}")),
         ("s3", _, [bucket, key @ ..]) if !key.is_empty() => {
