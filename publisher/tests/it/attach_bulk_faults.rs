@@ -92,6 +92,10 @@ fn throttling_in_the_middle_stops_the_region_and_the_next_run_resumes() {
     let report = run.says("run the same command again").json();
     assert_eq!(report["totals"], json!({"updated": 3, "not_begun": 11}));
     assert_eq!(case.attached(), 3);
+    // Three were done, eight were on their way, and the last three were not tried.
+    let tried =
+        proxy.requests().iter().filter(|seen| updates(seen) && seen.head.contains("attempt=1")).count();
+    assert!(tried <= 11, "{tried} functions were tried");
     let report = case.run(&ministack().url()).expect(0).json();
     assert_eq!(report["totals"], json!({"unchanged": 3, "updated": 11}));
     assert_eq!(case.undo(&case.owner.key).expect(0).json()["totals"], json!({"updated": 14}));
