@@ -26,11 +26,14 @@ fn copy_of_repository() -> PathBuf {
     let listed = git(&["ls-files", "--cached", "--others", "--exclude-standard"]);
     let names: Vec<&str> = listed.lines().collect();
     for name in names.iter().filter(|name| repository().join(name).is_file()) {
-        let (from, to) = (fs::read(repository().join(name)).unwrap(), copy.join(name));
+        let (original, to) = (repository().join(name), copy.join(name));
+        let from = fs::read(&original).unwrap();
         if fs::read(&to).ok().as_ref() != Some(&from) {
             fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::write(to, from).unwrap();
+            fs::write(&to, from).unwrap();
         }
+        // Without the mode of a program the copy's work tree would be dirty.
+        fs::set_permissions(&to, fs::metadata(&original).unwrap().permissions()).unwrap();
     }
     // Files that have been deleted since an earlier copy would make the new copy's work tree dirty.
     for gone in ["extension", "publisher"].iter().flat_map(|folder| files_below(&copy.join(folder))) {
