@@ -212,18 +212,19 @@ fn healthy_upstream_with_envelopes_means_no_outage() {
     assert!(!state.is_troubled());
 }
 
-/// Returns how long it takes to accept this many envelopes and to look for one that may be sent, while more than
-/// `waiting` envelopes of a failing upstream wait.
-fn time_to_accept(waiting: usize, count: usize) -> Duration {
+/// With a hundred thousand envelopes of a failing upstream waiting, this takes seconds. If each step looked through all
+/// that waits, it would take many minutes.
+#[test]
+fn accepting_does_not_look_through_a_hundred_thousand_that_wait() {
+    const WAITING: usize = 100_000;
     let mut state = State::new(1 << 40, 1024);
     let clock = Instant::now();
-    for _ in 0..=waiting {
+    for _ in 0..WAITING {
         state.accept(sample(ItemKind::Transaction, 0), UNIX_EPOCH);
     }
     let lane = state.lanes.of(&sample(ItemKind::Event, 0).upstream);
     state.lanes.failed(lane, UNIX_EPOCH, |backoff| backoff.failed_for(clock, Duration::from_hours(1)));
-    let start = Instant::now();
-    for _ in 0..count {
+    for accepted in 0..WAITING {
         state.accept(sample(ItemKind::Event, 0), UNIX_EPOCH);
         assert!(state.check_out(clock, UNIX_EPOCH, true).is_none());
         assert!(
@@ -232,12 +233,6 @@ fn time_to_accept(waiting: usize, count: usize) -> Duration {
                 && !state.is_drained()
         );
         assert!(state.oldest().is_some() && state.pending() > 0 && state.pause(clock, UNIX_EPOCH).is_some());
+        assert!(clock.elapsed() < Duration::from_mins(2), "only {accepted} were accepted");
     }
-    start.elapsed()
-}
-
-#[test]
-fn accepting_costs_no_more_with_a_hundred_thousand_waiting() {
-    let (empty, full) = (time_to_accept(0, 500), time_to_accept(100_000, 500));
-    assert!(full < empty * 20, "{full:?} instead of {empty:?}");
 }
