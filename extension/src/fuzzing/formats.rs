@@ -1,12 +1,5 @@
-//! Attacks Sentry's formats: envelopes, content encodings and DSNs.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::missing_panics_doc,
-    missing_docs
-)]
+//! Attacks Sentry's formats: envelopes, content encodings and DSNs. As in all of `fuzzing`, a panic is how a body
+//! reports what is wrong.
 
 use crate::config::{AllowedHosts, Dsn};
 use crate::protocol::{

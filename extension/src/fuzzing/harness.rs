@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Runs a future to its end, on a runtime like that of the extension.
 pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     crate::log::set_level(crate::log::Level::Off);
+    // Without a runtime nothing can be attacked, so the target has to end.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let done = runtime.block_on(work);
     runtime.shutdown_background();
