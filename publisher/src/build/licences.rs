@@ -1,10 +1,11 @@
-//! The licences that a layer carries: that of the extension, and the notices of everything that is linked into it.
+//! The licences that go with a binary: in a layer that of the extension, and the notices of everything that is linked
+//! in.
 
 use crate::{
     build::{
         layer_zip::ZipEntry,
         linked_crates::{self, LicenceText, LinkedCrate},
-        workspace::Workspace,
+        workspace::{PACKAGE, PUBLISHER, Workspace},
     },
     failure::{Code, Failure},
     model::{arch::Arch, layer_layout},
@@ -23,7 +24,7 @@ pub(crate) struct Licences {
 
 /// A crate came without the text of its licence, so the layer may not be given to anybody.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} {version} ({license:?}), which is linked into the extension, has no licence file")]
+#[error("{name} {version} ({license:?}), which is linked into the binary, has no licence file")]
 pub(crate) struct NoLicenceText {
     name: String,
     version: String,
@@ -44,8 +45,8 @@ impl Licences {
             Failure::message(Code::Failed, format!("cannot read {}: {error}", path.display()))
                 .hint("the layer carries this file: restore it, for example with git checkout")
         })?;
-        let crates = linked_crates::linked(workspace, arch)?;
-        Ok(Self { own, notices: notices(&crates)? })
+        let crates = linked_crates::linked(workspace, PACKAGE, arch.target())?;
+        Ok(Self { own, notices: notices(EXTENSION_HEAD, &crates)? })
     }
 
     pub(crate) fn entries(&self) -> [ZipEntry<'_>; 2] {
@@ -56,8 +57,34 @@ impl Licences {
     }
 }
 
+/// The targets that a release has the publisher for.
+const PUBLISHER_TARGETS: [&str; 4] = [
+    "aarch64-unknown-linux-musl",
+    "x86_64-unknown-linux-musl",
+    "aarch64-apple-darwin",
+    "x86_64-apple-darwin",
+];
+
+/// The notices for the publisher of a release. One text serves all its targets.
+pub(crate) fn notices_of_publisher(workspace: &Workspace) -> Result<String, Failure> {
+    let mut crates: BTreeMap<(String, String), LinkedCrate> = BTreeMap::new();
+    for target in PUBLISHER_TARGETS {
+        for linked in linked_crates::linked(workspace, PUBLISHER, target)? {
+            crates.insert((linked.name.clone(), linked.version.clone()), linked);
+        }
+    }
+    let crates: Vec<LinkedCrate> = crates.into_values().collect();
+    Ok(notices(PUBLISHER_HEAD, &crates)?)
+}
+
+const EXTENSION_HEAD: &str = "The Sentry extension for AWS Lambda is under the licence in the file LICENSE beside \
+                              this one. Its binary contains the\nsoftware below, which is under these licences.\n";
+const PUBLISHER_HEAD: &str = "The publisher of the Sentry extension for AWS Lambda is under the licence BSD-3-Clause, \
+                              in the file LICENSE of its\nrepository. Its binaries contain the software below, which \
+                              is under these licences.\n";
+
 /// Writes each text once, below the names of everything that it is for.
-fn notices(crates: &[LinkedCrate]) -> Result<String, NoLicenceText> {
+fn notices(head: &str, crates: &[LinkedCrate]) -> Result<String, NoLicenceText> {
     let mut apache = vec!["Rust's standard library".to_owned()];
     let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for linked in crates {
@@ -83,10 +110,7 @@ fn notices(crates: &[LinkedCrate]) -> Result<String, NoLicenceText> {
     let mut groups: Vec<(Vec<String>, String)> =
         others.into_iter().map(|(text, names)| (names, text)).collect();
     groups.sort();
-    let mut document =
-        "The Sentry extension for AWS Lambda is under the licence in the file LICENSE beside this one. \
-                        Its binary contains the\nsoftware below, which is under these licences.\n"
-            .to_owned();
+    let mut document = head.to_owned();
     for (names, text) in [(apache, APACHE.trim_matches('\n').to_owned())].into_iter().chain(groups) {
         // Writing to a string cannot fail.
         let _ = write!(document, "\n{}\n{}\n\n{text}\n", "=".repeat(80), wrapped(&names));

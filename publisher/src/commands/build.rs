@@ -7,7 +7,7 @@ use crate::{
     },
     build::{
         commit::Commit,
-        compile::Compile,
+        compile::{Compile, Program},
         dist::{self, Dist},
         elf,
         layer_zip::{self, EntryContent, ZipEntry},
@@ -103,8 +103,14 @@ impl Build {
         let smaller = UnstableFlags::of(std, &tools.rust, &workspace.root, ui);
 
         let zips = Packer { cache: ZipCache::of(&workspace), mtime, ui };
-        let compile =
-            Compile { workspace: &workspace, commit: &commit, tools: &tools, std, smaller: &smaller };
+        let compile = Compile {
+            program: Program::Extension,
+            workspace: &workspace,
+            commit: &commit,
+            tools: &tools,
+            std,
+            smaller: &smaller,
+        };
         let mut packed = Vec::new();
         for arch in archs {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
