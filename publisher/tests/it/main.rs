@@ -46,6 +46,8 @@ mod publish_faults;
 mod publish_interrupted;
 mod publish_killed;
 mod publish_late;
+mod publish_other;
+mod publish_other_faults;
 mod publish_proven;
 mod publish_refused;
 mod publish_s3;
