@@ -34,6 +34,8 @@ mod errors;
 mod github_actions;
 mod iam_policy;
 mod iam_policy_options;
+mod image;
+mod image_sign_in;
 mod layers_manifest_schema;
 mod partitions;
 mod prune;
