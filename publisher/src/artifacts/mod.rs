@@ -8,5 +8,7 @@ pub(crate) mod build_manifest;
 pub(crate) mod built_in_layers;
 pub(crate) mod bundle;
 pub(crate) mod layers_manifest;
+pub(crate) mod other_zip;
 pub(crate) mod relay_runtimes;
+pub(crate) mod safe_zip;
 pub(crate) mod zip_contents;
