@@ -100,7 +100,7 @@ fn a_crate_without_any_text_is_refused() {
     let error = notices("", &[linked("bare", "ISC", &[]), elsewhere, other_terms]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        r#"bare 1.0.0 ("ISC"), which is linked into the extension, has no licence file"#
+        r#"bare 1.0.0 ("ISC"), which is linked into the binary, has no licence file"#
     );
 }
 
