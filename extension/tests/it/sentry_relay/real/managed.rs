@@ -4,7 +4,7 @@ use super::READY;
 use crate::relay::delivery_test::SECOND;
 use crate::support::{
     extension::Extension,
-    lambda_api::LambdaApi,
+    lambda_api::{LambdaApi, Subscription},
     layer::Layer,
     log::Log,
     netns::isolated,
@@ -18,10 +18,10 @@ use std::{fs, path::Path, process::Command, time::Duration};
 const SECRET: &str = "4571 2345 6789 0111";
 
 /// An environment with Sentry's Relay in the mode `managed`, and a Sentry that knows it.
-struct Managed {
-    api: LambdaApi,
-    sentry: Sentry,
-    extension: Extension,
+pub(super) struct Managed {
+    pub(super) api: LambdaApi,
+    pub(super) sentry: Sentry,
+    pub(super) extension: Extension,
     _layer: Layer,
     _folder: tempfile::TempDir,
 }
@@ -29,6 +29,16 @@ struct Managed {
 impl Managed {
     /// `configs` decides the response to a request for project configs.
     async fn start(relay: &str, configs: impl Fn() -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(relay, Subscription::Status(202), &[], configs).await
+    }
+
+    /// Does the same with these settings, and with this response to the subscription to telemetry.
+    pub(super) async fn start_with(
+        relay: &str,
+        telemetry: Subscription,
+        settings: &[(&str, &str)],
+        configs: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let layer = super::layer();
         let folder = tempfile::tempdir().unwrap();
         register(folder.path());
@@ -50,6 +60,7 @@ impl Managed {
             _ => Reply::status(404),
         });
         let api = LambdaApi::start().await;
+        api.telemetry(telemetry);
         let dsn = sentry.dsn(KEY, "42");
         let config = folder.path().to_str().unwrap().to_owned();
         let env = [
@@ -59,7 +70,7 @@ impl Managed {
             ("SENTRY_EXTENSION_TIMEOUT", "10s"),
             ("SENTRY_EXTENSION_RELAY_CONFIG", &config),
         ];
-        let extension = Extension::in_lambda(&api, &env);
+        let extension = Extension::in_lambda(&api, &[&env, settings].concat());
         api.asked(1).await;
         Self { api, sentry, extension, _layer: layer, _folder: folder }
     }
@@ -99,6 +110,11 @@ fn answer(body: &Value) -> Reply {
 
 /// The config of a project whose rules remove card numbers and passwords.
 fn rules() -> Reply {
+    project(&[], &json!({ "rules": {}, "applications": { "$string": ["@creditcard"], "**": ["@password"] } }))
+}
+
+/// The config of a project with these features and these rules for data scrubbing.
+pub(super) fn project(features: &[&str], scrubbing: &Value) -> Reply {
     answer(&json!({ "pending": [], "configs": { KEY: {
         "projectId": 42,
         "slug": "shop",
@@ -111,7 +127,8 @@ fn rules() -> Reply {
         "config": {
             "allowedDomains": ["*"],
             "trustedRelays": [],
-            "piiConfig": { "rules": {}, "applications": { "$string": ["@creditcard"], "**": ["@password"] } },
+            "piiConfig": scrubbing,
+            "features": features,
         },
     } } }))
 }

@@ -5,6 +5,7 @@ mod headers;
 mod life;
 mod managed;
 mod outages;
+mod own_items;
 mod volume;
 
 use crate::relay::delivery_test::DeliveryTest;
