@@ -4,7 +4,7 @@ use super::READY;
 use crate::relay::delivery_test::SECOND;
 use crate::support::{
     extension::Extension,
-    lambda_api::{LambdaApi, Subscription},
+    lambda_api::LambdaApi,
     layer::Layer,
     log::Log,
     netns::isolated,
@@ -18,10 +18,10 @@ use std::{fs, path::Path, process::Command, time::Duration};
 const SECRET: &str = "4571 2345 6789 0111";
 
 /// An environment with Sentry's Relay in the mode `managed`, and a Sentry that knows it.
-pub(super) struct Managed {
-    pub(super) api: LambdaApi,
-    pub(super) sentry: Sentry,
-    pub(super) extension: Extension,
+pub struct Managed {
+    pub api: LambdaApi,
+    pub sentry: Sentry,
+    pub extension: Extension,
     _layer: Layer,
     _folder: tempfile::TempDir,
 }
@@ -29,13 +29,20 @@ pub(super) struct Managed {
 impl Managed {
     /// `configs` decides the response to a request for project configs.
     async fn start(relay: &str, configs: impl Fn() -> Reply + Send + Sync + 'static) -> Self {
-        Self::start_with(relay, Subscription::Status(202), &[], configs).await
+        Self::start_with(&[("SENTRY_EXTENSION_RELAY", relay)], configs).await
     }
 
-    /// Does the same with these settings, and with this response to the subscription to telemetry.
-    pub(super) async fn start_with(
-        relay: &str,
-        telemetry: Subscription,
+    /// Does the same with these settings.
+    pub async fn start_with(
+        settings: &[(&str, &str)],
+        configs: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_under(LambdaApi::start().await, settings, configs).await
+    }
+
+    /// Does the same under this Lambda.
+    pub async fn start_under(
+        api: LambdaApi,
         settings: &[(&str, &str)],
         configs: impl Fn() -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -59,14 +66,11 @@ impl Managed {
             "/api/0/relays/projectconfigs/" => configs(),
             _ => Reply::status(404),
         });
-        let api = LambdaApi::start().await;
-        api.telemetry(telemetry);
         let dsn = sentry.dsn(KEY, "42");
         let config = folder.path().to_str().unwrap().to_owned();
         let env = [
             ("SENTRY_DSN", &*dsn),
             ("SENTRY_EXTENSION_LOG", "debug"),
-            ("SENTRY_EXTENSION_RELAY", relay),
             ("SENTRY_EXTENSION_TIMEOUT", "10s"),
             ("SENTRY_EXTENSION_RELAY_CONFIG", &config),
         ];
@@ -87,7 +91,7 @@ impl Managed {
     }
 
     /// Ends the environment. Returns its counts, its log, and Sentry.
-    async fn end(self) -> ([u64; 4], Log, Sentry) {
+    pub async fn end(self) -> ([u64; 4], Log, Sentry) {
         let log = self.extension.log.clone();
         self.api.shutdown("spindown", 2 * SECOND);
         (self.extension.final_counts().await, log, self.sentry)
@@ -110,11 +114,15 @@ fn answer(body: &Value) -> Reply {
 
 /// The config of a project whose rules remove card numbers and passwords.
 fn rules() -> Reply {
-    project(&[], &json!({ "rules": {}, "applications": { "$string": ["@creditcard"], "**": ["@password"] } }))
+    project(&json!({
+        "piiConfig": { "rules": {}, "applications": { "$string": ["@creditcard"], "**": ["@password"] } },
+    }))
 }
 
-/// The config of a project with these features and these rules for data scrubbing.
-pub(super) fn project(features: &[&str], scrubbing: &Value) -> Reply {
+/// A project with this in its config.
+pub fn project(more: &Value) -> Reply {
+    let mut config = json!({ "allowedDomains": ["*"], "trustedRelays": [] });
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     answer(&json!({ "pending": [], "configs": { KEY: {
         "projectId": 42,
         "slug": "shop",
@@ -124,12 +132,7 @@ pub(super) fn project(features: &[&str], scrubbing: &Value) -> Reply {
         "lastFetch": "2026-11-26T00:00:00.000Z",
         "lastChange": "2026-11-26T00:00:00.000Z",
         "organizationId": 1,
-        "config": {
-            "allowedDomains": ["*"],
-            "trustedRelays": [],
-            "piiConfig": scrubbing,
-            "features": features,
-        },
+        "config": config,
     } } }))
 }
 

@@ -4,7 +4,12 @@
 use super::READY;
 use super::managed::{Managed, project};
 use crate::relay::delivery_test::SECOND;
-use crate::support::{envelope::Item, lambda_api::Subscription, netns::isolated, sentry::Received};
+use crate::support::{
+    envelope::Item,
+    lambda_api::{LambdaApi, Subscription},
+    netns::isolated,
+    sentry::Received,
+};
 use sentry_lambda_extension::protocol::timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -14,7 +19,8 @@ const FIRST: &str = "8442603f-da10-42d2-bf58-c33a31978aa1";
 const LATE: &str = "8442603f-da10-42d2-bf58-c33a31978aa2";
 const TRACE: &str = "67d448e83ae320be0e2cdf2f53ccdaba";
 /// Everything that the extension can report.
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 12] = [
+    ("SENTRY_EXTENSION_RELAY", "only"),
     ("AWS_LAMBDA_FUNCTION_NAME", "orders"),
     ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
     ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -42,8 +48,9 @@ fn start(request: &str) -> Value {
 
 /// Runs an invocation whose handler raises, and one that times out. Returns all that Sentry got from Sentry's Relay.
 async fn everything() -> Vec<Arc<Received>> {
-    let configs = || project(&FEATURES, &json!({}));
-    let managed = Managed::start_with("only", Subscription::Accepted, &SETTINGS, configs).await;
+    let api = LambdaApi::start().await;
+    api.telemetry(Subscription::Accepted);
+    let managed = Managed::start_under(api, &SETTINGS, || project(&json!({ "features": FEATURES }))).await;
     let init =
         json!({ "initializationType": "on-demand", "phase": "init", "runtimeVersion": "python:3.13.v58" });
     let batch = json!([
