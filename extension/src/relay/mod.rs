@@ -213,7 +213,13 @@ impl Relay {
 
     /// Counts a request that the gateway refuses. `host` is the one for which it is refused, or empty, and `why` what
     /// the client is told. Returns whether this kind of refusal is new and has to be logged.
-    pub fn count_refusal(&self, reason: RefusalReason, status: u16, host: &str, why: &str) -> bool {
+    pub fn count_refusal(
+        &self,
+        reason: RefusalReason,
+        status: u16,
+        host: &str,
+        why: fmt::Arguments<'_>,
+    ) -> bool {
         let mut state = self.core.state();
         state.observer().tell(Observed::Refused { status, reason, why });
         state.refuse_request(reason, status, host)

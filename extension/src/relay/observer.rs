@@ -19,7 +19,7 @@ pub enum Observed<'a> {
         /// The reason under which it is counted.
         reason: RefusalReason,
         /// The explanation that the client got. It may quote what the client has sent, without keys.
-        why: &'a str,
+        why: fmt::Arguments<'a>,
     },
 }
 

@@ -23,7 +23,7 @@ impl Outcome {
             Observed::Refused { status, reason, why } => Self {
                 status: Some(*status).filter(|status| *status != 0),
                 reason: Some(reason.name()),
-                why: Some((*why).to_owned()),
+                why: Some(why.to_string()),
                 ..as_word("refused")
             },
             Observed::Envelope(_, step) => match step {

@@ -37,7 +37,8 @@ fn a_line_says_what_passed_and_what_became_of_it() {
         let subject = if envelope.items.len() == 2 { &of_event } else { &of_logs };
         assert_eq!(line, format!("10:03:04.512 {subject}{expected}\n"));
     }
-    let refused = Observed::Refused { status: 403, reason: RefusalReason::HostNotAllowed, why: "no" };
+    let refused =
+        Observed::Refused { status: 403, reason: RefusalReason::HostNotAllowed, why: format_args!("no") };
     let line = shown(Style::Coloured, refused);
     assert!(line.ends_with("\x1b[31mrefused 403: host_not_allowed: no\x1b[0m\n"), "{line:?}");
 }

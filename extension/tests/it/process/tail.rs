@@ -157,7 +157,9 @@ async fn each_envelope_has_a_line_for_what_becomes_of_it() {
         of("event", &event, "accepted"),
         of("event", &event, "rejected 429"),
         of("event", &event, "dropped: ratelimit_backoff"),
-        "request - - - refused 400: invalid: invalid event envelope".to_owned(),
+        "request - - - refused 400: invalid: invalid event envelope: invalid item header: expected ident at line 1 \
+         column 2"
+            .to_owned(),
         format!("client_report 42 {} - accepted", size(&report)),
         format!("client_report 42 {} - delivered 200", size(&report)),
     ];
