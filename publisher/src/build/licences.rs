@@ -15,6 +15,9 @@ use std::{collections::BTreeMap, fmt::Write, fs};
 const APACHE: &str = include_str!("../../licences/Apache-2.0.txt");
 const MUSL: &str = include_str!("../../licences/musl.txt");
 const ZIG: &str = include_str!("../../licences/zig.txt");
+/// Repositories whose crates come without a text, and the text in the repository.
+const TEXTS_OF_REPOSITORIES: [(&str, &str); 1] =
+    [("https://github.com/Nugine/simd", include_str!("../../licences/nugine-simd.txt"))];
 
 /// The texts for the layer of one architecture.
 pub(crate) struct Licences {
@@ -95,7 +98,9 @@ fn notices(head: &str, crates: &[LinkedCrate]) -> Result<String, NoLicenceText> 
             texts.retain(|text| is_notice(&text.file));
         } else {
             texts = chosen(linked, crates);
-            if texts.is_empty() {
+            if let (true, Some(text)) = (texts.is_empty(), text_of_repository(linked)) {
+                others.entry(text.trim().to_owned()).or_default().push(title.clone());
+            } else if texts.is_empty() {
                 let LinkedCrate { name, version, license, .. } = linked;
                 let (name, version, license) = (name.clone(), version.clone(), license.clone());
                 return Err(NoLicenceText { name, version, license });
@@ -156,6 +161,12 @@ fn chosen<'a>(linked: &'a LinkedCrate, crates: &'a [LinkedCrate]) -> Vec<&'a Lic
     };
     let source = if linked.texts.is_empty() { crates.iter().find(same_terms) } else { Some(linked) };
     source.map(|source| source.texts.iter().collect()).unwrap_or_default()
+}
+
+/// The text of the repository of a crate that comes without one.
+fn text_of_repository(linked: &LinkedCrate) -> Option<&'static str> {
+    let is_of = |repository: &&str| linked.repository.as_deref() == Some(*repository);
+    TEXTS_OF_REPOSITORIES.iter().find(|(repository, _)| is_of(&repository)).map(|(_, text)| *text)
 }
 
 /// Names separated by commas, in lines of at most 80 columns.

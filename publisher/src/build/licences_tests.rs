@@ -118,3 +118,14 @@ fn long_lists_of_names_are_wrapped() {
     assert!(text.lines().all(|line| line.len() <= 80 && !line.ends_with(' ')), "{text}");
     assert_eq!(text.replace('\n', " "), names.join(", "));
 }
+
+#[test]
+fn a_crate_whose_repository_has_the_text_takes_it_from_there() {
+    let mut bare = linked("base64-simd", "MIT", &[]);
+    bare.repository = Some("https://github.com/Nugine/simd".to_owned());
+    let document = notices("", &[bare]).unwrap();
+    assert!(
+        document.contains("base64-simd 1.0.0\n\nMIT License\n\nCopyright (c) 2021 Nugine\n"),
+        "{document}"
+    );
+}
