@@ -7,6 +7,7 @@
 //!   function's runtime.
 //! - `gateway` listens on localhost. It checks the sender, the format and the destination of each request, and answers
 //!   an SDK as soon as the envelope is queued.
+//! - `otlp` reads OpenTelemetry's protocol, which the gateway takes on a port of its own, and converts its metrics.
 //! - `relay` holds envelopes in a queue that is bounded in bytes, delivers them to upstream, and counts what became of
 //!   each.
 //! - `sentry_relay` runs Sentry's Relay as a child process if the layer contains it, and sends envelopes through it.
@@ -22,7 +23,8 @@
 //!   signal from it, and `log` writes all log lines.
 //!
 //! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `insights` → `telemetry`, `relay` →
-//! `config` → `protocol`. Every module may import `http`, `guarded_stream`, `active_timer`, `hop_marker`,
+//! `config` → `protocol`. The gateway also imports `otlp`, which
+//! imports `config` and `protocol`. Every module may import `http`, `guarded_stream`, `active_timer`, `hop_marker`,
 //! `task`, `signals` and `log`.
 
 mod active_timer;
@@ -38,6 +40,7 @@ mod http;
 pub mod insights;
 pub mod lifecycle;
 pub mod log;
+mod otlp;
 pub mod port_claim;
 pub mod protocol;
 pub mod relay;

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use sentry_lambda_extension::cli::{self, Mode};
 use sentry_lambda_extension::config::{self, Config, Overrides};
-use sentry_lambda_extension::gateway::{self, Unbound};
+use sentry_lambda_extension::gateway::{self, Api, Otlp, Sockets};
 use sentry_lambda_extension::insights::Insights;
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Lifecycle, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
@@ -19,6 +19,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The time in which a standalone relay drains. Container runtimes kill a process ten seconds after they ask it to end.
 const STANDALONE_DRAIN: Duration = Duration::from_secs(8);
+
+/// The log's message for each address.
+const LISTENING: &str = "listening";
 
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
@@ -92,8 +95,9 @@ fn in_lambda(api: &RuntimeApi) -> ExitCode {
 
 /// Runs as a Lambda extension until SHUTDOWN.
 async fn lambda(api: RuntimeApi, config: Config) {
-    let (bound, unbound) = gateway::bind(&config);
-    let _claims = claim(&bound);
+    let sockets = gateway::bind(&config.listen);
+    let otlp = bind_otlp(&config);
+    let _claims = claim(&sockets.0);
     let config = Arc::new(config);
     let relay = start_relay(&config);
     let insights = Insights::start(&config, &relay);
@@ -106,15 +110,18 @@ async fn lambda(api: RuntimeApi, config: Config) {
     });
     // Lets the lifecycle send `/register` before anything is logged.
     tokio::task::yield_now().await;
-    serve(bound, &unbound, &config, &relay, insights.as_ref());
+    serve(sockets, &Api::Sentry, &config, &relay, insights.as_ref());
+    if let Some((sockets, api)) = otlp {
+        serve(sockets, &api, &config, &relay, insights.as_ref());
+    }
     running.await;
 }
 
 /// Runs without Lambda until SIGTERM, SIGINT or SIGHUP arrives.
 async fn standalone(config: Config) -> ExitCode {
-    let (bound, unbound) = gateway::bind(&config);
-    if bound.is_empty() {
-        gateway::report(&bound, &unbound);
+    let sockets = gateway::bind(&config.listen);
+    if sockets.0.is_empty() {
+        gateway::report(LISTENING, &sockets);
         return fail(EXIT_FAILED, "no address to listen on: name a free one with --listen");
     }
     // `nohup` starts a program with SIGHUP ignored, and the program is to stay so.
@@ -125,9 +132,13 @@ async fn standalone(config: Config) -> ExitCode {
     else {
         return fail(EXIT_FAILED, "cannot listen for signals");
     };
-    let _claims = claim(&bound);
+    let _claims = claim(&sockets.0);
     let relay = start_relay(&config);
-    serve(bound, &unbound, &Arc::new(config), &relay, None);
+    let config = Arc::new(config);
+    serve(sockets, &Api::Sentry, &config, &relay, None);
+    if let Some((sockets, api)) = bind_otlp(&config) {
+        serve(sockets, &api, &config, &relay, None);
+    }
     relay.begin();
     let mut signalled = async || {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, _ = hangup.recv() => {} }
@@ -155,21 +166,23 @@ fn start_relay(config: &Config) -> Relay {
     relay
 }
 
-fn serve(
-    bound: Vec<TcpListener>,
-    unbound: &[Unbound],
-    config: &Arc<Config>,
-    relay: &Relay,
-    insights: Option<&Insights>,
-) {
-    gateway::report(&bound, unbound);
-    for listener in bound {
+/// Binds the port for OTLP, if a setting names one.
+fn bind_otlp(config: &Config) -> Option<(Sockets, Api)> {
+    let addresses = &config.listen_otlp;
+    (!addresses.is_empty()).then(|| (gateway::bind(addresses), Api::Otlp(Otlp::new())))
+}
+
+fn serve(sockets: Sockets, api: &Api, config: &Arc<Config>, relay: &Relay, insights: Option<&Insights>) {
+    let message = if matches!(api, Api::Sentry) { LISTENING } else { "listening for OpenTelemetry" };
+    gateway::report(message, &sockets);
+    for listener in sockets.0 {
         match tokio::net::TcpListener::from_std(listener).map(Arc::new) {
             Ok(listener) => {
-                let (config, relay, insights) = (Arc::clone(config), relay.clone(), insights.cloned());
+                let (api, config) = (api.clone(), Arc::clone(config));
+                let (relay, insights) = (relay.clone(), insights.cloned());
                 task::supervise("listener", move || {
-                    let (config, relay) = (Arc::clone(&config), relay.clone());
-                    gateway::serve(Arc::clone(&listener), config, relay, insights.clone())
+                    let (api, config, relay) = (api.clone(), Arc::clone(&config), relay.clone());
+                    gateway::serve(Arc::clone(&listener), api, config, relay, insights.clone())
                 });
             }
             Err(error) => log::error("cannot serve a listener", &[("error", &error)]),

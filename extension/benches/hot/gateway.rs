@@ -7,7 +7,7 @@
 use crate::KEY;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use sentry_lambda_extension::config::{Config, Overrides};
-use sentry_lambda_extension::gateway;
+use sentry_lambda_extension::gateway::{self, Api};
 use sentry_lambda_extension::relay::Relay;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -65,7 +65,7 @@ fn serve(buffer: &'static str) -> io::Result<SocketAddr> {
         runtime.block_on(async {
             let relay = Relay::start(&config);
             match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => gateway::serve(Arc::new(listener), config, relay, None).await,
+                Ok(listener) => gateway::serve(Arc::new(listener), Api::Sentry, config, relay, None).await,
                 Err(error) => exit_with(&error),
             }
         });

@@ -63,6 +63,8 @@ pub struct Config {
     pub allowed_hosts: AllowedHosts,
     /// The addresses to listen on. In Lambda they are loopback addresses.
     pub listen: Vec<SocketAddr>,
+    /// The addresses to listen on for OpenTelemetry's protocol. There are none unless a setting names a port.
+    pub listen_otlp: Vec<SocketAddr>,
     /// The largest size of the queue, in bytes.
     pub buffer: usize,
     /// The largest decompressed envelope, in bytes.
@@ -107,6 +109,8 @@ impl Config {
         let mut reader = EnvironmentReader { var: &var, warnings: Vec::new() };
 
         let listen = if overrides.listen.is_empty() { loopback(&reader.ports()) } else { overrides.listen };
+        let listen_otlp = reader.otlp_port(&listen).map_or_else(Vec::new, |port| loopback(&[port]));
+        let own = [&listen[..], &listen_otlp].concat();
         let explicit =
             overrides.upstream.or_else(|| reader.parsed("SENTRY_EXTENSION_UPSTREAM", Upstream::parse));
         let extension_dsn = reader.parsed("SENTRY_EXTENSION_DSN", Dsn::parse);
@@ -115,7 +119,7 @@ impl Config {
 
         let mut upstreams = Vec::new();
         let mut upstream_mistake = None;
-        let upstream_takes_all = explicit.as_ref().is_some_and(|upstream| !is_loop(&listen, upstream));
+        let upstream_takes_all = explicit.as_ref().is_some_and(|upstream| !is_loop(&own, upstream));
         for (name, upstream) in [
             ("SENTRY_EXTENSION_UPSTREAM", explicit),
             ("SENTRY_EXTENSION_DSN", upstream_of(&extension_dsn)),
@@ -124,7 +128,7 @@ impl Config {
             match upstream {
                 // It is no mistake if a setting before it names the upstream. The SDK also reads SENTRY_DSN, and may be
                 // meant to send to this extension.
-                Some(upstream) if is_loop(&listen, &upstream) => {
+                Some(upstream) if is_loop(&own, &upstream) => {
                     let shadowed = !upstreams.is_empty();
                     if !shadowed {
                         let mistake = format!(
@@ -141,7 +145,7 @@ impl Config {
         }
         let is_project = |dsn: &Dsn| dsn.key.is_some() && dsn.project.is_some();
         let dsns = [extension_dsn, sentry_dsn].into_iter().flatten();
-        let dsn = dsns.filter(|dsn| is_project(dsn) && !is_loop(&listen, &dsn.upstream)).map(Arc::new).next();
+        let dsn = dsns.filter(|dsn| is_project(dsn) && !is_loop(&own, &dsn.upstream)).map(Arc::new).next();
         let mut allowed_hosts = AllowedHosts::new(&upstreams);
         for (at, pattern) in reader.list("SENTRY_EXTENSION_ALLOWED_HOSTS").into_iter().enumerate() {
             if let Err(mistake) = allowed_hosts.add(&pattern) {
@@ -168,6 +172,13 @@ impl Config {
                 if insights.errors { "SENTRY_EXTENSION_ERRORS" } else { "SENTRY_EXTENSION_FUNCTION_LOGS" };
             reader.warn(name, "needs a project: set SENTRY_DSN", "nothing of it is sent");
         }
+        if !listen_otlp.is_empty() && dsn.is_none() {
+            reader.warn(
+                "SENTRY_EXTENSION_OTLP_PORT",
+                "needs a project: set SENTRY_DSN",
+                "all requests are refused",
+            );
+        }
 
         let config = Self {
             upstream: upstreams.into_iter().next().map(Arc::new),
@@ -178,6 +189,7 @@ impl Config {
             insights,
             allowed_hosts,
             listen,
+            listen_otlp,
             buffer,
             max_body,
             timeout: reader.duration("SENTRY_EXTENSION_TIMEOUT", Duration::from_secs(2)),
@@ -198,7 +210,7 @@ impl Config {
 
     /// Whether an upstream is one of our own listeners. An envelope for it would come back to the extension for ever.
     pub fn is_loop(&self, upstream: &Upstream) -> bool {
-        is_loop(&self.listen, upstream)
+        is_loop(&self.listen, upstream) || is_loop(&self.listen_otlp, upstream)
     }
 }
 

@@ -7,6 +7,7 @@ use super::proxy::{Exception, Proxies, Proxy};
 use super::units;
 use super::upstream::InvalidUrl;
 use crate::log::Level;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -152,6 +153,20 @@ impl EnvironmentReader<'_> {
             self.warn("SENTRY_EXTENSION_LOG", "is none of off, error, warn, info, debug", "info is used");
             Level::Info
         })
+    }
+
+    /// The port for OpenTelemetry's protocol. `taken` are the addresses for Sentry's.
+    pub(super) fn otlp_port(&mut self, taken: &[SocketAddr]) -> Option<u16> {
+        const NAME: &str = "SENTRY_EXTENSION_OTLP_PORT";
+        let text = (self.var)(NAME)?;
+        let mistake = match text.trim().parse() {
+            Ok(RESERVED_PORT) => "is 9001, which is Lambda's own",
+            Ok(port) if taken.iter().any(|addr| addr.port() == port) => "is a port for Sentry's SDKs",
+            Ok(port) if port != 0 => return Some(port),
+            Ok(_) | Err(_) => "is not a port",
+        };
+        self.warn(NAME, mistake, "OpenTelemetry's protocol gets no port of its own");
+        None
     }
 
     pub(super) fn ports(&mut self) -> Vec<u16> {

@@ -138,6 +138,23 @@ fn listens_on_the_configured_ports() {
 }
 
 #[test]
+fn otlp_has_a_port_of_its_own() {
+    let (config, warnings) = read(&[("SENTRY_EXTENSION_OTLP_PORT", " 4318 "), ("SENTRY_DSN", DSN)]);
+    let addresses = ["127.0.0.1:4318", "[::1]:4318"].map(|address| address.parse::<SocketAddr>().unwrap());
+    assert_eq!((&config.listen_otlp[..], warnings.len()), (&addresses[..], 0));
+    assert!(config.is_loop(&Upstream::parse("http://localhost:4318").unwrap()));
+    for port in ["5333", "9001", "0", "otlp", "70000"] {
+        let (config, warnings) = read(&[("SENTRY_EXTENSION_OTLP_PORT", port), ("SENTRY_DSN", DSN)]);
+        assert_eq!((config.listen_otlp.len(), warnings.len()), (0, 1), "{port}");
+    }
+    let (_, warnings) = read(&[("SENTRY_EXTENSION_OTLP_PORT", "4318")]);
+    assert_eq!(
+        warnings,
+        ["SENTRY_EXTENSION_OTLP_PORT needs a project: set SENTRY_DSN: all requests are refused"]
+    );
+}
+
+#[test]
 fn certificates_are_read_from_the_variables_of_many_programs() {
     let (config, warnings) = read(&[
         ("SSL_CERT_DIR", "/one::/two"),

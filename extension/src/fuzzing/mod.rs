@@ -18,6 +18,7 @@ pub(crate) mod harness;
 pub use crate::gateway::fuzzing::{auth, http_request, msgpack, multipart};
 pub use crate::insights::fuzzing::function_record;
 pub use crate::lifecycle::fuzzing::extensions_api;
+pub use crate::otlp::fuzzing::otlp;
 pub use crate::relay::fuzzing::{rate_limits, upstream_answer};
 pub use crate::telemetry::fuzzing::telemetry;
 pub use formats::{content_encoding, dsn, envelope_filter, envelope_scanner};
@@ -72,6 +73,6 @@ mod tests {
 
     replays! {
         auth content_encoding dsn envelope_filter envelope_scanner extensions_api function_record http_request
-        msgpack multipart rate_limits telemetry upstream_answer
+        msgpack multipart otlp rate_limits telemetry upstream_answer
     }
 }

@@ -11,7 +11,7 @@
 pub use super::ingest::fuzzing::{msgpack, multipart};
 
 use super::request::Peer;
-use super::{Services, auth, handle};
+use super::{Api, Services, auth, handle};
 use crate::config::{Config, Overrides};
 use crate::fuzzing::harness::{MemoryStream, run};
 use crate::http;
@@ -34,7 +34,7 @@ pub fn http_request(data: &[u8]) {
         let relay = Relay::start(&config);
         let stream = MemoryStream::client(data);
         let received = stream.received();
-        let services = Services { config, relay: relay.clone(), insights: None };
+        let services = Services { api: Api::Sentry, config, relay: relay.clone(), insights: None };
         let peer = Peer { remote: None, is_on_loopback: true };
         let handler = move |request| -> http::ResponseFuture {
             let services = services.clone();

@@ -4,7 +4,8 @@
 //! A request comes over a `connection`, which limits its time and its memory. `routes` reads its path, and `ingest` or
 //! `forward` handles it. The handlers share a `request` context. `auth` reads who sends, and `project_auth` decides to
 //! which project and upstream. `headers` builds the headers for upstream, and `response` builds what the client gets.
-//! `host_check` reads the host that a request was sent to. `query` and `media_type` are parsers.
+//! `host_check` reads the host that a request was sent to. `query` and `media_type` are parsers. `otlp` handles the
+//! requests of OpenTelemetry, which come to a port of their own.
 
 mod auth;
 mod connection;
@@ -15,13 +16,15 @@ mod headers;
 mod host_check;
 mod ingest;
 mod media_type;
+mod otlp;
 mod project_auth;
 mod query;
 mod request;
 mod response;
 mod routes;
 
-pub use connection::listeners::{Unbound, bind, report};
+pub use connection::listeners::{Sockets, Unbound, bind, report};
+pub use otlp::Otlp;
 
 use crate::config::Config;
 use crate::guarded_stream::GuardedStream;
@@ -46,14 +49,24 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
+/// What a listener serves.
+#[derive(Clone, Debug)]
+pub enum Api {
+    /// The API of Sentry's Relay, for Sentry's SDKs.
+    Sentry,
+    /// OTLP, for those of OpenTelemetry.
+    Otlp(Otlp),
+}
+
 /// Accepts connections and serves each in a task of its own. Never returns.
 pub async fn serve(
     listener: Arc<TcpListener>,
+    api: Api,
     config: Arc<Config>,
     relay: Relay,
     insights: Option<Insights>,
 ) {
-    let services = Services { config, relay, insights };
+    let services = Services { api, config, relay, insights };
     let clients = Clients::shared();
     let memory = MemoryBudget::shared(services.config.buffer);
     loop {
@@ -76,6 +89,7 @@ pub async fn serve(
 /// The parts of the extension that requests need.
 #[derive(Clone)]
 struct Services {
+    api: Api,
     config: Arc<Config>,
     relay: Relay,
     insights: Option<Insights>,
@@ -126,7 +140,7 @@ async fn serve_requests(stream: TcpStream, peer: IpAddr, connection: Connection,
 }
 
 async fn handle(request: Request<Incoming>, peer: Peer, services: &Services) -> Response {
-    let Services { config, relay, insights } = services;
+    let Services { api, config, relay, insights } = services;
     let (head, mut body) = request.into_parts();
     let route = Route::of(head.uri.path());
     let memory = MemoryBudget::shared(config.buffer);
@@ -134,7 +148,11 @@ async fn handle(request: Request<Incoming>, peer: Peer, services: &Services) -> 
     let outcome = if hop_marker::is_own(&head.headers) {
         Err(Rejection::of_loop(host_check::written_host(&head)))
     } else {
-        dispatch(&context, route, &mut body).await
+        match api {
+            Api::Sentry => dispatch(&context, route, &mut body).await,
+            // Boxed, so that other requests need no memory for it.
+            Api::Otlp(otlp) => Box::pin(otlp.handle(&context, &mut body)).await,
+        }
     };
     // Reads the rest of a refused body, so that the client sees the response and can use the connection again. A
     // client that sent `Expect` waits for permission to send its body. It gets none, so there is nothing to read. A
@@ -143,6 +161,9 @@ async fn handle(request: Request<Incoming>, peer: Peer, services: &Services) -> 
     let is_cut = outcome.as_ref().is_err_and(|why| ends.contains(&why.status));
     if !body.is_end_stream() && !is_cut && !head.headers.contains_key(EXPECT) {
         connection::body::discard(&mut body).await;
+    }
+    if let Api::Otlp(_) = api {
+        return outcome.unwrap_or_else(|rejection| otlp::refused(&rejection, &head.headers, relay));
     }
     let response = outcome.unwrap_or_else(|rejection| rejection.answer(relay));
     let allows_any_origin = matches!(route, Route::Ingest(_)) && head.method != Method::OPTIONS;

@@ -161,6 +161,11 @@ impl Insights {
         }
     }
 
+    /// Records that an SDK of OpenTelemetry traces the function, so that no invocation needs another trace.
+    pub(crate) fn sdk_traces(&self) {
+        self.shared.environment().sdk_traces();
+    }
+
     /// Records that the environment ends. When this returns, its fault is in the queue, if there was one.
     pub(crate) async fn shutting_down(&self, reason: &str, has_telemetry: bool) {
         let shared = &self.shared;

@@ -35,11 +35,6 @@ struct ItemHeader<'a> {
     item_count: Option<u32>,
 }
 
-/// Describes a body that is not an envelope as one item. `bytes` is the body's length.
-pub(crate) fn single_item(kind: ItemKind, bytes: usize) -> Item {
-    Item { kind, count: 1, bytes }
-}
-
 /// Whether items of this type belong to an event, so that the envelope needs an event id.
 fn belongs_to_event(name: &str) -> bool {
     matches!(

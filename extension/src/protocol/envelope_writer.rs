@@ -51,28 +51,37 @@ pub(crate) fn container(
     trace: Option<&str>,
     items: &[Value],
 ) -> (Contained, Vec<u8>) {
-    // Relay is told not to add data about a browser, which it would take from the headers of the request.
-    let mut payload =
-        br#"{"version":2,"ingest_settings":{"infer_ip":"never","infer_user_agent":"never"},"items":"#
-            .to_vec();
+    let mut written = Vec::new();
     // Writing to a vector does not fail.
-    let _ = serde_json::to_writer(&mut payload, items);
-    payload.push(b'}');
+    let _ = serde_json::to_writer(&mut written, items);
+    container_of(kind, media, trace, items.len(), &written)
+}
+
+/// Does the same with `count` items that are written already, as a JSON array.
+pub(crate) fn container_of(
+    kind: &str,
+    media: &str,
+    trace: Option<&str>,
+    count: usize,
+    items: &[u8],
+) -> (Contained, Vec<u8>) {
+    // Relay is told not to add data about a browser, which it would take from the headers of the request.
+    const START: &str =
+        r#"{"version":2,"ingest_settings":{"infer_ip":"never","infer_user_agent":"never"},"items":"#;
     let mut envelope = own_header(trace);
+    let bytes = START.len() + items.len() + 1;
     let head = format!(
         concat!(
             "{{\"type\":\"{}\",\"item_count\":{},",
-            "\"content_type\":\"application/vnd.sentry.items.{}+json\",\"length\":{}}}\n",
+            "\"content_type\":\"application/vnd.sentry.items.{}+json\",\"length\":{}}}\n{}",
         ),
-        kind,
-        items.len(),
-        media,
-        payload.len(),
+        kind, count, media, bytes, START,
     );
+    envelope.reserve_exact(head.len() + items.len() + 2);
     envelope.extend_from_slice(head.as_bytes());
-    envelope.extend_from_slice(&payload);
-    envelope.push(b'\n');
-    (Contained { count: u32::try_from(items.len()).unwrap_or(u32::MAX), bytes: payload.len() }, envelope)
+    envelope.extend_from_slice(items);
+    envelope.extend_from_slice(b"}\n");
+    (Contained { count: u32::try_from(count).unwrap_or(u32::MAX), bytes }, envelope)
 }
 
 /// Makes an envelope around one item that belongs to no event.

@@ -25,7 +25,6 @@ pub(crate) use content_encoding::{DecodeError, Encoding, decode};
 pub(crate) use dot_segments::has_dot_segments;
 pub(crate) use envelope_filter::{decode_all, keep_items, split_envelope, visit_payloads};
 pub(crate) use envelope_note::EnvelopeNote;
-pub(crate) use envelope_scanner::single_item;
 pub use envelope_scanner::{Header, ScanError, Scanned, Scanner};
 pub use event_id::EventId;
 pub use item::{Item, ItemKind, Priority};

@@ -18,6 +18,7 @@ mod insights;
 mod lifecycle;
 mod lifecycle_freeze;
 mod lifecycle_odd;
+mod otlp;
 mod process;
 mod recorded;
 mod relay;

@@ -1,6 +1,5 @@
 //! The sockets that SDKs send to. If another process uses a port, the extension logs that and works without it.
 
-use crate::config::Config;
 use crate::log;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,12 +13,15 @@ pub struct Unbound {
     pub error: io::Error,
 }
 
-/// Binds all configured addresses, and returns the sockets and the failures. Must run before `/register`: the
-/// function may send as soon as its own init runs, and its connections then wait in the backlog.
-pub fn bind(config: &Config) -> (Vec<TcpListener>, Vec<Unbound>) {
+/// The sockets that were bound, and the failures.
+pub type Sockets = (Vec<TcpListener>, Vec<Unbound>);
+
+/// Binds addresses. Must run before `/register`: the function may send as soon as its own init runs, and its
+/// connections then wait in the backlog.
+pub fn bind(addresses: &[SocketAddr]) -> Sockets {
     let mut bound = Vec::new();
     let mut unbound = Vec::new();
-    for addr in &config.listen {
+    for addr in addresses {
         match TcpListener::bind(addr).and_then(|l| l.set_nonblocking(true).map(|()| l)) {
             Ok(listener) => bound.push(listener),
             Err(error) => unbound.push(Unbound { addr: *addr, error }),
@@ -28,10 +30,10 @@ pub fn bind(config: &Config) -> (Vec<TcpListener>, Vec<Unbound>) {
     (bound, unbound)
 }
 
-/// Logs the addresses on which the extension listens, and those on which it cannot.
-pub fn report(bound: &[TcpListener], unbound: &[Unbound]) {
+/// Logs the addresses on which the extension listens, and those on which it cannot. `message` says for what.
+pub fn report(message: &str, (bound, unbound): &Sockets) {
     for addr in bound.iter().filter_map(|l| l.local_addr().ok()) {
-        log::info("listening", &[("addr", &addr)]);
+        log::info(message, &[("addr", &addr)]);
     }
     for Unbound { addr, error } in unbound {
         // A sandbox without IPv6 is not worth a warning if IPv4 works.

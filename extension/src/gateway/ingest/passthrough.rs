@@ -5,8 +5,8 @@ use crate::gateway::request::RequestContext;
 use crate::gateway::response::rejection::Rejection;
 use crate::gateway::response::{self, Response};
 use crate::gateway::routes::fold_slashes;
-use crate::gateway::{forward, headers, media_type, project_auth};
-use crate::protocol::{Encoding, ItemKind, single_item};
+use crate::gateway::{forward, headers, media_type, otlp, project_auth};
+use crate::protocol::{Encoding, Item, ItemKind};
 use crate::relay::Envelope;
 use hyper::StatusCode;
 use hyper::body::Incoming;
@@ -26,6 +26,11 @@ pub(super) async fn handle(
     let upstream = project_auth::upstream(context.config, None)?;
     let received = context.read_body(body, context.config.max_body).await?;
     let client_headers = &context.head.headers;
+    if let Some(insights) = context.insights.filter(|_| kind == ItemKind::Span) {
+        insights.sdk_traces();
+    }
+    // What cannot be counted is taken for one.
+    let count = otlp::count(context, kind, &received.bytes).unwrap_or(1);
     let envelope = Envelope {
         upstream,
         path: fold_slashes(context.head.uri.path_and_query().map_or("/", |path| path.as_str())),
@@ -34,7 +39,7 @@ pub(super) async fn handle(
         headers: headers::end_to_end(client_headers, context.peer.remote).into(),
         // The body is never decoded here, so its real encoding does not matter. `Content-Encoding` is in the headers.
         encoding: Encoding::Identity,
-        items: [single_item(kind, received.bytes.len())].into(),
+        items: [Item { kind, count, bytes: received.bytes.len() }].into(),
         body: received.bytes.into(),
         is_background: false,
     };

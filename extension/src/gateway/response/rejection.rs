@@ -98,9 +98,19 @@ impl Rejection {
         Self { reason, ..self }
     }
 
-    /// Counts and logs the rejection, and returns the response to the client. The first of a kind is a warning: the
-    /// client may be an SDK whose data is lost, and who sees no response.
+    /// Counts and logs the rejection, and returns the response to the client.
     pub(in crate::gateway) fn answer(&self, relay: &Relay) -> Response {
+        let (detail, causes) = self.record(relay);
+        let mut response = super::refused(self.status, &detail, &causes);
+        if let Some(allowed) = self.allowed_methods {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        response
+    }
+
+    /// Counts and logs the rejection, and returns its detail and its causes as the client may see them. The first of a
+    /// kind is a warning: the client may be an SDK whose data is lost, and who sees no response.
+    pub(in crate::gateway) fn record(&self, relay: &Relay) -> (String, Vec<String>) {
         let (status, host) = (self.status.as_u16(), &self.host);
         let detail = shown(&self.detail);
         let causes: Vec<String> = self.causes.iter().map(|cause| shown(cause)).collect();
@@ -116,11 +126,7 @@ impl Rejection {
         // Most rejections are about no host.
         let fields = if host.is_empty() { fields.split_at(4).0 } else { &fields[..] };
         log::write(if is_new { Level::Warn } else { Level::Debug }, "refused a request", fields);
-        let mut response = super::refused(self.status, &detail, &causes);
-        if let Some(allowed) = self.allowed_methods {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-        }
-        response
+        (detail, causes)
     }
 }
 

@@ -16,6 +16,11 @@ impl Environment {
         self.envelopes.keep(envelope, use_of, during);
     }
 
+    /// Records that an SDK makes traces, of which no envelope tells.
+    pub(in crate::insights) fn sdk_traces(&mut self) {
+        self.spans.has_tracing_sdk = true;
+    }
+
     /// Reads the envelopes that were kept.
     pub(in crate::insights) fn read_envelopes(&mut self) {
         for envelope in self.envelopes.take() {

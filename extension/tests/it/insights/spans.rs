@@ -2,6 +2,7 @@
 
 use super::{Environment, SECOND};
 use crate::support::{
+    http,
     lambda_api::{Subscription, record},
     netns::isolated,
     sdk::{self, TUNNEL},
@@ -192,6 +193,29 @@ fn without_an_sdk_the_invocation_has_a_trace_of_its_own() {
         assert_eq!((&trace["sampled"], &trace["sample_rate"]), (&json!("true"), &json!("1")));
         assert_eq!((&trace["release"], &trace["transaction"]), (&json!("shop@2"), &json!("orders")));
         println!("{header}\n{:#}", spans[0]);
+    });
+}
+
+#[test]
+fn what_opentelemetry_traces_has_no_other_trace() {
+    isolated(|| async {
+        for (to, path) in [(crate::otlp::OTLP, "/v1/traces"), (TUNNEL, "/api/42/integration/otlp/v1/traces")]
+        {
+            let settings = [("SENTRY_EXTENSION_SPANS", "1.0"), crate::otlp::PORT];
+            let mut environment = Environment::start(Subscription::Accepted, &settings).await;
+            environment.invoke(REQUEST).await;
+            environment.api.post_telemetry(&json!([start(REQUEST)])).await;
+            let auth = format!("Sentry sentry_key={}", sdk::KEY);
+            let headers = [crate::otlp::JSON, ("x-sentry-auth", &*auth)];
+            let body = crate::otlp::spans("otlp", 1);
+            let posted = http::request(to, hyper::Method::POST, path, &headers, body).await.unwrap();
+            assert_eq!(posted.0, 200);
+            environment.api.post_telemetry(&json!([done(REQUEST, "success"), report(REQUEST)])).await;
+            environment.api.shutdown("spindown", 2 * SECOND);
+            // The stand-in refuses what is no envelope.
+            assert_eq!(environment.extension.final_counts().await, [1, 0, 1, 0]);
+            assert_eq!(of_extension(&environment.sentry.received()), []);
+        }
     });
 }
 

@@ -56,6 +56,11 @@ pub fn node_modules() -> PathBuf {
     existing(root().join("ci/node_modules"), "ci/test")
 }
 
+/// Returns the npm packages of OpenTelemetry's SDK.
+pub fn opentelemetry_modules() -> PathBuf {
+    existing(root().join("ci/opentelemetry/node_modules"), "ci/test")
+}
+
 /// Returns the folder of a function that the tests deploy.
 pub fn function(name: &str) -> PathBuf {
     existing(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/functions").join(name), "git checkout")

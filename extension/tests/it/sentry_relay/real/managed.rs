@@ -18,10 +18,10 @@ use std::{fs, path::Path, process::Command, time::Duration};
 const SECRET: &str = "4571 2345 6789 0111";
 
 /// An environment with Sentry's Relay in the mode `managed`, and a Sentry that knows it.
-struct Managed {
-    api: LambdaApi,
-    sentry: Sentry,
-    extension: Extension,
+pub struct Managed {
+    pub api: LambdaApi,
+    pub sentry: Sentry,
+    pub extension: Extension,
     _layer: Layer,
     _folder: tempfile::TempDir,
 }
@@ -29,6 +29,14 @@ struct Managed {
 impl Managed {
     /// `configs` decides the response to a request for project configs.
     async fn start(relay: &str, configs: impl Fn() -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(&[("SENTRY_EXTENSION_RELAY", relay)], configs).await
+    }
+
+    /// Does the same with these settings.
+    pub async fn start_with(
+        settings: &[(&str, &str)],
+        configs: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let layer = super::layer();
         let folder = tempfile::tempdir().unwrap();
         register(folder.path());
@@ -55,11 +63,10 @@ impl Managed {
         let env = [
             ("SENTRY_DSN", &*dsn),
             ("SENTRY_EXTENSION_LOG", "debug"),
-            ("SENTRY_EXTENSION_RELAY", relay),
             ("SENTRY_EXTENSION_TIMEOUT", "10s"),
             ("SENTRY_EXTENSION_RELAY_CONFIG", &config),
         ];
-        let extension = Extension::in_lambda(&api, &env);
+        let extension = Extension::in_lambda(&api, &[&env, settings].concat());
         api.asked(1).await;
         Self { api, sentry, extension, _layer: layer, _folder: folder }
     }
@@ -76,7 +83,7 @@ impl Managed {
     }
 
     /// Ends the environment. Returns its counts, its log, and Sentry.
-    async fn end(self) -> ([u64; 4], Log, Sentry) {
+    pub async fn end(self) -> ([u64; 4], Log, Sentry) {
         let log = self.extension.log.clone();
         self.api.shutdown("spindown", 2 * SECOND);
         (self.extension.final_counts().await, log, self.sentry)
@@ -99,6 +106,15 @@ fn answer(body: &Value) -> Reply {
 
 /// The config of a project whose rules remove card numbers and passwords.
 fn rules() -> Reply {
+    project(&json!({
+        "piiConfig": { "rules": {}, "applications": { "$string": ["@creditcard"], "**": ["@password"] } },
+    }))
+}
+
+/// A project with this in its config.
+pub fn project(more: &Value) -> Reply {
+    let mut config = json!({ "allowedDomains": ["*"], "trustedRelays": [] });
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     answer(&json!({ "pending": [], "configs": { KEY: {
         "projectId": 42,
         "slug": "shop",
@@ -108,11 +124,7 @@ fn rules() -> Reply {
         "lastFetch": "2026-11-26T00:00:00.000Z",
         "lastChange": "2026-11-26T00:00:00.000Z",
         "organizationId": 1,
-        "config": {
-            "allowedDomains": ["*"],
-            "trustedRelays": [],
-            "piiConfig": { "rules": {}, "applications": { "$string": ["@creditcard"], "**": ["@password"] } },
-        },
+        "config": config,
     } } }))
 }
 

@@ -4,6 +4,7 @@ mod emulator;
 mod headers;
 mod life;
 mod managed;
+mod otlp;
 mod outages;
 mod volume;
 
