@@ -53,6 +53,18 @@ install_debian() {
     apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
 
+# unpack_debian FOLDER PACKAGE: unpacks a package of Debian or Ubuntu into a folder. It is not installed, so it starts
+# no service.
+unpack_debian() {
+  local folder=$1 package=$2
+  if ! (cd "$folder" && apt-get download -qq "$package" 2>/dev/null); then
+    if [ "$(id -u)" = 0 ]; then apt-get update -qq; else sudo -n apt-get update -qq; fi
+    (cd "$folder" && apt-get download -qq "$package")
+  fi
+  dpkg-deb --extract "$folder/$package"_*.deb "$folder"
+  rm "$folder/$package"_*.deb
+}
+
 # publisher ARGUMENT…: runs the publisher that PUBLISHER names, or else the one of this repository.
 publisher() {
   if [ -n "${PUBLISHER:-}" ]; then "$PUBLISHER" "$@"; else cargo run --quiet --locked -p publisher -- "$@"; fi

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Prune(commands::prune::Prune),
     /// Withdraw a bad release: nobody may attach it any more; prints the plan, acts only on --execute
     Yank(commands::yank::Yank),
+    /// Put the files of the layer into a container image, and push it to a registry
+    Image(commands::image::ImageCommand),
     /// Record which binaries of Sentry's own Relay may go into a layer
     Relay(commands::relay::Relay),
     /// Say what is installed, what is missing, and the command that fixes it
@@ -60,6 +62,7 @@ impl Command {
             Self::Attach(command) => command.run(ui),
             Self::Prune(command) => command.run(ui),
             Self::Yank(command) => command.run(ui),
+            Self::Image(command) => command.run(ui),
             Self::Relay(command) => command.run(ui),
             Self::Doctor(command) => command.run(ui),
             Self::IamPolicy(command) => command.run(ui),

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, unreachable_pub)]
 
 use crate::{
-    artifacts::{layers_manifest, zip_contents},
+    artifacts::{layers_manifest, safe_zip, zip_contents},
     model::arch::Arch,
     publish::journal,
 };
@@ -17,8 +17,9 @@ pub fn layers_manifest(data: &[u8]) {
     layers_manifest::fuzzing::layers_manifest(data);
 }
 
-/// Bytes that are a layer are one for one architecture.
+/// Bytes that are a layer are one for one architecture, and can be unpacked.
 pub fn zip_contents(data: &[u8]) {
+    let _ = safe_zip::check(data);
     let fits = Arch::ALL.iter().filter(|arch| zip_contents::check(data, **arch).is_ok()).count();
     assert!(fits <= 1, "a layer for both architectures");
 }

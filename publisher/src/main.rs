@@ -2,8 +2,9 @@
 //! every region, verifies what was published, and tells users the ARN.
 //!
 //! `cli` defines the command line, and `commands` has one file or folder for each subcommand. The commands use
-//! `build` (toolchain, ELF, zip), `publish` (plan, journal, regions), `attach`, `prune` and `snippets`. Those modules
-//! use `artifacts` for the files in `dist/` and `aws` for AWS. `model` has the terms that all of them use.
+//! `build` (toolchain, ELF, zip), `publish` (plan, journal, regions), `attach`, `oci` (container images), `prune` and
+//! `snippets`. Those modules use `artifacts` for the files in `dist/` and `aws` for AWS. `model` has the terms that all
+//! of them use.
 
 mod artifacts;
 mod attach;
@@ -16,6 +17,7 @@ mod failure;
 mod fuzzing;
 mod github_actions;
 mod model;
+mod oci;
 mod prune;
 mod publish;
 mod renamed_options;

@@ -22,6 +22,8 @@ pub mod fuzzing;
 mod github_actions;
 #[path = "../../src/model/mod.rs"]
 mod model;
+#[path = "../../src/oci/mod.rs"]
+mod oci;
 #[path = "../../src/prune/mod.rs"]
 mod prune;
 #[path = "../../src/publish/mod.rs"]

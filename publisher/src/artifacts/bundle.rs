@@ -1,15 +1,17 @@
-//! Reads a release from `dist/` and checks that its files agree with each other, before any call to AWS.
+//! A release: its zips and what they are. This module reads the extension's release from `dist/` and checks that its
+//! files agree with each other, before any call to AWS.
 
 use crate::{
     artifacts::{
         build_manifest::{self, Artifact, BuildManifest, BuildManifestError, Toolchain},
-        layers_manifest::RelayInside,
+        layers_manifest::{OtherLayer, RelayInside},
         relay_runtimes,
         zip_contents::{self, ContentsError},
     },
     model::{
         arch::Arch,
         digest::{BadDigest, Digest},
+        layer_name::LayerName,
         variant::{LayerKind, Variant},
     },
 };
@@ -22,20 +24,37 @@ use std::{
 
 /// The name of the checksum file in `dist/`.
 pub(crate) const SUMS: &str = "SHA256SUMS";
+/// Lambda's limit for a description, in characters.
+pub(crate) const MAX_DESCRIPTION: usize = 256;
+/// What is added to a description: `, sha256 ` and 16 digits.
+pub(crate) const HASH_IN_DESCRIPTION: usize = 25;
 /// Lambda accepts a zip of up to this size in the request itself. A larger one has to be uploaded to S3.
 pub(crate) const MAX_DIRECT_UPLOAD: u64 = 50 * 1024 * 1024;
 /// Lambda's limit for an unpacked layer. A zip of more bytes cannot unpack to less, so it is not even read.
-const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
+pub(crate) const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
 
-/// One release, as read from `dist/`.
+/// Where the zips of a release come from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// They are the extension's layers, as `publisher build` left them.
+    Build { commit: String, toolchain: Toolchain },
+    /// They are layers that are not the extension's.
+    Other {
+        layer: OtherLayer,
+        names: BTreeMap<Variant, LayerName>,
+        /// The description for users of the layers. `None` means their names and version.
+        description: Option<String>,
+    },
+}
+
+/// One release.
 #[derive(Debug)]
 pub(crate) struct Bundle {
     pub(crate) version: String,
-    pub(crate) commit: String,
-    pub(crate) toolchain: Toolchain,
+    pub(crate) origin: Origin,
     /// The requested zips: for each architecture the plain one, then the one with Relay if there is one.
     pub(crate) zips: Vec<Zip>,
-    /// The digests of all zips of the build, as `build.json` lists them.
+    /// The digests of all zips of the release, as `build.json` lists them.
     pub(crate) built: BTreeMap<Variant, Digest>,
 }
 
@@ -107,7 +126,15 @@ impl Bundle {
             .collect::<Result<_, BadDigest>>()
             .map_err(|error| BundleError::Inconsistent { path, what: error.to_string() })?;
         let BuildManifest { version, commit, toolchain, .. } = manifest;
-        Ok(Self { version, commit, toolchain, zips, built })
+        Ok(Self { version, origin: Origin::Build { commit, toolchain }, zips, built })
+    }
+
+    /// The commit that the zips were built from. `None` if they are not the extension's.
+    pub(crate) fn commit(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Build { commit, .. } => Some(commit),
+            Origin::Other { .. } => None,
+        }
     }
 
     /// The zip of a variant, if it was requested.
@@ -123,7 +150,17 @@ impl Bundle {
     /// The description for the zip's layer version. It contains the first digits of the digest, by which the version
     /// is found.
     pub(crate) fn description(&self, zip: &Zip) -> String {
-        description(&self.version, &self.commit, zip.relay.as_ref(), &zip.digest)
+        match &self.origin {
+            Origin::Build { commit, .. } => {
+                description(&self.version, commit, zip.relay.as_ref(), &zip.digest)
+            }
+            Origin::Other { names, description, .. } => {
+                let name = names.get(&zip.variant).map(LayerName::as_str).unwrap_or_default();
+                let text = description.clone().unwrap_or_else(|| format!("{name} {}", self.version));
+                let room = MAX_DESCRIPTION - HASH_IN_DESCRIPTION;
+                format!("{}, sha256 {}", text.chars().take(room).collect::<String>(), zip.digest.short())
+            }
+        }
     }
 }
 
@@ -214,7 +251,7 @@ fn description(version: &str, commit: &str, relay: Option<&RelayInside>, digest:
     let relay = relay.map(|relay| format!(" with Relay {}", relay.version)).unwrap_or_default();
     let text =
         format!("Sentry Lambda extension {version}{relay}, commit {commit}, sha256 {}", digest.short());
-    if text.len() <= 256 { text } else { format!("sha256 {}", digest.short()) }
+    if text.len() <= MAX_DESCRIPTION { text } else { format!("sha256 {}", digest.short()) }
 }
 
 #[cfg(test)]

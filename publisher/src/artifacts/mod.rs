@@ -6,5 +6,7 @@ pub(crate) mod build_folder;
 pub(crate) mod build_manifest;
 pub(crate) mod bundle;
 pub(crate) mod layers_manifest;
+pub(crate) mod other_zip;
 pub(crate) mod relay_runtimes;
+pub(crate) mod safe_zip;
 pub(crate) mod zip_contents;

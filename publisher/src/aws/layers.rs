@@ -1,18 +1,24 @@
 //! The calls of one region that concern layers.
 
 mod permissions;
+mod versions;
 
-use crate::aws::{
-    calls::none_if_error,
-    error::{CallError, CallErrorKind},
-    partition::RegionName,
-    policy::Policy,
-    rate_limit::Reservation,
-    region_error::RegionError,
-    s3::StagedZip,
-    session::Session,
-    upload::Upload,
-    upload_progress::UploadProgress,
+pub(crate) use versions::{LayerVersion, ListedVersion, PublishAnswer, VisibleContent, VisibleVersion};
+
+use crate::{
+    aws::{
+        calls::none_if_error,
+        error::{CallError, CallErrorKind},
+        partition::RegionName,
+        policy::Policy,
+        rate_limit::Reservation,
+        region_error::RegionError,
+        s3::StagedZip,
+        session::Session,
+        upload::Upload,
+        upload_progress::UploadProgress,
+    },
+    model::layer_arch::LayerArch,
 };
 use aws_sdk_lambda::{
     Client,
@@ -33,65 +39,6 @@ const DELETE_VERSION: &str = "DeleteLayerVersion";
 const GET_SETTINGS: &str = "GetAccountSettings";
 const GET_VERSION_BY_ARN: &str = "GetLayerVersionByArn";
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LayerVersion {
-    pub(crate) number: i64,
-    /// The ARN of the version, which ends in the version number.
-    pub(crate) arn: String,
-    /// Base64 of the zip's sha256.
-    pub(crate) code_sha256: String,
-    /// The size of the zip in bytes.
-    pub(crate) size: i64,
-    /// The architectures of `CompatibleArchitectures`. The list is empty if the version names none.
-    pub(crate) architectures: Vec<String>,
-    /// The runtimes of `CompatibleRuntimes`. The list is empty if the version names none.
-    pub(crate) runtimes: Vec<String>,
-    pub(crate) license: String,
-    pub(crate) description: String,
-    /// The policy, which says who may use the version.
-    pub(crate) policy: Policy,
-}
-
-/// The answer of `PublishLayerVersion` about the new version. A field is `None` if the answer lacks it; it has to be
-/// read from Lambda then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PublishAnswer {
-    pub(crate) number: i64,
-    /// The ARN of the version, which ends in the version number.
-    pub(crate) arn: Option<String>,
-    /// Base64 of the sha256 of the bytes that Lambda has stored.
-    pub(crate) code_sha256: Option<String>,
-    /// The number of bytes that Lambda has stored.
-    pub(crate) size: Option<i64>,
-}
-
-/// One entry of the list of a layer's versions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ListedVersion {
-    pub(crate) number: i64,
-    pub(crate) description: String,
-}
-
-/// The zip of a version, as an account sees it that does not own the layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct VisibleContent {
-    /// Base64 of the zip's sha256.
-    pub(crate) code_sha256: String,
-    /// A link for downloading the zip. It is valid for ten minutes.
-    pub(crate) location: Option<String>,
-}
-
-/// A version, as an account sees it that does not own the layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct VisibleVersion {
-    /// Base64 of the zip's sha256.
-    pub(crate) code_sha256: String,
-    /// A link for downloading the zip. It is valid for ten minutes.
-    pub(crate) location: String,
-    pub(crate) description: String,
-    pub(crate) license: String,
-}
-
 /// How the zip is transferred to Lambda.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ZipSource<'a> {
@@ -104,6 +51,10 @@ pub(crate) enum ZipSource<'a> {
 /// Returns `None` for an empty list, because Lambda treats an empty list differently from a missing one.
 fn runtimes(names: &[String]) -> Option<Vec<Runtime>> {
     (!names.is_empty()).then(|| names.iter().map(|name| Runtime::from(name.as_str())).collect())
+}
+
+fn architectures(arch: LayerArch) -> Vec<Architecture> {
+    arch.arches().iter().map(|arch| Architecture::from(arch.name())).collect()
 }
 
 /// The layer calls of one region.
@@ -274,10 +225,8 @@ impl RegionLayers {
                 request
                     .content(content)
                     .description(&upload.label.description)
-                    .license_info(upload.label.license)
-                    .set_compatible_architectures(
-                        upload.label.arch.map(|arch| vec![Architecture::from(arch.name())]),
-                    )
+                    .license_info(&upload.label.license)
+                    .set_compatible_architectures(upload.label.arch.map(architectures))
                     .set_compatible_runtimes(runtimes(&upload.label.runtimes))
                     .customize()
                     .config_override(single_attempt.timeout_config(timeouts.upload(0)))

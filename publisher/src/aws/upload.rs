@@ -6,7 +6,7 @@
 
 use crate::{
     aws::upload_progress::UploadProgress,
-    model::{arch::Arch, digest::Digest as Hex},
+    model::{arch::Arch, digest::Digest as Hex, layer_arch::LayerArch},
 };
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_lambda::{
@@ -39,10 +39,10 @@ const PIECE_BYTES: usize = 48 * 1024;
 pub(crate) struct Label {
     /// The description, of at most 256 characters.
     pub(crate) description: String,
-    /// The SPDX identifier of the license.
-    pub(crate) license: &'static str,
-    /// The compatible architecture. `None` leaves it out of the request, because some regions reject the field.
-    pub(crate) arch: Option<Arch>,
+    /// The license: an SPDX identifier, a URL or its text.
+    pub(crate) license: String,
+    /// The compatible architectures. `None` leaves them out of the request, because some regions reject the field.
+    pub(crate) arch: Option<LayerArch>,
     /// The compatible runtimes. An empty list means all of them.
     pub(crate) runtimes: Vec<String>,
 }
@@ -68,14 +68,17 @@ impl Upload {
             format!(r#""CompatibleRuntimes":{},"#, serde_json::to_string(&label.runtimes)?)
         };
         let architectures = match label.arch {
-            Some(arch) => format!(r#""CompatibleArchitectures":[{}],"#, text(arch.name())?),
+            Some(arch) => {
+                let names: Vec<&str> = arch.arches().iter().map(|arch| Arch::name(*arch)).collect();
+                format!(r#""CompatibleArchitectures":{},"#, serde_json::to_string(&names)?)
+            }
             None => String::new(),
         };
         let head = format!(r#"{{{architectures}{runtimes}"Content":{{"ZipFile":""#);
         let tail = format!(
             r#""}},"Description":{},"LicenseInfo":{}}}"#,
             text(&label.description)?,
-            text(label.license)?
+            text(&label.license)?
         );
         let mut upload = Self { label, zip, head: head.into(), tail: tail.into(), sha256: String::new() };
         let mut hash = Sha256::new();
@@ -245,8 +248,8 @@ mod tests {
     fn body(zip: &[u8], runtimes: &[&str]) -> (Upload, Vec<u8>) {
         let label = Label {
             description: "a \"b\"".to_owned(),
-            license: "BSD-3-Clause",
-            arch: Some(Arch::Arm64),
+            license: "BSD-3-Clause".to_owned(),
+            arch: Some(LayerArch::Arm64),
             runtimes: runtimes.iter().map(|name| (*name).to_owned()).collect(),
         };
         let upload = Upload::new(Bytes::copy_from_slice(zip), label).unwrap();

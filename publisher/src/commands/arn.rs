@@ -24,6 +24,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter::repeat,
     path::PathBuf,
 };
 
@@ -92,7 +93,10 @@ impl Arn {
             table
         };
         let format = if ui.json() { Format::Json } else { self.format };
-        let snippet = format.render(&table).map_err(Failure::new)?;
+        let snippet = format.render(&table).map_err(|error| {
+            let next = error.next();
+            next.into_iter().fold(Failure::new(error), Failure::hint)
+        })?;
         ui.result(snippet.text);
         if let Some(yanked) = &table.yanked {
             ui.warning(format!("this release was {yanked}"));
@@ -142,12 +146,14 @@ impl Arn {
             return Err(Failure::message(Code::Failed, text)
                 .hint("name it with --account and --layer-name, or leave out --regions and --arch"));
         }
-        let title = "Sentry Lambda extension, the newest versions that AWS lists".to_owned();
+        let what = manifest.as_ref().map_or("Sentry Lambda extension", LayersManifest::what);
+        let title = format!("{what}, the newest versions that AWS lists");
         Ok(ArnTable {
             title,
             version: None,
             yanked: None,
             kind: self.kind(),
+            other: manifest.and_then(|manifest| manifest.other_layer),
             rows,
             runtimes: BTreeMap::new(),
         })
@@ -157,7 +163,8 @@ impl Arn {
     fn layer_names(&self, manifest: Option<&LayersManifest>) -> Result<Vec<(Arch, LayerName)>, Failure> {
         if let (None, Some(manifest)) = (&self.layer_name, manifest) {
             let layers = manifest.layers(self.kind()).iter();
-            return Ok(layers.map(|(arch, layer)| (*arch, layer.name.clone())).collect());
+            let names = layers.flat_map(|(it, layer)| it.arches().iter().zip(repeat(&layer.name)));
+            return Ok(names.map(|(arch, name)| (*arch, name.clone())).collect());
         }
         let template = self.layer_name.as_deref().unwrap_or(layer_name::default_template(self.kind()));
         let names = layer_name::names(template, "0.0.0");

@@ -9,6 +9,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod iam_policy;
+pub(crate) mod image;
 pub(crate) mod man;
 pub(crate) mod prune;
 pub(crate) mod publish;

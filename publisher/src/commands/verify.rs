@@ -23,7 +23,7 @@ use crate::{
     },
     failure::{Code, Failure},
     github_actions::WorkflowStep,
-    publish::plan::Wanted,
+    publish::plan::{self, Wanted},
     ui::{self, Ui},
 };
 use std::{
@@ -96,11 +96,17 @@ impl Verify {
             }
             Err(error) => return Err(Failure::new(error).hint("build again: ci/build")),
         };
-        if (&bundle.version, &bundle.commit) != (&manifest.version, &manifest.commit) {
+        if (bundle.version.as_str(), bundle.commit())
+            != (manifest.version.as_str(), manifest.commit.as_deref())
+        {
             let text = "the zips here belong to another release than layers.json, so they are not compared";
+            let commit = |commit: Option<&str>| commit.unwrap_or("other layers").to_owned();
             ui.warning(format!(
                 "{text}: {} ({}), {} ({})",
-                bundle.version, bundle.commit, manifest.version, manifest.commit
+                bundle.version,
+                commit(bundle.commit()),
+                manifest.version,
+                commit(manifest.commit.as_deref())
             ));
             return Ok(());
         }
@@ -222,6 +228,8 @@ fn subjects(
     let mut clients = BTreeMap::new();
     let mut all = Vec::new();
     for (variant, layer) in manifest.all() {
+        let other_layer = manifest.other_layer.as_ref();
+        let license = other_layer.map_or_else(|| plan::license(variant.kind), |layer| layer.license.as_str());
         for (region, place) in &layer.regions {
             let (layers, other) = clients
                 .entry(region)
@@ -236,6 +244,7 @@ fn subjects(
                 digest: layer.sha256,
                 size: layer.size,
                 runtimes: layer.runtimes.clone().unwrap_or_default(),
+                license: license.to_owned(),
                 audience: place.grant.clone(),
             };
             all.push(PublishedLayer { wanted, region: region.clone(), place: place.clone(), layers, other });

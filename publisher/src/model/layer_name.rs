@@ -2,6 +2,7 @@
 
 use crate::model::{
     arch::Arch,
+    layer_arch::LayerArch,
     variant::{LayerKind, Variant},
 };
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub(crate) enum LayerNameError {
     /// Both architectures would share a name, although their binaries differ.
     #[error("`{0}` would be the name of both architectures' layers; add {{arch}} to the template")]
     Same(String),
+    /// One layer for both architectures has one name.
+    #[error("the layer name template `{0}` has {{arch}}, and the layer is one for both architectures")]
+    ArchOfBoth(String),
     /// A layer with Relay and one without would share a name.
     #[error(
         "`{0}` would be the name of a layer with Relay and of one without; choose another --relay-layer-name"
@@ -97,12 +101,29 @@ pub(crate) fn names_the_release(template: &str) -> bool {
 /// Expands a template to the names of both architectures' layers.
 pub(crate) fn names(template: &str, version: &str) -> Result<[(Arch, LayerName); 2], LayerNameError> {
     let [first, second] = Arch::ALL;
-    let one = expand(template, version, first)?;
-    let other = expand(template, version, second)?;
+    let one = expand(template, version, first.into())?;
+    let other = expand(template, version, second.into())?;
     if one == other {
         return Err(LayerNameError::Same(one.0));
     }
     Ok([(first, one), (second, other)])
+}
+
+/// Expands a template to the names of the layers for these architectures.
+pub(crate) fn names_for(
+    template: &str,
+    version: &str,
+    arches: &[LayerArch],
+) -> Result<BTreeMap<LayerArch, LayerName>, LayerNameError> {
+    let mut names: BTreeMap<LayerArch, LayerName> = BTreeMap::new();
+    for arch in arches {
+        let name = expand(template, version, *arch)?;
+        if names.values().any(|other| *other == name) {
+            return Err(LayerNameError::Same(name.0));
+        }
+        names.insert(*arch, name);
+    }
+    Ok(names)
 }
 
 /// Expands both templates to the names of all four layers.
@@ -120,7 +141,7 @@ pub(crate) fn names_of_all_variants(
     Ok(of_kind(plain, LayerKind::Plain).into_iter().chain(of_kind(relay, LayerKind::Relay)).collect())
 }
 
-fn expand(template: &str, version: &str, arch: Arch) -> Result<LayerName, LayerNameError> {
+fn expand(template: &str, version: &str, arch: LayerArch) -> Result<LayerName, LayerNameError> {
     // Only {version} has the prerelease and build metadata. The other placeholders are plain numbers.
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let mut numbers = core.split('.');
@@ -133,6 +154,9 @@ fn expand(template: &str, version: &str, arch: Arch) -> Result<LayerName, LayerN
         let (key, after_key) =
             after.split_once('}').ok_or_else(|| LayerNameError::Brace(template.to_owned()))?;
         let value = match key {
+            "arch" if arch == LayerArch::Both => {
+                return Err(LayerNameError::ArchOfBoth(template.to_owned()));
+            }
             "arch" => Some(arch.name()),
             "version" => Some(version),
             "major" => major,
@@ -188,6 +212,23 @@ mod tests {
         assert_eq!(names, ["x-arm64", "x-arm64-relay", "x-x86_64", "x-x86_64-relay"]);
         assert_eq!(all("x-{arch}"), Err(LayerNameError::SameKinds("x-arm64".to_owned())));
         assert_eq!(all("y"), Err(LayerNameError::Same("y".to_owned())));
+    }
+
+    #[test]
+    fn a_layer_for_both_architectures_has_one_name_without_one() {
+        let all = |template, arches: &[LayerArch]| {
+            let names = names_for(template, "1.20.3", arches)?;
+            Ok(names.into_iter().map(|(arch, name)| format!("{arch} {name}")).collect::<Vec<_>>())
+        };
+        let (arm64, x86_64) = (LayerArch::Arm64, LayerArch::X86_64);
+        assert_eq!(all("x-{major}", &[LayerArch::Both]), Ok(vec!["both x-1".to_owned()]));
+        let template = "x-{arch}";
+        let error = LayerNameError::ArchOfBoth(template.to_owned());
+        assert_eq!(all(template, &[LayerArch::Both]), Err(error));
+        let named = ["arm64 x-arm64", "x86_64 x-x86_64"].map(str::to_owned).to_vec();
+        assert_eq!(all(template, &[x86_64, arm64]), Ok(named));
+        assert_eq!(all("x", &[arm64, x86_64]), Err(LayerNameError::Same("x".to_owned())));
+        assert_eq!(all("x", &[arm64]), Ok(vec!["arm64 x".to_owned()]));
     }
 
     #[test]

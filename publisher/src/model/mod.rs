@@ -5,6 +5,7 @@
 pub(crate) mod arch;
 pub(crate) mod digest;
 pub(crate) mod lambda_runtime;
+pub(crate) mod layer_arch;
 pub(crate) mod layer_layout;
 pub(crate) mod layer_name;
 pub(crate) mod time;

@@ -1,7 +1,7 @@
 //! The layers of a release: one for each architecture with the extension alone and, if it was built, one with
 //! Sentry's own Relay as well.
 
-use crate::model::arch::Arch;
+use crate::model::{arch::Arch, layer_arch::LayerArch};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,18 +24,18 @@ impl LayerKind {
 /// Identifies one layer of a release. In JSON it is two fields, `arch` and `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Variant {
-    pub(crate) arch: Arch,
+    pub(crate) arch: LayerArch,
     pub(crate) kind: LayerKind,
 }
 
 impl Variant {
-    pub(crate) fn new(arch: Arch, kind: LayerKind) -> Self {
-        Self { arch, kind }
+    pub(crate) fn new(arch: impl Into<LayerArch>, kind: LayerKind) -> Self {
+        Self { arch: arch.into(), kind }
     }
 
     /// All possible variants, in the order in which they are built and listed.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        Arch::ALL.into_iter().flat_map(|arch| LayerKind::ALL.map(|kind| Self { arch, kind }))
+        Arch::ALL.into_iter().flat_map(|arch| LayerKind::ALL.map(|kind| Self::new(arch, kind)))
     }
 }
 

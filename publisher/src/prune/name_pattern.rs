@@ -1,6 +1,6 @@
 //! Recognizes layers whose names contain the release, and orders them by release.
 
-use crate::model::{arch::Arch, layer_name, variant::LayerKind};
+use crate::model::{layer_arch::LayerArch, layer_name, variant::LayerKind};
 use std::fmt;
 
 /// The pattern of the names that a layer has in its releases.
@@ -35,7 +35,7 @@ enum TailWord {
 
 impl NamePattern {
     /// The pattern for the style in which every release is a separate layer.
-    pub(crate) fn of_release(kind: LayerKind, arch: Arch) -> Self {
+    pub(crate) fn of_release(kind: LayerKind, arch: LayerArch) -> Self {
         let prefix = format!("{}-", layer_name::default_template(kind).replace("{arch}", arch.name()));
         let separator = || PatternPart::Literal("_".to_owned());
         let numbers = [
@@ -50,7 +50,7 @@ impl NamePattern {
     }
 
     /// The pattern of a template. The caller has checked that the template gives valid names.
-    pub(crate) fn of_template(template: &str, arch: Arch) -> Self {
+    pub(crate) fn of_template(template: &str, arch: LayerArch) -> Self {
         let mut parts = Vec::new();
         let mut rest = template;
         while let Some((before, (key, remainder))) =
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn releases_are_recognized_and_ordered_by_their_names() {
-        let pattern = NamePattern::of_release(LayerKind::Plain, Arch::Arm64);
+        let pattern = NamePattern::of_release(LayerKind::Plain, LayerArch::Arm64);
         let release = |version: &str| {
             let name = layer_name::release_template(LayerKind::Plain, version).replace("{arch}", "arm64");
             pattern.release(&name).unwrap_or_else(|| panic!("{name}"))
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn other_names_do_not_match() {
-        let pattern = NamePattern::of_release(LayerKind::Plain, Arch::Arm64);
+        let pattern = NamePattern::of_release(LayerKind::Plain, LayerArch::Arm64);
         for name in [
             "SentryLambdaExtension-arm64",
             "SentryLambdaExtension-arm64-1_2",
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_template_gives_a_pattern() {
-        let pattern = NamePattern::of_template("Team-{major}_{minor}-{arch}", Arch::X86_64);
+        let pattern = NamePattern::of_template("Team-{major}_{minor}-{arch}", LayerArch::X86_64);
         assert_eq!(pattern.to_string(), "Team-*_*-x86_64");
         assert!(pattern.release("Team-1_2-x86_64") < pattern.release("Team-1_10-x86_64"));
         for name in ["Team-1_2-arm64", "Team-1_2-x86_64-relay", "Team-1-x86_64"] {

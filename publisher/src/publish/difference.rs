@@ -1,10 +1,6 @@
 //! Compares a layer version with what is wanted.
 
-use crate::{
-    aws::layers::LayerVersion,
-    model::arch::Arch,
-    publish::plan::{Wanted, license},
-};
+use crate::{aws::layers::LayerVersion, model::arch::Arch, publish::plan::Wanted};
 use serde::Serialize;
 
 const CODE_SHA256: &str = "CodeSha256";
@@ -44,12 +40,15 @@ impl Wanted {
             }
         };
         // Regions without the architecture field accept x86_64 only, and return no architectures.
-        if self.variant.arch != Arch::X86_64 || !found.architectures.is_empty() {
-            let expected = self.variant.arch.name().to_owned();
-            compare("CompatibleArchitectures", expected, found.architectures.join(" "));
+        if !self.variant.arch.includes(Arch::X86_64) || !found.architectures.is_empty() {
+            let arches = self.variant.arch.arches();
+            let expected = sorted(arches.iter().map(|arch| arch.name()));
+            let found = sorted(found.architectures.iter().map(String::as_str));
+            compare("CompatibleArchitectures", expected, found);
         }
-        compare("CompatibleRuntimes", sorted(&self.runtimes), sorted(&found.runtimes));
-        compare("LicenseInfo", license(self.variant.kind).to_owned(), found.license.clone());
+        let runtimes = |names: &[String]| sorted(names.iter().map(String::as_str));
+        compare("CompatibleRuntimes", runtimes(&self.runtimes), runtimes(&found.runtimes));
+        compare("LicenseInfo", self.license.clone(), found.license.clone());
         if !self.is_named_in(&found.description) {
             let expected = format!("one with {}", self.digest.short());
             compare("Description", expected, found.description.clone());
@@ -84,8 +83,8 @@ impl Wanted {
 }
 
 /// Joins the names in sorted order, because AWS may return them in any order.
-fn sorted(names: &[String]) -> String {
-    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
     names.join(" ")
 }

@@ -15,7 +15,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// The licence that AWS shows to users of the layer. Relay has its own licence, which must be named with every copy.
+/// The licence that AWS shows to users of the extension's layer. Relay has its own licence, which must be named with
+/// every copy.
 pub(crate) fn license(kind: LayerKind) -> &'static str {
     match kind {
         LayerKind::Plain => "BSD-3-Clause",
@@ -37,6 +38,8 @@ pub(crate) struct Wanted {
     pub(crate) size: u64,
     /// The compatible runtimes. An empty list means all.
     pub(crate) runtimes: Vec<String>,
+    /// The licence that AWS shows.
+    pub(crate) license: String,
     pub(crate) audience: Audience,
 }
 
@@ -77,7 +80,7 @@ impl Wanted {
             sha256: self.digest,
             code_sha256: self.digest.base64(),
             size: self.size,
-            runtimes: relay.as_ref().map(|_| self.runtimes.clone()),
+            runtimes: (relay.is_some() || !self.runtimes.is_empty()).then(|| self.runtimes.clone()),
             relay,
             regions: BTreeMap::new(),
             missing_regions: BTreeSet::new(),
@@ -132,13 +135,18 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{aws::policy::Policy, model::arch::Arch};
+    use crate::{
+        aws::policy::Policy,
+        model::{arch::Arch, layer_arch::LayerArch},
+    };
 
     fn wanted() -> Wanted {
         let layer = LayerName::try_from("x".to_owned()).unwrap();
         let audience = Audience::public();
         let variant = Variant::new(Arch::Arm64, LayerKind::Plain);
-        Wanted { variant, layer, digest: Digest::of(b"zip"), size: 3, runtimes: Vec::new(), audience }
+        let license = license(LayerKind::Plain).to_owned();
+        let digest = Digest::of(b"zip");
+        Wanted { variant, layer, digest, size: 3, runtimes: Vec::new(), license, audience }
     }
 
     fn policy(principal: &str) -> Policy {
@@ -193,6 +201,11 @@ mod tests {
         assert_eq!(wanted().fixed_differences(&none).len(), 1, "arm64 has to be named");
         let x86_64 = Wanted { variant: Variant::new(Arch::X86_64, LayerKind::Plain), ..wanted() };
         assert_eq!(x86_64.fixed_differences(&none), []);
+        let both = Wanted { variant: Variant::new(LayerArch::Both, LayerKind::Plain), ..wanted() };
+        assert_eq!(both.fixed_differences(&none), [], "such a region runs x86_64 only");
+        assert_eq!(both.fixed_differences(&version()).len(), 1);
+        let architectures = ["x86_64", "arm64"].map(str::to_owned).to_vec();
+        assert_eq!(both.fixed_differences(&LayerVersion { architectures, ..version() }), []);
         let runtimes = ["python3.14", "nodejs24.x"].map(str::to_owned).to_vec();
         let of_some = Wanted { runtimes: runtimes.clone(), ..wanted() };
         assert_eq!(of_some.fixed_differences(&version()).len(), 1);

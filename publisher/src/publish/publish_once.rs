@@ -158,7 +158,7 @@ impl<'a> Publishing<'a> {
             if error.refusal() == Some(Refusal::Architectures) && upload.label.arch.is_some() {
                 self.job.record(self.context, JobState::Refused, None)?;
                 // A layer without the field is for x86_64, which is the architecture of such a region.
-                if self.job.wanted.variant.arch != Arch::X86_64 {
+                if !self.job.wanted.variant.arch.includes(Arch::X86_64) {
                     return Err(RolloutError::NoArchitectures { source: error.into() });
                 }
                 upload = upload.without_architecture()?;

@@ -133,12 +133,12 @@ mod tests {
     use super::*;
     use crate::{
         aws::regions::Target,
-        model::{arch::Arch, variant::LayerKind},
+        model::{layer_arch::LayerArch, variant::LayerKind},
     };
 
-    const ARM64: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Plain };
-    const X86_64: Variant = Variant { arch: Arch::X86_64, kind: LayerKind::Plain };
-    const RELAY: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Relay };
+    const ARM64: Variant = Variant { arch: LayerArch::Arm64, kind: LayerKind::Plain };
+    const X86_64: Variant = Variant { arch: LayerArch::X86_64, kind: LayerKind::Plain };
+    const RELAY: Variant = Variant { arch: LayerArch::Arm64, kind: LayerKind::Relay };
 
     fn row(region: &str, variant: Variant, version: i64) -> Row {
         let target = Target { region: region.parse().unwrap(), required: true, disabled: None };

@@ -3,7 +3,7 @@
 use crate::{
     artifacts::layers_manifest::{Layer, LayersManifest},
     aws::partition::RegionName,
-    model::{arch::Arch, variant::LayerKind},
+    model::{layer_arch::LayerArch, variant::LayerKind},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(crate) fn arn_table(manifest: &LayersManifest) -> String {
     tables.collect::<Vec<_>>().join("\n\n")
 }
 
-fn heading(layers: &BTreeMap<Arch, Layer>) -> String {
+fn heading(layers: &BTreeMap<LayerArch, Layer>) -> String {
     let versions: BTreeSet<&str> = layers
         .values()
         .filter_map(|layer| layer.relay.as_ref())
@@ -29,8 +29,8 @@ fn heading(layers: &BTreeMap<Arch, Layer>) -> String {
     format!("With Sentry's own Relay ({}):", versions.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-fn rows(layers: &BTreeMap<Arch, Layer>) -> Option<String> {
-    let mut rows: BTreeMap<&RegionName, BTreeMap<Arch, String>> = BTreeMap::new();
+fn rows(layers: &BTreeMap<LayerArch, Layer>) -> Option<String> {
+    let mut rows: BTreeMap<&RegionName, BTreeMap<LayerArch, String>> = BTreeMap::new();
     for (arch, layer) in layers {
         for (region, place) in &layer.regions {
             rows.entry(region).or_default().insert(*arch, place.arn.clone());
@@ -40,12 +40,12 @@ fn rows(layers: &BTreeMap<Arch, Layer>) -> Option<String> {
 }
 
 /// Renders ARNs, given by region and architecture, as one table.
-pub(crate) fn table(rows: &BTreeMap<&RegionName, BTreeMap<Arch, String>>) -> String {
-    let columns: BTreeSet<Arch> = rows.values().flat_map(|row| row.keys().copied()).collect();
+pub(crate) fn table<A: Copy + Ord + ToString>(rows: &BTreeMap<&RegionName, BTreeMap<A, String>>) -> String {
+    let columns: BTreeSet<A> = rows.values().flat_map(|row| row.keys().copied()).collect();
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let head = std::iter::once("Region".to_owned()).chain(columns.iter().map(ToString::to_string));
     let separator = vec!["---".to_owned(); columns.len() + 1];
-    let row = |(region, row): (&&RegionName, &BTreeMap<Arch, String>)| {
+    let row = |(region, row): (&&RegionName, &BTreeMap<A, String>)| {
         let cell = |arch| row.get(arch).map_or_else(|| "–".to_owned(), |arn| format!("`{arn}`"));
         line(std::iter::once(format!("`{region}`")).chain(columns.iter().map(cell)).collect())
     };
@@ -63,7 +63,7 @@ mod tests {
     fn regions_are_rows_and_architectures_are_columns() {
         let mut manifest = sample::full();
         let removed = "us-east-1".parse().unwrap();
-        manifest.layers.get_mut(&Arch::X86_64).unwrap().regions.remove(&removed);
+        manifest.layers.get_mut(&LayerArch::X86_64).unwrap().regions.remove(&removed);
         let arn = |region, layer| format!("`arn:aws:lambda:{region}:123456789012:layer:{layer}:7`");
         let name = |kind: &str, arch| format!("SentryLambdaExtension{kind}-{arch}");
         let row = |region, kind| {

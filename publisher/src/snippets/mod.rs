@@ -5,11 +5,12 @@
 pub(crate) mod arn_table;
 mod cdk;
 mod cloudformation;
-mod registry;
+pub(crate) mod registry;
 mod serverless;
 mod terraform;
 
 use crate::{
+    artifacts::layers_manifest::OtherLayer,
     aws::{layer_arn::LayerArn, partition::RegionName},
     model::{arch::Arch, variant::LayerKind},
 };
@@ -51,6 +52,8 @@ pub(crate) struct ArnTable {
     /// That the release was yanked, and when and why.
     pub(crate) yanked: Option<String>,
     pub(crate) kind: LayerKind,
+    /// Set if the layers are not the extension's.
+    pub(crate) other: Option<OtherLayer>,
     /// The ARNs to attach.
     pub(crate) rows: BTreeMap<RegionName, RegionArns>,
     /// The runtimes that each layer is for. An empty list means all runtimes.
@@ -82,6 +85,25 @@ pub(crate) enum SnippetError {
     /// The format supports the partition `aws` only.
     #[error("the release registry has layers of the partition aws only, and none of these is in it")]
     NoCommercialRegion,
+    /// The registry lists layers by a name of its own.
+    #[error("layers.json has no name for the release registry")]
+    NoCanonicalName,
+    /// The format shows how to use the extension.
+    #[error("{0:?} is a template for the extension, and these layers are not the extension's")]
+    ExtensionOnly(Format),
+}
+
+impl SnippetError {
+    /// What to do next, if that is not obvious.
+    pub(crate) fn next(&self) -> Option<&'static str> {
+        match self {
+            Self::NoCanonicalName => {
+                Some("publish with --canonical aws-layer:NAME; a run that finds everything published adds it")
+            }
+            Self::ExtensionOnly(_) => Some("other layers have the formats text, json, markdown and registry"),
+            Self::Json(_) | Self::NoRelease | Self::NoCommercialRegion => None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -138,6 +160,10 @@ impl ArnTable {
 impl Format {
     /// Renders the table in this format.
     pub(crate) fn render(self, table: &ArnTable) -> Result<Snippet, SnippetError> {
+        let is_for_all = matches!(self, Self::Text | Self::Json | Self::Markdown | Self::Registry);
+        if table.other.is_some() && !is_for_all {
+            return Err(SnippetError::ExtensionOnly(self));
+        }
         let text = match self {
             Self::Text => table.arns().map(|(_, _, arn)| arn.to_string()).collect::<Vec<_>>().join("\n"),
             Self::Json => json(table)?,

@@ -8,12 +8,16 @@
 //! releases of a layer, and a null would replace what is there.
 
 use crate::{
+    artifacts::layers_manifest::OtherLayer,
     aws::partition::{Partition, RegionName},
-    model::variant::LayerKind,
+    model::{arch::Arch, variant::LayerKind},
     snippets::{ArnTable, Snippet, SnippetError},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// The beginning of the names of all layers in the registry.
+pub(crate) const CANONICAL_PREFIX: &str = "aws-layer:";
 
 /// A file of the registry.
 #[derive(Serialize)]
@@ -27,7 +31,8 @@ enum RegistryFile<'a> {
 /// The fields and their order are those of the registry.
 #[derive(Serialize)]
 struct RegistryLayer<'a> {
-    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     canonical: String,
     sdk_version: &'a str,
     account_number: &'a str,
@@ -57,14 +62,11 @@ pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
             left_out.push(arn.to_string());
             continue;
         }
-        let layer = format!(
-            "{}-{arch}",
-            if table.kind == LayerKind::Relay { "extension-relay" } else { "extension" }
-        );
+        let layer = registry_name(table, arch)?;
         let folder = format!("aws-lambda-layers/{layer}");
         let file = layers.entry(folder).or_insert_with(|| RegistryLayer {
-            name: format!("AWS Lambda Extension Layer ({arch})"),
-            canonical: format!("aws-layer:{layer}"),
+            name: table.other.is_none().then(|| format!("AWS Lambda Extension Layer ({arch})")),
+            canonical: format!("{CANONICAL_PREFIX}{layer}"),
             sdk_version: release,
             account_number: arn.account.as_str(),
             layer_name: arn.name.as_str(),
@@ -72,7 +74,10 @@ pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
             compatible_runtimes: table.runtimes.get(&arch).map_or(&[], Vec::as_slice),
             yanked: table.yanked.as_deref(),
         });
-        file.regions.push(RegistryRegion { region, version: arn.version.to_string() });
+        // A layer for both architectures is there once.
+        if file.regions.last().is_none_or(|last| last.region != region) {
+            file.regions.push(RegistryRegion { region, version: arn.version.to_string() });
+        }
     }
     if layers.is_empty() {
         return Err(SnippetError::NoCommercialRegion);
@@ -86,11 +91,11 @@ pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
         }
         files.insert(format!("{folder}/{release}.json"), RegistryFile::Layer(layer));
     }
-    let mut notes = vec![
-        "repo_url, main_docs_url and created_at are left out, because layers.json does not have them; without \
+    let name = if table.other.is_some() { "name, " } else { "" };
+    let mut notes = vec![format!(
+        "{name}repo_url, main_docs_url and created_at are left out, because layers.json does not have them; without \
          compatible_runtimes a layer is for all of them"
-            .to_owned(),
-    ];
+    )];
     if let Some(yanked) = &table.yanked {
         let text = format!("{yanked}: let latest.json and the like point to another release");
         notes.push(text);
@@ -110,6 +115,16 @@ pub(crate) fn render(table: &ArnTable) -> Result<Snippet, SnippetError> {
             .push(format!("left out, since the registry has the partition aws only: {}", left_out.join(" ")));
     }
     Ok(Snippet { text: serde_json::to_string_pretty(&files)?, notes })
+}
+
+/// The name of a layer in the registry, without the prefix.
+fn registry_name(table: &ArnTable, arch: Arch) -> Result<String, SnippetError> {
+    let Some(OtherLayer { canonical, .. }) = &table.other else {
+        let kind = if table.kind == LayerKind::Relay { "extension-relay" } else { "extension" };
+        return Ok(format!("{kind}-{arch}"));
+    };
+    let name = canonical.as_deref().and_then(|name| name.strip_prefix(CANONICAL_PREFIX));
+    Ok(name.ok_or(SnippetError::NoCanonicalName)?.replace("{arch}", arch.name()))
 }
 
 /// The links to a release: the newest of all, of its major and of its minor version. A prerelease has none.

@@ -292,7 +292,8 @@ fn only_a_released_version_of_the_own_account_can_be_yanked() {
     let mut odd = marked;
     odd["schema"] = json!(1);
     fs::write(&old, odd.to_string()).unwrap();
-    run(&["yank", "1.2.3", "--manifest", old.to_str().unwrap()], 1).says("`yanked` says otherwise");
+    run(&["yank", "1.2.3", "--manifest", old.to_str().unwrap()], 1)
+        .says("the fields `yanked` and `other_layer` say otherwise");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::{
     artifacts::{
         atomic_file::WriteError,
-        layers_manifest::{SCHEMA, YANKED_SCHEMA},
+        layers_manifest::{OTHER_SCHEMA, SCHEMA},
     },
     aws::partition::Partition,
 };
@@ -19,11 +19,14 @@ pub(crate) enum LayersError {
     #[error("{} is not a manifest of published layers that this version can read", path.display())]
     Parse { path: PathBuf, source: serde_json::Error },
     /// The file comes from another version of this tool.
-    #[error("{} has schema {found}; this version reads schema {SCHEMA} and {YANKED_SCHEMA}", path.display())]
+    #[error("{} has schema {found}; this version reads schema {SCHEMA} to {OTHER_SCHEMA}", path.display())]
     Schema { path: PathBuf, found: u32 },
-    /// Schema 2 says that the release was yanked, and schema 1 says the contrary.
-    #[error("{} has schema {found}, and its field `yanked` says otherwise", path.display())]
-    Mark { path: PathBuf, found: u32 },
+    /// The fields do not fit to the schema.
+    #[error("{} has schema {found}, but {what}", path.display())]
+    Contradiction { path: PathBuf, found: u32, what: &'static str },
+    /// The file lists other layers, of which it would be the only record.
+    #[error("{} is of other layers: {theirs}", path.display())]
+    OtherLayer { path: PathBuf, theirs: String },
     /// Another account owns the layers in the file, so the file must not be replaced.
     #[error("{} lists the same zips in account {account} of {partition}", path.display())]
     OtherAccount {

@@ -90,10 +90,10 @@ mod tests {
     use super::*;
     use crate::{
         artifacts::layers_manifest::sample,
-        model::{arch::Arch, variant::LayerKind},
+        model::{layer_arch::LayerArch, variant::LayerKind},
     };
 
-    const ARM64: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Plain };
+    const ARM64: Variant = Variant { arch: LayerArch::Arm64, kind: LayerKind::Plain };
 
     #[test]
     fn a_missing_region_stays_recorded_until_it_is_back_or_allowed_to_be_missing() {

@@ -3,7 +3,7 @@
 
 use crate::{
     artifacts::{
-        bundle::Bundle,
+        bundle::{Bundle, Origin},
         layers_manifest::{FILE, Layer, LayersError, LayersManifest, SCHEMA},
     },
     aws::{identity::Identity, partition::RegionName},
@@ -18,11 +18,17 @@ impl LayersManifest {
         identity: &Identity,
         layers: impl IntoIterator<Item = (Variant, Layer)>,
     ) -> Self {
+        let (build, other_layer) = match &bundle.origin {
+            Origin::Build { commit, toolchain } => (Some((commit.clone(), toolchain.clone())), None),
+            Origin::Other { layer, .. } => (None, Some(layer.clone())),
+        };
+        let (commit, toolchain) = build.unzip();
         let mut manifest = Self {
             schema: SCHEMA,
             version: bundle.version.clone(),
-            commit: bundle.commit.clone(),
-            toolchain: bundle.toolchain.clone(),
+            commit,
+            toolchain,
+            other_layer,
             yanked: None,
             accounts: BTreeMap::from([(identity.partition, identity.account.clone())]),
             layers: BTreeMap::new(),
@@ -31,12 +37,14 @@ impl LayersManifest {
         for (variant, layer) in layers {
             manifest.layers_mut(variant.kind).insert(variant.arch, layer);
         }
+        manifest.schema = manifest.schema_of_content();
         manifest
     }
 
     /// Reads `dist/layers.json` and returns it if it belongs to this release, which consists of the zips in `built`.
-    /// The manifest of another release may be replaced, since the git history has it. Fails if the file lists the
-    /// same zips in another account of the same partition, because each partition has one owner.
+    /// The manifest of another release may be replaced, since the git history has it. Fails if the file is of other
+    /// layers, or if it lists the same zips in another account of the same partition, because each partition has one
+    /// owner.
     pub(crate) fn earlier(
         &self,
         dist: &Path,
@@ -47,6 +55,11 @@ impl LayersManifest {
             Err(LayersError::NotPublished(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
+        let template = |manifest: &Self| manifest.other_layer.as_ref().map(|it| it.name_template.clone());
+        if template(&earlier) != template(self) {
+            let theirs = earlier.what().to_owned();
+            return Err(LayersError::OtherLayer { path: dist.join(FILE), theirs });
+        }
         let same = |(variant, layer): (Variant, &Layer)| {
             built.get(&variant) == Some(&layer.sha256) && !layer.regions.is_empty()
         };
@@ -108,12 +121,12 @@ mod tests {
             layers_manifest::{Placement, sample},
         },
         aws::partition::Partition,
-        model::{arch::Arch, variant::LayerKind},
+        model::{layer_arch::LayerArch, variant::LayerKind},
     };
     use std::fs;
 
-    const PLAIN: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Plain };
-    const RELAY: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Relay };
+    const PLAIN: Variant = Variant { arch: LayerArch::Arm64, kind: LayerKind::Plain };
+    const RELAY: Variant = Variant { arch: LayerArch::Arm64, kind: LayerKind::Relay };
 
     /// A manifest with one layer, whose version is 1 in the first region, 2 in the second, and so on.
     fn manifest_of(variant: Variant, zip: &[u8], regions: &[&str]) -> LayersManifest {
@@ -140,7 +153,7 @@ mod tests {
     }
 
     fn region_versions(manifest: &LayersManifest) -> Vec<(String, i64)> {
-        let layer = &manifest.layers[&Arch::Arm64];
+        let layer = &manifest.layers[&LayerArch::Arm64];
         layer.regions.iter().map(|(region, p)| (region.to_string(), p.version)).collect()
     }
 
@@ -164,7 +177,7 @@ mod tests {
         let mut later = manifest_of(RELAY, b"a", &["us-east-1"]);
         later.keep(&plain_manifest(b"a", &["eu-west-1"]), &built(b"a"));
         assert_eq!(region_versions(&later), [("eu-west-1".to_owned(), 1)]);
-        assert_eq!(later.relay_layers[&Arch::Arm64].regions.len(), 1);
+        assert_eq!(later.relay_layers[&LayerArch::Arm64].regions.len(), 1);
         let mut later = manifest_of(RELAY, b"a", &["us-east-1"]);
         later.keep(&plain_manifest(b"before", &["eu-west-1"]), &built(b"a"));
         assert!(later.layers.is_empty());
@@ -181,10 +194,10 @@ mod tests {
             placement.verified_at = "2027-02-02T00:00:00Z".to_owned();
         }
         let mut earlier = plain_manifest(b"a", &["us-east-1", "eu-west-1"]);
-        earlier.layers.get_mut(&Arch::Arm64).unwrap().regions.values_mut().next().unwrap().version = 9;
+        earlier.layers.get_mut(&LayerArch::Arm64).unwrap().regions.values_mut().next().unwrap().version = 9;
         later.keep(&earlier, &built(b"a"));
         let dates: Vec<_> =
-            later.layers[&Arch::Arm64].regions.values().map(|p| &p.verified_at[..10]).collect();
+            later.layers[&LayerArch::Arm64].regions.values().map(|p| &p.verified_at[..10]).collect();
         assert_eq!(dates, ["2027-02-02", "2026-11-23"]);
     }
 
@@ -210,11 +223,13 @@ mod tests {
         let mut both = ours.clone();
         both.keep(&earlier().unwrap().unwrap(), &built(b"a"));
         assert_eq!(both.accounts.len(), 2);
-        assert_eq!(both.layers[&Arch::Arm64].regions.len(), 2);
+        assert_eq!(both.layers[&LayerArch::Arm64].regions.len(), 2);
 
+        write(&sample::other());
+        assert!(matches!(earlier(), Err(LayersError::OtherLayer { theirs, .. }) if theirs == "TeamSdk"));
         fs::write(dist.path().join(FILE), "{").unwrap();
         assert!(matches!(earlier(), Err(LayersError::Parse { .. })));
-        fs::write(dist.path().join(FILE), r#"{"schema": 3, "more": 1}"#).unwrap();
-        assert!(matches!(earlier(), Err(LayersError::Schema { found: 3, .. })));
+        fs::write(dist.path().join(FILE), r#"{"schema": 4, "more": 1}"#).unwrap();
+        assert!(matches!(earlier(), Err(LayersError::Schema { found: 4, .. })));
     }
 }

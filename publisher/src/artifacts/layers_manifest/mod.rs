@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod last_regions;
 mod merge;
+mod other_layer;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod yank;
 
 pub(crate) use error::LayersError;
 pub(crate) use last_regions::LastRegions;
+pub(crate) use other_layer::OtherLayer;
 pub(crate) use yank::{Reason, Yanked};
 
 use crate::{
@@ -28,6 +30,7 @@ use crate::{
     model::{
         arch::Arch,
         digest::Digest,
+        layer_arch::LayerArch,
         layer_name::LayerName,
         variant::{LayerKind, Variant},
     },
@@ -45,26 +48,35 @@ pub(crate) const FILE: &str = "layers.json";
 const SCHEMA: u32 = 1;
 /// The format version of a yanked release. It has one field more, and one more for each region.
 const YANKED_SCHEMA: u32 = 2;
+/// The format version of layers that are not the extension's, yanked or not.
+const OTHER_SCHEMA: u32 = 3;
 
 /// The content of `layers.json`. Its maps are sorted, so that equal content gives equal text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LayersManifest {
-    /// The version of this format: 1, or 2 if the release was yanked.
+    /// The version of this format: 1, or 2 if the release was yanked, or 3 for layers that are not the extension's.
     pub(crate) schema: u32,
     pub(crate) version: String,
-    pub(crate) commit: String,
-    pub(crate) toolchain: Toolchain,
+    /// The commit that the extension's layers were built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<String>,
+    /// The tools that built the extension's layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) toolchain: Option<Toolchain>,
+    /// Set if the layers are not the extension's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) other_layer: Option<OtherLayer>,
     /// Set if the release was yanked. It stays until the layers are restored in every region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) yanked: Option<Yanked>,
     /// The accounts that own the layers, one for each partition.
     pub(crate) accounts: BTreeMap<Partition, String>,
-    /// The layers with the extension alone.
-    pub(crate) layers: BTreeMap<Arch, Layer>,
+    /// The layers with the extension alone, or those that are not the extension's.
+    pub(crate) layers: BTreeMap<LayerArch, Layer>,
     /// The layers with Sentry's own Relay as well; empty if none were published.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) relay_layers: BTreeMap<Arch, Layer>,
+    pub(crate) relay_layers: BTreeMap<LayerArch, Layer>,
 }
 
 /// One layer and its version in every region.
@@ -83,7 +95,7 @@ pub(crate) struct Layer {
     /// Sentry's own Relay, if the layer contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) relay: Option<RelayInside>,
-    /// The runtimes of a layer with Relay (Lambda's `CompatibleRuntimes`). An empty list means all runtimes.
+    /// The runtimes that the layer is for (Lambda's `CompatibleRuntimes`). An empty list or none means all runtimes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) runtimes: Option<Vec<String>>,
     pub(crate) regions: BTreeMap<RegionName, Placement>,
@@ -139,24 +151,24 @@ impl LayersManifest {
         // The schema version is checked first, so that a newer format is reported as such and not by its first
         // unknown field.
         let SchemaField { schema } = parse(&text, &path)?;
-        if schema != SCHEMA && schema != YANKED_SCHEMA {
+        if !(SCHEMA..=OTHER_SCHEMA).contains(&schema) {
             return Err(LayersError::Schema { path, found: schema });
         }
         let manifest: Self = parse(&text, &path)?;
-        if (schema == YANKED_SCHEMA) != manifest.yanked.is_some() {
-            return Err(LayersError::Mark { path, found: schema });
+        match manifest.contradiction() {
+            Some(what) => Err(LayersError::Contradiction { path, found: schema, what }),
+            None => Ok(manifest),
         }
-        Ok(manifest)
     }
 
-    pub(crate) fn layers(&self, kind: LayerKind) -> &BTreeMap<Arch, Layer> {
+    pub(crate) fn layers(&self, kind: LayerKind) -> &BTreeMap<LayerArch, Layer> {
         match kind {
             LayerKind::Plain => &self.layers,
             LayerKind::Relay => &self.relay_layers,
         }
     }
 
-    fn layers_mut(&mut self, kind: LayerKind) -> &mut BTreeMap<Arch, Layer> {
+    fn layers_mut(&mut self, kind: LayerKind) -> &mut BTreeMap<LayerArch, Layer> {
         match kind {
             LayerKind::Plain => &mut self.layers,
             LayerKind::Relay => &mut self.relay_layers,
@@ -165,6 +177,11 @@ impl LayersManifest {
 
     pub(crate) fn layer(&self, variant: Variant) -> Option<&Layer> {
         self.layers(variant.kind).get(&variant.arch)
+    }
+
+    /// The layer for functions of this architecture.
+    pub(crate) fn layer_for(&self, kind: LayerKind, arch: Arch) -> Option<&Layer> {
+        self.layers(kind).iter().find(|(layer_arch, _)| layer_arch.includes(arch)).map(|(_, layer)| layer)
     }
 
     /// All layers: first the plain ones, then those with Relay.

@@ -3,12 +3,13 @@
 use crate::{
     artifacts::{
         build_manifest::Toolchain,
-        layers_manifest::{Layer, LayersManifest, Placement, RelayInside},
+        layers_manifest::{Layer, LayersManifest, OtherLayer, Placement, RelayInside},
     },
     aws::{audience::Audience, partition::Partition},
     model::{
         arch::Arch,
         digest::Digest,
+        layer_arch::LayerArch,
         layer_name::LayerName,
         variant::{LayerKind, Variant},
     },
@@ -17,16 +18,41 @@ use std::collections::BTreeMap;
 
 /// A manifest with both architectures and both kinds, in eu-west-1 and us-east-1.
 pub(crate) fn full() -> LayersManifest {
-    let of_kind = |kind| Arch::ALL.map(|arch| (arch, layer(Variant::new(arch, kind), b"zip"))).into();
+    let of_kind = |kind| Arch::ALL.map(|arch| (arch.into(), layer(Variant::new(arch, kind), b"zip"))).into();
     LayersManifest {
         schema: 1,
         version: "1.2.3".to_owned(),
-        commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
-        toolchain: toolchain(),
+        commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
+        toolchain: Some(toolchain()),
+        other_layer: None,
         yanked: None,
         accounts: BTreeMap::from([(Partition::Aws, "123456789012".to_owned())]),
         layers: of_kind(LayerKind::Plain),
         relay_layers: of_kind(LayerKind::Relay),
+    }
+}
+
+/// A manifest of a layer that is not the extension's, with one zip for both architectures.
+pub(crate) fn other() -> LayersManifest {
+    let arch = LayerArch::Both;
+    let other = OtherLayer {
+        name_template: "TeamSdk".to_owned(),
+        license: "MIT".to_owned(),
+        canonical: Some("aws-layer:team".to_owned()),
+    };
+    let layer = Layer {
+        name: LayerName::try_from("TeamSdk".to_owned()).unwrap(),
+        runtimes: Some(vec!["python3.14".to_owned()]),
+        ..layer(Variant::new(arch, LayerKind::Plain), b"sdk")
+    };
+    LayersManifest {
+        schema: 3,
+        commit: None,
+        toolchain: None,
+        other_layer: Some(other),
+        layers: BTreeMap::from([(arch, layer)]),
+        relay_layers: BTreeMap::new(),
+        ..full()
     }
 }
 

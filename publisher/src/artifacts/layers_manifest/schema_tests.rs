@@ -22,11 +22,14 @@ fn resolved<'a>(root: &'a Value, at: &'a Value) -> &'a Value {
 /// A manifest in which every field is set.
 fn full() -> Value {
     let mut manifest = sample::full();
+    // No file has both, but the test needs each field once.
+    manifest.other_layer = sample::other().other_layer;
     let account = Reader::Account("123456789012".parse().unwrap());
     let organization = Reader::Organization("o-a1b2c3d4e5".parse().unwrap());
     for layer in manifest.layers.values_mut() {
         layer.regions.values_mut().next().unwrap().grant =
             Audience::of([account.clone(), organization.clone()]);
+        layer.runtimes = Some(vec!["python3.14".to_owned()]);
     }
     manifest.mark_yanked("2026-11-26T03:00:00Z".to_owned(), Some("it crashes".parse().unwrap()));
     let regions: Vec<_> = manifest

@@ -1,11 +1,11 @@
 //! The mark of a release that was yanked: it is withdrawn, and nobody is to attach its layers any more.
 //!
-//! A marked file has schema 2: the fields of schema 1, which keep their places and meanings, and the mark. A program
-//! that reads single fields reads it as before. A publisher that knows only schema 1 refuses the file, and so does
-//! not hand out what was withdrawn.
+//! A marked file of the extension's layers has schema 2: the fields of schema 1, which keep their places and meanings,
+//! and the mark. A program that reads single fields reads it as before. A publisher that knows only schema 1 refuses
+//! the file, and so does not hand out what was withdrawn.
 
 use crate::{
-    artifacts::layers_manifest::{LayersManifest, Placement, SCHEMA, YANKED_SCHEMA},
+    artifacts::layers_manifest::{LayersManifest, Placement},
     aws::{audience::Audience, partition::RegionName},
     model::variant::Variant,
 };
@@ -71,11 +71,11 @@ impl LayersManifest {
     /// Marks the release as yanked. A release that is marked already keeps its date, and gets a new reason if there is
     /// one.
     pub(crate) fn mark_yanked(&mut self, at: String, reason: Option<Reason>) {
-        self.schema = YANKED_SCHEMA;
         let yanked = self.yanked.get_or_insert(Yanked { at, reason: None });
         if reason.is_some() {
             yanked.reason = reason;
         }
+        self.schema = self.schema_of_content();
     }
 
     /// Removes the mark, if no region's version is withdrawn any more. Returns whether the release has no mark now.
@@ -84,8 +84,8 @@ impl LayersManifest {
         if self.all().any(|(_, layer)| layer.regions.values().any(is_withdrawn)) {
             return false;
         }
-        self.schema = SCHEMA;
         self.yanked = None;
+        self.schema = self.schema_of_content();
         true
     }
 

@@ -1,5 +1,5 @@
-//! The HTTP client for downloads. It uses rustls with ring and the proxies from the environment, and it limits
-//! redirects and waiting times.
+//! The HTTP client for downloads and for image registries. It uses rustls with ring and the proxies from the
+//! environment, and it limits redirects and waiting times.
 //!
 //! It trusts the system's certificates, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead. The
 //! compiled-in list is for systems that have none.
@@ -8,7 +8,9 @@ use rustls_native_certs::CertificateResult;
 use std::{env, time::Duration};
 use ureq::{
     Agent,
+    config::ConfigBuilder,
     tls::{Certificate, RootCerts, TlsConfig},
+    typestate::AgentScope,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,8 +33,22 @@ pub(crate) struct NoRoots {
     why: Option<rustls_native_certs::Error>,
 }
 
-/// Makes the client. If the registry uses TLS, all requests and redirects have to use TLS.
+/// Makes the client for downloads. If the registry uses TLS, all requests and redirects have to use TLS.
 pub(crate) fn agent(registry: &str) -> Result<Agent, NoRoots> {
+    Ok(config(registry)?.max_redirects(MAX_REDIRECTS).build().into())
+}
+
+/// Makes the client for uploads, which follows no redirects: what is sent is for the server that was named. A server on
+/// this machine is not reached through a proxy.
+pub(crate) fn uploading_agent(server: &str) -> Result<Agent, NoRoots> {
+    let config = config(server)?.max_redirects(0).max_redirects_will_error(false);
+    let config = config.timeout_send_body(Some(BODY_TIMEOUT));
+    // Only servers on this machine are reached without TLS.
+    let is_remote = server.starts_with("https:");
+    Ok(if is_remote { config } else { config.proxy(None) }.build().into())
+}
+
+fn config(server: &str) -> Result<ConfigBuilder<AgentScope>, NoRoots> {
     let CertificateResult { certs, errors, .. } = rustls_native_certs::load_native_certs();
     let named = CERTIFICATE_VARIABLES.into_iter().find(|name| env::var_os(name).is_some());
     let roots = match (certs.is_empty(), named) {
@@ -43,15 +59,12 @@ pub(crate) fn agent(registry: &str) -> Result<Agent, NoRoots> {
     };
     Ok(Agent::config_builder()
         .http_status_as_error(false)
-        .https_only(registry.starts_with("https:"))
-        .max_redirects(MAX_REDIRECTS)
+        .https_only(server.starts_with("https:"))
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_recv_response(Some(RESPONSE_TIMEOUT))
         .timeout_recv_body(Some(BODY_TIMEOUT))
         .user_agent(concat!("sentry-lambda-extension-publisher/", env!("CARGO_PKG_VERSION")))
-        .tls_config(TlsConfig::builder().root_certs(roots).build())
-        .build()
-        .into())
+        .tls_config(TlsConfig::builder().root_certs(roots).build()))
 }
 
 /// Whether the same request may succeed a moment later.

@@ -8,11 +8,14 @@ use crate::{
 
 /// The failure for a function from a container image. Its hint says how to build the layer's files into the image.
 pub(crate) fn refused(function: &Function, kind: LayerKind) -> Failure {
-    let relay = if kind == LayerKind::Relay { "-relay" } else { "" };
+    let (relay, option) = if kind == LayerKind::Relay { ("-relay", " --relay") } else { ("", "") };
     let zip = format!("sentry-lambda-extension{relay}-{}.zip", function.arch);
     let text = format!("{} is a container image, and those take no layers", function.arn);
     Failure::message(Code::Failed, text).hint(format!(
-        "put the layer's files into the image instead: take {zip} of the release (or of dist/), and in the Dockerfile\n\
+        "put the layer's files into the image instead: push them as an image of their own, and copy them from there,\n\
+         \x20 publisher image{option} --push REGISTRY/sentry-lambda-extension\n\
+         which prints the line for the Dockerfile,\n\
+         or take {zip} of the release (or of dist/), and in the Dockerfile\n\
          \x20 FROM alpine AS sentry-lambda-extension\n\
          \x20 RUN --mount=source={zip},target=/layer.zip unzip /layer.zip -d /opt\n\
          and, in the stage that becomes the function,\n\

@@ -105,6 +105,11 @@ impl Attach {
             return account::runtime()?.block_on(self.undo(ui, file));
         }
         let manifest = if self.layer_arn.is_some() { None } else { Some(manifest::open(&self.dist)?) };
+        if let Some(manifest) = manifest.as_ref().filter(|manifest| manifest.other_layer.is_some()) {
+            let text = format!("layers.json is of {}, which is not the extension", manifest.what());
+            return Err(Failure::message(Code::Usage, text)
+                .hint("attach it by its ARN, which `publisher arn` prints: --layer-arn ARN"));
+        }
         let runtime = account::runtime()?;
         if let Some((name, region)) = self.single() {
             return runtime.block_on(self.attach_one(ui, manifest.as_ref(), name, region));

@@ -62,7 +62,7 @@ impl Attach {
         } else {
             let layer = self.layer(ui, manifest, &region, &function, &session, &identity).await?;
             let layer_of_release =
-                manifest.and_then(|manifest| manifest.layers(self.kind()).get(&function.arch));
+                manifest.and_then(|manifest| manifest.layer_for(self.kind(), function.arch));
             if let Some(runtimes) = layer_of_release.and_then(|layer| layer.runtimes.as_ref()) {
                 show::compare_runtimes(ui, &function, runtimes);
             }

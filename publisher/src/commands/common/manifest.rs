@@ -15,6 +15,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter::repeat,
     path::Path,
 };
 
@@ -28,7 +29,7 @@ pub(crate) fn missing_layer(
     let regions: BTreeSet<&str> = manifest
         .layers(kind)
         .iter()
-        .filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it))
+        .filter(|(it, _)| arch.is_none_or(|wanted| it.includes(wanted)))
         .flat_map(|(_, layer)| layer.regions.keys().map(RegionName::as_str))
         .collect();
     let relay = if kind == LayerKind::Relay { " with Relay" } else { "" };
@@ -56,7 +57,7 @@ pub(crate) fn layer_query(
     region: &RegionName,
     arch: Arch,
 ) -> Result<LayerQuery, Failure> {
-    let layer = manifest.layers(kind).get(&arch);
+    let layer = manifest.layer_for(kind, arch);
     let owner = manifest.accounts.get(&region.partition());
     let (Some(layer), Some(owner)) = (layer, owner) else {
         return Err(missing_layer(manifest, kind, Some(&RegionPattern::Exact(region.clone())), Some(arch)));
@@ -100,21 +101,23 @@ pub(crate) fn arns_even_if_yanked(
 ) -> Result<ArnTable, Failure> {
     let mut rows: BTreeMap<RegionName, RegionArns> = BTreeMap::new();
     let mut runtimes = BTreeMap::new();
-    let layers = manifest.layers(kind).iter().filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it));
-    for (arch, layer) in layers {
-        runtimes.insert(*arch, layer.runtimes.clone().unwrap_or_default());
+    // A layer for both architectures is in both columns.
+    let layers = manifest.layers(kind).iter().flat_map(|(it, layer)| it.arches().iter().zip(repeat(layer)));
+    for (it, layer) in layers.filter(|(it, _)| arch.is_none_or(|wanted| wanted == **it)) {
+        runtimes.insert(*it, layer.runtimes.clone().unwrap_or_default());
         for (place, placement) in &layer.regions {
             if wanted.is_empty() || wanted.iter().any(|wanted| wanted.matches(place)) {
                 let arn: LayerArn = placement.arn.parse().map_err(damaged)?;
-                rows.entry(place.clone()).or_default().insert(*arch, arn);
+                rows.entry(place.clone()).or_default().insert(*it, arn);
             }
         }
     }
     let with = if kind == LayerKind::Relay { " with Relay" } else { "" };
     let yanked = manifest.yanked.as_ref().map(ToString::to_string);
     let mark = yanked.as_ref().map(|yanked| format!(" ({yanked})")).unwrap_or_default();
-    let title = format!("Sentry Lambda extension {}{with}{mark}", manifest.version);
-    Ok(ArnTable { title, version: Some(manifest.version.clone()), yanked, kind, rows, runtimes })
+    let title = format!("{} {}{with}{mark}", manifest.what(), manifest.version);
+    let other = manifest.other_layer.clone();
+    Ok(ArnTable { title, version: Some(manifest.version.clone()), yanked, kind, other, rows, runtimes })
 }
 
 fn damaged(error: BadLayerArn) -> Failure {

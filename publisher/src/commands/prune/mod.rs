@@ -12,7 +12,7 @@ use crate::{
         manifest,
     },
     failure::{Code, Failure},
-    model::variant::LayerKind,
+    model::{arch::Arch, layer_arch::LayerArch, variant::LayerKind},
     ui::{self, Ui},
 };
 use region::{PruneRequest, PruneResult, RegionPruner};
@@ -62,11 +62,12 @@ impl Prune {
             })?);
         }
         let mut subjects = Vec::new();
+        let arches = arches(&manifests);
         for (kind, template) in
             [(LayerKind::Plain, &self.layer_name), (LayerKind::Relay, &self.relay_layer_name)]
         {
             match template {
-                Some(template) => subjects.extend(subject::of_template(kind, template)?),
+                Some(template) => subjects.extend(subject::of_template(kind, template, &arches)?),
                 None => subjects.extend(subject::of_manifests(kind, &manifests)),
             }
         }
@@ -150,6 +151,14 @@ impl Prune {
             "deleting needs lambda:DeleteLayerVersion; run the same command again to continue:\n  {}",
             same_command()
         )))
+    }
+}
+
+/// The architectures that a template is expanded to: both, or those of the layers if they are not the extension's.
+fn arches(manifests: &[LayersManifest]) -> Vec<LayerArch> {
+    match manifests.first().filter(|manifest| manifest.other_layer.is_some()) {
+        Some(manifest) => manifest.layers.keys().copied().collect(),
+        None => Arch::ALL.map(LayerArch::from).to_vec(),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     aws::partition::RegionName,
     failure::{Code, Failure, chain},
     model::{
-        arch::Arch,
+        layer_arch::LayerArch,
         layer_name::{self, LayerName},
         variant::{LayerKind, Variant},
     },
@@ -43,13 +43,16 @@ impl std::fmt::Display for Subject {
 pub(super) fn of_manifests(kind: LayerKind, manifests: &[LayersManifest]) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for manifest in manifests {
+        let other = manifest.other_layer.as_ref().map(|other| other.name_template.as_str());
+        let template = other.filter(|template| layer_name::names_the_release(template));
         for (arch, layer) in manifest.layers(kind) {
             let variant = Variant::new(*arch, kind);
             let of_release = layer_name::release_template(kind, &manifest.version);
-            let subject = if layer.name.as_str() == of_release.replace("{arch}", arch.name()) {
-                Subject::Named(variant, NamePattern::of_release(kind, *arch))
-            } else {
-                Subject::Numbered(variant, layer.name.clone())
+            let is_named = layer.name.as_str() == of_release.replace("{arch}", arch.name());
+            let subject = match template {
+                Some(template) => Subject::Named(variant, NamePattern::of_template(template, *arch)),
+                None if is_named => Subject::Named(variant, NamePattern::of_release(kind, *arch)),
+                None => Subject::Numbered(variant, layer.name.clone()),
             };
             if !subjects.contains(&subject) {
                 subjects.push(subject);
@@ -59,11 +62,15 @@ pub(super) fn of_manifests(kind: LayerKind, manifests: &[LayersManifest]) -> Vec
     subjects
 }
 
-/// The subjects for a template from the command line, one for each architecture.
-pub(super) fn of_template(kind: LayerKind, template: &str) -> Result<Vec<Subject>, Failure> {
-    let names =
-        layer_name::names(template, "0.0.0").map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
-    let subject = |(arch, name): (Arch, LayerName)| {
+/// The subjects for a template from the command line, one for each of these layers.
+pub(super) fn of_template(
+    kind: LayerKind,
+    template: &str,
+    arches: &[LayerArch],
+) -> Result<Vec<Subject>, Failure> {
+    let names = layer_name::names_for(template, "0.0.0", arches)
+        .map_err(|error| Failure::message(Code::Usage, chain(&error)))?;
+    let subject = |(arch, name): (LayerArch, LayerName)| {
         let variant = Variant::new(arch, kind);
         if layer_name::names_the_release(template) {
             Subject::Named(variant, NamePattern::of_template(template, arch))

@@ -5,25 +5,24 @@ mod conclusion;
 mod expected_regions;
 mod observer;
 mod options;
+mod other;
 mod share;
 mod summary;
+mod writing;
 
 pub(crate) use options::Publish;
 
 use crate::{
     artifacts::{
         atomic_file::AtomicFile,
-        bundle::{Bundle, Zip},
         layers_manifest::{self, LayersError, LayersManifest, Placement},
     },
     aws::{
         audience::{AccountId, Audience},
         identity::Identity,
         partition::RegionName,
-        rate_limit::InFlight,
         regions::Selection,
         session::Session,
-        upload::{Label, Upload},
     },
     commands::common::{
         account::{self, same_command},
@@ -34,9 +33,7 @@ use crate::{
     model::time,
     publish::{
         final_check,
-        interrupt::{Interrupt, Urgency},
-        journal::{Journal, JournalError},
-        plan,
+        interrupt::Urgency,
         progress_bars::ProgressBars,
         report::{self, Row},
         run::{self, LayerOptions, RegionResult},
@@ -49,14 +46,15 @@ use expected_regions::present;
 use observer::{ProgressObserver, warn_of_drift};
 use options::{PublishPlan, VersionStyle};
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// The result as `--json` prints it.
 #[derive(Serialize)]
 struct PublishDocument<'a> {
     execute: bool,
     version: &'a str,
-    commit: &'a str,
+    /// Null if the layers are not the extension's.
+    commit: Option<&'a str>,
     account: &'a str,
     partition: &'a str,
     audience: &'a Audience,
@@ -67,6 +65,7 @@ struct PublishDocument<'a> {
 impl Publish {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let release = self.open()?;
+        self.other.warn_of_unknown_runtimes(ui);
         account::runtime()?.block_on(self.publish_in_stages(ui, &release))
     }
 
@@ -103,6 +102,9 @@ impl Publish {
         let last = self.last_regions()?;
         self.announce_fewer(ui, &last, &manifest, &selection);
         let (temporary, write) = if self.act.execute {
+            if self.other.is_used() {
+                std::fs::create_dir_all(&self.dist).map_err(Failure::new)?;
+            }
             let temporary = AtomicFile::of(&self.dist.join(layers_manifest::FILE)).map_err(Failure::new)?;
             (Some(temporary), Some(self.write_context(ui, release, &identity)?))
         } else {
@@ -130,7 +132,7 @@ impl Publish {
             let document = PublishDocument {
                 execute: self.act.execute,
                 version: &release.bundle.version,
-                commit: &release.bundle.commit,
+                commit: release.bundle.commit(),
                 account: &identity.account,
                 partition: identity.partition.name(),
                 audience: &release.audience,
@@ -227,39 +229,6 @@ impl Publish {
         Ok(results)
     }
 
-    /// Opens the journal and prepares the uploads. Only `--execute` needs them.
-    fn write_context(
-        &self,
-        ui: &Ui,
-        plan: &PublishPlan,
-        identity: &Identity,
-    ) -> Result<WriteContext, Failure> {
-        let bundle = &plan.bundle;
-        let mut uploads = BTreeMap::new();
-        for zip in &bundle.zips {
-            uploads.insert(zip.variant, upload(bundle, zip).map_err(Failure::new)?);
-        }
-        Ok(WriteContext {
-            uploads,
-            in_flight: InFlight::new(self.max_uploads, self.max_in_flight),
-            journal: self.open_journal(bundle, identity)?,
-            interrupt: interrupt(ui).map_err(Failure::new)?,
-            keep_s3: self.keep_s3,
-        })
-    }
-
-    fn open_journal(&self, bundle: &Bundle, identity: &Identity) -> Result<Journal, Failure> {
-        let digests: Vec<_> = bundle.zips.iter().map(|zip| zip.digest).collect();
-        let path = Journal::path(&self.dist, &bundle.version, &digests);
-        Journal::open(path, &identity.account).map_err(|error| {
-            let next = match &error {
-                JournalError::Busy(_) => "wait until it has ended, then run the same command again",
-                JournalError::Io { .. } => "make the folder writable, and run the same command again",
-            };
-            Failure::new(error).hint(next)
-        })
-    }
-
     fn manifest_failure(&self, error: LayersError) -> Failure {
         let file = self.dist.join(layers_manifest::FILE);
         let next = match &error {
@@ -272,29 +241,13 @@ impl Publish {
                     file.display()
                 )
             }
+            LayersError::OtherLayer { .. } => {
+                "name a folder of its own for the files of this layer: --dist DIR".to_owned()
+            }
             _ => format!("move {} away, and run the same command again", file.display()),
         };
         Failure::new(error).hint(next)
     }
-}
-
-fn upload(bundle: &Bundle, zip: &Zip) -> serde_json::Result<Upload> {
-    let label = Label {
-        description: bundle.description(zip),
-        license: plan::license(zip.variant.kind),
-        arch: Some(zip.variant.arch),
-        runtimes: zip.runtimes.clone(),
-    };
-    Upload::new(zip.bytes.clone(), label)
-}
-
-/// Handles Ctrl-C and SIGTERM from now on, and tells the user the effect of each signal.
-fn interrupt(ui: &Ui) -> std::io::Result<Interrupt> {
-    let ui = ui.clone();
-    Interrupt::on_signals(move |urgency| match urgency {
-        Urgency::Now => ui.notice("stopping at once; the next run checks what this one has begun"),
-        _ => ui.notice("finishing what has begun, and starting nothing new; interrupt again to stop now"),
-    })
 }
 
 fn record_versions(manifest: &mut LayersManifest, rows: &[Row], audience: &Audience) {

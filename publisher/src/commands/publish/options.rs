@@ -2,12 +2,13 @@
 
 use super::{
     canary::CanaryOptions,
+    other::OtherOptions,
     share::{self, Share},
 };
 use crate::{
     artifacts::{
         build_manifest::BuildManifestError,
-        bundle::{self, Bundle, BundleError},
+        bundle::{self, Bundle, BundleError, Origin},
         layers_manifest::Layer,
     },
     aws::{
@@ -27,7 +28,7 @@ use crate::{
         layer_name::{self, LayerName},
         variant::{LayerKind, Variant},
     },
-    publish::plan::Wanted,
+    publish::plan::{self, Wanted},
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -50,6 +51,9 @@ pub(crate) struct Publish {
     /// The names of the layers with Relay [default: SentryLambdaExtensionRelay-{arch}]
     #[arg(long, value_name = "TEMPLATE", conflicts_with = "version_style")]
     pub(super) relay_layer_name: Option<String>,
+
+    #[command(flatten)]
+    pub(super) other: OtherOptions,
 
     /// Where the release's version is: in the layer's number, or in its name (then the number is 1 everywhere)
     #[arg(long, value_enum, default_value = "numbered")]
@@ -140,7 +144,10 @@ impl PublishPlan {
 impl Publish {
     /// Opens the build and checks everything that can be checked without a call to AWS.
     pub(super) fn open(&self) -> Result<PublishPlan, Failure> {
-        let bundle = Bundle::open(&self.dist, self.kind).map_err(bundle_failure)?;
+        let bundle = match &self.layer_name {
+            Some(template) if self.other.is_used() => self.other.open(template)?,
+            _ => Bundle::open(&self.dist, self.kind).map_err(bundle_failure)?,
+        };
         if bundle.is_prerelease() && !self.prerelease {
             let text = format!("{} is a prerelease", bundle.version);
             return Err(Failure::message(Code::Usage, text).hint("add --prerelease to publish it"));
@@ -172,13 +179,17 @@ impl Publish {
             let digest = zip.digest;
             let size = zip.bytes.len() as u64;
             let runtimes = zip.runtimes.clone();
+            let license = license(&bundle, variant);
             let audience = audience.clone();
-            Some(Wanted { variant, layer, digest, size, runtimes, audience })
+            Some(Wanted { variant, layer, digest, size, runtimes, license, audience })
         });
         Ok(PublishPlan { wanted: wanted.collect(), audience, bundle })
     }
 
     fn names(&self, bundle: &Bundle) -> Result<BTreeMap<Variant, LayerName>, Failure> {
+        if let Origin::Other { names, .. } = &bundle.origin {
+            return Ok(names.clone());
+        }
         let with_relay = bundle.zips.iter().any(|zip| zip.variant.kind == LayerKind::Relay);
         if let (Some(template), None, true) = (&self.layer_name, &self.relay_layer_name, with_relay) {
             let text = "--layer-name names the plain layers only, and there are layers with Relay to publish";
@@ -212,6 +223,14 @@ impl Publish {
             optional: self.optional_regions.clone(),
             exclude: self.regions.exclude.clone(),
         }
+    }
+}
+
+/// The licence that AWS shows to users of the layer.
+pub(super) fn license(bundle: &Bundle, variant: Variant) -> String {
+    match &bundle.origin {
+        Origin::Build { .. } => plan::license(variant.kind).to_owned(),
+        Origin::Other { layer, .. } => layer.license.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The bytes are unpacked only if they are those of the release. So a zip of somebody else is never parsed.
 
 use crate::{
-    artifacts::zip_contents,
+    artifacts::{layers_manifest::LayersManifest, safe_zip, zip_contents},
     aws::{
         download,
         layer_arn::LayerArn,
@@ -105,7 +105,7 @@ impl Verify {
 
     fn ask_github(&self, checks: &mut Checks, files: &ReleaseFiles, zip: &[u8]) {
         let tag = files.manifest.as_ref().map(|manifest| format!("v{}", manifest.version));
-        let commit = files.manifest.as_ref().map(|manifest| manifest.commit.as_str());
+        let commit = files.manifest.as_ref().and_then(|manifest| manifest.commit.as_deref());
         let source = tag.as_deref().zip(commit);
         match attestation::check(zip, self.repository.as_deref(), source) {
             Attestation::Holds(text) => checks.add("attestation", Outcome::Ok, text),
@@ -133,14 +133,17 @@ fn compare_with_release(
             checks.add("layers.json", Outcome::Differs, text);
         }
         (Some(manifest), Some((variant, layer))) => {
-            let text = format!("{} of {}, commit {}", variant, manifest.version, manifest.commit);
-            checks.add("layers.json", Outcome::Ok, text);
+            checks.add("layers.json", Outcome::Ok, origin(variant, manifest));
             let text = format!("layers.json has {}", layer.sha256);
             checks.compare("sha256", layer.sha256 == *digest, text);
-            let short = manifest.commit.get(..12).unwrap_or(&manifest.commit);
-            let says = |word: &str| version.description.contains(word);
+            let short = digest.short();
+            let words = match &manifest.commit {
+                Some(commit) => [manifest.version.as_str(), commit.get(..12).unwrap_or(commit)],
+                None => [short.as_str(); 2],
+            };
+            let holds = words.iter().all(|word| version.description.contains(word));
             let text: String = version.description.chars().filter(|c| !c.is_control()).collect();
-            checks.compare("description", says(&manifest.version) && says(short), text);
+            checks.compare("description", holds, text);
         }
     }
     if let Some(yanked) = files.manifest.as_ref().and_then(|manifest| manifest.yanked.as_ref()) {
@@ -157,6 +160,14 @@ fn compare_with_release(
     layer.map(|(variant, _)| variant)
 }
 
+/// What `layers.json` says about the origin of a layer.
+fn origin(variant: Variant, manifest: &LayersManifest) -> String {
+    match &manifest.commit {
+        Some(commit) => format!("{variant} of {}, commit {commit}", manifest.version),
+        None => format!("{variant} of {} {}", manifest.what(), manifest.version),
+    }
+}
+
 /// Checks the content of a zip whose bytes are those of the release.
 fn look_inside(checks: &mut Checks, files: &ReleaseFiles, zip: &[u8], variant: Option<Variant>) {
     let Some(variant) = variant else {
@@ -167,9 +178,17 @@ fn look_inside(checks: &mut Checks, files: &ReleaseFiles, zip: &[u8], variant: O
         );
         return;
     };
-    match zip_contents::check(zip, variant.arch) {
+    let is_other = files.manifest.as_ref().is_some_and(|manifest| manifest.other_layer.is_some());
+    let Some(arch) = variant.arch.single().filter(|_| !is_other) else {
+        match safe_zip::check(zip) {
+            Ok(()) => checks.add("content", Outcome::Ok, "it can be unpacked, and nothing leads out of /opt"),
+            Err(error) => checks.add("content", Outcome::Differs, chain(&error)),
+        }
+        return;
+    };
+    match zip_contents::check(zip, arch) {
         Ok(()) => {
-            checks.add("content", Outcome::Ok, format!("an extension for {} and its wrapper", variant.arch));
+            checks.add("content", Outcome::Ok, format!("an extension for {arch} and its wrapper"));
         }
         Err(error) => checks.add("content", Outcome::Differs, chain(&error)),
     }
@@ -185,7 +204,7 @@ fn look_inside(checks: &mut Checks, files: &ReleaseFiles, zip: &[u8], variant: O
         }
         Err(error) => checks.add("licences", Outcome::Differs, chain(&error)),
     }
-    match files.bill_of_materials(variant.arch) {
+    match files.bill_of_materials(arch) {
         None => checks.add("SBOM", Outcome::Unknown, "there is none in the folder"),
         Some(Ok((name, count))) => checks.add("SBOM", Outcome::Ok, format!("{name}: {count} components")),
         Some(Err(error)) => checks.add("SBOM", Outcome::Differs, error),

@@ -85,6 +85,11 @@ impl Publisher {
         std::fs::write(path, content).unwrap();
     }
 
+    /// The path of a file below the home folder.
+    pub fn home_path(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join(name)
+    }
+
     /// Reads a file below the home folder.
     pub fn read_home_file(&self, name: &str) -> String {
         std::fs::read_to_string(self.home.path().join(name)).unwrap()
@@ -111,7 +116,8 @@ impl Publisher {
         self.spawn_bare(&all)
     }
 
-    fn spawn_bare(&self, args: &[&str]) -> Running {
+    /// Starts a command.
+    pub fn spawn_bare(&self, args: &[&str]) -> Running {
         let child = self.command(OsStr::new(env!("CARGO_BIN_EXE_publisher"))).args(args).spawn().unwrap();
         Running { child, started: Instant::now() }
     }

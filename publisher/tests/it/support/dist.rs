@@ -24,25 +24,26 @@ pub fn layer_name(arch: &str) -> String {
 /// A folder with two zips. It is removed when it is dropped.
 pub struct Dist {
     folder: TempDir,
+    seed: String,
 }
 
 impl Dist {
     /// Zips whose content depends on the architecture and on `seed`.
     pub fn new(seed: &str) -> Self {
-        Self::of(|arch| format!("{seed} for {arch}").into_bytes())
+        Self::of(seed, |arch| format!("{seed} for {arch}").into_bytes())
     }
 
     /// Zips of about `bytes` bytes, which do not compress.
     pub fn large(bytes: usize) -> Self {
-        Self::of(|arch| {
+        Self::of("noise", |arch| {
             let mut content = noise(bytes);
             content.extend_from_slice(arch.as_bytes());
             content
         })
     }
 
-    fn of(content: impl Fn(&str) -> Vec<u8>) -> Self {
-        let dist = Self { folder: tempfile::tempdir().unwrap() };
+    fn of(seed: &str, content: impl Fn(&str) -> Vec<u8>) -> Self {
+        let dist = Self { folder: tempfile::tempdir().unwrap(), seed: seed.to_owned() };
         let mut artifacts = Vec::new();
         let mut sums = Vec::new();
         for arch in ARCHES {
@@ -111,6 +112,11 @@ impl Dist {
 
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The text that makes the zips different from those of other tests.
+    pub fn seed(&self) -> &str {
+        &self.seed
     }
 
     pub fn zip(&self, arch: &str) -> PathBuf {

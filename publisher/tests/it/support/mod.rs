@@ -9,6 +9,8 @@ pub mod function;
 pub mod gate;
 pub mod http;
 pub mod iam;
+pub mod image_registry;
+pub mod other_layer;
 pub mod proxy;
 pub mod registry;
 pub mod schema;
