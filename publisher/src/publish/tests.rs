@@ -15,8 +15,8 @@ use crate::{
     },
     failure::Failure,
     model::{
-        arch::Arch,
         digest::Digest,
+        layer_arch::LayerArch,
         layer_name::LayerName,
         variant::{LayerKind, Variant},
     },
@@ -46,7 +46,7 @@ use std::{
 
 const ACCOUNT: &str = "123456789012";
 const ZIP: &[u8] = b"the bytes of a layer";
-const VARIANT: Variant = Variant { arch: Arch::Arm64, kind: LayerKind::Plain };
+const VARIANT: Variant = Variant { arch: LayerArch::Arm64, kind: LayerKind::Plain };
 /// A request without an answer takes effect within this time. The publisher looks for it longer: 7 s before it sends
 /// another, and 5 s after its last.
 const LATEST_EFFECT: u64 = 9000;
@@ -91,8 +91,8 @@ impl Release {
         let layer = LayerName::try_from("SentryLambdaExtension-arm64".to_owned()).unwrap();
         let label = Label {
             description: format!("sha256 {}", digest.short()),
-            license: license(LayerKind::Plain),
-            arch: Some(Arch::Arm64),
+            license: license(LayerKind::Plain).to_owned(),
+            arch: Some(LayerArch::Arm64),
             runtimes: Vec::new(),
         };
         Self {
@@ -103,6 +103,7 @@ impl Release {
                 digest,
                 size: ZIP.len() as u64,
                 runtimes: Vec::new(),
+                license: license(LayerKind::Plain).to_owned(),
                 audience: Audience::public(),
             },
             upload: Upload::new(ZIP.into(), label).unwrap(),
