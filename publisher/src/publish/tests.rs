@@ -47,8 +47,8 @@ use std::{
 const ACCOUNT: &str = "123456789012";
 const ZIP: &[u8] = b"the bytes of a layer";
 const VARIANT: Variant = Variant { arch: LayerArch::Arm64, kind: LayerKind::Plain };
-/// A request without an answer takes effect within this time. The publisher looks for it longer: 7 s before it sends
-/// another, and 5 s after its last.
+/// A request without an answer takes effect within this time, in milliseconds. At the end of a run, the publisher looks
+/// 10 s after its last.
 const LATEST_EFFECT: u64 = 9000;
 
 struct Quiet;
