@@ -2,11 +2,10 @@
 //! a wrong clock, and shifts every time in the envelope by the difference. So an envelope that has waited for long
 //! needs a later `sent_at` to keep the times that the SDK wrote.
 
-use super::content_encoding::{Encoding, decode};
+use super::content_encoding::{Encoding, decode_all};
 use super::envelope_scanner::leading_blank;
 use super::timestamp;
 use serde::Deserialize;
-use std::convert::Infallible;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
@@ -21,12 +20,7 @@ struct Header<'a> {
 ///
 /// The difference between the clocks of the SDK and of Sentry, which is what `sent_at` is for, stays the same.
 pub(crate) fn delayed(encoding: Encoding, body: &[u8], limit: usize, by: Duration) -> Option<Vec<u8>> {
-    let mut envelope = Vec::new();
-    let copy = |block: &[u8]| {
-        envelope.extend_from_slice(block);
-        Ok::<(), Infallible>(())
-    };
-    decode(encoding, body, limit, copy).ok()?;
+    let mut envelope = decode_all(encoding, body, limit)?;
     let (at, sent_at) = find(&envelope)?;
     replace(&mut envelope, at, sent_at.checked_add(by)?);
     Some(envelope)

@@ -2,6 +2,7 @@
 
 mod custody;
 mod drain;
+mod observed;
 mod prepare;
 mod reports;
 mod upstreams;
@@ -11,6 +12,7 @@ use super::concurrency::Pace;
 use super::envelope::Envelope;
 use super::lanes::{LaneId, Lanes};
 use super::ledger::{DropReason, Ledger};
+use super::observer::{Observer, Step};
 use super::order;
 use super::pending::Pending;
 use super::queue::Queue;
@@ -37,6 +39,7 @@ pub(super) struct State {
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
     max_body: usize,
+    observer: Observer,
     draining: bool,
     /// When the drain ends.
     drain_end: Option<Instant>,
@@ -57,6 +60,7 @@ impl State {
             in_flight: Vec::new(),
             reports_in_flight: 0,
             max_body,
+            observer: Observer::default(),
             draining: false,
             drain_end: None,
             closed: false,
@@ -77,6 +81,7 @@ impl State {
     /// Queues an envelope. Returns how many envelopes were dropped because the buffer is full.
     pub(super) fn accept(&mut self, envelope: Envelope, now: SystemTime) -> u64 {
         self.ledger.accepted += 1;
+        self.tell(&envelope, Step::Accepted);
         let lane = if self.filtering.is_on() {
             LaneId::FILTER
         } else {
@@ -93,7 +98,7 @@ impl State {
     /// Queues an envelope that is counted as accepted. Returns how many envelopes were dropped for it.
     fn queue_new(&mut self, envelope: Envelope, lane: LaneId, now: SystemTime) -> u64 {
         if self.closed {
-            self.ledger.lose(DropReason::Shutdown, 1);
+            self.book_loss(&envelope, DropReason::Shutdown);
             return 0;
         }
         let keys = order::keys(&envelope);
@@ -268,8 +273,14 @@ impl State {
     }
 
     fn lose(&mut self, envelope: &Envelope, reason: DropReason) {
-        self.ledger.lose(reason, 1);
+        self.book_loss(envelope, reason);
         self.client_reports.lose(envelope, &envelope.items, reason);
+    }
+
+    /// Counts an envelope as dropped that no client report has to name.
+    fn book_loss(&mut self, envelope: &Envelope, reason: DropReason) {
+        self.ledger.lose(reason, 1);
+        self.tell(envelope, Step::Dropped(reason));
     }
 
     fn add_in_flight(&mut self, pending: &Pending) {

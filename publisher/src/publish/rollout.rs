@@ -165,13 +165,13 @@ impl Job {
         self.record(context, JobState::Granting, Some(number))?;
         let layer = self.wanted.layer.as_str();
         let mut surplus = repair.remove.as_slice();
-        for (id, reader) in &repair.add {
-            match self.layers.add_permission(layer, number, id, reader).await {
-                // New readers are added before old ones are removed, unless the policy has no room for both.
+        for (id, grantee) in &repair.add {
+            match self.layers.add_permission(layer, number, id, grantee).await {
+                // New grantees are added before old ones are removed, unless the policy has no room for both.
                 Err(error) if error.refusal() == Some(Refusal::PolicyLength) && !surplus.is_empty() => {
                     self.remove_permissions(number, surplus).await?;
                     surplus = &[];
-                    self.layers.add_permission(layer, number, id, reader).await?;
+                    self.layers.add_permission(layer, number, id, grantee).await?;
                 }
                 answer => answer?,
             }

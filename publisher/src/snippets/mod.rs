@@ -165,7 +165,7 @@ impl Format {
             return Err(SnippetError::ExtensionOnly(self));
         }
         let text = match self {
-            Self::Text => table.arns().map(|(_, _, arn)| arn.to_string()).collect::<Vec<_>>().join("\n"),
+            Self::Text => text(table),
             Self::Json => json(table)?,
             Self::Markdown => markdown(table),
             Self::Sam => cloudformation::sam(table),
@@ -178,6 +178,13 @@ impl Format {
         };
         Ok(Snippet { text: text.trim_end().to_owned(), notes: Vec::new() })
     }
+}
+
+fn text(table: &ArnTable) -> String {
+    let mut arns: Vec<String> = table.arns().map(|(_, _, arn)| arn.to_string()).collect();
+    // A layer for both architectures is printed once.
+    arns.dedup();
+    arns.join("\n")
 }
 
 fn json(table: &ArnTable) -> Result<String, SnippetError> {

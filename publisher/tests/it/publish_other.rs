@@ -68,6 +68,8 @@ fn one_zip_for_both_architectures_is_published_verified_and_found() {
         let found = layer.run(&Publisher::new(), &args).expect(0);
         assert_eq!(found.stdout.trim(), arn(&owner, "eu-west-1", "TeamSdk", 1));
     }
+    let once = layer.run(&Publisher::new(), &["arn", "--regions", "eu-west-1"]).expect(0);
+    assert_eq!(once.stdout.trim(), arn(&owner, "eu-west-1", "TeamSdk", 1));
     let latest = layer.run(&publisher, &["arn", "--latest", "--arch", "x86_64", "--regions", "eu-west-1"]);
     assert_eq!(latest.expect(0).stdout.trim(), arn(&owner, "eu-west-1", "TeamSdk", 1));
 }
