@@ -124,4 +124,6 @@ fn settle(core: &Core, outgoing: Outgoing, result: &SendResult, took: Duration) 
 }
 
 #[cfg(test)]
+mod interleavings;
+#[cfg(test)]
 mod tests;
