@@ -21,6 +21,7 @@ use crate::{
         release,
         tools::Tools,
         unstable_flags::UnstableFlags,
+        unwind_index,
         workspace::Workspace,
         zip_cache::ZipCache,
     },
@@ -111,7 +112,10 @@ impl Build {
             // A crate without a licence must not get into a layer. This is checked first, because the compiler
             // runs for minutes.
             let licences = Licences::collect(&workspace, arch)?;
-            let binary = compile.run(arch)?;
+            let mut binary = compile.run(arch)?;
+            elf::check(&binary, arch)
+                .and_then(|()| unwind_index::empty(&mut binary))
+                .map_err(|error| unusable(arch, &error))?;
             packed.push(zips.pack(arch, &binary, &licences)?);
             if let Some(part) = parts.remove(&arch) {
                 packed.push(zips.pack_with_relay(arch, &binary, &licences, part)?);
@@ -159,6 +163,11 @@ impl Build {
     }
 }
 
+fn unusable(arch: Arch, error: &elf::ElfError) -> Failure {
+    Failure::message(Code::Failed, format!("the binary built for {arch} cannot go into a layer: {error}"))
+        .hint("nothing was written; publisher doctor shows the tools that made it")
+}
+
 /// Packs binaries into zips.
 struct Packer<'a> {
     cache: ZipCache,
@@ -168,20 +177,13 @@ struct Packer<'a> {
 
 impl Packer<'_> {
     fn pack(&self, arch: Arch, binary: &[u8], licences: &Licences) -> Result<Packed, Failure> {
-        elf::check(binary, arch).map_err(|error| {
-            Failure::message(
-                Code::Failed,
-                format!("the binary built for {arch} cannot go into a layer: {error}"),
-            )
-            .hint("nothing was written; publisher doctor shows the tools that made it")
-        })?;
         let mut entries = vec![ZipEntry::extension(binary), ZipEntry::wrapper()];
         entries.extend(licences.entries());
         let zip = self.zip(&entries)?;
         Ok(Packed { artifact: artifact(arch, binary, &zip, None), zip })
     }
 
-    /// Packs the extension together with Relay. It does not check the extension again, because `pack` did that.
+    /// Packs the extension together with Relay. The extension was checked when it was built.
     fn pack_with_relay(
         &self,
         arch: Arch,
