@@ -3,10 +3,11 @@
 
 use crate::config::{Config, Upstream};
 use crate::http::{self, ResponseBody, ResponseFuture};
-use crate::log;
+use crate::protocol::json_fields::fields;
 use crate::protocol::{Encoding, Item, Priority, Scanner, decode, envelope_header, sent_at};
 use crate::relay::Envelope;
 use crate::relay::core::Core;
+use crate::{log, task};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -15,8 +16,6 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,7 +84,7 @@ impl Door {
         loop {
             match listener.accept().await {
                 // Each connection has its own task, so that a panic ends only this connection.
-                Ok((stream, _)) => drop(tokio::spawn(Arc::clone(&self).serve_connection(stream))),
+                Ok((stream, _)) => task::spawn(Arc::clone(&self).serve_connection(stream)),
                 Err(error) => {
                     log::debug("cannot accept a connection of Sentry's Relay", &[("error", &error)]);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -239,8 +238,7 @@ fn has_entries(headers: &HeaderMap, body: &[u8], list: &str) -> bool {
         plain.extend_from_slice(block);
         Ok::<(), Infallible>(())
     });
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(&plain).unwrap_or_default();
-    let list = fields.get(list).map_or("", |list| list.get());
+    let list = fields(&plain, [list]).and_then(|[list]| list).map_or("", |list| list.get());
     decoded.is_ok() && list.bytes().any(|byte| byte == b'"')
 }
 
