@@ -46,22 +46,20 @@ pub(crate) fn empty(binary: &mut [u8]) -> Result<(), ElfError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use object::{Endianness, U16, U32, U64, pod::bytes_of};
 
     /// A file with one program header, for this index.
     fn binary(index: &[u8], length: u64) -> Vec<u8> {
-        let little = Endianness::Little;
         let mut header = [0; 64];
         header[..4].copy_from_slice(&elf::ELFMAG);
         (header[4], header[5], header[6]) = (elf::ELFCLASS64.0, elf::ELFDATA2LSB.0, 1);
-        header[32..40].copy_from_slice(bytes_of(&U64::new(little, 64)));
-        for (at, value) in [(52, 64), (54, 56), (56, 1)] {
-            header[at..at + 2].copy_from_slice(bytes_of(&U16::new(little, value)));
+        header[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        for (at, value) in [(52, 64_u16), (54, 56), (56, 1)] {
+            header[at..at + 2].copy_from_slice(&value.to_le_bytes());
         }
         let mut program = [0; 56];
-        program[..4].copy_from_slice(bytes_of(&U32::new(little, elf::PT_GNU_EH_FRAME.0)));
-        program[8..16].copy_from_slice(bytes_of(&U64::new(little, 120)));
-        program[32..40].copy_from_slice(bytes_of(&U64::new(little, length)));
+        program[..4].copy_from_slice(&elf::PT_GNU_EH_FRAME.0.to_le_bytes());
+        program[8..16].copy_from_slice(&120_u64.to_le_bytes());
+        program[32..40].copy_from_slice(&length.to_le_bytes());
         [&header[..], &program, index, b"rest"].concat()
     }
 
