@@ -12,12 +12,14 @@ Receives Sentry envelopes from any SDK on localhost and delivers them to Sentry.
 
 In AWS Lambda the layer starts it without arguments. Environment variables contain the settings.
 
-Usage: sentry-lambda-extension [--standalone [--listen ADDR:PORT]... [--upstream URL]]
+Usage: sentry-lambda-extension [--standalone [--listen ADDR:PORT]... [--upstream URL] [--tail [--json]]]
 
 Options:
       --standalone         Run without Lambda until SIGTERM, SIGINT or SIGHUP, then deliver what is queued
       --listen ADDR:PORT   Listen here instead of on localhost:5333 (repeatable)
       --upstream URL       Send everything to this Sentry or Relay
+      --tail               Print what passes and what became of it, one line each; the log goes to stderr
+      --json               Print JSON objects instead of text
   -h, --help               Print this
   -V, --version            Print the version";
 
@@ -26,12 +28,21 @@ Options:
 pub enum Mode {
     /// Run as a Lambda extension. This is the mode without arguments.
     Lambda,
-    /// Run without Lambda, with these values instead of the environment's.
-    Standalone(Overrides),
+    /// Run without Lambda, with these values instead of the environment's, and print what passes if a way is named.
+    Standalone(Overrides, Option<Tail>),
     /// Print the help and exit.
     Help,
     /// Print the version and exit.
     Version,
+}
+
+/// How `--tail` prints what passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// As text, for people.
+    Text,
+    /// As one JSON object a line.
+    Json,
 }
 
 /// The reason why the arguments are invalid.
@@ -49,6 +60,10 @@ pub enum UsageError {
     Upstream(InvalidUrl),
     /// `--listen` or `--upstream` was given without `--standalone`.
     NotStandalone,
+    /// `--tail` was given without `--standalone`.
+    TailNotStandalone,
+    /// `--json` was given without `--tail`.
+    JsonWithoutTail,
 }
 
 impl fmt::Display for UsageError {
@@ -69,6 +84,13 @@ impl fmt::Display for UsageError {
             }
             Self::Upstream(why) => write!(f, "--upstream {why}"),
             Self::NotStandalone => f.write_str("--listen and --upstream need --standalone"),
+            Self::TailNotStandalone => f.write_str(
+                "--tail needs --standalone; in AWS Lambda, SENTRY_EXTENSION_LOG=debug logs what becomes of each \
+                 envelope",
+            ),
+            Self::JsonWithoutTail => {
+                f.write_str("--json needs --tail, whose lines it changes; log lines are JSON without it")
+            }
         }
     }
 }
@@ -81,7 +103,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, UsageErro
         arg.into_string().map_err(|arg| UsageError::NotUnicode(arg.to_string_lossy().into_owned()))
     };
     let mut args = args.into_iter().map(text);
-    let mut standalone = false;
+    let (mut standalone, mut tail, mut json) = (false, false, false);
     let mut overrides = Overrides::default();
     while let Some(arg) = args.next().transpose()? {
         let (name, inline) = match arg.split_once('=') {
@@ -92,6 +114,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, UsageErro
             ("-h" | "--help", None) => return Ok(Mode::Help),
             ("-V" | "--version", None) => return Ok(Mode::Version),
             ("--standalone", None) => standalone = true,
+            ("--tail", None) => tail = true,
+            ("--json", None) => json = true,
             ("--listen", inline) => {
                 let value = match inline {
                     Some(value) => value,
@@ -110,8 +134,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Mode, UsageErro
             _ => return Err(UsageError::Unknown(arg)),
         }
     }
+    if json && !tail {
+        return Err(UsageError::JsonWithoutTail);
+    }
+    if tail && !standalone {
+        return Err(UsageError::TailNotStandalone);
+    }
+    let tail = tail.then_some(if json { Tail::Json } else { Tail::Text });
     match (standalone, overrides) {
-        (true, overrides) => Ok(Mode::Standalone(overrides)),
+        (true, overrides) => Ok(Mode::Standalone(overrides, tail)),
         (false, overrides) if overrides == Overrides::default() => Ok(Mode::Lambda),
         (false, _) => Err(UsageError::NotStandalone),
     }
@@ -131,13 +162,31 @@ mod tests {
         assert_eq!(parse_line(""), Ok(Mode::Lambda));
         assert_eq!(parse_line("--version"), Ok(Mode::Version));
         assert_eq!(parse_line("--standalone -h"), Ok(Mode::Help));
-        let Ok(Mode::Standalone(overrides)) = parse_line(
+        let Ok(Mode::Standalone(overrides, None)) = parse_line(
             "--standalone --listen 127.0.0.1:0 --listen=[::1]:7 --upstream https://sentry.example.com",
         ) else {
             panic!("not standalone")
         };
         assert_eq!(overrides.listen.len(), 2);
         assert_eq!(overrides.upstream.unwrap().host(), "sentry.example.com");
+    }
+
+    #[test]
+    fn a_tail_is_text_or_json_and_only_standalone() {
+        let tail = |line| match parse_line(line) {
+            Ok(Mode::Standalone(_, tail)) => tail,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(tail("--standalone"), None);
+        assert_eq!(tail("--tail --standalone"), Some(Tail::Text));
+        assert_eq!(tail("--standalone --json --tail"), Some(Tail::Json));
+        for line in ["--tail", "--tail --json", "--tail --listen 127.0.0.1:1"] {
+            assert_eq!(parse_line(line), Err(UsageError::TailNotStandalone), "{line}");
+        }
+        for line in ["--json", "--standalone --json"] {
+            assert_eq!(parse_line(line), Err(UsageError::JsonWithoutTail), "{line}");
+        }
+        assert_eq!(parse_line("--standalone --tail=json"), Err(UsageError::Unknown("--tail=json".into())));
     }
 
     #[test]

@@ -17,12 +17,13 @@
 //! - `insights` collects what Lambda and passing envelopes tell about invocations, and reports faults that no SDK can
 //!   report, because they end the SDK's process.
 //! - `telemetry` learns from Lambda when the function has finished an invocation.
+//! - `tail` prints what passes, where the extension runs without Lambda and is asked to.
 //! - `config` turns the environment into settings, and `protocol` implements Sentry's formats. Both are pure.
 //! - `http` makes both ends of an HTTP connection. `guarded_stream` and `active_timer` end one whose other side stalls.
 //!   `hop_marker` recognizes a request that comes back. `task` keeps a panic from ending the process, `signals` keeps a
 //!   signal from it, and `log` writes all log lines.
 //!
-//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay` → `insights` → `telemetry`, `relay` →
+//! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay`, `tail` → `insights` → `telemetry`, `relay` →
 //! `config` → `protocol`. The gateway also imports `otlp`, which
 //! imports `config` and `protocol`. Every module may import `http`, `guarded_stream`, `active_timer`, `hop_marker`,
 //! `task`, `signals` and `log`.
@@ -46,6 +47,7 @@ pub mod protocol;
 pub mod relay;
 pub mod sentry_relay;
 pub mod signals;
+pub mod tail;
 pub mod task;
 pub mod telemetry;
 pub mod wrapper;

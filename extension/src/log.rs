@@ -1,12 +1,14 @@
-//! Writes one JSON object per line to stdout. Lambda copies it into the function's log group.
+//! Writes one JSON object per line to stdout. Lambda copies it into the function's log group. With `--tail`, stdout is
+//! for what passes, and the log goes to stderr.
 //!
 //! A line per envelope is written only at `debug`. Secrets cannot get into the log: the types that contain a key
 //! (`PublicKey`, `Dsn`) print it masked, and no code passes the raw value of a setting as a field.
 
 mod output;
 
+use output::{STDERR, STDOUT};
 use std::fmt::{Display, Write as _};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The time that the end of the process may wait for a reader of stdout. After a drain in Lambda 150 ms are left.
@@ -53,10 +55,16 @@ impl Level {
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+static GOES_TO_STDERR: AtomicBool = AtomicBool::new(false);
 
 /// Sets the most detailed level that the process logs.
 pub fn set_level(level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Writes the log to stderr from now on, because stdout is for something else.
+pub fn go_to_stderr() {
+    GOES_TO_STDERR.store(true, Ordering::Relaxed);
 }
 
 /// Whether a line of this level would be written. Callers ask before they compute expensive fields.
@@ -100,20 +108,30 @@ pub fn write(level: Level, message: &str, fields: &[Field<'_>]) {
     if !enabled(level) {
         return;
     }
-    output::write(&line(level, SystemTime::now(), message, fields), level == Level::Debug, lost_lines);
+    let output = if GOES_TO_STDERR.load(Ordering::Relaxed) { &STDERR } else { &STDOUT };
+    output.write(&line(level, SystemTime::now(), message, fields), level == Level::Debug, lost_lines);
+}
+
+/// Writes a line to stdout that is no log line, after `go_to_stderr`. The line is lost if too many wait. Once there is
+/// room, `lost_line` makes a line that tells how many were lost.
+pub(crate) fn print(line: &str, lost_line: fn(u64) -> String) {
+    STDOUT.write(line, false, lost_line);
 }
 
 /// Waits a moment until all lines are written. Must be called before the process ends.
 pub fn flush() {
-    output::flush(FLUSH_TIMEOUT);
+    STDOUT.flush(FLUSH_TIMEOUT);
+    STDERR.flush(FLUSH_TIMEOUT);
 }
 
-fn lost_lines(count: u64) -> String {
+/// The line that says that this number of lines were lost.
+pub(crate) fn lost_lines(count: u64) -> String {
     let message = "log lines were lost, because nobody read stdout in time";
     line(Level::Warn, SystemTime::now(), message, &[("lines", &count)])
 }
 
-fn line(level: Level, now: SystemTime, message: &str, fields: &[Field<'_>]) -> String {
+/// Returns a line of the log.
+pub(crate) fn line(level: Level, now: SystemTime, message: &str, fields: &[Field<'_>]) -> String {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, milliseconds) = (now.as_secs(), now.subsec_millis());
     let mut line = String::with_capacity(160);

@@ -1,12 +1,12 @@
 //! Parses the arguments, reads the config, binds the listeners, and starts the lifecycle.
 
-use sentry_lambda_extension::cli::{self, Mode};
+use sentry_lambda_extension::cli::{self, Mode, Tail};
 use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Api, Otlp, Sockets};
 use sentry_lambda_extension::insights::Insights;
 use sentry_lambda_extension::lifecycle::{self, ExtensionName, Lifecycle, RuntimeApi};
 use sentry_lambda_extension::relay::Relay;
-use sentry_lambda_extension::{log, port_claim, sentry_relay, signals, task, version, wrapper};
+use sentry_lambda_extension::{log, port_claim, sentry_relay, signals, tail, task, version, wrapper};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::panic::{self, AssertUnwindSafe};
@@ -44,11 +44,16 @@ fn run_as_called() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Mode::Help) => print(cli::HELP),
         Ok(Mode::Version) => print(&format!("sentry-lambda-extension {}", version())),
-        Ok(Mode::Standalone(overrides)) => match signals::notify_of_end() {
-            Ok(end) => run(standalone(configure(overrides), &end))
-                .unwrap_or_else(|error| fail(EXIT_FAILED, &format!("cannot start: {error}"))),
-            Err(error) => fail(EXIT_FAILED, &format!("cannot wait for signals: {error}")),
-        },
+        Ok(Mode::Standalone(overrides, tail)) => {
+            if tail.is_some() {
+                log::go_to_stderr();
+            }
+            match signals::notify_of_end() {
+                Ok(end) => run(standalone(configure(overrides), tail, &end))
+                    .unwrap_or_else(|error| fail(EXIT_FAILED, &format!("cannot start: {error}"))),
+                Err(error) => fail(EXIT_FAILED, &format!("cannot wait for signals: {error}")),
+            }
+        }
         Ok(Mode::Lambda) => match config::variable("AWS_LAMBDA_RUNTIME_API") {
             Some(api) => {
                 signals::block();
@@ -119,8 +124,8 @@ async fn lambda(api: RuntimeApi, config: Config) {
     running.await;
 }
 
-/// Runs without Lambda until SIGTERM, SIGINT or SIGHUP arrives.
-async fn standalone(config: Config, end: &Notify) -> ExitCode {
+/// Runs without Lambda until SIGTERM, SIGINT or SIGHUP arrives. Prints what passes if `tail` says how.
+async fn standalone(config: Config, tail: Option<Tail>, end: &Notify) -> ExitCode {
     let sockets = gateway::bind(&config.listen);
     if sockets.0.is_empty() {
         gateway::report(LISTENING, &sockets);
@@ -128,6 +133,9 @@ async fn standalone(config: Config, end: &Notify) -> ExitCode {
     }
     let _claims = claim(&sockets.0);
     let relay = start_relay(&config);
+    if let Some(tail) = tail {
+        tail::follow(&relay, tail);
+    }
     let config = Arc::new(config);
     serve(sockets, &Api::Sentry, &config, &relay, None);
     if let Some((sockets, api)) = bind_otlp(&config) {

@@ -1,7 +1,7 @@
-//! Writes lines to stdout and never makes the caller wait. If nobody reads stdout, its pipe is full after 64 KiB, and a
-//! write would block all deliveries and responses.
+//! Writes lines to stdout or stderr and never makes the caller wait. If nobody reads the stream, its pipe is full after
+//! 64 KiB, and a write would block all deliveries and responses.
 //!
-//! A thread writes, because nothing else works with every kind of stdout: setting it to non-blocking would change it
+//! A thread writes, because nothing else works with every kind of stream: setting it to non-blocking would change it
 //! for all processes that share it, and a pipe that is ready may be full again before the write. The thread runs only
 //! while there is something to write, because with a second thread each allocation costs more.
 
@@ -34,88 +34,103 @@ struct State {
     is_writing: bool,
 }
 
-static STATE: Mutex<State> =
-    Mutex::new(State { waiting: String::new(), lost: 0, thread_runs: false, is_writing: false });
-/// Wakes the thread when there are new lines, and `flush` when all lines are written.
-static CHANGED: Condvar = Condvar::new();
+/// One of the streams, with the lines that wait for it.
+pub(super) struct Output {
+    is_stderr: bool,
+    state: Mutex<State>,
+    /// Wakes the thread when there are new lines, and `flush` when all lines are written.
+    changed: Condvar,
+}
 
-/// Hands a line to the thread. The line is lost if too much is waiting. Once there is room, `lost_line` makes a line
-/// that tells how many were lost.
-pub(super) fn write(line: &str, is_detail: bool, lost_line: fn(u64) -> String) {
-    let mut state = lock();
-    let most = if is_detail { MAX_DETAILS } else { MAX_WAITING };
-    if state.waiting.len() + line.len() > most {
-        state.lost += 1;
-        return;
+pub(super) static STDOUT: Output = Output::new(false);
+pub(super) static STDERR: Output = Output::new(true);
+
+impl Output {
+    const fn new(is_stderr: bool) -> Self {
+        let state = State { waiting: String::new(), lost: 0, thread_runs: false, is_writing: false };
+        Self { is_stderr, state: Mutex::new(state), changed: Condvar::new() }
     }
-    state.waiting.push_str(line);
-    if !state.thread_runs {
-        let thread = thread::Builder::new().stack_size(STACK).spawn(move || write_all(lost_line));
-        // If no thread could be started, the line waits until the next line starts one.
-        state.thread_runs = thread.is_ok();
-    } else if !state.is_writing {
-        drop(state);
-        CHANGED.notify_all();
+
+    /// Hands a line to the thread. The line is lost if too much is waiting. Once there is room, `lost_line` makes a
+    /// line that tells how many were lost.
+    pub(super) fn write(&'static self, line: &str, is_detail: bool, lost_line: fn(u64) -> String) {
+        let mut state = self.lock();
+        let most = if is_detail { MAX_DETAILS } else { MAX_WAITING };
+        if state.waiting.len() + line.len() > most {
+            state.lost += 1;
+            return;
+        }
+        state.waiting.push_str(line);
+        if !state.thread_runs {
+            let thread = thread::Builder::new().stack_size(STACK).spawn(move || self.write_all(lost_line));
+            // If no thread could be started, the line waits until the next line starts one.
+            state.thread_runs = thread.is_ok();
+        } else if !state.is_writing {
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until all lines are written, but not longer than `within`.
+    pub(super) fn flush(&self, within: Duration) {
+        let busy = |state: &mut State| state.thread_runs && (state.is_writing || !state.waiting.is_empty());
+        let _ = self.changed.wait_timeout_while(self.lock(), within, busy);
+    }
+
+    /// The work of the thread. It ends when there was nothing to write for a while.
+    fn write_all(&self, lost_line: fn(u64) -> String) {
+        let mut state = self.lock();
+        loop {
+            if state.waiting.is_empty() && state.lost == 0 {
+                state.is_writing = false;
+                self.changed.notify_all();
+                let nothing = |state: &mut State| state.waiting.is_empty() && state.lost == 0;
+                let waited = self.changed.wait_timeout_while(state, LINGER, nothing);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                if state.waiting.is_empty() && state.lost == 0 {
+                    state.thread_runs = false;
+                    return;
+                }
+            }
+            state.is_writing = true;
+            let (mut lines, lost) = (std::mem::take(&mut state.waiting), std::mem::take(&mut state.lost));
+            drop(state);
+            if lost > 0 {
+                lines.push_str(&lost_line(lost));
+            }
+            // Each line is one call, so that the lines of other processes do not get between its parts.
+            lines.split_inclusive('\n').for_each(|line| self.write_line(line.as_bytes()));
+            state = self.lock();
+        }
+    }
+
+    fn write_line(&self, mut line: &[u8]) {
+        while !line.is_empty() {
+            let written =
+                if self.is_stderr { write_some(io::stderr(), line) } else { write_some(io::stdout(), line) };
+            match written {
+                Ok(written) => line = line.get(written..).unwrap_or_default(),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => thread::sleep(FULL_PAUSE),
+                // A closed stream must not harm the function, and it cannot be reported anywhere.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Writes a line at once and without a thread. If stdout has no room after `within`, the line is lost.
+/// Writes a line to stdout at once and without a thread. If stdout has no room after `within`, the line is lost.
 pub(super) fn write_directly(line: &str, within: Duration) {
     let stdout = io::stdout();
     let mut ready = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
     if poll(&mut ready, PollTimeout::try_from(within).unwrap_or(PollTimeout::ZERO))
         .is_ok_and(|ready| ready > 0)
     {
-        write_line(line.as_bytes());
+        STDOUT.write_line(line.as_bytes());
     }
-}
-
-/// Waits until all lines are written, but not longer than `within`.
-pub(super) fn flush(within: Duration) {
-    let busy = |state: &mut State| state.thread_runs && (state.is_writing || !state.waiting.is_empty());
-    let _ = CHANGED.wait_timeout_while(lock(), within, busy);
-}
-
-/// The work of the thread. It ends when there was nothing to write for a while.
-fn write_all(lost_line: fn(u64) -> String) {
-    let mut state = lock();
-    loop {
-        if state.waiting.is_empty() && state.lost == 0 {
-            state.is_writing = false;
-            CHANGED.notify_all();
-            let nothing = |state: &mut State| state.waiting.is_empty() && state.lost == 0;
-            let waited = CHANGED.wait_timeout_while(state, LINGER, nothing);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if state.waiting.is_empty() && state.lost == 0 {
-                state.thread_runs = false;
-                return;
-            }
-        }
-        state.is_writing = true;
-        let (mut lines, lost) = (std::mem::take(&mut state.waiting), std::mem::take(&mut state.lost));
-        drop(state);
-        if lost > 0 {
-            lines.push_str(&lost_line(lost));
-        }
-        // Each line is one call, so that the lines of other processes do not get between its parts.
-        lines.split_inclusive('\n').for_each(|line| write_line(line.as_bytes()));
-        state = lock();
-    }
-}
-
-fn write_line(mut line: &[u8]) {
-    while !line.is_empty() {
-        match write_some(io::stdout(), line) {
-            Ok(written) => line = line.get(written..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => thread::sleep(FULL_PAUSE),
-            // A closed stdout must not harm the function, and it cannot be reported anywhere.
-            Err(_) => return,
-        }
-    }
-}
-
-fn lock() -> MutexGuard<'static, State> {
-    // No code panics while it holds the lock.
-    STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }

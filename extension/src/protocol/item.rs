@@ -94,6 +94,26 @@ impl ItemKind {
         }
     }
 
+    /// The name for people: the `type` of an item, or one of them if several share the kind.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Event | Self::Fault => "event",
+            Self::CheckIn => "check_in",
+            Self::Feedback => "feedback",
+            Self::Security => "security",
+            Self::Attachment => "attachment",
+            Self::Session => "session",
+            Self::Log | Self::FunctionLog => "log",
+            Self::Metric => "trace_metric",
+            Self::Transaction => "transaction",
+            Self::Span => "span",
+            Self::Replay => "replay",
+            Self::Profile => "profile",
+            Self::ProfileChunk => "profile_chunk",
+            Self::Other => "other",
+        }
+    }
+
     /// The priority of items of this kind.
     pub fn priority(self) -> Priority {
         match self {

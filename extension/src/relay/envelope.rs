@@ -132,7 +132,7 @@ impl Envelope {
 }
 
 #[cfg(test)]
-pub(super) fn sample(kind: crate::protocol::ItemKind, length: usize) -> Envelope {
+pub(crate) fn sample(kind: crate::protocol::ItemKind, length: usize) -> Envelope {
     Envelope {
         upstream: Arc::new(Upstream::parse("http://127.0.0.1:1").unwrap()),
         path: "/api/42/envelope/".to_owned(),

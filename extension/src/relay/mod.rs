@@ -18,6 +18,7 @@ mod index;
 mod lanes;
 mod ledger;
 mod notice;
+mod observer;
 mod order;
 mod pending;
 mod pump;
@@ -29,8 +30,11 @@ mod state;
 mod verdict;
 
 pub(crate) use envelope::OVERHEAD;
+#[cfg(test)]
+pub(crate) use envelope::sample;
 pub use envelope::{Envelope, Headers};
 pub use ledger::{DropReason, Ledger, Reasons};
+pub use observer::{Observed, Step};
 pub use rate_limits::{RateLimitCheck, RateLimits};
 pub use refusal_reason::RefusalReason;
 
@@ -45,6 +49,7 @@ pub use client::ForwardedBody;
 use client::SendError;
 use core::{Core, Waiting};
 use hyper::{Request, Response};
+use observer::Observer;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -111,6 +116,12 @@ impl Relay {
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// Sets the function that is told what becomes of each envelope. It must not wait: deliveries and responses wait
+    /// for it.
+    pub fn observe(&self, observe: impl Fn(Observed<'_>) + Send + Sync + 'static) {
+        self.core.state().set_observer(Observer::new(observe));
     }
 
     /// Allows the start of Sentry's Relay, if envelopes pass it. Call this for an invocation: the function has
@@ -191,10 +202,18 @@ impl Relay {
         Box::pin(self.core.client().forward(upstream, request)).await.map_err(ForwardError)
     }
 
-    /// Counts a request that the gateway refuses. `host` is the one for which it is refused, or empty. Returns whether
-    /// this kind of refusal is new and has to be logged.
-    pub fn count_refusal(&self, reason: RefusalReason, status: u16, host: &str) -> bool {
-        self.core.state().refuse_request(reason, status, host)
+    /// Counts a request that the gateway refuses. `host` is the one for which it is refused, or empty, and `why` what
+    /// the client is told. Returns whether this kind of refusal is new and has to be logged.
+    pub fn count_refusal(
+        &self,
+        reason: RefusalReason,
+        status: u16,
+        host: &str,
+        why: fmt::Arguments<'_>,
+    ) -> bool {
+        let mut state = self.core.state();
+        state.observer().tell(Observed::Refused { status, reason, why });
+        state.refuse_request(reason, status, host)
     }
 
     /// Delivers what can be delivered in the time `within`, counts the rest as dropped, and accepts nothing more.

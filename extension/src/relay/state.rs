@@ -3,6 +3,7 @@
 mod custody;
 mod drain;
 mod flight;
+mod observed;
 mod prepare;
 mod reports;
 mod upstreams;
@@ -11,6 +12,7 @@ use super::client_reports::{ClientReports, ReportTarget};
 use super::envelope::Envelope;
 use super::lanes::{LaneId, Lanes};
 use super::ledger::{DropReason, Ledger};
+use super::observer::{Observer, Step};
 use super::order;
 use super::pending::Pending;
 use super::queue::Queue;
@@ -36,6 +38,7 @@ pub(super) struct State {
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
     max_body: usize,
+    observer: Observer,
     draining: bool,
     /// When the drain ends.
     drain_end: Option<Instant>,
@@ -56,6 +59,7 @@ impl State {
             in_flight: Vec::new(),
             reports_in_flight: 0,
             max_body,
+            observer: Observer::default(),
             draining: false,
             drain_end: None,
             closed: false,
@@ -76,6 +80,7 @@ impl State {
     /// Queues an envelope. Returns how many envelopes were dropped because the buffer is full.
     pub(super) fn accept(&mut self, envelope: Envelope, now: SystemTime) -> u64 {
         self.ledger.accepted += 1;
+        self.tell(&envelope, Step::Accepted);
         let lane = if self.filtering.is_on() {
             LaneId::FILTER
         } else {
@@ -92,7 +97,7 @@ impl State {
     /// Queues an envelope that is counted as accepted. Returns how many envelopes were dropped for it.
     fn queue_new(&mut self, envelope: Envelope, lane: LaneId, now: SystemTime) -> u64 {
         if self.closed {
-            self.ledger.lose(DropReason::Shutdown, 1);
+            self.book_loss(&envelope, DropReason::Shutdown);
             return 0;
         }
         let keys = order::keys(&envelope);
@@ -178,8 +183,14 @@ impl State {
     }
 
     fn lose(&mut self, envelope: &Envelope, reason: DropReason) {
-        self.ledger.lose(reason, 1);
+        self.book_loss(envelope, reason);
         self.client_reports.lose(envelope, &envelope.items, reason);
+    }
+
+    /// Counts an envelope as dropped that no client report has to name.
+    fn book_loss(&mut self, envelope: &Envelope, reason: DropReason) {
+        self.ledger.lose(reason, 1);
+        self.tell(envelope, Step::Dropped(reason));
     }
 }
 

@@ -115,7 +115,9 @@ impl Rejection {
         let detail = shown(&self.detail);
         let causes: Vec<String> = self.causes.iter().map(|cause| shown(cause)).collect();
         let because = causes.join(": ");
-        let is_new = relay.count_refusal(self.reason, status, host);
+        let between = if because.is_empty() { "" } else { ": " };
+        let why = format_args!("{detail}{between}{because}");
+        let is_new = relay.count_refusal(self.reason, status, host, why);
         let fields: [log::Field<'_>; 5] = [
             ("status", &status),
             ("reason", &self.reason.name()),
@@ -133,8 +135,8 @@ impl Rejection {
 /// Counts and logs a connection that ended because its bytes were no acceptable request. The client got the response,
 /// if any, from the HTTP server.
 pub(in crate::gateway) fn count_unreadable(relay: &Relay, why: &hyper::Error) {
-    let is_new = relay.count_refusal(RefusalReason::NotHttp, 0, "");
     let why = shown(&why.to_string());
+    let is_new = relay.count_refusal(RefusalReason::NotHttp, 0, "", format_args!("{why}"));
     let remedy =
         "if an SDK sent it, its DSN has to begin with http, not https, and its headers have to be shorter";
     log::write(

@@ -192,7 +192,8 @@ impl Metrics {
     }
 
     fn value(&mut self, measured: Measured<'_>, name: &str, value: Option<f64>, unit: Option<&str>) {
-        let Some(value) = value else { return };
+        // A number that JSON cannot hold would make the whole metric invalid.
+        let Some(value) = value.filter(|value| value.is_finite()) else { return };
         let Measured { is_cold_start, trace_id, now, .. } = measured;
         let trace_id = trace_id.unwrap_or(&self.context.trace_id);
         let mut metric = self.metric(name, "distribution", value.into(), is_cold_start, trace_id, now);

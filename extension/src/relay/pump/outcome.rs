@@ -5,6 +5,7 @@ use crate::log;
 use crate::relay::client::{Reply, SendResult};
 use crate::relay::core::Core;
 use crate::relay::ledger::DropReason;
+use crate::relay::observer::Step;
 use crate::relay::pending::Pending;
 use crate::relay::refusals::remedy;
 use crate::relay::state::State;
@@ -30,6 +31,7 @@ pub(super) fn record(
     took: Duration,
 ) {
     log_result(&pending, outcome, verdict);
+    state.tell_result(&pending.envelope, step(outcome, verdict, took));
     apply_rate_limits(state, &pending, outcome);
     if outcome.is_ok() && pending.envelope.body.len() <= MAX_MEASURED {
         state.answered_within(pending.lane, took);
@@ -134,6 +136,18 @@ fn log_refusal(state: &mut State, pending: &Pending, reply: &Reply) {
 fn end_outage(state: &mut State, pending: &Pending) {
     if state.upstream_responded(pending.lane) {
         log::info("upstream recovered", &[("upstream", &pending.envelope.upstream)]);
+    }
+}
+
+/// Returns the step that this result is on the way of an envelope.
+fn step(outcome: &SendResult, verdict: Verdict, took: Duration) -> Step<'_> {
+    match (verdict, outcome) {
+        (Verdict::Delivered, Ok(reply)) => Step::Delivered { status: reply.status, took },
+        (Verdict::Rejected, Ok(reply)) => {
+            Step::Rejected { status: reply.status, why: reply.sentry_error.as_deref() }
+        }
+        (_, Ok(reply)) => Step::Waits { answer: &reply.status },
+        (_, Err(error)) => Step::Waits { answer: error },
     }
 }
 

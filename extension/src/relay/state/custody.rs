@@ -7,6 +7,7 @@ use super::State;
 use crate::relay::envelope::Envelope;
 use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
+use crate::relay::observer::Step;
 use crate::relay::pending::Pending;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -191,6 +192,7 @@ impl State {
                 self.ledger.take_back(DropReason::SentryRelayFiltered);
             } else {
                 self.ledger.accepted += 1;
+                self.tell(&envelope, Step::Accepted);
             }
             self.queue_new(envelope, lane, now);
             return;
@@ -217,7 +219,7 @@ impl State {
     pub(in crate::relay) fn book_filtered(&mut self, number: CustodyNumber) {
         let Some(pending) = self.leave_custody(number) else { return };
         self.queue.release(&pending);
-        self.ledger.lose(DropReason::SentryRelayFiltered, 1);
+        self.book_loss(&pending.envelope, DropReason::SentryRelayFiltered);
         self.filtering.filtered.truncate(REMEMBERED - 1);
         self.filtering.filtered.push_front(number.0);
     }

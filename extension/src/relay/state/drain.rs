@@ -32,9 +32,9 @@ impl State {
             if pending.is_fault() && keep(&pending.envelope) {
                 self.ledger.spooled += 1;
             } else if pending.lane == LaneId::FILTER {
-                self.ledger.lose(DropReason::SentryRelayUnavailable, 1);
+                self.book_loss(&pending.envelope, DropReason::SentryRelayUnavailable);
             } else {
-                self.ledger.lose(pending.reason, 1);
+                self.book_loss(&pending.envelope, pending.reason);
             }
         }
     }

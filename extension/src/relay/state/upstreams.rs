@@ -103,7 +103,8 @@ impl State {
         let kept = |keep: bool| rest.is_some() && keep;
         let items = || envelope.items.iter().zip(&check.keep);
         let removed = items().filter(|(_, keep)| !kept(**keep)).map(|(item, _)| item);
-        self.client_reports.lose(envelope, removed, DropReason::RateLimit);
+        self.client_reports.lose(envelope, removed.clone(), DropReason::RateLimit);
+        self.tell_lost_items(envelope, removed.copied(), DropReason::RateLimit);
         let items = items().filter(|(_, keep)| kept(**keep)).map(|(item, _)| *item).collect();
         Some(Envelope { items, ..envelope.decoded(rest?) })
     }

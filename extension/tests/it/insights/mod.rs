@@ -1,5 +1,6 @@
 //! Tests what the extension itself reports to Sentry, under the scripted Lambda.
 
+mod bad_records;
 mod emulator;
 mod errors;
 mod faults;
@@ -7,6 +8,7 @@ mod logs;
 mod managed;
 mod measurements;
 mod spans;
+mod traced;
 mod valid;
 
 use valid::normalised;

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The request id that the SDKs had while they were recorded.
-const REQUEST: &str = "8442603f-da10-42d2-bf58-c33a31978aad";
+pub const REQUEST: &str = "8442603f-da10-42d2-bf58-c33a31978aad";
 const XRAY: &str = "Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0";
 
 /// A record that Lambda has made at this second of a minute.
@@ -26,7 +26,7 @@ fn at(seconds: f64, kind: &str, body: &Value) -> Value {
     record
 }
 
-fn init(kind: &str) -> Value {
+pub fn init(kind: &str) -> Value {
     json!([
         at(0.0, "platform.initStart", &json!({ "initializationType": kind, "phase": "init" })),
         at(0.39, "platform.initRuntimeDone", &json!({ "phase": "init", "status": "success" })),
@@ -34,16 +34,16 @@ fn init(kind: &str) -> Value {
     ])
 }
 
-fn start(request: &str) -> Value {
+pub fn start(request: &str) -> Value {
     at(1.0, "platform.start", &json!({ "requestId": request, "tracing": { "value": XRAY } }))
 }
 
-fn done(request: &str, status: &str) -> Value {
+pub fn done(request: &str, status: &str) -> Value {
     let body = json!({ "requestId": request, "status": status, "metrics": { "durationMs": 100.0 } });
     at(1.1, "platform.runtimeDone", &body)
 }
 
-fn report(request: &str) -> Value {
+pub fn report(request: &str) -> Value {
     let body = json!({ "requestId": request, "status": "success", "metrics": { "durationMs": 142.0 } });
     at(1.2, "platform.report", &body)
 }
@@ -63,7 +63,7 @@ async fn replay(name: &str) {
 }
 
 /// The containers of spans that the extension itself has sent: header of the envelope, and spans.
-fn of_extension(received: &[Arc<Received>]) -> Vec<(Value, Vec<Value>)> {
+pub fn of_extension(received: &[Arc<Received>]) -> Vec<(Value, Vec<Value>)> {
     let is_ours = |one: &&Arc<Received>| one.envelope.header["sdk"]["name"] == "sentry.aws-lambda-extension";
     let with_sdk = received.iter().filter(|one| one.envelope.header.contains_key("sdk"));
     let containers = with_sdk.filter(is_ours).filter_map(|one| Some((one, one.envelope.item("span")?)));
@@ -82,12 +82,12 @@ fn of_extension(received: &[Arc<Received>]) -> Vec<(Value, Vec<Value>)> {
         .collect()
 }
 
-fn op(span: &Value) -> &str {
+pub fn op(span: &Value) -> &str {
     span["attributes"]["sentry.op"]["value"].as_str().unwrap()
 }
 
 /// Ends the environment, and returns everything that Sentry got. The counts balance.
-async fn ended(environment: Environment) -> Vec<Arc<Received>> {
+pub async fn ended(environment: Environment) -> Vec<Arc<Received>> {
     environment.api.shutdown("spindown", 2 * SECOND);
     let [accepted, delivered, rejected, dropped] = environment.extension.final_counts().await;
     assert_eq!((accepted, rejected, dropped), (delivered, 0, 0));

@@ -7,7 +7,7 @@ use crate::support::{
     envelope,
     netns::isolated,
     scripted_upstream::{Arrival, Behavior, header},
-    sdk::KEY,
+    sdk::{KEY, TUNNEL},
 };
 use hyper::{Method, body::Bytes};
 use serde_json::Value;
@@ -201,6 +201,27 @@ fn sentrys_rate_limits_are_told_as_a_partial_success_and_losses_are_reported_in_
         test.api.shutdown("spindown", 2 * SECOND);
         assert_eq!(test.extension.final_counts().await, [1, 1, 0, 0]);
         assert!(in_full(&upstream.arrivals()), "{:?}", reported(&upstream.arrivals()));
+    });
+}
+
+#[test]
+fn what_comes_to_the_port_for_sentrys_sdks_is_counted_too() {
+    isolated(|| async {
+        let test = start(&[]).await;
+        test.upstream.behave(Behavior::Answer(200, "x-sentry-rate-limits: 60:span:key\r\n")).await;
+        let auth = format!("Sentry sentry_key={KEY}");
+        let headers = [JSON, ("x-sentry-auth", &*auth), ("content-encoding", "gzip")];
+        let path = "/api/42/integration/otlp/v1/traces";
+        let body = gzip(spans("limiting", 1).as_bytes());
+        assert_eq!(send(TUNNEL, Method::POST, path, &headers, body).await.status, 200);
+        test.log().wait_for("\"message\":\"delivered\"").await;
+        test.upstream.recover().await;
+        let body = gzip(spans("limited", 7).as_bytes());
+        assert_eq!(send(TUNNEL, Method::POST, path, &headers, body).await.status, 429);
+        let (counts, upstream) = test.shut_down().await;
+        assert_eq!((counts.accepted, counts.delivered), (1, 1));
+        let expected = ("ratelimit_backoff".to_owned(), "span".to_owned(), 7);
+        assert_eq!(reported(&upstream.arrivals()), [expected]);
     });
 }
 

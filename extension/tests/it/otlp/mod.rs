@@ -1,6 +1,7 @@
 //! Tests OTLP on its own port, under the scripted Lambda.
 
 mod delivery;
+mod memory;
 mod refusals;
 mod sdks;
 

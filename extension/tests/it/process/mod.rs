@@ -5,3 +5,4 @@ mod half_answers;
 mod no_ipv6;
 mod signals;
 mod stdout;
+mod tail;

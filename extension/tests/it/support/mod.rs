@@ -16,6 +16,7 @@ pub mod netns;
 pub mod proxy;
 pub mod resolver;
 pub mod rie;
+pub mod runtime_api;
 pub mod scripted_upstream;
 pub mod sdk;
 pub mod sentry;

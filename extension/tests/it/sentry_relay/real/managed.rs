@@ -37,6 +37,15 @@ impl Managed {
         settings: &[(&str, &str)],
         configs: impl Fn() -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::start_under(LambdaApi::start().await, settings, configs).await
+    }
+
+    /// Does the same under this Lambda.
+    pub async fn start_under(
+        api: LambdaApi,
+        settings: &[(&str, &str)],
+        configs: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let layer = super::layer();
         let folder = tempfile::tempdir().unwrap();
         register(folder.path());
@@ -57,7 +66,6 @@ impl Managed {
             "/api/0/relays/projectconfigs/" => configs(),
             _ => Reply::status(404),
         });
-        let api = LambdaApi::start().await;
         let dsn = sentry.dsn(KEY, "42");
         let config = folder.path().to_str().unwrap().to_owned();
         let env = [

@@ -6,6 +6,7 @@ mod life;
 mod managed;
 mod otlp;
 mod outages;
+mod own_items;
 mod volume;
 
 use crate::relay::delivery_test::DeliveryTest;

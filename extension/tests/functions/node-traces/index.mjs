@@ -1,0 +1,3 @@
+// A function whose code does not use Sentry.
+
+export const handler = async (event) => event;
