@@ -5,6 +5,7 @@ use super::brotli::brotli;
 use super::decoder_output::{Output, Stop};
 use super::inflate;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use std::convert::Infallible;
 use std::io::{self, Read as _};
 
 /// How a body is compressed. Names are compared case-sensitively, as in Sentry's Relay.
@@ -85,6 +86,17 @@ pub(crate) fn decode<E>(
         (None, Err(Stop::Invalid(error))) => Err(DecodeError::Corrupt(error.to_string())),
         (None, Err(Stop::Consumer)) => Err(DecodeError::Corrupt("interrupted".to_owned())),
     }
+}
+
+/// Returns the whole decoded body, or `None` if it cannot be decoded or has more than `limit` bytes.
+pub(crate) fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    let append = |block: &[u8]| {
+        plain.extend_from_slice(block);
+        Ok::<(), Infallible>(())
+    };
+    decode(encoding, body, limit, append).ok()?;
+    Some(plain)
 }
 
 fn decode_compressed(encoding: Encoding, body: &[u8], output: &mut Output<'_>) -> Result<(), Stop> {

@@ -1,7 +1,7 @@
 //! Removes items from an envelope. The envelope was scanned when it was accepted, so its framing is valid.
 
-use super::content_encoding::{DecodeError, Encoding, decode};
-use super::envelope_scanner::{ScanError, leading_blank};
+use super::content_encoding::{Encoding, decode_all};
+use super::envelope_scanner::leading_blank;
 use super::json_fields::fields;
 use serde_json::value::RawValue;
 
@@ -39,19 +39,6 @@ pub(crate) fn split_envelope(plain: &[u8]) -> (&[u8], impl Iterator<Item = &[u8]
         Some(payload)
     });
     (header, payloads)
-}
-
-/// Decodes an envelope. `None`: it cannot be read, or has more than `limit` bytes.
-pub(crate) fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let mut plain = Vec::new();
-    let decoded = decode(encoding, body, limit, |block| {
-        plain.extend_from_slice(block);
-        Ok::<(), ScanError>(())
-    });
-    match decoded {
-        Err(DecodeError::TooLarge | DecodeError::Corrupt(_) | DecodeError::Consumer(_)) => None,
-        Ok(()) => Some(plain),
-    }
 }
 
 /// Splits off the first item. Returns its header, its payload, and what follows.

@@ -1,7 +1,7 @@
 //! The header of an envelope on its way through Sentry's Relay. The extension adds a tag, by which it recognizes the
 //! envelope when Sentry's Relay hands it back, and then undoes what Sentry's Relay has added for its upstream.
 
-use super::content_encoding::{Encoding, decode};
+use super::content_encoding::{Encoding, decode, decode_all};
 use super::json_fields::{fields, text};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -28,13 +28,8 @@ type Fields<'a> = BTreeMap<String, &'a RawValue>;
 /// Decodes an envelope and adds a tag to its header. Returns `None` if the envelope cannot be read.
 pub(crate) fn tagged(encoding: Encoding, body: &[u8], limit: usize, tag: u64) -> Option<Vec<u8>> {
     let field = format!("{{\"{TAG}\":{tag}");
-    let mut envelope = Vec::with_capacity(field.len() + 1 + body.len());
-    let mut plain = Vec::new();
-    decode(encoding, body, limit, |block| {
-        plain.extend_from_slice(block);
-        Ok::<(), ()>(())
-    })
-    .ok()?;
+    let plain = decode_all(encoding, body, limit)?;
+    let mut envelope = Vec::with_capacity(field.len() + 1 + plain.len());
     let start = plain.iter().position(|byte| !byte.is_ascii_whitespace())?;
     let rest = plain.get(start..)?.strip_prefix(b"{")?;
     envelope.extend_from_slice(field.as_bytes());

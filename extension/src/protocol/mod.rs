@@ -24,9 +24,9 @@ mod size_limits;
 pub mod timestamp;
 
 pub use category::Category;
-pub(crate) use content_encoding::{DecodeError, Encoding, decode};
+pub(crate) use content_encoding::{DecodeError, Encoding, decode, decode_all};
 pub(crate) use dot_segments::has_dot_segments;
-pub(crate) use envelope_filter::{decode_all, keep_items, split_envelope, visit_payloads};
+pub(crate) use envelope_filter::{keep_items, split_envelope, visit_payloads};
 pub(crate) use envelope_note::EnvelopeNote;
 pub use envelope_scanner::{Header, ScanError, Scanned, Scanner};
 pub use event_id::EventId;

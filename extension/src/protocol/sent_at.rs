@@ -2,12 +2,11 @@
 //! a wrong clock, and shifts every time in the envelope by the difference. So an envelope that has waited for long
 //! needs a later `sent_at` to keep the times that the SDK wrote.
 
-use super::content_encoding::{Encoding, decode};
+use super::content_encoding::{Encoding, decode_all};
 use super::envelope_scanner::leading_blank;
 use super::json_fields::{fields, text};
 use super::timestamp;
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
@@ -16,12 +15,7 @@ use std::time::{Duration, SystemTime};
 ///
 /// The difference between the clocks of the SDK and of Sentry, which is what `sent_at` is for, stays the same.
 pub(crate) fn delayed(encoding: Encoding, body: &[u8], limit: usize, by: Duration) -> Option<Vec<u8>> {
-    let mut envelope = Vec::new();
-    let copy = |block: &[u8]| {
-        envelope.extend_from_slice(block);
-        Ok::<(), Infallible>(())
-    };
-    decode(encoding, body, limit, copy).ok()?;
+    let mut envelope = decode_all(encoding, body, limit)?;
     let (at, sent_at) = find(&envelope)?;
     replace(&mut envelope, at, sent_at.checked_add(by)?);
     Some(envelope)

@@ -252,3 +252,16 @@ impl Relay {
         }
     }
 }
+
+#[cfg(test)]
+impl Relay {
+    /// Makes a relay that accepts envelopes and never delivers any.
+    pub(crate) fn without_deliveries(config: &Config) -> Self {
+        Self { core: Arc::new(Core::new(config, false)) }
+    }
+
+    /// Accepts an envelope with an error.
+    pub(crate) fn accept_sample(&self) {
+        let _ = self.accept(envelope::sample(crate::protocol::ItemKind::Event, 10));
+    }
+}

@@ -126,4 +126,6 @@ fn settle(core: &Core, outgoing: Outgoing, result: &SendResult, took: Duration) 
 }
 
 #[cfg(test)]
+mod interleavings;
+#[cfg(test)]
 mod tests;

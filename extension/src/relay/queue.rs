@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 
 /// What faults may take beyond the bound, so that one finds room even while large envelopes are in flight, which cannot
 /// be evicted. They are few and small.
-const FAULT_RESERVE: usize = 256 * 1024;
+pub(super) const FAULT_RESERVE: usize = 256 * 1024;
 /// What an envelope may take beyond the bound if it grows just before it leaves.
-const GROWTH_RESERVE: usize = 1 << 20;
+pub(super) const GROWTH_RESERVE: usize = 1 << 20;
 
 /// Envelopes by priority. The bytes of envelopes in flight count too, because those may be put back.
 #[derive(Debug)]

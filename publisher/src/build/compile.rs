@@ -103,10 +103,7 @@ impl Compile<'_> {
     }
 
     fn rustflags(&self) -> Result<Vec<String>, CompileError> {
-        let cargo_home = env::var_os("CARGO_HOME")
-            .map(PathBuf::from)
-            .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")))
-            .ok_or(CompileError::NoHome)?;
+        let cargo_home = exec::cargo_home().ok_or(CompileError::NoHome)?;
         let folders = Folders {
             workspace: &self.workspace.root,
             target_dir: &self.workspace.target_dir,
@@ -141,7 +138,7 @@ fn lock(out: &Path) -> Result<File, CompileError> {
 
 /// Removes the variables that would change the bytes, or make cargo believe that something has changed: flags for
 /// other builds, and the variables that `cargo run` has set for this process.
-fn isolate(command: &mut Command) {
+pub(crate) fn isolate(command: &mut Command) {
     const PREFIXES: [&str; 5] =
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_PROFILE_", "CARGO_CRATE_"];
     const NAMES: [&str; 10] = [

@@ -9,9 +9,10 @@ use crate::{
         commit::Commit,
         compile::Compile,
         dist::{self, Dist},
-        elf,
+        finish,
         layer_zip::{self, EntryContent, ZipEntry},
         licences::Licences,
+        linked_crates,
         musl_std::{self, StdMode},
         relay::{
             part::{self, PackedRelay},
@@ -21,7 +22,6 @@ use crate::{
         release,
         tools::Tools,
         unstable_flags::UnstableFlags,
-        unwind_index,
         workspace::Workspace,
         zip_cache::ZipCache,
     },
@@ -111,11 +111,9 @@ impl Build {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
             // A crate without a licence must not get into a layer. This is checked first, because the compiler
             // runs for minutes.
-            let licences = Licences::collect(&workspace, arch)?;
-            let mut binary = compile.run(arch)?;
-            elf::check(&binary, arch)
-                .and_then(|()| unwind_index::empty(&mut binary))
-                .map_err(|error| unusable(arch, &error))?;
+            let crates = linked_crates::linked(&workspace, arch)?;
+            let licences = Licences::collect(&workspace, &crates)?;
+            let binary = finish::finished(arch, &compile.run(arch)?, &workspace.version, &crates)?;
             packed.push(zips.pack(arch, &binary, &licences)?);
             if let Some(part) = parts.remove(&arch) {
                 packed.push(zips.pack_with_relay(arch, &binary, &licences, part)?);
@@ -163,11 +161,6 @@ impl Build {
     }
 }
 
-fn unusable(arch: Arch, error: &elf::ElfError) -> Failure {
-    Failure::message(Code::Failed, format!("the binary built for {arch} cannot go into a layer: {error}"))
-        .hint("nothing was written; publisher doctor shows the tools that made it")
-}
-
 /// Packs binaries into zips.
 struct Packer<'a> {
     cache: ZipCache,
@@ -183,7 +176,7 @@ impl Packer<'_> {
         Ok(Packed { artifact: artifact(arch, binary, &zip, None), zip })
     }
 
-    /// Packs the extension together with Relay. The extension was checked when it was built.
+    /// Packs the extension together with Relay.
     fn pack_with_relay(
         &self,
         arch: Arch,
