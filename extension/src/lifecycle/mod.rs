@@ -74,7 +74,7 @@ impl Lifecycle {
         let (id, telemetry) = self.register_and_subscribe(&mut api).await;
         let mut retry = Retry::default();
         loop {
-            let event = api.next(id, || relay.begin()).await;
+            let event = api.next(id, || self.insights.iter().for_each(Insights::begin)).await;
             relay.awake();
             match event {
                 Ok(Event::Invoke { request, deadline, arn, trace }) => {

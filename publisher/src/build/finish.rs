@@ -1,12 +1,12 @@
 //! What is done with a compiled binary before it is packed.
 
 use crate::{
-    build::{dependency_list, elf, linked_crates::LinkedCrate, workspace::PACKAGE},
+    build::{dependency_list, elf, linked_crates::LinkedCrate, unwind_index, workspace::PACKAGE},
     failure::{Code, Failure},
     model::arch::Arch,
 };
 
-/// Checks that a binary starts on Lambda, and adds the list of what is linked into it.
+/// Checks that a binary starts on Lambda, adds the list of what is linked into it, and empties its index of unwind tables.
 pub(crate) fn finished(
     arch: Arch,
     binary: &[u8],
@@ -19,5 +19,7 @@ pub(crate) fn finished(
     };
     elf::check(binary, arch).map_err(refused)?;
     let list = dependency_list::list(PACKAGE, version, crates).map_err(Failure::new)?;
-    dependency_list::add(binary, &list).map_err(refused)
+    let mut binary = dependency_list::add(binary, &list).map_err(refused)?;
+    unwind_index::empty(&mut binary).map_err(refused)?;
+    Ok(binary)
 }
