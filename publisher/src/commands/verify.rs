@@ -6,6 +6,7 @@ mod coverage;
 mod difference_report;
 mod one_version;
 mod release_files;
+mod results;
 mod version_check;
 
 use crate::{
@@ -24,17 +25,12 @@ use crate::{
         manifest,
     },
     failure::{Code, Failure},
-    github_actions::WorkflowStep,
     publish::plan::{self, Wanted},
-    ui::{self, Ui},
+    ui::Ui,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::{sync::Semaphore, task::JoinSet};
-use version_check::{Check, PublishedLayer, Viewpoint, check};
+use version_check::{PublishedLayer, Viewpoint, check};
 
 /// The maximum number of concurrent downloads. Each zip may have 50 MB or more.
 const DOWNLOADS: usize = 8;
@@ -213,7 +209,7 @@ impl Verify {
         }
         let mut checks = tasks.join_all().await;
         checks.sort_by(|a, b| (&a.region, a.variant).cmp(&(&b.region, b.variant)));
-        let github_result = report_to_github(manifest, &checks);
+        let github_result = results::report_to_github(manifest, &checks);
         let mut last = self.fewer.last_regions()?;
         last.add(manifest);
         let missing = self.fewer.missing(&last, &manifest.present());
@@ -221,7 +217,7 @@ impl Verify {
         if let Some(file) = &self.report {
             difference_report::write(file, manifest, &checks, &missing, &uncovered)?;
         }
-        let shown = show(ui, &checks)
+        let shown = results::show(ui, &checks)
             .and_then(|()| fewer_regions::failure(&missing, identity.partition, |_| None).map_or(Ok(()), Err))
             .and_then(|()| coverage::failure(&uncovered).map_or(Ok(()), Err));
         match (shown, github_result) {
@@ -265,67 +261,4 @@ fn subjects(
         }
     }
     all
-}
-
-/// Writes the summary and the outputs of the workflow step, if GitHub Actions runs this command.
-fn report_to_github(manifest: &LayersManifest, checks: &[Check]) -> Result<(), Failure> {
-    let step = WorkflowStep::from_env();
-    let version = &manifest.version;
-    let bad: Vec<&Check> = checks.iter().filter(|check| !check.ok).collect();
-    step.summary(&if bad.is_empty() {
-        format!("### {} layer versions of {version} are as layers.json says", checks.len())
-    } else {
-        let count = format!("{} of {} layer versions of {version}", bad.len(), checks.len());
-        format!("### {count} are not as layers.json says\n\n`````text\n{}\n`````", table(bad))
-    })?;
-    step.output("version", version)?;
-    step.output("layers", &serde_json::to_string(manifest).map_err(Failure::new)?)?;
-    Ok(())
-}
-
-fn table<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
-    let line = |check: &Check| {
-        let state = if check.ok { "ok" } else { "differs" };
-        let state = if check.error.is_some() { "not read" } else { state };
-        let state = if check.ok && check.unknown.is_some() { "unknown" } else { state };
-        let mut notes: Vec<String> = check.differences.iter().map(ToString::to_string).collect();
-        notes.extend(check.error.clone());
-        notes.extend(check.unknown.clone());
-        [check.region.to_string(), check.variant.to_string(), state.to_owned(), notes.join("; ")]
-    };
-    ui::table(["region", "layer", "state", ""], checks.into_iter().map(line))
-}
-
-fn show(ui: &Ui, checks: &[Check]) -> Result<(), Failure> {
-    if ui.json() {
-        ui.result(serde_json::to_string_pretty(checks).map_err(Failure::new)?);
-    } else {
-        ui.result(table(checks));
-    }
-    let bad = checks.iter().filter(|check| !check.ok).count();
-    if checks.is_empty() {
-        return Err(Failure::message(Code::Failed, "layers.json lists no region at all")
-            .hint("publish with `publisher publish --execute`"));
-    }
-    if bad > 0 {
-        let text = format!("{bad} of {} layer versions are not as layers.json says", checks.len());
-        return Err(Failure::message(Code::Failed, text)
-            .hint("`publisher publish` shows how to repair them; with --execute it repairs them"));
-    }
-    let unknown = checks.iter().filter(|check| check.unknown.is_some());
-    let regions: BTreeSet<&str> = unknown.clone().map(|check| check.region.as_str()).collect();
-    if unknown.count() == checks.len() {
-        let text = "the other account could not check any layer";
-        return Err(Failure::message(Code::Failed, text)
-            .hint("choose an account that has regions of layers.json enabled"));
-    }
-    if !regions.is_empty() {
-        let regions: Vec<&str> = regions.into_iter().collect();
-        ui.warning(format_args!(
-            "not proven for the other account, which does not have these regions enabled: {}",
-            regions.join(" ")
-        ));
-    }
-    ui.status("Verified", format!("{} layer versions are as layers.json says", checks.len()));
-    Ok(())
 }
