@@ -14,6 +14,7 @@ ROWS = [
     "invocation",
     "delivery",
     "slow",
+    "relay",
     "publisher",
     "uploads",
     "node",
@@ -21,7 +22,7 @@ ROWS = [
 ]
 # These rows take too long for every commit, or they have no budget. The publisher's own tests also check what
 # `publisher` checks.
-NOT_QUICK = ["slow", "publisher", "uploads", "node", "build"]
+NOT_QUICK = ["slow", "relay", "publisher", "uploads", "node", "build"]
 
 
 def parse():
