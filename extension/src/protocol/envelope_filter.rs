@@ -2,12 +2,8 @@
 
 use super::content_encoding::{Encoding, decode_all};
 use super::envelope_scanner::leading_blank;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct ItemLength {
-    length: Option<usize>,
-}
+use super::json_fields::fields;
+use serde_json::value::RawValue;
 
 /// Copies an envelope without the items for which `keep` is false. `keep` has one entry for each item, in order. The
 /// result is not compressed. Returns `None` if the bytes cannot be read, which does not happen to a scanned envelope.
@@ -48,9 +44,10 @@ pub(crate) fn split_envelope(plain: &[u8]) -> (&[u8], impl Iterator<Item = &[u8]
 /// Splits off the first item. Returns its header, its payload, and what follows.
 fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (item_header, after) = split_line(after_blank(bytes));
-    let header: ItemLength = serde_json::from_slice(item_header).ok()?;
-    let (payload, after) = match header.length {
+    let [length] = fields(item_header, ["length"])?;
+    let (payload, after) = match length.map(RawValue::get).filter(|length| *length != "null") {
         Some(length) => {
+            let length = length.parse().ok()?;
             let (payload, after) = after.split_at_checked(length)?;
             (payload, after.strip_prefix(b"\n").unwrap_or(after))
         }

@@ -2,8 +2,9 @@
 //! envelope when Sentry's Relay hands it back, and then undoes what Sentry's Relay has added for its upstream.
 
 use super::content_encoding::{Encoding, decode, decode_all};
-use serde_json::Value;
+use super::json_fields::{fields, text};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The field with the tag. It never leaves this machine.
@@ -54,15 +55,15 @@ pub(crate) fn header_line(encoding: Encoding, body: &[u8], limit: usize) -> Vec<
 
 /// Returns the tag of an uncompressed envelope.
 pub(crate) fn tag(envelope: &[u8]) -> Option<u64> {
-    let fields: Fields<'_> = serde_json::from_slice(split(envelope).0).ok()?;
-    fields.get(TAG)?.get().parse().ok()
+    let [tag] = fields(split(envelope).0, [TAG])?;
+    tag?.get().parse().ok()
 }
 
 /// Returns the type of the first item of an uncompressed envelope.
 pub(crate) fn first_type(envelope: &[u8]) -> Option<String> {
     let item = split(envelope).1.split(|byte| *byte == b'\n').nth(1)?;
-    let fields: BTreeMap<String, Value> = serde_json::from_slice(item).ok()?;
-    fields.get("type")?.as_str().map(str::to_owned)
+    let [kind] = fields(item, ["type"])?;
+    text(kind).map(Cow::into_owned)
 }
 
 /// Returns an uncompressed envelope from Sentry's Relay without the tag and without the fields that Sentry's Relay has

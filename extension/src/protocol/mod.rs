@@ -1,7 +1,9 @@
 //! Sentry's wire formats: content encodings, envelopes, and the items in envelopes. Nothing here does I/O.
 
+mod brotli;
 mod category;
 mod content_encoding;
+mod crc32;
 pub(crate) mod decimal;
 mod decoder_output;
 mod dot_segments;
@@ -13,6 +15,7 @@ pub(crate) mod envelope_writer;
 pub(crate) mod event_id;
 mod inflate;
 mod item;
+pub(crate) mod json_fields;
 mod key_mask;
 mod log_level;
 mod percent;

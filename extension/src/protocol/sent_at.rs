@@ -4,16 +4,11 @@
 
 use super::content_encoding::{Encoding, decode_all};
 use super::envelope_scanner::leading_blank;
+use super::json_fields::{fields, text};
 use super::timestamp;
-use serde::Deserialize;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
-
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    sent_at: &'a str,
-}
 
 /// Moves the `sent_at` of an envelope forward by the time that it has waited. Returns the envelope uncompressed, or
 /// `None` if it has no `sent_at` or cannot be read. The rest of the envelope stays as the SDK wrote it.
@@ -41,8 +36,9 @@ pub(crate) fn of(envelope: &[u8]) -> Option<SystemTime> {
 /// Returns where the value of `sent_at` stands, without its quotation marks, and the value.
 fn find(envelope: &[u8]) -> Option<(Range<usize>, SystemTime)> {
     let header = envelope.get(leading_blank(envelope)..)?.split(|b| *b == b'\n').next()?;
-    let Header { sent_at } = serde_json::from_slice(header).ok()?;
-    // It is borrowed from the header, so the difference of the addresses is its place in it.
+    let [sent_at] = fields(header, ["sent_at"])?;
+    // Where it is borrowed from the header, the difference of the addresses is its place in it.
+    let Some(Cow::Borrowed(sent_at)) = text(sent_at) else { return None };
     let start = sent_at.as_ptr().addr().checked_sub(envelope.as_ptr().addr())?;
     Some((start..start + sent_at.len(), timestamp::parse(sent_at)?))
 }

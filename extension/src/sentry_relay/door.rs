@@ -4,10 +4,11 @@
 use super::drop_reasons;
 use crate::config::{Config, Upstream};
 use crate::http::{self, ResponseBody, ResponseFuture};
-use crate::log;
+use crate::protocol::json_fields::fields;
 use crate::protocol::{Encoding, Item, Priority, Scanner, decode_all, envelope_header, sent_at};
 use crate::relay::Envelope;
 use crate::relay::core::Core;
+use crate::{log, task};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -16,8 +17,6 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -85,7 +84,7 @@ impl Door {
         loop {
             match listener.accept().await {
                 // Each connection has its own task, so that a panic ends only this connection.
-                Ok((stream, _)) => drop(tokio::spawn(Arc::clone(&self).serve_connection(stream))),
+                Ok((stream, _)) => task::spawn(Arc::clone(&self).serve_connection(stream)),
                 Err(error) => {
                     log::debug("cannot accept a connection of Sentry's Relay", &[("error", &error)]);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -233,8 +232,8 @@ fn has_entries(headers: &HeaderMap, body: &[u8], list: &str) -> bool {
     let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let Some(encoding) = Encoding::parse(encoding.unwrap_or_default()) else { return false };
     let plain = decode_all(encoding, body, MAX_CONFIGS).unwrap_or_default();
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(&plain).unwrap_or_default();
-    fields.get(list).is_some_and(|list| list.get().contains('"'))
+    let list = fields(&plain, [list]).and_then(|[list]| list);
+    list.is_some_and(|list| list.get().contains('"'))
 }
 
 /// Returns copies of these headers. The values of a request share its read buffer, so one queued value would keep the

@@ -108,11 +108,20 @@ impl Compile<'_> {
             workspace: &self.workspace.root,
             target_dir: &self.workspace.target_dir,
             cargo_home: &cargo_home,
+            registries: &registries(&cargo_home),
             rust_sources: &self.tools.rust.sources(),
             rust_commit: &self.tools.rust.commit,
         };
         Ok(flags::rustflags(&folders, self.std, self.smaller))
     }
+}
+
+/// The folders of `CARGO_HOME` that have the sources of crates. The licences have been read there, so all are there.
+fn registries(cargo_home: &Path) -> Vec<PathBuf> {
+    let folders = fs::read_dir(cargo_home.join("registry/src")).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = folders.map(|folder| folder.path()).collect();
+    folders.sort_unstable();
+    folders
 }
 
 /// Locks the output folder. Until the lock is dropped, no other build can replace the binary there.

@@ -5,6 +5,7 @@
 pub(crate) mod arn_table;
 mod cdk;
 mod cloudformation;
+mod dockerfile;
 pub(crate) mod registry;
 mod serverless;
 mod terraform;
@@ -38,6 +39,8 @@ pub(crate) enum Format {
     Terraform,
     /// A serverless.yml for the Serverless Framework
     Serverless,
+    /// A Dockerfile for a function from a container image, which takes no layers
+    Dockerfile,
     /// The files of Sentry's release registry, by path
     Registry,
 }
@@ -152,8 +155,12 @@ impl ArnTable {
 
     /// The text of the comment in a snippet: what it contains and which command made it.
     fn comment(&self, format: &str) -> String {
-        let title: String = self.title.chars().filter(|c| !c.is_control()).collect();
-        format!("{title}: the ARNs of the layers, by `publisher arn --format {format}`.")
+        format!("{}: the ARNs of the layers, by `publisher arn --format {format}`.", self.plain_title())
+    }
+
+    /// The title on one line, whatever the release is called.
+    fn plain_title(&self) -> String {
+        self.title.chars().filter(|c| !c.is_control()).collect()
     }
 }
 
@@ -174,6 +181,7 @@ impl Format {
             Self::CdkPython => cdk::python(table),
             Self::Terraform => terraform::render(table),
             Self::Serverless => serverless::render(table),
+            Self::Dockerfile => dockerfile::render(table),
             Self::Registry => return registry::render(table),
         };
         Ok(Snippet { text: text.trim_end().to_owned(), notes: Vec::new() })

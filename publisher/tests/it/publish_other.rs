@@ -94,7 +94,7 @@ fn the_release_registry_gets_one_file_and_the_extensions_templates_are_refused()
     assert_eq!(files["aws-lambda-layers/team/2.1.0.json"], expected);
     assert_eq!(files["aws-lambda-layers/team/latest.json"], "2.1.0.json");
 
-    for format in ["sam", "cloudformation", "cdk", "cdk-python", "terraform", "serverless"] {
+    for format in ["sam", "cloudformation", "cdk", "cdk-python", "terraform", "serverless", "dockerfile"] {
         let refused = layer.run(&Publisher::new(), &["arn", "--format", format]).expect(1);
         refused.says("not the extension's").says("text, json, markdown and registry");
     }
