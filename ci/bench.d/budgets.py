@@ -35,6 +35,13 @@ LIMITS = {
     "publisher.slow_line": 1.2,
     # Reporting faults may cost an invocation without one no more than this.
     "invocation.faults": 1.05,
+    # Shares. What rate limits forbid after it was accepted is dropped, too.
+    "load.lost": 0.1,
+    "soak.lost": 0.02,
+    # MiB
+    "load.memory": 6.0,
+    # MB per 1,000 invocations
+    "soak.growth": 0.05,
     # Seconds
     "publisher.unchanged": 2.0,
     # Requests

@@ -13,6 +13,8 @@ ROWS = [
     "envelopes",
     "invocation",
     "delivery",
+    "load",
+    "soak",
     "slow",
     "publisher",
     "uploads",

@@ -48,9 +48,9 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
         let (usual, slow) = (Duration::from_millis(delay_ms), Duration::from_millis(slow_ms));
         let chance = random::nth(seed, n);
         match chance % FAILS {
-            0 if chance % (2 * FAILS) == 0 => (usual, Fate::Unavailable),
+            0 if chance.is_multiple_of(2 * FAILS) => (usual, Fate::Unavailable),
             0 => (usual, Fate::Cut),
-            _ if random::nth(chance, 0) % SLOW == 0 => (slow, Fate::Taken),
+            _ if random::nth(chance, 0).is_multiple_of(SLOW) => (slow, Fate::Taken),
             _ => (usual, Fate::Taken),
         }
     };
