@@ -3,11 +3,11 @@
 //!
 //! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
-//! function uses. `telemetry_observer` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
-//! `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all events have in
-//! common is in `surroundings`. `spans` draws what no SDK can see, `metrics`
-//! measures it, `monitor` has the check-ins, and `reporting` sends all three. Only this file, `telemetry_observer`,
-//! `memory`, `outbox`, `reporting` and `spool` do I/O.
+//! function uses. `telemetry_observer` takes in telemetry. Of the function's own lines, `function_records` knows the
+//! invocation, `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all
+//! events have in common is in `surroundings`. `spans` draws what no SDK can see, `metrics` measures it, `monitor` has
+//! the check-ins, and `reporting` sends all three. Only this file, `telemetry_observer`, `memory`, `outbox`,
+//! `reporting` and `spool` do I/O.
 
 mod classify;
 mod environment;
