@@ -16,11 +16,11 @@ LIMITS = {
     "memory.idle": 3.0,
     "memory.worked": 6.0,
     "memory.peak": 44.0,
-    "size.binary.x86_64": 2.75,
-    "size.binary.arm64": 2.75,
+    "size.binary.x86_64": 2.6,
+    "size.binary.arm64": 2.6,
     # 0.012 of it are the licences of everything that is linked in.
-    "size.zip.x86_64": 1.44,
-    "size.zip.arm64": 1.44,
+    "size.zip.x86_64": 1.3,
+    "size.zip.arm64": 1.3,
     # Ratios
     "accept.kept.p50": 1.3,
     "accept.kept.p99": 1.3,
