@@ -13,6 +13,8 @@ ROWS = [
     "envelopes",
     "invocation",
     "delivery",
+    "load",
+    "soak",
     "slow",
     "relay",
     "publisher",
@@ -30,7 +32,7 @@ def parse():
     description = "Measures the released binary and fails if a figure exceeds its budget."
     parser = argparse.ArgumentParser(prog="ci/bench", description=description)
     flags = {
-        "--quick": f"take fewer samples, judge no times, leave out {', '.join(NOT_QUICK)}; takes less than a minute",
+        "--quick": f"take fewer samples, judge no times, leave out {', '.join(NOT_QUICK)}; takes about two minutes",
         "--with-build": "with --quick: also time a clean build of both architectures",
         "--record": "write the instruction counts to ci/bench-baseline.json",
         "--json": "print dist/bench.json instead of the table",
