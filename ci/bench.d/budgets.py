@@ -16,11 +16,11 @@ LIMITS = {
     "memory.idle": 3.0,
     "memory.worked": 6.0,
     "memory.peak": 44.0,
-    "size.binary.x86_64": 2.75,
-    "size.binary.arm64": 2.75,
+    "size.binary.x86_64": 2.6,
+    "size.binary.arm64": 2.6,
     # 0.012 of it are the licences of everything that is linked in.
-    "size.zip.x86_64": 1.44,
-    "size.zip.arm64": 1.44,
+    "size.zip.x86_64": 1.3,
+    "size.zip.arm64": 1.3,
     # Ratios
     "accept.kept.p50": 1.3,
     "accept.kept.p99": 1.3,
@@ -38,6 +38,13 @@ LIMITS = {
     "attach.requests": 1.2,
     # Reporting faults may cost an invocation without one no more than this.
     "invocation.faults": 1.05,
+    # Shares. What rate limits forbid after it was accepted is dropped, too.
+    "load.lost": 0.1,
+    "soak.lost": 0.02,
+    # MiB
+    "load.memory": 6.0,
+    # MB per 1,000 invocations
+    "soak.growth": 0.05,
     # Seconds
     "publisher.unchanged": 2.0,
     # Requests

@@ -39,7 +39,7 @@ def measure(quick):
         wait_for(port)
     if extension.poll() is not None:
         raise RuntimeError("the extension did not start; who answers on port 9000 is another")
-    all = {way: [] for way in WAYS}
+    all = {way: [] for way in [*WAYS, "extension, kept", "server, kept"]}
     for _ in range(ATTEMPTS):
         for way, times in samples(20 if quick else 100).items():
             all[way] += times
@@ -53,8 +53,12 @@ def measure(quick):
     extension.wait(timeout=20)
     close(upstream, server)
     taken = re.search(r'"accepted":(\d+),"delivered":[1-9]', log.read_text())
-    if not taken or int(taken[1]) != 2 * len(all["extension"]):
-        raise RuntimeError(f"{2 * len(all['extension'])} envelopes were sent, but: {log.read_text()[-500:]}")
+    sent = 2 * (len(all["extension"]) + len(all["extension, kept"]))
+    if not taken or int(taken[1]) != sent:
+        raise RuntimeError(f"{sent} envelopes were sent, but: {log.read_text()[-500:]}")
     comparison = f"{usual['extension']:.2f} ms, server that answers at once {usual['server']:.2f} ms, without either {usual['without']:.0f} ms"
     detail = {"median_ms": usual, "least_ms": {way: min(times) for way, times in all.items()}}
     yield Figure("flush.sdk", "Python SDK, flush of error + transaction", ratio, "x", comparison, detail)
+    comparison = f"the server that answers at once {usual['server, kept']:.2f} ms"
+    label = "the same with keep_alive=True, kept connection, median"
+    yield Figure("flush.keep_alive", label, usual["extension, kept"], "ms", comparison)

@@ -19,14 +19,17 @@ ENTER = 'mount --bind "$1" /opt; mount -o remount,bind,ro /opt; shift; exec "$@"
 
 
 class Emulator:
-    """The emulator with a layer that contains this extension, or none."""
+    """The emulator with a layer that contains this extension, or none, and `more` files. `prefix` starts it."""
 
-    def __init__(self, name, extension, port):
+    def __init__(self, name, extension, port, more={}, prefix=[]):
         self.port = port
         layer = SCRATCH / f"layer-{name}"
         (layer / "extensions").mkdir(parents=True)
         if extension:
             shutil.copy2(extension, layer / "extensions" / extension.name)
+        for file, source in more.items():
+            (layer / file).parent.mkdir(exist_ok=True)
+            shutil.copy2(source, layer / file)
         self.log = SCRATCH / f"rie-{name}.log"
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -37,7 +40,8 @@ class Emulator:
         }
         # The emulator runs in its own process namespace. When it is killed, no process is left that uses the
         # extension's ports.
-        command = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        command = [*prefix, "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+        command += ["--mount-proc"]
         command += ["sh", "-ec", ENTER, "sh", layer]
         command += [ROOT / ".tools/rie/aws-lambda-rie-x86_64", "--log-level", "info"]
         command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]

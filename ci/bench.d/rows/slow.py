@@ -14,9 +14,9 @@ NAME = f"sentry-extension-bench-{secrets.token_hex(4)}"
 ENTER = 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"'
 
 
-def group():
+def group(share=SHARE):
     """Creates a control group with that share. Returns its folder and a description, or None and the reason."""
-    quota = int(PERIOD_US * SHARE)
+    quota = int(PERIOD_US * share)
     interfaces = {
         "/sys/fs/cgroup": {"cpu.max": f"{quota} {PERIOD_US}"},
         "/sys/fs/cgroup/cpu": {"cpu.cfs_period_us": str(PERIOD_US), "cpu.cfs_quota_us": str(quota)},

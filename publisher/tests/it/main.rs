@@ -60,6 +60,7 @@ mod publish_variants;
 mod regions;
 mod regions_lost;
 mod relay_build;
+mod relay_build_tools;
 mod scale;
 mod sign_in;
 mod snippets;

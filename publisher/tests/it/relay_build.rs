@@ -15,13 +15,13 @@ use std::{
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 /// The name and the machine of this host's architecture, and of the other one.
-const HERE: (&str, u8) =
+pub const HERE: (&str, u8) =
     if cfg!(target_arch = "aarch64") { ("aarch64", ARM64.1) } else { ("x86_64", X86_64.1) };
 const THERE: (&str, u8) =
     if cfg!(target_arch = "aarch64") { ("x86_64", X86_64.1) } else { ("aarch64", ARM64.1) };
 
 /// Makes virtual environments of itself, and "downloads" `package.tar.gz`.
-const FAKE_PYTHON: &str = r#"#!/bin/sh
+pub const FAKE_PYTHON: &str = r#"#!/bin/sh
 if [ "$2" = venv ]; then
   mkdir -p "$3/bin"
   cp "$0" "$3/bin/python"
@@ -35,7 +35,7 @@ done
 cp "$FAKE/package.tar.gz" "$dest/sentry_relay-0.10.1.tar.gz"
 "#;
 
-/// Copies `relay-<architecture>` to where cargo would leave the program, and the sources that it was given.
+/// Copies `relay-<architecture>` to where cargo-lambda leaves a program, and the sources that it was given.
 const FAKE_CARGO_LAMBDA: &str = r#"#!/bin/sh
 case "$*" in *--version*) echo 'cargo-lambda 0.0.0 (fake)'; exit ;; esac
 echo "$*" >>"$FAKE/builds"
@@ -43,18 +43,19 @@ env >"$FAKE/environment"
 rm -rf "$FAKE/sources"
 cp -r . "$FAKE/sources"
 while [ $# -gt 0 ]; do
-  case $1 in --target) target=${2%.2.26} ;; esac
+  case $1 in --target) target=${2%.2.26} ;; --lambda-dir) out=$2 ;; esac
   shift
 done
 if ! [ -e "$FAKE/relay-${target%%-*}" ]; then
   echo 'error: no room for the linker, says the fake' >&2
   exit 101
 fi
-mkdir -p "$CARGO_TARGET_DIR/$target/release"
-cp "$FAKE/relay-${target%%-*}" "$CARGO_TARGET_DIR/$target/release/relay"
+mkdir -p "$out/relay"
+cp "$FAKE/relay-${target%%-*}" "$out/relay/bootstrap"
 "#;
 
-const CONFIG: &str = "fn a() -> bool { self.path.is_empty() }\nfn b() -> bool { !self.path.is_empty() }\n";
+pub const CONFIG: &str =
+    "fn a() -> bool { self.path.is_empty() }\nfn b() -> bool { !self.path.is_empty() }\n";
 const MANIFEST: &str = "[workspace]\n\
     symbolic-common = { git = \"https://example.com/symbolic\", rev = \"0ff\", default-features = false }\n\
     symbolic-unreal = { git = \"https://example.com/symbolic\", rev = \"0ff\" }\n";
@@ -62,13 +63,13 @@ const LOCK: &str = "[[package]]\nname = \"symbolic-common\"\nversion = \"14.0.0-
     source = \"git+https://x\"\n\n\
     [[package]]\nname = \"symbolic-unreal\"\nversion = \"14.0.0-alpha.3\"\nsource = \"git+https://x\"\n";
 
-struct Fixture {
-    workspace: Workspace,
+pub struct Fixture {
+    pub workspace: Workspace,
 }
 
 impl Fixture {
     /// A workspace with the source package, and with good programs for both architectures.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let this = Self { workspace: workspace_with_binaries() };
         this.package(CONFIG);
         this.program(HERE, &native("26.9.0", 0));
@@ -84,12 +85,18 @@ impl Fixture {
 
     /// Sets the source package. `config` is the content of one of the files that are changed.
     fn package(&self, config: &str) {
+        self.package_of(&[
+            ("relay-config/src/config.rs", config),
+            ("Cargo.toml", MANIFEST),
+            ("Cargo.lock", LOCK),
+        ]);
+    }
+
+    pub fn package_of(&self, files: &[(&str, &str)]) {
         let folder = self.workspace.path().join("package/sentry_relay-0.10.1");
         fs::create_dir_all(&folder).unwrap();
         let mut zip = ZipWriter::new(File::create(folder.join("rustsrc.zip")).unwrap());
-        for (name, text) in
-            [("relay-config/src/config.rs", config), ("Cargo.toml", MANIFEST), ("Cargo.lock", LOCK)]
-        {
+        for (name, text) in files {
             zip.start_file(format!("rustsrc/{name}"), SimpleFileOptions::default()).unwrap();
             zip.write_all(text.as_bytes()).unwrap();
         }
@@ -132,7 +139,7 @@ impl Fixture {
         fs::read_to_string(self.fake(file)).map_or(0, |text| text.lines().count())
     }
 
-    fn kept(&self) -> PathBuf {
+    pub fn kept(&self) -> PathBuf {
         let folders = fs::read_dir(self.workspace.path().join("cache/sentry-lambda-extension")).unwrap();
         let files = folders.map(|folder| folder.unwrap().path().join(name(HERE)));
         files.into_iter().find(|file| file.exists()).expect("nothing is kept")

@@ -55,6 +55,11 @@ impl Api {
     /// Answers the pending `/event/next` with an invocation that has 10 seconds.
     pub(crate) fn invoke(&self, request: &str) -> Outcome<()> {
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH)? + Duration::from_secs(10);
+        self.invoke_until(request, deadline)
+    }
+
+    /// Does the same with this deadline, as the time since 1970.
+    pub(crate) fn invoke_until(&self, request: &str, deadline: Duration) -> Outcome<()> {
         let event = format!(
             concat!(
                 r#"{{"eventType":"INVOKE","deadlineMs":{},"requestId":"{}","#,

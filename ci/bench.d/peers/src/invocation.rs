@@ -6,6 +6,7 @@ use crate::envelope::{self, GATEWAY, KEY, Kind};
 use crate::http::Connection;
 use crate::outcome::Outcome;
 use crate::process::Process;
+use crate::records::{id, report, runtime_done, start};
 use crate::upstream::Upstream;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,12 +25,6 @@ pub(crate) struct Specification {
 
 /// The number of invocations before those that are counted. They open the connections and load the code.
 const WARM_UP: u64 = 5;
-
-const TRACING: &str = concat!(
-    r#"{"type":"X-Amzn-Trace-Id","#,
-    r#""value":"Root=1-67d448e8-3ae320be0e2cdf2f53ccdaba;Parent=35465b3a9e2f7c6a;Sampled=0"}"#
-);
-const TIME: &str = "2026-01-01T00:00:00.000Z";
 
 /// What stays open from one invocation to the next.
 struct Environment {
@@ -72,7 +67,7 @@ impl Environment {
         std::thread::sleep(takes);
         envelope::post(&mut self.sdk, &self.envelope)?;
         self.upstream.wait_for(number)?;
-        self.post(&[runtime_done(&request)])?;
+        self.post(&[runtime_done(&request, "success")])?;
         self.api.wait_for_next()?;
         Ok(())
     }
@@ -81,32 +76,4 @@ impl Environment {
         let body = format!("[{}]", records.join(","));
         api::post_records(&mut self.telemetry, &body)
     }
-}
-
-fn id(number: u64) -> String {
-    format!("8442603f-da10-42d2-bf58-{number:012x}")
-}
-
-/// A platform record, with what all of them have around the members of this one.
-fn record(kind: &str, request: &str, members: &str) -> String {
-    let record = format!(r#"{{"requestId":"{request}",{members},"tracing":{TRACING}}}"#);
-    format!(r#"{{"time":"{TIME}","type":"platform.{kind}","record":{record}}}"#)
-}
-
-fn start(request: &str) -> String {
-    record("start", request, r#""version":"$LATEST""#)
-}
-
-fn runtime_done(request: &str) -> String {
-    let span = |name: &str| format!(r#"{{"name":"{name}","start":"{TIME}","durationMs":1.234}}"#);
-    let spans = ["responseLatency", "responseDuration", "runtimeOverhead"].map(span).join(",");
-    let metrics = r#"{"durationMs":12.345,"producedBytes":42}"#;
-    record("runtimeDone", request, &format!(r#""status":"success","metrics":{metrics},"spans":[{spans}]"#))
-}
-
-/// Lambda sends it after `/next`, so it arrives within the next invocation.
-fn report(request: &str) -> String {
-    let metrics = r#"{"durationMs":12.345,"billedDurationMs":13,"memorySizeMB":128,"maxMemoryUsedMB":61}"#;
-    let spans = format!(r#"[{{"name":"extensionOverhead","start":"{TIME}","durationMs":1.234}}]"#);
-    record("report", request, &format!(r#""status":"success","metrics":{metrics},"spans":{spans}"#))
 }

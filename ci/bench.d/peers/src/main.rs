@@ -7,6 +7,8 @@
 //! - `invocation`: whole invocations, for their instructions
 //! - `delivery`: the time from an envelope to the next `/next`, when everything is delivered
 //! - `fault`: the time from a fault of the function to the arrival of its event
+//! - `load`: many clients at once, and an upstream that is slow and fails now and then
+//! - `soak`: many invocations with freezes, faults and clocks that jump, for the memory that they leave behind
 //! - `serve`, `answer`: servers for experiments in other programs, which run until they are killed
 //!
 //! It must run in its own network namespace, because the extension's ports are fixed.
@@ -20,9 +22,13 @@ mod envelope;
 mod fault;
 mod http;
 mod invocation;
+mod load;
 mod memory;
 mod outcome;
 mod process;
+mod random;
+mod records;
+mod soak;
 mod start;
 mod tls;
 mod upstream;
@@ -54,6 +60,8 @@ fn run() -> Outcome<()> {
         "cost" => cost::run(&specification(&given)?)?,
         "invocation" => invocation::run(&specification(&given)?)?,
         "fault" => fault::run(&specification(&given)?)?,
+        "load" => load::run(&specification(&given)?)?,
+        "soak" => soak::run(&specification(&given)?)?,
         "delivery" => delivery::run(&specification(&given)?)?,
         "serve" => answer::serve(&specification(&given)?)?,
         "answer" => answer::answer()?,

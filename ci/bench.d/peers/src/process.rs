@@ -29,6 +29,10 @@ impl Process {
     /// Starts a command. Its output is discarded, so that the cost of writing it is measured and its content is not
     /// shown.
     pub(crate) fn start(command: &[String], env: &BTreeMap<String, String>) -> Outcome<Self> {
+        Self::start_with_output(command, env, Stdio::null())
+    }
+
+    fn start_with_output(command: &[String], env: &BTreeMap<String, String>, stdout: Stdio) -> Outcome<Self> {
         let (program, arguments) = command.split_first().ok_or_else(|| fail("an empty command"))?;
         let started = Instant::now();
         let child = Command::new(program)
@@ -36,7 +40,7 @@ impl Process {
             .env_clear()
             .envs(env)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| fail(format!("{program}: {error}")))?;
@@ -51,6 +55,16 @@ impl Process {
         env: &BTreeMap<String, String>,
         api: SocketAddr,
     ) -> Outcome<Self> {
+        Self::extension_with_log(command, env, api, Stdio::null())
+    }
+
+    /// Does the same, and writes its log there.
+    pub(crate) fn extension_with_log(
+        command: &[String],
+        env: &BTreeMap<String, String>,
+        api: SocketAddr,
+        log: Stdio,
+    ) -> Outcome<Self> {
         let asked = Instant::now();
         while let Err(error) = TcpListener::bind(GATEWAY) {
             // An extension that was killed just before may not have ended yet.
@@ -61,7 +75,7 @@ impl Process {
         }
         let mut env = env.clone();
         env.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), api.to_string());
-        Self::start(command, &env)
+        Self::start_with_output(command, &env, log)
     }
 
     /// Returns the user and system time of all threads.
@@ -77,6 +91,25 @@ impl Process {
             kib.map(|kib| kib * 1024).ok_or_else(|| fail(format!("no {name} in the status of {}", self.pid)))
         };
         Ok(Memory { now: field("VmRSS:")?, most: field("VmHWM:")? })
+    }
+
+    /// Stops the process as Lambda does between invocations, and lets it go on after this time.
+    pub(crate) fn freeze(&self, time: Duration) -> Outcome<()> {
+        kill(self.pid, Signal::SIGSTOP)?;
+        std::thread::sleep(time);
+        Ok(kill(self.pid, Signal::SIGCONT)?)
+    }
+
+    /// Waits until the process has ended by itself.
+    pub(crate) fn wait(mut self, within: Duration) -> Outcome<()> {
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begun.elapsed() > within {
+                return Err(fail("the extension did not end after SHUTDOWN"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Ends the process by a signal, so that tools such as valgrind write their results. The extension blocks all

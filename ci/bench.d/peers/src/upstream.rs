@@ -1,15 +1,33 @@
-//! A stand-in for Sentry. It answers every request with 200 after a given delay, and counts the requests.
+//! A stand-in for Sentry. It answers every request with 200 after a given delay, or as a script says, and counts the
+//! requests that it took.
 
 use crate::http::{Connection, answer};
 use crate::outcome::{Outcome, fail};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The longest wait for envelopes to arrive.
 const DELIVERY_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    /// It is answered with 200.
+    Taken,
+    /// It is answered with 503.
+    Unavailable,
+    /// It is answered with 429 and a rate limit on transactions that lasts a second.
+    Limited,
+    /// The connection is closed without an answer.
+    Cut,
+}
+
+/// Decides what happens to the nth request, and after which time.
+pub(crate) type Script = Arc<dyn Fn(u64) -> (Duration, Fate) + Send + Sync>;
 
 /// The stand-in for Sentry. It runs until the process ends.
 pub(crate) struct Upstream {
@@ -17,8 +35,9 @@ pub(crate) struct Upstream {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
+    script: Script,
+    received: AtomicU64,
     answered: Mutex<u64>,
     changed: Condvar,
 }
@@ -26,26 +45,40 @@ struct Shared {
 impl Upstream {
     /// Listens on this address, with TLS if there is a configuration for it.
     pub(crate) fn start(listen: &str, tls: Option<Arc<ServerConfig>>, delay: Duration) -> Outcome<Self> {
+        Self::start_scripted(listen, tls, Arc::new(move |_| (delay, Fate::Taken)))
+    }
+
+    /// Does the same, and lets the script say what happens to each request.
+    pub(crate) fn start_scripted(
+        listen: &str,
+        tls: Option<Arc<ServerConfig>>,
+        script: Script,
+    ) -> Outcome<Self> {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            script,
+            received: AtomicU64::new(0),
+            answered: Mutex::new(0),
+            changed: Condvar::new(),
+        });
         let counting = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (shared, tls) = (Arc::clone(&counting), tls.clone());
                 // The experiment notices missing envelopes, so an error of a connection is ignored here.
-                std::thread::spawn(move || accept(stream, tls, &shared, delay));
+                std::thread::spawn(move || accept(stream, tls, &shared));
             }
         });
         Ok(Self { address, shared })
     }
 
-    /// Returns the number of requests that were answered.
+    /// Returns the number of requests that were answered with 200.
     pub(crate) fn answered(&self) -> u64 {
         *self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until this many requests were answered.
+    /// Waits until this many requests were answered with 200.
     pub(crate) fn wait_for(&self, count: u64) -> Outcome<()> {
         let answered = self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let (answered, waited) = self
@@ -60,27 +93,33 @@ impl Upstream {
     }
 }
 
-fn accept(
-    stream: TcpStream,
-    tls: Option<Arc<ServerConfig>>,
-    shared: &Shared,
-    delay: Duration,
-) -> Outcome<()> {
+fn accept(stream: TcpStream, tls: Option<Arc<ServerConfig>>, shared: &Shared) -> Outcome<()> {
     stream.set_nodelay(true)?;
     match tls {
-        Some(tls) => serve(StreamOwned::new(ServerConnection::new(tls)?, stream), shared, delay),
-        None => serve(stream, shared, delay),
+        Some(tls) => serve(StreamOwned::new(ServerConnection::new(tls)?, stream), shared),
+        None => serve(stream, shared),
     }
 }
 
-fn serve(stream: impl Read + Write, shared: &Shared, delay: Duration) -> Outcome<()> {
+fn serve(stream: impl Read + Write, shared: &Shared) -> Outcome<()> {
     let mut connection = Connection::new(stream);
-    let reply = answer("200 OK", "", r#"{"id":"9ec79c33ec9942ab8353589fcb2e04dc"}"#);
+    let taken = answer("200 OK", "", r#"{"id":"9ec79c33ec9942ab8353589fcb2e04dc"}"#);
+    let unavailable = answer("503 Service Unavailable", "", "{}");
+    let limits = "x-sentry-rate-limits: 1:transaction:key\r\n";
+    let limited = answer("429 Too Many Requests", limits, "{}");
     while connection.receive()?.is_some() {
+        let (delay, fate) = (shared.script)(shared.received.fetch_add(1, Ordering::Relaxed));
         std::thread::sleep(delay);
-        connection.send(&reply)?;
-        *shared.answered.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        shared.changed.notify_all();
+        match fate {
+            Fate::Taken => {
+                connection.send(&taken)?;
+                *shared.answered.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                shared.changed.notify_all();
+            }
+            Fate::Unavailable => connection.send(&unavailable)?,
+            Fate::Limited => connection.send(&limited)?,
+            Fate::Cut => return Ok(()),
+        }
     }
     Ok(())
 }

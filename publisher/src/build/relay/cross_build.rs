@@ -145,7 +145,8 @@ impl CrossBuild<'_> {
         let mut cargo = self.command(arch, std, &scratch, &sources);
         exec::show(&mut cargo).map_err(|source| CrossBuildError::Cargo { arch, source })?;
 
-        let made = scratch.join("target").join(arch.glibc_target()).join("release").join(recipe::PROGRAM);
+        // cargo-lambda moves what it has built, and calls it as Lambda calls the program of a function.
+        let made = scratch.join("lambda").join(recipe::PROGRAM).join("bootstrap");
         let binary = fs::read(&made).map_err(disk(&made))?;
         let built = check(arch, &binary, path.clone())?;
         if arch.is_native() {
@@ -194,6 +195,7 @@ impl CrossBuild<'_> {
         let mut command = Command::new(&self.tools.cross.cargo_lambda);
         compile::isolate(&mut command);
         command.args(recipe::arguments(arch, std)).current_dir(sources);
+        command.arg("--lambda-dir").arg(scratch.join("lambda"));
         if let Some(jobs) = self.jobs {
             command.arg("--jobs").arg(jobs.to_string());
         }
