@@ -165,7 +165,7 @@ fn chosen<'a>(linked: &'a LinkedCrate, crates: &'a [LinkedCrate]) -> Vec<&'a Lic
 /// The text of the repository of a crate that comes without one.
 fn text_of_repository(linked: &LinkedCrate) -> Option<&'static str> {
     let is_of = |repository: &&str| linked.repository.as_deref() == Some(*repository);
-    TEXTS_OF_REPOSITORIES.iter().find(|(repository, _)| is_of(&repository)).map(|(_, text)| *text)
+    TEXTS_OF_REPOSITORIES.iter().find(|(repository, _)| is_of(repository)).map(|(_, text)| *text)
 }
 
 /// Names separated by commas, in lines of at most 80 columns.
