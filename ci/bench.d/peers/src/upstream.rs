@@ -1,8 +1,10 @@
-//! A stand-in for Sentry. It answers every request with 200 after a given delay, and counts the requests.
+//! A stand-in for Sentry. It answers every request with 200 after a given delay, and counts the requests
+//! and the lines of logs in them.
 
 use crate::http::{Connection, answer};
 use crate::outcome::{Outcome, fail};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -10,6 +12,9 @@ use std::time::Duration;
 
 /// The longest wait for envelopes to arrive.
 const DELIVERY_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// The longest wait for the last lines of logs.
+const LINES_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The stand-in for Sentry. It runs until the process ends.
 pub(crate) struct Upstream {
@@ -20,6 +25,7 @@ pub(crate) struct Upstream {
 #[derive(Default)]
 struct Shared {
     answered: Mutex<u64>,
+    lines: Mutex<u64>,
     changed: Condvar,
 }
 
@@ -43,6 +49,13 @@ impl Upstream {
     /// Returns the number of requests that were answered.
     pub(crate) fn answered(&self) -> u64 {
         *self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until this many lines of logs have arrived. Returns how many have, which is less if no more come.
+    pub(crate) fn wait_for_lines(&self, count: u64) -> u64 {
+        let lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.shared.changed.wait_timeout_while(lines, LINES_TIMEOUT, |lines| *lines < count);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Waits until this many requests were answered.
@@ -76,11 +89,20 @@ fn accept(
 fn serve(stream: impl Read + Write, shared: &Shared, delay: Duration) -> Outcome<()> {
     let mut connection = Connection::new(stream);
     let reply = answer("200 OK", "", r#"{"id":"9ec79c33ec9942ab8353589fcb2e04dc"}"#);
-    while connection.receive()?.is_some() {
+    while let Some(request) = connection.receive()? {
+        *shared.lines.lock().unwrap_or_else(PoisonError::into_inner) += lines(&request.body);
         std::thread::sleep(delay);
         connection.send(&reply)?;
         *shared.answered.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         shared.changed.notify_all();
     }
     Ok(())
+}
+
+/// Returns the number of logs in an envelope of the extension, which the header of its item tells.
+fn lines(envelope: &[u8]) -> u64 {
+    let headers: Vec<&[u8]> = envelope.splitn(3, |byte| *byte == b'\n').collect();
+    let item = headers.get(1).and_then(|item| serde_json::from_slice::<Value>(item).ok());
+    let is_log = |item: &Value| item.get("type").is_some_and(|kind| kind == "log");
+    item.filter(is_log).and_then(|item| item.get("item_count")?.as_u64()).unwrap_or_default()
 }
