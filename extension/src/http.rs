@@ -1,6 +1,7 @@
 //! HTTP/1.1 client and server over any stream. All callers use the same stream and body types, so that the binary
 //! contains hyper's client code once and its server code once.
 
+use crate::task;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -77,7 +78,7 @@ pub(crate) async fn handshake(stream: Box<dyn Stream>) -> hyper::Result<RequestS
     // The task ends when the sender is dropped or the server closes the connection. Its error can be ignored,
     // because a pending request gets it too. Upgrades are enabled because a proxy's reply to CONNECT hands the
     // raw stream back.
-    tokio::spawn(async move {
+    task::spawn(async move {
         let _ = connection.with_upgrades().await;
     });
     Ok(sender)

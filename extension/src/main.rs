@@ -1,6 +1,5 @@
 //! Parses the arguments, reads the config, binds the listeners, and starts the lifecycle.
 
-use nix::sys::signal::Signal;
 use sentry_lambda_extension::cli::{self, Mode, Tail};
 use sentry_lambda_extension::config::{self, Config, Overrides};
 use sentry_lambda_extension::gateway::{self, Api, Otlp, Sockets};
@@ -15,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 /// The time in which a standalone relay drains. Container runtimes kill a process ten seconds after they ask it to end.
 const STANDALONE_DRAIN: Duration = Duration::from_secs(8);
@@ -49,8 +48,11 @@ fn run_as_called() -> ExitCode {
             if tail.is_some() {
                 log::go_to_stderr();
             }
-            run(standalone(configure(overrides), tail))
-                .unwrap_or_else(|error| fail(EXIT_FAILED, &format!("cannot start: {error}")))
+            match signals::notify_of_end() {
+                Ok(end) => run(standalone(configure(overrides), tail, &end))
+                    .unwrap_or_else(|error| fail(EXIT_FAILED, &format!("cannot start: {error}"))),
+                Err(error) => fail(EXIT_FAILED, &format!("cannot wait for signals: {error}")),
+            }
         }
         Ok(Mode::Lambda) => match config::variable("AWS_LAMBDA_RUNTIME_API") {
             Some(api) => {
@@ -123,20 +125,12 @@ async fn lambda(api: RuntimeApi, config: Config) {
 }
 
 /// Runs without Lambda until SIGTERM, SIGINT or SIGHUP arrives. Prints what passes if `tail` says how.
-async fn standalone(config: Config, tail: Option<Tail>) -> ExitCode {
+async fn standalone(config: Config, tail: Option<Tail>, end: &Notify) -> ExitCode {
     let sockets = gateway::bind(&config.listen);
     if sockets.0.is_empty() {
         gateway::report(LISTENING, &sockets);
         return fail(EXIT_FAILED, "no address to listen on: name a free one with --listen");
     }
-    // `nohup` starts a program with SIGHUP ignored, and the program is to stay so.
-    let stays_on_hangup = signals::is_ignored(Signal::SIGHUP);
-    let hangup = if stays_on_hangup { SignalKind::terminate() } else { SignalKind::hangup() };
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(hangup))
-    else {
-        return fail(EXIT_FAILED, "cannot listen for signals");
-    };
     let _claims = claim(&sockets.0);
     let relay = start_relay(&config);
     if let Some(tail) = tail {
@@ -147,14 +141,10 @@ async fn standalone(config: Config, tail: Option<Tail>) -> ExitCode {
     if let Some((sockets, api)) = bind_otlp(&config) {
         serve(sockets, &api, &config, &relay, None);
     }
-    relay.begin();
-    let mut signalled = async || {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, _ = hangup.recv() => {} }
-    };
-    signalled().await;
+    end.notified().await;
     log::info("shutting down", &[("reason", &"signal")]);
     // A second signal ends the drain at once.
-    tokio::select! { () = relay.drain(STANDALONE_DRAIN) => {}, () = signalled() => {} }
+    tokio::select! { () = relay.drain(STANDALONE_DRAIN) => {}, () = end.notified() => {} }
     relay.log_ledger();
     ExitCode::SUCCESS
 }

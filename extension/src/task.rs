@@ -3,25 +3,46 @@
 use crate::log;
 use std::future::Future;
 use std::panic;
+use std::pin::Pin;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// The pause between a panic and the restart of the task, so that a repeated panic does not use up the CPU.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A task. All tasks have this one type, so that the binary contains tokio's code for a task once, and so that a large
+/// task is not copied again and again on its way to the heap.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Starts a task at once.
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    drop(spawn_boxed(Box::pin(task)));
+}
+
+fn spawn_boxed(task: Task) -> JoinHandle<()> {
+    tokio::spawn(task)
+}
+
 /// Starts a task at once. The returned future restarts it after each panic and completes when the task ends normally.
-pub fn restart_on_panic<F>(
-    name: &'static str,
-    mut start: impl FnMut() -> F + Send + 'static,
-) -> impl Future<Output = ()> + Send
+pub fn restart_on_panic<F>(name: &'static str, mut start: impl FnMut() -> F + Send + 'static) -> Task
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut running = tokio::spawn(start());
+    let start: Box<dyn FnMut() -> Task + Send> = Box::new(move || Box::pin(start()));
+    Box::pin(restart(name, start))
+}
+
+/// The first task is started before this returns its future.
+fn restart(
+    name: &'static str,
+    mut start: Box<dyn FnMut() -> Task + Send>,
+) -> impl Future<Output = ()> + Send {
+    let mut running = spawn_boxed(start());
     async move {
         while let Err(error) = running.await {
             log::error("task panicked and is restarted", &[("task", &name), ("error", &error)]);
             tokio::time::sleep(PAUSE).await;
-            running = tokio::spawn(start());
+            running = spawn_boxed(start());
         }
     }
 }
@@ -31,7 +52,7 @@ pub fn supervise<F>(name: &'static str, start: impl FnMut() -> F + Send + 'stati
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    tokio::spawn(restart_on_panic(name, start));
+    drop(spawn_boxed(restart_on_panic(name, start)));
 }
 
 /// Writes panics as one line with their location to the log instead of stderr.

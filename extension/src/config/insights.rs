@@ -5,7 +5,7 @@ use super::monitor::MonitorSettings;
 use super::reader::EnvironmentReader;
 use super::schedule::InvalidSchedule;
 use super::units;
-use crate::protocol::LogLevel;
+use crate::protocol::{LogLevel, decimal};
 
 /// The bytes of logs that may be sent in a minute, unless a setting says otherwise.
 const DEFAULT_LOGS_BUDGET: usize = 256 * 1024;
@@ -72,7 +72,7 @@ impl SpanMode {
         match text.as_str() {
             "auto" | "true" | "on" | "yes" => Some(Self::Auto),
             "off" | "false" | "no" | "none" => Some(Self::Off),
-            _ => text.parse().ok().filter(|rate| (0.0..=1.0).contains(rate)).map(Self::Rate),
+            _ => decimal::parse(&text).filter(|rate| (0.0..=1.0).contains(rate)).map(Self::Rate),
         }
     }
 }

@@ -43,6 +43,9 @@ const SPOOL: &str = "/tmp/.sentry-lambda-extension";
 /// Replaces it where tests run side by side. Lambda refuses variables whose names begin with `_`.
 const SPOOL_IN_TESTS: &str = "_SENTRY_EXTENSION_SPOOL";
 
+/// Lambda's name for an init ahead of time.
+pub const PROVISIONED: &str = "provisioned-concurrency";
+
 /// All settings of the extension. `docs/settings.md` lists their names and defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -89,6 +92,8 @@ pub struct Config {
     pub log: Level,
     /// Whether the function runs on Lambda Managed Instances, where INVOKE cannot be registered.
     pub managed_instances: bool,
+    /// Whether the environment was initialized ahead of time, for provisioned concurrency.
+    pub provisioned: bool,
     /// The folder for faults that could not be delivered before the process ended.
     pub spool: PathBuf,
 }
@@ -180,6 +185,7 @@ impl Config {
             );
         }
 
+        let initialization_type = var("AWS_LAMBDA_INITIALIZATION_TYPE").unwrap_or_default();
         let config = Self {
             upstream: upstreams.into_iter().next().map(Arc::new),
             upstream_takes_all,
@@ -201,8 +207,8 @@ impl Config {
             memory,
             flush: reader.flush(),
             log: reader.level(),
-            managed_instances: var("AWS_LAMBDA_INITIALIZATION_TYPE")
-                .is_some_and(|kind| kind == "lambda-managed-instances"),
+            managed_instances: initialization_type == "lambda-managed-instances",
+            provisioned: initialization_type == PROVISIONED,
             spool: var(SPOOL_IN_TESTS).unwrap_or_else(|| SPOOL.to_owned()).into(),
         };
         (config, reader.warnings)

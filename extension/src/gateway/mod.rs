@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::guarded_stream::GuardedStream;
 use crate::insights::Insights;
 use crate::relay::{RefusalReason, Relay};
-use crate::{hop_marker, http, log};
+use crate::{hop_marker, http, log, task};
 use connection::client_stream::ClientStream;
 use connection::clients::{Clients, Connection};
 use connection::memory_budget::MemoryBudget;
@@ -74,7 +74,7 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let connection = clients.admit(|| memory.give_up_silent()).await;
                 // Each connection has its own task, so that a panic ends only this connection.
-                tokio::spawn(serve_connection(stream, peer.ip(), connection, services.clone()));
+                task::spawn(serve_connection(stream, peer.ip(), connection, services.clone()));
             }
             Err(error) => {
                 // The file descriptors are probably used up. An idle client gives one back, or the function does.

@@ -9,6 +9,7 @@ mod check_ins;
 mod envelopes;
 mod faults;
 mod metrics;
+mod records;
 mod spans;
 
 use super::classify::ShutdownReason;
@@ -23,7 +24,7 @@ use super::spans::Spans;
 use super::xray::XRay;
 use crate::config::{FaultKinds, SpanMode};
 use crate::protocol::EnvelopeNote;
-use crate::telemetry::{InitStart, PlatformEvent, Record, RequestId};
+use crate::telemetry::{InitStart, RequestId};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
@@ -103,6 +104,11 @@ impl Environment {
         }
     }
 
+    /// Adds whether the environment was initialized ahead of time, by what its variables say.
+    pub(super) fn provisioned(self, is_provisioned: bool) -> Self {
+        Self { inits: Inits::new(is_provisioned), ..self }
+    }
+
     /// Adds what the settings want beside faults and spans.
     pub(super) fn with(self, metrics: Option<Metrics>, monitor: Option<Monitor>) -> Self {
         Self { metrics, monitor, ..self }
@@ -131,14 +137,6 @@ impl Environment {
         let earlier = self.invocations.remove(self.invocations.iter().position(is_earlier)?)?;
         self.forgotten = self.forgotten.saturating_add(1);
         Some(if earlier.report.is_some() { EarlierTry::Reported } else { EarlierTry::Unreported })
-    }
-
-    /// Takes in platform records. Returns the faults that are certain now.
-    pub(super) fn heard(&mut self, records: Vec<Record>, now: SystemTime) -> Vec<Fault> {
-        for record in records {
-            self.enter(record);
-        }
-        self.certain(now)
     }
 
     /// The trace of an invocation: that of its SDK, or else that of X-Ray.
@@ -170,6 +168,11 @@ impl Environment {
     /// How the latest init began.
     pub(super) fn init_start(&self) -> Option<&InitStart> {
         self.inits.start()
+    }
+
+    /// Whether an invocation is a cold start, or what happens before any.
+    pub(super) fn is_cold_start(&self, invocation: Option<&Invocation>) -> bool {
+        self.inits.is_cold_start(invocation)
     }
 
     /// What the function's own envelopes say of it.
@@ -237,48 +240,6 @@ impl Environment {
             && self.invocations.back().is_some_and(|last| {
                 last.runtime_done.is_none() && last.report.is_none() && is_before(last.deadline, last.started)
             })
-    }
-
-    fn enter(&mut self, record: Record) {
-        match record.event {
-            PlatformEvent::InitStart(_)
-            | PlatformEvent::InitRuntimeDone(_)
-            | PlatformEvent::InitReport(_)
-            | PlatformEvent::RestoreStart
-            | PlatformEvent::RestoreRuntimeDone(_)
-            | PlatformEvent::RestoreReport(_) => self.inits.enter(&record),
-            PlatformEvent::Start(start) => {
-                let invocation = self.invocation(&start.request);
-                invocation.started = record.time.or(invocation.started);
-                invocation.xray = start.trace.or_else(|| invocation.xray.take());
-            }
-            PlatformEvent::RuntimeDone(end) => {
-                let invocation = self.invocation(&end.request);
-                invocation.ended = invocation.ended.or(record.time);
-                invocation.runtime_done.get_or_insert(end);
-            }
-            PlatformEvent::Report(end) => {
-                let managed = self.managed;
-                let invocation = self.invocation(&end.request);
-                if std::mem::take(&mut invocation.has_stale_report) {
-                    return;
-                }
-                if managed {
-                    invocation.ended = invocation.ended.or(record.time);
-                }
-                invocation.report.get_or_insert(end);
-            }
-            PlatformEvent::Fault(fault) => {
-                let invocation = match &fault.request {
-                    Some(request) => Some(self.invocation(request)),
-                    None => self.invocations.back_mut(),
-                };
-                if let Some(invocation) = invocation {
-                    invocation.fault_text.get_or_insert(fault.text);
-                }
-            }
-            PlatformEvent::Dropped => {}
-        }
     }
 
     /// Returns the invocation with this request id, and adds it if it is not known yet.

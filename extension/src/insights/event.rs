@@ -1,10 +1,11 @@
 //! Writes a fault as an event for Sentry. It is pure, except that it makes random ids.
 
 use super::fault::Fault;
+use super::json::{object, set};
 use super::surroundings::Surroundings;
 use crate::config::{FaultKind, Function};
 use crate::protocol::EventId;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Returns the event of a fault, as JSON.
 pub(super) fn event(fault: &Fault, function: &Function, memory_size: u64, id: &EventId) -> Value {
@@ -14,34 +15,36 @@ pub(super) fn event(fault: &Fault, function: &Function, memory_size: u64, id: &E
         invocation: fault.invocation(),
         start: fault.start.as_ref(),
         learnt: &fault.learnt,
+        is_cold_start: fault.is_cold_start,
         error_type: fault.verdict.error_type.as_deref(),
         trace_status: if kind == FaultKind::Timeout { "deadline_exceeded" } else { "internal_error" },
     };
     let mut event = about.event(function, memory_size, id);
-    let own_tags = [
-        ("lambda.fault", Some(kind.name().to_owned())),
-        ("lambda.error_type", fault.verdict.error_type.clone()),
-    ];
-    let exception = json!({
-        "type": exception_type(kind),
-        "value": fault.verdict.text,
-        "mechanism": {
-            "type": "aws_lambda",
-            "handled": false,
-            "synthetic": true,
-            "data": { "evidence": fault.verdict.evidence },
-        },
-    });
+    let own_tags =
+        [("lambda.fault", Some(kind.name())), ("lambda.error_type", fault.verdict.error_type.as_deref())];
+    let data = object(&mut [("evidence", (&*fault.verdict.evidence).into())]);
+    let mechanism = object(&mut [
+        ("type", "aws_lambda".into()),
+        ("handled", false.into()),
+        ("synthetic", true.into()),
+        ("data", data),
+    ]);
+    let exception = object(&mut [
+        ("type", exception_type(kind).into()),
+        ("value", (&*fault.verdict.text).into()),
+        ("mechanism", mechanism),
+    ]);
+    let fingerprint = ["aws.lambda.fault", &function.name, kind.name()];
     for (name, value) in [
         // With this platform, Sentry applies no language's rules for grouping.
         ("platform", "other".into()),
         ("level", "fatal".into()),
         ("logger", "aws.lambda".into()),
-        ("fingerprint", json!(["aws.lambda.fault", function.name, kind.name()])),
-        ("exception", json!({ "values": [exception] })),
+        ("fingerprint", Value::from(&fingerprint[..])),
+        ("exception", object(&mut [("values", vec![exception].into())])),
         ("tags", about.tags(function, own_tags)),
     ] {
-        event.insert(name.to_owned(), value);
+        set(&mut event, name, value);
     }
     event.into()
 }

@@ -14,6 +14,7 @@ pub(super) struct Fault {
     /// The start of the latest init.
     pub(super) start: Option<InitStart>,
     pub(super) learnt: Learnt,
+    pub(super) is_cold_start: bool,
 }
 
 /// What has failed.

@@ -3,15 +3,16 @@
 use super::Shared;
 use super::errors::{self, UncaughtError};
 use super::function_records::{AfterBatch, FunctionCounts, FunctionRecords};
+use super::json::{object, set};
 use super::logs::{Container, LogCount};
 use super::outbox::event_body;
 use super::surroundings::Surroundings;
 use crate::config::{Function, variable};
-use crate::log;
 use crate::protocol::{EventId, Item, ItemKind};
 use crate::relay::{Acceptance, Envelope, ReportTarget};
 use crate::telemetry::{DroppedRecords, FunctionRecord, Observer, Record, RequestId};
-use serde_json::{Value, json};
+use crate::{log, task};
+use serde_json::Value;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -69,7 +70,7 @@ impl Observer for Hearing {
             Some(AfterBatch::Send) => self.0.send_logs(),
             Some(AfterBatch::SendLater) => {
                 let shared = Arc::clone(&self.0);
-                tokio::spawn(async move {
+                task::spawn(async move {
                     tokio::time::sleep(LOG_DELAY).await;
                     if let Some(mut function) = shared.function_records() {
                         function.timer_ended();
@@ -115,7 +116,7 @@ impl Shared {
         if let (Some(breadcrumbs), Some(fields)) =
             (breadcrumbs.filter(|all| !all.is_empty()), event.as_object_mut())
         {
-            fields.insert("breadcrumbs".to_owned(), json!({ "values": breadcrumbs }));
+            set(fields, "breadcrumbs", object(&mut [("values", breadcrumbs.into())]));
         }
     }
 
@@ -134,11 +135,13 @@ impl Shared {
             if !environment.claim_error(request, SystemTime::now()) {
                 continue;
             }
+            let invocation = request.and_then(|request| environment.known_of(request));
             let about = Surroundings {
                 time: error.time,
-                invocation: request.and_then(|request| environment.known_of(request)),
+                invocation,
                 start: environment.init_start(),
                 learnt: environment.learnt(),
+                is_cold_start: environment.is_cold_start(invocation),
                 error_type: Some(error.kind()),
                 trace_status: "internal_error",
             };

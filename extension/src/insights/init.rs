@@ -3,12 +3,15 @@
 
 use super::classify::{self, ShutdownReason, Verdict};
 use super::invocation::Invocation;
+use crate::config::PROVISIONED;
 use crate::telemetry::{InitPhase, InitStart, PhaseEnd, PlatformEvent, Record};
 use std::time::{Duration, SystemTime};
 
 /// All inits of the environment. The fault of each is reported once.
 #[derive(Debug, Default)]
 pub(super) struct Inits {
+    /// Whether the environment was initialized ahead of time by what its variables say. Records count for more.
+    is_provisioned: bool,
     start: Option<InitStart>,
     /// The init before the first invocation.
     ahead: Generation,
@@ -36,6 +39,10 @@ pub(super) struct FailedInit {
 }
 
 impl Inits {
+    pub(super) fn new(is_provisioned: bool) -> Self {
+        Self { is_provisioned, ..Self::default() }
+    }
+
     /// Takes in a record of an init or a restore.
     pub(super) fn enter(&mut self, record: &Record) {
         match &record.event {
@@ -59,14 +66,17 @@ impl Inits {
 
     /// Returns how the environment was initialized, in Lambda's words. It is empty if that is not known.
     pub(super) fn initialization_type(&self) -> &str {
-        self.start.as_ref().map(|start| &*start.initialization_type).unwrap_or_default()
+        let recorded = self.start.as_ref().map(|start| &*start.initialization_type).unwrap_or_default();
+        if recorded.is_empty() && self.is_provisioned { PROVISIONED } else { recorded }
     }
 
-    /// Whether an invocation is a cold start: the first one after an init on demand. After a fault the same sandbox
-    /// runs init again, and with provisioned concurrency init is over long before the first invocation.
-    pub(super) fn is_cold_start(&self, invocation: &Invocation) -> bool {
+    /// Whether an invocation is a cold start: the first one after an init on demand, or that init itself. After a fault
+    /// the same sandbox runs init again, and with provisioned concurrency init is over long before the first
+    /// invocation.
+    pub(super) fn is_cold_start(&self, invocation: Option<&Invocation>) -> bool {
         let is_again = self.start.as_ref().is_some_and(|start| start.phase == InitPhase::Invoke);
-        invocation.is_first && !is_again && self.initialization_type() != "provisioned-concurrency"
+        let is_ahead = self.initialization_type() == PROVISIONED;
+        !is_ahead && !is_again && invocation.is_none_or(|invocation| invocation.is_first)
     }
 
     /// Returns the times of the init that the first invocation waited for. If that was run inside the invocation, the

@@ -20,6 +20,7 @@ pub(crate) mod fuzzing;
 mod hearing;
 mod init;
 mod invocation;
+mod json;
 mod lines;
 mod logs;
 mod memory;
@@ -49,6 +50,7 @@ use function_records::FunctionRecords;
 use metrics::{MetricContext, Metrics};
 use monitor::Monitor;
 use passed::PassedEnvelope;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -71,6 +73,8 @@ struct Shared {
     function_records: Option<Mutex<FunctionRecords>>,
     relay: Relay,
     outbox: Outbox,
+    config: Arc<Config>,
+    has_begun: AtomicBool,
     key: PublicKey,
     project: ProjectId,
     upstream: Arc<Upstream>,
@@ -108,18 +112,17 @@ impl Insights {
         let upstream = configured.cloned().unwrap_or_else(|| Arc::new(dsn.upstream.clone()));
         let (key, project) = (dsn.key.clone()?, dsn.project?);
         let memory_size = u64::try_from(config.memory).unwrap_or(u64::MAX);
-        let outbox = Outbox::new(relay.clone());
-        if reports_faults {
-            outbox.use_spool(config);
-        }
         let shared = Shared {
             environment: Mutex::new(
                 Environment::new(config.faults, spans, config.managed_instances, memory_size)
+                    .provisioned(config.provisioned)
                     .with(metrics(config), monitor(config)),
             ),
             function_records: function_records(config),
             relay: relay.clone(),
-            outbox,
+            outbox: Outbox::new(relay.clone()),
+            config: Arc::clone(config),
+            has_begun: AtomicBool::new(false),
             key,
             project,
             upstream,
@@ -133,6 +136,14 @@ impl Insights {
             has_measurements,
         };
         Some(Self { shared: Arc::new(shared) })
+    }
+
+    /// Records that Lambda does not wait for the extension any more, so that work does not add to the cold start. No
+    /// file is read before that. Only the first call counts.
+    pub(crate) fn begin(&self) {
+        if self.shared.reports_faults && !self.shared.has_begun.swap(true, Ordering::Relaxed) {
+            self.shared.outbox.use_spool(&self.shared.config);
+        }
     }
 
     /// Returns what takes in telemetry.

@@ -3,9 +3,9 @@
 
 use super::spool::{Content, Spool};
 use crate::config::{Config, ProjectId, PublicKey, Scheme, Upstream};
-use crate::log;
 use crate::protocol::{EventId, Item, ItemKind, envelope_writer, timestamp};
 use crate::relay::{Acceptance, Envelope, Relay};
+use crate::{log, task};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -54,7 +54,7 @@ impl Outbox {
     }
 
     /// Spools the faults that are not delivered before the end of this process, and sends those that an earlier process
-    /// has spooled. Nothing is read before the first `/next`.
+    /// has spooled.
     pub fn use_spool(&self, config: &Arc<Config>) {
         let spool = Spool::new(config.spool.clone());
         let first_spooled: Arc<FirstSpooled> = Arc::default();
@@ -63,8 +63,7 @@ impl Outbox {
             move |fault| keep(&spool, &first_spooled, fault)
         });
         let (outbox, config) = (self.clone(), Arc::clone(config));
-        tokio::spawn(async move {
-            outbox.relay.begun().await;
+        task::spawn(async move {
             outbox.send_spooled(spool.take(SystemTime::now()), &first_spooled, &config);
         });
     }

@@ -2,11 +2,12 @@
 //! names are those that Sentry's own SDKs use in Lambda. Pure but for the ids.
 
 use super::invocation::{Invocation, Learnt};
+use super::json::{object, set};
 use super::xray::XRay;
 use crate::config::Function;
 use crate::protocol::{EventId, percent_encoded};
-use crate::telemetry::{InitPhase, InitStart};
-use serde_json::{Map, Value, json};
+use crate::telemetry::InitStart;
+use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime};
 
 /// The name of the extension in the field in which an SDK writes its own name.
@@ -23,6 +24,7 @@ pub(super) struct Surroundings<'a> {
     /// How the latest init began.
     pub(super) start: Option<&'a InitStart>,
     pub(super) learnt: &'a Learnt,
+    pub(super) is_cold_start: bool,
     /// The name that Lambda has for what went wrong.
     pub(super) error_type: Option<&'a str>,
     /// The status of the trace, by Sentry's names.
@@ -37,14 +39,15 @@ impl Surroundings<'_> {
             function.release.clone().or_else(|| learnt.release.clone()).or_else(|| function.published());
         let environment = function.environment.clone().or_else(|| learnt.environment.clone());
         let mut event = Map::new();
-        let mut set = |name: &str, value: Value| event.insert(name.to_owned(), value);
+        let mut set = |name: &str, value: Value| set(&mut event, name, value);
         set("event_id", id.to_string().into());
         set("timestamp", seconds(self.time).into());
         set("server_name", (&*function.name).into());
         set("transaction", (&*function.name).into());
-        set("transaction_info", json!({ "source": "component" }));
+        set("transaction_info", object(&mut [("source", "component".into())]));
         set("contexts", contexts(self, function, memory_size));
-        set("sdk", json!({ "name": SDK, "version": env!("CARGO_PKG_VERSION") }));
+        let version = env!("CARGO_PKG_VERSION");
+        set("sdk", object(&mut [("name", SDK.into()), ("version", version.into())]));
         if let Some(release) = release {
             set("release", release.into());
         }
@@ -55,46 +58,37 @@ impl Surroundings<'_> {
     }
 
     /// Returns the tags that every event has, and the given ones.
-    pub(super) fn tags(&self, function: &Function, own: [(&str, Option<String>); 2]) -> Value {
+    pub(super) fn tags(&self, function: &Function, own: [(&str, Option<&str>); 2]) -> Value {
         let [first, second] = own;
-        object([
-            ("aws_request_id", self.invocation.map(|invocation| invocation.request.to_string())),
-            ("aws_region", Some(function.region.clone())),
+        let request = self.invocation.map(|invocation| invocation.request.to_string());
+        texts(&[
+            ("aws_request_id", request.as_deref()),
+            ("aws_region", Some(&function.region)),
             first,
             second,
-            ("faas.coldstart", Some(is_cold_start(self, function).to_string())),
+            ("faas.coldstart", Some(if self.is_cold_start { "true" } else { "false" })),
         ])
+        .into()
     }
-}
-
-/// Whether this was a cold start, which means the first invocation after an init on demand. After a fault the same
-/// sandbox runs init again, and with provisioned concurrency init is over long before the first invocation.
-fn is_cold_start(about: &Surroundings<'_>, function: &Function) -> bool {
-    let start = about.start;
-    let kind = start.map(|start| &*start.initialization_type).filter(|kind| !kind.is_empty());
-    let is_ahead = kind.or(function.initialization_type.as_deref()) == Some("provisioned-concurrency");
-    let is_again = start.is_some_and(|start| start.phase == InitPhase::Invoke);
-    !is_ahead && !is_again && about.invocation.is_none_or(|invocation| invocation.is_first)
 }
 
 fn contexts(about: &Surroundings<'_>, function: &Function, memory_size: u64) -> Value {
     let mut contexts = Map::new();
     if let Some(invocation) = about.invocation {
-        contexts.extend(trace(invocation, about.trace_status).map(|trace| ("trace".to_owned(), trace)));
+        set_some(&mut contexts, "trace", trace(invocation, about.trace_status));
     }
-    contexts.insert("aws.lambda".to_owned(), lambda(about, function, memory_size));
-    contexts.insert("aws.cloudwatch.logs".to_owned(), logs(about, function));
-    let account = about.invocation.and_then(account).map(str::to_owned);
-    let resource = object([
-        ("type", Some("cloud_resource".to_owned())),
-        ("cloud.provider", Some("aws".to_owned())),
-        ("cloud.platform", Some("aws_lambda".to_owned())),
-        ("cloud.region", Some(function.region.clone())),
-        ("cloud.account.id", account),
+    set(&mut contexts, "aws.lambda", lambda(about, function, memory_size).into());
+    set(&mut contexts, "aws.cloudwatch.logs", logs(about, function));
+    let resource = texts(&[
+        ("type", Some("cloud_resource")),
+        ("cloud.provider", Some("aws")),
+        ("cloud.platform", Some("aws_lambda")),
+        ("cloud.region", Some(&function.region)),
+        ("cloud.account.id", about.invocation.and_then(account)),
     ]);
-    contexts.insert("cloud_resource".to_owned(), resource);
-    contexts.extend(runtime(about).map(|runtime| ("runtime".to_owned(), runtime)));
-    Value::Object(contexts)
+    set(&mut contexts, "cloud_resource", resource.into());
+    set_some(&mut contexts, "runtime", runtime(about));
+    contexts.into()
 }
 
 /// Returns the trace of the SDK, or else that of X-Ray. Sentry needs the ids of both trace and span.
@@ -107,39 +101,38 @@ fn trace(invocation: &Invocation, status: &str) -> Option<Value> {
         (xray.trace_id, xray.parent)
     };
     let random = || EventId::random().to_string().chars().take(16).collect();
-    Some(json!({
-        "type": "trace",
-        "trace_id": trace_id?,
-        "span_id": span_id.unwrap_or_else(random),
-        "op": "function.aws",
-        "status": status,
-    }))
+    Some(object(&mut [
+        ("type", "trace".into()),
+        ("trace_id", trace_id?.into()),
+        ("span_id", span_id.unwrap_or_else(random).into()),
+        ("op", "function.aws".into()),
+        ("status", status.into()),
+    ]))
 }
 
-fn lambda(about: &Surroundings<'_>, function: &Function, memory_size: u64) -> Value {
+fn lambda(about: &Surroundings<'_>, function: &Function, memory_size: u64) -> Map<String, Value> {
     let start = about.start;
-    let kind = start.map(|start| start.initialization_type.clone()).filter(|kind| !kind.is_empty());
-    let mut context = object([
-        ("function_name", Some(function.name.clone())),
-        ("function_version", Some(function.version.clone())),
-        ("initialization_type", kind.or_else(|| function.initialization_type.clone())),
-        ("error_type", about.error_type.map(str::to_owned)),
+    let kind = start.map(|start| &*start.initialization_type).filter(|kind| !kind.is_empty());
+    let mut context = texts(&[
+        ("function_name", Some(&function.name)),
+        ("function_version", Some(&function.version)),
+        ("initialization_type", kind.or(function.initialization_type.as_deref())),
+        ("error_type", about.error_type),
     ]);
-    let Some(fields) = context.as_object_mut() else { return context };
-    if let Some(size) = function.memory_mb {
-        fields.insert("memory_size_mb".to_owned(), size.into());
-    }
+    set_some(&mut context, "memory_size_mb", function.memory_mb.map(Value::from));
     let Some(invocation) = about.invocation else { return context };
-    fields.insert("aws_request_id".to_owned(), invocation.request.to_string().into());
-    fields.extend(invocation.arn.clone().map(|arn| ("invoked_function_arn".to_owned(), arn.into())));
-    fields.extend(invocation.xray.clone().map(|xray| ("xray".to_owned(), xray.into())));
-    let duration = duration(invocation, about.time);
-    fields.extend(duration.map(|duration| ("execution_duration_in_millis".to_owned(), duration.into())));
     let left = invocation.deadline.map(|deadline| deadline.duration_since(about.time).unwrap_or_default());
     let left = left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-    fields.extend(left.map(|left| ("remaining_time_in_millis".to_owned(), left.into())));
-    let used = memory_used(invocation, memory_size);
-    fields.extend(used.map(|used| ("memory_used_mb".to_owned(), used)));
+    for (name, value) in [
+        ("aws_request_id", Some(invocation.request.to_string().into())),
+        ("invoked_function_arn", invocation.arn.as_deref().map(Value::from)),
+        ("xray", invocation.xray.as_deref().map(Value::from)),
+        ("execution_duration_in_millis", duration(invocation, about.time).map(Value::from)),
+        ("remaining_time_in_millis", left.map(Value::from)),
+        ("memory_used_mb", memory_used(invocation, memory_size)),
+    ] {
+        set_some(&mut context, name, value);
+    }
     context
 }
 
@@ -159,25 +152,26 @@ fn memory_used(invocation: &Invocation, memory_size: u64) -> Option<Value> {
 }
 
 fn logs(about: &Surroundings<'_>, function: &Function) -> Value {
-    let stream = about.start.and_then(|start| start.instance.clone());
+    let stream = about.start.and_then(|start| start.instance.as_deref());
     // AWS's console expects its fragment encoded twice, and writes `$25` for the `%` of the second encoding.
     let group = percent_encoded(&function.log_group);
     let url = format!(
         "https://console.aws.amazon.com/cloudwatch/home?region={}#logsV2:log-groups/log-group/{group}",
         function.region
     );
-    object([
-        ("log_group", Some(function.log_group.clone())),
-        ("log_stream", stream.or_else(|| function.log_stream.clone())),
-        ("url", Some(url)),
+    texts(&[
+        ("log_group", Some(&function.log_group)),
+        ("log_stream", stream.or(function.log_stream.as_deref())),
+        ("url", Some(&url)),
     ])
+    .into()
 }
 
 /// Returns the language and its version, for example Python 3.13 for `python:3.13.v58`.
 fn runtime(about: &Surroundings<'_>) -> Option<Value> {
     let (name, version) = about.start?.runtime_version.as_deref()?.split_once(':')?;
     let version = version.rsplit_once(".v").map_or(version, |(version, _)| version);
-    Some(json!({ "type": "runtime", "name": name, "version": version }))
+    Some(object(&mut [("type", "runtime".into()), ("name", name.into()), ("version", version.into())]))
 }
 
 /// Returns the account of an ARN such as `arn:aws:lambda:eu-central-1:123456789012:function:orders`.
@@ -186,12 +180,22 @@ fn account(invocation: &Invocation) -> Option<&str> {
     (!account.is_empty()).then_some(account)
 }
 
-/// Makes an object of the fields that have a value.
-fn object<const N: usize>(fields: [(&str, Option<String>); N]) -> Value {
-    let known =
-        fields.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
-    let short = |text: String| text.chars().take(MAX_TAG).collect::<String>();
-    known.map(|(name, value)| (name.to_owned(), Value::from(short(value)))).collect::<Map<_, _>>().into()
+fn set_some(object: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        set(object, name, value);
+    }
+}
+
+/// Makes an object of the texts that are known and not empty. Longer ones are cut.
+fn texts(fields: &[(&str, Option<&str>)]) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (name, text) in fields {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            let end = text.char_indices().nth(MAX_TAG).map_or(text.len(), |(end, _)| end);
+            set(&mut object, name, text.get(..end).unwrap_or_default().into());
+        }
+    }
+    object
 }
 
 /// Returns the time in seconds with milliseconds, as SDKs write it.

@@ -5,8 +5,8 @@ use super::flush_policy;
 use crate::log;
 use crate::relay::Relay;
 use crate::telemetry::{FunctionEnd, RequestId, Telemetry};
-use std::time::{Duration, Instant};
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
 /// The delay of `/next` for one invocation.
 #[derive(Debug)]
@@ -54,3 +54,6 @@ impl FlushHold<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

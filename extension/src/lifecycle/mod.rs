@@ -74,7 +74,7 @@ impl Lifecycle {
         let (id, telemetry) = self.register_and_subscribe(&mut api).await;
         let mut retry = Retry::default();
         loop {
-            let event = api.next(id, || relay.begin()).await;
+            let event = api.next(id, || self.insights.iter().for_each(Insights::begin)).await;
             relay.awake();
             match event {
                 Ok(Event::Invoke { request, deadline, arn, trace }) => {
@@ -83,7 +83,8 @@ impl Lifecycle {
                     if let Some(insights) = &self.insights {
                         insights.invoked(Invoked { request: request.clone(), deadline, arn, trace });
                     }
-                    self.decide_hold(&relay, telemetry, request, deadline).until_released(&relay).await;
+                    let hold = self.decide_hold(&relay, telemetry, request, deadline, SystemTime::now());
+                    hold.until_released(&relay).await;
                 }
                 Ok(Event::Shutdown { deadline, reason }) => {
                     let budget = budget::until(deadline, SystemTime::now(), budget::MAX_SHUTDOWN);
@@ -148,15 +149,15 @@ impl Lifecycle {
         }
     }
 
-    /// Decides what `/next` waits for in the invocation that has just begun.
+    /// Decides what `/next` waits for in the invocation that has just begun. `now` is the wall-clock time.
     fn decide_hold<'a>(
         &self,
         relay: &Relay,
         telemetry: Option<&'a Telemetry>,
         request: RequestId,
         deadline: Option<SystemTime>,
+        now: SystemTime,
     ) -> FlushHold<'a> {
-        let now = SystemTime::now();
         let telemetry = telemetry.filter(|telemetry| telemetry.works() && !request.is_empty());
         let moment = Moment { now, backlog: relay.backlog(), telemetry: telemetry.is_some() };
         // A poisoned lock is safe to use, because a decision that panicked leaves the policy in a valid state.

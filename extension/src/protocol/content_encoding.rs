@@ -1,10 +1,12 @@
 //! Decodes content encodings block by block, so that the decoded body is never in memory as a whole. The decoded bytes
 //! are bounded, and so is the work: a body of a few megabytes that decodes to nothing could cost half a minute.
 
+use super::brotli::brotli;
 use super::decoder_output::{Output, Stop};
 use super::inflate;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-use std::io::{self, Read as _, Write};
+use std::convert::Infallible;
+use std::io::{self, Read as _};
 
 /// How a body is compressed. Names are compared case-sensitively, as in Sentry's Relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +88,17 @@ pub(crate) fn decode<E>(
     }
 }
 
+/// Returns the whole decoded body, or `None` if it cannot be decoded or has more than `limit` bytes.
+pub(crate) fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    let append = |block: &[u8]| {
+        plain.extend_from_slice(block);
+        Ok::<(), Infallible>(())
+    };
+    decode(encoding, body, limit, append).ok()?;
+    Some(plain)
+}
+
 fn decode_compressed(encoding: Encoding, body: &[u8], output: &mut Output<'_>) -> Result<(), Stop> {
     match encoding {
         Encoding::Identity => output.put(body),
@@ -99,7 +112,7 @@ fn decode_compressed(encoding: Encoding, body: &[u8], output: &mut Output<'_>) -
 /// The zstd window that is always accepted, in bytes: encoders use it at their highest usual level. A frame may ask
 /// for a larger window than the size that it decodes to.
 const MAX_WINDOW: usize = 8 << 20;
-/// The size of the pieces that the decoders of zstd and brotli give, in bytes.
+/// The size of the pieces that the decoder of zstd gives, in bytes.
 const PIECE: usize = 8 * 1024;
 
 /// Decodes all zstd frames of a body. A streaming encoder may send several.
@@ -125,38 +138,6 @@ fn zstd(mut body: &[u8], output: &mut Output<'_>) -> Result<(), Stop> {
         if body.is_empty() {
             return Ok(());
         }
-    }
-}
-
-fn brotli(body: &[u8], output: &mut Output<'_>) -> Result<(), Stop> {
-    let mut writer = BrotliOutput { output, stopped: None };
-    let mut decoder = brotli_decompressor::DecompressorWriter::new(&mut writer, PIECE);
-    let written = decoder.write_all(body).and_then(|()| decoder.close());
-    drop(decoder);
-    match writer.stopped {
-        Some(why) => Err(why),
-        None => written.map_err(Stop::Invalid),
-    }
-}
-
-/// The brotli decoder writes its output instead of letting it be read.
-struct BrotliOutput<'a, 'b> {
-    output: &'a mut Output<'b>,
-    stopped: Option<Stop>,
-}
-
-impl Write for BrotliOutput<'_, '_> {
-    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
-        let why = match self.output.put(block) {
-            Ok(()) => return Ok(block.len()),
-            Err(why) => why,
-        };
-        self.stopped.get_or_insert(why);
-        Err(io::Error::other("stopped"))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

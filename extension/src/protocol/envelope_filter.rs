@@ -1,13 +1,9 @@
 //! Removes items from an envelope. The envelope was scanned when it was accepted, so its framing is valid.
 
-use super::content_encoding::{DecodeError, Encoding, decode};
-use super::envelope_scanner::{ScanError, leading_blank};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct ItemLength {
-    length: Option<usize>,
-}
+use super::content_encoding::{Encoding, decode_all};
+use super::envelope_scanner::leading_blank;
+use super::json_fields::fields;
+use serde_json::value::RawValue;
 
 /// Copies an envelope without the items for which `keep` is false. `keep` has one entry for each item, in order. The
 /// result is not compressed. Returns `None` if the bytes cannot be read, which does not happen to a scanned envelope.
@@ -45,25 +41,13 @@ pub(crate) fn split_envelope(plain: &[u8]) -> (&[u8], impl Iterator<Item = &[u8]
     (header, payloads)
 }
 
-/// Decodes an envelope. `None`: it cannot be read, or has more than `limit` bytes.
-pub(crate) fn decode_all(encoding: Encoding, body: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let mut plain = Vec::new();
-    let decoded = decode(encoding, body, limit, |block| {
-        plain.extend_from_slice(block);
-        Ok::<(), ScanError>(())
-    });
-    match decoded {
-        Err(DecodeError::TooLarge | DecodeError::Corrupt(_) | DecodeError::Consumer(_)) => None,
-        Ok(()) => Some(plain),
-    }
-}
-
 /// Splits off the first item. Returns its header, its payload, and what follows.
 fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (item_header, after) = split_line(after_blank(bytes));
-    let header: ItemLength = serde_json::from_slice(item_header).ok()?;
-    let (payload, after) = match header.length {
+    let [length] = fields(item_header, ["length"])?;
+    let (payload, after) = match length.map(RawValue::get).filter(|length| *length != "null") {
         Some(length) => {
+            let length = length.parse().ok()?;
             let (payload, after) = after.split_at_checked(length)?;
             (payload, after.strip_prefix(b"\n").unwrap_or(after))
         }

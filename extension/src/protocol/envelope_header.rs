@@ -1,9 +1,10 @@
 //! The header of an envelope on its way through Sentry's Relay. The extension adds a tag, by which it recognizes the
 //! envelope when Sentry's Relay hands it back, and then undoes what Sentry's Relay has added for its upstream.
 
-use super::content_encoding::{Encoding, decode};
-use serde_json::Value;
+use super::content_encoding::{Encoding, decode, decode_all};
+use super::json_fields::{fields, text};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The field with the tag. It never leaves this machine.
@@ -27,13 +28,8 @@ type Fields<'a> = BTreeMap<String, &'a RawValue>;
 /// Decodes an envelope and adds a tag to its header. Returns `None` if the envelope cannot be read.
 pub(crate) fn tagged(encoding: Encoding, body: &[u8], limit: usize, tag: u64) -> Option<Vec<u8>> {
     let field = format!("{{\"{TAG}\":{tag}");
-    let mut envelope = Vec::with_capacity(field.len() + 1 + body.len());
-    let mut plain = Vec::new();
-    decode(encoding, body, limit, |block| {
-        plain.extend_from_slice(block);
-        Ok::<(), ()>(())
-    })
-    .ok()?;
+    let plain = decode_all(encoding, body, limit)?;
+    let mut envelope = Vec::with_capacity(field.len() + 1 + plain.len());
     let start = plain.iter().position(|byte| !byte.is_ascii_whitespace())?;
     let rest = plain.get(start..)?.strip_prefix(b"{")?;
     envelope.extend_from_slice(field.as_bytes());
@@ -59,15 +55,15 @@ pub(crate) fn header_line(encoding: Encoding, body: &[u8], limit: usize) -> Vec<
 
 /// Returns the tag of an uncompressed envelope.
 pub(crate) fn tag(envelope: &[u8]) -> Option<u64> {
-    let fields: Fields<'_> = serde_json::from_slice(split(envelope).0).ok()?;
-    fields.get(TAG)?.get().parse().ok()
+    let [tag] = fields(split(envelope).0, [TAG])?;
+    tag?.get().parse().ok()
 }
 
 /// Returns the type of the first item of an uncompressed envelope.
 pub(crate) fn first_type(envelope: &[u8]) -> Option<String> {
     let item = split(envelope).1.split(|byte| *byte == b'\n').nth(1)?;
-    let fields: BTreeMap<String, Value> = serde_json::from_slice(item).ok()?;
-    fields.get("type")?.as_str().map(str::to_owned)
+    let [kind] = fields(item, ["type"])?;
+    text(kind).map(Cow::into_owned)
 }
 
 /// Returns an uncompressed envelope from Sentry's Relay without the tag and without the fields that Sentry's Relay has

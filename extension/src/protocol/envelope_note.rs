@@ -4,9 +4,8 @@
 //! Payloads are not parsed but searched for the few names that matter, which is much faster. A quote inside a JSON
 //! string is escaped, so a name with its quotes is found only where it is a name.
 
+use super::json_fields::{fields, fields_of, leading, text, truth};
 use memchr::memmem;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// The most bytes of a payload that are searched. SDKs trim events to less.
@@ -28,45 +27,19 @@ pub(crate) struct EnvelopeNote {
     pub(crate) unhandled: bool,
 }
 
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    trace: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct DynamicSamplingContext<'a> {
-    #[serde(borrow)]
-    trace_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    release: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    environment: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    sampled: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct TraceContext<'a> {
-    #[serde(borrow)]
-    trace_id: Cow<'a, str>,
-    #[serde(borrow)]
-    span_id: Option<Cow<'a, str>>,
-}
-
 impl EnvelopeNote {
     /// Reads the envelope's header.
     pub(crate) fn of_header(line: &[u8]) -> Self {
-        let header = serde_json::from_slice::<Header<'_>>(line).ok().and_then(|header| header.trace);
-        let trace =
-            header.and_then(|trace| serde_json::from_str::<DynamicSamplingContext<'_>>(trace.get()).ok());
-        let Some(trace) = trace else { return Self::default() };
-        let sampled = trace.sampled.map(|sampled| sampled.get().trim_matches('"'));
+        let trace = fields(line, ["trace"]).and_then(|[trace]| trace);
+        let names = ["trace_id", "release", "environment", "sampled"];
+        let Some([trace_id, release, environment, sampled]) = fields_of(trace, names) else {
+            return Self::default();
+        };
         Self {
-            trace_id: trace.trace_id.filter(|id| is_hex(id, 32)).map(Cow::into_owned),
-            release: trace.release.and_then(|release| short(&release)),
-            environment: trace.environment.and_then(|name| short(&name)),
-            sampled: sampled.and_then(|sampled| sampled.parse().ok()),
+            trace_id: text(trace_id).filter(|id| is_hex(id, 32)).map(Cow::into_owned),
+            release: text(release).and_then(|release| short(&release)),
+            environment: text(environment).and_then(|name| short(&name)),
+            sampled: truth(sampled),
             ..Self::default()
         }
     }
@@ -78,31 +51,26 @@ impl EnvelopeNote {
         self.unhandled = [&br#""handled":false"#[..], br#""handled": false"#]
             .into_iter()
             .any(|name| memmem::find(payload, name).is_some());
-        if let Some(trace) = trace_context(payload) {
+        if let Some((trace_id, span_id)) = trace_context(payload) {
             // The span belongs to the trace in the event, which may differ from the one in the header.
-            self.span_id = trace.span_id.filter(|id| is_hex(id, 16)).map(Cow::into_owned);
-            self.trace_id = Some(trace.trace_id.into_owned());
+            self.span_id = span_id.filter(|id| is_hex(id, 16)).map(Cow::into_owned);
+            self.trace_id = Some(trace_id.into_owned());
         }
     }
 }
 
-fn trace_context(payload: &[u8]) -> Option<TraceContext<'_>> {
+/// Returns the ids of trace and span.
+fn trace_context(payload: &[u8]) -> Option<(Cow<'_, str>, Option<Cow<'_, str>>)> {
     memmem::find_iter(payload, br#""trace":"#).take(4).find_map(|at| {
         let value = payload.get(at + br#""trace":"#.len()..)?;
-        let trace: TraceContext<'_> = leading(value)?;
-        is_hex(&trace.trace_id, 32).then_some(trace)
+        let [trace_id, span_id] = fields(value, ["trace_id", "span_id"])?;
+        Some((text(trace_id).filter(|id| is_hex(id, 32))?, text(span_id)))
     })
 }
 
 fn text_behind(payload: &[u8], name: &[u8]) -> Option<String> {
     let at = memmem::find(payload, name)?;
-    let text: Cow<'_, str> = leading(payload.get(at + name.len()..)?)?;
-    short(&text)
-}
-
-/// Returns the JSON value at the start of the bytes. What comes after it is ignored.
-fn leading<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    T::deserialize(&mut serde_json::Deserializer::from_slice(json)).ok()
+    short(&text(leading(payload.get(at + name.len()..)?))?)
 }
 
 fn short(text: &str) -> Option<String> {

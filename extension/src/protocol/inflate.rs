@@ -3,8 +3,8 @@
 //! The decoder builds tables for each deflate block, which takes microseconds, and an encoded block may be shorter than
 //! two bytes. So the blocks are counted: a few megabytes of empty ones would keep the process busy for half a minute.
 
+use super::crc32::Crc32;
 use super::decoder_output::{Output, Stop};
-use crc32fast::Hasher;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
     TINFL_FLAG_PARSE_ZLIB_HEADER, TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY,
@@ -32,14 +32,14 @@ impl Inflater {
         Self { decoder: DecompressorOxide::new(), window: vec![0; WINDOW].into() }
     }
 
-    /// Decodes one deflate stream from the start of `input`, and returns what follows it. `hasher` sees what was
-    /// decoded.
+    /// Decodes one deflate stream from the start of `input`, and returns what follows it. `checksum` takes in what
+    /// was decoded.
     fn run<'a>(
         &mut self,
         mut input: &'a [u8],
         flags: u32,
         output: &mut Output<'_>,
-        mut hasher: Option<&mut Hasher>,
+        mut checksum: Option<&mut Crc32>,
     ) -> Result<&'a [u8], Stop> {
         self.decoder.init();
         let mut at = 0;
@@ -50,8 +50,8 @@ impl Inflater {
             input = input.get(read..).unwrap_or_default();
             if written > 0 {
                 let decoded = self.window.get(at..at + written).unwrap_or_default();
-                if let Some(hasher) = &mut hasher {
-                    hasher.update(decoded);
+                if let Some(checksum) = &mut checksum {
+                    checksum.update(decoded);
                 }
                 output.put(decoded)?;
                 at = (at + written) % WINDOW;
@@ -79,12 +79,12 @@ pub(super) fn gzip(mut body: &[u8], output: &mut Output<'_>) -> Result<(), Stop>
     let mut inflater = Inflater::new();
     loop {
         let deflated = after_gzip_header(body).ok_or(Stop::Corrupt("invalid gzip header"))?;
-        let (mut hasher, before) = (Hasher::new(), output.written());
-        let trailer = inflater.run(deflated, 0, output, Some(&mut hasher))?;
+        let (mut checksum, before) = (Crc32::new(), output.written());
+        let trailer = inflater.run(deflated, 0, output, Some(&mut checksum))?;
         let ([sum @ .., l0, l1, l2, l3], rest) = trailer.split_first_chunk::<8>().ok_or(INCOMPLETE)?;
         // The trailer holds the length modulo 2^32.
         let length = (output.written() - before) & 0xffff_ffff;
-        if u32::from_le_bytes(*sum) != hasher.finalize()
+        if u32::from_le_bytes(*sum) != checksum.finish()
             || u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize != length
         {
             return Err(Stop::Corrupt("the checksum of the gzip data is wrong"));

@@ -1,7 +1,9 @@
 //! Sentry's wire formats: content encodings, envelopes, and the items in envelopes. Nothing here does I/O.
 
+mod brotli;
 mod category;
 mod content_encoding;
+mod crc32;
 pub(crate) mod decimal;
 mod decoder_output;
 mod dot_segments;
@@ -13,6 +15,7 @@ pub(crate) mod envelope_writer;
 pub(crate) mod event_id;
 mod inflate;
 mod item;
+pub(crate) mod json_fields;
 mod key_mask;
 mod log_level;
 mod percent;
@@ -21,9 +24,9 @@ mod size_limits;
 pub mod timestamp;
 
 pub use category::Category;
-pub(crate) use content_encoding::{DecodeError, Encoding, decode};
+pub(crate) use content_encoding::{DecodeError, Encoding, decode, decode_all};
 pub(crate) use dot_segments::has_dot_segments;
-pub(crate) use envelope_filter::{decode_all, keep_items, split_envelope, visit_payloads};
+pub(crate) use envelope_filter::{keep_items, split_envelope, visit_payloads};
 pub(crate) use envelope_note::EnvelopeNote;
 pub use envelope_scanner::{Header, ScanError, Scanned, Scanner};
 pub use event_id::EventId;

@@ -2,31 +2,20 @@
 //! a wrong clock, and shifts every time in the envelope by the difference. So an envelope that has waited for long
 //! needs a later `sent_at` to keep the times that the SDK wrote.
 
-use super::content_encoding::{Encoding, decode};
+use super::content_encoding::{Encoding, decode_all};
 use super::envelope_scanner::leading_blank;
+use super::json_fields::{fields, text};
 use super::timestamp;
-use serde::Deserialize;
-use std::convert::Infallible;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
-
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    sent_at: &'a str,
-}
 
 /// Moves the `sent_at` of an envelope forward by the time that it has waited. Returns the envelope uncompressed, or
 /// `None` if it has no `sent_at` or cannot be read. The rest of the envelope stays as the SDK wrote it.
 ///
 /// The difference between the clocks of the SDK and of Sentry, which is what `sent_at` is for, stays the same.
 pub(crate) fn delayed(encoding: Encoding, body: &[u8], limit: usize, by: Duration) -> Option<Vec<u8>> {
-    let mut envelope = Vec::new();
-    let copy = |block: &[u8]| {
-        envelope.extend_from_slice(block);
-        Ok::<(), Infallible>(())
-    };
-    decode(encoding, body, limit, copy).ok()?;
+    let mut envelope = decode_all(encoding, body, limit)?;
     let (at, sent_at) = find(&envelope)?;
     replace(&mut envelope, at, sent_at.checked_add(by)?);
     Some(envelope)
@@ -47,8 +36,9 @@ pub(crate) fn of(envelope: &[u8]) -> Option<SystemTime> {
 /// Returns where the value of `sent_at` stands, without its quotation marks, and the value.
 fn find(envelope: &[u8]) -> Option<(Range<usize>, SystemTime)> {
     let header = envelope.get(leading_blank(envelope)..)?.split(|b| *b == b'\n').next()?;
-    let Header { sent_at } = serde_json::from_slice(header).ok()?;
-    // It is borrowed from the header, so the difference of the addresses is its place in it.
+    let [sent_at] = fields(header, ["sent_at"])?;
+    // Where it is borrowed from the header, the difference of the addresses is its place in it.
+    let Some(Cow::Borrowed(sent_at)) = text(sent_at) else { return None };
     let start = sent_at.as_ptr().addr().checked_sub(envelope.as_ptr().addr())?;
     Some((start..start + sent_at.len(), timestamp::parse(sent_at)?))
 }

@@ -1,38 +1,31 @@
 //! Knows the age of the oldest pending envelope without searching the queue.
 
-use std::collections::BTreeMap;
+use super::index::Index;
 use std::time::{Duration, SystemTime};
 
-/// The precision of the ages. Envelopes of one burst share an entry, so there are few entries.
-const STEP: u64 = 16;
-
-/// The number of envelopes by the time when they were accepted, in steps of milliseconds since 1970.
+/// The envelopes by the time when they were accepted, in milliseconds since 1970.
 #[derive(Debug, Default)]
-pub(super) struct Ages(BTreeMap<u64, u64>);
+pub(super) struct Ages(Index);
 
 impl Ages {
-    pub(super) fn add(&mut self, since: SystemTime) {
-        *self.0.entry(step(since)).or_default() += 1;
+    /// Adds the envelope with this number.
+    pub(super) fn add(&mut self, since: SystemTime, number: u64) {
+        self.0.insert((milliseconds(since), number, 0));
     }
 
-    pub(super) fn remove(&mut self, since: SystemTime) {
-        let step = step(since);
-        let Some(count) = self.0.get_mut(&step) else { return };
-        *count -= 1;
-        if *count == 0 {
-            self.0.remove(&step);
-        }
+    pub(super) fn remove(&mut self, since: SystemTime, number: u64) {
+        self.0.remove((milliseconds(since), number, 0));
     }
 
     pub(super) fn oldest(&self) -> Option<SystemTime> {
-        let (step, _) = self.0.first_key_value()?;
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(step.saturating_mul(STEP)))
+        let (milliseconds, ..) = self.0.first()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))
     }
 }
 
-fn step(since: SystemTime) -> u64 {
+fn milliseconds(since: SystemTime) -> u64 {
     let milliseconds = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-    u64::try_from(milliseconds).unwrap_or(u64::MAX) / STEP
+    u64::try_from(milliseconds).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -44,16 +37,16 @@ mod tests {
         let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
         let mut ages = Ages::default();
         assert_eq!(ages.oldest(), None);
-        for since in [at(1600), at(1601), at(3200)] {
-            ages.add(since);
+        for (number, since) in [(1, 1600), (2, 1600), (3, 3200)] {
+            ages.add(at(since), number);
         }
         assert_eq!(ages.oldest(), Some(at(1600)));
-        ages.remove(at(1600));
-        assert_eq!(ages.oldest(), Some(at(1600)), "the other is in the same step");
-        ages.remove(at(1601));
+        ages.remove(at(1600), 1);
+        assert_eq!(ages.oldest(), Some(at(1600)), "another is as old");
+        ages.remove(at(1600), 2);
         assert_eq!(ages.oldest(), Some(at(3200)));
-        ages.remove(at(9999));
-        ages.remove(at(3200));
+        ages.remove(at(9999), 9);
+        ages.remove(at(3200), 3);
         assert_eq!(ages.oldest(), None);
     }
 }

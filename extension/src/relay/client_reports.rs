@@ -3,11 +3,13 @@
 //! A report is sent right after an answer of upstream, over the same connection, or later while an idle connection is
 //! there, and at the end of SHUTDOWN. No connection is opened and no invocation is held only for a report.
 
+mod losses;
+
 use super::envelope::Envelope;
 use super::ledger::DropReason;
 use crate::config::{ProjectId, PublicKey, Upstream};
-use crate::protocol::{Category, Item, ItemKind};
-use std::collections::BTreeMap;
+use crate::protocol::{Item, ItemKind};
+use losses::Losses;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -35,9 +37,6 @@ impl ReportTarget {
         }
     }
 }
-
-/// The number of lost items by reason and category.
-type Losses = BTreeMap<(&'static str, Category), u64>;
 
 #[derive(Debug)]
 struct ProjectLosses {
@@ -99,8 +98,7 @@ impl ClientReports {
     ) {
         let Some(project) = self.project(target) else { return };
         for (category, quantity) in items.into_iter().flat_map(Item::quantities) {
-            let sum = project.losses.entry((reason, category)).or_default();
-            *sum = sum.saturating_add(quantity);
+            project.losses.add(reason, category, quantity);
         }
     }
 
@@ -146,8 +144,8 @@ impl ClientReports {
     /// Keeps the losses of a report that did not arrive.
     pub(super) fn give_back(&mut self, report: ClientReport) {
         let Some(project) = self.project(report.target) else { return };
-        for (what, quantity) in report.losses {
-            *project.losses.entry(what).or_default() += quantity;
+        for (reason, category, quantity) in report.losses.iter() {
+            project.losses.add(reason, category, quantity);
         }
     }
 
@@ -162,7 +160,7 @@ impl ClientReports {
         let at = known.unwrap_or_else(|| {
             self.0.push(ProjectLosses {
                 target,
-                losses: Losses::new(),
+                losses: Losses::default(),
                 has_answer: false,
                 last_report: None,
             });
@@ -179,7 +177,7 @@ impl ClientReport {
         let discarded: Vec<String> = self
             .losses
             .iter()
-            .map(|((reason, category), quantity)| {
+            .map(|(reason, category, quantity)| {
                 let category = category.name();
                 format!("{{\"reason\":\"{reason}\",\"category\":\"{category}\",\"quantity\":{quantity}}}")
             })

@@ -30,8 +30,6 @@ pub(crate) struct Core {
     client: Client,
     filter: FilterControl,
     fault_keeper: FaultKeeper,
-    /// Wakes the task that waits for the first `/next`.
-    begun: Notify,
     /// Wakes the pump when it has something to do.
     pump_wakeup: Notify,
     /// Wakes the tasks in `wait_until`: the result of an envelope is known, upstream has failed, or an
@@ -54,7 +52,6 @@ impl Core {
             client: Client::new(config),
             filter: FilterControl::new(with_sentry_relay, config.relay == RelayMode::Only),
             fault_keeper: FaultKeeper::default(),
-            begun: Notify::new(),
             pump_wakeup: Notify::new(),
             changed: Notify::new(),
             health_check_requested: Notify::new(),
@@ -77,16 +74,6 @@ impl Core {
 
     pub(super) fn fault_keeper(&self) -> &FaultKeeper {
         &self.fault_keeper
-    }
-
-    /// Records that Lambda waits for the extension no more.
-    pub(super) fn begin(&self) {
-        self.begun.notify_one();
-    }
-
-    /// Waits until `begin` was called. One task at a time may wait.
-    pub(super) async fn begun(&self) {
-        self.begun.notified().await;
     }
 
     pub(super) fn wake_pump(&self) {

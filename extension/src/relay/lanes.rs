@@ -88,13 +88,16 @@ impl Lane {
     }
 }
 
-/// All lanes.
+/// All lanes. Those of single upstreams are made when they are needed, because most functions have one or two.
 #[derive(Debug)]
-pub(super) struct Lanes(Vec<Lane>);
+pub(super) struct Lanes {
+    own: Vec<Lane>,
+    shared: Lane,
+}
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self((0..=OWN_LANES).map(|_| Lane::new()).collect())
+        Self { own: Vec::new(), shared: Lane::new() }
     }
 }
 
@@ -111,23 +114,24 @@ impl Lanes {
         if let Some(known) = self.own(upstream) {
             return known;
         }
-        // An unused lane is preferred, because reusing another one forgets the answer time of its upstream.
-        let unused = self.0.iter().take(OWN_LANES).position(|lane| lane.upstream.is_none());
-        let free = || {
-            let is_free =
-                |(index, lane): (usize, &Lane)| !is_waiting(LaneId(index)) && lane.is_free(clock, now);
-            self.0.iter().take(OWN_LANES).enumerate().position(is_free)
-        };
-        let Some(index) = unused.or_else(free) else { return LaneId::SHARED };
-        if let Some(lane) = self.0.get_mut(index) {
-            *lane = Lane { upstream: Some(Arc::clone(upstream)), ..Lane::new() };
+        let lane = Lane { upstream: Some(Arc::clone(upstream)), ..Lane::new() };
+        // A new lane is preferred, because reusing another one forgets the answer time of its upstream.
+        if self.own.len() < OWN_LANES {
+            self.own.push(lane);
+            return LaneId(self.own.len() - 1);
         }
+        let is_free =
+            |(index, lane): &(usize, &mut Lane)| !is_waiting(LaneId(*index)) && lane.is_free(clock, now);
+        let Some((index, free)) = self.own.iter_mut().enumerate().find(is_free) else {
+            return LaneId::SHARED;
+        };
+        *free = lane;
         LaneId(index)
     }
 
     fn own(&self, upstream: &Arc<Upstream>) -> Option<LaneId> {
         let is_its = |lane: &Lane| lane.upstream.as_ref().is_some_and(|own| own == upstream);
-        self.0.iter().position(is_its).map(LaneId)
+        self.own.iter().position(is_its).map(LaneId)
     }
 
     /// Returns the lane that holds what is known about an upstream.
@@ -136,12 +140,24 @@ impl Lanes {
     }
 
     fn get(&self, id: LaneId) -> Option<&Lane> {
-        self.0.get(id.0)
+        if id == LaneId::SHARED { Some(&self.shared) } else { self.own.get(id.0) }
+    }
+
+    fn get_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
+        if id == LaneId::SHARED { Some(&mut self.shared) } else { self.own.get_mut(id.0) }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Lane> {
+        self.own.iter().chain([&self.shared])
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.own.iter_mut().chain([&mut self.shared])
     }
 
     /// Counts a try that starts.
     pub(super) fn started(&mut self, id: LaneId, bytes: usize, is_fault: bool) {
-        let Some(lane) = self.0.get_mut(id.0) else { return };
+        let Some(lane) = self.get_mut(id) else { return };
         if is_fault {
             lane.faults_in_flight += 1;
             return;
@@ -152,7 +168,7 @@ impl Lanes {
 
     /// Counts a try that has ended.
     pub(super) fn ended(&mut self, id: LaneId, bytes: usize, is_fault: bool) {
-        let Some(lane) = self.0.get_mut(id.0) else { return };
+        let Some(lane) = self.get_mut(id) else { return };
         if is_fault {
             lane.faults_in_flight = lane.faults_in_flight.saturating_sub(1);
             return;
@@ -164,7 +180,7 @@ impl Lanes {
     /// Records how long a try took that got a response. A faster one counts at once, and a slower one little by little,
     /// because it may have been slow for other reasons.
     pub(super) fn answered_within(&mut self, id: LaneId, took: Duration) {
-        let Some(lane) = self.0.get_mut(id.0) else { return };
+        let Some(lane) = self.get_mut(id) else { return };
         lane.answer_time = Some(match lane.answer_time {
             Some(usual) if took > usual => usual + took.saturating_sub(usual) / 8,
             _ => took,
@@ -176,7 +192,7 @@ impl Lanes {
     /// Records that a request was sent and got no response. Returns how many in a row. Requests that were in flight
     /// together count as one.
     pub(super) fn unanswered(&mut self, id: LaneId, clock: Instant) -> u32 {
-        let Some(lane) = self.0.get_mut(id.0) else { return 0 };
+        let Some(lane) = self.get_mut(id) else { return 0 };
         if lane.pause(clock).is_none() {
             lane.unanswered = lane.unanswered.saturating_add(1);
         }
@@ -215,7 +231,7 @@ impl Lanes {
         now: SystemTime,
         fail: impl FnOnce(&mut Backoff),
     ) -> Option<u64> {
-        let lane = self.0.get_mut(id.0)?;
+        let lane = self.get_mut(id)?;
         let is_first = lane.outage.is_none();
         lane.failed = now;
         fail(lane.outage.get_or_insert_default());
@@ -224,7 +240,7 @@ impl Lanes {
 
     /// Ends the outage, because the upstream has responded. Returns whether that has to be logged.
     pub(super) fn responded(&mut self, id: LaneId) -> bool {
-        let Some(lane) = self.0.get_mut(id.0) else { return false };
+        let Some(lane) = self.get_mut(id) else { return false };
         lane.outage.take().is_some() && lane.notice.recovered()
     }
 
@@ -234,7 +250,7 @@ impl Lanes {
     }
 
     pub(super) fn any_outage(&self) -> bool {
-        self.0.iter().any(|lane| lane.outage.is_some())
+        self.all().any(|lane| lane.outage.is_some())
     }
 
     pub(super) fn in_flight(&self, id: LaneId) -> usize {
@@ -249,7 +265,7 @@ impl Lanes {
     /// Ends the pauses that are over by the wall clock. They run by the monotonic clock, which may stand still in a
     /// freeze.
     pub(super) fn catch_up(&mut self, now: SystemTime) {
-        for lane in &mut self.0 {
+        for lane in self.all_mut() {
             let Some(outage) = &mut lane.outage else { continue };
             // If the clock was set back, the time since the failure is unknown, and the pause stays.
             outage.catch_up(now.duration_since(lane.failed).unwrap_or_default());
@@ -258,7 +274,7 @@ impl Lanes {
 
     /// Ends all pauses at SHUTDOWN, because a later try would be too late.
     pub(super) fn end_pauses(&mut self) {
-        for outage in self.0.iter_mut().filter_map(|lane| lane.outage.as_mut()) {
+        for outage in self.all_mut().filter_map(|lane| lane.outage.as_mut()) {
             outage.end_pause();
         }
     }

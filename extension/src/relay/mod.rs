@@ -14,6 +14,7 @@ pub(crate) mod filter;
 pub(crate) mod filter_control;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod index;
 mod lanes;
 mod ledger;
 mod notice;
@@ -123,20 +124,10 @@ impl Relay {
         self.core.state().set_observer(Observer::new(observe));
     }
 
-    /// Records that Lambda does not wait for the extension any more, so that work does not add to the cold start.
-    pub fn begin(&self) {
-        self.core.begin();
-    }
-
     /// Allows the start of Sentry's Relay, if envelopes pass it. Call this for an invocation: the function has
     /// initialised by then. The first envelope allows it too.
     pub fn begin_filter(&self) {
         self.core.filter().begin();
-    }
-
-    /// Waits until `begin` was called. Only one task may wait for it.
-    pub async fn begun(&self) {
-        self.core.begun().await;
     }
 
     /// Sets the function that stores the envelope of a fault that is not delivered before the end. It returns whether
@@ -259,5 +250,18 @@ impl Relay {
         } else {
             log::info("envelopes", &fields);
         }
+    }
+}
+
+#[cfg(test)]
+impl Relay {
+    /// Makes a relay that accepts envelopes and never delivers any.
+    pub(crate) fn without_deliveries(config: &Config) -> Self {
+        Self { core: Arc::new(Core::new(config, false)) }
+    }
+
+    /// Accepts an envelope with an error.
+    pub(crate) fn accept_sample(&self) {
+        let _ = self.accept(envelope::sample(crate::protocol::ItemKind::Event, 10));
     }
 }

@@ -5,25 +5,14 @@
 //! is the first of all its chains. All other envelopes have no key and wait for nothing.
 
 use super::envelope::Envelope;
+use super::index::Index;
+use crate::protocol::json_fields::{fields, text};
 use crate::protocol::{ItemKind, visit_payloads};
-use serde::Deserialize;
-use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// The largest decoded envelope that is read for keys, in bytes. Check-ins and sessions have a few hundred bytes. A
 /// larger envelope carries them beside something else, and its decoding would cost the function CPU time.
 const MAX_READ: usize = 1 << 20;
-
-#[derive(Deserialize)]
-struct CheckIn {
-    check_in_id: Option<String>,
-    monitor_slug: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Session {
-    sid: Option<String>,
-}
 
 /// Returns the keys of an envelope, without duplicates. Different things may have the same key by chance, which only
 /// makes one wait for the other.
@@ -36,14 +25,14 @@ pub(super) fn keys(envelope: &Envelope) -> Box<[u64]> {
     visit_payloads(envelope.encoding, &envelope.body, MAX_READ, |payload| {
         match items.next().map(|item| item.kind) {
             Some(ItemKind::CheckIn) => {
-                if let Ok(check_in) = serde_json::from_slice::<CheckIn>(payload) {
-                    keys.extend(key(envelope, "check-in", check_in.check_in_id));
-                    keys.extend(key(envelope, "monitor", check_in.monitor_slug));
+                if let Some([id, slug]) = fields(payload, ["check_in_id", "monitor_slug"]) {
+                    keys.extend(key(envelope, "check-in", text(id).as_deref()));
+                    keys.extend(key(envelope, "monitor", text(slug).as_deref()));
                 }
             }
             Some(ItemKind::Session) => {
-                if let Ok(session) = serde_json::from_slice::<Session>(payload) {
-                    keys.extend(key(envelope, "session", session.sid));
+                if let Some([id]) = fields(payload, ["sid"]) {
+                    keys.extend(key(envelope, "session", text(id).as_deref()));
                 }
             }
             _ => {}
@@ -56,7 +45,7 @@ pub(super) fn keys(envelope: &Envelope) -> Box<[u64]> {
 
 /// The key of one thing, or `None` if its id is absent. SDKs write a UUID with hyphens or without, and one of zeros
 /// means none.
-fn key(envelope: &Envelope, what: &str, id: Option<String>) -> Option<u64> {
+fn key(envelope: &Envelope, what: &str, id: Option<&str>) -> Option<u64> {
     let mut id = id?.to_ascii_lowercase();
     if what != "monitor" {
         id.retain(|c| c != '-');
@@ -69,37 +58,36 @@ fn key(envelope: &Envelope, what: &str, id: Option<String>) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// The pending envelopes of each key, by their number, in the order in which they were accepted.
+/// The pending envelopes of each key, by their number, which is the order in which they were accepted.
 #[derive(Debug, Default)]
-pub(super) struct Chains(BTreeMap<u64, VecDeque<u64>>);
+pub(super) struct Chains(Index);
 
 impl Chains {
     /// Adds an envelope at the end of its chains.
     pub(super) fn enter(&mut self, keys: &[u64], number: u64) {
         for key in keys {
-            self.0.entry(*key).or_default().push_back(number);
+            self.0.insert((*key, number, 0));
         }
     }
 
     /// Whether the envelope is the first of all its chains.
     pub(super) fn is_first(&self, keys: &[u64], number: u64) -> bool {
-        keys.iter().all(|key| self.0.get(key).and_then(VecDeque::front) == Some(&number))
+        keys.iter().all(|key| self.first(*key) == Some(number))
     }
 
     /// Removes an envelope from its chains. Returns the envelopes that are now the first of a chain.
     pub(super) fn leave(&mut self, keys: &[u64], number: u64) -> Vec<u64> {
         let mut first = Vec::new();
         for key in keys {
-            let Some(chain) = self.0.get_mut(key) else { continue };
-            let was_first = chain.front() == Some(&number);
-            chain.retain(|other| *other != number);
-            match chain.front() {
-                Some(next) if was_first => first.push(*next),
-                Some(_) => {}
-                None => drop(self.0.remove(key)),
-            }
+            let was_first = self.first(*key) == Some(number);
+            self.0.remove((*key, number, 0));
+            first.extend(self.first(*key).filter(|_| was_first));
         }
         first
+    }
+
+    fn first(&self, key: u64) -> Option<u64> {
+        self.0.first_of(key).map(|(number, _)| number)
     }
 }
 

@@ -86,7 +86,7 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
             Outgoing::Envelope(pending) => state.time_limit(pending.lane, setting),
             Outgoing::ClientReport(_) => setting,
         };
-        tries.spawn(async move {
+        let one_try = async move {
             #[cfg(test)]
             tests::panic_if_asked(&outgoing, tests::DELIVERY_PANICS);
             let client = core.client();
@@ -103,7 +103,9 @@ fn start(core: &Arc<Core>, tries: &mut JoinSet<Try>) -> Option<Duration> {
                 }
             };
             (outgoing, outcome, start.elapsed())
-        });
+        };
+        // Boxed, so that it is not copied again and again on its way to the heap.
+        tries.spawn(Box::pin(one_try));
     }
     // `check_out` may have dropped the last envelope, so tasks that wait for an empty queue have to check again.
     core.announce_change();
@@ -123,5 +125,7 @@ fn settle(core: &Core, outgoing: Outgoing, result: &SendResult, took: Duration) 
     core.announce_change();
 }
 
+#[cfg(test)]
+mod interleavings;
 #[cfg(test)]
 mod tests;

@@ -6,17 +6,18 @@
 //! O(log n), times the number of priorities and lanes, which are few.
 
 use super::ages::Ages;
+use super::index::Index;
 use super::lanes::LaneId;
 use super::order::Chains;
 use super::pending::Pending;
 use crate::protocol::Priority;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What faults may take beyond the bound, so that one finds room even while large envelopes are in flight, which cannot
 /// be evicted. They are few and small.
-const FAULT_RESERVE: usize = 256 * 1024;
+pub(super) const FAULT_RESERVE: usize = 256 * 1024;
 /// What an envelope may take beyond the bound if it grows just before it leaves.
-const GROWTH_RESERVE: usize = 1 << 20;
+pub(super) const GROWTH_RESERVE: usize = 1 << 20;
 
 /// Envelopes by priority. The bytes of envelopes in flight count too, because those may be put back.
 #[derive(Debug)]
@@ -42,16 +43,20 @@ struct Class {
     /// By number, so the first is the oldest.
     envelopes: BTreeMap<u64, Pending>,
     /// Lane, place and number of those that wait for no other envelope.
-    ready: BTreeSet<(LaneId, u64, u64)>,
+    ready: Index,
     bytes: usize,
 }
 
 impl Class {
     /// Returns place and number of the first envelope of a lane that is ready.
     fn first_ready(&self, lane: LaneId) -> Option<(u64, u64)> {
-        let of_lane = self.ready.range((lane, 0, 0)..=(lane, u64::MAX, u64::MAX));
-        of_lane.map(|(_, place, number)| (*place, *number)).next()
+        self.ready.first_of(lane.index() as u64)
     }
+}
+
+/// The entry of an envelope among those that wait for no other.
+fn ready(pending: &Pending) -> (u64, u64, u64) {
+    (pending.lane.index() as u64, pending.place, pending.number)
 }
 
 impl Queue {
@@ -79,7 +84,7 @@ impl Queue {
                 if pending.envelope.is_background {
                     self.background += 1;
                 } else {
-                    self.ages.add(pending.since);
+                    self.ages.add(pending.since, pending.number);
                 }
                 pending.place = pending.number;
                 self.insert(pending);
@@ -93,7 +98,9 @@ impl Queue {
     /// the lanes for which `is_allowed` returns true. It is told whether a fault would leave. The bytes of the envelope
     /// stay counted until `release`.
     pub(super) fn pop_where(&mut self, is_allowed: impl Fn((LaneId, bool)) -> bool) -> Option<Pending> {
-        let (class, number) = self.waiting.iter().enumerate().rev().find_map(|(index, class)| {
+        let classes = self.waiting.iter().enumerate().rev();
+        let mut waiting = classes.filter(|(_, class)| !class.envelopes.is_empty());
+        let (class, number) = waiting.find_map(|(index, class)| {
             let is_fault = index == Priority::Fault as usize;
             let allowed = self.lanes().filter(|lane| is_allowed((*lane, is_fault)));
             let first = allowed.filter_map(|lane| class.first_ready(lane)).min();
@@ -148,13 +155,13 @@ impl Queue {
         if pending.envelope.is_background {
             self.background = self.background.saturating_sub(1);
         } else {
-            self.ages.remove(pending.since);
+            self.ages.remove(pending.since, pending.number);
         }
         for number in self.chains.leave(&pending.keys, pending.number) {
             for class in &mut self.waiting {
                 let Some(next) = class.envelopes.get(&number) else { continue };
                 if self.chains.is_first(&next.keys, number) {
-                    class.ready.insert((next.lane, next.place, number));
+                    class.ready.insert(ready(next));
                 }
             }
         }
@@ -190,10 +197,11 @@ impl Queue {
     /// Moves all waiting envelopes of a lane to those that `to` returns.
     pub(super) fn change_lane(&mut self, from: LaneId, mut to: impl FnMut(&Pending) -> LaneId) {
         for class in &mut self.waiting {
-            for (number, pending) in class.envelopes.iter_mut().filter(|(_, one)| one.lane == from) {
+            for pending in class.envelopes.values_mut().filter(|one| one.lane == from) {
+                let was_ready = class.ready.remove(ready(pending));
                 pending.lane = to(pending);
-                if class.ready.remove(&(from, pending.place, *number)) {
-                    class.ready.insert((pending.lane, pending.place, *number));
+                if was_ready {
+                    class.ready.insert(ready(pending));
                 }
                 if let Some(waiting) = self.in_lane.get_mut(from.index()) {
                     *waiting = waiting.saturating_sub(1);
@@ -253,7 +261,7 @@ impl Queue {
             *waiting += 1;
         }
         if self.chains.is_first(&pending.keys, pending.number) {
-            class.ready.insert((pending.lane, pending.place, pending.number));
+            class.ready.insert(ready(&pending));
         }
         class.envelopes.insert(pending.number, pending);
     }
@@ -261,7 +269,7 @@ impl Queue {
     fn remove(&mut self, class: usize, number: u64) -> Option<Pending> {
         let class = self.waiting.get_mut(class)?;
         let pending = class.envelopes.remove(&number)?;
-        class.ready.remove(&(pending.lane, pending.place, number));
+        class.ready.remove(ready(&pending));
         class.bytes = class.bytes.saturating_sub(pending.envelope.size());
         if let Some(waiting) = self.in_lane.get_mut(pending.lane.index()) {
             *waiting = waiting.saturating_sub(1);

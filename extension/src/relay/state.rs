@@ -2,13 +2,13 @@
 
 mod custody;
 mod drain;
+mod flight;
 mod observed;
 mod prepare;
 mod reports;
 mod upstreams;
 
 use super::client_reports::{ClientReports, ReportTarget};
-use super::concurrency::Pace;
 use super::envelope::Envelope;
 use super::lanes::{LaneId, Lanes};
 use super::ledger::{DropReason, Ledger};
@@ -21,7 +21,6 @@ use super::refusals::Refusals;
 use crate::config::Upstream;
 use crate::protocol::{Item, Priority};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) use custody::CustodyNumber;
@@ -121,95 +120,6 @@ impl State {
         evicted.len() as u64
     }
 
-    /// Takes out the next envelope that may be tried and marks it as in flight. If the last try of an upstream failed,
-    /// it gets only one try at a time, after each pause. `held` says whether a task waits for deliveries.
-    pub(super) fn check_out(&mut self, clock: Instant, now: SystemTime, held: bool) -> Option<Pending> {
-        let pace = self.pace(clock, held);
-        loop {
-            let (queue, lanes) = (&mut self.queue, &self.lanes);
-            // Faults and other envelopes do not wait for each other. A fault has no time, and a fault that upstream
-            // cannot process does not delay the rest.
-            let may_start = [false, true].map(|is_fault| {
-                let of_lane = |lane: &LaneId| {
-                    if is_fault {
-                        lanes.may_start_fault(*lane, pace, clock)
-                    } else {
-                        lanes.may_start(*lane, queue.in_lane(*lane), pace, clock)
-                    }
-                };
-                queue.lanes().filter(of_lane).collect::<Vec<_>>()
-            });
-            let [of_others, of_faults] = may_start;
-            let pending = queue.pop_where(|(lane, is_fault)| {
-                if is_fault { of_faults.contains(&lane) } else { of_others.contains(&lane) }
-            })?;
-            if let Some(pending) = self.prepare(pending, now) {
-                self.add_in_flight(&pending);
-                return Some(pending);
-            }
-        }
-    }
-
-    fn pace(&self, clock: Instant, held: bool) -> Pace {
-        match self.drain_end {
-            Some(end) => Pace::Draining(end.saturating_duration_since(clock)),
-            None if held => Pace::Held,
-            None => Pace::Relaxed,
-        }
-    }
-
-    /// Ends the delivery of an envelope in flight. `count` records the result in the ledger.
-    pub(super) fn check_in(&mut self, pending: &Pending, count: impl FnOnce(&mut Ledger)) {
-        if self.remove_in_flight(pending) {
-            self.queue.release(pending);
-            count(&mut self.ledger);
-        }
-    }
-
-    /// Drops an envelope in flight. If it is a fault that `keep` stores, it is counted as spooled instead.
-    pub(super) fn give_up(
-        &mut self,
-        pending: &Pending,
-        reason: DropReason,
-        keep: impl FnOnce(&Envelope) -> bool,
-    ) {
-        if !self.remove_in_flight(pending) {
-            return;
-        }
-        self.queue.release(pending);
-        if pending.is_fault() && keep(&pending.envelope) {
-            self.ledger.spooled += 1;
-        } else {
-            self.lose(&pending.envelope, reason);
-        }
-    }
-
-    /// Queues an envelope in flight again, for another try.
-    pub(super) fn put_back(&mut self, mut pending: Pending, reason: DropReason) {
-        if self.remove_in_flight(&pending) {
-            pending.reason = reason;
-            self.queue.put_back(pending);
-        }
-    }
-
-    /// Queues everything in flight again, because the task that delivered it has panicked.
-    pub(super) fn reclaim_in_flight(&mut self) {
-        self.reports_in_flight = 0;
-        for mut pending in std::mem::take(&mut self.in_flight) {
-            self.lanes.ended(pending.lane, pending.envelope.size(), pending.is_fault());
-            self.count_unanswered(&pending);
-            if pending.is_hopeless() {
-                // The task panics on each try of this envelope, so more tries are of no use.
-                self.queue.release(&pending);
-                self.lose(&pending.envelope, DropReason::Internal);
-                continue;
-            }
-            pending.reason = DropReason::Internal;
-            pending.attempts = pending.attempts.saturating_add(1);
-            self.queue.put_back(pending);
-        }
-    }
-
     pub(super) fn ledger(&self) -> Ledger {
         self.ledger
     }
@@ -281,28 +191,6 @@ impl State {
     fn book_loss(&mut self, envelope: &Envelope, reason: DropReason) {
         self.ledger.lose(reason, 1);
         self.tell(envelope, Step::Dropped(reason));
-    }
-
-    fn add_in_flight(&mut self, pending: &Pending) {
-        self.lanes.started(pending.lane, pending.envelope.size(), pending.is_fault());
-        self.in_flight.push(pending.clone());
-    }
-
-    /// Removes an envelope from the list of those in flight. Returns `false` after `close`, which has already counted
-    /// it.
-    fn remove_in_flight(&mut self, pending: &Pending) -> bool {
-        let at = self.in_flight.iter().position(|p| Arc::ptr_eq(&p.envelope, &pending.envelope));
-        let removed = at.map(|at| self.in_flight.swap_remove(at));
-        if let Some(pending) = &removed {
-            self.lanes.ended(pending.lane, pending.envelope.size(), pending.is_fault());
-            self.count_unanswered(pending);
-        }
-        removed.is_some()
-    }
-
-    /// Counts the requests of a finished try that got no response.
-    fn count_unanswered(&mut self, pending: &Pending) {
-        self.ledger.unanswered += u64::from(pending.unanswered.swap(0, Ordering::Relaxed));
     }
 }
 

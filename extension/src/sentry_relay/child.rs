@@ -6,23 +6,27 @@
 use super::command::{BINARY, SentryRelayCommand};
 use super::log_pipe;
 use crate::signals;
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::{Pid, execv, getppid};
 use std::ffi::{CString, OsString};
 use std::io::{self, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// The first argument that makes this binary become Sentry's Relay.
 const FLAG: &str = "--become-relay";
 /// The exit code of a shell for a file that was found but could not be executed.
 const CANNOT_EXECUTE: u8 = 126;
+/// The stack of the thread that waits for the end of the process, in bytes.
+const STACK: usize = 64 * 1024;
 /// How long to wait for the end of the process after SIGKILL.
 const KILL_TIMEOUT: Duration = Duration::from_millis(40);
 
@@ -72,14 +76,13 @@ pub(super) fn describe(status: ExitStatus) -> String {
 #[derive(Debug)]
 pub(super) struct Child {
     process: std::process::Child,
-    sigchld: tokio::signal::unix::Signal,
+    /// Wakes the task that waits for the end of the process.
+    exited: Arc<Notify>,
     reaped: bool,
 }
 
 impl Child {
     pub(super) fn start(command: &SentryRelayCommand) -> io::Result<Self> {
-        // SIGCHLD is registered before the start, because otherwise the end of the child could be missed.
-        let sigchld = signal(SignalKind::child())?;
         let (pipe, output) = io::pipe()?;
         let process = Command::new("/proc/self/exe")
             .args([FLAG, &std::process::id().to_string()])
@@ -91,9 +94,23 @@ impl Child {
             .stderr(output)
             .process_group(0)
             .spawn()?;
-        let child = Self { process, sigchld, reaped: false };
+        let child = Self { process, exited: Arc::default(), reaped: false };
+        child.watch()?;
         log_pipe::follow(pipe)?;
         Ok(child)
+    }
+
+    /// Starts a thread that waits until the process has ended, and leaves it to be reaped.
+    fn watch(&self) -> io::Result<()> {
+        let process = Pid::from_raw(i32::try_from(self.process.id()).map_err(io::Error::other)?);
+        let exited = Arc::clone(&self.exited);
+        let wait = move || {
+            // Any other error means that it was reaped already.
+            while waitid(Id::Pid(process), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {
+            }
+            exited.notify_one();
+        };
+        thread::Builder::new().name("sentry_relay_end".to_owned()).stack_size(STACK).spawn(wait).map(drop)
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -109,7 +126,7 @@ impl Child {
                 self.reaped = true;
                 return Ok(status);
             }
-            self.sigchld.recv().await;
+            self.exited.notified().await;
         }
     }
 

@@ -1,12 +1,14 @@
 //! The door: a listener on loopback that is the upstream of Sentry's Relay. Envelopes come back through it, filtered,
 //! and are queued for Sentry. Everything else that Sentry's Relay asks of Sentry is forwarded, such as project configs.
 
+use super::drop_reasons;
 use crate::config::{Config, Upstream};
 use crate::http::{self, ResponseBody, ResponseFuture};
-use crate::log;
-use crate::protocol::{Encoding, Item, Priority, Scanner, decode, envelope_header, sent_at};
+use crate::protocol::json_fields::fields;
+use crate::protocol::{Encoding, Item, Priority, Scanner, decode_all, envelope_header, sent_at};
 use crate::relay::Envelope;
 use crate::relay::core::Core;
+use crate::{log, task};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -15,9 +17,6 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -85,7 +84,7 @@ impl Door {
         loop {
             match listener.accept().await {
                 // Each connection has its own task, so that a panic ends only this connection.
-                Ok((stream, _)) => drop(tokio::spawn(Arc::clone(&self).serve_connection(stream))),
+                Ok((stream, _)) => task::spawn(Arc::clone(&self).serve_connection(stream)),
                 Err(error) => {
                     log::debug("cannot accept a connection of Sentry's Relay", &[("error", &error)]);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -130,6 +129,9 @@ impl Door {
         // What was no envelope when Sentry's Relay got it has no tag either.
         let is_its_own = tag.is_none()
             && envelope_header::first_type(&plain).is_none_or(|name| OWN_TYPES.contains(&&*name));
+        if is_its_own && let Some(reasons) = drop_reasons::of(&plain) {
+            log::info("Sentry's Relay has dropped data by its rules", &[("reasons", &reasons)]);
+        }
         let custody = if is_its_own { None } else { self.core.custody(tag) };
         let signature = copies(&head.headers, SIGNATURE);
         let original = custody.as_ref().map(|(_, envelope)| {
@@ -167,16 +169,11 @@ impl Door {
         let encoding = head.headers.get(CONTENT_ENCODING).map_or(Ok(""), HeaderValue::to_str);
         let encoding = encoding.ok().and_then(Encoding::parse);
         let encoding = encoding.ok_or_else(|| Refusal::bad_request("unknown content encoding"))?;
-        let (mut plain, mut scanner, mut is_valid) = (Vec::new(), Scanner::new(), true);
-        let feed = |block: &[u8]| {
-            plain.extend_from_slice(block);
-            is_valid = is_valid && scanner.feed(block).is_ok();
-            Ok::<(), Infallible>(())
-        };
-        decode(encoding, body, self.max_body, feed)
-            .map_err(|_| Refusal::bad_request("it cannot be decoded"))?;
-        let items = if is_valid { scanner.finish().ok().map(|scanned| scanned.items.into()) } else { None };
-        Ok((plain, items))
+        let plain = decode_all(encoding, body, self.max_body)
+            .ok_or_else(|| Refusal::bad_request("it cannot be decoded"))?;
+        let mut scanner = Scanner::new();
+        let envelope = scanner.feed(&plain).and_then(|()| scanner.finish()).ok();
+        Ok((plain, envelope.map(|envelope| envelope.items.into())))
     }
 
     /// Makes an envelope that Sentry's Relay sends beside those that it was given: the second part of one, or its own
@@ -234,14 +231,9 @@ impl Door {
 fn has_entries(headers: &HeaderMap, body: &[u8], list: &str) -> bool {
     let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     let Some(encoding) = Encoding::parse(encoding.unwrap_or_default()) else { return false };
-    let mut plain = Vec::new();
-    let decoded = decode(encoding, body, MAX_CONFIGS, |block| {
-        plain.extend_from_slice(block);
-        Ok::<(), Infallible>(())
-    });
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(&plain).unwrap_or_default();
-    let list = fields.get(list).map_or("", |list| list.get());
-    decoded.is_ok() && list.bytes().any(|byte| byte == b'"')
+    let plain = decode_all(encoding, body, MAX_CONFIGS).unwrap_or_default();
+    let list = fields(&plain, [list]).and_then(|[list]| list);
+    list.is_some_and(|list| list.get().contains('"'))
 }
 
 /// Returns copies of these headers. The values of a request share its read buffer, so one queued value would keep the

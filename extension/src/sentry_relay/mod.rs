@@ -12,6 +12,7 @@ mod command;
 mod config_probe;
 mod custody;
 mod door;
+mod drop_reasons;
 mod failure;
 mod health;
 mod log_pipe;

@@ -4,6 +4,7 @@
 use super::function_record::FunctionRecord;
 use super::observer::{DroppedRecords, Observer};
 use super::record::Record;
+use crate::protocol::json_fields::fields_of;
 use crate::protocol::timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer as _, SeqAccess, Visitor};
@@ -19,13 +20,6 @@ struct Parts<'a> {
     kind: Option<&'a RawValue>,
     #[serde(borrow, default)]
     record: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct LogsDropped {
-    dropped_records: u64,
-    dropped_bytes: u64,
 }
 
 /// Reads a batch. `platform` gets the platform's records before `observer` does.
@@ -71,8 +65,9 @@ impl Teller<'_> {
 
     fn add_platform(&mut self, parts: &Parts<'_>, kind: &str) {
         if kind == "\"platform.logsDropped\"" {
-            let dropped = parts.record.and_then(|record| serde_json::from_str(record.get()).ok());
-            let LogsDropped { dropped_records: records, dropped_bytes: bytes } = dropped.unwrap_or_default();
+            let counts = fields_of(parts.record, ["droppedRecords", "droppedBytes"]).unwrap_or_default();
+            let [records, bytes] =
+                counts.map(|count| count.and_then(|count| count.get().parse().ok()).unwrap_or_default());
             self.observer.dropped(DroppedRecords { records, bytes });
         }
         // They are few, so that one more pass does not matter.

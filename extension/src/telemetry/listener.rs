@@ -4,7 +4,7 @@
 //! addresses. That is safe, because nothing from outside can connect into an environment. Where there is no telemetry,
 //! the socket is closed as soon as that is known.
 
-use crate::http;
+use crate::{http, task};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -43,7 +43,7 @@ pub(super) async fn serve(
             continue;
         };
         let sink = sink.clone();
-        tokio::spawn(async move {
+        task::spawn(async move {
             let answer = move |request| -> http::ResponseFuture { Box::pin(receive(request, sink.clone())) };
             // An error of a connection is ignored, because Lambda opens a new one.
             let _ = http::serve(Box::new(stream), Box::new(answer)).await;

@@ -19,5 +19,7 @@ pub(crate) use record::{InitPhase, InitStart, InvocationEnd, PhaseEnd, PlatformE
 #[cfg(test)]
 pub(crate) use record::{InvocationMetrics, InvocationStart, PlatformFault};
 pub use request_id::RequestId;
+#[cfg(test)]
+pub(crate) use subscription::Script;
 pub use subscription::Subscribed;
 pub(crate) use subscription::{FunctionEnd, Telemetry};

@@ -159,3 +159,20 @@ fn add_records(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
     }
     invocations.send_modify(|invocations| records.iter().for_each(|record| invocations.add(&record.event)));
 }
+
+/// What a test lets telemetry report.
+#[cfg(test)]
+pub(crate) struct Script(watch::Sender<InvocationLog>);
+
+#[cfg(test)]
+impl Script {
+    /// Makes a subscription that has reported nothing yet.
+    pub(crate) fn subscribe() -> (Self, Telemetry) {
+        let (sender, invocations) = watch::channel(InvocationLog::default());
+        (Self(sender), Telemetry { invocations, done_at_miss: Mutex::new(None) })
+    }
+
+    pub(crate) fn report(&self, event: &PlatformEvent) {
+        self.0.send_modify(|invocations| invocations.add(event));
+    }
+}

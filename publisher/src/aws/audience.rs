@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-/// One grantee that may use a layer version.
+/// Who may use a layer version, besides its owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reader {
+pub(crate) enum Grantee {
     /// Every AWS account.
     Everybody,
     Account(AccountId),
@@ -25,7 +25,7 @@ pub(crate) struct OrganizationId(String);
 
 /// The text is not a valid account number or organization id.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BadReader {
+pub(crate) enum BadGrantee {
     #[error("`{0}` is not an account: twelve digits")]
     Account(String),
     #[error("`{0}` is not an organization: o- and 10 to 32 lower-case letters and digits")]
@@ -45,28 +45,28 @@ impl OrganizationId {
 }
 
 impl TryFrom<String> for AccountId {
-    type Error = BadReader;
+    type Error = BadGrantee;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let good = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        if good { Ok(Self(text)) } else { Err(BadReader::Account(text)) }
+        if good { Ok(Self(text)) } else { Err(BadGrantee::Account(text)) }
     }
 }
 
 impl TryFrom<String> for OrganizationId {
-    type Error = BadReader;
+    type Error = BadGrantee;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let good = text
             .strip_prefix("o-")
             .is_some_and(|rest| (10..=32).contains(&rest.len()) && rest.bytes().all(plain));
-        if good { Ok(Self(text)) } else { Err(BadReader::Organization(text)) }
+        if good { Ok(Self(text)) } else { Err(BadGrantee::Organization(text)) }
     }
 }
 
 impl FromStr for AccountId {
-    type Err = BadReader;
+    type Err = BadGrantee;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.to_owned().try_into()
@@ -74,7 +74,7 @@ impl FromStr for AccountId {
 }
 
 impl FromStr for OrganizationId {
-    type Err = BadReader;
+    type Err = BadGrantee;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.to_owned().try_into()
@@ -99,8 +99,8 @@ impl fmt::Display for AccountId {
     }
 }
 
-impl Reader {
-    /// The default id of the policy statement that grants access to this reader.
+impl Grantee {
+    /// The default id of the policy statement that grants access to this grantee.
     pub(crate) fn statement_id(&self) -> String {
         match self {
             Self::Everybody => "public".to_owned(),
@@ -110,7 +110,7 @@ impl Reader {
     }
 }
 
-impl fmt::Display for Reader {
+impl fmt::Display for Grantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Everybody => f.write_str("public"),
@@ -123,25 +123,25 @@ impl fmt::Display for Reader {
 /// All grantees that may use a layer version. The owner may always use it and is not listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "AudienceJson", into = "AudienceJson")]
-pub(crate) struct Audience(BTreeSet<Reader>);
+pub(crate) struct Audience(BTreeSet<Grantee>);
 
 impl Audience {
     pub(crate) fn public() -> Self {
-        Self(BTreeSet::from([Reader::Everybody]))
+        Self(BTreeSet::from([Grantee::Everybody]))
     }
 
-    /// An audience of exactly these readers. An empty list means a private layer.
-    pub(crate) fn of(readers: impl IntoIterator<Item = Reader>) -> Self {
-        Self(readers.into_iter().collect())
+    /// An audience of exactly these grantees. An empty list means a private layer.
+    pub(crate) fn of(grantees: impl IntoIterator<Item = Grantee>) -> Self {
+        Self(grantees.into_iter().collect())
     }
 
-    pub(crate) fn readers(&self) -> impl Iterator<Item = &Reader> {
+    pub(crate) fn grantees(&self) -> impl Iterator<Item = &Grantee> {
         self.0.iter()
     }
 
     /// Whether every AWS account may use the layer.
     pub(crate) fn is_public(&self) -> bool {
-        self.0.contains(&Reader::Everybody)
+        self.0.contains(&Grantee::Everybody)
     }
 }
 
@@ -150,8 +150,8 @@ impl fmt::Display for Audience {
         if self.0.is_empty() {
             return f.write_str("private");
         }
-        let readers: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&readers.join(", "))
+        let grantees: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&grantees.join(", "))
     }
 }
 
@@ -181,8 +181,8 @@ impl From<AudienceJson> for Audience {
             AudienceJson::Keyword(Keyword::Public) => Self::public(),
             AudienceJson::Keyword(Keyword::Private) => Self::of([]),
             AudienceJson::Named { accounts, organizations } => {
-                let organizations = organizations.into_iter().map(Reader::Organization);
-                Self::of(accounts.into_iter().map(Reader::Account).chain(organizations))
+                let organizations = organizations.into_iter().map(Grantee::Organization);
+                Self::of(accounts.into_iter().map(Grantee::Account).chain(organizations))
             }
         }
     }
@@ -198,11 +198,11 @@ impl From<Audience> for AudienceJson {
         }
         let mut accounts = Vec::new();
         let mut organizations = Vec::new();
-        for reader in audience.0 {
-            match reader {
-                Reader::Account(account) => accounts.push(account),
-                Reader::Organization(organization) => organizations.push(organization),
-                Reader::Everybody => {}
+        for grantee in audience.0 {
+            match grantee {
+                Grantee::Account(account) => accounts.push(account),
+                Grantee::Organization(organization) => organizations.push(organization),
+                Grantee::Everybody => {}
             }
         }
         Self::Named { accounts, organizations }
@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn each_audience_is_written_as_json_and_read_again() {
-        let account = Reader::Account("123456789012".parse().unwrap());
-        let organization = Reader::Organization("o-a1b2c3d4e5".parse().unwrap());
+        let account = Grantee::Account("123456789012".parse().unwrap());
+        let organization = Grantee::Organization("o-a1b2c3d4e5".parse().unwrap());
         for (audience, json) in [
             (Audience::public(), json!("public")),
             (Audience::of([]), json!("private")),

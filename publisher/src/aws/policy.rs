@@ -1,6 +1,6 @@
 //! Reads the policy of a layer version and decides which changes make it match an audience. This module does no I/O.
 
-use crate::aws::audience::{Audience, Reader};
+use crate::aws::audience::{Audience, Grantee};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -14,10 +14,10 @@ const EMPTY_POLICY: &str = r#"{"Version":"2012-10-17","Id":"default","Statement"
 
 /// Writes a statement as Lambda does. `AddLayerVersionPermission` takes one principal, so each account has its own
 /// statement.
-fn statement(id: &str, reader: &Reader, arn: &str) -> String {
-    let principal = match reader {
-        Reader::Everybody | Reader::Organization(_) => json!("*"),
-        Reader::Account(account) => {
+fn statement(id: &str, grantee: &Grantee, arn: &str) -> String {
+    let principal = match grantee {
+        Grantee::Everybody | Grantee::Organization(_) => json!("*"),
+        Grantee::Account(account) => {
             let partition = arn.split(':').nth(1).unwrap_or_default();
             json!({"AWS": format!("arn:{partition}:iam::{}:root", account.as_str())})
         }
@@ -25,7 +25,7 @@ fn statement(id: &str, reader: &Reader, arn: &str) -> String {
     let mut statement = json!({
         "Sid": id, "Effect": "Allow", "Principal": principal, "Action": ACTION, "Resource": arn
     });
-    if let (Reader::Organization(id), Some(fields)) = (reader, statement.as_object_mut()) {
+    if let (Grantee::Organization(id), Some(fields)) = (grantee, statement.as_object_mut()) {
         fields.insert("Condition".to_owned(), json!({"StringEquals": {"aws:PrincipalOrgID": id.as_str()}}));
     }
     statement.to_string()
@@ -43,7 +43,7 @@ pub(crate) struct Policy {
 struct Statement {
     id: String,
     /// The grantee. `None` means that the statement is of a kind that the publisher does not write.
-    reader: Option<Reader>,
+    grantee: Option<Grantee>,
     text: String,
 }
 
@@ -51,7 +51,7 @@ struct Statement {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Repair {
     /// The statements to add, each with an id that the policy does not use yet.
-    pub(crate) add: Vec<(String, Reader)>,
+    pub(crate) add: Vec<(String, Grantee)>,
     /// The ids of the statements to remove.
     pub(crate) remove: Vec<String>,
 }
@@ -65,7 +65,7 @@ impl Repair {
 
 impl std::fmt::Display for Repair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let add = self.add.iter().map(|(_, reader)| format!("grant {reader}"));
+        let add = self.add.iter().map(|(_, grantee)| format!("grant {grantee}"));
         let remove = self.remove.iter().map(|id| format!("remove the statement `{id}`"));
         f.write_str(&add.chain(remove).collect::<Vec<_>>().join(", "))
     }
@@ -94,13 +94,13 @@ impl Policy {
     /// Statements beyond a restricted audience are removed. If the audience is everybody, further statements make no
     /// difference and stay.
     pub(crate) fn repair(&self, wanted: &Audience) -> Repair {
-        let found: BTreeSet<&Reader> = self.statements.iter().filter_map(|s| s.reader.as_ref()).collect();
-        let missing = wanted.readers().filter(|reader| !found.contains(reader));
-        let add = missing.map(|reader| (self.free_id(&reader.statement_id()), reader.clone())).collect();
-        let wanted: BTreeSet<&Reader> = wanted.readers().collect();
-        let is_wanted = |reader: &Option<Reader>| reader.as_ref().is_some_and(|r| wanted.contains(r));
-        let surplus = self.statements.iter().filter(|statement| !is_wanted(&statement.reader));
-        let remove = if wanted.contains(&Reader::Everybody) {
+        let found: BTreeSet<&Grantee> = self.statements.iter().filter_map(|s| s.grantee.as_ref()).collect();
+        let missing = wanted.grantees().filter(|grantee| !found.contains(grantee));
+        let add = missing.map(|grantee| (self.free_id(&grantee.statement_id()), grantee.clone())).collect();
+        let wanted: BTreeSet<&Grantee> = wanted.grantees().collect();
+        let is_wanted = |grantee: &Option<Grantee>| grantee.as_ref().is_some_and(|r| wanted.contains(r));
+        let surplus = self.statements.iter().filter(|statement| !is_wanted(&statement.grantee));
+        let remove = if wanted.contains(&Grantee::Everybody) {
             Vec::new()
         } else {
             surplus.map(|statement| statement.id.clone()).collect()
@@ -112,7 +112,7 @@ impl Policy {
     pub(crate) fn length_after(&self, repair: &Repair, arn: &str) -> usize {
         let kept = self.statements.iter().filter(|statement| !repair.remove.contains(&statement.id));
         let kept = kept.map(|statement| statement.text.len());
-        let added = repair.add.iter().map(|(id, reader)| statement(id, reader, arn).len());
+        let added = repair.add.iter().map(|(id, grantee)| statement(id, grantee, arn).len());
         // Each statement but the last has a comma behind it.
         let statements: usize = kept.chain(added).map(|length| length + 1).sum();
         EMPTY_POLICY.len() + statements.saturating_sub(1)
@@ -140,8 +140,8 @@ impl std::fmt::Display for Policy {
         if self.statements.is_empty() {
             return f.write_str("private");
         }
-        let describe = |statement: &Statement| match &statement.reader {
-            Some(reader) => reader.to_string(),
+        let describe = |statement: &Statement| match &statement.grantee {
+            Some(grantee) => grantee.to_string(),
             None => format!("another statement: {}", statement.text),
         };
         f.write_str(&self.statements.iter().map(describe).collect::<Vec<_>>().join(", "))
@@ -163,30 +163,30 @@ impl Statement {
         let principal =
             principal.and_then(|p| p.get("AWS").or(Some(p))).map(single_element).and_then(Value::as_str);
         let condition = statement.get("Condition").filter(|condition| !is_empty_condition(condition));
-        let reader = match (allows, principal, condition) {
-            (true, Some("*"), None) => Some(Reader::Everybody),
+        let grantee = match (allows, principal, condition) {
+            (true, Some("*"), None) => Some(Grantee::Everybody),
             (true, Some("*"), Some(condition)) => organization(condition),
             (true, Some(account), None) => account_of(account),
             _ => None,
         };
-        Self { id: text("Sid").to_owned(), reader, text: statement.to_string() }
+        Self { id: text("Sid").to_owned(), grantee, text: statement.to_string() }
     }
 }
 
-fn organization(condition: &Value) -> Option<Reader> {
+fn organization(condition: &Value) -> Option<Grantee> {
     let conditions = condition.as_object().filter(|all| all.len() == 1)?;
     let equals = conditions.get("StringEquals")?.as_object().filter(|all| all.len() == 1)?;
     let id = single_element(equals.get("aws:PrincipalOrgID")?).as_str()?;
-    id.parse().ok().map(Reader::Organization)
+    id.parse().ok().map(Grantee::Organization)
 }
 
-fn account_of(principal: &str) -> Option<Reader> {
+fn account_of(principal: &str) -> Option<Grantee> {
     let number = match principal.split(':').collect::<Vec<_>>().as_slice() {
         ["arn", _, "iam", "", number, "root"] => number,
         [number] => *number,
         _ => return None,
     };
-    number.parse().ok().map(Reader::Account)
+    number.parse().ok().map(Grantee::Account)
 }
 
 /// Returns the only element of a list of one, or else the value itself. AWS writes single values in both ways.
@@ -215,8 +215,8 @@ mod tests {
         Policy::read(&text)
     }
 
-    fn account() -> Reader {
-        Reader::Account("123456789012".parse().unwrap())
+    fn account() -> Grantee {
+        Grantee::Account("123456789012".parse().unwrap())
     }
 
     const ORG: &str = r#""Sid":"organization-o-a1b2c3d4e5","Principal":"*",
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn accounts_and_organizations_are_recognized() {
-        let org = Reader::Organization("o-a1b2c3d4e5".parse().unwrap());
+        let org = Grantee::Organization("o-a1b2c3d4e5".parse().unwrap());
         assert!(policy(&[ORG, ACCOUNT]).matches(&Audience::of([org.clone(), account()])));
         assert!(!policy(&[ORG, ACCOUNT]).matches(&Audience::of([org])));
         assert!(policy(&[r#""Sid":"a","Principal":"123456789012""#]).matches(&Audience::of([account()])));
@@ -256,7 +256,7 @@ mod tests {
     fn a_taken_id_is_not_reused_and_nothing_is_removed_from_a_public_policy() {
         let taken = policy(&[r#""Sid":"public","Principal":"999999999999""#]);
         let repair = taken.repair(&Audience::public());
-        assert_eq!(repair.add, [("public-2".to_owned(), Reader::Everybody)]);
+        assert_eq!(repair.add, [("public-2".to_owned(), Grantee::Everybody)]);
         assert_eq!(repair.remove, Vec::<String>::new());
     }
 
@@ -267,7 +267,7 @@ mod tests {
             |policy: &Policy, audience: &Audience| policy.length_after(&policy.repair(audience), arn);
         let accounts = |count: u64| {
             let id = |n: u64| (100_000_000_000 + n).to_string().parse().unwrap();
-            Audience::of((0..count).map(|n| Reader::Account(id(n))))
+            Audience::of((0..count).map(|n| Grantee::Account(id(n))))
         };
         assert_eq!(length(&Policy::default(), &Audience::of([])), EMPTY_POLICY.len());
         let written = |audience: &Audience| {

@@ -103,19 +103,25 @@ impl Compile<'_> {
     }
 
     fn rustflags(&self) -> Result<Vec<String>, CompileError> {
-        let cargo_home = env::var_os("CARGO_HOME")
-            .map(PathBuf::from)
-            .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")))
-            .ok_or(CompileError::NoHome)?;
+        let cargo_home = exec::cargo_home().ok_or(CompileError::NoHome)?;
         let folders = Folders {
             workspace: &self.workspace.root,
             target_dir: &self.workspace.target_dir,
             cargo_home: &cargo_home,
+            registries: &registries(&cargo_home),
             rust_sources: &self.tools.rust.sources(),
             rust_commit: &self.tools.rust.commit,
         };
         Ok(flags::rustflags(&folders, self.std, self.smaller))
     }
+}
+
+/// The folders of `CARGO_HOME` that have the sources of crates. The licences have been read there, so all are there.
+fn registries(cargo_home: &Path) -> Vec<PathBuf> {
+    let folders = fs::read_dir(cargo_home.join("registry/src")).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = folders.map(|folder| folder.path()).collect();
+    folders.sort_unstable();
+    folders
 }
 
 /// Locks the output folder. Until the lock is dropped, no other build can replace the binary there.
@@ -132,7 +138,7 @@ fn lock(out: &Path) -> Result<File, CompileError> {
 
 /// Removes the variables that would change the bytes, or make cargo believe that something has changed: flags for
 /// other builds, and the variables that `cargo run` has set for this process.
-fn isolate(command: &mut Command) {
+pub(crate) fn isolate(command: &mut Command) {
     const PREFIXES: [&str; 5] =
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_PROFILE_", "CARGO_CRATE_"];
     const NAMES: [&str; 10] = [

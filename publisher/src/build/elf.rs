@@ -108,4 +108,4 @@ fn machine_name(machine: elf::Machine) -> String {
 
 #[cfg(test)]
 #[path = "elf_tests.rs"]
-mod tests;
+pub(crate) mod tests;

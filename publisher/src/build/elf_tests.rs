@@ -7,7 +7,7 @@ const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
 
 /// A 64-bit little-endian ELF of one segment whose data is `body`.
-fn elf_file(kind: u16, machine: u16, entry: u64, segment: u32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn elf_file(kind: u16, machine: u16, entry: u64, segment: u32, body: &[u8]) -> Vec<u8> {
     let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     file.extend(kind.to_le_bytes());
     file.extend(machine.to_le_bytes());

@@ -40,6 +40,13 @@ pub(crate) fn cargo() -> Option<PathBuf> {
     env::var_os("CARGO").map(PathBuf::from).filter(|path| is_executable(path)).or_else(|| find("cargo"))
 }
 
+/// The folder in which cargo keeps the sources of all dependencies.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".cargo")))
+}
+
 /// Runs a program without showing its output, and returns its trimmed stdout.
 pub(crate) fn ask(command: &mut Command) -> Result<String, ExecError> {
     let output = command.stdin(Stdio::null()).output().map_err(|source| start_error(command, source))?;

@@ -155,7 +155,7 @@ fn std_for(arch: Arch, rust: &Rust) -> Finding {
     if rust.has_sources() {
         return finding.found("compiled from source", rust.sources());
     }
-    if rust.has_std(arch) {
+    if rust.has_std(arch.target()) {
         return finding.found("prebuilt", rust.sysroot.join("lib/rustlib").join(arch.target()));
     }
     if rust.is_rustup() {

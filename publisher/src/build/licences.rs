@@ -3,11 +3,11 @@
 use crate::{
     build::{
         layer_zip::ZipEntry,
-        linked_crates::{self, LicenceText, LinkedCrate},
+        linked_crates::{LicenceText, LinkedCrate},
         workspace::Workspace,
     },
     failure::{Code, Failure},
-    model::{arch::Arch, layer_layout},
+    model::layer_layout,
 };
 use std::{collections::BTreeMap, fmt::Write, fs};
 
@@ -37,15 +37,14 @@ impl From<NoLicenceText> for Failure {
 }
 
 impl Licences {
-    /// Reads the workspace's licence and those of the crates that cargo links for `arch`.
-    pub(crate) fn collect(workspace: &Workspace, arch: Arch) -> Result<Self, Failure> {
+    /// Reads the workspace's licence, and takes those of the linked crates.
+    pub(crate) fn collect(workspace: &Workspace, crates: &[LinkedCrate]) -> Result<Self, Failure> {
         let path = workspace.root.join("LICENSE");
         let own = fs::read_to_string(&path).map_err(|error| {
             Failure::message(Code::Failed, format!("cannot read {}: {error}", path.display()))
                 .hint("the layer carries this file: restore it, for example with git checkout")
         })?;
-        let crates = linked_crates::linked(workspace, arch)?;
-        Ok(Self { own, notices: notices(&crates)? })
+        Ok(Self { own, notices: notices(crates)? })
     }
 
     pub(crate) fn entries(&self) -> [ZipEntry<'_>; 2] {

@@ -75,7 +75,7 @@ pub(crate) enum StdError {
 }
 
 /// How to install std's sources, as the packages of distributions or with rustup.
-const SOURCE_PACKAGES: &str = "apt-get install rust-src
+pub(crate) const SOURCE_PACKAGES: &str = "apt-get install rust-src
 beside a rustc of another package: rust-web-src for rustc-web, rust-1.95-src for rustc-1.95
 with rustup: rustup component add rust-src";
 
@@ -142,7 +142,7 @@ pub(crate) fn provide(
     workspace: &Workspace,
     ui: &Ui,
 ) -> Result<StdKind, StdError> {
-    let missing = || archs.iter().copied().find(|&arch| !rust.has_std(arch));
+    let missing = || archs.iter().copied().find(|arch| !rust.has_std(arch.target()));
     let host = HostStd { missing: missing(), rustup: rust.is_rustup(), sources: rust.has_sources() };
     let mut plan = plan(mode, host, &rust.sysroot.display().to_string())?;
     let (kind, why) = loop {
@@ -170,7 +170,8 @@ pub(crate) fn provide(
     Ok(kind)
 }
 
-fn rustup(workspace: &Workspace, arguments: &[&str]) -> Result<(), ExecError> {
+/// Runs rustup for the toolchain of the workspace.
+pub(crate) fn rustup(workspace: &Workspace, arguments: &[&str]) -> Result<(), ExecError> {
     exec::show(Command::new("rustup").args(arguments).current_dir(&workspace.root))
 }
 

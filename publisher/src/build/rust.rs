@@ -1,9 +1,6 @@
 //! The installed Rust compiler: its version, its folder, and the parts of std in it.
 
-use crate::{
-    build::exec::{self, ExecError},
-    model::arch::Arch,
-};
+use crate::build::exec::{self, ExecError};
 use std::{
     cmp::Ordering,
     env,
@@ -32,9 +29,9 @@ impl Rust {
         Ok(Self { version: verbose.lines().next().unwrap_or_default().to_owned(), commit, sysroot })
     }
 
-    /// Whether std for this architecture's musl target is installed.
-    pub(crate) fn has_std(&self, arch: Arch) -> bool {
-        let libs = self.sysroot.join("lib/rustlib").join(arch.target()).join("lib");
+    /// Whether std for this target is installed.
+    pub(crate) fn has_std(&self, target: &str) -> bool {
+        let libs = self.sysroot.join("lib/rustlib").join(target).join("lib");
         libs.read_dir().is_ok_and(|files| {
             files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
         })

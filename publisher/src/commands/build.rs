@@ -9,9 +9,10 @@ use crate::{
         commit::Commit,
         compile::Compile,
         dist::{self, Dist},
-        elf,
+        finish,
         layer_zip::{self, EntryContent, ZipEntry},
         licences::Licences,
+        linked_crates,
         musl_std::{self, StdMode},
         relay::{
             part::{self, PackedRelay},
@@ -110,8 +111,9 @@ impl Build {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
             // A crate without a licence must not get into a layer. This is checked first, because the compiler
             // runs for minutes.
-            let licences = Licences::collect(&workspace, arch)?;
-            let binary = compile.run(arch)?;
+            let crates = linked_crates::linked(&workspace, arch)?;
+            let licences = Licences::collect(&workspace, &crates)?;
+            let binary = finish::finished(arch, &compile.run(arch)?, &workspace.version, &crates)?;
             packed.push(zips.pack(arch, &binary, &licences)?);
             if let Some(part) = parts.remove(&arch) {
                 packed.push(zips.pack_with_relay(arch, &binary, &licences, part)?);
@@ -168,20 +170,13 @@ struct Packer<'a> {
 
 impl Packer<'_> {
     fn pack(&self, arch: Arch, binary: &[u8], licences: &Licences) -> Result<Packed, Failure> {
-        elf::check(binary, arch).map_err(|error| {
-            Failure::message(
-                Code::Failed,
-                format!("the binary built for {arch} cannot go into a layer: {error}"),
-            )
-            .hint("nothing was written; publisher doctor shows the tools that made it")
-        })?;
         let mut entries = vec![ZipEntry::extension(binary), ZipEntry::wrapper()];
         entries.extend(licences.entries());
         let zip = self.zip(&entries)?;
         Ok(Packed { artifact: artifact(arch, binary, &zip, None), zip })
     }
 
-    /// Packs the extension together with Relay. It does not check the extension again, because `pack` did that.
+    /// Packs the extension together with Relay.
     fn pack_with_relay(
         &self,
         arch: Arch,

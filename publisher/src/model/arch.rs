@@ -35,6 +35,22 @@ impl Arch {
             Self::X86_64 => "x86_64-unknown-linux-musl",
         }
     }
+
+    /// The Rust target triple with glibc, for which Sentry's Relay is built.
+    pub(crate) fn glibc_target(self) -> &'static str {
+        match self {
+            Self::Arm64 => "aarch64-unknown-linux-gnu",
+            Self::X86_64 => "x86_64-unknown-linux-gnu",
+        }
+    }
+
+    /// Whether this machine runs programs for the architecture.
+    pub(crate) fn is_native(self) -> bool {
+        match self {
+            Self::Arm64 => cfg!(all(target_os = "linux", target_arch = "aarch64")),
+            Self::X86_64 => cfg!(all(target_os = "linux", target_arch = "x86_64")),
+        }
+    }
 }
 
 impl std::fmt::Display for Arch {

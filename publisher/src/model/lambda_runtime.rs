@@ -40,6 +40,8 @@ const AL2023: (Glibc, [&str; 13]) = (
     ],
 );
 
+/// The oldest glibc of any Lambda runtime.
+pub(crate) const OLDEST: Glibc = AL2.0;
 /// The newest glibc of any Lambda runtime.
 pub(crate) const NEWEST: Glibc = AL2023.0;
 

@@ -79,7 +79,7 @@ impl ArchImage {
 }
 
 /// The tag for a version. A tag has no `+`.
-fn tag(version: &str, kind: LayerKind) -> String {
+pub(crate) fn tag(version: &str, kind: LayerKind) -> String {
     let suffix = match kind {
         LayerKind::Plain => "",
         LayerKind::Relay => "-relay",

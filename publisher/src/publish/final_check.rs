@@ -12,8 +12,9 @@ use crate::publish::{
 use std::{collections::BTreeSet, time::Duration};
 use tokio::task::JoinSet;
 
-/// The wait before this look. Every unanswered request has at least this long to take effect.
-const WAIT_BEFORE_CHECK: Duration = Duration::from_secs(5);
+/// The wait before this look. Every unanswered request has at least this long to take effect. A request that took effect
+/// may have been found right after another was sent, so this is longer than the looks before another request.
+const WAIT_BEFORE_CHECK: Duration = Duration::from_secs(10);
 
 /// The result of looking again at one row.
 enum CheckResult {
@@ -29,7 +30,7 @@ pub(crate) async fn check_unanswered(results: &mut [RegionResult], write: &Write
     let mut tasks = JoinSet::new();
     for (index, result) in results.iter().enumerate().filter(|(_, result)| result.outcome_unknown) {
         if let (Some(job), Some(context)) = (result.job.clone(), write.for_job(result.row.variant)) {
-            let done = result.row.done;
+            let done = result.row.version.filter(|_| result.row.done);
             tasks.spawn(async move {
                 tokio::time::sleep(WAIT_BEFORE_CHECK).await;
                 (index, check_again(&job, &context, done).await)
@@ -54,17 +55,24 @@ pub(crate) async fn check_unanswered(results: &mut [RegionResult], write: &Write
     }
 }
 
-async fn check_again(job: &Job, context: &JobContext, done: bool) -> Result<CheckResult, RolloutError> {
-    if done {
-        return Ok(CheckResult::Note(
-            Publishing::new(job, context).remove_late_duplicates(&BTreeSet::new()).await,
-        ));
+/// Looks at one job again. `done` is the version with which it is complete.
+async fn check_again(
+    job: &Job,
+    context: &JobContext,
+    done: Option<i64>,
+) -> Result<CheckResult, RolloutError> {
+    if let Some(number) = done {
+        let (note, has_looked) = Publishing::new(job, context).remove_late_duplicates(&BTreeSet::new()).await;
+        if has_looked {
+            job.record(context, JobState::Done, Some(number))?;
+        }
+        return Ok(CheckResult::Note(note));
     }
     let candidates = job.candidates().await?;
     candidates.refuse_broken()?;
     let Some(found) = job.wanted.choose(&candidates.identical) else { return Ok(CheckResult::Note(None)) };
     let version = job.grant(context, found.number, job.wanted.repair(found)).await?;
-    let note = Publishing::new(job, context).remove_late_duplicates(&BTreeSet::new()).await;
+    let (note, _) = Publishing::new(job, context).remove_late_duplicates(&BTreeSet::new()).await;
     job.record(context, JobState::Done, Some(version.number))?;
     Ok(CheckResult::Done(Box::new(Done { version, note, outcome_unknown: false })))
 }

@@ -38,6 +38,12 @@ impl Interrupt {
         Ok(Self { level })
     }
 
+    /// Makes one that never asks to stop.
+    #[cfg(test)]
+    pub(crate) fn never() -> Self {
+        Self { level: watch::channel(Urgency::None).1 }
+    }
+
     /// Whether nothing new should begin.
     pub(crate) fn is_asked(&self) -> bool {
         *self.level.borrow() >= Urgency::Soon

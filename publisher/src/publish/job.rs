@@ -182,6 +182,20 @@ impl Job {
         Ok(context.journal.record(self.journal_key(), state, version, None)?)
     }
 
+    /// Records a version that was found, and puts it down to one of the `unanswered` requests, unless an earlier run
+    /// has done that. Returns how many requests may still take effect.
+    pub(crate) fn put_down(
+        &self,
+        context: &JobContext,
+        number: i64,
+        unanswered: u32,
+    ) -> Result<u32, RolloutError> {
+        let (region, layer, _, sha256) = self.journal_key();
+        self.record(context, JobState::Published, Some(number))?;
+        let is_known = context.journal.published(region, layer, sha256).contains(&number);
+        Ok(unanswered.saturating_sub(u32::from(!is_known)))
+    }
+
     /// The values that identify the job in the journal.
     pub(crate) fn journal_key(&self) -> (&RegionName, &LayerName, Variant, Digest) {
         (&self.region, &self.wanted.layer, self.wanted.variant, self.wanted.digest)

@@ -6,6 +6,7 @@
 //! know of it. The journal also prevents two runs on the same `dist/`, and tells a person afterwards what happened
 //! when.
 
+mod earlier_runs;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 
@@ -13,14 +14,16 @@ use crate::{
     aws::partition::RegionName,
     model::{digest::Digest, layer_name::LayerName, time, variant::Variant},
 };
+use earlier_runs::EarlierRuns;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
+use tokio::runtime::RuntimeFlavor;
 
 /// The progress of one layer in one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +101,7 @@ struct Inner {
     path: PathBuf,
     account: String,
     file: Mutex<File>,
-    earlier_states: HashMap<(RegionName, LayerName, String), (JobState, Option<i64>)>,
+    earlier_runs: HashMap<(RegionName, LayerName, String), EarlierRuns>,
 }
 
 impl Journal {
@@ -124,13 +127,13 @@ impl Journal {
             // The earlier run ended in the middle of its last line.
             file.write_all(b"\n").and_then(|()| file.sync_data()).map_err(error)?;
         }
-        let earlier_states = last_states(&text, account);
+        let earlier_runs = earlier_runs::read(&text, account);
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
                 account: account.to_owned(),
                 file: Mutex::new(file),
-                earlier_states,
+                earlier_runs,
             }),
         })
     }
@@ -139,6 +142,16 @@ impl Journal {
     pub(crate) fn has_open_publish(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> bool {
         let open = [JobState::Publishing, JobState::Checking, JobState::Published];
         self.last_state(region, layer, sha256).is_some_and(|(state, _)| open.contains(&state))
+    }
+
+    /// How many requests of earlier runs may still take effect.
+    pub(crate) fn unanswered(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> u32 {
+        self.earlier_runs(region, layer, sha256).map_or(0, |runs| runs.unanswered)
+    }
+
+    /// The versions that earlier runs published or adopted.
+    pub(crate) fn published(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> BTreeSet<i64> {
+        self.earlier_runs(region, layer, sha256).map(|runs| runs.published.clone()).unwrap_or_default()
     }
 
     /// The version that an earlier run found to differ from what it sent.
@@ -155,7 +168,11 @@ impl Journal {
         layer: &LayerName,
         sha256: Digest,
     ) -> Option<(JobState, Option<i64>)> {
-        self.inner.earlier_states.get(&(region.clone(), layer.clone(), sha256.to_string())).copied()
+        self.earlier_runs(region, layer, sha256)?.last
+    }
+
+    fn earlier_runs(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> Option<&EarlierRuns> {
+        self.inner.earlier_runs.get(&(region.clone(), layer.clone(), sha256.to_string()))
     }
 
     /// Adds a line, and returns once the line is on the disk.
@@ -185,29 +202,10 @@ impl Journal {
             file.write_all(&line)?;
             file.sync_data()
         };
-        tokio::task::block_in_place(write).map_err(failed)
+        // Other jobs go on meanwhile, where there are threads for them.
+        let is_alone = tokio::runtime::Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        if is_alone { write() } else { tokio::task::block_in_place(write) }.map_err(failed)
     }
-}
-
-/// The last state of each layer in each region, for one account. A line that cannot be parsed was cut off, and is
-/// skipped. That is safe, because each line is written before the action that it announces.
-fn last_states(
-    text: &[u8],
-    account: &str,
-) -> HashMap<(RegionName, LayerName, String), (JobState, Option<i64>)> {
-    let mut states = HashMap::new();
-    let entries = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    for entry in entries.filter(|entry: &JournalEntry| entry.account == account) {
-        let key = (entry.region, entry.layer, entry.sha256.to_string());
-        // After an unanswered request, a failure or another look does not settle whether the request took effect.
-        // Neither of them corrects a version that is not what was sent. So the earlier state stays.
-        let open = [JobState::Publishing, JobState::Checking, JobState::Published, JobState::NotAsSent];
-        let is_open = states.get(&key).is_some_and(|(state, _)| open.contains(state));
-        if !(is_open && matches!(entry.state, JobState::Failed | JobState::Looking | JobState::Waiting)) {
-            states.insert(key, (entry.state, entry.version));
-        }
-    }
-    states
 }
 
 #[cfg(test)]

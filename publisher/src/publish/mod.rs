@@ -20,3 +20,6 @@ pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod version_balance;
 pub(crate) mod write_context;
+
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,7 @@ impl Job {
         let newest = listed.iter().map(|listed| listed.number).max().unwrap_or(0);
         let mut found = Candidates { newest, ..Candidates::default() };
         for listed in listed.iter().filter(|listed| self.wanted.is_named_in(&listed.description)) {
-            let Some(version) = self.layers.read(layer, listed.number).await? else { continue };
+            let Some(version) = self.read_listed(listed.number).await? else { continue };
             let differences = self.differences_from_sent(&version);
             if differences.is_empty() {
                 found.identical.push(version);
@@ -81,6 +81,19 @@ impl Job {
             }
         }
         Ok(found)
+    }
+
+    /// Reads a version that was listed. A new one may be listed before it can be read. One that stays missing was
+    /// deleted meanwhile.
+    async fn read_listed(&self, number: i64) -> Result<Option<LayerVersion>, CallError> {
+        for pause in READ_PAUSES {
+            tokio::time::sleep(pause).await;
+            let found = self.layers.read(self.wanted.layer.as_str(), number).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// The differences between a version and what was sent. The policy is not compared.

@@ -27,7 +27,7 @@ use crate::{
 };
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -44,8 +44,6 @@ pub(crate) struct Published {
     pub(crate) number: i64,
     /// The policy that the version has now.
     pub(crate) policy: Policy,
-    /// An earlier request was never answered and has had no visible effect. It may still take effect.
-    pub(crate) outcome_unknown: bool,
     /// An additional message for the user.
     pub(crate) note: Option<String>,
 }
@@ -56,18 +54,32 @@ pub(crate) struct Publishing<'a> {
     context: &'a JobContext,
     /// Whether a request was sent whose outcome is unknown.
     outcome_unknown: AtomicBool,
+    /// The number of requests, of this run and of earlier ones, that got no answer and to which no version was put
+    /// down. Each may still take effect.
+    unanswered: AtomicU32,
 }
 
 impl<'a> Publishing<'a> {
     pub(crate) fn new(job: &'a Job, context: &'a JobContext) -> Self {
-        Self { job, context, outcome_unknown: AtomicBool::new(false) }
+        let (region, layer, _, sha256) = job.journal_key();
+        let unanswered = context.journal.unanswered(region, layer, sha256).into();
+        Self { job, context, outcome_unknown: AtomicBool::new(false), unanswered }
+    }
+
+    /// Whether a request may still take effect, so that it has to be looked for once more at the end of the run.
+    pub(crate) fn has_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > 0
     }
 
     /// Publishes a version in addition to the known ones, unless another run has done so meanwhile.
     pub(crate) async fn publish_once(&self, known: &BTreeSet<i64>) -> Result<Published, RolloutError> {
         let (region, layer, _, sha256) = self.job.journal_key();
-        if self.context.journal.has_open_publish(region, layer, sha256) {
-            // An earlier run began to publish, and its outcome is unknown.
+        let journal = &self.context.journal;
+        let is_missing = |published: BTreeSet<i64>| !published.is_subset(known);
+        if journal.has_open_publish(region, layer, sha256)
+            || is_missing(journal.published(region, layer, sha256))
+        {
+            // An earlier run began to publish, and its outcome is unknown or not visible yet.
             self.job.record(self.context, JobState::Checking, None)?;
             if let Some(version) = self.find_published(known).await? {
                 return self.adopt(&version);
@@ -139,7 +151,7 @@ impl<'a> Publishing<'a> {
             let error = match self.publish(&upload, staged, reservation).await? {
                 Ok(answer) => {
                     let (number, policy, note) = self.verify(&answer, &known).await?;
-                    return Ok(Published { number, policy, outcome_unknown: unanswered.is_some(), note });
+                    return Ok(Published { number, policy, note });
                 }
                 Err(error) => error,
             };
@@ -155,6 +167,7 @@ impl<'a> Publishing<'a> {
             match error.kind {
                 CallErrorKind::Ambiguous => {
                     self.outcome_unknown.store(true, Ordering::Relaxed);
+                    self.unanswered.fetch_add(1, Ordering::Relaxed);
                     self.job.record(self.context, JobState::Checking, None)?;
                     if let Some(version) = self.find_published(&known).await? {
                         return self.adopt(&version);
@@ -203,13 +216,10 @@ impl<'a> Publishing<'a> {
     }
 
     fn adopt(&self, version: &LayerVersion) -> Result<Published, RolloutError> {
-        self.job.record(self.context, JobState::Published, Some(version.number))?;
-        Ok(Published {
-            number: version.number,
-            policy: version.policy.clone(),
-            outcome_unknown: false,
-            note: None,
-        })
+        let still_open =
+            self.job.put_down(self.context, version.number, self.unanswered.load(Ordering::Relaxed))?;
+        self.unanswered.store(still_open, Ordering::Relaxed);
+        Ok(Published { number: version.number, policy: version.policy.clone(), note: None })
     }
 
     async fn reserve(&self) -> Result<Reservation, RolloutError> {

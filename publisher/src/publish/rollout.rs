@@ -97,21 +97,39 @@ impl Job {
         {
             return Err(RolloutError::RecordedNotAsSent(number));
         }
+        if let Some(version) = &inspection.found {
+            // An earlier run may have sent more than the request that made this version.
+            let unanswered = context.journal.unanswered(region, layer, sha256);
+            if unanswered > 0 {
+                outcome_unknown = self.put_down(context, version.number, unanswered)? > 0;
+            }
+        }
         let (number, repair) = match inspection.found {
             Some(version) if inspection.action == Action::Adopt => {
-                self.record(context, JobState::Done, Some(version.number))?;
+                self.finish(context, version.number, outcome_unknown)?;
                 return Ok(Done { version, note, outcome_unknown });
             }
             Some(version) => (version.number, inspection.repair),
             None => {
-                let published = Publishing::new(self, context).publish_once(&BTreeSet::new()).await?;
-                (note, outcome_unknown) = (published.note, published.outcome_unknown);
+                let publishing = Publishing::new(self, context);
+                let published = publishing.publish_once(&BTreeSet::new()).await?;
+                (note, outcome_unknown) = (published.note, publishing.has_unanswered());
                 (published.number, published.policy.repair(&self.wanted.audience))
             }
         };
         let version = self.grant(context, number, repair).await?;
-        self.record(context, JobState::Done, Some(number))?;
+        self.finish(context, number, outcome_unknown)?;
         Ok(Done { version, note, outcome_unknown })
+    }
+
+    /// Records the end of the job. While a request may still take effect, the end of the run does that, when it has
+    /// looked again.
+    fn finish(&self, context: &JobContext, number: i64, outcome_unknown: bool) -> Result<(), RolloutError> {
+        if outcome_unknown {
+            self.send_progress(JobState::Done, Some(number));
+            return Ok(());
+        }
+        self.record(context, JobState::Done, Some(number))
     }
 
     /// Repairs the policy and reads the version back. If another process changed the policy meanwhile, repairs it
@@ -147,13 +165,13 @@ impl Job {
         self.record(context, JobState::Granting, Some(number))?;
         let layer = self.wanted.layer.as_str();
         let mut surplus = repair.remove.as_slice();
-        for (id, reader) in &repair.add {
-            match self.layers.add_permission(layer, number, id, reader).await {
-                // New readers are added before old ones are removed, unless the policy has no room for both.
+        for (id, grantee) in &repair.add {
+            match self.layers.add_permission(layer, number, id, grantee).await {
+                // New grantees are added before old ones are removed, unless the policy has no room for both.
                 Err(error) if error.refusal() == Some(Refusal::PolicyLength) && !surplus.is_empty() => {
                     self.remove_permissions(number, surplus).await?;
                     surplus = &[];
-                    self.layers.add_permission(layer, number, id, reader).await?;
+                    self.layers.add_permission(layer, number, id, grantee).await?;
                 }
                 answer => answer?,
             }

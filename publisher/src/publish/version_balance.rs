@@ -115,13 +115,14 @@ async fn catch_up(job: &Job, write: &WriteContext, target: i64, limit: u16) -> R
     for _ in 0..limit {
         let known: BTreeSet<i64> =
             job.candidates().await?.identical.iter().map(|version| version.number).collect();
-        let published = Publishing::new(job, &context).publish_once(&known).await?;
+        let publishing = Publishing::new(job, &context);
+        let published = publishing.publish_once(&known).await?;
         number = published.number;
         if number >= target {
             let repair = published.policy.repair(&job.wanted.audience);
             let version = job.grant(&context, number, repair).await?;
             job.record(&context, JobState::Done, Some(number))?;
-            return Ok(Done { version, note: published.note, outcome_unknown: published.outcome_unknown });
+            return Ok(Done { version, note: published.note, outcome_unknown: publishing.has_unanswered() });
         }
     }
     Err(RolloutError::Behind { number, target, limit })

@@ -5,6 +5,7 @@
 pub(crate) mod arn_table;
 mod cdk;
 mod cloudformation;
+mod dockerfile;
 pub(crate) mod registry;
 mod serverless;
 mod terraform;
@@ -38,6 +39,8 @@ pub(crate) enum Format {
     Terraform,
     /// A serverless.yml for the Serverless Framework
     Serverless,
+    /// A Dockerfile for a function from a container image, which takes no layers
+    Dockerfile,
     /// The files of Sentry's release registry, by path
     Registry,
 }
@@ -156,8 +159,12 @@ impl ArnTable {
 
     /// The text of the comment in a snippet: what it contains and which command made it.
     fn comment(&self, format: &str) -> String {
-        let title: String = self.title.chars().filter(|c| !c.is_control()).collect();
-        format!("{title}: the ARNs of the layers, by `publisher arn --format {format}`.")
+        format!("{}: the ARNs of the layers, by `publisher arn --format {format}`.", self.plain_title())
+    }
+
+    /// The title on one line, whatever the release is called.
+    fn plain_title(&self) -> String {
+        self.title.chars().filter(|c| !c.is_control()).collect()
     }
 }
 
@@ -177,7 +184,7 @@ impl Format {
             ));
         }
         let text = match self {
-            Self::Text => table.arns().map(|(_, _, arn)| arn.to_string()).collect::<Vec<_>>().join("\n"),
+            Self::Text => text(table),
             Self::Json => json(table)?,
             Self::Markdown => markdown(table),
             Self::Sam => cloudformation::sam(table, settings),
@@ -186,6 +193,7 @@ impl Format {
             Self::CdkPython => cdk::python(table, settings),
             Self::Terraform => terraform::render(table, settings),
             Self::Serverless => serverless::render(table, settings),
+            Self::Dockerfile => dockerfile::render(table, settings),
             Self::Registry => {
                 let registry = registry::render(table)?;
                 notes.extend(registry.notes);
@@ -194,6 +202,13 @@ impl Format {
         };
         Ok(Snippet { text: text.trim_end().to_owned(), notes })
     }
+}
+
+fn text(table: &ArnTable) -> String {
+    let mut arns: Vec<String> = table.arns().map(|(_, _, arn)| arn.to_string()).collect();
+    // A layer for both architectures is printed once.
+    arns.dedup();
+    arns.join("\n")
 }
 
 fn json(table: &ArnTable) -> Result<String, SnippetError> {

@@ -1,8 +1,10 @@
 //! `publisher image`: the image layout and a push to a real registry, both read back with tools of others.
 
 use crate::support::{
+    account::Account,
     cli::{Publisher, Run},
     dist::{ARCHES, COMMIT, Dist, elf},
+    emulator::ministack,
     image_registry::{Front, ImageRegistry, Reply, line, tool, unpacked},
 };
 use serde_json::Value;
@@ -138,6 +140,38 @@ fn a_registry_gets_the_image_once_and_others_read_it() {
 
     // Another tag needs the index alone.
     image(&dist, &["--push", &format!("{name}:latest")]).expect(0).says("1 sent, 6 were there");
+}
+
+#[test]
+fn the_dockerfile_names_the_image_and_what_is_in_it() {
+    let owner = Account::new(ministack());
+    let registry = ImageRegistry::open();
+    let dist = Dist::new("dockerfile").with_relay(1000, &["python3.14"]);
+    let args = ["publish", "--execute", "--regions", "eu-west-1"];
+    Publisher::at(&ministack().url(), &owner.key).run(&dist, &args).expect(0);
+    for more in [&[][..], &["--relay"]] {
+        let arn = [&["arn", "--format", "dockerfile"], more].concat();
+        let text = Publisher::new().run(&dist, &arn).expect(0).stdout;
+        assert!(text.starts_with("# Sentry Lambda extension 1.2.3"), "{text}");
+        // The second line is the command that makes the image.
+        let command = text.lines().nth(1).unwrap().split('`').nth(1).unwrap();
+        let command = command.replace("REGISTRY", registry.address());
+        let command: Vec<&str> = command.split(' ').skip(1).collect();
+        Publisher::new().run(&dist, &command).expect(0);
+        let words = |instruction: &str| {
+            let line = text.lines().find(|line| line.starts_with(instruction)).unwrap();
+            line.split([' ', '"']).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let image = words("FROM REGISTRY")[1].replace("REGISTRY", registry.address());
+        let folder = tempfile::tempdir().unwrap();
+        let root = unpacked(&format!("docker://{image}"), "arm64", folder.path());
+        let copied = words("COPY --from=sentry-lambda-extension");
+        assert_eq!((copied[2].as_str(), copied[3].as_str()), ("/opt/", "/opt/"));
+        assert!(root.join(copied[2].trim_start_matches('/')).is_dir());
+        let started = words("ENTRYPOINT")[2].clone();
+        assert!(root.join(started.trim_start_matches('/')).symlink_metadata().unwrap().is_symlink());
+        assert_eq!(root.join("opt/relay").exists(), !more.is_empty());
+    }
 }
 
 #[test]

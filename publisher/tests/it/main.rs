@@ -56,6 +56,7 @@ mod publish_s3;
 mod publish_variants;
 mod regions;
 mod regions_lost;
+mod relay_build;
 mod scale;
 mod sign_in;
 mod snippets;

@@ -68,6 +68,8 @@ fn one_zip_for_both_architectures_is_published_verified_and_found() {
         let found = layer.run(&Publisher::new(), &args).expect(0);
         assert_eq!(found.stdout.trim(), arn(&owner, "eu-west-1", "TeamSdk", 1));
     }
+    let once = layer.run(&Publisher::new(), &["arn", "--regions", "eu-west-1"]).expect(0);
+    assert_eq!(once.stdout.trim(), arn(&owner, "eu-west-1", "TeamSdk", 1));
     let latest = layer.run(&publisher, &["arn", "--latest", "--arch", "x86_64", "--regions", "eu-west-1"]);
     assert_eq!(latest.expect(0).stdout.trim(), arn(&owner, "eu-west-1", "TeamSdk", 1));
 }
@@ -92,7 +94,7 @@ fn the_release_registry_gets_one_file_and_the_extensions_templates_are_refused()
     assert_eq!(files["aws-lambda-layers/team/2.1.0.json"], expected);
     assert_eq!(files["aws-lambda-layers/team/latest.json"], "2.1.0.json");
 
-    for format in ["sam", "cloudformation", "cdk", "cdk-python", "terraform", "serverless"] {
+    for format in ["sam", "cloudformation", "cdk", "cdk-python", "terraform", "serverless", "dockerfile"] {
         let refused = layer.run(&Publisher::new(), &["arn", "--format", format]).expect(1);
         refused.says("not the extension's").says("text, json, markdown and registry");
     }

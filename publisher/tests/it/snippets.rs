@@ -83,6 +83,11 @@ fn settings_are_variables_of_the_function_in_every_template() {
     for value in ["warn", "timeout,oom", "0.25", "nightly|cron(0/10 8 ? * MON-FRI *)"] {
         assert!(text.contains(value), "{value}: {text}");
     }
+    let dockerfile = snippet(&dist, "dockerfile", &INSIGHTS);
+    let env = dockerfile.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='));
+    let env: serde_json::Map<String, Value> =
+        env.map(|(name, value)| (name.to_owned(), serde_json::from_str(value).unwrap())).collect();
+    assert_insights(&env.into());
     for format in ["text", "json", "markdown", "registry"] {
         let args = [&["arn", "--format", format][..], &INSIGHTS].concat();
         let run = Publisher::new().run(&dist, &args).expect(0).says("SENTRY_EXTENSION_FAULTS=timeout,oom");

@@ -140,6 +140,7 @@ fn a_yanked_release_is_not_handed_out_and_not_published_again() {
         "cdk-python",
         "terraform",
         "serverless",
+        "dockerfile",
         "registry",
     ] {
         let run = run(&["arn", "--include-yanked", "--format", format], 0);

@@ -4,7 +4,7 @@
 //! The heads of unfinished requests are bounded too: together they may take as much as a few large heads. If there are
 //! more, the one is closed that was begun first.
 
-use std::collections::BTreeMap;
+use super::by_id::ById;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -70,9 +70,8 @@ pub(in crate::gateway) struct Clients {
 
 #[derive(Debug, Default)]
 struct Table {
-    open: BTreeMap<u64, Client>,
+    open: ById<Client>,
     heads: usize,
-    next: u64,
 }
 
 #[derive(Debug)]
@@ -147,11 +146,10 @@ impl Clients {
     }
 
     fn add(self: &Arc<Self>, table: &mut Table) -> Connection {
-        table.next += 1;
-        let (id, state) = (table.next, Arc::<State>::default());
+        let state = Arc::<State>::default();
         state.advance();
         state.advance();
-        table.open.insert(id, Client { state: Arc::clone(&state), head: 0, waker: None });
+        let id = table.open.add(Client { state: Arc::clone(&state), head: 0, waker: None });
         Connection { clients: Arc::clone(self), id, state, waker: None, head: 0 }
     }
 
@@ -195,7 +193,7 @@ impl Connection {
         }
         self.head = head;
         let mut table = self.clients.table();
-        let Some(client) = table.open.get_mut(&self.id) else { return };
+        let Some(client) = table.open.get_mut(self.id) else { return };
         let before = std::mem::replace(&mut client.head, head);
         table.heads = (table.heads + head).saturating_sub(before);
         while table.heads > MAX_HEADS && table.close_first(false) {}
@@ -208,7 +206,7 @@ impl Connection {
         }
         if self.waker.as_ref().is_none_or(|known| !known.will_wake(waker)) {
             self.waker = Some(waker.clone());
-            if let Some(client) = self.clients.table().open.get_mut(&self.id) {
+            if let Some(client) = self.clients.table().open.get_mut(self.id) {
                 client.waker = Some(waker.clone());
             }
         }
@@ -224,7 +222,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let mut table = self.clients.table();
-        if let Some(client) = table.open.remove(&self.id) {
+        if let Some(client) = table.open.remove(self.id) {
             table.heads = table.heads.saturating_sub(client.head);
         }
         drop(table);

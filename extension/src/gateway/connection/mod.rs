@@ -2,6 +2,7 @@
 
 pub(super) mod body;
 pub(super) mod body_error;
+mod by_id;
 pub(super) mod client_stream;
 pub(super) mod clients;
 pub(super) mod listeners;

@@ -88,12 +88,18 @@ impl Environment {
         now: SystemTime,
     ) -> Option<Fault> {
         let is_wanted = self.kinds.contains(verdict.kind) && self.rate.admits(now);
+        let invocation = match &subject {
+            Subject::Invocation(invocation) => Some(&**invocation),
+            Subject::Init => None,
+        };
+        let is_cold_start = self.inits.is_cold_start(invocation);
         is_wanted.then(|| Fault {
             verdict,
             time,
             subject,
             start: self.inits.start().cloned(),
             learnt: self.learnt.clone(),
+            is_cold_start,
         })
     }
 }

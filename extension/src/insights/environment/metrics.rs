@@ -30,7 +30,7 @@ impl Environment {
                 report: invocation.report.as_ref(),
                 post_runtime: post_runtime(invocation),
                 failure,
-                is_cold_start: self.inits.is_cold_start(invocation),
+                is_cold_start: self.inits.is_cold_start(Some(invocation)),
                 trace_id: trace_id.as_deref(),
                 now,
             };

@@ -74,7 +74,7 @@ impl Environment {
             learnt: &self.learnt,
             invocation,
             undrawn_init: self.inits.described().filter(|_| !is_drawn),
-            is_cold_start: self.inits.is_cold_start(invocation),
+            is_cold_start: self.inits.is_cold_start(Some(invocation)),
         };
         let (set, is_whole) = match &invocation.root {
             Some(root) => (Some(writer.children(root, &phases)), false),

@@ -3,9 +3,10 @@
 use super::frame::Frame;
 use super::{Exception, UncaughtError};
 use crate::config::Function;
+use crate::insights::json::{fields_of, object, set};
 use crate::insights::surroundings::Surroundings;
 use crate::protocol::EventId;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Sentry's bounds for types and values, in bytes.
 const MAX_TYPE: usize = 256;
@@ -27,36 +28,36 @@ pub(in crate::insights) fn event(
         ("platform", error.language.platform().into()),
         ("level", "error".into()),
         ("logger", "aws.lambda.runtime".into()),
-        ("exception", json!({ "values": exceptions })),
+        ("exception", object(&mut [("values", exceptions.into())])),
         ("tags", about.tags(function, [("", None), ("", None)])),
     ] {
-        event.insert(name.to_owned(), value);
+        set(&mut event, name, value);
     }
     event.into()
 }
 
 fn exception(exception: &Exception, is_uncaught: bool) -> Value {
-    let mut written = json!({
-        "type": cut(&exception.kind, MAX_TYPE),
-        "value": cut(&exception.value, MAX_VALUE),
-    });
-    if let Some(fields) = written.as_object_mut() {
-        if is_uncaught {
-            let mechanism = json!({ "type": "aws_lambda", "handled": false });
-            fields.insert("mechanism".to_owned(), mechanism);
-        }
-        if !exception.frames.is_empty() {
-            let frames: Vec<Value> = exception.frames.iter().map(frame).collect();
-            fields.insert("stacktrace".to_owned(), json!({ "frames": frames }));
-        }
+    let mut written = fields_of(&mut [
+        ("type", cut(&exception.kind, MAX_TYPE).into()),
+        ("value", cut(&exception.value, MAX_VALUE).into()),
+    ]);
+    if is_uncaught {
+        let mechanism = object(&mut [("type", "aws_lambda".into()), ("handled", false.into())]);
+        set(&mut written, "mechanism", mechanism);
     }
-    written
+    if !exception.frames.is_empty() {
+        let frames: Vec<Value> = exception.frames.iter().map(frame).collect();
+        set(&mut written, "stacktrace", object(&mut [("frames", frames.into())]));
+    }
+    written.into()
 }
 
 fn frame(frame: &Frame) -> Value {
     let mut written = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
-        written.extend(value.map(|value| (name.to_owned(), value)));
+        if let Some(value) = value {
+            set(&mut written, name, value);
+        }
     };
     let path = frame.path.as_deref();
     // Sentry groups by the name, which is the same wherever the code lies.

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 /// What is nested more deeply becomes its JSON.
 const MAX_DEPTH: usize = 5;
-/// The most attributes of a log. The fields beyond become one attribute, with their JSON.
+/// The most attributes of a log. The fields beyond become one attribute, with their JSON, and so do those of each object
+/// around them.
 const MAX_ATTRIBUTES: usize = 64;
 /// The name of that.
 const REST: &str = "remaining_fields";
@@ -50,11 +51,19 @@ impl<'a> Attributes<'a> {
         match value {
             Value::Object(fields) if depth < MAX_DEPTH && self.count < MAX_ATTRIBUTES => {
                 let length = name.len();
+                let mut rest = Map::new();
                 for (inner, value) in fields {
+                    if self.count >= MAX_ATTRIBUTES {
+                        rest.insert(inner.clone(), value.clone());
+                        continue;
+                    }
                     name.push('.');
                     name.push_str(inner);
                     self.flattened(name, value, depth + 1);
                     name.truncate(length);
+                }
+                if !rest.is_empty() {
+                    self.text(name, &Value::Object(rest).to_string());
                 }
             }
             Value::Object(_) | Value::Array(_) => self.text(name, &value.to_string()),
@@ -137,8 +146,11 @@ mod tests {
         let (attributes, _) = written(&deep);
         assert_eq!(attributes, json!({ "a.a.a.a.a": { "value": "{\"a\":1}", "type": "string" } }));
         let many: Map<String, Value> = (0..1000).map(|n| (format!("{n:04}"), n.into())).collect();
-        let (attributes, _) = written(&many.into());
+        let (attributes, _) = written(&many.clone().into());
         assert_eq!(attributes.as_object().unwrap().len(), MAX_ATTRIBUTES + 1);
+        let (nested, _) = written(&json!({ "a": { "b": many } }));
+        assert_eq!(nested.as_object().unwrap().len(), MAX_ATTRIBUTES + 1);
+        assert_eq!(nested["a.b"]["value"], attributes[REST]["value"]);
         let rest: Value = serde_json::from_str(attributes[REST]["value"].as_str().unwrap()).unwrap();
         assert_eq!((rest.as_object().unwrap().len(), &rest["0999"]), (1000 - MAX_ATTRIBUTES, &json!(999)));
     }

@@ -1,8 +1,9 @@
 //! The latest lines of the function, for the event of a fault. Pure.
 
+use crate::insights::json::object;
 use crate::protocol::LogLevel;
 use crate::telemetry::RequestId;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
@@ -59,18 +60,19 @@ impl Breadcrumb {
             Some(level) => level.name(),
             None => "info",
         };
-        json!({
-            "timestamp": self.time.map(|time| since(time).as_secs_f64()),
-            "category": "console",
-            "level": level,
-            "message": self.message,
-        })
+        object(&mut [
+            ("timestamp", self.time.map(|time| since(time).as_secs_f64()).into()),
+            ("category", "console".into()),
+            ("level", level.into()),
+            ("message", (&*self.message).into()),
+        ])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
     use std::time::Duration;
 
     #[test]

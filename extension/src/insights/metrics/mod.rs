@@ -5,9 +5,10 @@
 
 mod price;
 
+use super::json::{attribute, object, set, text};
 use crate::config::Function;
 use crate::telemetry::InvocationEnd;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime};
 
 /// The most values in a container, of which Sentry advises 100. The values of one more invocation fit.
@@ -160,7 +161,7 @@ impl Metrics {
                 [false, true].into_iter().zip(counts).filter(|(_, count)| *count > 0)
             {
                 let metric =
-                    self.metric(name, "counter", &count.into(), is_cold_start, &self.context.trace_id, now);
+                    self.metric(name, "counter", count.into(), is_cold_start, &self.context.trace_id, now);
                 all.push(metric);
             }
         }
@@ -173,7 +174,9 @@ impl Metrics {
                 continue;
             };
             for (name, value) in [("sentry.release", release), ("sentry.environment", environment)] {
-                attributes.extend(value.map(|value| (name.to_owned(), text(value))));
+                if let Some(value) = value {
+                    set(attributes, name, text(value));
+                }
             }
         }
         all
@@ -193,9 +196,9 @@ impl Metrics {
         let Some(value) = value.filter(|value| value.is_finite()) else { return };
         let Measured { is_cold_start, trace_id, now, .. } = measured;
         let trace_id = trace_id.unwrap_or(&self.context.trace_id);
-        let mut metric = self.metric(name, "distribution", &value.into(), is_cold_start, trace_id, now);
+        let mut metric = self.metric(name, "distribution", value.into(), is_cold_start, trace_id, now);
         if let (Some(unit), Some(fields)) = (unit, metric.as_object_mut()) {
-            fields.insert("unit".to_owned(), unit.into());
+            set(fields, "unit", unit.into());
         }
         self.since.get_or_insert(now);
         self.values.push(metric);
@@ -205,7 +208,7 @@ impl Metrics {
         &self,
         name: &str,
         kind: &str,
-        value: &Value,
+        value: Value,
         is_cold_start: bool,
         trace_id: &str,
         now: SystemTime,
@@ -218,23 +221,20 @@ impl Metrics {
             ("aws.region", &function.region),
         ] {
             if !value.is_empty() {
-                attributes.insert(name.to_owned(), text(value));
+                set(&mut attributes, name, text(value));
             }
         }
-        attributes.insert("faas.coldstart".to_owned(), json!({ "value": is_cold_start, "type": "boolean" }));
-        json!({
-            "timestamp": now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
-            "trace_id": trace_id,
-            "name": format!("aws.lambda.{name}"),
-            "type": kind,
-            "value": value,
-            "attributes": attributes,
-        })
+        set(&mut attributes, "faas.coldstart", attribute(is_cold_start.into(), "boolean"));
+        let timestamp = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        object(&mut [
+            ("timestamp", timestamp.into()),
+            ("trace_id", trace_id.into()),
+            ("name", format!("aws.lambda.{name}").into()),
+            ("type", kind.into()),
+            ("value", value),
+            ("attributes", attributes.into()),
+        ])
     }
-}
-
-fn text(value: &str) -> Value {
-    json!({ "value": value, "type": "string" })
 }
 
 #[cfg(test)]

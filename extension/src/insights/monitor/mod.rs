@@ -1,8 +1,9 @@
 //! Check-ins of a cron monitor: each invocation begins one and ends it. Pure, except that ids are random.
 
 use crate::config::{MonitorSettings, Schedule};
+use crate::insights::json::{fields_of, object, set};
 use crate::protocol::EventId;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Sentry refuses a longer name of an environment.
@@ -39,22 +40,30 @@ impl Monitor {
     /// The first part. `time_out` is the longest time that the invocation may take.
     pub(super) fn begun(&self, id: &EventId, about: Surroundings<'_>, time_out: Option<Duration>) -> Value {
         let mut check_in = self.part(id, "in_progress", about);
-        if let (Some(schedule), Some(fields)) = (&self.settings.schedule, check_in.as_object_mut()) {
+        if let Some(schedule) = &self.settings.schedule {
             let schedule = match schedule {
-                Schedule::Interval { value, unit } => {
-                    json!({ "type": "interval", "value": value, "unit": unit })
+                Schedule::Interval { value, unit } => object(&mut [
+                    ("type", "interval".into()),
+                    ("value", (*value).into()),
+                    ("unit", (*unit).into()),
+                ]),
+                Schedule::Crontab(value) => {
+                    object(&mut [("type", "crontab".into()), ("value", (&**value).into())])
                 }
-                Schedule::Crontab(value) => json!({ "type": "crontab", "value": value }),
             };
-            let mut config = json!({ "schedule": schedule, "checkin_margin": MARGIN, "timezone": "UTC" });
-            if let (Some(time_out), Some(config)) = (time_out, config.as_object_mut()) {
+            let mut config = fields_of(&mut [
+                ("schedule", schedule),
+                ("checkin_margin", MARGIN.into()),
+                ("timezone", "UTC".into()),
+            ]);
+            if let Some(time_out) = time_out {
                 // Sentry counts in minutes.
                 let minutes = time_out.as_secs().div_ceil(60).max(1);
-                config.insert("max_runtime".to_owned(), minutes.into());
+                set(&mut config, "max_runtime", minutes.into());
             }
-            fields.insert("monitor_config".to_owned(), config);
+            set(&mut check_in, "monitor_config", config.into());
         }
-        check_in
+        check_in.into()
     }
 
     /// The second part.
@@ -66,26 +75,29 @@ impl Monitor {
         duration: Option<Duration>,
     ) -> Value {
         let mut check_in = self.part(id, if has_failed { "error" } else { "ok" }, about);
-        if let (Some(duration), Some(fields)) = (duration, check_in.as_object_mut()) {
-            fields.insert("duration".to_owned(), duration.as_secs_f64().into());
+        if let Some(duration) = duration {
+            set(&mut check_in, "duration", duration.as_secs_f64().into());
         }
-        check_in
+        check_in.into()
     }
 
-    fn part(&self, id: &EventId, status: &str, about: Surroundings<'_>) -> Value {
-        let mut check_in =
-            json!({ "check_in_id": id.to_string(), "monitor_slug": self.settings.slug, "status": status });
+    fn part(&self, id: &EventId, status: &str, about: Surroundings<'_>) -> Map<String, Value> {
+        let mut check_in = fields_of(&mut [
+            ("check_in_id", id.to_string().into()),
+            ("monitor_slug", (&*self.settings.slug).into()),
+            ("status", status.into()),
+        ]);
         let environment = self.environment.as_deref().or(about.environment);
         let release = self.release.as_deref().or(about.release);
-        if let Some(fields) = check_in.as_object_mut() {
-            for (name, value) in [
-                ("environment", environment.filter(|name| name.len() <= MAX_ENVIRONMENT)),
-                ("release", release),
-            ] {
-                fields.extend(value.map(|value| (name.to_owned(), value.into())));
-            }
-            let context = |trace_id| json!({ "trace": { "trace_id": trace_id } });
-            fields.extend(about.trace_id.map(|trace_id| ("contexts".to_owned(), context(trace_id))));
+        if let Some(environment) = environment.filter(|name| name.len() <= MAX_ENVIRONMENT) {
+            set(&mut check_in, "environment", environment.into());
+        }
+        if let Some(release) = release {
+            set(&mut check_in, "release", release.into());
+        }
+        if let Some(trace_id) = about.trace_id {
+            let trace = object(&mut [("trace_id", trace_id.into())]);
+            set(&mut check_in, "contexts", object(&mut [("trace", trace)]));
         }
         check_in
     }

@@ -1,5 +1,6 @@
 //! Finds what there is to draw of an invocation, from the platform's records. Pure.
 
+use crate::config::PROVISIONED;
 use crate::insights::init::Inits;
 use crate::insights::invocation::Invocation;
 use std::time::{Duration, SystemTime};
@@ -78,7 +79,7 @@ pub(in crate::insights) fn init_of(invocation: &Invocation, inits: &Inits) -> Op
     }
     let (kind, (start, end)) = match inits.initialization_type() {
         "snap-start" => (PhaseKind::Restore, inits.restored()?),
-        "provisioned-concurrency" | "lambda-managed-instances" => return None,
+        PROVISIONED | "lambda-managed-instances" => return None,
         _ => (PhaseKind::Init, inits.initialized()?),
     };
     let waited = invocation.started.and_then(|started| started.duration_since(end).ok()).unwrap_or_default();

@@ -6,9 +6,9 @@
 //! envelope, the number of transactions that were left out.
 
 use crate::protocol::ItemKind;
+use crate::protocol::json_fields::{elements, fields, fields_of, text, truth};
 use crate::relay::ReportTarget;
 use memchr::memmem;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -41,73 +41,6 @@ pub(in crate::insights) struct Root {
     pub(in crate::insights) target: ReportTarget,
 }
 
-#[derive(Deserialize)]
-struct Header<'a> {
-    #[serde(borrow)]
-    trace: Option<&'a RawValue>,
-}
-
-/// What decides on the sampling of a trace.
-#[derive(Deserialize)]
-struct SamplingContext<'a> {
-    #[serde(borrow)]
-    trace_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    public_key: Option<Cow<'a, str>>,
-    /// `"true"`, `"false"`, or a truth value.
-    #[serde(borrow)]
-    sampled: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Transaction<'a> {
-    #[serde(borrow)]
-    contexts: Contexts<'a>,
-}
-
-#[derive(Deserialize)]
-struct Contexts<'a> {
-    #[serde(borrow)]
-    trace: SpanPart<'a>,
-}
-
-#[derive(Deserialize)]
-struct Container<'a> {
-    #[serde(borrow)]
-    items: Vec<SpanPart<'a>>,
-}
-
-/// A span of a container, or the context of a transaction.
-#[derive(Deserialize)]
-struct SpanPart<'a> {
-    #[serde(borrow)]
-    trace_id: Cow<'a, str>,
-    #[serde(borrow)]
-    span_id: Cow<'a, str>,
-    #[serde(borrow)]
-    op: Option<&'a RawValue>,
-    is_segment: Option<bool>,
-    #[serde(borrow, default)]
-    attributes: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Attributes<'a> {
-    #[serde(borrow, rename = "sentry.op")]
-    op: Option<Attribute<'a>>,
-    #[serde(borrow, rename = "faas.invocation_id")]
-    request: Option<Attribute<'a>>,
-    /// The name of Sentry's SDK for Node.
-    #[serde(borrow, rename = "aws.lambda.aws_request_id")]
-    request_in_node: Option<Attribute<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Attribute<'a> {
-    #[serde(borrow)]
-    value: Cow<'a, str>,
-}
-
 impl TraceNote {
     /// Reads an envelope that is not compressed. `items` are the kinds of its items and their payloads.
     pub(in crate::insights) fn read<'a>(
@@ -115,27 +48,29 @@ impl TraceNote {
         items: impl Iterator<Item = (ItemKind, &'a [u8])>,
         target: &ReportTarget,
     ) -> Self {
-        let trace = serde_json::from_slice::<Header<'_>>(header).ok().and_then(|header| header.trace);
-        let sampled = trace.and_then(|trace| serde_json::from_str::<SamplingContext<'_>>(trace.get()).ok());
-        let is_sampled = sampled.as_ref().and_then(SamplingContext::is_sampled);
+        let trace = fields(header, ["trace"]).and_then(|[trace]| trace);
+        let [trace_id, key, sampled] =
+            fields_of(trace, ["trace_id", "public_key", "sampled"]).unwrap_or_default();
+        // It is `"true"`, `"false"`, or a truth value.
+        let is_sampled = truth(sampled);
         let mut note = Self { is_tracing: is_sampled.is_some(), roots: Vec::new() };
-        let of_sampled = trace.zip(sampled).filter(|(raw, trace)| {
-            is_sampled == Some(true) && trace.public_key.is_some() && raw.get().len() <= MAX_TRACE
-        });
+        let trace_id = text(trace_id);
+        let of_sampled = trace
+            .filter(|raw| is_sampled == Some(true) && text(key).is_some() && raw.get().len() <= MAX_TRACE);
         for (kind, payload) in items {
             match kind {
                 ItemKind::Transaction | ItemKind::Span => note.is_tracing = true,
                 ItemKind::Other => note.is_tracing |= reports_unsampled(payload),
                 _ => {}
             }
-            let Some((raw, trace)) = &of_sampled else { continue };
+            let Some(raw) = of_sampled else { continue };
             let root = match kind {
                 ItemKind::Transaction => Root::of_transaction(payload),
                 ItemKind::Span => Root::of_container(payload),
                 _ => None,
             };
             // Sentry takes no span whose trace is not that of the header.
-            let is_of_trace = |root: &Found<'_>| trace.trace_id.as_deref() == Some(&*root.trace_id);
+            let is_of_trace = |root: &Found<'_>| trace_id.as_deref() == Some(&*root.trace_id);
             note.roots.extend(root.filter(is_of_trace).map(|found| found.root(raw.get(), target)));
         }
         note
@@ -148,12 +83,6 @@ fn reports_unsampled(payload: &[u8]) -> bool {
     has(b"\"discarded_events\"") && has(b"\"sample_rate\"") && (has(b"\"transaction\"") || has(b"\"span\""))
 }
 
-impl SamplingContext<'_> {
-    fn is_sampled(&self) -> Option<bool> {
-        self.sampled?.get().trim_matches('"').parse().ok()
-    }
-}
-
 /// A root span that was found in a payload.
 struct Found<'a> {
     trace_id: Cow<'a, str>,
@@ -162,7 +91,19 @@ struct Found<'a> {
     is_of_function: bool,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// Reads a span of a container, or the context of a transaction. `None`: the ids are none.
+    fn of_span(span: Option<&'a RawValue>) -> Option<Self> {
+        let is_id = |id: &str, length: usize| id.len() == length && id.bytes().all(|b| b.is_ascii_hexdigit());
+        let [trace_id, span_id] = fields_of(span, ["trace_id", "span_id"])?.map(text);
+        Some(Self {
+            trace_id: trace_id.filter(|id| is_id(id, 32))?,
+            span_id: span_id.filter(|id| is_id(id, 16))?,
+            request: None,
+            is_of_function: false,
+        })
+    }
+
     fn root(self, trace: &str, target: &ReportTarget) -> Root {
         Root {
             trace_id: self.trace_id.into_owned(),
@@ -177,45 +118,34 @@ impl Found<'_> {
 
 impl Root {
     fn of_transaction(payload: &[u8]) -> Option<Found<'_>> {
-        let span = serde_json::from_slice::<Transaction<'_>>(payload).ok()?.contexts.trace;
-        let op = span.op.map(RawValue::get).unwrap_or_default();
+        let [contexts] = fields(payload, ["contexts"])?;
+        let [trace] = fields_of(contexts, ["trace"])?;
+        let [op] = fields_of(trace, ["op"])?;
         Some(Found {
-            is_of_function: op.trim_matches('"').starts_with(OF_FUNCTION),
+            is_of_function: text(op).is_some_and(|op| op.starts_with(OF_FUNCTION)),
             // The note that is taken of every transaction tells it.
-            request: None,
-            ..span.found()?
+            ..Found::of_span(trace)?
         })
     }
 
     fn of_container(payload: &[u8]) -> Option<Found<'_>> {
-        let container: Container<'_> = serde_json::from_slice(payload).ok()?;
-        let roots = container.items.into_iter().filter(|span| span.is_segment == Some(true));
-        let found = roots.filter_map(|span| {
-            let attributes: Option<Attributes<'_>> =
-                span.attributes.and_then(|attributes| serde_json::from_str(attributes.get()).ok());
-            let (op, request) =
-                attributes.map(|all| (all.op, all.request.or(all.request_in_node))).unwrap_or_default();
+        let [items] = fields(payload, ["items"])?;
+        let found = elements(items).into_iter().filter_map(|span| {
+            let [is_segment, attributes] = fields_of(Some(span), ["is_segment", "attributes"])?;
+            if truth(is_segment) != Some(true) {
+                return None;
+            }
+            // The last is the name of Sentry's SDK for Node.
+            let names = ["sentry.op", "faas.invocation_id", "aws.lambda.aws_request_id"];
+            let [op, request, request_in_node] = fields_of(attributes, names).unwrap_or_default();
+            let value = |attribute| fields_of(attribute, ["value"]).and_then(|[value]| text(value));
             Some(Found {
-                is_of_function: op.is_some_and(|op| op.value.starts_with(OF_FUNCTION)),
-                request: request.map(|request| request.value.into_owned()),
-                ..span.found()?
+                is_of_function: value(op).is_some_and(|op| op.starts_with(OF_FUNCTION)),
+                request: value(request).or_else(|| value(request_in_node)).map(Cow::into_owned),
+                ..Found::of_span(Some(span))?
             })
         });
         found.max_by_key(|found| (found.is_of_function, found.request.is_some()))
-    }
-}
-
-impl<'a> SpanPart<'a> {
-    /// `None`: the ids are none.
-    fn found(self) -> Option<Found<'a>> {
-        let is_id = |id: &str, length: usize| id.len() == length && id.bytes().all(|b| b.is_ascii_hexdigit());
-        let Self { trace_id, span_id, .. } = self;
-        (is_id(&trace_id, 32) && is_id(&span_id, 16)).then_some(Found {
-            trace_id,
-            span_id,
-            request: None,
-            is_of_function: false,
-        })
     }
 }
 

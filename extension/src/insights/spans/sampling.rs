@@ -32,7 +32,10 @@ impl Decision {
 
     /// The number as SDKs write it: six decimals, never rounded up to 1.
     pub(super) fn written_random(self) -> String {
-        format!("{:.6}", (self.random * 1e6).floor() / 1e6)
+        // It is below 1, so there are at most six digits.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let millionths = (self.random * 1e6) as u32;
+        format!("0.{millionths:06}")
     }
 }
 

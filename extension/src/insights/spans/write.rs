@@ -5,9 +5,10 @@ use super::root::Root;
 use super::sampling::Decision;
 use crate::config::Function;
 use crate::insights::invocation::{Invocation, Learnt};
+use crate::insights::json::{attribute, fields_of, object, set, text};
 use crate::protocol::EventId;
 use crate::relay::ReportTarget;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::time::SystemTime;
 
 const ORIGIN: &str = "auto.function.aws_lambda_extension";
@@ -56,49 +57,50 @@ impl Writer<'_> {
         for (name, value) in
             [("faas.version", &*self.function.version), ("cloud.region", &*self.function.region)]
         {
-            attributes.insert(name.to_owned(), text(value));
+            set(&mut attributes, name, text(value));
         }
-        attributes.insert("cloud.provider".to_owned(), text("aws"));
-        attributes.insert("cloud.platform".to_owned(), text("aws_lambda"));
-        let mut spans = vec![json!({
-            "trace_id": trace_id,
-            "span_id": root,
-            "name": self.function.name,
-            "status": if self.invocation.has_failed() { "error" } else { "ok" },
-            "is_segment": true,
-            "start_timestamp": seconds(start),
-            "end_timestamp": seconds(end),
-            "attributes": attributes,
-        })];
+        set(&mut attributes, "cloud.provider", text("aws"));
+        set(&mut attributes, "cloud.platform", text("aws_lambda"));
+        let status = if self.invocation.has_failed() { "error" } else { "ok" };
+        let mut spans = vec![object(&mut [
+            ("trace_id", trace_id.into()),
+            ("span_id", (&*root).into()),
+            ("name", (&*self.function.name).into()),
+            ("status", status.into()),
+            ("is_segment", true.into()),
+            ("start_timestamp", seconds(start).into()),
+            ("end_timestamp", seconds(end).into()),
+            ("attributes", attributes.into()),
+        ])];
         spans.extend(phases.iter().map(|phase| self.child(phase, trace_id, &root)));
-        let mut trace = json!({
-            "trace_id": trace_id,
-            "public_key": key,
-            "transaction": self.function.name,
-            "sampled": "true",
-            "sample_rate": decision.rate.to_string(),
-            "sample_rand": decision.written_random(),
-        });
+        let mut trace = fields_of(&mut [
+            ("trace_id", trace_id.into()),
+            ("public_key", key.into()),
+            ("transaction", (&*self.function.name).into()),
+            ("sampled", "true".into()),
+            ("sample_rate", decision.rate.to_string().into()),
+            ("sample_rand", decision.written_random().into()),
+        ]);
         for (name, value) in [("release", self.release()), ("environment", self.environment())] {
-            if let (Some(value), Some(fields)) = (value, trace.as_object_mut()) {
-                fields.insert(name.to_owned(), value.into());
+            if let Some(value) = value {
+                set(&mut trace, name, value.into());
             }
         }
-        SpanSet { trace: trace.to_string(), spans, target: None }
+        SpanSet { trace: Value::Object(trace).to_string(), spans, target: None }
     }
 
     fn child(&self, phase: &Phase, trace_id: &str, root: &str) -> Value {
-        json!({
-            "trace_id": trace_id,
-            "span_id": span_id(),
-            "parent_span_id": root,
-            "name": format!("{} {}", self.function.name, phase.kind.suffix()),
-            "status": "ok",
-            "is_segment": false,
-            "start_timestamp": seconds(phase.start),
-            "end_timestamp": seconds(phase.end),
-            "attributes": self.attributes(phase.kind.op(), root),
-        })
+        object(&mut [
+            ("trace_id", trace_id.into()),
+            ("span_id", span_id().into()),
+            ("parent_span_id", root.into()),
+            ("name", format!("{} {}", self.function.name, phase.kind.suffix()).into()),
+            ("status", "ok".into()),
+            ("is_segment", false.into()),
+            ("start_timestamp", seconds(phase.start).into()),
+            ("end_timestamp", seconds(phase.end).into()),
+            ("attributes", self.attributes(phase.kind.op(), root).into()),
+        ])
     }
 
     fn attributes(&self, op: &str, segment: &str) -> Map<String, Value> {
@@ -114,19 +116,19 @@ impl Writer<'_> {
         ];
         for (name, value) in optional {
             if !value.is_empty() {
-                attributes.insert(name.to_owned(), text(value));
+                set(&mut attributes, name, text(value));
             }
         }
         for (name, value) in [("sentry.release", self.release()), ("sentry.environment", self.environment())]
         {
-            attributes.extend(value.map(|value| (name.to_owned(), text(&value))));
+            if let Some(value) = value {
+                set(&mut attributes, name, text(&value));
+            }
         }
         if let Some(millis) = self.undrawn_init.and_then(|(_, millis)| millis) {
-            let duration = json!({ "value": millis, "type": "double" });
-            attributes.insert("aws.lambda.init_duration".to_owned(), duration);
+            set(&mut attributes, "aws.lambda.init_duration", attribute(millis.into(), "double"));
         }
-        let is_cold_start = json!({ "value": self.is_cold_start, "type": "boolean" });
-        attributes.insert("faas.coldstart".to_owned(), is_cold_start);
+        set(&mut attributes, "faas.coldstart", attribute(self.is_cold_start.into(), "boolean"));
         attributes
     }
 
@@ -138,10 +140,6 @@ impl Writer<'_> {
     fn environment(&self) -> Option<String> {
         self.function.environment.clone().or_else(|| self.learnt.environment.clone())
     }
-}
-
-fn text(value: &str) -> Value {
-    json!({ "value": value, "type": "string" })
 }
 
 fn span_id() -> String {

@@ -6,7 +6,6 @@
 
 use super::histogram::Histogram;
 use super::number::Number;
-use std::collections::BTreeMap;
 
 /// The most memory of all series, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
@@ -57,16 +56,18 @@ impl Total {
 
 #[derive(Debug)]
 struct Series {
+    identity: u64,
     start: u64,
     total: Total,
     /// When it told something last.
     told: u64,
 }
 
-/// All series that are remembered, by their identity.
+/// All series that are remembered.
 #[derive(Debug)]
 pub(super) struct CumulativeSeries {
-    series: BTreeMap<u64, Series>,
+    /// By their identity. They are few enough for a list.
+    series: Vec<Series>,
     bytes: usize,
     /// A series that is not remembered and began after this time has told nothing yet.
     known_since: u64,
@@ -75,7 +76,7 @@ pub(super) struct CumulativeSeries {
 impl CumulativeSeries {
     /// `now` is the start of this process, in nanoseconds like all times here.
     pub(super) fn new(now: u64) -> Self {
-        Self { series: BTreeMap::new(), bytes: 0, known_since: now }
+        Self { series: Vec::new(), bytes: 0, known_since: now }
     }
 
     /// Returns what a data point adds to what its series has told before. `None` means that this is not known: the
@@ -88,7 +89,7 @@ impl CumulativeSeries {
         total: &Total,
         now: u64,
     ) -> Result<Option<Total>, &'static str> {
-        let before = self.series.get(&identity);
+        let before = self.position(identity).ok().and_then(|at| self.series.get(at));
         let added = match before {
             Some(before) if before.start == start => {
                 // What has become less has begun anew, and all of it is new.
@@ -103,23 +104,35 @@ impl CumulativeSeries {
         if self.bytes - held + bytes > MAX_BYTES {
             self.forget_idle(identity, now);
         }
-        let held = self.series.get(&identity).map_or(0, |before| before.total.bytes());
         if self.bytes - held + bytes > MAX_BYTES {
             return Err(FULL);
         }
         self.bytes = self.bytes - held + bytes;
-        self.series.insert(identity, Series { start, total: total.remembered(), told: now });
+        let told = Series { identity, start, total: total.remembered(), told: now };
+        match self.position(identity) {
+            Ok(at) => {
+                if let Some(one) = self.series.get_mut(at) {
+                    *one = told;
+                }
+            }
+            Err(at) => self.series.insert(at, told),
+        }
         Ok(added)
+    }
+
+    /// Returns where a series is, or where it belongs.
+    fn position(&self, identity: u64) -> Result<usize, usize> {
+        self.series.binary_search_by_key(&identity, |one| one.identity)
     }
 
     /// Forgets the series that have told nothing for long, except one. Should one of them go on, its whole total must
     /// not be taken for new.
     fn forget_idle(&mut self, except: u64, now: u64) {
         let before = self.series.len();
-        self.series.retain(|identity, one| *identity == except || now.saturating_sub(one.told) < IDLE);
+        self.series.retain(|one| one.identity == except || now.saturating_sub(one.told) < IDLE);
         if self.series.len() < before {
             self.known_since = self.known_since.max(now);
-            self.bytes = self.series.values().map(|one| one.total.bytes()).sum();
+            self.bytes = self.series.iter().map(|one| one.total.bytes()).sum();
         }
     }
 }
@@ -175,7 +188,7 @@ mod tests {
         assert_eq!(series.added(1, START, &sum(5), later), Ok(None));
         assert_eq!(series.added(0, START, &sum(6), later), Ok(Some(sum(2))));
         assert_eq!(series.series.len(), 3);
-        let bytes: usize = series.series.values().map(|one| one.total.bytes()).sum();
+        let bytes: usize = series.series.iter().map(|one| one.total.bytes()).sum();
         assert_eq!(series.bytes, bytes);
     }
 

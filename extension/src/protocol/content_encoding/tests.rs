@@ -1,5 +1,6 @@
 use super::*;
 use std::convert::Infallible;
+use std::io::Write as _;
 
 /// `{}\n` one thousand times, compressed by the reference implementation of each encoding.
 const GZIP: &[u8] = &[

@@ -14,6 +14,8 @@ const MAX_TOTAL: usize = 4 << 20;
 /// The most files of one folder that are read.
 const MAX_FILES: usize = 2000;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The distinct certificates of all bundles.
 #[derive(Debug, Default)]
 pub(super) struct Certificates {
@@ -27,7 +29,8 @@ impl Certificates {
         let found =
             if fs::metadata(path)?.is_dir() { self.read_folder(path)? } else { self.read_file(path)? };
         if found == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "no certificate in PEM form"));
+            let why = "no certificate in PEM form; `openssl x509 -in FILE -out NEW` writes it in that form";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         Ok(found)
     }
@@ -50,8 +53,10 @@ impl Certificates {
         if text.len() as u64 > MAX_FILE {
             return Err(io::Error::other(format!("it is larger than {MAX_FILE} bytes")));
         }
+        // Some editors put a byte order mark in front, which would hide the first certificate.
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
         let mut found = 0;
-        for certificate in CertificateDer::pem_slice_iter(&text).filter_map(Result::ok) {
+        for certificate in CertificateDer::pem_slice_iter(text).filter_map(Result::ok) {
             found += 1;
             if self.all.contains(&certificate) {
                 continue;
@@ -93,6 +98,23 @@ mod tests {
         assert_eq!(certificates.all.len(), 2);
         assert_eq!(certificates.read(&folder.path().join("one.pem")).unwrap(), 1);
         assert_eq!(certificates.all.len(), 2);
+    }
+
+    #[test]
+    fn the_forms_that_editors_and_tools_write_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, one, two) = (folder.path().join("bundle"), pem("one"), pem("two"));
+        let both = format!("{one}{two}");
+        for text in [
+            format!("\u{feff}{both}"),
+            both.replace('\n', "\r\n"),
+            both.trim_end().to_owned(),
+            format!("subject=CN = one\n\n{one}\n# two\n{two}\n-----BEGIN X509 CRL-----\n"),
+            both.replace('\n', "  \n"),
+        ] {
+            fs::write(&file, &text).unwrap();
+            assert_eq!(Certificates::default().read(&file).unwrap(), 2, "{text}");
+        }
     }
 
     #[test]

@@ -10,12 +10,14 @@ use http_body_util::Full;
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, io};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinSet;
 
 /// How long an address is tried alone before the next is tried at the same time (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -131,15 +133,15 @@ async fn tunnel(
 async fn tcp(host: &str, port: u16, resolver: &Resolver) -> Result<TcpStream, ConnectError> {
     let addresses = resolver.resolve(host, port).await.map_err(ConnectError::Resolve)?;
     let mut addresses = alternating(addresses).into_iter();
-    let mut tries = JoinSet::new();
+    let mut tries: Vec<Try> = Vec::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     loop {
-        let more = addresses.next().map(|address| tries.spawn(connect_to(address))).is_some();
+        let more = addresses.next().map(|address| tries.push(Box::pin(connect_to(address)))).is_some();
         if tries.is_empty() {
             return Err(ConnectError::Tcp(failure));
         }
         tokio::select! {
-            Some(joined) = tries.join_next() => match joined.map_err(io::Error::other).flatten() {
+            connected = poll_fn(|context| poll_tries(&mut tries, context)) => match connected {
                 Ok(stream) => {
                     // Without this, TCP would delay the last segment of each request.
                     let _ = stream.set_nodelay(true);
@@ -150,6 +152,22 @@ async fn tcp(host: &str, port: u16, resolver: &Resolver) -> Result<TcpStream, Co
             () = tokio::time::sleep(HEAD_START), if more => {}
         }
     }
+}
+
+/// A try to connect to one address.
+type Try = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+/// Is ready when one of the tries has ended, which is removed then. They are few, so each may be asked each time.
+fn poll_tries(tries: &mut Vec<Try>, context: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+    let mut ended = Poll::Pending;
+    tries.retain_mut(|one| {
+        if ended.is_pending() {
+            ended = one.as_mut().poll(context);
+            return ended.is_pending();
+        }
+        true
+    });
+    ended
 }
 
 async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {

@@ -1,6 +1,7 @@
 //! Looks names up. A look-up blocks a thread until the resolver answers, which takes many seconds if it hangs. So all
 //! requests for a name share one look-up, and only a few run at a time.
 
+use crate::task;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +77,7 @@ impl Resolver {
         let (sender, result) = watch::channel(None);
         running.push(LookUp { host: host.to_owned(), begun: Instant::now(), result: result.clone() });
         let (host, slots) = (host.to_owned(), Arc::clone(&self.slots));
-        tokio::spawn(async move {
+        task::spawn(async move {
             // The semaphore is never closed, so there is always a permit in the end.
             let _permit = slots.acquire().await;
             let found = tokio::net::lookup_host((&*host, 0)).await;

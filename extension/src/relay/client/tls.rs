@@ -4,7 +4,6 @@ use super::ca_bundles::Certificates;
 use super::cryptography;
 use super::trust::{self, Verifier};
 use crate::log;
-use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
@@ -45,15 +44,12 @@ impl Tls {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let own = self.read_bundles();
         roots.add_parsable_certificates(own.iter().cloned());
-        let provider = Arc::new(cryptography::provider());
-        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let provider = cryptography::provider();
+        let algorithms = provider.signature_verification_algorithms;
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?;
-        if own.is_empty() {
-            return Ok(config.with_root_certificates(roots).with_no_client_auth());
-        }
-        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        let verifier = Verifier { authorities: authorities.map_err(io::Error::other)?, own };
+        let verifier = Verifier { authorities: roots, own, algorithms };
         Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
     }
 

@@ -1,23 +1,29 @@
 //! Decides whether upstream's certificate is trusted, and says what to do if it is not.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{AlertDescription, CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
+};
 use std::io;
-use std::sync::Arc;
 
 /// The encoding of the name of the curve P-521 in a certificate.
 const P521: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 
 /// Trusts what the authorities vouch for, and in addition each certificate of the user itself. Webpki alone refuses a
 /// server's certificate that is also that of an authority, as many self-signed ones are.
+///
+/// The verifier of rustls is not used, because it also brings the code for revocation lists, of which there are none.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    pub(super) authorities: Arc<WebPkiServerVerifier>,
+    pub(super) authorities: RootCertStore,
     /// The certificates of the user's bundles.
     pub(super) own: Vec<CertificateDer<'static>>,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -26,18 +32,18 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified =
-            self.authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verified {
+        let (certificate, algorithms) = (ParsedCertificate::try_from(end_entity)?, self.algorithms.all);
+        let roots = &self.authorities;
+        match verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms) {
             Err(Error::InvalidCertificate(why)) if is_about_issuer(&why) && self.own.contains(end_entity) => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
             }
-            verified => verified,
+            verified => verified?,
         }
+        verify_server_name(&certificate, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -46,7 +52,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -55,11 +61,11 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -72,9 +78,16 @@ fn is_about_issuer(why: &CertificateError) -> bool {
     }
 }
 
-/// Whether the error says that a server uses the certificate of an authority. Rustls has no name for this error.
+/// Whether the error says that a server uses the certificate of an authority.
 fn is_authority(why: &CertificateError) -> bool {
-    format!("{why:?}").contains("CaUsedAsEndEntity")
+    of_webpki(why) == Some(&webpki::Error::CaUsedAsEndEntity)
+}
+
+/// Webpki's own error, where rustls has no name for it. Its text cannot be used, because the layer is built without
+/// such texts.
+fn of_webpki(why: &CertificateError) -> Option<&webpki::Error> {
+    let CertificateError::Other(OtherError(error)) = why else { return None };
+    error.downcast_ref()
 }
 
 fn is_unsupported(why: &CertificateError) -> bool {
@@ -112,7 +125,7 @@ pub(super) fn explained(error: io::Error) -> io::Error {
                 "the server uses the certificate of an authority: put that very certificate into the file that \
                  SENTRY_EXTENSION_CA_BUNDLE names"
             }
-            why if format!("{why:?}").contains("UnsupportedCertVersion") => {
+            why if of_webpki(why) == Some(&webpki::Error::UnsupportedCertVersion) => {
                 "the certificate has to be of version 3"
             }
             _ => return error,

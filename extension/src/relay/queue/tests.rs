@@ -25,6 +25,13 @@ fn envelope(kind: ItemKind, tag: u8) -> Pending {
     }
 }
 
+impl Queue {
+    /// Returns the bytes that it counts: of the envelopes that wait, and of those that were taken out.
+    pub(in crate::relay) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+}
+
 fn lane() -> LaneId {
     LaneId::all().next().unwrap()
 }

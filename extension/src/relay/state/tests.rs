@@ -13,6 +13,22 @@ fn check_out(state: &mut State) -> Option<Pending> {
     state.check_out(Instant::now(), UNIX_EPOCH, false)
 }
 
+impl State {
+    /// Returns all envelopes that are queued, in flight, or in custody.
+    pub(in crate::relay) fn all_pending(&self) -> impl Iterator<Item = &Pending> {
+        self.queue.iter().chain(&self.in_flight).chain(self.filtering.custody())
+    }
+
+    /// Returns the bytes that count in the bound of the queue.
+    pub(in crate::relay) fn held_bytes(&self) -> usize {
+        self.queue.held_bytes()
+    }
+
+    pub(in crate::relay) fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
 fn state() -> State {
     State::new(4 * 1024, 1024)
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     artifacts::layers_manifest::{LayersManifest, sample},
-    aws::audience::{Audience, Reader},
+    aws::audience::{Audience, Grantee},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -24,8 +24,8 @@ fn full() -> Value {
     let mut manifest = sample::full();
     // No file has both, but the test needs each field once.
     manifest.other_layer = sample::other().other_layer;
-    let account = Reader::Account("123456789012".parse().unwrap());
-    let organization = Reader::Organization("o-a1b2c3d4e5".parse().unwrap());
+    let account = Grantee::Account("123456789012".parse().unwrap());
+    let organization = Grantee::Organization("o-a1b2c3d4e5".parse().unwrap());
     for layer in manifest.layers.values_mut() {
         layer.regions.values_mut().next().unwrap().grant =
             Audience::of([account.clone(), organization.clone()]);

@@ -1,7 +1,7 @@
 //! The calls that change the policy of a layer version.
 
 use crate::aws::{
-    audience::Reader,
+    audience::Grantee,
     calls::none_if_error,
     error::{CallError, CallErrorKind},
     layers::RegionLayers,
@@ -12,14 +12,14 @@ const ADD_PERMISSION: &str = "AddLayerVersionPermission";
 const REMOVE_PERMISSION: &str = "RemoveLayerVersionPermission";
 
 impl RegionLayers {
-    /// Grants `reader` the use of a version. A statement with this id that exists already is not an error here. The
+    /// Grants `grantee` the use of a version. A statement with this id that exists already is not an error here. The
     /// caller has to read the policy back to see what it grants.
     pub(crate) async fn add_permission(
         &self,
         layer: &str,
         number: i64,
         id: &str,
-        reader: &Reader,
+        grantee: &Grantee,
     ) -> Result<(), CallError> {
         let request = || {
             let request = self
@@ -29,10 +29,10 @@ impl RegionLayers {
                 .version_number(number)
                 .statement_id(id)
                 .action(policy::ACTION);
-            let request = match reader {
-                Reader::Everybody => request.principal("*"),
-                Reader::Account(account) => request.principal(account.as_str()),
-                Reader::Organization(organization) => {
+            let request = match grantee {
+                Grantee::Everybody => request.principal("*"),
+                Grantee::Account(account) => request.principal(account.as_str()),
+                Grantee::Organization(organization) => {
                     request.principal("*").organization_id(organization.as_str())
                 }
             };

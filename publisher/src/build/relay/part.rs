@@ -45,7 +45,7 @@ impl PackedRelay {
                 lambda_runtime::NEWEST
             );
             return Err(Failure::message(Code::Failed, text)
-                .hint("take one of Sentry's releases, or build Relay on an older system"));
+                .hint("publisher relay build makes one that runs on every runtime"));
         }
         if !needs.libraries.is_empty() {
             let list = needs.libraries.join(", ");

@@ -12,7 +12,7 @@ use crate::{
         layers_manifest::Layer,
     },
     aws::{
-        audience::{AccountId, Audience, Reader},
+        audience::{AccountId, Audience, Grantee},
         layer_arn::LayerArn,
         partition::Partition,
         policy::{self, Policy},
@@ -238,14 +238,14 @@ pub(super) fn license(bundle: &Bundle, variant: Variant) -> String {
 /// grants that a policy already has, are checked in each region before anything is published.
 fn check_policy(audience: &Audience, name: &LayerName) -> Result<(), Failure> {
     let owner: AccountId = "0".repeat(12).parse().map_err(Failure::new)?;
-    let readers: Vec<Reader> = audience.readers().cloned().collect();
+    let grantees: Vec<Grantee> = audience.grantees().cloned().collect();
     let length = |count, region: &str, version| {
         let region = region.parse().unwrap_or_else(|_| Partition::Aws.home_region());
         let arn = LayerArn::new(region, owner.clone(), name.clone(), version).to_string();
-        let some = Audience::of(readers.iter().take(count).cloned());
+        let some = Audience::of(grantees.iter().take(count).cloned());
         Policy::default().length_after(&Policy::default().repair(&some), &arn)
     };
-    let all = readers.len();
+    let all = grantees.len();
     let shortest = length(all, "us-east-1", 1);
     if shortest <= policy::MAX_POLICY_BYTES {
         return Ok(());

@@ -1,6 +1,6 @@
 //! Parses `--share-with`, which says who may use the layers.
 
-use crate::aws::audience::{Audience, BadReader, Reader};
+use crate::aws::audience::{Audience, BadGrantee, Grantee};
 use std::str::FromStr;
 
 /// One of the values of `--share-with`.
@@ -11,7 +11,7 @@ pub(super) enum Share {
     /// Only the owner's account.
     Private,
     /// An account or an organization.
-    With(Reader),
+    With(Grantee),
 }
 
 /// The text does not name anybody that layers can be shared with.
@@ -19,7 +19,7 @@ pub(super) enum Share {
 pub(super) enum BadShare {
     /// The text begins like an account or an organization, but is not a valid one.
     #[error(transparent)]
-    Reader(#[from] BadReader),
+    Grantee(#[from] BadGrantee),
     /// The text has none of the valid forms.
     #[error(
         "`{0}` is neither `public` nor `private`, nor an account (twelve digits) or an organization (o-…)"
@@ -34,9 +34,9 @@ impl FromStr for Share {
         match text {
             "public" | "everybody" => Ok(Self::Public),
             "private" | "nobody" => Ok(Self::Private),
-            _ if text.starts_with("o-") => Ok(Self::With(Reader::Organization(text.parse()?))),
+            _ if text.starts_with("o-") => Ok(Self::With(Grantee::Organization(text.parse()?))),
             _ if text.starts_with(|first: char| first.is_ascii_digit()) => {
-                Ok(Self::With(Reader::Account(text.parse()?)))
+                Ok(Self::With(Grantee::Account(text.parse()?)))
             }
             _ => Err(BadShare::Form(text.to_owned())),
         }
@@ -50,11 +50,11 @@ pub(super) fn audience(shares: &[Share]) -> Option<Audience> {
         [Share::Private] => Some(Audience::of([])),
         [] => None,
         _ => {
-            let reader = |share: &Share| match share {
-                Share::With(reader) => Some(reader.clone()),
+            let grantee = |share: &Share| match share {
+                Share::With(grantee) => Some(grantee.clone()),
                 Share::Public | Share::Private => None,
             };
-            shares.iter().map(reader).collect::<Option<Vec<_>>>().map(Audience::of)
+            shares.iter().map(grantee).collect::<Option<Vec<_>>>().map(Audience::of)
         }
     }
 }

@@ -141,8 +141,8 @@ impl PlacedVersion {
     async fn repair(&self, repair: &Repair) -> Result<(), String> {
         let (layer, number) = (self.layer.as_str(), self.place.version);
         let failed = |error| chain(&self.layers.in_region(error));
-        for (id, reader) in &repair.add {
-            self.layers.add_permission(layer, number, id, reader).await.map_err(failed)?;
+        for (id, grantee) in &repair.add {
+            self.layers.add_permission(layer, number, id, grantee).await.map_err(failed)?;
         }
         for id in &repair.remove {
             self.layers.remove_permission(layer, number, id).await.map_err(failed)?;

@@ -81,15 +81,19 @@ impl Publishing<'_> {
         (!left.is_empty()).then(|| left.join("; "))
     }
 
-    /// Looks for the effect of an unanswered request at the end of the run, and removes duplicates.
-    pub(crate) async fn remove_late_duplicates(&self, known: &BTreeSet<i64>) -> Option<String> {
+    /// Looks for the effect of an unanswered request at the end of the run, and removes duplicates. Returns a message for
+    /// the user, and whether it could look.
+    pub(crate) async fn remove_late_duplicates(&self, known: &BTreeSet<i64>) -> (Option<String>, bool) {
         let candidates = match self.job.candidates().await {
             Ok(candidates) => candidates.without(known),
             Err(error) => {
-                return Some(format!("it was not checked whether the version exists twice ({error})"));
+                return (
+                    Some(format!("it was not checked whether the version exists twice ({error})")),
+                    false,
+                );
             }
         };
         let (_, surplus) = Wanted::kept_and_removable(&candidates.identical);
-        self.delete_surplus(&surplus).await
+        (self.delete_surplus(&surplus).await, true)
     }
 }

@@ -1,5 +1,7 @@
+use super::bodies::{MAX_HEADS, SILENCE, SMALL_HEAD, SMALL_PIECE};
 use super::*;
 use std::pin::pin;
+use std::task::Waker;
 
 const MIB: usize = 1 << 20;
 
@@ -132,5 +134,5 @@ fn large_heads_share_a_bound() {
     assert_eq!(accepted, MAX_HEADS / 60_000);
     memory.begin(10, true).register(SMALL_HEAD).unwrap();
     drop(all);
-    assert_eq!(memory.state().heads, 0);
+    assert_eq!(memory.bodies().heads, 0);
 }

@@ -7,8 +7,8 @@ use crate::gateway::media_type::{self, parameter};
 use crate::gateway::response::rejection::Rejection;
 use crate::protocol::envelope_writer;
 use crate::protocol::event_id::EventId;
+use crate::protocol::json_fields::{fields, text};
 use hyper::HeaderMap;
-use serde::Deserialize;
 
 /// Splits a request's form into its parts. Fails if the body is not a complete multipart form, or if its text is longer
 /// than upstream accepts.
@@ -51,17 +51,12 @@ pub(super) fn add_fields(envelope: &mut Vec<u8>, parts: &[Part<'_>]) {
     }
 }
 
-#[derive(Deserialize)]
-struct EventHead {
-    event_id: String,
-}
-
 /// The event's id from the form's fields. Fields that cannot be read are ignored.
 pub(super) fn event_id(parts: &[Part<'_>]) -> Option<EventId> {
     text_fields(parts).find_map(|(name, value)| match name {
         "sentry" => {
-            let event: EventHead = serde_json::from_str(&value).ok()?;
-            EventId::parse(&event.event_id)
+            let [id] = fields(value.as_bytes(), ["event_id"])?;
+            EventId::parse(&text(id)?)
         }
         "sentry[event_id]" => EventId::parse(&value),
         _ => None,

@@ -92,6 +92,26 @@ fn an_init_inside_an_invocation_or_ahead_of_time_is_no_cold_start() {
 }
 
 #[test]
+fn without_a_record_of_init_the_environment_says_whether_it_was_ahead_of_time() {
+    for (is_provisioned, record, is_cold) in
+        [(false, None, true), (true, None, false), (true, Some(""), false), (true, Some("on-demand"), true)]
+    {
+        let mut environment = environment().provisioned(is_provisioned);
+        if let Some(kind) = record {
+            let start = InitStart { initialization_type: kind.to_owned(), ..InitStart::default() };
+            tell(&mut environment, PlatformEvent::InitStart(start));
+        }
+        begin(&mut environment, "r-1");
+        // A fault, a span and a metric of one invocation must not differ in this.
+        assert_eq!(environment.is_cold_start(environment.known_of(&RequestId::new("r-1"))), is_cold);
+        assert_eq!(environment.is_cold_start(None), is_cold, "an error in init");
+        done(&mut environment, "r-1", "success", "");
+        let is_counted = counts(environment).contains(&("cold_starts".to_owned(), 1));
+        assert_eq!(is_counted, is_cold, "provisioned: {is_provisioned}, the record says {record:?}");
+    }
+}
+
+#[test]
 fn an_error_that_only_the_runtimes_log_shows_counts() {
     let mut environment = environment();
     begin(&mut environment, "r-1");

@@ -1,14 +1,14 @@
+mod orders;
+
 use super::*;
 use crate::config::{FaultKinds, ProjectId, PublicKey, SpanMode, Upstream};
-use crate::insights::environment::{Invoked, MAX_INVOCATIONS};
+use crate::insights::environment::Invoked;
 use crate::insights::spans::Root;
-use crate::protocol::EnvelopeNote;
 use crate::relay::ReportTarget;
 use crate::telemetry::{
     InitPhase, InitStart, InvocationEnd, InvocationMetrics, InvocationStart, PhaseEnd, PlatformEvent, Record,
     RequestId,
 };
-use proptest::prelude::*;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -238,77 +238,4 @@ fn what_an_sdk_has_not_sampled_gets_no_trace() {
     report(&mut environment, "r-1", 1160, 50.0);
     environment.closed(at(2000));
     assert_eq!(ops(&mut environment), [""; 0]);
-}
-
-/// What may happen to one of the invocations that are kept, in any order and any number of times.
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    Begin(usize),
-    Done(usize),
-    Report(usize),
-    Root(usize),
-    Note(usize),
-    Init,
-    Closed,
-}
-
-fn any_event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        (0..MAX_INVOCATIONS).prop_map(Event::Begin),
-        (0..MAX_INVOCATIONS).prop_map(Event::Done),
-        (0..MAX_INVOCATIONS).prop_map(Event::Report),
-        (0..MAX_INVOCATIONS).prop_map(Event::Root),
-        (0..MAX_INVOCATIONS).prop_map(Event::Note),
-        Just(Event::Init),
-        Just(Event::Closed),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn no_span_is_made_twice_and_none_in_a_trace_that_is_not_sampled(
-        events in proptest::collection::vec(any_event(), 0..60),
-        rate in prop_oneof![Just(SpanMode::Off), Just(SpanMode::Auto), Just(SpanMode::Rate(1.0))],
-        is_unsampled in any::<bool>(),
-    ) {
-        let mut environment = environment(rate);
-        environment.spans.has_tracing_sdk = is_unsampled;
-        let mut seen = std::collections::HashSet::new();
-        for (step, event) in events.into_iter().enumerate() {
-            let now = 1000 + 500 * step as u64;
-            let id = |number: usize| format!("r-{number}");
-            match event {
-                Event::Begin(number) => {
-                    // What comes again with an id that is over is another try.
-                    let id = id(number);
-                    let mut known = environment.invocations.iter();
-                    let of_id = known.find(|one| one.request.is(&id) && one.invoked.is_some());
-                    if of_id.is_some_and(|one| one.runtime_done.is_some() || one.report.is_some()) {
-                        seen.retain(|(request, _)| *request != id);
-                    }
-                    begin(&mut environment, &id, now);
-                }
-                Event::Done(number) => done(&mut environment, &id(number), now),
-                Event::Report(number) => report(&mut environment, &id(number), now, 50.0),
-                Event::Root(_) if is_unsampled => {}
-                Event::Root(number) => environment.note_root(root(Some(&id(number)), true), None),
-                Event::Note(number) => {
-                    let note = EnvelopeNote { request: Some(id(number)), ..EnvelopeNote::default() };
-                    environment.note(note, None);
-                }
-                Event::Init => init(&mut environment, now, "on-demand", InitPhase::Init),
-                Event::Closed => { environment.closed(at(now)); }
-            }
-            let sets = environment.take_spans(function, KEY);
-            prop_assert!(rate != SpanMode::Off || sets.is_empty());
-            prop_assert!(!is_unsampled || sets.is_empty());
-            for span in sets.iter().flat_map(|set| &set.spans) {
-                let of = |name: &str| span["attributes"][name]["value"].as_str().unwrap().to_owned();
-                let (request, op) = (of("faas.invocation_id"), of("sentry.op"));
-                prop_assert!(seen.insert((request, op)), "{span}");
-            }
-        }
-    }
 }

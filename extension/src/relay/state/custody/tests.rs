@@ -5,6 +5,12 @@ use crate::protocol::ItemKind;
 use crate::relay::envelope::sample;
 use std::time::{Duration, UNIX_EPOCH};
 
+impl Filtering {
+    pub(in crate::relay) fn custody(&self) -> &[Pending] {
+        &self.custody
+    }
+}
+
 fn state() -> State {
     let mut state = State::new(1 << 20, 1 << 20);
     state.start_filtering();

@@ -136,6 +136,11 @@ pub fn project(more: &Value) -> Reply {
     } } }))
 }
 
+/// A project with a filter for the message of the event that the tests send.
+fn filter() -> Reply {
+    project(&json!({ "filterSettings": { "errorMessages": { "patterns": ["card * refused"] } } }))
+}
+
 fn scrubbed(one: &Received) -> bool {
     let Some(event) = one.envelope.item("event").map(crate::support::envelope::Item::json) else {
         return false;
@@ -159,6 +164,23 @@ fn card_numbers_and_passwords_do_not_leave() {
             let (counts, ..) = managed.end().await;
             assert_eq!(counts, [1, 1, 0, 0]);
         }
+    });
+}
+
+#[test]
+fn what_a_filter_of_the_project_drops_is_counted_and_its_reason_logged() {
+    isolated(|| async {
+        let managed = Managed::start("only", filter).await;
+        managed.report().await;
+        // Sentry's Relay collects what it has dropped for some seconds before it reports that to Sentry.
+        let line = managed.extension.log.wait_for("Sentry's Relay has dropped data by its rules").await;
+        assert!(line.contains("\"reasons\":\"error-message=1\""), "{line}");
+        let reported = |one: &Received| one.envelope.item("client_report").is_some();
+        managed.sentry.wait_for("the client report of Sentry's Relay", reported).await;
+        let (counts, log, sentry) = managed.end().await;
+        assert_eq!(counts, [2, 1, 0, 1], "{}", log.text());
+        assert!(log.contains("relay_filtered=1"), "{}", log.text());
+        assert!(sentry.received().iter().all(|one| one.envelope.item("event").is_none()));
     });
 }
 
