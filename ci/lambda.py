@@ -58,6 +58,11 @@ def versions(client, layer):
     print(*sorted(version["Version"] for page in pages for version in page["LayerVersions"]))
 
 
+def revoke(client, layer, version):
+    """Takes the public grant of a layer's version away."""
+    client.remove_layer_version_permission(LayerName=layer, VersionNumber=int(version), StatementId="public")
+
+
 def archive(files):
     """A zip whose files everybody may read."""
     content = io.BytesIO()
@@ -69,7 +74,7 @@ def archive(files):
     return content.getvalue()
 
 
-COMMANDS = [create_function, invoke, layers_of, delete_function, publish_empty, versions]
+COMMANDS = [create_function, invoke, layers_of, delete_function, publish_empty, versions, revoke]
 
 if __name__ == "__main__":
     command, region, *arguments = sys.argv[1:]

@@ -17,12 +17,13 @@ ROWS = [
     "slow",
     "publisher",
     "uploads",
+    "attach",
     "node",
     "build",
 ]
 # These rows take too long for every commit, or they have no budget. The publisher's own tests also check what
-# `publisher` checks.
-NOT_QUICK = ["slow", "publisher", "uploads", "node", "build"]
+# `publisher` and `attach` check.
+NOT_QUICK = ["slow", "publisher", "uploads", "attach", "node", "build"]
 
 
 def parse():

@@ -57,11 +57,11 @@ def close(*processes):
         process.wait()
 
 
-def answers(port, path="/", method="GET", body=None, timeout=60):
+def answers(port, path="/", method="GET", body=None, timeout=60, headers=None):
     """Sends one request to loopback and returns status and body of the response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request(method, path, body)
+        connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:

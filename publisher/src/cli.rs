@@ -1,11 +1,12 @@
 //! The definition of the command line.
 
-use crate::{commands, failure::Failure, ui::Ui};
+use crate::{artifacts::built_in_layers, commands, failure::Failure, ui::Ui};
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// Builds the Sentry Lambda extension, publishes it as layers to every AWS region, and tells you the ARN.
 #[derive(Parser)]
-#[command(name = "publisher", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "publisher", version, long_version = built_in_layers::long_version(), propagate_version = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// Print results as JSON on stdout, and progress as JSON lines on stderr
     #[arg(long, global = true)]
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     /// Make one release of the two architectures, each built twice
     #[command(hide = true)]
     Assemble(commands::assemble::Assemble),
+    /// Build this program as a release has it: static, with the release's layers inside
+    #[command(hide = true)]
+    BuildPublisher(commands::build_publisher::BuildPublisher),
     /// Print completions for a shell
     Completions(commands::completions::Completions),
     /// Print the manual page, or write one for each command
@@ -68,6 +72,7 @@ impl Command {
             Self::IamPolicy(command) => command.run(ui),
             Self::Compare(command) => command.run(ui),
             Self::Assemble(command) => command.run(ui),
+            Self::BuildPublisher(command) => command.run(ui),
             Self::Completions(command) => command.run(&mut Cli::command(), ui),
             Self::Man(command) => command.run(Cli::command(), ui),
         }

@@ -1,6 +1,7 @@
 """The publisher when nothing has changed: the time of a build, and a publish, which may read but must not write."""
 
 import collections
+import contextlib
 import http.client
 import http.server
 import os
@@ -18,6 +19,8 @@ from place import DIST, ROOT, SCRATCH, background, close, wait_for
 
 PUBLISHER = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug/publisher")
 EMULATOR, COUNTER = 9200, 9201
+# An access key of twelve digits is an account for the emulator.
+ACCOUNT = "123456789012"
 REGIONS = ["eu-central-1", "us-east-1", "ap-southeast-2"]
 # Requests that change nothing. Some of them use POST.
 READS = re.compile(
@@ -65,23 +68,46 @@ class Counter(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def publish(dist):
-    """Runs `publisher publish --execute` with its own home folder. Returns the counted requests and the duration."""
+def run(command, dist, regions, *arguments):
+    """Runs `publisher COMMAND --execute` with its own home folder. Returns the counted requests and the duration."""
     Counter.seen.clear()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(dist),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{COUNTER}",
-        "AWS_ACCESS_KEY_ID": "123456789012",
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "unused",
     }
-    command = [PUBLISHER, "publish", "--dist", dist, "--regions", ",".join(REGIONS), "--execute"]
+    command = [PUBLISHER, command, "--dist", dist, "--regions", ",".join(regions), "--execute", *arguments]
     began = time.monotonic()
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
-        raise RuntimeError(f"publisher publish: {done.stderr.strip()[-2000:]}")
+        raise RuntimeError(f"publisher {command[1]}: {done.stderr.strip()[-2000:]}")
     return dict(Counter.seen), time.monotonic() - began
+
+
+@contextlib.contextmanager
+def emulated():
+    """Runs the emulator and, in front of it, the counter. Gives a copy of dist/ that was published nowhere."""
+    environment = {**os.environ, "GATEWAY_PORT": str(EMULATOR), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1"}
+    log = SCRATCH / "ministack.log"
+    with open(log, "w") as output:
+        ministack = ROOT / ".tools/aws/bin/ministack"
+        emulator = background([ministack], env=environment, cwd=SCRATCH, stdout=output, stderr=output)
+    wait_for(EMULATOR, "/_ministack/health", log)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", COUNTER), Counter)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="bench-dist-") as folder:
+        dist = pathlib.Path(folder)
+        for file in DIST.iterdir():
+            if file.suffix in (".zip", ".json") or file.name == "SHA256SUMS":
+                shutil.copy2(file, dist)
+        (dist / "layers.json").unlink(missing_ok=True)
+        yield dist
+    close(emulator)
+    server.shutdown()
+    server.server_close()
 
 
 def writes(requests):
@@ -105,26 +131,11 @@ def unchanged():
 
 def measure(_quick):
     yield Figure("publisher.unchanged", "publisher build, nothing changed", unchanged(), "s")
-    environment = {**os.environ, "GATEWAY_PORT": str(EMULATOR), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1"}
-    log = SCRATCH / "ministack.log"
-    with open(log, "w") as output:
-        ministack = ROOT / ".tools/aws/bin/ministack"
-        emulator = background([ministack], env=environment, cwd=SCRATCH, stdout=output, stderr=output)
-    wait_for(EMULATOR, "/_ministack/health", log)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", COUNTER), Counter)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory(prefix="bench-dist-") as folder:
-        dist = pathlib.Path(folder)
-        for file in DIST.iterdir():
-            if file.suffix in (".zip", ".json") or file.name == "SHA256SUMS":
-                shutil.copy2(file, dist)
-        (dist / "layers.json").unlink(missing_ok=True)
-        first, _ = publish(dist)
+    with emulated() as dist:
+        first, _ = run("publish", dist, REGIONS)
         if not writes(first):
             raise RuntimeError(f"the first publish wrote nothing, so the second cannot prove anything: {first}")
-        again, took = publish(dist)
-    close(emulator)
-    server.shutdown()
+        again, took = run("publish", dist, REGIONS)
     reads = sum(again.values()) - writes(again)
     comparison = f"{reads} reads in {took:.1f} s, {len(REGIONS)} regions; the first run wrote {writes(first)} times"
     detail = {"requests": again}

@@ -28,7 +28,7 @@ struct Generation {
     started: Option<SystemTime>,
     ended: Option<SystemTime>,
     /// Whether its fault was reported.
-    is_told: bool,
+    is_reported: bool,
 }
 
 /// An init or a restore that failed.
@@ -97,8 +97,8 @@ impl Inits {
     }
 
     /// Whether the failure of an init before the first invocation was reported.
-    pub(super) fn was_told(&self) -> bool {
-        self.ahead.is_told || self.restore.is_told
+    pub(super) fn was_reported(&self) -> bool {
+        self.ahead.is_reported || self.restore.is_reported
     }
 
     /// Whether the end of the init is known, so that no further record of it will come.
@@ -108,9 +108,9 @@ impl Inits {
 
     /// Whether the failure of an init before the first invocation was reported, and no init inside an invocation has
     /// succeeded since then.
-    pub(super) fn is_told_and_not_repaired(&self) -> bool {
+    pub(super) fn is_reported_and_not_repaired(&self) -> bool {
         let again = self.within_invocation.end.as_ref().or(self.within_invocation.report.as_ref());
-        self.was_told() && again.is_none_or(classify::has_failed)
+        self.was_reported() && again.is_none_or(classify::has_failed)
     }
 
     /// Returns the end of the init inside an invocation, if it failed.
@@ -120,7 +120,7 @@ impl Inits {
 
     /// Records that the failure of the init inside an invocation was reported as the fault of that invocation.
     pub(super) fn settle_within_invocation(&mut self) {
-        self.within_invocation.is_told = true;
+        self.within_invocation.is_reported = true;
     }
 
     /// Returns the failures before the first invocation that are certain and were not returned yet.
@@ -133,11 +133,11 @@ impl Inits {
     /// Returns the failure that is likely when the environment ends without an invocation, although no record reports
     /// it for certain.
     pub(super) fn take_rest(&mut self, shutdown: Option<ShutdownReason>) -> Option<FailedInit> {
-        if self.was_told() || self.within_invocation.is_told {
+        if self.was_reported() || self.within_invocation.is_reported {
             return None;
         }
-        let told = [(&mut self.within_invocation, "init"), (&mut self.restore, "restore")];
-        let failed = told.into_iter().find_map(|(generation, phase)| generation.take(phase, None));
+        let reported = [(&mut self.within_invocation, "init"), (&mut self.restore, "restore")];
+        let failed = reported.into_iter().find_map(|(generation, phase)| generation.take(phase, None));
         failed.or_else(|| self.ahead.take("init", shutdown))
     }
 
@@ -173,11 +173,11 @@ impl Generation {
     }
 
     fn take(&mut self, phase: &'static str, shutdown: Option<ShutdownReason>) -> Option<FailedInit> {
-        if self.is_told {
+        if self.is_reported {
             return None;
         }
         let verdict = classify::init(phase, self.end.as_ref(), self.report.as_ref(), shutdown)?;
-        self.is_told = true;
+        self.is_reported = true;
         Some(FailedInit { verdict, ended: self.ended })
     }
 }

@@ -1,9 +1,9 @@
 //! What is known about one invocation, and what the function's own envelopes say about it. This is pure data, which
 //! `environment` writes and `classify` reads.
 
-use super::metrics::MetricsTold;
+use super::metrics::MetricsTaken;
 use super::monitor::CheckIn;
-use super::spans::{Root, SpansTold};
+use super::spans::{Root, SpansSent};
 use crate::config::FaultKind;
 use crate::protocol::EnvelopeNote;
 use crate::telemetry::{InvocationEnd, RequestId};
@@ -48,8 +48,8 @@ pub(super) struct Invocation {
     pub(super) is_settled: bool,
     /// The SDK's root span, if its trace is sampled.
     pub(super) root: Option<Box<Root>>,
-    pub(super) spans_told: SpansTold,
-    pub(super) metrics_told: MetricsTold,
+    pub(super) spans_sent: SpansSent,
+    pub(super) metrics_taken: MetricsTaken,
     pub(super) check_in: CheckIn,
     /// What the fault is, if it has one, whether that is reported or not.
     pub(super) fault: Option<FaultKind>,

@@ -3,11 +3,11 @@
 //!
 //! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
 //! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
-//! function uses. `hearing` takes in telemetry. Of the function's own lines, `function_records` knows the invocation,
-//! `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all events have in
-//! common is in `surroundings`. `spans` draws what no SDK can see, `metrics`
-//! measures it, `monitor` has the check-ins, and `reporting` sends all three. Only this file, `hearing`,
-//! `memory`, `outbox`, `reporting` and `spool` do I/O.
+//! function uses. `telemetry_observer` takes in telemetry. Of the function's own lines, `function_records` knows the
+//! invocation, `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all
+//! events have in common is in `surroundings`. `spans` draws what no SDK can see, `metrics` measures it, `monitor` has
+//! the check-ins, and `reporting` sends all three. Only this file, `telemetry_observer`, `memory`, `outbox`,
+//! `reporting` and `spool` do I/O.
 
 mod classify;
 mod environment;
@@ -17,7 +17,6 @@ mod fault;
 mod function_records;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod hearing;
 mod init;
 mod invocation;
 mod json;
@@ -33,6 +32,7 @@ mod reporting;
 mod spans;
 mod spool;
 mod surroundings;
+mod telemetry_observer;
 mod xray;
 
 pub(crate) use environment::Invoked;
@@ -148,12 +148,12 @@ impl Insights {
 
     /// Returns what takes in telemetry.
     pub(crate) fn observer(&self) -> Arc<dyn Observer> {
-        Arc::new(hearing::Hearing(Arc::clone(&self.shared)))
+        Arc::new(telemetry_observer::TelemetryObserver(Arc::clone(&self.shared)))
     }
 
     /// Records that an invocation has begun.
     pub(crate) fn invoked(&self, invoked: Invoked) {
-        self.shared.tell_of(|environment, now| environment.invoked(invoked, now));
+        self.shared.update(|environment, now| environment.invoked(invoked, now));
         if !self.shared.reports_faults {
             return;
         }
@@ -184,7 +184,7 @@ impl Insights {
         if reason == ShutdownReason::Failure && shared.was_oom_killed() {
             shared.environment().oom_killed();
         }
-        shared.tell_of(|environment, now| environment.shutting_down(reason, now));
+        shared.update(|environment, now| environment.shutting_down(reason, now));
         if let Some(mut function) = shared.function_records() {
             function.ending();
         }
@@ -192,7 +192,7 @@ impl Insights {
             let _ = timeout(LATE_RECORDS, shared.until_closed()).await;
         }
         shared.send_errors();
-        shared.tell_of(Environment::closed);
+        shared.update(Environment::closed);
         shared.send_logs();
     }
 
@@ -259,7 +259,7 @@ impl Shared {
     }
 
     /// Changes what is known, and reports the faults that follow from it.
-    fn tell_of(&self, change: impl FnOnce(&mut Environment, SystemTime) -> Vec<Fault>) {
+    fn update(&self, change: impl FnOnce(&mut Environment, SystemTime) -> Vec<Fault>) {
         let faults = change(&mut self.environment(), SystemTime::now());
         for fault in faults {
             // This is read here and not at the start, because most environments never need it.

@@ -24,23 +24,23 @@ struct Parts<'a> {
 
 /// Reads a batch. `platform` gets the platform's records before `observer` does.
 pub(super) fn read(body: &[u8], platform: &mut dyn FnMut(&[Record]), observer: &dyn Observer) {
-    let mut teller = Teller { platform, observer, records: Vec::new(), read: 0 };
+    let mut dispatcher = Dispatcher { platform, observer, records: Vec::new(), read: 0 };
     // The usual case takes one pass. Where something in it cannot be read, the rest can.
-    let whole = serde_json::Deserializer::from_slice(body).deserialize_seq(WholeBatch(&mut teller));
+    let whole = serde_json::Deserializer::from_slice(body).deserialize_seq(WholeBatch(&mut dispatcher));
     if whole.is_err() {
         let text = String::from_utf8_lossy(body);
-        let already_read = std::mem::take(&mut teller.read);
-        let rest = BrokenBatch { teller: &mut teller, already_read };
+        let already_read = std::mem::take(&mut dispatcher.read);
+        let rest = BrokenBatch { dispatcher: &mut dispatcher, already_read };
         if serde_json::Deserializer::from_slice(text.as_bytes()).deserialize_seq(rest).is_err() {
             observer.unreadable();
         }
     }
-    teller.tell_platform();
+    dispatcher.pass_platform();
     observer.batch_ended();
 }
 
 /// Passes on what is read, and the platform's records together as far as no line comes in between.
-struct Teller<'a> {
+struct Dispatcher<'a> {
     platform: &'a mut dyn FnMut(&[Record]),
     observer: &'a dyn Observer,
     records: Vec<Record>,
@@ -48,14 +48,14 @@ struct Teller<'a> {
     read: usize,
 }
 
-impl Teller<'_> {
-    fn tell(&mut self, parts: &Parts<'_>) {
+impl Dispatcher<'_> {
+    fn dispatch(&mut self, parts: &Parts<'_>) {
         self.read += 1;
         let Some(kind) = parts.kind.map(RawValue::get) else { return };
         let time = || serde_json::from_str::<&str>(parts.time?.get()).ok().and_then(timestamp::parse);
         match (kind, parts.record) {
             ("\"function\"", Some(record)) => {
-                self.tell_platform();
+                self.pass_platform();
                 self.observer.function(FunctionRecord { time: time(), json: record.get() });
             }
             ("\"function\"", None) => {}
@@ -77,7 +77,7 @@ impl Teller<'_> {
         self.records.append(&mut Record::batch(alone.as_bytes()));
     }
 
-    fn tell_platform(&mut self) {
+    fn pass_platform(&mut self) {
         if !self.records.is_empty() {
             let records = std::mem::take(&mut self.records);
             (self.platform)(&records);
@@ -87,7 +87,7 @@ impl Teller<'_> {
 }
 
 /// Reads all elements in one pass.
-struct WholeBatch<'a, 'b>(&'a mut Teller<'b>);
+struct WholeBatch<'a, 'b>(&'a mut Dispatcher<'b>);
 
 impl<'de> Visitor<'de> for WholeBatch<'_, '_> {
     type Value = ();
@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for WholeBatch<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         while let Some(parts) = elements.next_element::<Parts<'_>>()? {
-            self.0.tell(&parts);
+            self.0.dispatch(&parts);
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for WholeBatch<'_, '_> {
 
 /// Divides the array into its elements before any of them is read, and leaves out those that were read before.
 struct BrokenBatch<'a, 'b> {
-    teller: &'a mut Teller<'b>,
+    dispatcher: &'a mut Dispatcher<'b>,
     already_read: usize,
 }
 
@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for BrokenBatch<'_, '_> {
             if index >= self.already_read
                 && let Ok(parts) = serde_json::from_str::<Parts<'_>>(element.get())
             {
-                self.teller.tell(&parts);
+                self.dispatcher.dispatch(&parts);
             }
             index += 1;
         }

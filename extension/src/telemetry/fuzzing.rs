@@ -14,13 +14,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug, Default)]
-struct Heard {
+struct ObservedCalls {
     platform: Mutex<Vec<Record>>,
     functions: AtomicUsize,
     ends: AtomicUsize,
 }
 
-impl Observer for Heard {
+impl Observer for ObservedCalls {
     fn wants_function_records(&self) -> bool {
         true
     }
@@ -55,18 +55,18 @@ pub fn telemetry(data: &[u8]) {
     // Two ways of reading need not agree on a batch that is broken, or that names a field twice.
     if let Ok(Value::Array(elements)) = serde_json::from_slice(data) {
         let plain = serde_json::to_vec(&elements).unwrap();
-        let (alone, heard) = read_both(&plain);
-        let platform = heard.platform.into_inner().unwrap();
+        let (alone, observed) = read_both(&plain);
+        let platform = observed.platform.into_inner().unwrap();
         assert_eq!(platform, alone);
-        assert!(platform.len() + heard.functions.into_inner() <= elements.len());
+        assert!(platform.len() + observed.functions.into_inner() <= elements.len());
     }
 }
 
-fn read_both(body: &[u8]) -> (Vec<Record>, Heard) {
-    let heard = Heard::default();
-    let mut told = Vec::new();
-    batch::read(body, &mut |records| told.extend_from_slice(records), &heard);
-    assert_eq!(*heard.platform.lock().unwrap(), told);
-    assert_eq!(heard.ends.load(Ordering::Relaxed), 1);
-    (Record::batch(body), heard)
+fn read_both(body: &[u8]) -> (Vec<Record>, ObservedCalls) {
+    let observed = ObservedCalls::default();
+    let mut platform = Vec::new();
+    batch::read(body, &mut |records| platform.extend_from_slice(records), &observed);
+    assert_eq!(*observed.platform.lock().unwrap(), platform);
+    assert_eq!(observed.ends.load(Ordering::Relaxed), 1);
+    (Record::batch(body), observed)
 }

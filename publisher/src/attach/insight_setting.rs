@@ -125,8 +125,8 @@ fn is_span_mode(value: &str) -> bool {
     ["off", "auto"].contains(&value) || value.parse::<f64>().is_ok_and(|rate| (0.0..=1.0).contains(&rate))
 }
 
-/// The extension reads the schedule itself. Here, only its form is checked, and that it consists of what EventBridge's
-/// dialect has, so that it needs no escapes in a template.
+/// The extension reads the schedule itself. Here, only its form is checked, and that it consists of what the dialect of
+/// `EventBridge` has, so that it needs no escapes in a template.
 fn is_monitor(value: &str) -> bool {
     let (slug, schedule) = value.split_once('|').map_or((value, None), |(slug, rest)| (slug, Some(rest)));
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);

@@ -27,6 +27,7 @@ pub(crate) mod s3;
 pub(crate) mod send_queue;
 pub(crate) mod session;
 pub(crate) mod sign_in;
+pub(crate) mod simulation;
 pub(crate) mod tags;
 pub(crate) mod upload;
 pub(crate) mod upload_progress;

@@ -8,7 +8,7 @@ use crate::{
         musl_std::{self, StdKind},
         tools::Tools,
         unstable_flags::UnstableFlags,
-        workspace::{PACKAGE, Workspace},
+        workspace::{PACKAGE, PUBLISHER, Workspace},
     },
     failure::Failure,
     model::arch::Arch,
@@ -21,8 +21,45 @@ use std::{
     process::Command,
 };
 
+/// A program of the workspace that is built for others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Program<'a> {
+    /// The extension in the layers.
+    Extension,
+    /// The publisher as a release has it, with this `layers.json` inside.
+    Publisher { layers: &'a Path },
+}
+
+impl Program<'_> {
+    /// The package, and the binary in it.
+    pub(crate) fn package(self) -> &'static str {
+        match self {
+            Self::Extension => PACKAGE,
+            Self::Publisher { .. } => PUBLISHER,
+        }
+    }
+
+    /// The profile in `Cargo.toml`. It is never `release`, because cargo-lambda adds settings of its own to that one.
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Extension => "layer",
+            Self::Publisher { .. } => "publisher",
+        }
+    }
+
+    /// The folder below `target/lambda`. Each program and architecture has its own, because cargo-lambda would copy all
+    /// of them to the same place in its default folder.
+    fn folder(self, arch: Arch) -> String {
+        match self {
+            Self::Extension => arch.name().to_owned(),
+            Self::Publisher { .. } => format!("{PUBLISHER}-{arch}"),
+        }
+    }
+}
+
 /// Everything that determines the bytes of the binary.
 pub(crate) struct Compile<'a> {
+    pub(crate) program: Program<'a>,
     pub(crate) workspace: &'a Workspace,
     pub(crate) commit: &'a Commit,
     pub(crate) tools: &'a Tools,
@@ -34,8 +71,8 @@ pub(crate) struct Compile<'a> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompileError {
     /// cargo has already printed the reason.
-    #[error("the extension does not build for {arch}; cargo's own error is above")]
-    Cargo { arch: Arch, source: ExecError },
+    #[error("{package} does not build for {arch}; cargo's own error is above")]
+    Cargo { package: &'static str, arch: Arch, source: ExecError },
     /// cargo-lambda succeeded but left no binary.
     #[error("cargo lambda left no binary at {}", .path.display())]
     NoBinary { path: PathBuf, source: io::Error },
@@ -57,13 +94,12 @@ impl From<CompileError> for Failure {
 }
 
 impl Compile<'_> {
-    /// Builds the extension for one architecture and returns the binary.
+    /// Builds the program for one architecture and returns the binary.
     pub(crate) fn run(&self, arch: Arch) -> Result<Vec<u8>, CompileError> {
-        // Each target has its own folder, because cargo-lambda would copy both to the same place in its default
-        // folder.
-        let out = self.workspace.target_dir.join("lambda").join(arch.name());
+        let package = self.program.package();
+        let out = self.workspace.target_dir.join("lambda").join(self.program.folder(arch));
         let _lock = lock(&out)?;
-        let binary = out.join("extensions").join(PACKAGE);
+        let binary = out.join("extensions").join(package);
         // The binary of an earlier run must not be taken for the new one.
         match fs::remove_file(&binary) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -72,16 +108,17 @@ impl Compile<'_> {
             _ => {}
         }
         let mut command = self.command(arch, &out)?;
-        exec::show(&mut command).map_err(|source| CompileError::Cargo { arch, source })?;
+        exec::show(&mut command).map_err(|source| CompileError::Cargo { package, arch, source })?;
         fs::read(&binary).map_err(|source| CompileError::NoBinary { path: binary, source })
     }
 
     fn command(&self, arch: Arch, out: &Path) -> Result<Command, CompileError> {
+        let package = self.program.package();
         let mut command = Command::new(&self.tools.cross.cargo_lambda);
         command
-            // The profile is `layer`, because cargo-lambda adds settings of its own to `release`.
-            .args(["lambda", "build", "--locked", "--extension", "--profile", "layer"])
-            .args(["--package", PACKAGE, "--bin", PACKAGE, "--output-format", "binary"])
+            // `--extension` also leaves a program that is none under its own name.
+            .args(["lambda", "build", "--locked", "--extension", "--profile", self.program.profile()])
+            .args(["--package", package, "--bin", package, "--output-format", "binary"])
             .args(["--target", arch.target(), "--skip-target-check", "--lambda-dir"])
             .arg(out)
             .current_dir(&self.workspace.root);
@@ -89,9 +126,10 @@ impl Compile<'_> {
         self.tools.cross.zig.apply(&mut command);
         command.env("CARGO", &self.workspace.cargo);
         command.env("CARGO_ENCODED_RUSTFLAGS", flags::encode(&self.rustflags()?));
-        match self.commit.short() {
-            Some(commit) => command.env("SENTRY_EXTENSION_COMMIT", commit),
-            None => command.env_remove("SENTRY_EXTENSION_COMMIT"),
+        match (self.program, self.commit.short()) {
+            (Program::Extension, Some(commit)) => command.env("SENTRY_EXTENSION_COMMIT", commit),
+            (Program::Extension, None) => command.env_remove("SENTRY_EXTENSION_COMMIT"),
+            (Program::Publisher { layers }, _) => command.env("PUBLISHER_LAYERS", layers),
         };
         if self.std == StdKind::Source {
             // RUSTC_BOOTSTRAP allows unstable options on a stable compiler, such as that of a distribution.

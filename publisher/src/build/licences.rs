@@ -1,10 +1,11 @@
-//! The licences that a layer carries: that of the extension, and the notices of everything that is linked into it.
+//! The licences that go with a binary: in a layer that of the extension, and the notices of everything that is linked
+//! in.
 
 use crate::{
     build::{
         layer_zip::ZipEntry,
-        linked_crates::{LicenceText, LinkedCrate},
-        workspace::Workspace,
+        linked_crates::{self, LicenceText, LinkedCrate},
+        workspace::{PUBLISHER, Workspace},
     },
     failure::{Code, Failure},
     model::layer_layout,
@@ -14,6 +15,9 @@ use std::{collections::BTreeMap, fmt::Write, fs};
 const APACHE: &str = include_str!("../../licences/Apache-2.0.txt");
 const MUSL: &str = include_str!("../../licences/musl.txt");
 const ZIG: &str = include_str!("../../licences/zig.txt");
+/// Repositories whose crates come without a text, and the text in the repository.
+const TEXTS_OF_REPOSITORIES: [(&str, &str); 1] =
+    [("https://github.com/Nugine/simd", include_str!("../../licences/nugine-simd.txt"))];
 
 /// The texts for the layer of one architecture.
 pub(crate) struct Licences {
@@ -23,7 +27,7 @@ pub(crate) struct Licences {
 
 /// A crate came without the text of its licence, so the layer may not be given to anybody.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} {version} ({license:?}), which is linked into the extension, has no licence file")]
+#[error("{name} {version} ({license:?}), which is linked into the binary, has no licence file")]
 pub(crate) struct NoLicenceText {
     name: String,
     version: String,
@@ -44,7 +48,7 @@ impl Licences {
             Failure::message(Code::Failed, format!("cannot read {}: {error}", path.display()))
                 .hint("the layer carries this file: restore it, for example with git checkout")
         })?;
-        Ok(Self { own, notices: notices(crates)? })
+        Ok(Self { own, notices: notices(EXTENSION_HEAD, crates)? })
     }
 
     pub(crate) fn entries(&self) -> [ZipEntry<'_>; 2] {
@@ -55,8 +59,34 @@ impl Licences {
     }
 }
 
+/// The targets that a release has the publisher for.
+const PUBLISHER_TARGETS: [&str; 4] = [
+    "aarch64-unknown-linux-musl",
+    "x86_64-unknown-linux-musl",
+    "aarch64-apple-darwin",
+    "x86_64-apple-darwin",
+];
+
+/// The notices for the publisher of a release. One text serves all its targets.
+pub(crate) fn notices_of_publisher(workspace: &Workspace) -> Result<String, Failure> {
+    let mut crates: BTreeMap<(String, String), LinkedCrate> = BTreeMap::new();
+    for target in PUBLISHER_TARGETS {
+        for linked in linked_crates::linked(workspace, PUBLISHER, target)? {
+            crates.insert((linked.name.clone(), linked.version.clone()), linked);
+        }
+    }
+    let crates: Vec<LinkedCrate> = crates.into_values().collect();
+    Ok(notices(PUBLISHER_HEAD, &crates)?)
+}
+
+const EXTENSION_HEAD: &str = "The Sentry extension for AWS Lambda is under the licence in the file LICENSE beside \
+                              this one. Its binary contains the\nsoftware below, which is under these licences.\n";
+const PUBLISHER_HEAD: &str = "The publisher of the Sentry extension for AWS Lambda is under the licence BSD-3-Clause, \
+                              in the file LICENSE of its\nrepository. Its binaries contain the software below, which \
+                              is under these licences.\n";
+
 /// Writes each text once, below the names of everything that it is for.
-fn notices(crates: &[LinkedCrate]) -> Result<String, NoLicenceText> {
+fn notices(head: &str, crates: &[LinkedCrate]) -> Result<String, NoLicenceText> {
     let mut apache = vec!["Rust's standard library".to_owned()];
     let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for linked in crates {
@@ -67,7 +97,9 @@ fn notices(crates: &[LinkedCrate]) -> Result<String, NoLicenceText> {
             texts.retain(|text| is_notice(&text.file));
         } else {
             texts = chosen(linked, crates);
-            if texts.is_empty() {
+            if let (true, Some(text)) = (texts.is_empty(), text_of_repository(linked)) {
+                others.entry(text.trim().to_owned()).or_default().push(title.clone());
+            } else if texts.is_empty() {
                 let LinkedCrate { name, version, license, .. } = linked;
                 let (name, version, license) = (name.clone(), version.clone(), license.clone());
                 return Err(NoLicenceText { name, version, license });
@@ -82,10 +114,7 @@ fn notices(crates: &[LinkedCrate]) -> Result<String, NoLicenceText> {
     let mut groups: Vec<(Vec<String>, String)> =
         others.into_iter().map(|(text, names)| (names, text)).collect();
     groups.sort();
-    let mut document =
-        "The Sentry extension for AWS Lambda is under the licence in the file LICENSE beside this one. \
-                        Its binary contains the\nsoftware below, which is under these licences.\n"
-            .to_owned();
+    let mut document = head.to_owned();
     for (names, text) in [(apache, APACHE.trim_matches('\n').to_owned())].into_iter().chain(groups) {
         // Writing to a string cannot fail.
         let _ = write!(document, "\n{}\n{}\n\n{text}\n", "=".repeat(80), wrapped(&names));
@@ -131,6 +160,12 @@ fn chosen<'a>(linked: &'a LinkedCrate, crates: &'a [LinkedCrate]) -> Vec<&'a Lic
     };
     let source = if linked.texts.is_empty() { crates.iter().find(same_terms) } else { Some(linked) };
     source.map(|source| source.texts.iter().collect()).unwrap_or_default()
+}
+
+/// The text of the repository of a crate that comes without one.
+fn text_of_repository(linked: &LinkedCrate) -> Option<&'static str> {
+    let is_of = |repository: &&str| linked.repository.as_deref() == Some(*repository);
+    TEXTS_OF_REPOSITORIES.iter().find(|(repository, _)| is_of(&repository)).map(|(_, text)| *text)
 }
 
 /// Names separated by commas, in lines of at most 80 columns.

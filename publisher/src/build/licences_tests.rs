@@ -14,15 +14,22 @@ fn linked(name: &str, license: &str, texts: &[(&str, &str)]) -> LinkedCrate {
 
 #[test]
 fn crates_under_apache_share_one_text_and_keep_their_notices() {
-    let document = notices(&[
-        linked(
-            "both",
-            "MIT OR Apache-2.0",
-            &[("LICENSE-MIT", "mit of both"), ("LICENSE-APACHE", "a copy of Apache")],
-        ),
-        linked("old-style", "MIT/Apache-2.0", &[("LICENSE-THIRD-PARTY", "taken from elsewhere")]),
-        linked("noticed", "Apache-2.0", &[("LICENSE", "a copy of Apache"), ("NOTICE", "made by somebody")]),
-    ])
+    let document = notices(
+        "",
+        &[
+            linked(
+                "both",
+                "MIT OR Apache-2.0",
+                &[("LICENSE-MIT", "mit of both"), ("LICENSE-APACHE", "a copy of Apache")],
+            ),
+            linked("old-style", "MIT/Apache-2.0", &[("LICENSE-THIRD-PARTY", "taken from elsewhere")]),
+            linked(
+                "noticed",
+                "Apache-2.0",
+                &[("LICENSE", "a copy of Apache"), ("NOTICE", "made by somebody")],
+            ),
+        ],
+    )
     .unwrap();
     assert_eq!(document.matches("Apache License\n").count(), 1, "{document}");
     assert!(
@@ -36,17 +43,28 @@ fn crates_under_apache_share_one_text_and_keep_their_notices() {
 
 #[test]
 fn other_crates_bring_their_own_text() {
-    let document = notices(&[
-        linked("first", "MIT", &[("LICENSE", "the same text\n")]),
-        linked("second", "MIT", &[("LICENSE.md", "the same text")]),
-        linked("choice", "Unlicense OR MIT", &[("LICENSE-MIT", "mit"), ("UNLICENSE", "unlicense of choice")]),
-        linked(
-            "all-of-it",
-            "(MIT OR Apache-2.0) AND Unicode-3.0",
-            &[("LICENSE-MIT", "m"), ("LICENSE-UNICODE", "u")],
-        ),
-        linked("two", "Apache-2.0 AND ISC", &[("LICENSE", "isc"), ("src/LICENSE-X", "code from elsewhere")]),
-    ])
+    let document = notices(
+        "",
+        &[
+            linked("first", "MIT", &[("LICENSE", "the same text\n")]),
+            linked("second", "MIT", &[("LICENSE.md", "the same text")]),
+            linked(
+                "choice",
+                "Unlicense OR MIT",
+                &[("LICENSE-MIT", "mit"), ("UNLICENSE", "unlicense of choice")],
+            ),
+            linked(
+                "all-of-it",
+                "(MIT OR Apache-2.0) AND Unicode-3.0",
+                &[("LICENSE-MIT", "m"), ("LICENSE-UNICODE", "u")],
+            ),
+            linked(
+                "two",
+                "Apache-2.0 AND ISC",
+                &[("LICENSE", "isc"), ("src/LICENSE-X", "code from elsewhere")],
+            ),
+        ],
+    )
     .unwrap();
     for group in [
         "first 1.0.0, second 1.0.0\n\nthe same text\n",
@@ -69,7 +87,7 @@ fn a_crate_without_a_text_gets_that_of_its_repository() {
         linked("bare", "BSD-3-Clause", &[]),
         linked("sibling", "BSD-3-Clause", &[("LICENSE", "of the repository")]),
     ];
-    assert!(notices(&crates).unwrap().contains("bare 1.0.0, sibling 1.0.0\n\nof the repository\n"));
+    assert!(notices("", &crates).unwrap().contains("bare 1.0.0, sibling 1.0.0\n\nof the repository\n"));
 }
 
 #[test]
@@ -79,17 +97,17 @@ fn a_crate_without_any_text_is_refused() {
         ..linked("elsewhere", "ISC", &[("LICENSE", "text")])
     };
     let other_terms = linked("other-terms", "MIT", &[("LICENSE", "text")]);
-    let error = notices(&[linked("bare", "ISC", &[]), elsewhere, other_terms]).unwrap_err();
+    let error = notices("", &[linked("bare", "ISC", &[]), elsewhere, other_terms]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        r#"bare 1.0.0 ("ISC"), which is linked into the extension, has no licence file"#
+        r#"bare 1.0.0 ("ISC"), which is linked into the binary, has no licence file"#
     );
 }
 
 #[test]
 fn texts_are_in_the_order_of_their_crates() {
     let (a, b) = (linked("a", "MIT", &[("LICENSE", "one")]), linked("b", "MIT", &[("LICENSE", "two")]));
-    let document = notices(&[a, b]).unwrap();
+    let document = notices("", &[a, b]).unwrap();
     assert!(document.find("a 1.0.0\n\none") < document.find("b 1.0.0\n\ntwo"), "{document}");
 }
 
@@ -99,4 +117,15 @@ fn long_lists_of_names_are_wrapped() {
     let text = wrapped(&names);
     assert!(text.lines().all(|line| line.len() <= 80 && !line.ends_with(' ')), "{text}");
     assert_eq!(text.replace('\n', " "), names.join(", "));
+}
+
+#[test]
+fn a_crate_whose_repository_has_the_text_takes_it_from_there() {
+    let mut bare = linked("base64-simd", "MIT", &[]);
+    bare.repository = Some("https://github.com/Nugine/simd".to_owned());
+    let document = notices("", &[bare]).unwrap();
+    assert!(
+        document.contains("base64-simd 1.0.0\n\nMIT License\n\nCopyright (c) 2021 Nugine\n"),
+        "{document}"
+    );
 }

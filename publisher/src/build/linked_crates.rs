@@ -1,12 +1,11 @@
-//! The crates that cargo links into the extension, with the texts of their licences.
+//! The crates that cargo links into a program of the workspace, with the texts of their licences.
 
 use crate::{
     build::{
         exec::{self, ExecError},
-        workspace::{PACKAGE, Workspace},
+        workspace::Workspace,
     },
     failure::Failure,
-    model::arch::Arch,
 };
 use serde::Deserialize;
 use std::{
@@ -38,8 +37,8 @@ pub(crate) struct LicenceText {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkedCratesError {
-    #[error("cargo cannot tell which crates it links into the extension")]
-    Cargo(#[source] ExecError),
+    #[error("cargo cannot tell which crates it links into {package}")]
+    Cargo { package: &'static str, source: ExecError },
     #[error("cannot read what `cargo metadata` says")]
     Metadata(#[source] serde_json::Error),
     #[error("`cargo tree` names {0}, which `cargo metadata` does not know")]
@@ -73,18 +72,23 @@ struct Package {
     manifest_path: PathBuf,
 }
 
-/// Returns the crates that the extension for `arch` contains, without its own and without those that run only while it
-/// is compiled.
-pub(crate) fn linked(workspace: &Workspace, arch: Arch) -> Result<Vec<LinkedCrate>, LinkedCratesError> {
-    // `cargo metadata` unites the features of all members. Only `cargo tree` resolves them as for the extension alone.
+/// Returns the crates that a package of the workspace contains for a target, without the package itself and without
+/// those that run only while it is compiled.
+pub(crate) fn linked(
+    workspace: &Workspace,
+    package: &'static str,
+    target: &str,
+) -> Result<Vec<LinkedCrate>, LinkedCratesError> {
+    let failed = |source| LinkedCratesError::Cargo { package, source };
+    // `cargo metadata` unites the features of all members. Only `cargo tree` resolves them as for the package alone.
     let mut tree = cargo(workspace, "tree");
-    tree.args(["--package", PACKAGE, "--edges", "normal,no-proc-macro", "--target", arch.target()]);
+    tree.args(["--package", package, "--edges", "normal,no-proc-macro", "--target", target]);
     tree.args(["--prefix", "none", "--format", "{p}"]);
-    let names = names_in(&exec::ask(&mut tree).map_err(LinkedCratesError::Cargo)?);
+    let names = names_in(&exec::ask(&mut tree).map_err(failed)?);
 
     let mut metadata = cargo(workspace, "metadata");
-    metadata.args(["--format-version", "1", "--filter-platform", arch.target()]);
-    let metadata = exec::ask(&mut metadata).map_err(LinkedCratesError::Cargo)?;
+    metadata.args(["--format-version", "1", "--filter-platform", target]);
+    let metadata = exec::ask(&mut metadata).map_err(failed)?;
     let metadata: Metadata = serde_json::from_str(&metadata).map_err(LinkedCratesError::Metadata)?;
     let mut packages: HashMap<(String, String), Package> = metadata
         .packages
@@ -94,7 +98,7 @@ pub(crate) fn linked(workspace: &Workspace, arch: Arch) -> Result<Vec<LinkedCrat
 
     let mut crates = Vec::new();
     for (name, version) in names {
-        if name == PACKAGE {
+        if name == package {
             continue;
         }
         let key = (name, version);

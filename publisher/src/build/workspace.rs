@@ -13,6 +13,8 @@ use std::{
 
 /// The package, and the binary in it, that the layer contains.
 pub(crate) const PACKAGE: &str = "sentry-lambda-extension";
+/// The package of this program.
+pub(crate) const PUBLISHER: &str = "publisher";
 
 /// The workspace that contains the extension.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
-//! `publisher arn`: prints the ARNs that users attach. It reads `dist/layers.json` or, with `--latest`, asks AWS.
+//! `publisher arn`: prints the ARNs that users attach. It reads `layers.json` or, with `--latest`, asks AWS.
 
 use crate::{
-    artifacts::layers_manifest::{LayersError, LayersManifest},
+    artifacts::layers_manifest::LayersManifest,
     attach::insight_setting::InsightSettings,
     aws::{
         audience::AccountId,
@@ -12,6 +12,7 @@ use crate::{
     },
     commands::common::{
         account, manifest,
+        manifest_source::ManifestOptions,
         newest_version::{self, LayerQuery},
     },
     failure::{Code, Failure, chain},
@@ -26,7 +27,6 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     iter::repeat,
-    path::PathBuf,
 };
 
 /// Arguments of `publisher arn`.
@@ -53,9 +53,8 @@ pub(crate) struct Arn {
     #[arg(long, value_name = "SETTING=VALUE,…")]
     insights: Vec<InsightSettings>,
 
-    /// The folder with layers.json
-    #[arg(long, value_name = "DIR", default_value = "dist")]
-    dist: PathBuf,
+    #[command(flatten)]
+    source: ManifestOptions,
 
     /// Ask AWS for the newest versions instead of reading them from layers.json; only the layers' owner may
     #[arg(long)]
@@ -86,7 +85,7 @@ impl Arn {
         let table = if self.latest {
             account::runtime()?.block_on(self.newest(ui))?
         } else {
-            let manifest = manifest::open(&self.dist)?;
+            let manifest = self.source.open()?;
             let arns = if self.include_yanked { manifest::arns_even_if_yanked } else { manifest::arns };
             let table = arns(&manifest, self.kind(), &self.regions, self.arch)?;
             let lacks = |wanted: &&RegionPattern| !table.rows.keys().any(|region| wanted.matches(region));
@@ -115,10 +114,7 @@ impl Arn {
     }
 
     async fn newest(&self, ui: &Ui) -> Result<ArnTable, Failure> {
-        let manifest = match LayersManifest::open(&self.dist) {
-            Err(LayersError::NotPublished(_)) => None,
-            _ => Some(manifest::open(&self.dist)?),
-        };
+        let manifest = self.source.open_if_any()?;
         let names = self.layer_names(manifest.as_ref())?;
         let (session, identity) = account::open_session_of_any_account(
             ui,

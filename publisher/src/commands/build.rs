@@ -7,7 +7,7 @@ use crate::{
     },
     build::{
         commit::Commit,
-        compile::Compile,
+        compile::{Compile, Program},
         dist::{self, Dist},
         finish,
         layer_zip::{self, EntryContent, ZipEntry},
@@ -22,7 +22,7 @@ use crate::{
         release,
         tools::Tools,
         unstable_flags::UnstableFlags,
-        workspace::Workspace,
+        workspace::{PACKAGE, Workspace},
         zip_cache::ZipCache,
     },
     failure::{Code, Failure, chain},
@@ -104,14 +104,20 @@ impl Build {
         let smaller = UnstableFlags::of(std, &tools.rust, &workspace.root, ui);
 
         let zips = Packer { cache: ZipCache::of(&workspace), mtime, ui };
-        let compile =
-            Compile { workspace: &workspace, commit: &commit, tools: &tools, std, smaller: &smaller };
+        let compile = Compile {
+            program: Program::Extension,
+            workspace: &workspace,
+            commit: &commit,
+            tools: &tools,
+            std,
+            smaller: &smaller,
+        };
         let mut packed = Vec::new();
         for arch in archs {
             ui.status("Building", format_args!("sentry-lambda-extension {} for {arch}", workspace.version));
             // A crate without a licence must not get into a layer. This is checked first, because the compiler
             // runs for minutes.
-            let crates = linked_crates::linked(&workspace, arch)?;
+            let crates = linked_crates::linked(&workspace, PACKAGE, arch.target())?;
             let licences = Licences::collect(&workspace, &crates)?;
             let binary = finish::finished(arch, &compile.run(arch)?, &workspace.version, &crates)?;
             packed.push(zips.pack(arch, &binary, &licences)?);

@@ -1,13 +1,17 @@
 //! `publisher doctor`: shows the tools that a build needs, or with `--aws` the account and its regions.
 
 mod aws;
+mod rights;
 
 use crate::{
     build::{
         inventory::{self, Finding, Purpose},
         workspace::Workspace,
     },
-    commands::common::account::{self, AccountOptions, RegionOptions},
+    commands::{
+        common::account::{self, AccountOptions, RegionOptions},
+        iam_policy::Step,
+    },
     failure::{Code, Failure, chain},
     ui::{self, Ui},
 };
@@ -15,10 +19,20 @@ use crate::{
 /// Arguments of `publisher doctor`.
 #[derive(clap::Args)]
 pub(crate) struct Doctor {
-    /// Look at AWS instead of this machine: whose credentials these are, which regions are ready, and their room for
-    /// code; nothing is written
+    /// Look at AWS instead of this machine: whose credentials these are, what they may do, which regions are ready, and
+    /// their room for code; nothing is written
     #[arg(long)]
     aws: bool,
+
+    /// Check the rights for these steps, by simulation
+    #[arg(long = "for", value_name = "STEP,…", value_enum, value_delimiter = ',',
+        default_values = ["publish", "verify"])]
+    steps: Vec<Step>,
+
+    /// The layers' names, as `publisher publish` is given them, on which the rights are checked; may be repeated
+    #[arg(long, value_name = "TEMPLATE",
+        default_values = ["SentryLambdaExtension-{arch}", "SentryLambdaExtensionRelay-{arch}"])]
+    layer_name: Vec<String>,
 
     #[command(flatten)]
     regions: RegionOptions,
@@ -31,7 +45,7 @@ impl Doctor {
     /// Shows the tools that are present and those that are missing. Fails if a build would fail.
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         if self.aws {
-            let check = aws::check(ui, &self.account_options, &self.regions);
+            let check = self.check_aws(ui);
             return account::runtime()?.block_on(check);
         }
         let options = &self.regions;

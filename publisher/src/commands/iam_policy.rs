@@ -4,7 +4,10 @@
 
 mod document;
 mod names;
+mod needs;
 mod rights;
+
+pub(crate) use needs::{Step, needs};
 
 use crate::{
     aws::{audience::AccountId, partition::Partition},
@@ -20,6 +23,8 @@ use serde_json::json;
 /// The maximum number of characters in a managed policy. IAM does not count white space.
 const LARGEST: usize = 6_144;
 const GITHUB: &str = "token.actions.githubusercontent.com";
+/// The role of the functions that `ci/smoke` creates.
+const SMOKE_ROLE: &str = "sentry-lambda-extension-smoke";
 
 /// Arguments of `publisher iam-policy`.
 #[derive(clap::Args)]
@@ -34,6 +39,8 @@ enum PolicyCommand {
     Publish(PublishPolicy),
     /// What `publisher verify` needs
     Verify(LayersPolicy),
+    /// What the watch of the published layers needs: `publisher verify --all-regions`
+    Watch(LayersPolicy),
     /// What `publisher prune` needs: a role of its own, since it deletes
     Prune(LayersPolicy),
     /// What `publisher yank` needs: a role of its own, since it takes the layers away from their users
@@ -44,25 +51,27 @@ enum PolicyCommand {
     Arn(LayersPolicy),
     /// What ci/smoke needs
     Smoke(SmokePolicy),
+    /// What `publisher doctor --aws` needs
+    Doctor(DoctorPolicy),
     /// Who may take a role: one environment of one GitHub repository, without any stored key
     Trust(TrustPolicy),
 }
 
 /// Whose account, and which layers in it.
-#[derive(clap::Args)]
-struct LayersPolicy {
+#[derive(Clone, clap::Args)]
+pub(crate) struct LayersPolicy {
     /// The account that the policy is for
     #[arg(long, value_name = "ID")]
-    account: AccountId,
+    pub(crate) account: AccountId,
 
     /// The account's partition: aws, aws-cn, aws-us-gov or aws-eusc
     #[arg(long, value_name = "NAME", default_value = "aws", value_parser = partition)]
-    partition: Partition,
+    pub(crate) partition: Partition,
 
     /// The layers' names, as `publisher publish` is given them; may be repeated
     #[arg(long, value_name = "TEMPLATE",
         default_values = ["SentryLambdaExtension-{arch}", "SentryLambdaExtensionRelay-{arch}"])]
-    layer_name: Vec<String>,
+    pub(crate) layer_name: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -125,9 +134,23 @@ struct SmokePolicy {
     layers: LayersPolicy,
 
     /// The role that the function runs in
-    #[arg(long, value_name = "NAME", default_value = "sentry-lambda-extension-smoke",
-        value_parser = names::plain)]
+    #[arg(long, value_name = "NAME", default_value = SMOKE_ROLE, value_parser = names::plain)]
     function_role: String,
+}
+
+#[derive(clap::Args)]
+struct DoctorPolicy {
+    /// The account that the policy is for
+    #[arg(long, value_name = "ID")]
+    account: AccountId,
+
+    /// The account's partition: aws, aws-cn, aws-us-gov or aws-eusc
+    #[arg(long, value_name = "NAME", default_value = "aws", value_parser = partition)]
+    partition: Partition,
+
+    /// The role or the user that may ask about itself, without its path; * stands for anything
+    #[arg(long, value_name = "NAME", default_value = "*", value_parser = names::function)]
+    caller: String,
 }
 
 #[derive(clap::Args)]
@@ -161,24 +184,7 @@ fn partition(name: &str) -> Result<Partition, String> {
 
 impl IamPolicy {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let document = match &self.policy {
-            PolicyCommand::Publish(publish) => publish.document(),
-            PolicyCommand::Verify(layers) => layers.document(rights::VERIFY),
-            PolicyCommand::Prune(layers) => {
-                let releases =
-                    layers.layer_name.iter().any(|template| layer_name::names_the_release(template));
-                let find = if releases { rights::FIND } else { &[] };
-                layers.document(&[rights::PRUNE, find].concat())
-            }
-            PolicyCommand::Yank(yank) => {
-                let undo = if yank.undo { rights::UNDO_YANK } else { &[] };
-                yank.layers.document(&[rights::YANK, undo].concat())
-            }
-            PolicyCommand::Attach(attach) => attach.document(),
-            PolicyCommand::Arn(layers) => layers.document(rights::ARN),
-            PolicyCommand::Smoke(smoke) => smoke.document(),
-            PolicyCommand::Trust(trust) => Ok(trust.document()),
-        }?;
+        let document = self.policy.document()?;
         let size = serde_json::to_string(&document).map_err(Failure::new)?.len();
         if size > LARGEST {
             let text = format!("the policy has {size} characters, and IAM accepts at most {LARGEST}");
@@ -186,6 +192,31 @@ impl IamPolicy {
         }
         ui.result(serde_json::to_string_pretty(&document).map_err(Failure::new)?);
         Ok(())
+    }
+}
+
+impl PolicyCommand {
+    fn document(&self) -> Result<IamDocument, Failure> {
+        match self {
+            Self::Publish(publish) => publish.document(),
+            Self::Verify(layers) => layers.document(rights::VERIFY),
+            Self::Watch(layers) => layers.document(rights::WATCH),
+            Self::Prune(layers) => {
+                let releases =
+                    layers.layer_name.iter().any(|template| layer_name::names_the_release(template));
+                let find = if releases { rights::FIND } else { &[] };
+                layers.document(&[rights::PRUNE, find].concat())
+            }
+            Self::Yank(yank) => {
+                let undo = if yank.undo { rights::UNDO_YANK } else { &[] };
+                yank.layers.document(&[rights::YANK, undo].concat())
+            }
+            Self::Attach(attach) => attach.document(),
+            Self::Arn(layers) => layers.document(rights::ARN),
+            Self::Smoke(smoke) => smoke.document(),
+            Self::Doctor(doctor) => Ok(doctor.document()),
+            Self::Trust(trust) => Ok(trust.document()),
+        }
     }
 }
 
@@ -285,6 +316,22 @@ impl SmokePolicy {
         let to_lambda = json!({"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}});
         statements.extend(Statement::of(ResourceKind::Role, on_this, &[role]).map(|s| s.only_if(to_lambda)));
         Ok(IamDocument::new(statements))
+    }
+}
+
+impl DoctorPolicy {
+    fn document(&self) -> IamDocument {
+        let Self { account, partition, caller } = self;
+        let named = |kind: &str| format!("arn:{partition}:iam::{account}:{kind}/{caller}");
+        // A role or a user may be in a path, which the name of the caller does not tell.
+        let callers = ["role", "user", "role/*", "user/*"].map(named).to_vec();
+        let all = vec!["*".to_owned()];
+        let statements =
+            [(ResourceKind::Account, all), (ResourceKind::Caller, callers)].map(|(on, resources)| {
+                let on_this = |right: &&Right| right.on == on && right.is_in(*partition);
+                Statement::of(on, rights::DOCTOR.iter().filter(on_this), &resources)
+            });
+        IamDocument::new(statements.into_iter().flatten().collect())
     }
 }
 

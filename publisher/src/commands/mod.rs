@@ -4,6 +4,7 @@ pub(crate) mod arn;
 pub(crate) mod assemble;
 pub(crate) mod attach;
 pub(crate) mod build;
+pub(crate) mod build_publisher;
 pub(crate) mod common;
 pub(crate) mod compare;
 pub(crate) mod completions;

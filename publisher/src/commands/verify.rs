@@ -2,6 +2,8 @@
 //! compares one layer version with the files of the release.
 
 mod attestation;
+mod coverage;
+mod difference_report;
 mod one_version;
 mod release_files;
 mod version_check;
@@ -67,6 +69,14 @@ pub(crate) struct Verify {
     /// The repository on GitHub whose release workflow has to have attested the zip; asks `gh`
     #[arg(long, value_name = "OWNER/NAME", requires = "arn")]
     repository: Option<String>,
+
+    /// Also fail for regions that the account has enabled and that have no layer
+    #[arg(long, conflicts_with_all = ["as_stranger", "arn", "regions"])]
+    all_regions: bool,
+
+    /// Write what differs into this file, in Markdown; it is empty if nothing does, and missing if nothing was compared
+    #[arg(long, value_name = "FILE", conflicts_with = "arn")]
+    report: Option<PathBuf>,
 
     /// Only these regions; patterns like `eu-*` too
     #[arg(long, visible_alias = "region", value_name = "REGION,…", value_delimiter = ',')]
@@ -207,9 +217,13 @@ impl Verify {
         let mut last = self.fewer.last_regions()?;
         last.add(manifest);
         let missing = self.fewer.missing(&last, &manifest.present());
-        let shown = show(ui, &checks).and_then(|()| {
-            fewer_regions::failure(&missing, identity.partition, |_| None).map_or(Ok(()), Err)
-        });
+        let uncovered = self.uncovered(&session, &identity, manifest, &missing).await?;
+        if let Some(file) = &self.report {
+            difference_report::write(file, manifest, &checks, &missing, &uncovered)?;
+        }
+        let shown = show(ui, &checks)
+            .and_then(|()| fewer_regions::failure(&missing, identity.partition, |_| None).map_or(Ok(()), Err))
+            .and_then(|()| coverage::failure(&uncovered).map_or(Ok(()), Err));
         match (shown, github_result) {
             (Ok(()), github_result) => github_result,
             (failed, github_result) => {

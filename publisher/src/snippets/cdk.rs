@@ -92,8 +92,8 @@ fn python_settings(settings: &Settings) -> String {
     if settings.is_empty() {
         return String::new();
     }
-    let lines: String =
-        settings.iter().map(|(name, value)| format!("    \"{name}\": \"{value}\",\n")).collect();
+    let line = |(name, value): (&String, &String)| format!("    \"{name}\": \"{value}\",\n");
+    let lines: String = settings.iter().map(line).collect();
     format!(
         r"
 

@@ -224,7 +224,8 @@ fn json(table: &ArnTable) -> Result<String, SnippetError> {
 
 /// The settings as lines of a map, each with this indentation, and with this between name and value and at the end.
 fn setting_lines(settings: &Settings, indentation: &str, between: &str, end: &str) -> String {
-    settings.iter().map(|(name, value)| format!("{indentation}{name}{between}\"{value}\"{end}\n")).collect()
+    let line = |(name, value): (&String, &String)| format!("{indentation}{name}{between}\"{value}\"{end}\n");
+    settings.iter().map(line).collect()
 }
 
 /// The text with a backslash before each character that Markdown may take for markup.

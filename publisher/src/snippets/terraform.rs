@@ -58,5 +58,6 @@ fn variables(settings: &Settings) -> String {
     ];
     let all: Vec<(&str, String)> = always.into_iter().chain(quoted).collect();
     let width = all.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    all.iter().map(|(name, value)| format!("      {name:width$} = {value}\n")).collect()
+    let line = |(name, value): &(&str, String)| format!("      {name:width$} = {value}\n");
+    all.iter().map(line).collect()
 }

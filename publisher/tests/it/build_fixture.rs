@@ -131,8 +131,8 @@ impl Workspace {
     }
 
     /// The publisher with stand-ins for cargo-lambda and zig in PATH. The stand-in for cargo-lambda copies
-    /// `fake/<target>`, or fails if there is no such file. It writes its arguments and flags to `fake/arguments` and
-    /// `fake/flags`.
+    /// `fake/<target>`, or fails if there is no such file. It writes its arguments, its flags and the name of the
+    /// layers to `fake/arguments`, `fake/flags` and `fake/layers`.
     pub fn with_fake_tools(&self) -> Command {
         self.script("fake/cargo-lambda", FAKE_CARGO_LAMBDA);
         self.script("fake/zig", "#!/bin/sh\necho 0.0.0\n");
@@ -249,8 +249,9 @@ const FAKE_CARGO_LAMBDA: &str = r#"#!/bin/sh
 case "$*" in *--version*) echo 'cargo-lambda 0.0.0 (fake)'; exit ;; esac
 printf '%s\n' "$*" >"$FAKE/arguments"
 printf '%s' "$CARGO_ENCODED_RUSTFLAGS" >"$FAKE/flags"
+printf '%s' "$PUBLISHER_LAYERS" >"$FAKE/layers"
 while [ $# -gt 0 ]; do
-  case $1 in --lambda-dir) out=$2 ;; --target) target=$2 ;; esac
+  case $1 in --lambda-dir) out=$2 ;; --target) target=$2 ;; --bin) bin=$2 ;; esac
   shift
 done
 if ! [ -e "$FAKE/$target" ]; then
@@ -258,5 +259,5 @@ if ! [ -e "$FAKE/$target" ]; then
   exit 101
 fi
 mkdir -p "$out/extensions"
-cp "$FAKE/$target" "$out/extensions/sentry-lambda-extension"
+cp "$FAKE/$target" "$out/extensions/$bin"
 "#;

@@ -133,7 +133,7 @@ fn a_crate_without_a_licence_is_refused_before_anything_is_compiled() {
     assert_code(&output, 1);
     let said = stderr(&output);
     assert!(
-        said.contains(r#"linked 1.2.3 ("ISC"), which is linked into the extension, has no licence file"#),
+        said.contains(r#"linked 1.2.3 ("ISC"), which is linked into the binary, has no licence file"#),
         "{said}"
     );
     assert!(said.contains("use a version of the crate that has one"), "{said}");

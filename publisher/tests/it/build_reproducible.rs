@@ -1,12 +1,16 @@
 //! The same commit gives the same bytes when it is built in two folders.
 
-use crate::build_fixture::{assert_code, publisher, repository, stdout, tools};
+use crate::{
+    build_fixture::{assert_code, publisher, repository, stdout, tools},
+    build_publisher,
+};
 use std::{
     env, fs,
     io::{Cursor, Read},
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -16,6 +20,12 @@ fn git(arguments: &[&str]) -> String {
     let output = Command::new("git").args(arguments).current_dir(repository()).output().unwrap();
     assert_code(&output, 0);
     stdout(&output).trim().to_owned()
+}
+
+/// The tests of this file share the copy of the repository, and cargo's locks.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copies the repository, with its uncommitted changes, to a folder with a longer name. The copy is kept between runs
@@ -69,6 +79,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 
 #[test]
 fn builds_in_two_folders_are_identical_and_contain_neither_path() {
+    let _turn = one_at_a_time();
     let copy = copy_of_repository();
     let (here, there) = thread::scope(|scope| {
         let there = scope.spawn(|| build(&copy));
@@ -95,4 +106,49 @@ fn builds_in_two_folders_are_identical_and_contain_neither_path() {
     for folder in [repository().to_str().unwrap(), copy.to_str().unwrap(), &format!("{home}/")] {
         assert!(!contains(&binary, folder), "{folder} is in the binary");
     }
+}
+
+/// Builds the publisher of a release in a workspace. The list of layers is in another folder each time.
+fn build_publisher(workspace: &Path) -> Vec<u8> {
+    let out = tempfile::TempDir::new().unwrap();
+    let layers = out.path().join("layers.json");
+    fs::write(&layers, build_publisher::layers(env!("CARGO_PKG_VERSION")).to_string()).unwrap();
+    let mut command = publisher(workspace);
+    command
+        .args(["build-publisher", "--arch", "x86_64", "--layers"])
+        .arg(&layers)
+        .arg("--out")
+        .arg(out.path());
+    let output = command.output().unwrap();
+    assert_code(&output, 0);
+    fs::read(out.path().join("publisher-linux-x86_64")).unwrap()
+}
+
+#[test]
+#[ignore = "it compiles the AWS SDK twice, with optimizations; GitHub Actions runs it every day"]
+fn publishers_built_in_two_folders_are_identical_and_have_the_layers_inside() {
+    let _turn = one_at_a_time();
+    let copy = copy_of_repository();
+    let here = build_publisher(&repository());
+    let there = build_publisher(&copy);
+    assert!(here == there, "the publisher depends on the folder that it is built in");
+    let home = env::var("HOME").unwrap();
+    for folder in [repository().to_str().unwrap(), copy.to_str().unwrap(), &format!("{home}/")] {
+        assert!(!contains(&here, folder), "{folder} is in the binary");
+    }
+    if env::consts::ARCH != "x86_64" {
+        return;
+    }
+    let empty = tempfile::TempDir::new().unwrap();
+    let program = empty.path().join("publisher");
+    fs::write(&program, here).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&program).args(arguments).current_dir(empty.path()).output().unwrap();
+        assert_code(&output, 0);
+        stdout(&output)
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(run(&["--version"]), format!("publisher {version} (with the layers of {version})\n"));
+    assert_eq!(run(&["arn", "--arch", "arm64"]), "arn:aws:lambda:eu-west-1:123456789012:layer:X-arm64:7\n");
 }

@@ -229,6 +229,7 @@ fn every_call_in_the_sources_is_in_a_policy() {
         &["verify"],
         &["prune", "--layer-name", "X-{arch}-{major}"],
         &["attach", "--many"],
+        &["doctor"],
     ] {
         allowed.extend(iam::actions(&policy(&[step, &account].concat())));
     }

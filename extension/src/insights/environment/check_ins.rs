@@ -52,9 +52,9 @@ impl Environment {
     /// Whether the outcome of an invocation is known, or will not become known any more.
     fn has_ended(&self, at: usize) -> bool {
         let Some(invocation) = self.invocations.get(at) else { return false };
-        let is_told =
+        let is_reported =
             invocation.fault.is_some() || invocation.runtime_done.is_some() || invocation.report.is_some();
-        is_told || self.is_closed || (!self.managed && at + 1 < self.invocations.len())
+        is_reported || self.is_closed || (!self.managed && at + 1 < self.invocations.len())
     }
 
     fn parts(&self, at: usize, id: &EventId, (begins, ends): (bool, bool), now: SystemTime) -> Vec<Value> {

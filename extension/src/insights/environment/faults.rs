@@ -59,8 +59,8 @@ impl Environment {
         let invocation = self.invocations.get(at)?;
         let is_error = matches!(verdict.kind, FaultKind::RuntimeExit | FaultKind::InitError);
         // The error was reported already: by the SDK, or as the error of the init that the invocation depends on.
-        let is_told =
-            invocation.has_unhandled_error || (invocation.is_first && self.inits.is_told_and_not_repaired());
+        let is_reported = invocation.has_unhandled_error
+            || (invocation.is_first && self.inits.is_reported_and_not_repaired());
         let time = invocation.ended.unwrap_or(now);
         let subject = Subject::Invocation(Box::new(invocation.clone()));
         if let Some(invocation) = self.invocations.get_mut(at) {
@@ -70,14 +70,14 @@ impl Environment {
         if verdict.kind == FaultKind::InitError {
             self.inits.settle_within_invocation();
         }
-        if is_error && is_told { None } else { self.admitted(verdict, time, subject, now) }
+        if is_error && is_reported { None } else { self.admitted(verdict, time, subject, now) }
     }
 
     fn of_init(&mut self, init: FailedInit, now: SystemTime) -> Option<Fault> {
         self.read_envelopes();
-        let is_told = init.verdict.kind == FaultKind::InitError && self.has_unhandled_error_in_init;
+        let is_reported = init.verdict.kind == FaultKind::InitError && self.has_unhandled_error_in_init;
         let time = init.ended.unwrap_or(now);
-        if is_told { None } else { self.admitted(init.verdict, time, Subject::Init, now) }
+        if is_reported { None } else { self.admitted(init.verdict, time, Subject::Init, now) }
     }
 
     fn admitted(

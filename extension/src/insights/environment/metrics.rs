@@ -34,9 +34,9 @@ impl Environment {
                 trace_id: trace_id.as_deref(),
                 now,
             };
-            let told = metrics.take(measured, invocation.metrics_told);
+            let taken = metrics.take(measured, invocation.metrics_taken);
             if let Some(invocation) = self.invocations.get_mut(at) {
-                invocation.metrics_told = told;
+                invocation.metrics_taken = taken;
             }
         }
         let learnt = &self.learnt;

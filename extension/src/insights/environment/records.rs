@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 impl Environment {
     /// Takes in platform records. Returns the faults that are certain now.
-    pub(in crate::insights) fn heard(&mut self, records: Vec<Record>, now: SystemTime) -> Vec<Fault> {
+    pub(in crate::insights) fn add_records(&mut self, records: Vec<Record>, now: SystemTime) -> Vec<Fault> {
         for record in records {
             self.enter(record);
         }

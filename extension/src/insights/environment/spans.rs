@@ -40,11 +40,11 @@ impl Environment {
     fn may_have_spans(&self, at: usize) -> bool {
         let Some(invocation) = self.invocations.get(at) else { return false };
         if self.spans.rate().is_some() && !self.spans.has_tracing_sdk && invocation.root.is_none() {
-            return !invocation.spans_told.start && self.is_over(at);
+            return !invocation.spans_sent.start && self.is_over(at);
         }
         let is_done = invocation.runtime_done.is_some() || self.is_over(at);
-        let has_start = !invocation.spans_told.start && is_done && init_of(invocation, &self.inits).is_some();
-        has_start || (!invocation.spans_told.end && overhead_of(invocation).is_some())
+        let has_start = !invocation.spans_sent.start && is_done && init_of(invocation, &self.inits).is_some();
+        has_start || (!invocation.spans_sent.end && overhead_of(invocation).is_some())
     }
 
     /// Whether the invocation has a trace that spans can be sent in. What has none now may get one later.
@@ -62,9 +62,9 @@ impl Environment {
 
     fn spans_of(&mut self, at: usize, function: &Function, key: &str) -> Option<SpanSet> {
         let invocation = self.invocations.get(at)?;
-        let told = invocation.spans_told;
+        let sent = invocation.spans_sent;
         let init = init_of(invocation, &self.inits);
-        let phases: Vec<_> = [init.filter(|_| !told.start), overhead_of(invocation).filter(|_| !told.end)]
+        let phases: Vec<_> = [init.filter(|_| !sent.start), overhead_of(invocation).filter(|_| !sent.end)]
             .into_iter()
             .flatten()
             .collect();
@@ -80,9 +80,9 @@ impl Environment {
             Some(root) => (Some(writer.children(root, &phases)), false),
             None => (self.own_trace(invocation, &writer, key), true),
         };
-        let told = &mut self.invocations.get_mut(at)?.spans_told;
-        told.start = true;
-        told.end |= is_whole || phases.iter().any(|phase| phase.kind.is_end());
+        let sent = &mut self.invocations.get_mut(at)?.spans_sent;
+        sent.start = true;
+        sent.end |= is_whole || phases.iter().any(|phase| phase.kind.is_end());
         set.filter(|set| !set.spans.is_empty())
     }
 

@@ -50,14 +50,14 @@ fn run(events: &[Event], records: &[PlatformEvent], places: &[usize]) -> Vec<Fau
         for (record, _) in records.iter().zip(places).filter(|(_, place)| **place % (events.len() + 1) == at)
         {
             let record = Record { time: Some(now()), event: record.clone() };
-            faults.extend(environment.heard(vec![record], now()));
+            faults.extend(environment.add_records(vec![record], now()));
         }
         faults.extend(events.get(at).map(|event| take(&mut environment, event)).into_iter().flatten());
     }
     faults.extend(environment.closed(now()));
     // What comes after the end, or again, changes nothing.
     for record in records {
-        faults.extend(environment.heard(vec![Record { time: None, event: record.clone() }], now()));
+        faults.extend(environment.add_records(vec![Record { time: None, event: record.clone() }], now()));
     }
     faults.extend(environment.closed(now()));
     faults
@@ -111,14 +111,14 @@ fn memory_is_bounded() {
         let mut environment = Environment::new(FaultKinds::ALL, SpanMode::Auto, managed, 128 * MIB);
         for n in 0..1000 {
             let record = Record { time: None, event: done(&n.to_string(), "timeout", "") };
-            environment.heard(vec![record], now());
+            environment.add_records(vec![record], now());
         }
         assert_eq!(environment.invocations.len(), most);
     }
 }
 
 #[test]
-fn an_sdk_that_is_faster_than_lambda_is_heard() {
+fn an_envelope_that_comes_before_invoke_counts() {
     let events = [Event::Unhandled("r"), Event::Invoke("r"), Event::Shutdown(ShutdownReason::Failure)];
     assert_eq!(described(&run(&events, &[], &[])), []);
     let events = [Event::Unhandled("q"), Event::Invoke("r"), Event::Shutdown(ShutdownReason::Failure)];
@@ -128,11 +128,11 @@ fn an_sdk_that_is_faster_than_lambda_is_heard() {
 #[test]
 fn ten_faults_a_minute_and_not_more() {
     let mut environment = Environment::new(FaultKinds::ALL, SpanMode::Auto, true, 128 * MIB);
-    let told = |environment: &mut Environment, prefix: &str, at: SystemTime| {
+    let reported = |environment: &mut Environment, prefix: &str, at: SystemTime| {
         let report = |n| Record { time: None, event: report(&format!("{prefix}{n}"), "timeout", "", 1.0) };
-        (0..30).map(|n| environment.heard(vec![report(n)], at).len()).sum::<usize>()
+        (0..30).map(|n| environment.add_records(vec![report(n)], at).len()).sum::<usize>()
     };
-    assert_eq!(told(&mut environment, "a", now()), 10);
-    assert_eq!(told(&mut environment, "b", now() + Duration::from_secs(30)), 0);
-    assert_eq!(told(&mut environment, "c", now() + Duration::from_mins(1)), 10);
+    assert_eq!(reported(&mut environment, "a", now()), 10);
+    assert_eq!(reported(&mut environment, "b", now() + Duration::from_secs(30)), 0);
+    assert_eq!(reported(&mut environment, "c", now() + Duration::from_mins(1)), 10);
 }

@@ -36,7 +36,7 @@ const COUNTERS: [(Counter, &str); 5] = [
 
 /// Which measurements of an invocation were taken. Each is taken once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct MetricsTold {
+pub(super) struct MetricsTaken {
     begun: bool,
     has_failed: bool,
     duration: bool,
@@ -91,17 +91,17 @@ impl Metrics {
     }
 
     /// Takes what is new of an invocation. Returns what was taken so far.
-    pub(super) fn take(&mut self, measured: Measured<'_>, mut told: MetricsTold) -> MetricsTold {
+    pub(super) fn take(&mut self, measured: Measured<'_>, mut taken: MetricsTaken) -> MetricsTaken {
         let Measured { failure, is_cold_start, now, .. } = measured;
-        if !told.begun {
-            told.begun = true;
+        if !taken.begun {
+            taken.begun = true;
             self.count(Counter::Invocations, is_cold_start, now);
             if is_cold_start {
                 self.count(Counter::ColdStarts, is_cold_start, now);
             }
         }
-        if let Some(failure) = failure.filter(|_| !told.has_failed) {
-            told.has_failed = true;
+        if let Some(failure) = failure.filter(|_| !taken.has_failed) {
+            taken.has_failed = true;
             self.count(Counter::Errors, is_cold_start, now);
             match failure {
                 Failure::Timeout => self.count(Counter::Timeouts, is_cold_start, now),
@@ -109,15 +109,15 @@ impl Metrics {
                 Failure::Other => {}
             }
         }
-        if let Some(done) = measured.done.or(measured.report).filter(|_| !told.duration) {
-            told.duration = true;
+        if let Some(done) = measured.done.or(measured.report).filter(|_| !taken.duration) {
+            taken.duration = true;
             self.value(measured, "duration", done.metrics.duration_ms, Some("millisecond"));
         }
-        if let Some(report) = measured.report.filter(|_| !told.report) {
-            told.report = true;
+        if let Some(report) = measured.report.filter(|_| !taken.report) {
+            taken.report = true;
             self.take_report(measured, report);
         }
-        told
+        taken
     }
 
     fn take_report(&mut self, measured: Measured<'_>, report: &InvocationEnd) {

@@ -71,7 +71,7 @@ fn summary(all: &[Value]) -> Vec<(String, String, String, f64)> {
 #[test]
 fn every_metric_of_an_invocation_and_its_unit() {
     let mut metrics = metrics();
-    metrics.take(measured(Some(&reported()), None), MetricsTold::default());
+    metrics.take(measured(Some(&reported()), None), MetricsTaken::default());
     let all = metrics.drain(now(), Some("shop@1"), None);
     let metric = |name: &str, kind: &str, unit: &str, value| {
         (name.to_owned(), kind.to_owned(), unit.to_owned(), value)
@@ -116,11 +116,11 @@ fn every_metric_of_an_invocation_and_its_unit() {
 fn nothing_is_taken_twice_and_counts_are_added_up() {
     let mut metrics = metrics();
     let invocation = reported();
-    let mut told = MetricsTold::default();
+    let mut taken = MetricsTaken::default();
     for _ in 0..3 {
-        told = metrics.take(measured(Some(&invocation), Some(Failure::Timeout)), told);
+        taken = metrics.take(measured(Some(&invocation), Some(Failure::Timeout)), taken);
     }
-    metrics.take(measured(None, Some(Failure::OutOfMemory)), MetricsTold::default());
+    metrics.take(measured(None, Some(Failure::OutOfMemory)), MetricsTaken::default());
     assert_eq!(metrics.values.len(), 7, "each value of the report once");
     let counts: Vec<_> = summary(&metrics.drain(now(), None, None))
         .into_iter()
@@ -141,12 +141,12 @@ fn nothing_is_taken_twice_and_counts_are_added_up() {
 fn a_container_is_due_when_it_is_full_or_old() {
     let mut metrics = metrics();
     assert!(!metrics.are_due(now()));
-    metrics.take(measured(Some(&reported()), None), MetricsTold::default());
+    metrics.take(measured(Some(&reported()), None), MetricsTaken::default());
     assert!(!metrics.are_due(now() + Duration::from_millis(9999)));
     assert!(metrics.are_due(now() + LONGEST_WAIT));
     assert!(metrics.are_due(now() - Duration::from_secs(1)), "the clock went back");
     for _ in 0..11 {
-        metrics.take(measured(Some(&reported()), None), MetricsTold::default());
+        metrics.take(measured(Some(&reported()), None), MetricsTaken::default());
     }
     assert!(metrics.are_due(now()));
     assert!(metrics.drain(now(), None, None).len() <= 100);

@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_mins(15);
 
 /// Which spans of an invocation were handed out. Each is made once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::insights) struct SpansTold {
+pub(in crate::insights) struct SpansSent {
     /// Init or restore, and the span of the invocation itself where that is the extension's own.
     pub(in crate::insights) start: bool,
     /// The overhead of extensions.

@@ -9,7 +9,7 @@ mod root;
 mod sampling;
 mod write;
 
-pub(super) use due::{SpansTold, init_of, overhead_of, post_runtime};
+pub(super) use due::{SpansSent, init_of, overhead_of, post_runtime};
 pub(super) use root::{Root, TraceNote};
 pub(super) use sampling::Decision;
 pub(super) use write::{SpanSet, Writer};

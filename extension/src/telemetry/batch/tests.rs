@@ -37,15 +37,15 @@ impl Observer for Listener {
     fn batch_ended(&self) {}
 }
 
-fn heard(body: impl AsRef<[u8]>) -> Vec<String> {
+fn observed(body: impl AsRef<[u8]>) -> Vec<String> {
     let listener = Listener::default();
     let mut before = 0;
     read(body.as_ref(), &mut |records| before += records.len(), &listener);
-    let heard = listener.0.into_inner().unwrap();
+    let observed = listener.0.into_inner().unwrap();
     let of_platform =
-        heard.iter().filter_map(|what| what.strip_suffix(" of the platform")?.parse::<usize>().ok());
+        observed.iter().filter_map(|what| what.strip_suffix(" of the platform")?.parse::<usize>().ok());
     assert_eq!(of_platform.sum::<usize>(), before);
-    heard
+    observed
 }
 
 const TIME: &str = "2026-11-25T10:00:00.010Z";
@@ -64,7 +64,7 @@ fn lines_and_records_of_the_platform_keep_their_order() {
     let at = at.duration_since(UNIX_EPOCH).unwrap().as_millis();
     let batch = [&*line("\"a\\n\""), &start("1"), &start("2"), &line("{\"b\": 1}"), &start("3")].join(",");
     assert_eq!(
-        heard(format!("[{batch}]")),
+        observed(format!("[{batch}]")),
         [
             format!("{at} \"a\\n\""),
             "2 of the platform".to_owned(),
@@ -79,7 +79,7 @@ fn what_lambda_dropped_is_told_with_its_numbers() {
     let dropped = r#"[{"type":"platform.logsDropped","record":{"reason":"slow","droppedRecords":7,"droppedBytes":900}},
         {"type":"platform.logsDropped","record":"many"}]"#;
     assert_eq!(
-        heard(dropped),
+        observed(dropped),
         ["7 records, 900 bytes dropped", "0 records, 0 bytes dropped", "2 of the platform"]
     );
 }
@@ -100,21 +100,21 @@ fn an_odd_element_costs_only_itself() {
         &format!(r#"{{"type":"function","record":{deep}}}"#),
         r#"{"type":"function","time":"soon","record":"d"}"#,
     ];
-    let heard = heard(format!("[{}]", elements.join(",")));
-    let text: Vec<&str> = heard.iter().map(|what| what.split_once(' ').unwrap().1).collect();
+    let observed = observed(format!("[{}]", elements.join(",")));
+    let text: Vec<&str> = observed.iter().map(|what| what.split_once(' ').unwrap().1).collect();
     assert_eq!(text, ["\"a\"", "\"b\"", &*deep, "\"d\""]);
 }
 
 #[test]
 fn what_comes_before_broken_json_counts_and_the_rest_is_known_to_be_lost() {
-    assert_eq!(heard(format!("[{},{{\"type\":", line("\"a\""))), ["1795600800010 \"a\"", "unreadable"]);
+    assert_eq!(observed(format!("[{},{{\"type\":", line("\"a\""))), ["1795600800010 \"a\"", "unreadable"]);
     let invalid = [b"[", line("\"a\"").as_bytes(), b",", &line("\"b\"").into_bytes()].concat();
     let at = invalid.iter().rposition(|b| *b == b'b').unwrap();
     let mut invalid = [&invalid[..], b"]"].concat();
     invalid[at] = 0xff;
-    assert_eq!(heard(invalid), ["1795600800010 \"a\"", "1795600800010 \"\u{fffd}\""]);
+    assert_eq!(observed(invalid), ["1795600800010 \"a\"", "1795600800010 \"\u{fffd}\""]);
     for body in [&b""[..], b"{}", b"[", b"\xff", b"null", b"<html>"] {
-        assert_eq!(heard(body), ["unreadable"], "{body:?}");
+        assert_eq!(observed(body), ["unreadable"], "{body:?}");
     }
-    assert_eq!(heard("[]"), [""; 0]);
+    assert_eq!(observed("[]"), [""; 0]);
 }

@@ -140,21 +140,25 @@ impl LayersManifest {
 
     /// Reads a manifest from any path.
     pub(crate) fn read(path: &Path) -> Result<Self, LayersError> {
-        let path = path.to_owned();
-        let text = match fs::read(&path) {
-            Ok(text) => text,
+        match fs::read(path) {
+            Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(LayersError::NotPublished(path));
+                Err(LayersError::NotPublished(path.to_owned()))
             }
-            Err(source) => return Err(LayersError::Read { path, source }),
-        };
+            Err(source) => Err(LayersError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Parses the text of a manifest. `path` is where it comes from, for the errors.
+    pub(crate) fn parse(text: &[u8], path: &Path) -> Result<Self, LayersError> {
+        let path = path.to_owned();
         // The schema version is checked first, so that a newer format is reported as such and not by its first
         // unknown field.
-        let SchemaField { schema } = parse(&text, &path)?;
+        let SchemaField { schema } = parse(text, &path)?;
         if !(SCHEMA..=OTHER_SCHEMA).contains(&schema) {
             return Err(LayersError::Schema { path, found: schema });
         }
-        let manifest: Self = parse(&text, &path)?;
+        let manifest: Self = parse(text, &path)?;
         match manifest.contradiction() {
             Some(what) => Err(LayersError::Contradiction { path, found: schema, what }),
             None => Ok(manifest),

@@ -5,7 +5,7 @@
 //! compiled-in list is for systems that have none.
 
 use rustls_native_certs::CertificateResult;
-use std::{env, time::Duration};
+use std::{env, thread, time::Duration};
 use ureq::{
     Agent,
     config::ConfigBuilder,
@@ -18,6 +18,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The limit for one attempt. What was received by then is kept, and the next attempt continues from there.
 const BODY_TIMEOUT: Duration = Duration::from_mins(5);
 const MAX_REDIRECTS: u32 = 5;
+/// How often a short text is asked for, if each answer may be another one a moment later.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// The variables that name certificates to trust instead of the system's.
 const CERTIFICATE_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -65,6 +67,30 @@ fn config(server: &str) -> Result<ConfigBuilder<AgentScope>, NoRoots> {
         .timeout_recv_body(Some(BODY_TIMEOUT))
         .user_agent(concat!("sentry-lambda-extension-publisher/", env!("CARGO_PKG_VERSION")))
         .tls_config(TlsConfig::builder().root_certs(roots).build()))
+}
+
+/// Fetches a text of at most `limit` bytes, and returns it with the status. Asks again where that may help.
+pub(crate) fn fetch(agent: &Agent, url: &str, limit: u64) -> Result<(u16, String), ureq::Error> {
+    let mut attempt = 1;
+    loop {
+        let answer = fetch_once(agent, url, limit);
+        let transient = match &answer {
+            Ok((status, _)) => is_transient_status(*status),
+            Err(error) => is_transient(error),
+        };
+        if !transient || attempt >= MAX_ATTEMPTS {
+            return answer;
+        }
+        thread::sleep(Duration::from_millis(200) * attempt);
+        attempt += 1;
+    }
+}
+
+fn fetch_once(agent: &Agent, url: &str, limit: u64) -> Result<(u16, String), ureq::Error> {
+    let mut response = agent.get(url).call()?;
+    let status = response.status().as_u16();
+    let text = response.body_mut().with_config().limit(limit).lossy_utf8(true).read_to_string()?;
+    Ok((status, text))
 }
 
 /// Whether the same request may succeed a moment later.

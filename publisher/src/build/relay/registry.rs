@@ -2,12 +2,11 @@
 
 use crate::{build::relay::client, model::arch::Arch};
 use serde::Deserialize;
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::collections::BTreeMap;
 use ureq::Agent;
 
 /// The URL of Sentry's own registry.
 pub(crate) const DEFAULT: &str = "https://release-registry.services.sentry.io";
-const MAX_ATTEMPTS: u32 = 3;
 const MAX_RESPONSE: u64 = 1024 * 1024;
 
 /// The name of an architecture's binary in a release of Relay.
@@ -73,30 +72,10 @@ impl RegistryRelease {
 
 /// Fetches a text. Returns `None` if the server answers 404.
 fn get(agent: &Agent, url: &str) -> Result<Option<String>, RegistryError> {
-    let mut attempt = 1;
-    loop {
-        let (transient, error) = match ask_once(agent, url) {
-            Ok((200, text)) => return Ok(Some(text)),
-            Ok((404, _)) => return Ok(None),
-            Ok((status, _)) => {
-                (client::is_transient_status(status), RegistryError::Status { url: url.to_owned(), status })
-            }
-            Err(error) => (
-                client::is_transient(&error),
-                RegistryError::Unreachable { url: url.to_owned(), source: Box::new(error) },
-            ),
-        };
-        if !transient || attempt >= MAX_ATTEMPTS {
-            return Err(error);
-        }
-        thread::sleep(Duration::from_millis(200) * attempt);
-        attempt += 1;
+    match client::fetch(agent, url, MAX_RESPONSE) {
+        Ok((200, text)) => Ok(Some(text)),
+        Ok((404, _)) => Ok(None),
+        Ok((status, _)) => Err(RegistryError::Status { url: url.to_owned(), status }),
+        Err(error) => Err(RegistryError::Unreachable { url: url.to_owned(), source: Box::new(error) }),
     }
-}
-
-fn ask_once(agent: &Agent, url: &str) -> Result<(u16, String), ureq::Error> {
-    let mut response = agent.get(url).call()?;
-    let status = response.status().as_u16();
-    let text = response.body_mut().with_config().limit(MAX_RESPONSE).lossy_utf8(true).read_to_string()?;
-    Ok((status, text))
 }

@@ -20,7 +20,7 @@ use crate::{
     commands::common::{
         account::{self, AccountOptions},
         execute::ExecuteOptions,
-        manifest,
+        manifest_source::ManifestOptions,
     },
     failure::{Code, Failure},
     model::variant::LayerKind,
@@ -91,9 +91,8 @@ pub(crate) struct Attach {
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=3600))]
     wait: u64,
 
-    /// The folder with layers.json
-    #[arg(long, value_name = "DIR", default_value = "dist")]
-    dist: PathBuf,
+    #[command(flatten)]
+    source: ManifestOptions,
 
     #[command(flatten)]
     account_options: AccountOptions,
@@ -104,7 +103,7 @@ impl Attach {
         if let Some(file) = &self.undo {
             return account::runtime()?.block_on(self.undo(ui, file));
         }
-        let manifest = if self.layer_arn.is_some() { None } else { Some(manifest::open(&self.dist)?) };
+        let manifest = if self.layer_arn.is_some() { None } else { Some(self.source.open()?) };
         if let Some(manifest) = manifest.as_ref().filter(|manifest| manifest.other_layer.is_some()) {
             let text = format!("layers.json is of {}, which is not the extension", manifest.what());
             return Err(Failure::message(Code::Usage, text)

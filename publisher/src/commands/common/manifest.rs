@@ -126,13 +126,15 @@ fn damaged(error: BadLayerArn) -> Failure {
 
 /// Reads `layers.json` in the folder `dist`. The failure has a hint for the user.
 pub(crate) fn open(dist: &Path) -> Result<LayersManifest, Failure> {
-    LayersManifest::open(dist).map_err(|error| {
-        let next = match &error {
-            LayersError::NotPublished(_) => {
-                "it is written by `publisher publish --execute`; --dist names the folder to look in"
-            }
-            _ => "restore it from the history, or move it away and run `publisher publish --execute` again",
-        };
-        Failure::new(error).hint(next)
+    LayersManifest::open(dist).map_err(|error| match error {
+        LayersError::NotPublished(_) => Failure::new(error)
+            .hint("it is written by `publisher publish --execute`; --dist names the folder to look in"),
+        error => unreadable(error),
     })
+}
+
+/// The failure for a `layers.json` that is there, but cannot be used.
+pub(crate) fn unreadable(error: LayersError) -> Failure {
+    Failure::new(error)
+        .hint("restore it from the history, or move it away and run `publisher publish --execute` again")
 }

@@ -1,5 +1,5 @@
-//! `publisher doctor --aws`: whose credentials these are, the state of the regions, and their room for code. It only
-//! reads.
+//! `publisher doctor --aws`: whose credentials these are, what they may do, the state of the regions, and their room
+//! for code. It only reads.
 
 use crate::{
     aws::{
@@ -10,7 +10,13 @@ use crate::{
         regions::{RegionChoice, RegionPattern},
         session::Session,
     },
-    commands::common::account::{self, AccountOptions, RegionOptions},
+    commands::{
+        common::account,
+        doctor::{
+            Doctor,
+            rights::{self, Rights},
+        },
+    },
     failure::{Code, Failure, chain},
     ui::{self, Ui},
 };
@@ -50,53 +56,78 @@ struct AwsReport<'a> {
     account: &'a str,
     caller: &'a str,
     partition: String,
+    rights: &'a Rights,
     regions: Vec<RegionCheck>,
 }
 
-/// Checks the account and its regions. Fails if a release would fail in one of the enabled regions.
-pub(crate) async fn check(ui: &Ui, options: &AccountOptions, regions: &RegionOptions) -> Result<(), Failure> {
-    let choice = RegionChoice {
-        regions: regions.regions.clone(),
-        optional: Vec::new(),
-        exclude: regions.exclude.clone(),
-    };
-    let hint = account::region_in_partition(&choice);
-    let (session, identity) = account::open_session(ui, options, hint.as_ref()).await?;
-    let chosen = account::select(ui, &session, &identity, &choice).await?;
-    let mut tasks = JoinSet::new();
-    let mut checks: Vec<RegionCheck> = chosen.left_out.into_iter().map(disabled).collect();
-    for target in chosen.targets {
-        // A region that the user names may be disabled.
-        if target.disabled.is_some() {
-            checks.push(disabled(target.region));
-        } else {
-            tasks.spawn(check_region(Arc::clone(&session), target.region));
+impl Doctor {
+    /// Checks the account, the caller's rights for the steps, and the regions. Fails if a release would fail for want
+    /// of a right or in one of the enabled regions.
+    pub(super) async fn check_aws(&self, ui: &Ui) -> Result<(), Failure> {
+        let regions = &self.regions;
+        let choice = RegionChoice {
+            regions: regions.regions.clone(),
+            optional: Vec::new(),
+            exclude: regions.exclude.clone(),
+        };
+        let hint = account::region_in_partition(&choice);
+        let (session, identity) = account::open_session(ui, &self.account_options, hint.as_ref()).await?;
+        let chosen = account::select(ui, &session, &identity, &choice).await?;
+        let first =
+            chosen.targets.first().map_or_else(|| identity.partition.home_region(), |t| t.region.clone());
+        let rights = rights::check(&session, &identity, &self.steps, &self.layer_name, &first).await?;
+        let mut tasks = JoinSet::new();
+        let mut checks: Vec<RegionCheck> = chosen.left_out.into_iter().map(disabled).collect();
+        for target in chosen.targets {
+            // A region that the user names may be disabled.
+            if target.disabled.is_some() {
+                checks.push(disabled(target.region));
+            } else {
+                tasks.spawn(check_region(Arc::clone(&session), target.region));
+            }
         }
+        while let Some(check) = tasks.join_next().await {
+            checks.push(check.map_err(Failure::new)?);
+        }
+        checks.sort_by(|a, b| a.region.cmp(&b.region));
+        let named = |region: &RegionName| {
+            regions.regions.iter().any(|pattern| *pattern == RegionPattern::Exact(region.clone()))
+        };
+        let bad: Vec<String> = checks
+            .iter()
+            .filter(|check| match check.state {
+                RegionState::Failed | RegionState::Full => true,
+                RegionState::Disabled => named(&check.region),
+                RegionState::Ok | RegionState::Denied => false,
+            })
+            .map(|check| check.region.to_string())
+            .collect();
+        print(ui, &identity, &rights, checks)?;
+        conclude(&bad, &rights, &identity)
     }
-    while let Some(check) = tasks.join_next().await {
-        checks.push(check.map_err(Failure::new)?);
+}
+
+/// The failure if something is not ready, with what to do about it.
+fn conclude(bad: &[String], rights: &Rights, identity: &Identity) -> Result<(), Failure> {
+    let missing = rights.missing();
+    let (mut texts, mut hints) = (Vec::new(), Vec::new());
+    if !missing.is_empty() {
+        texts.push(format!("not allowed: {}", missing.join(", ")));
+        let remedy = rights.remedy(&identity.account);
+        hints.push(format!("give the user or the role the policies that these commands print:\n{remedy}"));
     }
-    checks.sort_by(|a, b| a.region.cmp(&b.region));
-    let named = |region: &RegionName| {
-        regions.regions.iter().any(|pattern| *pattern == RegionPattern::Exact(region.clone()))
-    };
-    let bad: Vec<String> = checks
-        .iter()
-        .filter(|check| match check.state {
-            RegionState::Failed | RegionState::Full => true,
-            RegionState::Disabled => named(&check.region),
-            RegionState::Ok | RegionState::Denied => false,
-        })
-        .map(|check| check.region.to_string())
-        .collect();
-    print(ui, &identity, checks)?;
-    if bad.is_empty() {
+    if !bad.is_empty() {
+        texts.push(format!("not ready: {}", bad.join(", ")));
+        hints.push(
+            "the last column says why; enable a region with `aws account enable-region`, or leave it out with \
+             --exclude; make room with `publisher prune` or ask AWS for a higher quota"
+                .to_owned(),
+        );
+    }
+    if texts.is_empty() {
         return Ok(());
     }
-    Err(Failure::message(Code::Failed, format!("not ready: {}", bad.join(", "))).hint(
-        "the last column says why; enable a region with `aws account enable-region`, or leave it out with --exclude; \
-         make room with `publisher prune` or ask AWS for a higher quota",
-    ))
+    Err(Failure::message(Code::Failed, texts.join("; ")).hint(hints.join("\n")))
 }
 
 fn disabled(region: RegionName) -> RegionCheck {
@@ -121,14 +152,21 @@ async fn check_region(session: Arc<Session>, region: RegionName) -> RegionCheck 
     }
 }
 
-fn print(ui: &Ui, identity: &Identity, regions: Vec<RegionCheck>) -> Result<(), Failure> {
+fn print(ui: &Ui, identity: &Identity, rights: &Rights, regions: Vec<RegionCheck>) -> Result<(), Failure> {
     if ui.json() {
         let (account, caller) = (&identity.account, &identity.arn);
-        let report = AwsReport { account, caller, partition: identity.partition.to_string(), regions };
+        let partition = identity.partition.to_string();
+        let report = AwsReport { account, caller, partition, rights, regions };
         ui.result(serde_json::to_string_pretty(&report).map_err(Failure::new)?);
         return Ok(());
     }
     ui.status("Caller", &identity.arn);
+    if let Some(why) = &rights.unknown {
+        ui.warning(format!("the rights are not checked: {why}"));
+    } else {
+        ui.result(rights_table(rights));
+        ui.result("");
+    }
     let rows = regions.into_iter().map(|check| {
         let state = match check.state {
             RegionState::Ok => "ok",
@@ -142,4 +180,17 @@ fn print(ui: &Ui, identity: &Identity, regions: Vec<RegionCheck>) -> Result<(), 
     });
     ui.result(ui::table(["region", "state", "room for code", "why"], rows));
     Ok(())
+}
+
+/// A row for each action. A refusal names the resources, if it is only of some.
+fn rights_table(rights: &Rights) -> String {
+    let rows = rights.actions.iter().map(|check| {
+        let reasons = check.refused.iter().map(|(resource, why)| match resource.as_str() {
+            "*" => (*why).to_owned(),
+            resource => format!("{why}: {resource}"),
+        });
+        let state = if check.allowed { "allowed" } else { "missing" };
+        [check.action.clone(), state.to_owned(), reasons.collect::<Vec<_>>().join("; ")]
+    });
+    ui::table(["action", "state", "why"], rows)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct IamDocument {
     version: &'static str,
-    statement: Vec<Statement>,
+    pub(super) statement: Vec<Statement>,
 }
 
 /// One statement of a policy: the allowed actions, the resources, and the condition if there is one.
@@ -34,6 +34,14 @@ impl IamDocument {
 }
 
 impl Statement {
+    pub(crate) fn actions(&self) -> &[&'static str] {
+        &self.action
+    }
+
+    pub(crate) fn resources(&self) -> &[String] {
+        &self.resource
+    }
+
     /// Allows `rights` on `resources`. Returns `None` if `rights` is empty, because IAM needs
     /// at least one action in a statement.
     pub(crate) fn of<'a>(

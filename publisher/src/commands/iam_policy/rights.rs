@@ -26,6 +26,8 @@ pub(crate) enum ResourceKind {
     Function,
     /// A role that is passed to a function.
     Role,
+    /// The user or the role that calls.
+    Caller,
 }
 
 impl ResourceKind {
@@ -41,6 +43,7 @@ impl ResourceKind {
             Self::Key => "Keys",
             Self::Function => "Functions",
             Self::Role => "FunctionRole",
+            Self::Caller => "Caller",
         }
     }
 }
@@ -103,6 +106,9 @@ pub(crate) const DECRYPT: &[Right] =
 /// The rights that `publisher verify` needs.
 pub(crate) const VERIFY: &[Right] = &[GET, GET_POLICY];
 
+/// The rights that `publisher verify --all-regions` needs.
+pub(crate) const WATCH: &[Right] = &[GET, GET_POLICY, REGIONS];
+
 /// The rights that `publisher prune` needs.
 pub(crate) const PRUNE: &[Right] = &[LIST, DELETE, REGIONS];
 
@@ -138,6 +144,14 @@ pub(crate) const MANY: &[Right] = &[
 /// The additional right of `publisher attach` for the other layers of a function. The update names all layers of the
 /// function, and AWS checks this right for each of them.
 pub(crate) const OTHER_LAYERS: &[Right] = &[right("lambda:GetLayerVersion", ResourceKind::OtherVersion)];
+
+/// The rights that `publisher doctor --aws` needs.
+pub(crate) const DOCTOR: &[Right] = &[
+    right("lambda:GetAccountSettings", ResourceKind::Account),
+    REGIONS,
+    right("iam:SimulatePrincipalPolicy", ResourceKind::Caller),
+    right("iam:GetRole", ResourceKind::Caller),
+];
 
 /// The rights that `publisher arn --latest` needs.
 pub(crate) const ARN: &[Right] = &[LIST, REGIONS];

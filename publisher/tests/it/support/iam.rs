@@ -14,7 +14,7 @@ pub struct RequestedAction {
 pub const CALLS_WITHOUT_PERMISSION: [&str; 1] = ["get_caller_identity"];
 
 /// The SDK's other calls, and the IAM action that each one needs.
-const CALLS: [(&str, &str); 20] = [
+const CALLS: [(&str, &str); 22] = [
     ("list_regions", "account:ListRegions"),
     ("get_account_settings", "lambda:GetAccountSettings"),
     ("list_layers", "lambda:ListLayers"),
@@ -35,6 +35,8 @@ const CALLS: [(&str, &str); 20] = [
     ("list_functions", "lambda:ListFunctions"),
     ("list_aliases", "lambda:ListAliases"),
     ("get_resources", "tag:GetResources"),
+    ("get_role", "iam:GetRole"),
+    ("simulate_principal_policy", "iam:SimulatePrincipalPolicy"),
 ];
 
 /// The IAM action that a call of the SDK needs, or none if this file does not know the call.

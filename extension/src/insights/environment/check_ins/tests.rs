@@ -31,7 +31,7 @@ fn done(environment: &mut Environment, request: &str, status: &str) {
         status: status.to_owned(),
         ..InvocationEnd::default()
     };
-    environment.heard(vec![Record { time: None, event: PlatformEvent::RuntimeDone(end) }], at(0));
+    environment.add_records(vec![Record { time: None, event: PlatformEvent::RuntimeDone(end) }], at(0));
 }
 
 /// Status and id of each part that is new.
@@ -120,11 +120,11 @@ fn a_retry_with_the_same_id_is_another_check_in() {
         let report = InvocationEnd { request: RequestId::new("r-1"), ..InvocationEnd::default() };
         let report = || vec![Record { time: None, event: PlatformEvent::Report(report.clone()) }];
         if !report_is_late {
-            environment.heard(report(), at(60));
+            environment.add_records(report(), at(60));
         }
         begin(&mut environment, "r-1", 60);
         if report_is_late {
-            environment.heard(report(), at(60));
+            environment.add_records(report(), at(60));
         }
         assert_eq!(statuses(&mut environment), ["in_progress"], "{report_is_late}");
         done(&mut environment, "r-1", "success");

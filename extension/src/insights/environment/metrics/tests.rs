@@ -15,8 +15,8 @@ fn environment() -> Environment {
     Environment::new(FaultKinds::NONE, SpanMode::Off, false, 128 << 20).with(metrics, None)
 }
 
-fn tell(environment: &mut Environment, event: PlatformEvent) {
-    environment.heard(vec![Record { time: None, event }], at(0));
+fn add(environment: &mut Environment, event: PlatformEvent) {
+    environment.add_records(vec![Record { time: None, event }], at(0));
 }
 
 fn begin(environment: &mut Environment, request: &str) {
@@ -30,7 +30,7 @@ fn done(environment: &mut Environment, request: &str, status: &str, error_type: 
         error_type: Some(error_type.to_owned()).filter(|text| !text.is_empty()),
         ..InvocationEnd::default()
     };
-    tell(environment, PlatformEvent::RuntimeDone(end));
+    add(environment, PlatformEvent::RuntimeDone(end));
 }
 
 /// The counters, when the environment has ended.
@@ -83,7 +83,7 @@ fn an_init_inside_an_invocation_or_ahead_of_time_is_no_cold_start() {
         // Lambda's records come a little later than INVOKE.
         assert!(environment.take_metrics(at(0)).is_empty());
         let start = InitStart { initialization_type: kind.to_owned(), phase, ..InitStart::default() };
-        tell(&mut environment, PlatformEvent::InitStart(start));
+        add(&mut environment, PlatformEvent::InitStart(start));
         done(&mut environment, "r-1", "success", "");
         let expected: &[_] =
             if is_cold { &[("invocations", 1), ("cold_starts", 1)] } else { &[("invocations", 1)] };
@@ -99,7 +99,7 @@ fn without_a_record_of_init_the_environment_says_whether_it_was_ahead_of_time() 
         let mut environment = environment().provisioned(is_provisioned);
         if let Some(kind) = record {
             let start = InitStart { initialization_type: kind.to_owned(), ..InitStart::default() };
-            tell(&mut environment, PlatformEvent::InitStart(start));
+            add(&mut environment, PlatformEvent::InitStart(start));
         }
         begin(&mut environment, "r-1");
         // A fault, a span and a metric of one invocation must not differ in this.

@@ -25,25 +25,25 @@ fn environment(spans: SpanMode) -> Environment {
     Environment::new(FaultKinds::ALL, spans, false, 128 << 20)
 }
 
-fn tell(environment: &mut Environment, millis: u64, event: PlatformEvent) {
-    environment.heard(vec![Record { time: Some(at(millis)), event }], at(millis));
+fn add(environment: &mut Environment, millis: u64, event: PlatformEvent) {
+    environment.add_records(vec![Record { time: Some(at(millis)), event }], at(millis));
 }
 
 /// An init of 400 ms that has ended at `end`.
 fn init(environment: &mut Environment, end: u64, kind: &str, phase: InitPhase) {
     let start = InitStart { initialization_type: kind.to_owned(), phase, ..InitStart::default() };
-    tell(environment, end - 400, PlatformEvent::InitStart(start));
+    add(environment, end - 400, PlatformEvent::InitStart(start));
     let done = PhaseEnd { phase, status: Some("success".to_owned()), ..PhaseEnd::default() };
-    tell(environment, end - 5, PlatformEvent::InitRuntimeDone(done.clone()));
+    add(environment, end - 5, PlatformEvent::InitRuntimeDone(done.clone()));
     let report = PhaseEnd { duration_ms: Some(400.0), ..done };
-    tell(environment, end, PlatformEvent::InitReport(report));
+    add(environment, end, PlatformEvent::InitReport(report));
 }
 
 fn begin(environment: &mut Environment, request: &str, millis: u64) {
     let request = RequestId::new(request);
     let invoked = Invoked { request: request.clone(), trace: Some(XRAY.to_owned()), ..Invoked::default() };
     environment.invoked(invoked, at(millis));
-    tell(environment, millis, PlatformEvent::Start(InvocationStart { request, trace: None }));
+    add(environment, millis, PlatformEvent::Start(InvocationStart { request, trace: None }));
 }
 
 fn end(request: &str, status: &str, duration: f64) -> InvocationEnd {
@@ -56,11 +56,11 @@ fn end(request: &str, status: &str, duration: f64) -> InvocationEnd {
 }
 
 fn done(environment: &mut Environment, request: &str, millis: u64) {
-    tell(environment, millis, PlatformEvent::RuntimeDone(end(request, "success", 100.0)));
+    add(environment, millis, PlatformEvent::RuntimeDone(end(request, "success", 100.0)));
 }
 
 fn report(environment: &mut Environment, request: &str, millis: u64, overhead: f64) {
-    tell(environment, millis, PlatformEvent::Report(end(request, "success", 100.0 + overhead)));
+    add(environment, millis, PlatformEvent::Report(end(request, "success", 100.0 + overhead)));
 }
 
 fn root(request: Option<&str>, is_of_function: bool) -> Root {
@@ -180,9 +180,9 @@ fn inits_that_nobody_waited_for_are_attributes() {
 fn a_restore_counts_and_the_init_of_its_snapshot_does_not() {
     let mut environment = environment(SpanMode::Auto);
     init(&mut environment, 1000, "snap-start", InitPhase::Init);
-    tell(&mut environment, 90_000, PlatformEvent::RestoreStart);
+    add(&mut environment, 90_000, PlatformEvent::RestoreStart);
     let restored = PhaseEnd { duration_ms: Some(210.0), ..PhaseEnd::default() };
-    tell(&mut environment, 90_210, PlatformEvent::RestoreReport(restored));
+    add(&mut environment, 90_210, PlatformEvent::RestoreReport(restored));
     begin(&mut environment, "r-1", 90_220);
     environment.note_root(root(Some("r-1"), true), None);
     done(&mut environment, "r-1", 90_320);
@@ -219,7 +219,7 @@ fn an_invocation_without_an_sdk_has_a_trace_of_its_own() {
     assert!(found[0].1.is_none() && found[1].1.is_some() && found[1].1 == found[2].1);
     // Of one that times out there is no report, and the environment ends.
     begin(&mut environment, "r-2", 2000);
-    tell(&mut environment, 5000, PlatformEvent::RuntimeDone(end("r-2", "timeout", 3000.0)));
+    add(&mut environment, 5000, PlatformEvent::RuntimeDone(end("r-2", "timeout", 3000.0)));
     environment.closed(at(5010));
     let sets = environment.take_spans(function, KEY);
     assert_eq!((sets.len(), &sets[0].spans[0]["status"]), (1, &"error".into()));

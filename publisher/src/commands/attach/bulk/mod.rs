@@ -116,7 +116,9 @@ impl Attach {
         let goal = (&layer, self.relay, self.latest, self.detach, self.exec_wrapper, self.settings());
         let command = format!("{names:?} {tags:?} {patterns:?} {:?} {goal:?}", context.regions);
         let account = &context.identity.account;
-        self.dist.join(format!("attach-{account}-{}.jsonl", Digest::of(command.as_bytes()).short()))
+        self.source
+            .folder()
+            .join(format!("attach-{account}-{}.jsonl", Digest::of(command.as_bytes()).short()))
     }
 }
 

@@ -25,9 +25,9 @@ const DROPPED_BY_LAMBDA: &str = "buffer_overflow";
 
 /// Hears telemetry.
 #[derive(Debug)]
-pub(super) struct Hearing(pub(super) Arc<Shared>);
+pub(super) struct TelemetryObserver(pub(super) Arc<Shared>);
 
-impl Observer for Hearing {
+impl Observer for TelemetryObserver {
     fn wants_function_records(&self) -> bool {
         self.0.function_records.is_some()
     }
@@ -40,7 +40,7 @@ impl Observer for Hearing {
         }
         // An error that the runtime has told of is the cause of a fault, so it is known first.
         self.0.send_errors();
-        self.0.tell_of(|environment, now| environment.heard(records, now));
+        self.0.update(|environment, now| environment.add_records(records, now));
         self.0.changed.notify_waiters();
     }
 
