@@ -12,6 +12,7 @@ ROWS = [
     "flush",
     "envelopes",
     "invocation",
+    "logs",
     "delivery",
     "load",
     "soak",

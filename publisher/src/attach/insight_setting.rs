@@ -1,6 +1,6 @@
 //! The settings of the extension that `--insights` sets, with the values that the extension accepts.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 /// One setting of the extension, and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,40 @@ pub(crate) struct InsightSetting {
     pub(crate) value: String,
     /// Whether the value makes sense for one function alone.
     pub(crate) is_for_one_function: bool,
+}
+
+/// What one `--insights` sets: one setting or several, with commas between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InsightSettings(Vec<InsightSetting>);
+
+impl InsightSettings {
+    /// The values by the names of their variables. If a setting is given again, its last value counts.
+    pub(crate) fn variables(all: &[Self]) -> BTreeMap<String, String> {
+        let pair = |setting: &InsightSetting| (setting.variable.to_owned(), setting.value.clone());
+        all.iter().flat_map(|some| &some.0).map(pair).collect()
+    }
+
+    /// Whether one of them makes sense for one function alone.
+    pub(crate) fn are_for_one_function(all: &[Self]) -> bool {
+        all.iter().flat_map(|some| &some.0).any(|setting| setting.is_for_one_function)
+    }
+}
+
+impl FromStr for InsightSettings {
+    type Err = BadInsightSetting;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_name = |part: &str| KNOWN.iter().any(|known| Some(known.name) == part.split('=').next());
+        // Some values have commas themselves, so a comma ends a setting only before the name of another one.
+        let mut parts: Vec<String> = Vec::new();
+        for part in text.split(',') {
+            match parts.last_mut() {
+                Some(last) if !is_name(part) => *last = format!("{last},{part}"),
+                _ => parts.push(part.to_owned()),
+            }
+        }
+        Ok(Self(parts.iter().map(|part| part.parse()).collect::<Result<_, _>>()?))
+    }
 }
 
 /// The text is not a setting with a value that the extension accepts. The extension would use its default instead.
@@ -91,12 +125,17 @@ fn is_span_mode(value: &str) -> bool {
     ["off", "auto"].contains(&value) || value.parse::<f64>().is_ok_and(|rate| (0.0..=1.0).contains(&rate))
 }
 
-/// The extension reads the schedule itself. Here, only its form is checked.
+/// The extension reads the schedule itself. Here, only its form is checked, and that it consists of what the dialect of
+/// `EventBridge` has, so that it needs no escapes in a template.
 fn is_monitor(value: &str) -> bool {
     let (slug, schedule) = value.split_once('|').map_or((value, None), |(slug, rest)| (slug, Some(rest)));
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-    let is_schedule =
-        |text: &str| ["rate(", "cron("].into_iter().any(|kind| text.starts_with(kind)) && text.ends_with(')');
+    let of_dialect = |c: char| c.is_ascii_alphanumeric() || " *?/,-#".contains(c);
+    let is_schedule = |text: &str| {
+        let inner =
+            ["rate(", "cron("].into_iter().find_map(|kind| text.strip_prefix(kind)?.strip_suffix(')'));
+        inner.is_some_and(|inner| inner.chars().all(of_dialect))
+    };
     (1..=50).contains(&slug.len()) && slug.chars().all(plain) && schedule.is_none_or(is_schedule)
 }
 
@@ -132,6 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn one_option_may_set_several() {
+        let variables = |text: &str| text.parse().map(|some| InsightSettings::variables(&[some]));
+        let several = "logs=info,errors,metrics,faults=timeout,oom,monitor=nightly|cron(0 8,20 * * ? *)";
+        let expected = [
+            ("SENTRY_EXTENSION_ERRORS", "true"),
+            ("SENTRY_EXTENSION_FAULTS", "timeout,oom"),
+            ("SENTRY_EXTENSION_FUNCTION_LOGS", "info"),
+            ("SENTRY_EXTENSION_METRICS", "true"),
+            ("SENTRY_EXTENSION_MONITOR", "nightly|cron(0 8,20 * * ? *)"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(variables(several), Ok(expected));
+        for bad in ["logs=info,other", "errors,", ",errors", "logs=info errors", "metrics,fault=oom"] {
+            assert!(variables(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn values_that_the_extension_would_not_accept_are_refused() {
         for good in [
             "faults=timeout,oom",
@@ -163,6 +220,7 @@ mod tests {
             "monitor",
             "monitor=Two Words",
             "monitor=a|daily",
+            "monitor=a|cron(0 8 \"* ? *)",
         ] {
             assert!(bad.parse::<InsightSetting>().is_err(), "{bad}");
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     artifacts::layers_manifest::LayersManifest,
+    attach::insight_setting::InsightSettings,
     aws::{
         audience::AccountId,
         identity::Identity,
@@ -46,6 +47,11 @@ pub(crate) struct Arn {
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+
+    /// Write settings of the extension into the template, as environment variables: faults, errors, logs, logs-budget,
+    /// spans, metrics, monitor
+    #[arg(long, value_name = "SETTING=VALUE,…")]
+    insights: Vec<InsightSettings>,
 
     #[command(flatten)]
     source: ManifestOptions,
@@ -92,7 +98,8 @@ impl Arn {
             table
         };
         let format = if ui.json() { Format::Json } else { self.format };
-        let snippet = format.render(&table).map_err(|error| {
+        let settings = InsightSettings::variables(&self.insights);
+        let snippet = format.render(&table, &settings).map_err(|error| {
             let next = error.next();
             next.into_iter().fold(Failure::new(error), Failure::hint)
         })?;

@@ -3,9 +3,9 @@
 //! A stack may not know its region, and then CloudFormation has to look it up. `CfnMapping` handles both cases. Its
 //! attributes are those of CloudFormation, so they have to be alphanumeric.
 
-use crate::snippets::{ArnTable, cloudformation::attribute};
+use crate::snippets::{ArnTable, Settings, cloudformation::attribute, setting_lines};
 
-pub(crate) fn typescript(table: &ArnTable) -> String {
+pub(crate) fn typescript(table: &ArnTable, settings: &Settings) -> String {
     let head = format!(
         r#"// {}
 import {{ CfnMapping, Stack }} from "aws-cdk-lib";
@@ -35,10 +35,28 @@ export function sentryLambdaExtension(scope: Construct, id: string, architecture
   const arn = arns.findInMap(Stack.of(scope).region, architecture.name.replace("_", ""));
   return LayerVersion.fromLayerVersionArn(scope, id, arn);
 }
-"#
+"# + &typescript_settings(settings)
 }
 
-pub(crate) fn python(table: &ArnTable) -> String {
+fn typescript_settings(settings: &Settings) -> String {
+    if settings.is_empty() {
+        return String::new();
+    }
+    let lines = setting_lines(settings, "  ", ": ", ",");
+    format!(
+        r"
+/**
+ * The settings of the extension, for the function's variables:
+ *
+ *     environment: {{ ...SENTRY_LAMBDA_EXTENSION_SETTINGS, SENTRY_DSN: dsn }}
+ */
+export const SENTRY_LAMBDA_EXTENSION_SETTINGS: Record<string, string> = {{
+{lines}}};
+"
+    )
+}
+
+pub(crate) fn python(table: &ArnTable, settings: &Settings) -> String {
     let head = format!(
         r"# {}
 from aws_cdk import CfnMapping, Stack
@@ -67,5 +85,22 @@ def sentry_lambda_extension(scope: Construct, id: str, architecture: Architectur
     arns = CfnMapping(scope, f"{id}Arns", mapping=ARNS, lazy=True)
     arn = arns.find_in_map(Stack.of(scope).region, architecture.name.replace("_", ""))
     return LayerVersion.from_layer_version_arn(scope, id, arn)
-"#
+"# + &python_settings(settings)
+}
+
+fn python_settings(settings: &Settings) -> String {
+    if settings.is_empty() {
+        return String::new();
+    }
+    let line = |(name, value): (&String, &String)| format!("    \"{name}\": \"{value}\",\n");
+    let lines: String = settings.iter().map(line).collect();
+    format!(
+        r"
+
+# The settings of the extension, for the function's variables:
+# environment={{**SENTRY_LAMBDA_EXTENSION_SETTINGS, 'SENTRY_DSN': dsn}}
+SENTRY_LAMBDA_EXTENSION_SETTINGS = {{
+{lines}}}
+"
+    )
 }

@@ -3,17 +3,21 @@
 //! An attribute of a mapping has to be alphanumeric, so it cannot be `x86_64`, and a parameter with that value cannot
 //! select it. A condition selects it instead.
 
-use crate::{model::arch::Arch, snippets::ArnTable};
+use crate::{
+    model::arch::Arch,
+    snippets::{ArnTable, Settings, setting_lines},
+};
 
 /// The attribute of an architecture in the mapping: its name without the underscore.
 pub(crate) fn attribute(arch: Arch) -> String {
     arch.name().replace('_', "")
 }
 
-pub(crate) fn plain(table: &ArnTable) -> String {
+pub(crate) fn plain(table: &ArnTable, settings: &Settings) -> String {
     let head = head(table, "cloudformation", "");
     let architecture = architecture(table);
     let layer = layer(table);
+    let environment = environment(settings);
     format!(
         r#"{head}Resources:
   Role:
@@ -42,14 +46,15 @@ pub(crate) fn plain(table: &ArnTable) -> String {
         - {architecture}
       Layers:
 {layer}
-{ENVIRONMENT}"#
+{environment}"#
     )
 }
 
-pub(crate) fn sam(table: &ArnTable) -> String {
+pub(crate) fn sam(table: &ArnTable, settings: &Settings) -> String {
     let head = head(table, "sam", "Transform: AWS::Serverless-2016-10-31\n");
     let architecture = architecture(table);
     let layer = layer(table);
+    let environment = environment(settings);
     format!(
         r#"{head}Resources:
   Function:
@@ -64,15 +69,18 @@ pub(crate) fn sam(table: &ArnTable) -> String {
         - {architecture}
       Layers:
 {layer}
-{ENVIRONMENT}"#
+{environment}"#
     )
 }
 
-const ENVIRONMENT: &str = "      Environment:
+fn environment(settings: &Settings) -> String {
+    let always = "      Environment:
         Variables:
           SENTRY_DSN: !Ref SentryDsn
           AWS_LAMBDA_EXEC_WRAPPER: /opt/sentry-exec-wrapper
 ";
+    always.to_owned() + &setting_lines(settings, "          ", ": ", "")
+}
 
 fn head(table: &ArnTable, format: &str, transform: &str) -> String {
     let comment = table.comment(format);

@@ -66,6 +66,10 @@ pub(crate) struct ArnTable {
 /// One region's layer versions.
 pub(crate) type RegionArns = BTreeMap<Arch, LayerArn>;
 
+/// Settings of the extension: the names of environment variables, and their values. Both consist of characters that
+/// mean nothing in a quoted text of any of the formats.
+pub(crate) type Settings = BTreeMap<String, String>;
+
 /// A snippet and the notes for its reader.
 #[derive(Debug)]
 pub(crate) struct Snippet {
@@ -165,26 +169,38 @@ impl ArnTable {
 }
 
 impl Format {
-    /// Renders the table in this format.
-    pub(crate) fn render(self, table: &ArnTable) -> Result<Snippet, SnippetError> {
+    /// Renders the table in this format, with the settings where it has a place for them.
+    pub(crate) fn render(self, table: &ArnTable, settings: &Settings) -> Result<Snippet, SnippetError> {
         let is_for_all = matches!(self, Self::Text | Self::Json | Self::Markdown | Self::Registry);
         if table.other.is_some() && !is_for_all {
             return Err(SnippetError::ExtensionOnly(self));
+        }
+        let mut notes = Vec::new();
+        if is_for_all && !settings.is_empty() {
+            let list: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            notes.push(format!(
+                "this format has no place for settings; set them as environment variables of the function: {}",
+                list.join(" ")
+            ));
         }
         let text = match self {
             Self::Text => text(table),
             Self::Json => json(table)?,
             Self::Markdown => markdown(table),
-            Self::Sam => cloudformation::sam(table),
-            Self::Cloudformation => cloudformation::plain(table),
-            Self::Cdk => cdk::typescript(table),
-            Self::CdkPython => cdk::python(table),
-            Self::Terraform => terraform::render(table),
-            Self::Serverless => serverless::render(table),
-            Self::Dockerfile => dockerfile::render(table),
-            Self::Registry => return registry::render(table),
+            Self::Sam => cloudformation::sam(table, settings),
+            Self::Cloudformation => cloudformation::plain(table, settings),
+            Self::Cdk => cdk::typescript(table, settings),
+            Self::CdkPython => cdk::python(table, settings),
+            Self::Terraform => terraform::render(table, settings),
+            Self::Serverless => serverless::render(table, settings),
+            Self::Dockerfile => dockerfile::render(table, settings),
+            Self::Registry => {
+                let registry = registry::render(table)?;
+                notes.extend(registry.notes);
+                registry.text
+            }
         };
-        Ok(Snippet { text: text.trim_end().to_owned(), notes: Vec::new() })
+        Ok(Snippet { text: text.trim_end().to_owned(), notes })
     }
 }
 
@@ -204,6 +220,12 @@ fn json(table: &ArnTable) -> Result<String, SnippetError> {
         })
         .collect();
     Ok(serde_json::to_string_pretty(&entries)?)
+}
+
+/// The settings as lines of a map, each with this indentation, and with this between name and value and at the end.
+fn setting_lines(settings: &Settings, indentation: &str, between: &str, end: &str) -> String {
+    let line = |(name, value): (&String, &String)| format!("{indentation}{name}{between}\"{value}\"{end}\n");
+    settings.iter().map(line).collect()
 }
 
 /// The text with a backslash before each character that Markdown may take for markup.

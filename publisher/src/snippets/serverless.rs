@@ -1,8 +1,8 @@
 //! Snippet for the Serverless Framework: a complete serverless.yml, whose `custom` section contains the ARNs.
 
-use crate::snippets::ArnTable;
+use crate::snippets::{ArnTable, Settings, setting_lines};
 
-pub(crate) fn render(table: &ArnTable) -> String {
+pub(crate) fn render(table: &ArnTable, settings: &Settings) -> String {
     let arch = table.example_arch();
     let preferred = "us-east-1";
     let first = table.rows.keys().next().map_or(preferred, |region| region.as_str());
@@ -19,11 +19,12 @@ provider:
   environment:
     SENTRY_DSN: ${{env:SENTRY_DSN}}
     AWS_LAMBDA_EXEC_WRAPPER: /opt/sentry-exec-wrapper
-
+{}
 custom:
   sentryLambdaExtension:
 ",
-        table.comment("serverless")
+        table.comment("serverless"),
+        setting_lines(settings, "    ", ": ", "")
     );
     let map = table.map(|region| format!("    {region}:"), |_, arch, arn| format!("      {arch}: {arn}"), "");
     head + &map

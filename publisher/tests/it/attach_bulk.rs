@@ -200,9 +200,7 @@ fn insights_are_set_in_the_same_update_and_undo_takes_them_back() {
         REGION,
         "--exec-wrapper",
         "--insights",
-        "logs=warn",
-        "--insights",
-        "errors",
+        "logs=warn,errors",
         "--insights",
         "spans=0.25",
     ];

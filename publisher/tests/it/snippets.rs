@@ -2,7 +2,7 @@
 
 use crate::support::{
     cli::Publisher,
-    snippet::{CUTS, arn, node_folder, published, run, snippet, tool, version},
+    snippet::{CUTS, INSIGHTS, arn, assert_insights, node_folder, published, run, snippet, tool, version},
 };
 use serde_json::{Value, json};
 use std::{fs, process::Command};
@@ -54,6 +54,47 @@ fn python(script: &str, snippet: &str) -> Value {
     let (ok, text) = run(command.env("PYTHONDONTWRITEBYTECODE", "1").arg("-c").arg(script).arg(path));
     assert!(ok, "{text}\n{snippet}");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Reads a template of CloudFormation, in which `!Ref` and others are tags of their own.
+const READ_TEMPLATE: &str = "
+import json, sys, yaml
+class Loader(yaml.SafeLoader): pass
+def plain(loader, _, node):
+    if isinstance(node, yaml.ScalarNode): return loader.construct_scalar(node)
+    return loader.construct_sequence(node, deep=True)
+Loader.add_multi_constructor('!', plain)
+print(json.dumps(yaml.load(open(sys.argv[1]), Loader)))
+";
+
+#[test]
+fn settings_are_variables_of_the_function_in_every_template() {
+    let dist = published();
+    for format in ["cloudformation", "sam"] {
+        let template = python(READ_TEMPLATE, &snippet(&dist, format, &INSIGHTS));
+        assert_insights(&template["Resources"]["Function"]["Properties"]["Environment"]["Variables"]);
+    }
+    let read = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+    let serverless = python(read, &snippet(&dist, "serverless", &INSIGHTS));
+    assert_insights(&serverless["provider"]["environment"]);
+    let read = "import hcl2, json, sys; \
+        print(json.dumps(hcl2.load(open(sys.argv[1]))['resource'][0]))";
+    let text = python(read, &snippet(&dist, "terraform", &INSIGHTS)).to_string();
+    for value in ["warn", "timeout,oom", "0.25", "nightly|cron(0/10 8 ? * MON-FRI *)"] {
+        assert!(text.contains(value), "{value}: {text}");
+    }
+    let dockerfile = snippet(&dist, "dockerfile", &INSIGHTS);
+    let env = dockerfile.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='));
+    let env: serde_json::Map<String, Value> =
+        env.map(|(name, value)| (name.to_owned(), serde_json::from_str(value).unwrap())).collect();
+    assert_insights(&env.into());
+    for format in ["text", "json", "markdown", "registry"] {
+        let args = [&["arn", "--format", format][..], &INSIGHTS].concat();
+        let run = Publisher::new().run(&dist, &args).expect(0).says("SENTRY_EXTENSION_FAULTS=timeout,oom");
+        assert_eq!(run.stdout, snippet(&dist, format, &[]), "{format}");
+    }
+    let bad = ["arn", "--format", "sam", "--insights", "logs=loud"];
+    Publisher::new().run(&dist, &bad).expect(2).says("`loud` is no value of logs");
 }
 
 #[test]

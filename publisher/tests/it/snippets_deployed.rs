@@ -6,7 +6,7 @@ use crate::support::{
     dist::Dist,
     emulator::ministack,
     function::{Function, form_encoded},
-    snippet::snippet,
+    snippet::{INSIGHTS, assert_insights, snippet},
 };
 
 #[test]
@@ -24,7 +24,7 @@ fn a_stack_of_a_template_has_the_layer_of_its_region_and_architecture() {
         ("eu-west-2", "x86_64", "sam"),
         ("us-east-2", "arm64", "sam"),
     ] {
-        let template = form_encoded(&snippet(&dist, format, &[]));
+        let template = form_encoded(&snippet(&dist, format, &INSIGHTS));
         let name = arch.replace('_', "-");
         let form = format!(
             "Action=CreateStack&Version=2010-05-15&StackName={name}&TemplateBody={template}\
@@ -41,7 +41,9 @@ fn a_stack_of_a_template_has_the_layer_of_its_region_and_architecture() {
         let function = Function { account: &owner, region, name: &name };
         let arn = format!("arn:aws:lambda:{region}:{}:layer:SentryLambdaExtension-{arch}:1", owner.key);
         assert_eq!(function.layers(), [arn]);
-        assert_eq!(function.variables()["AWS_LAMBDA_EXEC_WRAPPER"], "/opt/sentry-exec-wrapper");
+        let variables = function.variables();
+        assert_eq!(variables["AWS_LAMBDA_EXEC_WRAPPER"], "/opt/sentry-exec-wrapper");
+        assert_insights(&variables);
     }
     println!("cloudformation, sam: deployed to ministack");
 }

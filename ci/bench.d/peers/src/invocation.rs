@@ -21,10 +21,16 @@ pub(crate) struct Specification {
     invocations: u64,
     /// How long the function of the last invocation runs, in milliseconds.
     last_ms: u64,
+    /// The number of lines that the function writes in each invocation.
+    #[serde(default)]
+    lines: usize,
 }
 
 /// The number of invocations before those that are counted. They open the connections and load the code.
 const WARM_UP: u64 = 5;
+
+const LINE: &str =
+    r#"{"time":"2026-01-01T00:00:00.000Z","type":"function","record":"the cart has three items\n"}"#;
 
 /// What stays open from one invocation to the next.
 struct Environment {
@@ -35,6 +41,7 @@ struct Environment {
     /// The SDK's connection.
     sdk: Connection<TcpStream>,
     envelope: Vec<u8>,
+    lines: usize,
 }
 
 pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
@@ -49,21 +56,24 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     let telemetry = api.telemetry()?;
     let sdk = envelope::connect(GATEWAY.parse()?)?;
     let envelope = envelope::request(Kind::Identity5k)?;
-    let mut environment = Environment { api, upstream, telemetry, sdk, envelope };
+    let mut environment = Environment { api, upstream, telemetry, sdk, envelope, lines: specification.lines };
     let all = WARM_UP + specification.invocations;
     for number in 1..=all {
         let takes = Duration::from_millis(if number == all { specification.last_ms } else { 0 });
         environment.invocation(number, takes)?;
     }
+    let memory = process.memory()?;
     process.end()?;
-    Ok(json!({}))
+    Ok(json!({ "memory": memory.now }))
 }
 
 impl Environment {
     fn invocation(&mut self, number: u64, takes: Duration) -> Outcome<()> {
         let request = id(number);
         self.api.invoke(&request)?;
-        self.post(&[report(&id(number - 1)), start(&request)])?;
+        let mut records = vec![report(&id(number - 1)), start(&request)];
+        records.resize(records.len() + self.lines, LINE.to_owned());
+        self.post(&records)?;
         std::thread::sleep(takes);
         envelope::post(&mut self.sdk, &self.envelope)?;
         self.upstream.wait_for(number)?;

@@ -4,7 +4,8 @@
 //! - `memory`: the extension's memory when it is idle, after work and with a large body
 //! - `accept`: how long an SDK waits for its response, compared with the server of `answer`
 //! - `cost`: the CPU time of an envelope
-//! - `invocation`: whole invocations, for their instructions
+//! - `invocation`: whole invocations, for their instructions and the memory that settings take
+//! - `logs`: lines of the function, for their instructions, their rate and their memory
 //! - `delivery`: the time from an envelope to the next `/next`, when everything is delivered
 //! - `fault`: the time from a fault of the function to the arrival of its event
 //! - `load`: many clients at once, and an upstream that is slow and fails now and then
@@ -23,6 +24,7 @@ mod fault;
 mod http;
 mod invocation;
 mod load;
+mod logs;
 mod memory;
 mod outcome;
 mod process;
@@ -59,6 +61,7 @@ fn run() -> Outcome<()> {
         "accept" => accept::run(&specification(&given)?)?,
         "cost" => cost::run(&specification(&given)?)?,
         "invocation" => invocation::run(&specification(&given)?)?,
+        "logs" => logs::run(&specification(&given)?)?,
         "fault" => fault::run(&specification(&given)?)?,
         "load" => load::run(&specification(&given)?)?,
         "soak" => soak::run(&specification(&given)?)?,

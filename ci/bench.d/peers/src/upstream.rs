@@ -1,9 +1,10 @@
 //! A stand-in for Sentry. It answers every request with 200 after a given delay, or as a script says, and counts the
-//! requests that it took.
+//! requests that it took and the lines of logs in them.
 
 use crate::http::{Connection, answer};
 use crate::outcome::{Outcome, fail};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +30,9 @@ pub(crate) enum Fate {
 /// Decides what happens to the nth request, and after which time.
 pub(crate) type Script = Arc<dyn Fn(u64) -> (Duration, Fate) + Send + Sync>;
 
+/// The longest wait for the last lines of logs.
+const LINES_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The stand-in for Sentry. It runs until the process ends.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -39,6 +43,7 @@ struct Shared {
     script: Script,
     received: AtomicU64,
     answered: Mutex<u64>,
+    lines: Mutex<u64>,
     changed: Condvar,
 }
 
@@ -60,6 +65,7 @@ impl Upstream {
             script,
             received: AtomicU64::new(0),
             answered: Mutex::new(0),
+            lines: Mutex::new(0),
             changed: Condvar::new(),
         });
         let counting = Arc::clone(&shared);
@@ -76,6 +82,13 @@ impl Upstream {
     /// Returns the number of requests that were answered with 200.
     pub(crate) fn answered(&self) -> u64 {
         *self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until this many lines of logs have arrived. Returns how many have, which is less if no more come.
+    pub(crate) fn wait_for_lines(&self, count: u64) -> u64 {
+        let lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.shared.changed.wait_timeout_while(lines, LINES_TIMEOUT, |lines| *lines < count);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Waits until this many requests were answered with 200.
@@ -107,7 +120,8 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> Outcome<()> {
     let unavailable = answer("503 Service Unavailable", "", "{}");
     let limits = "x-sentry-rate-limits: 1:transaction:key\r\n";
     let limited = answer("429 Too Many Requests", limits, "{}");
-    while connection.receive()?.is_some() {
+    while let Some(request) = connection.receive()? {
+        *shared.lines.lock().unwrap_or_else(PoisonError::into_inner) += lines(&request.body);
         let (delay, fate) = (shared.script)(shared.received.fetch_add(1, Ordering::Relaxed));
         std::thread::sleep(delay);
         match fate {
@@ -122,4 +136,12 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+/// Returns the number of logs in an envelope of the extension, which the header of its item tells.
+fn lines(envelope: &[u8]) -> u64 {
+    let headers: Vec<&[u8]> = envelope.splitn(3, |byte| *byte == b'\n').collect();
+    let item = headers.get(1).and_then(|item| serde_json::from_slice::<Value>(item).ok());
+    let is_log = |item: &Value| item.get("type").is_some_and(|kind| kind == "log");
+    item.filter(is_log).and_then(|item| item.get("item_count")?.as_u64()).unwrap_or_default()
 }

@@ -13,7 +13,7 @@ mod wrapper;
 
 use crate::{
     attach::{
-        insight_setting::InsightSetting,
+        insight_setting::InsightSettings,
         selection::{NamePattern, TagFilter},
     },
     aws::{layer_arn::LayerArn, regions::RegionPattern},
@@ -60,9 +60,9 @@ pub(crate) struct Attach {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// Set a setting of the extension in the same update: faults, errors, logs, logs-budget, spans, metrics, monitor
-    #[arg(long, value_name = "SETTING=VALUE", conflicts_with = "detach")]
-    insights: Vec<InsightSetting>,
+    /// Set settings of the extension in the same update: faults, errors, logs, logs-budget, spans, metrics, monitor
+    #[arg(long, value_name = "SETTING=VALUE,…", conflicts_with = "detach")]
+    insights: Vec<InsightSettings>,
 
     /// The layer that carries Sentry's own Relay as well
     #[arg(long)]
@@ -113,7 +113,7 @@ impl Attach {
         if let Some((name, region)) = self.single() {
             return runtime.block_on(self.attach_one(ui, manifest.as_ref(), name, region));
         }
-        if self.insights.iter().any(|setting| setting.is_for_one_function) {
+        if InsightSettings::are_for_one_function(&self.insights) {
             return Err(Failure::message(
                 Code::Usage,
                 "a monitor is of one function: many would share its check-ins",
@@ -129,7 +129,6 @@ impl Attach {
 
     /// The values of `--insights`, by the names of their variables.
     fn settings(&self) -> BTreeMap<String, String> {
-        let pair = |setting: &InsightSetting| (setting.variable.to_owned(), setting.value.clone());
-        self.insights.iter().map(pair).collect()
+        InsightSettings::variables(&self.insights)
     }
 }

@@ -49,11 +49,38 @@ pub fn arn(region: &str, arch: &str) -> String {
     format!("arn:{partition}:lambda:{region}:{account}:layer:X-{arch}:7")
 }
 
+/// Settings of the extension, for the options of `publisher arn`, among them values with what templates may take for
+/// something else.
+pub const INSIGHTS: [&str; 2] = [
+    "--insights",
+    "logs=warn,errors,faults=timeout,oom,spans=0.25,monitor=nightly|cron(0/10 8 ? * MON-FRI *)",
+];
+
+/// The same settings as environment variables.
+pub fn insight_variables() -> Value {
+    json!({
+        "SENTRY_EXTENSION_ERRORS": "true",
+        "SENTRY_EXTENSION_FAULTS": "timeout,oom",
+        "SENTRY_EXTENSION_FUNCTION_LOGS": "warn",
+        "SENTRY_EXTENSION_MONITOR": "nightly|cron(0/10 8 ? * MON-FRI *)",
+        "SENTRY_EXTENSION_SPANS": "0.25",
+    })
+}
+
+/// Compares the extension's settings among the variables of a function with these settings.
+pub fn assert_insights(variables: &Value) {
+    let mut variables = variables.clone();
+    let is_setting = |name: &str| name.starts_with("SENTRY_EXTENSION_");
+    variables.as_object_mut().unwrap().retain(|name, _| is_setting(name));
+    assert_eq!(variables, insight_variables());
+}
+
 /// Options of `publisher arn` that select all or a part of the release, each with a name for messages.
-pub const CUTS: [(&str, &[&str]); 3] = [
+pub const CUTS: [(&str, &[&str]); 4] = [
     ("everything", &[]),
     ("one region", &["--region", "us-east-1"]),
     ("one architecture in one region", &["--region", "eu-west-1", "--arch", "x86_64"]),
+    ("everything with settings", &INSIGHTS),
 ];
 
 /// The output of `publisher arn`.
