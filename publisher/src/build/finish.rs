@@ -6,7 +6,8 @@ use crate::{
     model::arch::Arch,
 };
 
-/// Checks that a binary starts on Lambda, adds the list of what is linked into it, and empties its index of unwind tables.
+/// Checks that a binary starts on Lambda, adds the list of what is linked into it, and empties its index of unwind
+/// tables.
 pub(crate) fn finished(
     arch: Arch,
     binary: &[u8],

@@ -12,8 +12,8 @@ use crate::publish::{
 use std::{collections::BTreeSet, time::Duration};
 use tokio::task::JoinSet;
 
-/// The wait before this look. Every unanswered request has at least this long to take effect. A request that took effect
-/// may have been found right after another was sent, so this is longer than the looks before another request.
+/// The wait before this look. Every unanswered request has at least this long to take effect. A request that took
+/// effect may have been found right after another was sent, so this is longer than the looks before another request.
 const WAIT_BEFORE_CHECK: Duration = Duration::from_secs(10);
 
 /// The result of looking again at one row.

@@ -53,7 +53,10 @@ fn record(kind: &str, time: &str, request: &str, number: &Value) -> Value {
 
 /// Runs an invocation in which all goes well, ends the environment, and checks that all was told of it once.
 async fn goes_on(mut environment: Environment) {
-    let at = |second: f64, kind: &str, body: Value| json!({ "time": format!("2026-11-26T10:00:{second:06.3}Z"), "type": kind, "record": body });
+    let at = |second: f64, kind: &str, body: Value| {
+        let time = format!("2026-11-26T10:00:{second:06.3}Z");
+        json!({ "time": time, "type": kind, "record": body })
+    };
     let end =
         |millis: f64| json!({ "requestId": LAST, "status": "success", "metrics": { "durationMs": millis } });
     environment.invoke(LAST).await;

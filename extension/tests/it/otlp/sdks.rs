@@ -84,7 +84,11 @@ async fn check(sdk: &Sdk, format: &str, compression: &str, temporality: &str) ->
         let text = String::from_utf8_lossy(&text);
         assert!(words.iter().all(|word| text.contains(word)), "{case}: {text}");
     }
-    let all: Vec<Value> = arrivals.iter().filter(|one| !is_otlp(one)).flat_map(metrics).collect();
+    let mut all: Vec<Value> = arrivals.iter().filter(|one| !is_otlp(one)).flat_map(metrics).collect();
+    // Two exports may be delivered side by side, so they may arrive in either order.
+    all.sort_by(|one, other| {
+        one["timestamp"].as_f64().unwrap().total_cmp(&other["timestamp"].as_f64().unwrap())
+    });
     // It was 1 and 2 before the first export, and 4 more before the second.
     assert_eq!(values(&all, "orders.placed", "counter", None), [3.0, 4.0], "{case}: {all:#?}");
     assert_eq!(values(&all, "cart.size", "gauge", None).last(), Some(&2.0), "{case}");

@@ -32,7 +32,8 @@ impl EarlierRuns {
             (JobState::Refused | JobState::NotAsSent, _) if was_sent => {
                 self.unanswered = self.unanswered.saturating_sub(1);
             }
-            // A version that one run published may be adopted by the next. It is the effect of one request all the same.
+            // A version that one run published may be adopted by the next. It is the effect of one request all the
+            // same.
             (JobState::Published, Some(version)) if self.published.insert(version) => {
                 self.unanswered = self.unanswered.saturating_sub(1);
             }

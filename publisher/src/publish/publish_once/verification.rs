@@ -81,8 +81,8 @@ impl Publishing<'_> {
         (!left.is_empty()).then(|| left.join("; "))
     }
 
-    /// Looks for the effect of an unanswered request at the end of the run, and removes duplicates. Returns a message for
-    /// the user, and whether it could look.
+    /// Looks for the effect of an unanswered request at the end of the run, and removes duplicates. Returns a message
+    /// for the user, and whether it could look.
     pub(crate) async fn remove_late_duplicates(&self, known: &BTreeSet<i64>) -> (Option<String>, bool) {
         let candidates = match self.job.candidates().await {
             Ok(candidates) => candidates.without(known),

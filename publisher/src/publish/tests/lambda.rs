@@ -1,5 +1,5 @@
-//! A model of Lambda's API for the versions of one layer. It is an HTTP client of the SDK, so no socket is involved, and
-//! a script says what becomes of each request.
+//! A model of Lambda's API for the versions of one layer. It is an HTTP client of the SDK, so no socket is involved,
+//! and a script says what becomes of each request.
 
 use aws_sdk_lambda::{
     config::{HttpClient, RuntimeComponents, http::HttpRequest, http::HttpResponse},
