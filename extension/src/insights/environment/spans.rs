@@ -76,14 +76,14 @@ impl Environment {
             undrawn_init: self.inits.described().filter(|_| !is_drawn),
             is_cold_start: self.inits.is_cold_start(Some(invocation)),
         };
-        let (set, is_whole) = match &invocation.root {
+        let (drawn, is_whole) = match &invocation.root {
             Some(root) => (Some(writer.children(root, &phases)), false),
             None => (self.own_trace(invocation, &writer, key), true),
         };
         let sent = &mut self.invocations.get_mut(at)?.spans_sent;
         sent.start = true;
         sent.end |= is_whole || phases.iter().any(|phase| phase.kind.is_end());
-        set.filter(|set| !set.spans.is_empty())
+        drawn.filter(|drawn| !drawn.spans.is_empty())
     }
 
     /// The trace of an invocation that no SDK has traced, if it is among those that get one.
