@@ -105,7 +105,12 @@ pub fn dsn(data: &[u8]) {
     assert!(upstream.port() != 0 && !upstream.host().contains(['@', '/', '?', '#', '\\', ' ']));
     let again = Dsn::parse(&format!("{upstream}/1")).expect("an upstream is a URL");
     assert_eq!(again.upstream, *upstream);
-    if let Some(key) = &dsn.key {
+    // A host may contain the same text. It is public there.
+    if let Some(key) = dsn
+        .key
+        .as_ref()
+        .filter(|key| !upstream.to_string().to_lowercase().contains(&key.expose().to_lowercase()))
+    {
         assert!(!format!("{dsn:?} {key}").contains(key.expose()), "a key is logged");
     }
     let reference = url::Url::parse(text.trim());
