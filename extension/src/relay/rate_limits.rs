@@ -129,7 +129,9 @@ impl RateLimits {
                 continue;
             }
             let Ok(lasts) = Duration::try_from_secs_f64(seconds) else { continue };
-            self.set(key, categories, &rest, lasts, now);
+            // Without categories and scope it limits everything, and SDKs have to know that.
+            let text = if rest.is_empty() { ":" } else { &rest };
+            self.set(key, categories, text, lasts, now);
         }
     }
 
