@@ -3,6 +3,7 @@
 use super::body_error::BodyError;
 use super::memory_budget::{MemoryBudget, Reservation, SMALL_BODY};
 use crate::active_timer::ActiveTimer;
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
@@ -17,6 +18,10 @@ const BASE_SECONDS: u64 = 30;
 const BYTES_PER_EXTRA_SECOND: usize = 8 * 1024;
 /// The least memory of a body whose bytes do not arrive at once, unless it is announced to be smaller. Bytes.
 const MIN_CAPACITY: usize = 16 * 1024;
+/// The chunks that a body may have whatever its size is, and the bytes for each further one. A chunk of one byte costs as
+/// much work as one of some kilobytes, and other clients are not answered meanwhile.
+const FREE_CHUNKS: usize = 4096;
+const BYTES_PER_CHUNK: usize = 32;
 /// How long the rest of a refused body is read and discarded. Seconds. Without this the client may see a connection
 /// reset instead of the response.
 const DISCARD_SECONDS: u64 = 5;
@@ -43,6 +48,7 @@ pub(in crate::gateway) async fn collect<'a>(
     let mut bytes = Vec::new();
     let mut timer = None;
     let mut extra_seconds = 0;
+    let mut chunks = 0;
     loop {
         // Most bodies are there with their head. They need no timer, and no others have to know of them.
         let frame = match poll_fn(|context| Poll::Ready(Pin::new(&mut *body).poll_frame(context))).await {
@@ -63,6 +69,10 @@ pub(in crate::gateway) async fn collect<'a>(
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
         let total = bytes.len() + data.len();
+        chunks += 1;
+        if has_too_many(chunks, total) {
+            return Err(BodyError::Fragmented);
+        }
         if total > limit {
             return Err(BodyError::TooLarge);
         }
@@ -81,6 +91,11 @@ pub(in crate::gateway) async fn collect<'a>(
     }
     bytes.shrink_to_fit();
     Ok(ReceivedBody { bytes, reservation })
+}
+
+/// Whether so few bytes came in too many chunks.
+fn has_too_many(chunks: usize, bytes: usize) -> bool {
+    chunks > FREE_CHUNKS + bytes / BYTES_PER_CHUNK
 }
 
 /// The memory that a head takes, which is mostly that of its long headers.
@@ -108,6 +123,14 @@ fn spare(bytes: &Vec<u8>, block: usize, most: usize) -> usize {
 
 /// Reads and discards the rest of a body, for a few seconds at most.
 pub(in crate::gateway) async fn discard(body: &mut Incoming) {
-    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    let reading = async {
+        let (mut chunks, mut bytes) = (0, 0);
+        while let Some(Ok(frame)) = body.frame().await
+            && !has_too_many(chunks, bytes)
+        {
+            chunks += 1;
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
     let _ = ActiveTimer::new(DISCARD_SECONDS).wait(reading).await;
 }

@@ -6,6 +6,8 @@ pub(in crate::gateway) enum BodyError {
     TooLarge,
     /// The client closed the connection in the middle, or its chunks are malformed. It may not read the response.
     Broken,
+    /// It came in too many chunks for so little data.
+    Fragmented,
     /// The client sent it too slowly.
     Slow,
     /// Other bodies held the memory for too long.

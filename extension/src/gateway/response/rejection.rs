@@ -197,6 +197,9 @@ impl From<BodyError> for Rejection {
             BodyError::Broken => {
                 Self::bad_request("the request body ended early").for_reason(RefusalReason::Incomplete)
             }
+            BodyError::Fragmented => {
+                Self::bad_request("the request body has too many chunks for so little data")
+            }
             BodyError::Slow => Self::new(StatusCode::REQUEST_TIMEOUT, "the request body arrives too slowly"),
             BodyError::NoMemory => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many request bodies at the same time")

@@ -3,7 +3,10 @@
 
 use crate::gateway::clients::{connect, post, read_answers};
 use crate::gateway::{ENVELOPE, Setup, auth};
-use crate::support::{HANG, memory::Memory};
+use crate::support::{
+    HANG,
+    memory::{Memory, cpu_time},
+};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -114,4 +117,37 @@ async fn the_buffer_is_bounded_by_the_functions_memory() {
     stream.write_all(head.as_bytes()).await.unwrap();
     read_answers(&mut stream, "HTTP/1.1 413", 1).await;
     setup.finish(0).await;
+}
+
+/// A body in chunks of this length at most.
+fn chunked(body: &str, length: usize) -> Vec<u8> {
+    let size = |piece: &[u8]| format!("{:x}\r\n", piece.len());
+    let chunk = |piece: &[u8]| [size(piece).as_bytes(), piece, b"\r\n"].concat();
+    let mut body: Vec<u8> = body.as_bytes().chunks(length).flat_map(chunk).collect();
+    body.extend(b"0\r\n\r\n");
+    body
+}
+
+/// Each chunk costs as much work as one of some kilobytes. Two million of one byte would keep the extension busy for
+/// seconds.
+#[tokio::test]
+async fn a_body_in_single_bytes_is_refused_before_it_costs_time() {
+    let setup = Setup::new(FUNCTION).await;
+    let head = format!("{}Transfer-Encoding: chunked\r\n\r\n", post());
+    let large = ENVELOPE.replace("\n{}\n", &format!("\n{{\"message\":\"{}\"}}\n", "x".repeat(900_000)));
+    let pid = setup.extension.pid();
+    let begun = cpu_time(pid);
+    // Short bodies may come in single bytes, and larger ones in small pieces.
+    for (body, status) in [
+        (chunked(&large, 1), "HTTP/1.1 400"),
+        (chunked(ENVELOPE, 1), "HTTP/1.1 200"),
+        (chunked(&large, 64), "HTTP/1.1 200"),
+    ] {
+        let mut stream = connect(setup.address).await;
+        // The extension may close the connection before it has everything.
+        let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+        timeout(HANG, read_answers(&mut stream, status, 1)).await.unwrap();
+    }
+    eprintln!("bodies in small pieces: {:?} of CPU time", cpu_time(pid).saturating_sub(begun));
+    setup.finish(2).await;
 }
