@@ -46,9 +46,10 @@ LIMITS = {
     "soak.lost": 0.02,
     # MiB
     "load.memory": 6.0,
-    # MB per 1,000 invocations. The goal is 0.05, which was kept before the layer became smaller. It is 0.4 to 0.65 now,
-    # for a reason that is not found yet.
-    "soak.growth": 1.0,
+    # MB per 1,000 invocations. After 1,000 of them the memory has not settled: it still grows by 0.02 to 0.65 on its
+    # way to some 5 MB, so the short run finds only what grows much faster.
+    "soak.growth": 0.05,
+    "soak.growth.short": 1.0,
     # A line of the function, from Lambda's batch into an envelope in the queue, beside parsing its record with
     # serde_json. The goal is 2, and it is 3.0 and 2.3.
     "logs.text": 3.3,

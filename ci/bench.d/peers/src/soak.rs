@@ -1,8 +1,8 @@
 //! Runs many invocations with freezes, faults of the function and of upstream, and clocks that jump, and reads the
 //! memory in between.
 //!
-//! The clock of the machine stays as it is. What jumps is Lambda's: the deadlines, which the extension compares with its
-//! own clock.
+//! The clock of the machine stays as it is. What jumps is Lambda's: the deadlines, which the extension compares with
+//! its own clock.
 
 use crate::api::{self, Api};
 use crate::envelope::{self, GATEWAY, KEY, Kind};

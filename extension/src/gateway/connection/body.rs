@@ -18,8 +18,8 @@ const BASE_SECONDS: u64 = 30;
 const BYTES_PER_EXTRA_SECOND: usize = 8 * 1024;
 /// The least memory of a body whose bytes do not arrive at once, unless it is announced to be smaller. Bytes.
 const MIN_CAPACITY: usize = 16 * 1024;
-/// The chunks that a body may have whatever its size is, and the bytes for each further one. A chunk of one byte costs as
-/// much work as one of some kilobytes, and other clients are not answered meanwhile.
+/// The chunks that a body may have whatever its size is, and the bytes for each further one. A chunk of one byte costs
+/// as much work as one of some kilobytes, and other clients are not answered meanwhile.
 const FREE_CHUNKS: usize = 4096;
 const BYTES_PER_CHUNK: usize = 32;
 /// How long the rest of a refused body is read and discarded. Seconds. Without this the client may see a connection

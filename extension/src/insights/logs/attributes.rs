@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 /// What is nested more deeply becomes its JSON.
 const MAX_DEPTH: usize = 5;
-/// The most attributes of a log. The fields beyond become one attribute, with their JSON, and so do those of each object
-/// around them.
+/// The most attributes of a log. The fields beyond become one attribute, with their JSON, and so do those of each
+/// object around them.
 const MAX_ATTRIBUTES: usize = 64;
 /// The name of that.
 const REST: &str = "remaining_fields";
