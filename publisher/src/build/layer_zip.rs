@@ -1,8 +1,11 @@
 //! Assembles the layer zip. The same content always gives the same bytes.
 
-use crate::model::layer_layout::{EXTENSION, WRAPPER};
+use crate::{
+    build::zopfli_entry,
+    model::layer_layout::{EXTENSION, WRAPPER},
+};
 use std::io::{Cursor, Write};
-use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 /// One entry of the layer zip.
 pub(crate) struct ZipEntry<'a> {
@@ -57,6 +60,11 @@ pub(crate) enum ZipError {
     SourceDateEpoch(String),
 }
 
+/// Zopfli makes the zip 2 % smaller. It takes seconds for the extension, but it would take minutes for Sentry's own
+/// Relay, which gets the best level of deflate.
+const MAX_ZOPFLI_SIZE: usize = 8 << 20;
+const BEST_DEFLATE: i64 = 9;
+
 /// Packs entries in the given order. All of them get the time `mtime`.
 pub(crate) fn assemble(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<Vec<u8>, ZipError> {
     let options = SimpleFileOptions::default()
@@ -65,8 +73,12 @@ pub(crate) fn assemble(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<Vec<
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for entry in entries {
         match entry.kind {
+            EntryContent::File { mode, content } if content.len() <= MAX_ZOPFLI_SIZE => {
+                let mut archive = ZipArchive::new(Cursor::new(zopfli_entry::archive(entry.name, content)?))?;
+                zip.raw_copy_file_touch(archive.by_index_raw(0)?, mtime, Some(mode))?;
+            }
             EntryContent::File { mode, content } => {
-                let options = options.compression_level(Some(compression_level_for(content)));
+                let options = options.compression_level(Some(BEST_DEFLATE));
                 zip.start_file(entry.name, options.unix_permissions(mode))?;
                 zip.write_all(content)?;
             }
@@ -76,15 +88,6 @@ pub(crate) fn assemble(entries: &[ZipEntry<'_>], mtime: DateTime) -> Result<Vec<
         }
     }
     Ok(zip.finish()?.into_inner())
-}
-
-/// The best level of deflate or, for small content, rounds of Zopfli on top. Zopfli makes the zip 2 % smaller. It
-/// takes seconds for the extension, but it would take minutes for Sentry's own Relay.
-fn compression_level_for(content: &[u8]) -> i64 {
-    const BEST_DEFLATE: i64 = 9;
-    const ZOPFLI_ROUNDS: i64 = 5;
-    const MAX_ZOPFLI_SIZE: usize = 8 << 20;
-    if content.len() <= MAX_ZOPFLI_SIZE { BEST_DEFLATE + ZOPFLI_ROUNDS } else { BEST_DEFLATE }
 }
 
 /// The time of all entries: that of `SOURCE_DATE_EPOCH` if it is set, else the oldest that zip can express.

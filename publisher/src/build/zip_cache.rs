@@ -16,8 +16,9 @@ use std::{
     time::SystemTime,
 };
 
-const PACKER: [&[u8]; 3] = [
+const PACKER: [&[u8]; 4] = [
     include_bytes!("layer_zip.rs"),
+    include_bytes!("zopfli_entry.rs"),
     include_bytes!("../model/layer_layout.rs"),
     include_bytes!("../../../Cargo.lock"),
 ];
