@@ -41,6 +41,8 @@ const MAX_FAILURES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// After Sentry's Relay has been ready for this time, its earlier failures do not count any more.
 const STABLE_TIME: Duration = Duration::from_mins(1);
+/// How long to wait, after a connection broke, for the news that the process has ended.
+const END_NOTICE: Duration = Duration::from_millis(100);
 /// The memory limit of Sentry's Relay in a small function, in bytes. It uses 57 MB when idle. If it used more than this
 /// limit, a small function would not have enough for its own work.
 const MIN_MEMORY_LIMIT: usize = 96 << 20;
@@ -161,6 +163,14 @@ impl Supervisor {
                 RelayFailure::TooLate
             }
         };
+        // A connection that breaks may be the first sign of a process that ends, and how it ended says more.
+        if matches!(failure, RelayFailure::Hangs) {
+            tokio::select! {
+                status = child.ended() => return Some(RelayFailure::of(status)),
+                () = tokio::time::sleep(END_NOTICE) => {}
+                () = control.wait_for_stage(|stage| *stage != Stage::Begun) => {}
+            }
+        }
         child.kill().await;
         Some(failure)
     }

@@ -100,6 +100,12 @@ fn too_busy() {
     isolated(|| recovers("overload", &[], "it answered an envelope with 503"));
 }
 
+/// Its connections break before the extension learns of its end. The log has to tell how it ended all the same.
+#[test]
+fn crashing_instead_of_answering() {
+    isolated(|| recovers("crash", &[], "it exited with 3"));
+}
+
 #[test]
 fn crashing_with_an_envelope_in_hand() {
     isolated(|| async {
