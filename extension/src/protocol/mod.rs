@@ -19,6 +19,7 @@ pub(crate) mod json_fields;
 mod key_mask;
 mod log_level;
 mod percent;
+pub(crate) mod release_name;
 pub(crate) mod sent_at;
 mod size_limits;
 pub mod timestamp;
