@@ -12,7 +12,7 @@ impl Environment {
     /// Keeps an envelope that has passed.
     pub(in crate::insights) fn passed(&mut self, envelope: &Envelope, use_of: UseOf) {
         // On Managed Instances requests overlap, so only the request id could tell to which one an envelope belongs.
-        let during = self.invocations.back().filter(|_| !self.managed).map(|running| running.request.clone());
+        let during = self.latest().filter(|_| !self.managed).map(|running| running.request.clone());
         self.envelopes.keep(envelope, use_of, during);
     }
 
