@@ -1,7 +1,7 @@
 //! A file that Zopfli has compressed, as an archive of its own, from which it can be copied into another.
 //!
-//! The zip crate calls Zopfli too, but lets it divide a file into 15 blocks at most. Code and tables of the binary change
-//! more often than that: with as many blocks as Zopfli finds useful, the layer is more than 1 % smaller.
+//! The zip crate calls Zopfli too, but lets it divide a file into 15 blocks at most. Code and tables of the binary
+//! change more often than that: with as many blocks as Zopfli finds useful, the layer is more than 1 % smaller.
 
 use std::{io, num::NonZeroU64};
 
