@@ -125,8 +125,8 @@ impl CumulativeSeries {
         self.series.binary_search_by_key(&identity, |one| one.identity)
     }
 
-    /// Forgets the series that have reported nothing for long, except one. Should one of them go on, its whole total must
-    /// not be taken for new.
+    /// Forgets the series that have reported nothing for long, except one. Should one of them go on, its whole total
+    /// must not be taken for new.
     fn forget_idle(&mut self, except: u64, now: u64) {
         let before = self.series.len();
         self.series.retain(|one| one.identity == except || now.saturating_sub(one.reported_at) < IDLE);
