@@ -191,11 +191,11 @@ async fn e2e_the_built_layer_trusts_a_self_signed_authority() {
     upstream.is_refused_by(&binary, &[], &["that very certificate", VARIABLE]).await;
     upstream.delivers_by(&binary, &trusted).await;
 
-    let issued_key = KeyPair::generate().unwrap();
+    let server_key = KeyPair::generate().unwrap();
     let issuer = Issuer::new(params, key);
-    let issued = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let issued = issued.signed_by(&issued_key, &issuer).unwrap();
-    let upstream = Upstream::with(&issued, &issued_key).await;
+    let server = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let server = server.signed_by(&server_key, &issuer).unwrap();
+    let upstream = Upstream::with(&server, &server_key).await;
     upstream.is_refused_by(&binary, &[], &["no authority that is trusted", VARIABLE]).await;
     upstream.delivers_by(&binary, &trusted).await;
 }
