@@ -2,7 +2,7 @@
 //! comes.
 //!
 //! There are two sources. The kernel counts the processes that it has killed because the memory was full: that count is
-//! read at the first invocation, and again when the environment ends by a failure. And the memory in use is sampled, in
+//! read at the first invocation, at those that follow one with samples, and when the environment ends by a failure. And the memory in use is sampled, in
 //! case the platform itself kills the runtime. Samples are taken only while an invocation runs: seldom at first, and
 //! often once the memory is nearly full. An invocation that is shorter than the first pause is never sampled.
 
@@ -28,7 +28,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
         let mut used = 0;
         loop {
             tokio::time::sleep(pause(used, shared.memory_size)).await;
-            if !shared.environment().is_running(SystemTime::now()) {
+            if !shared.environment().watched(SystemTime::now()) {
                 break;
             }
             if !processes.are_listed_lately(pause(used, shared.memory_size)) {
