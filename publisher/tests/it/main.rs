@@ -27,6 +27,7 @@ mod build_relay_tls;
 mod build_release;
 mod build_reproducible;
 mod build_unstable_flags;
+mod closed_pipe;
 mod completions;
 mod convention;
 mod doctor;
