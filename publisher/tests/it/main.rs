@@ -14,6 +14,7 @@ mod attach_bulk_scale;
 mod attach_failures;
 mod attach_limits;
 mod attach_wrapper;
+mod backfill;
 mod bad_input;
 mod build;
 mod build_fixture;
