@@ -43,10 +43,14 @@ impl FaultKinds {
     /// Everything is.
     pub const ALL: Self = Self((1 << FaultKind::ALL.len()) - 1);
 
-    /// Reads `true`, `false` or names separated by commas. The second value holds the entries that are none.
+    /// Reads `true`, `false` or names separated by commas. The second value holds the entries that are none. A text
+    /// without entries is one such entry.
     pub fn parse(text: &str) -> (Self, Vec<&str>) {
         let mut unknown = Vec::new();
         let mut kinds = 0;
+        if text.split(',').all(|entry| entry.trim().is_empty()) {
+            unknown.push(text);
+        }
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             match entry.to_ascii_lowercase().as_str() {
                 "true" | "1" | "on" | "yes" | "all" => kinds |= Self::ALL.0,
@@ -85,5 +89,9 @@ mod tests {
         assert_eq!(contained, [FaultKind::Timeout, FaultKind::OutOfMemory]);
         assert!(FaultKind::ALL.into_iter().all(|kind| FaultKinds::ALL.contains(kind)));
         assert!(FaultKinds::NONE.is_empty() && !some.is_empty());
+        // Only who says so gets no faults.
+        for blank in ["", " ", ",", " , ,"] {
+            assert_eq!(FaultKinds::parse(blank), (FaultKinds::NONE, vec![blank]));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What Lambda tells an extension of its function, through the environment.
 
+use crate::protocol::release_name;
+
 /// The function, and what its operator calls its releases and environments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Function {
@@ -17,9 +19,9 @@ pub struct Function {
     pub log_group: String,
     /// Telemetry tells it, too.
     pub log_stream: Option<String>,
-    /// `SENTRY_RELEASE`
+    /// `SENTRY_RELEASE`, if Sentry accepts such a name.
     pub release: Option<String>,
-    /// `SENTRY_ENVIRONMENT`
+    /// `SENTRY_ENVIRONMENT`, if Sentry accepts such a name.
     pub environment: Option<String>,
 }
 
@@ -36,8 +38,8 @@ impl Function {
             initialization_type: var("AWS_LAMBDA_INITIALIZATION_TYPE"),
             log_group: var("AWS_LAMBDA_LOG_GROUP_NAME").unwrap_or_else(default_group),
             log_stream: var("AWS_LAMBDA_LOG_STREAM_NAME"),
-            release: var("SENTRY_RELEASE"),
-            environment: var("SENTRY_ENVIRONMENT"),
+            release: var("SENTRY_RELEASE").filter(|name| release_name::is_release(name)),
+            environment: var("SENTRY_ENVIRONMENT").filter(|name| release_name::is_environment(name)),
             name,
         }
     }

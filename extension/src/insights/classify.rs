@@ -108,7 +108,7 @@ fn kind(evidence: &Evidence<'_>) -> Option<FaultKind> {
     }
     // If the environment is reset although its latest invocation succeeded, then something else has failed.
     let is_reset = *shutdown == Some(ShutdownReason::Failure) && !has_status("success");
-    let is_runtime_error = has_status("error") && error_type.starts_with("Runtime.");
+    let is_runtime_error = has_status("error") && ends_the_runtime(error_type);
     let is_exit = invocation.fault_text.as_deref().is_some_and(|text| text.contains("exited"));
     let has_init_failed = failed_init.is_some() && !has_status("success");
     if !is_reset && !is_runtime_error && !is_exit && !has_init_failed {
@@ -139,6 +139,19 @@ fn error_type<'a>(evidence: &Evidence<'a>) -> Option<&'a str> {
 
 fn ends(invocation: &Invocation) -> impl Iterator<Item = &InvocationEnd> {
     [&invocation.runtime_done, &invocation.report].into_iter().flatten()
+}
+
+/// Whether this error type means that the runtime's process has ended. A runtime survives its other errors, for example
+/// a response that it cannot write as JSON, or one that breaks off.
+fn ends_the_runtime(error_type: &str) -> bool {
+    let names = [
+        "Runtime.ExitError",
+        "Runtime.Unknown",
+        // Node's runtime ends itself after it has reported these.
+        "Runtime.NodeJsExit",
+        "Runtime.UnhandledPromiseRejection",
+    ];
+    names.contains(&error_type) || is_of_init(error_type)
 }
 
 /// Whether this is an error type that runtimes report when they cannot load the function.

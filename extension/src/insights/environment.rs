@@ -32,6 +32,8 @@ use std::time::{Duration, SystemTime};
 const MAX_INVOCATIONS: usize = 4;
 /// The same number for Managed Instances, where up to 64 requests run at a time.
 const MAX_MANAGED: usize = 64;
+/// The number of faults that are remembered, so that none is reported again after its invocation was forgotten.
+const MAX_REPORTED: usize = 64;
 /// The longest time that an invocation may take in Lambda, whatever its deadline says.
 const LONGEST: Duration = Duration::from_mins(15);
 
@@ -46,8 +48,12 @@ pub(super) struct Environment {
     memory_size: u64,
     /// The latest invocations, the oldest first.
     invocations: VecDeque<Invocation>,
-    /// The number of earlier invocations that are not kept any more.
-    forgotten: u64,
+    /// Whether an invocation was announced so far.
+    has_announced: bool,
+    /// The invocations whose faults were reported, the oldest first.
+    reported: VecDeque<RequestId>,
+    /// The number of faults that the rate limit has left out, and that were not logged yet.
+    left_out: u32,
     inits: Inits,
     /// Whether the SDK has sent an unhandled error before the first invocation.
     has_unhandled_error_in_init: bool,
@@ -89,7 +95,9 @@ impl Environment {
             kinds,
             memory_size,
             invocations: VecDeque::new(),
-            forgotten: 0,
+            has_announced: false,
+            reported: VecDeque::new(),
+            left_out: 0,
             inits: Inits::default(),
             has_unhandled_error_in_init: false,
             early_note: None,
@@ -119,7 +127,7 @@ impl Environment {
     pub(super) fn invoked(&mut self, invoked: Invoked, now: SystemTime) -> Vec<Fault> {
         let faults = self.settled(Some(&invoked.request), now);
         let is_retry = self.forget_earlier_try(&invoked.request);
-        let invocation = self.invocation(&invoked.request);
+        let invocation = self.announced(&invoked.request);
         invocation.has_stale_report |= is_retry == Some(EarlierTry::Unreported);
         invocation.deadline = invoked.deadline;
         invocation.arn = invoked.arn;
@@ -133,9 +141,16 @@ impl Environment {
     /// what is known of the earlier try, which is over.
     fn forget_earlier_try(&mut self, request: &RequestId) -> Option<EarlierTry> {
         let is_over = |one: &Invocation| one.runtime_done.is_some() || one.report.is_some();
-        let is_earlier = |one: &Invocation| one.request == *request && one.invoked.is_some() && is_over(one);
-        let earlier = self.invocations.remove(self.invocations.iter().position(is_earlier)?)?;
-        self.forgotten = self.forgotten.saturating_add(1);
+        let latest = self.latest_at();
+        // Without telemetry, the end of an earlier try is only known by the invocation that followed it.
+        let is_earlier = |(at, one): (usize, &Invocation)| {
+            let is_past = is_over(one) || latest.is_some_and(|latest| at < latest);
+            one.request == *request && one.invoked.is_some() && is_past
+        };
+        let earlier = self.invocations.iter().enumerate().position(is_earlier)?;
+        let earlier = self.invocations.remove(earlier)?;
+        // Its fault is not that of the new try.
+        self.reported.retain(|reported| reported != request);
         Some(if earlier.report.is_some() { EarlierTry::Reported } else { EarlierTry::Unreported })
     }
 
@@ -183,7 +198,7 @@ impl Environment {
     /// Whether the report of the latest invocation is on its way, and something depends on it. `has_lines` says whether
     /// the function's lines are wanted, of which Lambda tells before it reports.
     pub(super) fn awaits_report(&self, has_lines: bool) -> bool {
-        let Some(last) = self.invocations.back().filter(|last| last.report.is_none()) else { return false };
+        let Some(last) = self.latest().filter(|last| last.report.is_none()) else { return false };
         // After a fault there is no report.
         let will_come = self.shutdown.is_none_or(|reason| reason == ShutdownReason::Other);
         let has_trace = last.root.is_some() || self.envelopes.have_trace() || self.spans.rate().is_some();
@@ -192,14 +207,14 @@ impl Environment {
 
     /// Records how many bytes of memory are in use while the latest invocation runs.
     pub(super) fn sampled(&mut self, bytes: u64) {
-        if let Some(invocation) = self.invocations.back_mut() {
+        if let Some(invocation) = self.latest_mut() {
             invocation.memory_peak = invocation.memory_peak.max(bytes);
         }
     }
 
     /// Records that the kernel has killed a process because the memory was full.
     pub(super) fn oom_killed(&mut self) {
-        if let Some(invocation) = self.invocations.back_mut() {
+        if let Some(invocation) = self.latest_mut() {
             invocation.oom_killed = true;
         }
     }
@@ -212,15 +227,18 @@ impl Environment {
 
     /// Whether records that are on their way may say more about the end of the environment.
     pub(super) fn is_open(&self) -> bool {
+        let Some(reason) = self.shutdown else { return false };
         if self.managed {
-            return false;
+            // The reports of the requests that ended with the environment are on their way, and nothing tells how many.
+            return true;
         }
-        match (self.invocations.back(), self.shutdown) {
+        match (self.latest(), reason) {
             // After a failed init, Lambda ends the environment with the same reason as one that it does not need any
             // more, and the record of the failure comes later.
-            (None, Some(_)) => !self.inits.is_known(),
-            (Some(last), Some(ShutdownReason::Timeout | ShutdownReason::Failure)) => !last.is_settled,
-            _ => false,
+            (None, ShutdownReason::Other) => !self.inits.are_known(),
+            (None, _) => !self.inits.was_reported(),
+            (Some(last), ShutdownReason::Timeout | ShutdownReason::Failure) => !last.is_settled,
+            (Some(_), ShutdownReason::Other) => false,
         }
     }
 
@@ -237,9 +255,50 @@ impl Environment {
             end.is_some_and(|end| now < end)
         };
         self.shutdown.is_none()
-            && self.invocations.back().is_some_and(|last| {
+            && self.latest().is_some_and(|last| {
                 last.runtime_done.is_none() && last.report.is_none() && is_before(last.deadline, last.started)
             })
+    }
+
+    /// Returns where the latest invocation is that Lambda has announced. Records of others are late: they do not mean
+    /// that another invocation has begun.
+    fn latest_at(&self) -> Option<usize> {
+        let last = |is_wanted: fn(&Invocation) -> bool| self.invocations.iter().rposition(is_wanted);
+        last(|one| one.invoked.is_some()).or_else(|| last(|one| one.is_announced))
+    }
+
+    fn latest(&self) -> Option<&Invocation> {
+        self.invocations.get(self.latest_at()?)
+    }
+
+    fn latest_mut(&mut self) -> Option<&mut Invocation> {
+        let at = self.latest_at()?;
+        self.invocations.get_mut(at)
+    }
+
+    /// Returns the invocation with this request id, which Lambda has announced.
+    fn announced(&mut self, request: &RequestId) -> &mut Invocation {
+        let is_first = !std::mem::replace(&mut self.has_announced, true);
+        let invocation = self.invocation(request);
+        if !std::mem::replace(&mut invocation.is_announced, true) {
+            invocation.is_first = is_first;
+        }
+        invocation
+    }
+
+    /// Returns the number of faults that the rate limit has left out since the last call.
+    pub(super) fn take_left_out(&mut self) -> u32 {
+        std::mem::take(&mut self.left_out)
+    }
+
+    /// Makes room for one more invocation. What was never announced goes first, and what is over goes before what runs.
+    fn forget_one(&mut self) {
+        let position =
+            |is_dispensable: fn(&Invocation) -> bool| self.invocations.iter().position(is_dispensable);
+        let at = position(|one| !one.is_announced && one.invoked.is_none())
+            .or_else(|| position(|one| one.report.is_some()))
+            .unwrap_or_default();
+        self.invocations.remove(at);
     }
 
     /// Returns the invocation with this request id, and adds it if it is not known yet.
@@ -248,11 +307,9 @@ impl Environment {
         let at = known.unwrap_or_else(|| {
             let most = if self.managed { MAX_MANAGED } else { MAX_INVOCATIONS };
             if self.invocations.len() >= most {
-                self.invocations.pop_front();
-                self.forgotten = self.forgotten.saturating_add(1);
+                self.forget_one();
             }
-            let is_first = self.forgotten == 0 && self.invocations.is_empty();
-            let mut fresh = Invocation { request: request.clone(), is_first, ..Invocation::default() };
+            let mut fresh = Invocation { request: request.clone(), ..Invocation::default() };
             if let Some((_, note)) = self.early_note.take_if(|(early, _)| early == request) {
                 fresh.note(note, true);
             }

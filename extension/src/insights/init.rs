@@ -101,9 +101,13 @@ impl Inits {
         self.ahead.is_reported || self.restore.is_reported
     }
 
-    /// Whether the end of the init is known, so that no further record of it will come.
-    pub(super) fn is_known(&self) -> bool {
-        [&self.ahead, &self.within_invocation].into_iter().any(|generation| generation.end.is_some())
+    /// Whether the end of the init is known, and of the restore if the environment comes from a snapshot, so that no
+    /// further record of them will come.
+    pub(super) fn are_known(&self) -> bool {
+        let is_restored = self.restore.is_seen() || self.initialization_type() == "snap-start";
+        let is_init_known =
+            [&self.ahead, &self.within_invocation].into_iter().any(|generation| generation.end.is_some());
+        if is_restored { self.restore.end.is_some() } else { is_init_known }
     }
 
     /// Whether the failure of an init before the first invocation was reported, and no init inside an invocation has
@@ -166,6 +170,10 @@ impl Generation {
         let duration = measured.and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok());
         let by_duration = || self.started?.checked_add(duration?);
         Some((self.started?, by_duration().or(self.ended)?))
+    }
+
+    fn is_seen(&self) -> bool {
+        self.started.is_some() || self.end.is_some() || self.report.is_some()
     }
 
     fn failure(&self) -> Option<&PhaseEnd> {

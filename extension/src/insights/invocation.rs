@@ -20,6 +20,9 @@ pub(super) struct Learnt {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Invocation {
     pub(super) request: RequestId,
+    /// Whether INVOKE or the platform's start has announced it to this process. What is known of another one only by a
+    /// late record belongs to an earlier process, which has reported its fault.
+    pub(super) is_announced: bool,
     /// Whether it is the first invocation since this process started.
     pub(super) is_first: bool,
     pub(super) arn: Option<String>,

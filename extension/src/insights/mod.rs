@@ -260,7 +260,10 @@ impl Shared {
 
     /// Changes what is known, and reports the faults that follow from it.
     fn update(&self, change: impl FnOnce(&mut Environment, SystemTime) -> Vec<Fault>) {
-        let faults = change(&mut self.environment(), SystemTime::now());
+        let mut environment = self.environment();
+        let faults = change(&mut environment, SystemTime::now());
+        let left_out = environment.take_left_out();
+        drop(environment);
         for fault in faults {
             // This is read here and not at the start, because most environments never need it.
             let function = Function::read(variable);
@@ -281,6 +284,9 @@ impl Shared {
             let (upstream, key) = (Arc::clone(&self.upstream), self.key.clone());
             let envelope = FaultEnvelope::new(upstream, key, self.project, event_id, event.as_bytes());
             self.outbox.submit(envelope);
+        }
+        if left_out > 0 {
+            log::warn("faults are left out: there were more than ten in a minute", &[("faults", &left_out)]);
         }
         if self.spans != SpanMode::Off {
             self.send_spans();

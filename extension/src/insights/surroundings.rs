@@ -186,13 +186,15 @@ fn set_some(object: &mut Map<String, Value>, name: &str, value: Option<Value>) {
     }
 }
 
-/// Makes an object of the texts that are known and not empty. Longer ones are cut.
+/// Makes an object of the texts that are known and not blank. Longer ones are cut, and they are on one line, because
+/// Sentry accepts no other tag.
 fn texts(fields: &[(&str, Option<&str>)]) -> Map<String, Value> {
     let mut object = Map::new();
     for (name, text) in fields {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
+        if let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) {
             let end = text.char_indices().nth(MAX_TAG).map_or(text.len(), |(end, _)| end);
-            set(&mut object, name, text.get(..end).unwrap_or_default().into());
+            let text = text.get(..end).unwrap_or_default();
+            set(&mut object, name, text.replace(['\n', '\r'], " ").into());
         }
     }
     object

@@ -15,8 +15,10 @@ impl XRay {
                 .filter_map(|field| field.trim().split_once('='))
                 .find(|(found, _)| *found == name)
         };
+        // An id of zeros stands for none.
         let hex = |id: String, length: usize| {
-            (id.len() == length && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
+            let is_id = id.len() == length && id.bytes().all(|b| b.is_ascii_hexdigit());
+            (is_id && id.bytes().any(|b| b != b'0')).then(|| id.to_ascii_lowercase())
         };
         let root = field("Root").and_then(|(_, root)| root.strip_prefix("1-"));
         Self {
@@ -44,5 +46,7 @@ mod tests {
         for odd in ["", "Root", "Root=1-67d448e8", "Root=2-67d448e8-3ae320be0e2cdf2f53ccdaba", "Parent=x"] {
             assert_eq!(read(odd), (String::new(), String::new()), "{odd}");
         }
+        let zeros = "Root=1-00000000-000000000000000000000000;Parent=0000000000000000";
+        assert_eq!(read(zeros), (String::new(), String::new()));
     }
 }

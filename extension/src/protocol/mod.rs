@@ -20,6 +20,7 @@ pub(crate) mod json_text;
 mod key_mask;
 mod log_level;
 mod percent;
+pub(crate) mod release_name;
 pub(crate) mod sent_at;
 mod size_limits;
 pub mod timestamp;

@@ -1,5 +1,5 @@
 //! Reads a batch in which records of the function are mixed with those of the platform. Their order matters: a line
-//! belongs to the invocation that the platform has last told of. Nothing of a batch is copied but text with escapes.
+//! belongs to the invocation that the platform has last named. Nothing of a batch is copied but text with escapes.
 
 use super::function_record::FunctionRecord;
 use super::observer::{DroppedRecords, Observer};

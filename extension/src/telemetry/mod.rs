@@ -1,4 +1,4 @@
-//! What Lambda tells the extension about invocations, through its Telemetry API.
+//! What Lambda reports about invocations to the extension, through its Telemetry API.
 
 mod batch;
 mod fields;

@@ -1,10 +1,10 @@
-//! What hears everything that Lambda tells.
+//! What receives everything that Lambda reports.
 
 use super::function_record::FunctionRecord;
 use super::record::Record;
 use std::fmt::Debug;
 
-/// Hears telemetry, in the order in which Lambda tells it.
+/// Receives telemetry, in the order in which Lambda sends it.
 pub(crate) trait Observer: Debug + Send + Sync {
     /// Whether the lines that the function writes are wanted. Only then Lambda is asked for them, because each line
     /// costs CPU time of the function.
@@ -22,7 +22,7 @@ pub(crate) trait Observer: Debug + Send + Sync {
     /// A part of a batch could not be read, so an unknown number of records is lost.
     fn unreadable(&self);
 
-    /// Everything of a batch was told.
+    /// Everything of a batch was passed on.
     fn batch_ended(&self);
 }
 

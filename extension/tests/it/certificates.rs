@@ -1,13 +1,27 @@
 //! Tests certificates that the user adds: which are trusted, which are refused with a cause and a remedy, and files
 //! that are no certificates.
 
-use crate::support::{extension::Extension, sdk::report, tools};
+use crate::support::{
+    extension::{BINARY, Extension},
+    rie::unpack,
+    sdk::report,
+    tools::{self, Arch},
+};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::{fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpListener, sync::watch, task::AbortHandle};
 use tokio_rustls::TlsAcceptor;
@@ -74,7 +88,12 @@ impl Upstream {
 
     /// Checks that an event arrives with these settings.
     async fn delivers_with(&self, settings: &[(&str, &str)]) {
-        let (extension, address) = Extension::standalone(&self.url, settings).await;
+        self.delivers_by(Path::new(BINARY), settings).await;
+    }
+
+    /// Checks that this binary delivers an event with these settings.
+    async fn delivers_by(&self, binary: &Path, settings: &[(&str, &str)]) {
+        let (extension, address) = Extension::standalone_of(binary, &self.url, settings).await;
         assert_eq!(report(address, "trusted").await, 200);
         let mut taken = self.taken.clone();
         let before = *taken.borrow();
@@ -84,7 +103,12 @@ impl Upstream {
 
     /// Checks that nothing arrives with these settings, and that the log names the cause and the remedy.
     async fn is_refused_with(&self, settings: &[(&str, &str)], said: &[&str]) {
-        let (extension, address) = Extension::standalone(&self.url, settings).await;
+        self.is_refused_by(Path::new(BINARY), settings, said).await;
+    }
+
+    /// Checks the same of this binary.
+    async fn is_refused_by(&self, binary: &Path, settings: &[(&str, &str)], said: &[&str]) {
+        let (extension, address) = Extension::standalone_of(binary, &self.url, settings).await;
         assert_eq!(report(address, "refused").await, 200);
         let line = extension.log.wait_for("TLS handshake failed").await;
         for said in said {
@@ -146,6 +170,34 @@ async fn a_certificate_of_an_unknown_authority_is_trusted_byte_for_byte() {
     upstream.is_refused_with(&[], &["no authority that is trusted", VARIABLE]).await;
     let bundle = bundles.write("bundle", certificate.pem());
     upstream.delivers_with(&[(VARIABLE, &bundle)]).await;
+}
+
+/// The layer is built without the texts of errors, by which an error could be told from another one. So its own binary
+/// has to take a self-signed certificate that is that of an authority, as the server's own and as that of an issuer.
+#[tokio::test]
+async fn e2e_the_built_layer_trusts_a_self_signed_authority() {
+    let bundles = Bundles::new();
+    let layer = bundles.path("layer");
+    unpack(&Arch::NATIVE.layer_zip(), &layer);
+    let binary = layer.join("extensions/sentry-lambda-extension");
+    let key = KeyPair::generate().unwrap();
+    let mut params = authority("localhost");
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let root = params.self_signed(&key).unwrap();
+    let bundle = bundles.write("bundle", root.pem());
+    let trusted = [(VARIABLE, &*bundle)];
+
+    let upstream = Upstream::with(&root, &key).await;
+    upstream.is_refused_by(&binary, &[], &["that very certificate", VARIABLE]).await;
+    upstream.delivers_by(&binary, &trusted).await;
+
+    let server_key = KeyPair::generate().unwrap();
+    let issuer = Issuer::new(params, key);
+    let server = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let server = server.signed_by(&server_key, &issuer).unwrap();
+    let upstream = Upstream::with(&server, &server_key).await;
+    upstream.is_refused_by(&binary, &[], &["no authority that is trusted", VARIABLE]).await;
+    upstream.delivers_by(&binary, &trusted).await;
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 //! `workspace` and `commit` find what is built; `tools`, `cross_tools`, `venv`, `rust` and `musl_std` find what it is
 //! built with. `release` refuses a work tree that may not be released. `flags`, `unstable_flags` and `compile` make the
 //! binary, `unwind_index` makes it smaller, and `elf` refuses a wrong one. `licences` writes the notices of the crates
-//! that `linked_crates` finds. `layer_zip` packs all of that, `zopfli_entry` compresses it, `zip_cache` keeps the packed
-//! zip for the next build, and `dist` writes it where `publish` finds it. `relay` brings Sentry's own Relay.
+//! that `linked_crates` finds. `layer_zip` packs all of that, `zopfli_entry` compresses it, `zip_cache` keeps the
+//! packed zip for the next build, and `dist` writes it where `publish` finds it. `relay` brings Sentry's own Relay.
 //! `inventory` is what `publisher doctor` shows.
 
 pub(crate) mod changelog;

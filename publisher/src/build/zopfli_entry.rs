@@ -1,7 +1,7 @@
 //! A file that Zopfli has compressed, as an archive of its own, from which it can be copied into another.
 //!
-//! The zip crate calls Zopfli too, but lets it divide a file into 15 blocks at most. Code and tables of the binary change
-//! more often than that: with as many blocks as Zopfli finds useful, the layer is more than 1 % smaller.
+//! The zip crate calls Zopfli too, but lets it divide a file into 15 blocks at most. Code and tables of the binary
+//! change more often than that: with as many blocks as Zopfli finds useful, the layer is more than 1 % smaller.
 
 use std::{io, num::NonZeroU64};
 
@@ -36,25 +36,25 @@ pub(crate) fn archive(name: &str, content: &[u8]) -> io::Result<Vec<u8>> {
     // What both headers have: version, flags, method, time and date, checksum, sizes, and the lengths of name and extra
     // field.
     let mut common = Vec::new();
-    [VERSION, 0, DEFLATED, 0, 0].iter().for_each(|field| common.extend(field.to_le_bytes()));
-    [checksum.sum(), packed, unpacked].iter().for_each(|field| common.extend(field.to_le_bytes()));
-    [name_length, 0].iter().for_each(|field| common.extend(field.to_le_bytes()));
+    common.extend([VERSION, 0, DEFLATED, 0, 0].into_iter().flat_map(u16::to_le_bytes));
+    common.extend([checksum.sum(), packed, unpacked].into_iter().flat_map(u32::to_le_bytes));
+    common.extend([name_length, 0].into_iter().flat_map(u16::to_le_bytes));
     let local = [&LOCAL_HEADER.to_le_bytes()[..], &common, name.as_bytes(), &deflated].concat();
 
     let mut central = Vec::from(CENTRAL_HEADER.to_le_bytes());
     central.extend((UNIX | VERSION).to_le_bytes());
     central.extend(common);
     // The lengths of the comment, the number of the disk, internal attributes, attributes, and where the file begins.
-    [0_u16, 0, 0].iter().for_each(|field| central.extend(field.to_le_bytes()));
-    [REGULAR_FILE, 0].iter().for_each(|field| central.extend(field.to_le_bytes()));
+    central.extend([0_u16, 0, 0].into_iter().flat_map(u16::to_le_bytes));
+    central.extend([REGULAR_FILE, 0].into_iter().flat_map(u32::to_le_bytes));
     central.extend(name.as_bytes());
 
     let mut end = Vec::from(END.to_le_bytes());
     // The numbers of disks, and those of entries.
-    [0_u16, 0, 1, 1].iter().for_each(|field| end.extend(field.to_le_bytes()));
+    end.extend([0_u16, 0, 1, 1].into_iter().flat_map(u16::to_le_bytes));
     let start_of_central = LOCAL_HEADER_LENGTH + u32::from(name_length) + packed;
     let length_of_central = CENTRAL_HEADER_LENGTH + u32::from(name_length);
-    [length_of_central, start_of_central].iter().for_each(|field| end.extend(field.to_le_bytes()));
+    end.extend([length_of_central, start_of_central].into_iter().flat_map(u32::to_le_bytes));
     end.extend(0_u16.to_le_bytes());
     Ok([local, central, end].concat())
 }

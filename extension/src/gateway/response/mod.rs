@@ -87,13 +87,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rate_limits_are_told_and_only_enforced_ones_stop_the_sdk() {
+    fn rate_limits_are_announced_and_only_enforced_ones_stop_the_sdk() {
         let limits = || "60:error:key".to_owned();
         let header = |response: &Response, name| response.headers().get(name).cloned();
-        let told = with_rate_limits(Acceptance::Taken { limits: Some(limits()) }, json_id(None));
-        assert_eq!(told.status(), 200);
-        assert_eq!(header(&told, RATE_LIMITS).unwrap(), "60:error:key");
-        assert_eq!(header(&told, RETRY_AFTER), None, "SDKs would stop sending everything");
+        let announced = with_rate_limits(Acceptance::Taken { limits: Some(limits()) }, json_id(None));
+        assert_eq!(announced.status(), 200);
+        assert_eq!(header(&announced, RATE_LIMITS).unwrap(), "60:error:key");
+        assert_eq!(header(&announced, RETRY_AFTER), None, "SDKs would stop sending everything");
         let stopped =
             with_rate_limits(Acceptance::Limited { limits: limits(), retry_after: 60 }, json_id(None));
         assert_eq!(stopped.status(), 429);

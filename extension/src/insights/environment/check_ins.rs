@@ -42,7 +42,7 @@ impl Environment {
         let invocation = match request {
             Some(request) => self.invocations.iter_mut().find(|one| one.request == *request),
             None if self.managed => None,
-            None => self.invocations.back_mut(),
+            None => self.latest_mut(),
         };
         if let Some(invocation) = invocation {
             invocation.has_raised = true;
@@ -54,7 +54,8 @@ impl Environment {
         let Some(invocation) = self.invocations.get(at) else { return false };
         let is_reported =
             invocation.fault.is_some() || invocation.runtime_done.is_some() || invocation.report.is_some();
-        is_reported || self.is_closed || (!self.managed && at + 1 < self.invocations.len())
+        let is_followed = || self.latest_at().is_some_and(|latest| at < latest);
+        is_reported || self.is_closed || (!self.managed && is_followed())
     }
 
     fn parts(&self, at: usize, id: &EventId, (begins, ends): (bool, bool), now: SystemTime) -> Vec<Value> {

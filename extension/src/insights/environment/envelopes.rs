@@ -4,7 +4,7 @@ use super::Environment;
 use crate::insights::invocation::Invocation;
 use crate::insights::passed::UseOf;
 use crate::insights::spans::Root;
-use crate::protocol::EnvelopeNote;
+use crate::protocol::{EnvelopeNote, release_name};
 use crate::relay::Envelope;
 use crate::telemetry::RequestId;
 
@@ -12,7 +12,7 @@ impl Environment {
     /// Keeps an envelope that has passed.
     pub(in crate::insights) fn passed(&mut self, envelope: &Envelope, use_of: UseOf) {
         // On Managed Instances requests overlap, so only the request id could tell to which one an envelope belongs.
-        let during = self.invocations.back().filter(|_| !self.managed).map(|running| running.request.clone());
+        let during = self.latest().filter(|_| !self.managed).map(|running| running.request.clone());
         self.envelopes.keep(envelope, use_of, during);
     }
 
@@ -37,8 +37,10 @@ impl Environment {
 
     /// Records what an envelope says. `during` is the invocation during which it came.
     pub(in crate::insights) fn note(&mut self, note: EnvelopeNote, during: Option<&RequestId>) {
-        self.learnt.release = note.release.clone().or_else(|| self.learnt.release.take());
-        self.learnt.environment = note.environment.clone().or_else(|| self.learnt.environment.take());
+        let release = note.release.as_ref().filter(|name| release_name::is_release(name));
+        let named = note.environment.as_ref().filter(|name| release_name::is_environment(name));
+        self.learnt.release = release.cloned().or_else(|| self.learnt.release.take());
+        self.learnt.environment = named.cloned().or_else(|| self.learnt.environment.take());
         let Some(request) = note.request.as_deref().map(RequestId::new) else {
             match during {
                 Some(during) => {

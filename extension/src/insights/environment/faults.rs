@@ -1,10 +1,11 @@
 //! Finds the faults in what is known about the environment. Each fault is returned once.
 
-use super::Environment;
+use super::{Environment, MAX_REPORTED};
 use crate::config::FaultKind;
 use crate::insights::classify::{self, Evidence, Verdict};
 use crate::insights::fault::{Fault, Subject};
 use crate::insights::init::FailedInit;
+use crate::insights::invocation::Invocation;
 use crate::telemetry::RequestId;
 use std::time::SystemTime;
 
@@ -28,7 +29,7 @@ impl Environment {
             }
         }
         // A failed init inside an invocation is a fault of that invocation.
-        if beginning.is_none() && self.invocations.is_empty() {
+        if beginning.is_none() && !self.has_announced {
             let init = self.inits.take_rest(self.shutdown.filter(|_| !self.managed));
             faults.extend(init.and_then(|init| self.of_init(init, now)));
         }
@@ -36,8 +37,9 @@ impl Environment {
     }
 
     fn of_invocation(&mut self, at: usize, is_over: bool, now: SystemTime) -> Option<Fault> {
-        let is_last = at + 1 == self.invocations.len();
-        let invocation = self.invocations.get(at).filter(|one| !one.is_settled)?;
+        let is_last = self.latest_at() == Some(at);
+        let is_of_this_process = |one: &Invocation| one.is_announced || self.managed;
+        let invocation = self.invocations.get(at).filter(|one| !one.is_settled && is_of_this_process(one))?;
         // On Managed Instances nothing about a request comes after its report, and SHUTDOWN ends no request.
         let is_over = if self.managed { invocation.report.is_some() } else { is_over };
         let shutdown = self.shutdown.filter(|_| is_last && !self.managed);
@@ -87,13 +89,27 @@ impl Environment {
         subject: Subject,
         now: SystemTime,
     ) -> Option<Fault> {
-        let is_wanted = self.kinds.contains(verdict.kind) && self.rate.admits(now);
         let invocation = match &subject {
             Subject::Invocation(invocation) => Some(&**invocation),
             Subject::Init => None,
         };
+        if !self.kinds.contains(verdict.kind)
+            || invocation.is_some_and(|one| self.reported.contains(&one.request))
+        {
+            return None;
+        }
+        if !self.rate.admits(now) {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        if let Some(invocation) = invocation {
+            self.reported.push_back(invocation.request.clone());
+            while self.reported.len() > MAX_REPORTED {
+                self.reported.pop_front();
+            }
+        }
         let is_cold_start = self.inits.is_cold_start(invocation);
-        is_wanted.then(|| Fault {
+        Some(Fault {
             verdict,
             time,
             subject,

@@ -23,7 +23,7 @@ impl Environment {
             | PlatformEvent::RestoreRuntimeDone(_)
             | PlatformEvent::RestoreReport(_) => self.inits.enter(&record),
             PlatformEvent::Start(start) => {
-                let invocation = self.invocation(&start.request);
+                let invocation = self.announced(&start.request);
                 invocation.started = record.time.or(invocation.started);
                 invocation.xray = start.trace.or_else(|| invocation.xray.take());
             }
@@ -46,7 +46,7 @@ impl Environment {
             PlatformEvent::Fault(fault) => {
                 let invocation = match &fault.request {
                     Some(request) => Some(self.invocation(request)),
-                    None => self.invocations.back_mut(),
+                    None => self.latest_mut(),
                 };
                 if let Some(invocation) = invocation {
                     invocation.fault_text.get_or_insert(fault.text);

@@ -57,7 +57,8 @@ impl Environment {
     /// Whether nothing more comes of an invocation. Its report comes during the next one.
     pub(super) fn is_over(&self, at: usize) -> bool {
         let has_report = self.invocations.get(at).is_some_and(|one| one.report.is_some());
-        has_report || self.is_closed || (!self.managed && at + 2 < self.invocations.len())
+        let is_long_past = || self.latest_at().is_some_and(|latest| at + 1 < latest);
+        has_report || self.is_closed || (!self.managed && is_long_past())
     }
 
     fn spans_of(&mut self, at: usize, function: &Function, key: &str) -> Option<SpanSet> {

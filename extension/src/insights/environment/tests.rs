@@ -2,7 +2,7 @@ mod scenarios;
 
 use super::*;
 use crate::config::FaultKind;
-use crate::telemetry::{PlatformEvent, Record};
+use crate::telemetry::{PhaseEnd, PlatformEvent, Record};
 use proptest::prelude::*;
 use scenarios::{done, report, scenarios};
 use std::time::UNIX_EPOCH;
@@ -135,4 +135,74 @@ fn ten_faults_a_minute_and_not_more() {
     assert_eq!(reported(&mut environment, "a", now()), 10);
     assert_eq!(reported(&mut environment, "b", now() + Duration::from_secs(30)), 0);
     assert_eq!(reported(&mut environment, "c", now() + Duration::from_mins(1)), 10);
+}
+
+#[test]
+fn what_the_rate_leaves_out_is_counted() {
+    let mut environment = Environment::new(FaultKinds::ALL, SpanMode::Auto, true, 128 * MIB);
+    for n in 0..30 {
+        let report = Record { time: None, event: report(&n.to_string(), "timeout", "", 1.0) };
+        environment.add_records(vec![report], now());
+    }
+    assert_eq!((environment.take_left_out(), environment.take_left_out()), (20, 0));
+}
+
+#[test]
+fn a_fault_is_not_reported_again_after_its_request_was_forgotten() {
+    let mut environment = Environment::new(FaultKinds::ALL, SpanMode::Auto, true, 128 * MIB);
+    let mut reported = |id: &str, status: &str| {
+        let report = Record { time: None, event: report(id, status, "", 1.0) };
+        environment.add_records(vec![report], now()).len()
+    };
+    assert_eq!(reported("r", "timeout"), 1);
+    for n in 0..MAX_MANAGED {
+        assert_eq!(reported(&n.to_string(), "success"), 0);
+    }
+    assert_eq!(reported("r", "timeout"), 0);
+}
+
+#[test]
+fn a_request_that_runs_is_not_forgotten_for_those_that_are_over() {
+    let mut environment = Environment::new(FaultKinds::ALL, SpanMode::Auto, true, 128 * MIB);
+    let mut told = |event| environment.add_records(vec![Record { time: Some(now()), event }], now());
+    told(scenarios::start("long"));
+    for n in 0..2 * MAX_MANAGED {
+        told(scenarios::start(&n.to_string()));
+        told(report(&n.to_string(), "success", "", 1.0));
+    }
+    let faults = told(report("long", "timeout", "", 1.0));
+    assert_eq!(faults[0].invocation().unwrap().started, Some(now()));
+}
+
+#[test]
+fn records_are_waited_for_that_may_name_the_fault() {
+    let environment = |managed| Environment::new(FaultKinds::ALL, SpanMode::Auto, managed, 128 * MIB);
+    let is_open = |mut environment: Environment, reason| {
+        environment.shutting_down(reason, now());
+        environment.is_open()
+    };
+    for reason in [ShutdownReason::Timeout, ShutdownReason::Failure, ShutdownReason::Other] {
+        assert!(is_open(environment(false), reason), "nothing is known of init");
+        assert!(is_open(environment(true), reason), "reports of requests are on their way");
+    }
+    let phase = |status: &str, error_type: Option<&str>| PhaseEnd {
+        status: Some(status.to_owned()),
+        error_type: error_type.map(str::to_owned),
+        ..PhaseEnd::default()
+    };
+    let after = |events: Vec<PlatformEvent>| {
+        let mut environment = environment(false);
+        let records = events.into_iter().map(|event| Record { time: Some(now()), event });
+        environment.add_records(records.collect(), now());
+        environment
+    };
+    let initialized = || PlatformEvent::InitRuntimeDone(phase("success", None));
+    assert!(!is_open(after(vec![initialized()]), ShutdownReason::Other));
+    assert!(is_open(after(vec![initialized()]), ShutdownReason::Failure), "something else has failed");
+    let restoring = || vec![initialized(), PlatformEvent::RestoreStart];
+    assert!(is_open(after(restoring()), ShutdownReason::Other));
+    let failed = PlatformEvent::RestoreRuntimeDone(phase("error", Some("Runtime.AfterRestoreError")));
+    let restored = || restoring().into_iter().chain([failed.clone()]).collect();
+    assert!(!is_open(after(restored()), ShutdownReason::Other));
+    assert!(!is_open(after(restored()), ShutdownReason::Failure));
 }

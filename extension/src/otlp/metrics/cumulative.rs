@@ -1,8 +1,8 @@
-//! What cumulative series have told so far. Sentry adds up what it gets, so only what a data point adds to the one
+//! What cumulative series have reported so far. Sentry adds up what it gets, so only what a data point adds to the one
 //! before it may be sent.
 //!
-//! The memory is bounded. A series that has told nothing for an hour is forgotten if another needs its place. If there
-//! is none, the new one is rejected.
+//! The memory is bounded. A series that has reported nothing for an hour is forgotten if another needs its
+//! place. If there is none, the new one is rejected.
 
 use super::histogram::Histogram;
 use super::number::Number;
@@ -59,8 +59,8 @@ struct Series {
     identity: u64,
     start: u64,
     total: Total,
-    /// When it told something last.
-    told: u64,
+    /// When it reported something last.
+    reported_at: u64,
 }
 
 /// All series that are remembered.
@@ -69,7 +69,7 @@ pub(super) struct CumulativeSeries {
     /// By their identity. They are few enough for a list.
     series: Vec<Series>,
     bytes: usize,
-    /// A series that is not remembered and began after this time has told nothing yet.
+    /// A series that is not remembered and began after this time has reported nothing yet.
     known_since: u64,
 }
 
@@ -79,7 +79,7 @@ impl CumulativeSeries {
         Self { series: Vec::new(), bytes: 0, known_since: now }
     }
 
-    /// Returns what a data point adds to what its series has told before. `None` means that this is not known: the
+    /// Returns what a data point adds to what its series has reported before. `None` means that this is not known: the
     /// series is older than this process, and this is its first data point here. The error says why the series cannot
     /// be remembered.
     pub(super) fn added(
@@ -108,14 +108,14 @@ impl CumulativeSeries {
             return Err(FULL);
         }
         self.bytes = self.bytes - held + bytes;
-        let told = Series { identity, start, total: total.remembered(), told: now };
+        let newest = Series { identity, start, total: total.remembered(), reported_at: now };
         match self.position(identity) {
             Ok(at) => {
                 if let Some(one) = self.series.get_mut(at) {
-                    *one = told;
+                    *one = newest;
                 }
             }
-            Err(at) => self.series.insert(at, told),
+            Err(at) => self.series.insert(at, newest),
         }
         Ok(added)
     }
@@ -125,11 +125,11 @@ impl CumulativeSeries {
         self.series.binary_search_by_key(&identity, |one| one.identity)
     }
 
-    /// Forgets the series that have told nothing for long, except one. Should one of them go on, its whole total must
-    /// not be taken for new.
+    /// Forgets the series that have reported nothing for long, except one. Should one of them go on, its whole total
+    /// must not be taken for new.
     fn forget_idle(&mut self, except: u64, now: u64) {
         let before = self.series.len();
-        self.series.retain(|one| one.identity == except || now.saturating_sub(one.told) < IDLE);
+        self.series.retain(|one| one.identity == except || now.saturating_sub(one.reported_at) < IDLE);
         if self.series.len() < before {
             self.known_since = self.known_since.max(now);
             self.bytes = self.series.iter().map(|one| one.total.bytes()).sum();

@@ -27,7 +27,7 @@ use cumulative::CumulativeSeries;
 use std::hash::RandomState;
 use std::time::SystemTime;
 
-/// Converts requests, and remembers what cumulative ones have told.
+/// Converts requests, and remembers what cumulative ones have reported.
 #[derive(Debug)]
 pub(crate) struct Converter(Context);
 

@@ -51,7 +51,7 @@ impl PointFields {
     const HISTOGRAM: Self = Self { attributes: &[(9, "attributes")], exemplars: &[(8, "exemplars")] };
 }
 
-/// What all kinds of data points have. Times are nanoseconds, and 0 if they are not told.
+/// What all kinds of data points have. Times are nanoseconds, and 0 if they are unknown.
 #[derive(Clone, Copy)]
 pub(super) struct Point<'a> {
     message: Message<'a>,

@@ -244,9 +244,9 @@ fn what_is_made_of_a_request_is_bounded_and_nothing_is_lost_silently() {
     let bytes: usize = converted.containers.iter().map(|one| one.envelope.len()).sum();
     assert!(bytes < MAX_BYTES, "{bytes}");
     assert!(converted.containers.iter().all(|one| (1..=100).contains(&one.item.count)));
-    let told: u64 = converted.containers.iter().map(|one| one.points).sum();
-    assert_eq!(told + converted.rejected, 2_000);
-    assert_eq!(metrics(&converted).len() as u64, told);
+    let converted_points: u64 = converted.containers.iter().map(|one| one.points).sum();
+    assert_eq!(converted_points + converted.rejected, 2_000);
+    assert_eq!(metrics(&converted).len() as u64, converted_points);
 }
 
 #[test]

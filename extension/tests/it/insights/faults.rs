@@ -33,7 +33,7 @@ fn a_time_out_in_every_order() {
         let mut environment = with_telemetry().await;
         environment.invoke("r-1").await;
         assert_eq!(told(&environment.end("timeout").await), expected);
-        // Record and SHUTDOWN come together, and the extension may read either first.
+        // SHUTDOWN comes first.
         let mut environment = with_telemetry().await;
         environment.invoke("r-1").await;
         let done = json!({ "requestId": "r-1", "status": "timeout", "metrics": { "durationMs": 3000.4 } });
@@ -118,6 +118,8 @@ fn errors_that_end_nothing_are_no_faults() {
             ("r-1", "success", None),
             ("r-2", "error", Some("Function.ResponseSizeTooLarge")),
             ("r-3", "error", None),
+            ("r-4", "error", Some("Runtime.MarshalError")),
+            ("r-5", "error", Some("Runtime.TruncatedResponse")),
         ] {
             environment.invoke(request).await;
             environment.runtime_done(request, status, error_type).await;
@@ -144,7 +146,7 @@ fn inits_that_fail() {
         assert_eq!(told(&faults), [("init", "Init failed (Runtime.ImportModuleError)")]);
         assert_eq!(faults[0]["tags"].get("aws_request_id"), None);
 
-        // Record and SHUTDOWN come together, and the extension may read either first.
+        // SHUTDOWN comes first.
         let environment = with_telemetry().await;
         let failed_ahead = failed("init", "Runtime.ImportModuleError");
         let faults = environment.end_with("spindown", "platform.initRuntimeDone", &failed_ahead).await;
@@ -257,6 +259,7 @@ fn only_what_is_wanted_is_told() {
             ("true", "timeout", Some("timeout")),
             // An invalid value is replaced by the default, with a warning.
             ("sometimes", "timeout", Some("timeout")),
+            (" , ", "timeout", Some("timeout")),
         ] {
             let settings = [("SENTRY_EXTENSION_FAULTS", setting)];
             let mut environment = Environment::start(Subscription::Accepted, &settings).await;
@@ -264,7 +267,8 @@ fn only_what_is_wanted_is_told() {
             let log = environment.extension.log.clone();
             let faults = environment.end(reason).await;
             assert_eq!(faults.iter().map(kind).collect::<Vec<_>>(), Vec::from_iter(expected), "{setting}");
-            assert_eq!(log.contains("SENTRY_EXTENSION_FAULTS has"), setting == "sometimes", "{}", log.text());
+            let is_invalid = ["sometimes", " , "].contains(&setting);
+            assert_eq!(log.contains("SENTRY_EXTENSION_FAULTS has"), is_invalid, "{}", log.text());
         }
     });
 }
@@ -295,6 +299,73 @@ fn managed_instances_tell_by_their_reports() {
             .map(|fault| (kind(fault), fault["tags"]["aws_request_id"].as_str().unwrap()))
             .collect();
         assert_eq!(requests, [("timeout", "r-2"), ("exit", "r-3")]);
+    });
+}
+
+/// The reports of the requests that end with the environment are on their way when SHUTDOWN comes.
+#[test]
+fn reports_of_managed_instances_may_come_after_shutdown() {
+    isolated(|| async {
+        let settings = [("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances")];
+        let environment = Environment::start(Subscription::Accepted, &settings).await;
+        environment.post_telemetry("platform.start", &json!({ "requestId": "r-1" })).await;
+        let report = json!({ "requestId": "r-1", "status": "error", "errorType": "Runtime.OutOfMemory" });
+        let faults = environment.end_with("failure", "platform.report", &report).await;
+        assert_eq!(faults.iter().map(kind).collect::<Vec<_>>(), ["oom"]);
+    });
+}
+
+/// With SnapStart the records of init are those of the snapshot, so that of the restore is still to come.
+#[test]
+fn a_restore_that_fails_while_the_environment_ends() {
+    isolated(|| async {
+        let environment = with_telemetry().await;
+        let init = json!({ "initializationType": "snap-start", "phase": "init", "status": "success" });
+        for kind in ["platform.initStart", "platform.initRuntimeDone", "platform.initReport"] {
+            environment.post_telemetry(kind, &init).await;
+        }
+        let failed = json!({ "status": "error", "errorType": "Runtime.RestoreHookUserError" });
+        let faults = environment.end_with("failure", "platform.restoreRuntimeDone", &failed).await;
+        assert_eq!(told(&faults), [("init", "Restore failed (Runtime.RestoreHookUserError)")]);
+    });
+}
+
+/// A record of an invocation that nobody has announced belongs to the process before.
+#[test]
+fn records_of_the_process_before_are_none_of_this_one() {
+    isolated(|| async {
+        let old = json!({ "requestId": "r-0", "status": "timeout", "metrics": { "durationMs": 3000 } });
+        // They come before the first invocation or during it, and are no fault.
+        let mut environment = with_telemetry().await;
+        environment.post_telemetry("platform.runtimeDone", &old).await;
+        environment.invoke("r-1").await;
+        environment.post_telemetry("platform.report", &old).await;
+        environment.runtime_done("r-1", "success", None).await;
+        assert_eq!(told(&environment.end("spindown").await), []);
+        // They do not hide which invocation SHUTDOWN is about, nor that it is the first one.
+        let mut environment = with_telemetry().await;
+        environment.post_telemetry("platform.runtimeDone", &old).await;
+        environment.invoke("r-1").await;
+        environment.post_telemetry("platform.report", &old).await;
+        let faults = environment.end("timeout").await;
+        assert_eq!(told(&faults), [("timeout", "Task timed out after 3.00 seconds")]);
+        assert_eq!(faults[0]["tags"]["aws_request_id"], "r-1");
+        assert_eq!(faults[0]["tags"]["faas.coldstart"], "true");
+    });
+}
+
+#[test]
+fn more_than_ten_a_minute_are_left_out_and_counted() {
+    isolated(|| async {
+        let settings = [("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances")];
+        let environment = Environment::start(Subscription::Accepted, &settings).await;
+        for number in 0..12 {
+            let report = json!({ "requestId": format!("r-{number}"), "status": "timeout" });
+            environment.post_telemetry("platform.report", &report).await;
+        }
+        let log = environment.extension.log.clone();
+        assert_eq!(environment.end("spindown").await.len(), 10);
+        assert_eq!(log.wait_for_lines("more than ten in a minute", 2).await.len(), 2, "{}", log.text());
     });
 }
 

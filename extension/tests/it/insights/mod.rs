@@ -80,13 +80,15 @@ impl Environment {
         self.ended().await
     }
 
-    /// Ends the environment while a record arrives. The extension is frozen meanwhile, so it finds both at the same
-    /// time.
+    /// Ends the environment, and then a record arrives. The extension is frozen meanwhile, so it finds both at the same
+    /// time, and reads SHUTDOWN first.
     pub async fn end_with(self, reason: &str, kind: &str, body: &Value) -> Vec<Value> {
         let to = self.api.destination().await;
         let body = json!([record(kind, body)]).to_string();
         self.extension.freeze();
         self.api.shutdown(reason, 2 * SECOND);
+        // The scripted Lambda is on this thread, and writes SHUTDOWN meanwhile.
+        tokio::time::sleep(Duration::from_millis(20)).await;
         let mut posted = std::net::TcpStream::connect(to).unwrap();
         write!(posted, "POST / HTTP/1.1\r\nhost: sandbox\r\ncontent-length: {}\r\n\r\n{body}", body.len())
             .unwrap();

@@ -2,7 +2,12 @@
 //! of Sentry's SDK for Rust.
 
 use super::{Environment, kind};
-use crate::support::{lambda_api::Subscription, netns::isolated, tools};
+use crate::support::{
+    lambda_api::Subscription,
+    netns::isolated,
+    sdk::{self, TUNNEL},
+    tools,
+};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -111,5 +116,33 @@ fn sentry_takes_every_kind_as_it_is() {
             assert_eq!(trace.span_id.to_string(), "35465b3a9e2f7c6a");
             println!("{event:#}");
         }
+    });
+}
+
+/// Sentry drops what it does not accept, and marks the event as faulty. So it is left out, or written in another way.
+#[test]
+fn what_sentry_does_not_accept_is_not_sent() {
+    isolated(|| async {
+        let settings = [
+            ("SENTRY_RELEASE", "shop/1.4.2"),
+            ("SENTRY_ENVIRONMENT", "none"),
+            ("AWS_REGION", "eu-central-1\n"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "7"),
+        ];
+        let mut environment = Environment::start(Subscription::Accepted, &settings).await;
+        environment.invoke("r-1").await;
+        let tracing = "Root=1-00000000-000000000000000000000000;Parent=0000000000000000";
+        let started = json!({ "requestId": "r-1", "tracing": { "value": tracing } });
+        environment.post_telemetry("platform.start", &started).await;
+        let payload = json!({ "contexts": { "aws.lambda": { "aws_request_id": "r-1" } } });
+        let learnt = json!({ "release": "a\\b", "environment": "x".repeat(65) });
+        let body = sdk::item("event", &payload).replacen('{', &format!("{{\"trace\":{learnt},"), 1);
+        assert_eq!(sdk::post(TUNNEL, body).await, 200);
+        environment.runtime_done("r-1", "error", Some("Custom\nError\u{2028}")).await;
+        let events = environment.end("failure").await;
+        assert_eq!(events[0]["release"], "orders@7");
+        assert_eq!(events[0]["tags"]["lambda.error_type"], "Custom Error");
+        let normal = &normalised(&events)[0];
+        assert_eq!((normal.get("errors"), normal.get("_meta")), (None, None), "{normal:#}");
     });
 }

@@ -67,8 +67,17 @@ impl Extension {
 
     /// Starts it standalone on a free port, and returns where it listens.
     pub async fn standalone(upstream: &str, env: &[(&str, &str)]) -> (Self, SocketAddr) {
+        Self::standalone_of(BINARY, upstream, env).await
+    }
+
+    /// Does the same with another binary.
+    pub async fn standalone_of(
+        binary: impl AsRef<Path>,
+        upstream: &str,
+        env: &[(&str, &str)],
+    ) -> (Self, SocketAddr) {
         let args = ["--standalone", "--listen", "127.0.0.1:0", "--upstream", upstream];
-        let extension = Self::start(BINARY, &args, env);
+        let extension = Self::start(binary, &args, env);
         let line = extension.log.wait_for("\"listening\"").await;
         let line: Value = serde_json::from_str(&line).unwrap();
         (extension, line["addr"].as_str().unwrap().parse().unwrap())

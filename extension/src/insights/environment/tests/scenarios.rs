@@ -16,7 +16,7 @@ fn end(id: &str, status: &str, error_type: &str) -> InvocationEnd {
     }
 }
 
-fn start(id: &str) -> PlatformEvent {
+pub(super) fn start(id: &str) -> PlatformEvent {
     PlatformEvent::Start(InvocationStart { request: RequestId::new(id), trace: None })
 }
 
@@ -170,6 +170,48 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 done("r", "error", "Function.ResponseSizeTooLarge"),
             ],
             None,
+        ),
+        (
+            // The runtime goes on after these errors.
+            vec![Invoke("q"), Invoke("r"), Shutdown(ShutdownReason::Other)],
+            vec![
+                start("q"),
+                done("q", "error", "Runtime.MarshalError"),
+                start("r"),
+                done("r", "error", "Runtime.TruncatedResponse"),
+                report("r", "error", "", 60.0),
+            ],
+            None,
+        ),
+        (
+            // The last records of the process before: its faults are not this one's.
+            vec![Invoke("r"), Shutdown(ShutdownReason::Other)],
+            vec![
+                done("old", "timeout", ""),
+                report("old", "timeout", "", 128.0),
+                report("older", "error", "Runtime.ExitError", 127.0),
+                start("r"),
+                done("r", "success", ""),
+            ],
+            None,
+        ),
+        (
+            // They do not hide which invocation has ended the environment, even if there are many.
+            vec![Invoke("r"), Sample(127 * MIB), failure()],
+            vec![
+                done("old", "success", ""),
+                done("older", "success", ""),
+                done("oldest", "success", ""),
+                report("first", "success", "", 1.0),
+                report("other", "success", "", 1.0),
+            ],
+            Some((OutOfMemory, "r", "Out of memory: 127 of 128 MB used")),
+        ),
+        (
+            // Lambda tries an invocation again.
+            vec![Invoke("r"), Invoke("q"), Invoke("r"), Shutdown(ShutdownReason::Timeout)],
+            vec![],
+            Some((Timeout, "r", "Task timed out after 3.00 seconds")),
         ),
         (vec![Shutdown(ShutdownReason::Other)], vec![init_start(InitPhase::Init)], None),
     ]

@@ -3,6 +3,7 @@
 use super::{KEY, at, begin, done, environment, function, init, report, root};
 use crate::config::SpanMode;
 use crate::insights::environment::MAX_INVOCATIONS;
+use crate::insights::invocation::Invocation;
 use crate::protocol::EnvelopeNote;
 use crate::telemetry::InitPhase;
 use proptest::prelude::*;
@@ -48,11 +49,15 @@ proptest! {
             let id = |number: usize| format!("r-{number}");
             match event {
                 Event::Begin(number) => {
-                    // What comes again with an id that is over is another try.
+                    // What comes again with an id that is over, or that another one has followed, is another try.
                     let id = id(number);
-                    let mut known = environment.invocations.iter();
-                    let of_id = known.find(|one| one.request.is(&id) && one.invoked.is_some());
-                    if of_id.is_some_and(|one| one.runtime_done.is_some() || one.report.is_some()) {
+                    let latest = environment.latest_at();
+                    let mut known = environment.invocations.iter().enumerate();
+                    let of_id = known.find(|(_, one)| one.request.is(&id) && one.invoked.is_some());
+                    let is_over = |at, one: &Invocation| {
+                        one.runtime_done.is_some() || one.report.is_some() || Some(at) < latest
+                    };
+                    if of_id.is_some_and(|(at, one)| is_over(at, one)) {
                         seen.retain(|(request, _)| *request != id);
                     }
                     begin(&mut environment, &id, now);
