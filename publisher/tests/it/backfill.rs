@@ -1,73 +1,38 @@
 //! `ci/backfill`: brings the zips of the last releases to a region that AWS has opened since. GitHub is a stand-in.
 
-use crate::{
-    build_fixture::repository,
-    support::{
-        account::Account,
-        cli::{Publisher, Run},
-        dist::{COMMIT, Dist, layer_name},
-        emulator::ministack,
-    },
+use crate::support::{
+    account::Account,
+    cli::{Publisher, Run},
+    dist::layer_name,
+    emulator::ministack,
+    github::{GitHub, hex_sha256},
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{
-    env,
-    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
 
 const RELEASED_IN: &str = "eu-west-1";
 const NEW: &str = "ap-southeast-4";
-const REPOSITORY: &str = "owner/name";
 
-/// A repository on GitHub with releases that are published in one region, and a copy of its default branch.
+/// A repository with releases that are published in one region.
 struct Case {
     owner: Account,
     publisher: Publisher,
-    folder: tempfile::TempDir,
+    github: GitHub,
 }
 
 impl Case {
     fn new() -> Self {
         let owner = Account::new(ministack());
         let publisher = Publisher::at(&ministack().url(), &owner.key);
-        let case = Self { owner, publisher, folder: tempfile::tempdir().unwrap() };
-        for file in ["backfill", "lib.sh", "verify-attestations"] {
-            let to = case.path("branch/ci").join(file);
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(repository().join("ci").join(file), to).unwrap();
-        }
-        fs::create_dir_all(case.path("github/releases")).unwrap();
-        fs::create_dir_all(case.path("github/tags")).unwrap();
-        case
+        let github = GitHub::new(&["backfill", "lib.sh", "verify-attestations"]);
+        Self { owner, publisher, github }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Publishes a version and makes its release, which has an attestation for each file.
     fn release(&self, version: &str) -> PathBuf {
-        let dist = Dist::new(&format!("{version} of {}", self.owner.key));
-        dist.edit_build(|build| build["version"] = json!(version));
-        self.publisher.run(&dist, &["publish", "--execute", "--regions", RELEASED_IN]).expect(0);
-        let tag = format!("v{version}");
-        let there = self.path("github/releases").join(&tag);
-        fs::create_dir(&there).unwrap();
-        let mut attested = fs::read_to_string(self.path("github/attestations")).unwrap_or_default();
-        for name in dist.files().iter().filter(|name| !name.ends_with(".journal")) {
-            let content = fs::read(dist.path().join(name)).unwrap();
-            let workflow = format!("{REPOSITORY}/.github/workflows/release.yml");
-            writeln!(attested, "{} refs/tags/{tag} {COMMIT} {workflow}", hex_sha256(&content)).unwrap();
-            fs::write(there.join(name), content).unwrap();
-        }
-        fs::write(self.path("github/attestations"), attested).unwrap();
-        fs::write(self.path("github/tags").join(&tag), format!("{COMMIT}\n")).unwrap();
-        // The stand-in sorts releases by the time of their notes.
-        fs::write(there.join("notes"), "").unwrap();
-        there
+        self.github.release(&self.publisher, &self.owner.key, version, RELEASED_IN)
     }
 
     /// Changes the list of layers of a release, as a yank does.
@@ -80,31 +45,14 @@ impl Case {
     }
 
     fn backfill(&self, releases: &str) -> Run {
-        let script = self.path("branch/ci/backfill");
-        let mut path = vec![repository().join("ci/stand-ins")];
-        path.extend(env::split_paths(&env::var_os("PATH").unwrap()));
-        let started = std::time::Instant::now();
-        let output = self
-            .publisher
-            .command(script.as_os_str())
-            .args([releases, NEW])
-            .arg(self.path("backfilled"))
-            .env("PATH", env::join_paths(path).unwrap())
-            .env("PUBLISHER", env!("CARGO_BIN_EXE_publisher"))
-            .env("GH_STATE", self.path("github"))
-            .env("GITHUB_REPOSITORY", REPOSITORY)
-            .env("GITHUB_OUTPUT", self.path("output"))
-            .env("AWS_ACCOUNT_ID", &self.owner.key)
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-        Run { code: output.status.code(), stdout, stderr, took: started.elapsed() }
+        let out = self.github.path("backfilled");
+        let args = [releases, NEW, out.to_str().unwrap()];
+        self.github.run(&self.publisher, "backfill", &args, &[("AWS_ACCOUNT_ID", &self.owner.key)])
     }
 
     /// The list of layers that the backfill has left for a release.
     fn layers(&self, version: &str) -> Option<Value> {
-        let file = self.path("backfilled").join(format!("v{version}")).join("layers.json");
+        let file = self.github.path("backfilled").join(format!("v{version}")).join("layers.json");
         fs::read(file).ok().map(|text| serde_json::from_slice(&text).unwrap())
     }
 
@@ -121,13 +69,9 @@ impl Case {
 
     /// The tag for which the workflow proposes the list of layers. `publish` writes outputs of its own beside it.
     fn tag(&self) -> Option<String> {
-        let output = fs::read_to_string(self.path("output")).unwrap();
+        let output = fs::read_to_string(self.github.path("output")).unwrap();
         output.lines().filter_map(|line| line.strip_prefix("tag=")).next_back().map(str::to_owned)
     }
-}
-
-fn hex_sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// A new project has one release, and may be asked for more than it has.
@@ -178,8 +122,7 @@ fn a_region_that_an_earlier_backfill_has_added_stays_in_the_list() {
         places["us-east-1"] = places[RELEASED_IN].clone();
         places["us-east-1"]["arn"] = json!(arn);
     }
-    fs::create_dir(case.path("branch/dist")).unwrap();
-    fs::write(case.path("branch/dist/layers.json"), layers.to_string()).unwrap();
+    case.github.set_branch_layers(&layers);
     case.backfill("1").expect(0);
     let after = case.layers("1.2.3").unwrap();
     let regions = after["layers"]["arm64"]["regions"].as_object().unwrap();

@@ -74,4 +74,5 @@ mod verify_coverage;
 mod verify_links;
 mod verify_other_account;
 mod version_balance;
+mod watch;
 mod yank;
