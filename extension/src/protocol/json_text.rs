@@ -1,4 +1,5 @@
-//! Finds, reads and writes the texts of JSON, eight bytes at a time. Each line of the function passes here several times.
+//! Finds, reads and writes the texts of JSON, eight bytes at a time. Each line of the function passes here several
+//! times.
 
 use std::borrow::Cow;
 

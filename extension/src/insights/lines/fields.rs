@@ -1,7 +1,7 @@
 //! The fields of a record that is a JSON object. Pure.
 //!
-//! Most records have a handful of fields with short values. A list of them that borrows from the record costs a fraction
-//! of a tree that copies each name and each text.
+//! Most records have a handful of fields with short values. A list of them that borrows from the record costs a
+//! fraction of a tree that copies each name and each text.
 
 use crate::protocol::{json_fields, json_text};
 use serde_json::{Map, Value};
@@ -243,7 +243,14 @@ mod tests {
         #[test]
         fn objects_are_read_as_serde_reads_them(
             parts in proptest::collection::vec(
-                ("[ab]{0,2}", prop_oneof!["\"[ -~]{0,9}\"", "-?[0-9]{1,17}(\\.5)?", "true|null|\\{\\}|\\[1, \\{\"a\": 2\\}\\]"]),
+                (
+                    "[ab]{0,2}",
+                    prop_oneof![
+                        "\"[ -~]{0,9}\"",
+                        "-?[0-9]{1,17}(\\.5)?",
+                        "true|null|\\{\\}|\\[1, \\{\"a\": 2\\}\\]"
+                    ],
+                ),
                 0..5,
             ),
         ) {
