@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let cli =
         cli::Cli::try_parse().unwrap_or_else(|error| renamed_options::explain(error, &arguments).exit());
     let ui = ui::Ui::new(cli.json);
-    match cli.command.run(&ui) {
+    match cli.command.run(&ui).and_then(|()| ui.written()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             ui.failure(&failure);

@@ -2,15 +2,16 @@
 //!
 //! With `--json`, the result is one JSON document on stdout, and progress is one JSON object per line on stderr. Each
 //! object has an `event` field; docs/publishing.md lists the events.
+//!
+//! Whoever reads may stop early, as `head` does. Nothing more is printed then, and the command goes on to its end: what
+//! it has begun in AWS is not left half done. The macros of std for printing would panic instead.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use indicatif::MultiProgress;
 use serde::Serialize;
 use serde_json::json;
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal, Write},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -21,6 +22,7 @@ pub(crate) struct Ui {
     colour: bool,
     bars: Option<MultiProgress>,
     notice: Arc<Mutex<Option<String>>>,
+    unwritten: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Ui {
@@ -28,7 +30,13 @@ impl Ui {
     pub(crate) fn new(json: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && !json && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour, bars: (terminal && !json).then(MultiProgress::new), notice: Arc::default() }
+        Self {
+            json,
+            colour,
+            bars: (terminal && !json).then(MultiProgress::new),
+            notice: Arc::default(),
+            unwritten: Arc::default(),
+        }
     }
 
     /// Whether results are for machines: one JSON document on stdout instead of tables.
@@ -92,14 +100,29 @@ impl Ui {
         if self.json
             && let Ok(line) = serde_json::to_string(event)
         {
-            eprintln!("{line}");
+            progress(&line);
         }
     }
 
     /// Prints a result: a table, an ARN or a snippet.
-    #[expect(clippy::unused_self, reason = "the caller needs a Ui, so that all output goes through it")]
     pub(crate) fn result(&self, text: impl std::fmt::Display) {
-        println!("{text}");
+        if let Err(error) = writeln!(io::stdout(), "{text}")
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+    }
+
+    /// Fails if a result could not be written although somebody waits for it: to a full disk, for example.
+    pub(crate) fn written(&self) -> Result<(), Failure> {
+        match self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            None => Ok(()),
+            Some(error) => {
+                let text = format!("cannot write the result: {error}");
+                Err(Failure::message(Code::Failed, text)
+                    .hint("everything else is done; the same command prints it again"))
+            }
+        }
     }
 
     /// Prints the error of a command that failed, and what to do next.
@@ -123,10 +146,15 @@ impl Ui {
 
     fn line(&self, line: &str) {
         match &self.bars {
-            Some(bars) => bars.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bars) => bars.suspend(|| progress(line)),
+            None => progress(line),
         }
     }
+}
+
+/// Prints a line of progress. There is no place to tell of an error, and no command depends on its progress being read.
+fn progress(line: &str) {
+    let _unread = writeln!(io::stderr(), "{line}");
 }
 
 /// Formats rows under a header, with aligned columns. It has no borders, so that the text can be cut and pasted.

@@ -136,7 +136,7 @@ impl Artifact {
 /// Sentry's own Relay in a layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RelayPart {
-    /// The version, or `local` for a file of the user's that does not say its version.
+    /// The version, or `local` for a binary that does not say its version.
     pub(crate) version: String,
     /// Lower-case hex sha256 of the binary as it is in the layer.
     pub(crate) sha256: String,

@@ -1,5 +1,5 @@
-//! Adds the list of linked crates to a binary, so that scanners find known vulnerabilities in a layer without its
-//! sources: `cargo audit bin`, Trivy, Grype, Syft.
+//! Adds the list of linked crates to a binary, so that scanners find known vulnerabilities in it without its sources:
+//! `cargo audit bin`, Trivy, Grype, Syft.
 //!
 //! The form is that of cargo-auditable: JSON, compressed by zlib, in the section `.dep-v0`. No segment contains it, so
 //! it is not loaded. It stands behind the rest of the file, so that the rest stays where it is.
@@ -40,15 +40,15 @@ struct Package<'a> {
     root: bool,
 }
 
-/// Writes the list. All crates are listed as dependencies of the extension itself.
-pub(crate) fn list(extension: &str, version: &str, crates: &[LinkedCrate]) -> io::Result<Vec<u8>> {
+/// Writes the list. All crates are listed as dependencies of the program itself.
+pub(crate) fn list(program: &str, version: &str, crates: &[LinkedCrate]) -> io::Result<Vec<u8>> {
     let crate_of = |linked| {
         let LinkedCrate { name, version, .. }: &LinkedCrate = linked;
         Package { name, version, source: "crates.io", dependencies: Vec::new(), root: false }
     };
     let mut packages: Vec<Package<'_>> = crates.iter().map(crate_of).collect();
     let dependencies = (0..packages.len()).collect();
-    packages.push(Package { name: extension, version, source: "local", dependencies, root: true });
+    packages.push(Package { name: program, version, source: "local", dependencies, root: true });
     let mut compressed = ZlibEncoder::new(Vec::new(), Compression::best());
     compressed.write_all(&serde_json::to_vec(&Dependencies { packages })?)?;
     compressed.finish()

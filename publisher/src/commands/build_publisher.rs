@@ -5,8 +5,9 @@ use crate::{
     build::{
         commit::Commit,
         compile::{Compile, Program},
+        dependency_list,
         dist::Dist,
-        elf, licences,
+        elf, licences, linked_crates,
         musl_std::{self, StdMode},
         tools::Tools,
         unstable_flags::UnstableFlags,
@@ -83,11 +84,15 @@ impl BuildPublisher {
         for arch in archs {
             ui.status("Building", format_args!("{PUBLISHER} {} for {arch}", workspace.version));
             let binary = compile.run(arch)?;
-            elf::check(&binary, arch).map_err(|error| {
+            let refused = |error| {
                 let text = format!("the publisher built for {arch} does not run everywhere: {error}");
                 Failure::message(Code::Failed, text)
                     .hint("nothing was written; publisher doctor shows the tools that made it")
-            })?;
+            };
+            elf::check(&binary, arch).map_err(refused)?;
+            let crates = linked_crates::linked(&workspace, PUBLISHER, arch.target())?;
+            let list = dependency_list::list(PUBLISHER, &workspace.version, &crates).map_err(Failure::new)?;
+            let binary = dependency_list::add(&binary, &list).map_err(refused)?;
             let file = format!("{PUBLISHER}-linux-{arch}");
             dist.write(&file, &binary)?;
             fs::set_permissions(self.out.join(&file), Permissions::from_mode(0o755)).map_err(Failure::new)?;

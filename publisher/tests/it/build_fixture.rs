@@ -1,5 +1,12 @@
 //! A workspace with a tiny extension, and stand-ins for the build tools.
 
+use flate2::read::ZlibDecoder;
+use object::{
+    Endianness,
+    elf::FileHeader64,
+    read::elf::{FileHeader, SectionHeader},
+};
+use serde_json::Value;
 use std::{
     env,
     fs::{self, File},
@@ -176,6 +183,16 @@ pub fn static_elf(machine: u8, salt: u8) -> Vec<u8> {
     elf[64] = 1;
     elf[127] = salt;
     elf
+}
+
+/// The list of crates in a binary, as a scanner reads it.
+pub fn dependency_list(binary: &[u8]) -> Option<Value> {
+    let header = FileHeader64::<Endianness>::parse(binary).unwrap();
+    let sections = header.sections(Endianness::Little, binary).unwrap();
+    let (_, section) = sections.section_by_name(Endianness::Little, b".dep-v0")?;
+    Some(
+        serde_json::from_reader(ZlibDecoder::new(section.data(Endianness::Little, binary).unwrap())).unwrap(),
+    )
 }
 
 pub const ARM64: (&str, u8) = ("aarch64-unknown-linux-musl", 183);

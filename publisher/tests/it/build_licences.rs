@@ -1,17 +1,11 @@
 //! `publisher build`: the licences in the layer.
 
 use crate::{
-    build_fixture::{LICENSE, Workspace, X86_64, assert_code, static_elf, stderr},
+    build_fixture::{LICENSE, Workspace, X86_64, assert_code, dependency_list, static_elf, stderr},
     build_relay::entries,
 };
-use flate2::read::ZlibDecoder;
-use object::{
-    Endianness,
-    elf::FileHeader64,
-    read::elf::{FileHeader, SectionHeader},
-};
-use serde_json::{Value, json};
-use std::{io::Read, process::Output};
+use serde_json::json;
+use std::process::Output;
 
 const DEPENDENCIES: &str = r#"
 [dependencies]
@@ -101,13 +95,7 @@ fn a_binary_lists_the_crates_that_are_linked_into_it() {
     let workspace = with_dependencies();
     assert_code(&build(&workspace), 0);
     let entries = entries(&workspace.path().join("dist/sentry-lambda-extension-x86_64.zip"));
-    let binary = &*entries[0].2;
-    let header = FileHeader64::<Endianness>::parse(binary).unwrap();
-    let sections = header.sections(Endianness::Little, binary).unwrap();
-    let (_, section) = sections.section_by_name(Endianness::Little, b".dep-v0").unwrap();
-    let mut list = String::new();
-    ZlibDecoder::new(section.data(Endianness::Little, binary).unwrap()).read_to_string(&mut list).unwrap();
-    let list: Value = serde_json::from_str(&list).unwrap();
+    let list = dependency_list(&entries[0].2).unwrap();
     let expected = json!([
         { "name": "linked", "version": "1.2.3", "source": "crates.io" },
         { "name": "sentry-lambda-extension", "version": "9.8.7", "source": "local", "dependencies": [0], "root": true },

@@ -1,6 +1,8 @@
 //! `publisher build-publisher`: the publisher of a release, with the release's layers inside.
 
-use crate::build_fixture::{ARM64, Workspace, X86_64, assert_code, static_elf, stderr, stdout};
+use crate::build_fixture::{
+    ARM64, Workspace, X86_64, assert_code, dependency_list, static_elf, stderr, stdout,
+};
 use serde_json::{Value, json};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
@@ -62,7 +64,17 @@ fn each_architecture_gets_a_program_and_one_file_has_the_licences() {
     let out = workspace.path().join("out");
     let notices = "publisher-THIRD-PARTY-NOTICES.txt";
     assert_eq!(names(&out), [notices, "publisher-linux-arm64", "publisher-linux-x86_64"]);
-    assert_eq!(fs::read(out.join("publisher-linux-x86_64")).unwrap(), static_elf(X86_64.1, 2));
+    for (file, compiled) in [
+        ("publisher-linux-arm64", static_elf(ARM64.1, 1)),
+        ("publisher-linux-x86_64", static_elf(X86_64.1, 2)),
+    ] {
+        let binary = fs::read(out.join(file)).unwrap();
+        // The list of what is linked in follows the program, whose header says so.
+        assert_eq!(binary[64..compiled.len()], compiled[64..], "{file}");
+        let list = dependency_list(&binary).unwrap();
+        let root = json!([{"name": "publisher", "version": "9.8.7", "source": "local", "root": true}]);
+        assert_eq!(list["packages"], root, "{file}");
+    }
     let mode = out.join("publisher-linux-arm64").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
     assert!(fs::read_to_string(out.join(notices)).unwrap().contains("\nmusl\n"));

@@ -29,7 +29,7 @@ fn zips_of_45_megabytes_to_34_regions_take_little_more_memory_than_the_zips() {
     let mut peak = 0;
     // The memory has to be polled, because the kernel gives no event when it grows.
     while !running.has_ended() {
-        peak = peak.max(running.peak_memory().unwrap_or(peak));
+        peak = peak.max(running.allocated_memory().unwrap_or(peak));
         thread::sleep(Duration::from_millis(20));
     }
     let run = running.wait().expect(0).says("68 published");

@@ -108,7 +108,7 @@ pub(crate) struct Layer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RelayInside {
-    /// The released version, or `local` for a file that the builder supplied.
+    /// The version, or `local` for a binary that does not say its version.
     pub(crate) version: String,
     /// The digest of the binary in the layer.
     pub(crate) sha256: Digest,

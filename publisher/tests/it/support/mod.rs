@@ -7,6 +7,7 @@ pub mod dist;
 pub mod emulator;
 pub mod function;
 pub mod gate;
+pub mod github;
 pub mod http;
 pub mod iam;
 pub mod image_registry;
