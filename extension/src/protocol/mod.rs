@@ -16,6 +16,7 @@ pub(crate) mod event_id;
 mod inflate;
 mod item;
 pub(crate) mod json_fields;
+pub(crate) mod json_text;
 mod key_mask;
 mod log_level;
 mod percent;

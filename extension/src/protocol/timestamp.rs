@@ -17,12 +17,16 @@ pub fn format(time: SystemTime) -> String {
 /// Reads a time like `2026-11-25T10:00:03.421Z`, with any number of decimals and any offset. Returns `None` if the text
 /// is not such a time, or if the time is before 1970.
 pub fn parse(text: &str) -> Option<SystemTime> {
-    let (date, rest) = text.split_at_checked(10)?;
-    let rest = rest.strip_prefix(['T', 't', ' '])?;
-    let (time, rest) = rest.split_at_checked(8)?;
-    let [year, month, day] = numbers(date, '-')?;
-    let [hour, minute, second] = numbers(time, ':')?;
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    let (head, rest) = text.split_at_checked(19)?;
+    let &[y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T' | b't' | b' ', ref time @ ..] = head.as_bytes()
+    else {
+        return None;
+    };
+    let &[h1, h2, b':', mi1, mi2, b':', s1, s2] = time else { return None };
+    let year = number(y1, y2)? * 100 + number(y3, y4)?;
+    let (month, day) = (number(mo1, mo2)?, number(d1, d2)?);
+    let (hour, minute, second) = (number(h1, h2)?, number(mi1, mi2)?, number(s1, s2)?);
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     // A leap second counts as the first of the next minute.
@@ -35,27 +39,23 @@ pub fn parse(text: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
 }
 
-/// Reads three numbers with a separator between them. They must consist of digits only.
-fn numbers(text: &str, separator: char) -> Option<[u64; 3]> {
-    let mut parts = text.split(separator);
-    let mut next = || {
-        let part = parts.next().filter(|part| part.bytes().all(|b| b.is_ascii_digit()))?;
-        part.parse().ok()
-    };
-    let numbers = [next()?, next()?, next()?];
-    parts.next().is_none().then_some(numbers)
+/// Reads a number of two digits.
+fn number(tens: u8, ones: u8) -> Option<u64> {
+    let is_number = tens.is_ascii_digit() && ones.is_ascii_digit();
+    is_number.then(|| u64::from(tens - b'0') * 10 + u64::from(ones - b'0'))
 }
 
 /// Splits decimals of a second, if there are any, from the zone.
 fn fraction(text: &str) -> Option<(u32, &str)> {
     let Some(decimals) = text.strip_prefix('.') else { return Some((0, text)) };
-    let end = decimals.bytes().position(|b| !b.is_ascii_digit())?;
-    let (digits, zone) = decimals.split_at_checked(end)?;
-    if digits.is_empty() {
-        return None;
+    let (mut nanos, mut unit, mut end) = (0, 100_000_000, 0);
+    for byte in decimals.bytes().take_while(u8::is_ascii_digit) {
+        // What is less than a nanosecond is left out.
+        nanos += u32::from(byte - b'0') * unit;
+        unit /= 10;
+        end += 1;
     }
-    let nanos = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
-    Some((nanos.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0')), zone))
+    (end > 0).then_some((nanos, decimals.get(end..)?))
 }
 
 /// Reads the offset from UTC, and returns it in seconds.

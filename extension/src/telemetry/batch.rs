@@ -4,12 +4,12 @@
 use super::function_record::FunctionRecord;
 use super::observer::{DroppedRecords, Observer};
 use super::record::Record;
-use crate::protocol::json_fields::fields_of;
-use crate::protocol::timestamp;
+use crate::protocol::json_fields::{self, fields_of};
+use crate::protocol::{json_text, timestamp};
 use serde::Deserialize;
-use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use std::fmt;
+use std::borrow::Cow;
+use std::time::SystemTime;
 
 /// One element of a batch, divided into its parts but not read. An odd part costs only itself.
 #[derive(Deserialize)]
@@ -24,19 +24,33 @@ struct Parts<'a> {
 
 /// Reads a batch. `platform` gets the platform's records before `observer` does.
 pub(super) fn read(body: &[u8], platform: &mut dyn FnMut(&[Record]), observer: &dyn Observer) {
-    let mut dispatcher = Dispatcher { platform, observer, records: Vec::new(), read: 0 };
-    // The usual case takes one pass. Where something in it cannot be read, the rest can.
-    let whole = serde_json::Deserializer::from_slice(body).deserialize_seq(WholeBatch(&mut dispatcher));
-    if whole.is_err() {
-        let text = String::from_utf8_lossy(body);
-        let already_read = std::mem::take(&mut dispatcher.read);
-        let rest = BrokenBatch { dispatcher: &mut dispatcher, already_read };
-        if serde_json::Deserializer::from_slice(text.as_bytes()).deserialize_seq(rest).is_err() {
-            observer.unreadable();
-        }
+    let mut dispatcher = Dispatcher { platform, observer, records: Vec::new() };
+    let batch = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
+    if dispatcher.read(&batch).is_none() {
+        observer.unreadable();
     }
     dispatcher.pass_platform();
     observer.batch_ended();
+}
+
+/// Reads the record of the function at the start of a batch, if it is written as Lambda writes it, and returns what
+/// follows it too.
+fn usual(batch: &str) -> Option<(FunctionRecord<'_>, &str)> {
+    let rest = batch.strip_prefix(r#"{"time":"#)?;
+    let time = json_text::leading(rest)?;
+    let rest = rest.get(time.len()..)?.strip_prefix(r#","type":"function","record":"#)?;
+    let json = match rest.as_bytes().first()? {
+        b'"' => json_text::leading(rest)?,
+        b'{' => json_text::leading_object(rest)?,
+        _ => return None,
+    };
+    let rest = rest.get(json.len()..)?.strip_prefix('}')?;
+    Some((FunctionRecord { time: time_of(time), json }, rest))
+}
+
+/// Reads a time that is a JSON text.
+fn time_of(json: &str) -> Option<SystemTime> {
+    timestamp::parse(&json_text::read(json)?)
 }
 
 /// Passes on what is read, and the platform's records together as far as no line comes in between.
@@ -44,19 +58,45 @@ struct Dispatcher<'a> {
     platform: &'a mut dyn FnMut(&[Record]),
     observer: &'a dyn Observer,
     records: Vec<Record>,
-    /// How many elements were passed on.
-    read: usize,
 }
 
 impl Dispatcher<'_> {
+    /// Reads an array of records. `None`: it is none. Those before the fault were passed on.
+    fn read(&mut self, batch: &str) -> Option<()> {
+        let mut rest = batch.trim_ascii_start().strip_prefix('[')?.trim_ascii_start();
+        if rest.starts_with(']') {
+            return Some(());
+        }
+        loop {
+            if let Some((record, behind)) = usual(rest) {
+                self.function(record);
+                rest = behind;
+            } else {
+                let element = json_fields::leading(rest.as_bytes())?.get();
+                if let Ok(parts) = serde_json::from_str(element) {
+                    self.dispatch(&parts);
+                }
+                rest = rest.get(element.len()..)?;
+            }
+            rest = rest.trim_ascii_start();
+            if rest.starts_with(']') {
+                return Some(());
+            }
+            rest = rest.strip_prefix(',')?.trim_ascii_start();
+        }
+    }
+
+    fn function(&mut self, record: FunctionRecord<'_>) {
+        self.pass_platform();
+        self.observer.function(record);
+    }
+
     fn dispatch(&mut self, parts: &Parts<'_>) {
-        self.read += 1;
         let Some(kind) = parts.kind.map(RawValue::get) else { return };
-        let time = || serde_json::from_str::<&str>(parts.time?.get()).ok().and_then(timestamp::parse);
         match (kind, parts.record) {
             ("\"function\"", Some(record)) => {
-                self.pass_platform();
-                self.observer.function(FunctionRecord { time: time(), json: record.get() });
+                let time = parts.time.and_then(|time| time_of(time.get()));
+                self.function(FunctionRecord { time, json: record.get() });
             }
             ("\"function\"", None) => {}
             _ => self.add_platform(parts, kind),
@@ -83,51 +123,6 @@ impl Dispatcher<'_> {
             (self.platform)(&records);
             self.observer.platform(records);
         }
-    }
-}
-
-/// Reads all elements in one pass.
-struct WholeBatch<'a, 'b>(&'a mut Dispatcher<'b>);
-
-impl<'de> Visitor<'de> for WholeBatch<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an array of records")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        while let Some(parts) = elements.next_element::<Parts<'_>>()? {
-            self.0.dispatch(&parts);
-        }
-        Ok(())
-    }
-}
-
-/// Divides the array into its elements before any of them is read, and leaves out those that were read before.
-struct BrokenBatch<'a, 'b> {
-    dispatcher: &'a mut Dispatcher<'b>,
-    already_read: usize,
-}
-
-impl<'de> Visitor<'de> for BrokenBatch<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an array of records")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        let mut index = 0;
-        while let Some(element) = elements.next_element::<&RawValue>()? {
-            if index >= self.already_read
-                && let Ok(parts) = serde_json::from_str::<Parts<'_>>(element.get())
-            {
-                self.dispatcher.dispatch(&parts);
-            }
-            index += 1;
-        }
-        Ok(())
     }
 }
 

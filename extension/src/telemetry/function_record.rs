@@ -1,6 +1,6 @@
 //! What the function writes to its standard output and through its runtime's logger, one record a line or a message.
 
-use serde::Deserialize;
+use crate::protocol::json_text;
 use std::borrow::Cow;
 use std::time::SystemTime;
 
@@ -22,21 +22,13 @@ pub(crate) enum FunctionOutput<'a> {
     Object(&'a str),
 }
 
-/// Serde copies a `Cow` unless a field says otherwise.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
-
 impl<'a> FunctionRecord<'a> {
     /// Reads what the record holds. What is neither text nor an object is taken as the text that it is.
     pub(crate) fn output(&self) -> FunctionOutput<'a> {
         let json = self.json.trim();
         match json.as_bytes().first() {
             Some(b'{') => FunctionOutput::Object(json),
-            Some(b'"') => serde_json::from_str(json)
-                .map_or(FunctionOutput::Text(Cow::Borrowed(json)), |BorrowedText(text)| {
-                    FunctionOutput::Text(text)
-                }),
+            Some(b'"') => FunctionOutput::Text(json_text::read(json).unwrap_or(Cow::Borrowed(json))),
             _ => FunctionOutput::Text(Cow::Borrowed(json)),
         }
     }

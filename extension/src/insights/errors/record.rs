@@ -31,10 +31,7 @@ pub(super) struct Found {
 
 /// Looks whether a line is such a record. `runtime` is what Lambda calls the runtime.
 pub(super) fn read(line: &Line<'_>, runtime: &str) -> Option<Found> {
-    if !line.fields.is_empty() {
-        return of_fields(&line.fields, line, runtime).or_else(|| of_text(line));
-    }
-    of_text(line)
+    of_fields(line, runtime).or_else(|| of_text(line))
 }
 
 fn of_text(line: &Line<'_>) -> Option<Found> {
@@ -61,9 +58,9 @@ fn of_text(line: &Line<'_>) -> Option<Found> {
     None
 }
 
-fn of_fields(fields: &Map<String, Value>, line: &Line<'_>, runtime: &str) -> Option<Found> {
-    let text = |name| fields.get(name).and_then(Value::as_str);
-    let (kind, value) = (text("errorType")?, text("errorMessage")?);
+fn of_fields(line: &Line<'_>, runtime: &str) -> Option<Found> {
+    let (kind, value) = (line.fields.text("errorType")?, line.fields.text("errorMessage")?);
+    let fields = Map::from(line.fields.clone());
     // What the function logs about an error that it has handled has a message of its own.
     if line.message != format!("{kind}: {value}")
         || fields.contains_key("logger")
@@ -76,7 +73,7 @@ fn of_fields(fields: &Map<String, Value>, line: &Line<'_>, runtime: &str) -> Opt
     if stack.is_none() && !is_bare {
         return None;
     }
-    let (language, exceptions) = of_error(fields);
+    let (language, exceptions) = of_error(&fields);
     let language = language.unwrap_or_else(|| match Language::of_runtime(runtime) {
         Language::Unknown if is_bare => Language::Go,
         language => language,

@@ -16,7 +16,7 @@ fn errors_in(records: &str, runtime: &str) -> Vec<UncaughtError> {
         // A record without a request is of the one before it.
         match &line.request {
             Some(NamedRequest::ByRuntime(id)) => (*id).clone_into(&mut current),
-            Some(NamedRequest::ByField(_, id)) if !id.is_empty() => id.clone_into(&mut current),
+            Some(NamedRequest::ByField(_, id)) if !id.is_empty() => (**id).clone_into(&mut current),
             _ => {}
         }
         // The runtime ends after an error in init, and starts anew.

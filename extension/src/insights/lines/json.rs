@@ -1,5 +1,6 @@
 //! A record that is a JSON object: of Lambda's JSON format, or of a logger that writes JSON. Pure.
 
+use super::fields::{FieldValue, Fields};
 use super::{Line, NamedRequest};
 use crate::protocol::LogLevel;
 use serde_json::{Map, Value};
@@ -19,55 +20,57 @@ const TIMES: [&str; 3] = ["timestamp", "time", "@timestamp"];
 
 /// Reads an object. `None`: it is not JSON, or nested too deeply.
 pub(super) fn read(text: &str) -> Option<Line<'_>> {
-    let mut fields: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let mut fields = Fields::read(text)?;
     let mut level = level(&mut fields);
-    let request = REQUESTS.into_iter().find_map(|name| match fields.get(name) {
-        Some(Value::String(id)) => Some(NamedRequest::ByField(name, id.clone())),
-        _ => None,
-    });
+    let request =
+        REQUESTS.iter().find_map(|name| Some(NamedRequest::ByField(name, fields.text(name)?.clone())));
     let message = match message(&mut fields) {
         Some(message) => {
             // A logger that writes JSON, where the runtime puts its own JSON around it.
             let inner =
                 message.starts_with('{').then(|| serde_json::from_str::<Map<String, Value>>(&message).ok());
-            match inner.flatten() {
+            match inner.flatten().map(Fields::from) {
                 Some(mut inner) => {
                     level = self::level(&mut inner).or(level);
                     let inner_message = self::message(&mut inner).unwrap_or(message);
-                    fields.extend(inner);
-                    Cow::Owned(inner_message)
+                    fields.extend(inner.into());
+                    inner_message
                 }
-                None => Cow::Owned(message),
+                None => message,
             }
         }
         None => Cow::Borrowed(text),
     };
-    for name in REQUESTS {
-        // During init there is no request.
-        if fields.get(name).and_then(Value::as_str) == Some("") {
-            fields.remove(name);
-        }
-    }
-    for name in TIMES {
-        // A number or an object under one of these names may be anything.
-        if fields.get(name).is_some_and(Value::is_string) {
-            fields.remove(name);
-        }
-    }
+    // During init there is no request. A number or an object under the name of a time may be anything.
+    fields.take_texts(|name, text| TIMES.contains(&name) || text.is_empty() && REQUESTS.contains(&name));
     Some(Line { level, request, message, fields })
 }
 
 /// Takes out the level.
-fn level(fields: &mut Map<String, Value>) -> Option<LogLevel> {
-    let of_name = |value: &Value| value.as_str().and_then(LogLevel::parse);
-    let of_number = |value: &Value| value.as_u64().and_then(numbered);
-    let named = LEVELS.into_iter().find_map(|name| Some((name, fields.get(name).and_then(of_name)?)));
-    let numbered = || {
-        ["level", "severity"].into_iter().find_map(|name| Some((name, fields.get(name).and_then(of_number)?)))
+fn level(fields: &mut Fields<'_>) -> Option<LogLevel> {
+    let named = |value: &FieldValue<'_>| match value {
+        FieldValue::Text(name) => LogLevel::parse(name),
+        _ => None,
     };
-    let (name, level) = named.or_else(numbered)?;
-    fields.remove(name);
-    Some(level)
+    let by_number = |value: &FieldValue<'_>| match value {
+        FieldValue::Other(number) => number.as_u64().and_then(numbered),
+        _ => None,
+    };
+    take_level(fields, &LEVELS, named).or_else(|| take_level(fields, &["level", "severity"], by_number))
+}
+
+/// Takes out the first field of one of these names that is a level.
+fn take_level(
+    fields: &mut Fields<'_>,
+    names: &[&str],
+    read: impl Fn(&FieldValue<'_>) -> Option<LogLevel>,
+) -> Option<LogLevel> {
+    names.iter().find_map(|name| {
+        let value = fields.get_mut(name)?;
+        let level = read(value)?;
+        value.take();
+        Some(level)
+    })
 }
 
 /// The numbers of pino and bunyan, 10 to 60, and those of monolog, 100 to 600.
@@ -84,37 +87,39 @@ fn numbered(number: u64) -> Option<LogLevel> {
 }
 
 /// Takes out the message.
-fn message(fields: &mut Map<String, Value>) -> Option<String> {
-    for name in MESSAGES {
-        match fields.get_mut(name) {
-            Some(Value::String(text)) if !text.is_empty() => {
+fn message<'a>(fields: &mut Fields<'a>) -> Option<Cow<'a, str>> {
+    for name in &MESSAGES {
+        let Some(value) = fields.get_mut(name) else { continue };
+        match value {
+            FieldValue::Text(text) if !text.is_empty() => {
                 let text = std::mem::take(text);
-                fields.remove(name);
+                value.take();
                 return Some(text);
             }
             // What was logged is an object itself: all of it is the message, and its fields are the record's.
-            Some(Value::Object(inner)) if !inner.is_empty() => {
-                let text = described(inner).unwrap_or_else(|| Value::Object(inner.clone()).to_string());
-                let inner = std::mem::take(inner);
-                fields.remove(name);
-                fields.extend(inner);
-                return Some(text);
+            FieldValue::Other(Value::Object(inner)) if !inner.is_empty() => {
+                let object = Value::Object(std::mem::take(inner));
+                value.take();
+                let text = of_error(|name| object.get(name)?.as_str()).unwrap_or_else(|| object.to_string());
+                if let Value::Object(inner) = object {
+                    fields.extend(inner);
+                }
+                return Some(Cow::Owned(text));
             }
             _ => {}
         }
     }
     // Rust's `tracing` has the message among the fields of the event.
-    if let Some(Value::Object(inner)) = fields.get_mut("fields")
+    if let Some(FieldValue::Other(Value::Object(inner))) = fields.get_mut("fields")
         && let Some(Value::String(text)) = inner.remove("message")
     {
-        return Some(text);
+        return Some(Cow::Owned(text));
     }
-    described(fields)
+    of_error(|name| fields.text(name).map(|text| &**text)).map(Cow::Owned)
 }
 
-/// How an error describes itself.
-fn described(fields: &Map<String, Value>) -> Option<String> {
-    let text = |name| fields.get(name).and_then(Value::as_str);
+/// How an error describes itself. `text` returns the text in a field of it.
+fn of_error<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
     match (text("errorType"), text("errorMessage")) {
         (Some(kind), Some(message)) => Some(format!("{kind}: {message}")),
         (None, Some(message)) => Some(message.to_owned()),

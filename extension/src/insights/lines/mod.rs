@@ -3,12 +3,14 @@
 //! The level comes from the record itself, from its JSON or from the prefix of the runtime's logger. Words in a message
 //! say nothing about its level.
 
+mod fields;
 mod json;
 mod prefix;
 
+pub(super) use fields::{FieldValue, Fields};
+
 use crate::protocol::LogLevel;
 use crate::telemetry::{FunctionOutput, RequestId};
-use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// A longer text is cut. Lambda itself cuts records at this size.
@@ -22,7 +24,7 @@ pub(super) struct Line<'a> {
     pub(super) request: Option<NamedRequest<'a>>,
     pub(super) message: Cow<'a, str>,
     /// The fields of its JSON, without those above.
-    pub(super) fields: Map<String, Value>,
+    pub(super) fields: Fields<'a>,
 }
 
 /// The invocation that a record names.
@@ -31,7 +33,7 @@ pub(super) enum NamedRequest<'a> {
     /// The runtime's logger has named it, in a column of its own.
     ByRuntime(&'a str),
     /// A field of the JSON names something that may be an invocation. It is still among the fields, under this name.
-    ByField(&'static str, String),
+    ByField(&'static str, Cow<'a, str>),
 }
 
 impl<'a> Line<'a> {
@@ -61,7 +63,9 @@ impl<'a> Line<'a> {
         let prefix = prefix::read(text);
         let mut line = Self::of_object(prefix.rest).unwrap_or_else(|| Self::of_text(prefix.rest));
         line.level = line.level.or(prefix.level);
-        line.request = prefix.request.map(NamedRequest::ByRuntime).or(line.request);
+        if let Some(id) = prefix.request {
+            line.request = Some(NamedRequest::ByRuntime(id));
+        }
         line
     }
 

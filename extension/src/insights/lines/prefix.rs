@@ -35,13 +35,13 @@ pub(super) fn read(text: &str) -> Prefix<'_> {
 }
 
 fn bracketed(text: &str) -> Option<Prefix<'_>> {
-    let (name, rest) = text.strip_prefix('[')?.split_once(']')?;
+    let (name, rest) = column(text.strip_prefix('[')?, b']')?;
     let level = Some(LogLevel::parse(name)?);
     if let Some(rest) = rest.strip_prefix(' ') {
         return Some(Prefix { level, request: None, rest });
     }
-    let (time, rest) = rest.strip_prefix('\t')?.split_once('\t')?;
-    let (id, rest) = rest.split_once('\t')?;
+    let (time, rest) = column(rest.strip_prefix('\t')?, b'\t')?;
+    let (id, rest) = column(rest, b'\t')?;
     is_time(time).then(|| Prefix { level, request: request(id), rest })
 }
 
@@ -58,10 +58,10 @@ fn timed(text: &str) -> Option<Prefix<'_>> {
 }
 
 fn of_node(text: &str) -> Option<Prefix<'_>> {
-    let (time, rest) = text.split_once('\t')?;
-    let (id, rest) = rest.split_once('\t')?;
+    let (time, rest) = column(text, b'\t')?;
+    let (id, rest) = column(rest, b'\t')?;
     // .NET leaves the column out where a line has no level.
-    let (name, behind) = rest.split_once('\t').unwrap_or((rest, ""));
+    let (name, behind) = column(rest, b'\t').unwrap_or((rest, ""));
     let level = LogLevel::parse(name);
     let rest = if level.is_some() { behind } else { rest };
     let is_known = is_time(time) && (level.is_some() || request(id).is_some());
@@ -118,6 +118,13 @@ fn of_slog(text: &str) -> Option<Prefix<'_>> {
     let (name, rest) = rest.strip_prefix("level=")?.split_once(' ')?;
     let level = Some(capitals(name)?);
     (time.as_bytes().get(10) == Some(&b'T')).then_some(Prefix { level, request: None, rest })
+}
+
+/// Divides a text at an ASCII character, which belongs to neither part. Columns are short, so that looking at one byte
+/// after the other is the quickest way.
+fn column(text: &str, end: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == end)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// A level in capital letters, as loggers write it: a word of a sentence is none.

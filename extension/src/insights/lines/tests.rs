@@ -1,5 +1,5 @@
 use super::*;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 const ID: &str = "8442603f-da10-42d2-bf58-c33a31978aad";
 
@@ -12,7 +12,7 @@ fn read(record: &Value) -> (Option<LogLevel>, Option<String>, String, Value) {
         NamedRequest::ByRuntime(id) => id.to_owned(),
         NamedRequest::ByField(name, id) => format!("{name}={id}"),
     });
-    (line.level, request, line.message.into_owned(), line.fields.into())
+    (line.level, request, line.message.into_owned(), Map::from(line.fields).into())
 }
 
 #[test]

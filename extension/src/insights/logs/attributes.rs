@@ -3,6 +3,9 @@
 //! Sentry knows text, whole numbers, numbers and truth values. Objects become one attribute for each of their fields,
 //! whose name has a dot for each level, and arrays become their JSON.
 
+use super::digits;
+use crate::insights::lines::{FieldValue, Fields};
+use crate::protocol::json_text;
 use serde_json::{Map, Value};
 
 /// What is nested more deeply becomes its JSON.
@@ -29,50 +32,63 @@ impl<'a> Attributes<'a> {
         Self { out, count: 0, billed: 0 }
     }
 
-    /// Writes the fields of a JSON object. Those that `is_taken` names are left out.
-    pub(super) fn fields(&mut self, fields: &Map<String, Value>, is_taken: impl Fn(&str) -> bool) {
+    /// Writes the fields of a record. Those that `is_taken` names are left out.
+    pub(super) fn fields(&mut self, fields: &Fields<'_>, is_taken: impl Fn(&str) -> bool) {
         let mut rest = Map::new();
-        for (name, value) in fields {
-            if is_taken(name) {
-                continue;
-            }
-            if self.count < MAX_ATTRIBUTES {
-                self.flattened(&mut name.clone(), value, 1);
-            } else {
-                rest.insert(name.clone(), value.clone());
+        for (name, value) in fields.iter().filter(|(name, _)| !is_taken(name)) {
+            match value {
+                _ if self.count >= MAX_ATTRIBUTES => {
+                    rest.extend(value.clone().into_value().map(|value| (name.to_owned(), value)));
+                }
+                FieldValue::Text(text) => self.text(name, text),
+                FieldValue::Other(Value::Object(fields)) => self.object(&mut name.to_owned(), fields, 1),
+                FieldValue::Other(value) => self.scalar(name, value),
+                FieldValue::Taken => {}
             }
         }
+        self.rest(REST, rest);
+    }
+
+    /// Writes an attribute for each field of an object.
+    fn object(&mut self, name: &mut String, fields: &Map<String, Value>, depth: usize) {
+        let length = name.len();
+        let mut rest = Map::new();
+        for (inner, value) in fields {
+            if self.count >= MAX_ATTRIBUTES {
+                rest.insert(inner.clone(), value.clone());
+                continue;
+            }
+            name.push('.');
+            name.push_str(inner);
+            match value {
+                Value::Object(fields) if depth + 1 < MAX_DEPTH => self.object(name, fields, depth + 1),
+                value => self.scalar(name, value),
+            }
+            name.truncate(length);
+        }
+        self.rest(name, rest);
+    }
+
+    /// Writes the fields for which there was no room.
+    fn rest(&mut self, name: &str, rest: Map<String, Value>) {
         if !rest.is_empty() {
-            self.text(REST, &Value::Object(rest).to_string());
+            self.text(name, &Value::Object(rest).to_string());
         }
     }
 
-    fn flattened(&mut self, name: &mut String, value: &Value, depth: usize) {
+    /// Writes a value as one attribute.
+    fn scalar(&mut self, name: &str, value: &Value) {
         match value {
-            Value::Object(fields) if depth < MAX_DEPTH && self.count < MAX_ATTRIBUTES => {
-                let length = name.len();
-                let mut rest = Map::new();
-                for (inner, value) in fields {
-                    if self.count >= MAX_ATTRIBUTES {
-                        rest.insert(inner.clone(), value.clone());
-                        continue;
-                    }
-                    name.push('.');
-                    name.push_str(inner);
-                    self.flattened(name, value, depth + 1);
-                    name.truncate(length);
-                }
-                if !rest.is_empty() {
-                    self.text(name, &Value::Object(rest).to_string());
-                }
-            }
             Value::Object(_) | Value::Array(_) => self.text(name, &value.to_string()),
             Value::String(text) => self.text(name, text),
             Value::Bool(value) => self.literal(name, if *value { "true" } else { "false" }, "boolean", 1),
-            Value::Number(number) if number.is_i64() => {
-                self.literal(name, &number.to_string(), "integer", NUMBER);
-            }
-            Value::Number(number) => self.literal(name, &number.to_string(), "double", NUMBER),
+            Value::Number(number) => match number.as_u64() {
+                Some(positive) if number.is_i64() => self.number(name, positive),
+                _ => {
+                    let kind = if number.is_i64() { "integer" } else { "double" };
+                    self.literal(name, &number.to_string(), kind, NUMBER);
+                }
+            },
             Value::Null => {}
         }
     }
@@ -80,9 +96,17 @@ impl<'a> Attributes<'a> {
     /// Writes an attribute that is text.
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        push_text(self.out, value);
+        json_text::write(self.out, value);
         self.out.extend_from_slice(br#","type":"string"}"#);
         self.billed += value.len();
+    }
+
+    /// Writes an attribute that is a whole number.
+    pub(super) fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        digits::push(self.out, value);
+        self.out.extend_from_slice(br#","type":"integer"}"#);
+        self.billed += NUMBER;
     }
 
     fn literal(&mut self, name: &str, value: &str, kind: &str, billed: usize) {
@@ -99,15 +123,9 @@ impl<'a> Attributes<'a> {
         }
         self.count += 1;
         self.billed += name.len();
-        push_text(self.out, name);
+        json_text::write(self.out, name);
         self.out.extend_from_slice(br#":{"value":"#);
     }
-}
-
-/// Writes text as JSON.
-pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
-    // Writing to a vector does not fail.
-    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]
@@ -118,7 +136,7 @@ mod tests {
     fn written(fields: &Value) -> (Value, usize) {
         let mut out = b"{".to_vec();
         let mut attributes = Attributes::new(&mut out);
-        attributes.fields(fields.as_object().unwrap(), |name| name == "taken");
+        attributes.fields(&fields.as_object().unwrap().clone().into(), |name| name == "taken");
         let billed = attributes.billed;
         out.push(b'}');
         (serde_json::from_slice(&out).unwrap(), billed)

@@ -3,9 +3,10 @@
 //! A log is written when it arrives, up to the point where trace, release and environment belong: those may be known
 //! only at the end of the invocation, when the SDK's own data has passed. They are written when the container is made.
 
-use super::attributes::{Attributes, push_text};
+use super::attributes::Attributes;
+use super::digits::{self, last_digit};
 use crate::insights::lines::Line;
-use crate::protocol::{LogLevel, timestamp};
+use crate::protocol::{LogLevel, json_text, timestamp};
 use crate::telemetry::RequestId;
 use std::time::SystemTime;
 
@@ -17,7 +18,6 @@ const MAX_BYTES: usize = 256 * 1024;
 const KEPT_BYTES: usize = 64 * 1024;
 /// The order of logs of one millisecond. It starts at zero in each, and is billed as a number.
 const SEQUENCE: &str = "sentry.timestamp.sequence";
-const SEQUENCE_BILLED: usize = SEQUENCE.len() + 8;
 /// Tells Relay not to add data about a browser, which it would take from the request's headers.
 const START: &[u8] =
     br#"{"version":2,"ingest_settings":{"infer_ip":"never","infer_user_agent":"never"},"items":["#;
@@ -50,7 +50,7 @@ pub(super) struct Batch {
     logs: Vec<Waiting>,
     /// The requests that the logs belong to. There is one, or a few.
     requests: Vec<Option<RequestId>>,
-    clock: Sequence,
+    clock: Clock,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,15 +65,23 @@ struct Waiting {
 
 /// Numbers the logs of a millisecond.
 #[derive(Debug, Default)]
-struct Sequence {
+struct Clock {
     millis: u64,
     next: u64,
+    /// The start of a log of this millisecond.
+    timestamp: Vec<u8>,
 }
 
-impl Sequence {
+impl Clock {
+    /// Returns the number of the next log.
     fn next(&mut self, millis: u64) -> u64 {
-        if millis != self.millis {
-            *self = Self { millis, next: 0 };
+        if millis != self.millis || self.timestamp.is_empty() {
+            (self.millis, self.next) = (millis, 0);
+            self.timestamp.clear();
+            self.timestamp.extend_from_slice(b"{\"timestamp\":");
+            digits::push(&mut self.timestamp, millis / 1000);
+            self.timestamp.push(b'.');
+            self.timestamp.extend([millis / 100, millis / 10, millis].map(last_digit));
         }
         let number = self.next;
         self.next += 1;
@@ -172,30 +180,30 @@ impl Batch {
         time: SystemTime,
     ) -> usize {
         let millis = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-        let sequence = self.clock.next(millis);
+        let sequence = self.clock.next(u64::try_from(millis).unwrap_or(u64::MAX));
         let out = &mut self.written;
-        out.extend_from_slice(b"{\"timestamp\":");
-        push_number(out, millis / 1000);
-        let below = millis % 1000;
-        out.extend([b'.', digit(below / 100), digit(below / 10 % 10), digit(below % 10)]);
-        out.extend_from_slice(b",\"level\":\"");
-        out.extend_from_slice(level.name().as_bytes());
-        out.extend_from_slice(b"\",\"severity_number\":");
-        push_number(out, level.severity_number().into());
-        out.extend_from_slice(b",\"body\":");
-        push_text(out, &line.message);
+        // The bytes of most logs beside their texts.
+        out.reserve(line.message.len() + 256);
+        out.extend_from_slice(&self.clock.timestamp);
+        out.extend_from_slice(after_timestamp(level).as_bytes());
+        json_text::write(out, &line.message);
         out.extend_from_slice(b",\"attributes\":{");
         let mut attributes = Attributes::new(out);
         attributes.fields(&line.fields, |name| is_ours(name) || line.names_request(name, request));
-        let billed = attributes.billed;
-        if billed > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(b"\"sentry.timestamp.sequence\":{\"value\":");
-        push_number(out, sequence);
-        out.extend_from_slice(b",\"type\":\"integer\"}");
-        line.message.len() + billed + SEQUENCE_BILLED
+        attributes.number(SEQUENCE, sequence);
+        line.message.len() + attributes.billed
+    }
+}
+
+/// What follows the timestamp of a log up to its text.
+fn after_timestamp(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Trace => r#","level":"trace","severity_number":1,"body":"#,
+        LogLevel::Debug => r#","level":"debug","severity_number":5,"body":"#,
+        LogLevel::Info => r#","level":"info","severity_number":9,"body":"#,
+        LogLevel::Warn => r#","level":"warn","severity_number":13,"body":"#,
+        LogLevel::Error => r#","level":"error","severity_number":17,"body":"#,
+        LogLevel::Fatal => r#","level":"fatal","severity_number":21,"body":"#,
     }
 }
 
@@ -267,25 +275,6 @@ fn is_ours(name: &str) -> bool {
             | "sentry.release"
             | SEQUENCE
     )
-}
-
-fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    let start = out.len();
-    loop {
-        out.push(digit(number % 10));
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
-    }
-}
-
-/// The last digit of a number.
-fn digit(number: u64) -> u8 {
-    b'0' + u8::try_from(number % 10).unwrap_or_default()
 }
 
 #[cfg(test)]

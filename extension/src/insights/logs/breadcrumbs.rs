@@ -4,7 +4,6 @@ use crate::insights::json::object;
 use crate::protocol::LogLevel;
 use crate::telemetry::RequestId;
 use serde_json::Value;
-use std::collections::VecDeque;
 use std::time::SystemTime;
 
 /// How many lines are kept.
@@ -20,9 +19,13 @@ struct Breadcrumb {
     message: String,
 }
 
-/// The latest lines, oldest first.
+/// The latest lines.
 #[derive(Debug, Default)]
-pub(super) struct Breadcrumbs(VecDeque<Breadcrumb>);
+pub(super) struct Breadcrumbs {
+    kept: Vec<Breadcrumb>,
+    /// The index of the oldest, which is replaced next.
+    oldest: usize,
+}
 
 impl Breadcrumbs {
     /// Keeps a line, and lets go of the oldest.
@@ -33,20 +36,25 @@ impl Breadcrumbs {
         request: Option<&RequestId>,
         time: SystemTime,
     ) {
+        if self.kept.len() < MOST {
+            self.kept.push(Breadcrumb::default());
+            self.oldest = self.kept.len() - 1;
+        }
         // The memory of the oldest is used again.
-        let mut crumb = if self.0.len() < MOST { None } else { self.0.pop_front() }.unwrap_or_default();
+        let Some(crumb) = self.kept.get_mut(self.oldest) else { return };
+        self.oldest = (self.oldest + 1) % MOST;
         crumb.message.clear();
         crumb.message.push_str(message.get(..message.floor_char_boundary(MAX_MESSAGE)).unwrap_or_default());
         (crumb.time, crumb.level) = (Some(time), Some(level));
         if crumb.request.as_ref() != request {
             crumb.request = request.cloned();
         }
-        self.0.push_back(crumb);
     }
 
     /// The lines of a request, or those before the first one, as the breadcrumbs of an event.
     pub(super) fn of(&self, request: Option<&RequestId>) -> Vec<Value> {
-        let own = self.0.iter().filter(|crumb| crumb.request.as_ref() == request);
+        let (newer, older) = self.kept.split_at(self.oldest.min(self.kept.len()));
+        let own = older.iter().chain(newer).filter(|crumb| crumb.request.as_ref() == request);
         own.map(Breadcrumb::value).collect()
     }
 }

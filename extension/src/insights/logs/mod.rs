@@ -4,6 +4,7 @@ mod attributes;
 mod batch;
 mod breadcrumbs;
 mod budget;
+mod digits;
 
 pub(super) use batch::{Container, LogContext};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 const TRACE: &str = "67d448e83ae320be0e2cdf2f53ccdaba";
 
 fn line<'a>(message: &'a str, fields: &Value) -> Line<'a> {
-    Line { message: message.into(), fields: fields.as_object().unwrap().clone(), ..Line::default() }
+    Line { message: message.into(), fields: fields.as_object().unwrap().clone().into(), ..Line::default() }
 }
 
 fn at(millis: u64) -> SystemTime {
