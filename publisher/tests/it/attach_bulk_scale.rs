@@ -86,9 +86,9 @@ fn assert_is_paced(requests: &[SeenRequest], region: &str) {
     let there: Vec<_> =
         requests.iter().filter(|seen| seen.region == region && seen.service == "lambda").collect();
     let (first, last) = (there.first().unwrap().at, there.last().unwrap().at);
-    let least = Duration::from_millis(100) * u32::try_from(there.len() - 1).unwrap();
+    let shortest = Duration::from_millis(100) * u32::try_from(there.len() - 1).unwrap();
     let took = last - first;
-    assert!(took + Duration::from_secs(3) > least, "{region}: {} requests in {took:?}", there.len());
+    assert!(took + Duration::from_secs(3) > shortest, "{region}: {} requests in {took:?}", there.len());
 }
 
 /// What a request is for.
