@@ -1,10 +1,11 @@
 //! Measures how much memory the environment uses, because the platform's report of an invocation that was killed never
 //! comes.
 //!
-//! There are two sources. The kernel counts the processes that it has killed because the memory was full: that count is
-//! read at the first invocation, at those that follow one with samples, and when the environment ends by a failure. And the memory in use is sampled, in
-//! case the platform itself kills the runtime. Samples are taken only while an invocation runs: seldom at first, and
-//! often once the memory is nearly full. An invocation that is shorter than the first pause is never sampled.
+//! There are two sources. The kernel counts the processes that it has killed because the memory was full: that
+//! count is read at the first invocation, at those that follow one with samples, and when the environment ends by a
+//! failure. And the memory in use is sampled, in case the platform itself kills the runtime. Samples are taken only
+//! while an invocation runs: seldom at first, and often once the memory is nearly full. An invocation that is
+//! shorter than the first pause is never sampled.
 
 use super::Shared;
 use memchr::memmem;

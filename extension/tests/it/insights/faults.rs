@@ -374,7 +374,8 @@ fn more_than_ten_a_minute_are_left_out_and_counted() {
     });
 }
 
-/// The kernel kills a child of the function, which the function survives. What ends a later invocation is another thing.
+/// The kernel kills a child of the function, which the function survives. What ends a later invocation is another
+/// thing.
 #[test]
 fn a_kill_that_the_function_has_survived_is_not_the_next_fault() {
     isolated(|| async {
