@@ -60,14 +60,27 @@ async fn stuck_bodies_keep_nobody_waiting() {
     }
 }
 
+/// Waits until the extension has so much memory. Until it reads them, the kernel keeps the bytes that were sent to it.
+async fn has_taken(setup: &Setup, bytes: usize) {
+    let taking = async {
+        // The memory has to be polled, because the kernel gives no event when it grows.
+        while Memory::of(setup.extension.pid()).now < bytes {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(HANG, taking).await.expect("the extension has not read what was sent");
+}
+
 #[tokio::test]
 async fn a_client_that_trickles_a_large_body_keeps_no_large_body_waiting() {
     for chunked in [true, false] {
         let setup = Setup::new(FUNCTION).await;
         let mut slow = connect(setup.address).await;
+        let before = Memory::of(setup.extension.pid()).now;
         let framing = if chunked { "Transfer-Encoding: chunked" } else { "Content-Length: 7000000" };
         slow.write_all(format!("{}{framing}\r\n\r\n", post()).as_bytes()).await.unwrap();
         slow.write_all(&if chunked { chunk(3 * MIB) } else { vec![b' '; 3 * MIB] }).await.unwrap();
+        has_taken(&setup, before + 3 * MIB).await;
         let trickling = async {
             while slow.write_all(if chunked { b"1\r\n \r\n" } else { b" " }).await.is_ok() {
                 sleep(Duration::from_millis(100)).await;
