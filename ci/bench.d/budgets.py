@@ -35,9 +35,6 @@ LIMITS = {
     "delivery.warm": 1.1,
     "delivery.first": 3.2,
     "publisher.slow_line": 1.2,
-    # Both read a function, update it and read it again. Many also ask for aliases and tags, but not for each one's
-    # account.
-    "attach.requests": 1.2,
     # Reporting faults may cost an invocation without one no more than this.
     "invocation.faults": 1.05,
     # Shares. What rate limits forbid after it was accepted is dropped, too.

@@ -20,13 +20,12 @@ ROWS = [
     "relay",
     "publisher",
     "uploads",
-    "attach",
     "node",
     "build",
 ]
 # These rows take too long for every commit, or they have no budget. The publisher's own tests also check what
-# `publisher` and `attach` check.
-NOT_QUICK = ["slow", "relay", "publisher", "uploads", "attach", "node", "build"]
+# `publisher` checks.
+NOT_QUICK = ["slow", "relay", "publisher", "uploads", "node", "build"]
 
 
 def parse():

@@ -1,7 +1,10 @@
 //! `publisher image`: puts the files of the layer into a container image, for functions that take no layers.
 
 use crate::{
-    artifacts::bundle::{Bundle, BundleError},
+    artifacts::{
+        build_manifest::BuildManifestError,
+        bundle::{Bundle, BundleError},
+    },
     failure::Failure,
     model::{arch::Arch, variant::LayerKind},
     oci::{
@@ -176,6 +179,9 @@ fn document<'a>(
 fn bundle_failure(error: BundleError) -> Failure {
     let next = match &error {
         BundleError::NoRelay(_) => "build them: publisher build --relay PATH|VERSION",
+        BundleError::Manifest(BuildManifestError::NotBuilt(_)) => {
+            "name the folder with the zips, build.json and SHA256SUMS of a release with --dist, or build them: ci/build"
+        }
         _ => "build first: ci/build; --dist names another folder to look in",
     };
     Failure::new(error).hint(next)

@@ -10,6 +10,7 @@ use crate::support::{
 use serde_json::{Value, json};
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -45,9 +46,14 @@ impl Case {
     }
 
     fn backfill(&self, releases: &str) -> Run {
+        self.backfill_with(releases, &[])
+    }
+
+    fn backfill_with(&self, releases: &str, env: &[(&str, &str)]) -> Run {
         let out = self.github.path("backfilled");
         let args = [releases, NEW, out.to_str().unwrap()];
-        self.github.run(&self.publisher, "backfill", &args, &[("AWS_ACCOUNT_ID", &self.owner.key)])
+        let env = [&[("AWS_ACCOUNT_ID", &*self.owner.key)], env].concat();
+        self.github.run(&self.publisher, "backfill", &args, &env)
     }
 
     /// The list of layers that the backfill has left for a release.
@@ -69,7 +75,7 @@ impl Case {
 
     /// The tag for which the workflow proposes the list of layers. `publish` writes outputs of its own beside it.
     fn tag(&self) -> Option<String> {
-        let output = fs::read_to_string(self.github.path("output")).unwrap();
+        let output = fs::read_to_string(self.github.path("output")).unwrap_or_default();
         output.lines().filter_map(|line| line.strip_prefix("tag=")).next_back().map(str::to_owned)
     }
 }
@@ -127,6 +133,35 @@ fn a_region_that_an_earlier_backfill_has_added_stays_in_the_list() {
     let after = case.layers("1.2.3").unwrap();
     let regions = after["layers"]["arm64"]["regions"].as_object().unwrap();
     assert_eq!(regions.keys().collect::<Vec<_>>(), [NEW, RELEASED_IN, "us-east-1"]);
+
+    // Before the release's pull request is merged, the branch has the list of the release before.
+    let case = Case::new();
+    case.release("1.2.3");
+    layers["version"] = json!("1.2.2");
+    case.github.set_branch_layers(&layers);
+    case.backfill("1").expect(0);
+    let after = case.layers("1.2.3").unwrap();
+    let regions = after["layers"]["arm64"]["regions"].as_object().unwrap();
+    assert_eq!(regions.keys().collect::<Vec<_>>(), [NEW, RELEASED_IN]);
+}
+
+#[test]
+fn nothing_is_proposed_if_the_layers_are_not_as_they_should_be_or_the_account_is_another() {
+    let case = Case::new();
+    case.release("1.2.3");
+    case.backfill_with("1", &[("AWS_ACCOUNT_ID", "123456789012")]).expect(1).says("123456789012");
+    assert_eq!(case.versions(), [0; 0]);
+    // A publisher that finds a difference.
+    let finds = case.github.path("finds-a-difference");
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = verify ]; then printf '%s\\n' \"$*\"; exit 1; fi\nexec '{}' \"$@\"\n",
+        env!("CARGO_BIN_EXE_publisher")
+    );
+    fs::write(&finds, script).unwrap();
+    fs::set_permissions(&finds, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = case.backfill_with("1", &[("PUBLISHER", finds.to_str().unwrap())]).expect(1);
+    run.says(&format!("--regions {NEW} --download"));
+    assert_eq!(case.tag(), None);
 }
 
 #[test]
@@ -140,7 +175,7 @@ fn a_release_that_the_workflow_did_not_attest_or_that_does_not_exist_is_refused(
     let other = [&content[..], b"x"].concat();
     let sums = fs::read_to_string(there.join("SHA256SUMS")).unwrap();
     fs::write(&zip, &other).unwrap();
-    case.backfill("1").expect(1).says("sentry-lambda-extension-arm64.zip");
+    case.backfill("1").expect(1).says("sentry-lambda-extension-arm64.zip: FAILED");
     fs::write(there.join("SHA256SUMS"), sums.replace(&hex_sha256(&content), &hex_sha256(&other))).unwrap();
     case.backfill("1").expect(1).says("is not from the release workflow for refs/tags/v1.2.3");
     assert_eq!(case.versions(), [0; 0]);

@@ -48,6 +48,14 @@ fn check_root(root: &Path, dist: &Dist, arch: &str) {
     assert_eq!(fs::read_dir(&opt).unwrap().count(), 2);
 }
 
+/// Whoever has downloaded the publisher has no zips yet, and need not build them.
+#[test]
+fn without_zips_the_way_to_those_of_a_release_is_named() {
+    let empty = tempfile::tempdir().unwrap();
+    let args = ["image", "--dist", empty.path().to_str().unwrap()];
+    Publisher::new().run_bare(&args).expect(1).says("of a release with --dist, or build them: ci/build");
+}
+
 #[test]
 fn an_image_layout_has_the_same_bytes_from_two_folders_and_two_runs() {
     let (dist, other) = (Dist::new("layout"), Dist::new("layout"));
