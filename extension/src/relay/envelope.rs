@@ -17,8 +17,8 @@ const PER_COPIED: usize = allocated(24);
 /// What the key takes that keeps check-ins and sessions in order.
 const PER_KEY: usize = 128;
 
-/// Returns what an allocation of so many bytes takes. The allocator of the layer's binary is that of zig's libc. It adds
-/// 16 bytes and rounds up to a power of two or, beyond 32 KiB, to whole pages: an envelope of 5 KB takes 8 KiB.
+/// Returns what an allocation of so many bytes takes. The allocator of the layer's binary is that of zig's libc. It
+/// adds 16 bytes and rounds up to a power of two or, beyond 32 KiB, to whole pages: an envelope of 5 KB takes 8 KiB.
 const fn allocated(bytes: usize) -> usize {
     const LARGEST_POWER: usize = 32 * 1024;
     const PAGE: usize = 4096;
