@@ -9,12 +9,25 @@ use std::sync::Arc;
 
 /// The least memory that an envelope takes beside its body, in bytes: queue slot, items, headers with their values.
 pub(crate) const OVERHEAD: usize = 1024;
-/// What it takes beside its body if it has neither path, nor headers, nor items.
-const SLOT: usize = 384;
-/// What a header takes beside the bytes of its name and value, which are allocations of their own.
-const PER_HEADER: usize = size_of::<(HeaderName, HeaderValue)>() + 16;
+/// What it takes beside its body if it has neither path, nor headers, nor items: the envelope, its place in the queue
+/// and in the queue's indexes, and the counters that its tries share.
+const SLOT: usize = 768;
+/// What the copies of a text share, of which each try makes one.
+const PER_COPIED: usize = allocated(24);
 /// What the key takes that keeps check-ins and sessions in order.
 const PER_KEY: usize = 128;
+
+/// Returns what an allocation of so many bytes takes. The allocator of the layer's binary is that of zig's libc. It
+/// adds 16 bytes and rounds up to a power of two or, beyond 32 KiB, to whole pages: an envelope of 5 KB takes 8 KiB.
+const fn allocated(bytes: usize) -> usize {
+    const LARGEST_POWER: usize = 32 * 1024;
+    const PAGE: usize = 4096;
+    match bytes.saturating_add(16) {
+        16 => 0,
+        with_header if with_header <= LARGEST_POWER => with_header.next_power_of_two(),
+        with_header => with_header.div_ceil(PAGE).saturating_mul(PAGE),
+    }
+}
 
 /// The headers of an envelope. They know the memory that they take, because that is asked for again and again.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +38,9 @@ pub struct Headers {
 
 impl From<Vec<(HeaderName, HeaderValue)>> for Headers {
     fn from(list: Vec<(HeaderName, HeaderValue)>) -> Self {
-        let bytes = list.iter().map(|(name, value)| PER_HEADER + name.as_str().len() + value.len()).sum();
+        let of_text = |length| allocated(length) + PER_COPIED;
+        let texts = list.iter().map(|(name, value)| of_text(name.as_str().len()) + of_text(value.len()));
+        let bytes = allocated(size_of_val(&*list)) + texts.sum::<usize>();
         Self { list: list.into(), bytes }
     }
 }
@@ -108,17 +123,17 @@ impl Envelope {
     pub fn size(&self) -> usize {
         let is_keyed = |item: &&Item| matches!(item.kind, ItemKind::CheckIn | ItemKind::Session);
         let beside = SLOT
-            + self.path.len()
+            + allocated(self.path.len())
             + self.headers.bytes
-            + self.items.len() * size_of::<Item>()
+            + allocated(size_of_val(&*self.items))
             + self.items.iter().filter(is_keyed).count() * PER_KEY;
-        self.body.len() + beside.max(OVERHEAD)
+        allocated(self.body.len()) + beside.max(OVERHEAD)
     }
 
-    /// Gives back the spare capacity of the body, because the queue counts only the body's length.
+    /// Gives back the spare capacity of the body, because the queue counts only what the body's length takes.
     pub(super) fn without_spare_capacity(mut self) -> Self {
         self.body = match std::mem::take(&mut self.body).try_into_mut() {
-            Ok(body) if body.capacity() - body.len() > OVERHEAD => Bytes::copy_from_slice(&body),
+            Ok(body) if allocated(body.capacity()) > allocated(body.len()) => Bytes::copy_from_slice(&body),
             Ok(body) => body.freeze(),
             Err(shared) => shared,
         };
@@ -151,11 +166,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_allocated_is_rounded_up() {
+        for (bytes, taken) in [
+            (0, 0),
+            (1, 32),
+            (16, 32),
+            (17, 64),
+            (5000, 8192),
+            (32_752, 32_768),
+            (32_753, 36_864),
+            (1 << 20, (1 << 20) + 4096),
+        ] {
+            assert_eq!(allocated(bytes), taken, "{bytes}");
+        }
+        assert_eq!(sample(ItemKind::Event, 5000).size(), 8192 + OVERHEAD);
+    }
+
+    #[test]
     fn headers_count_as_what_they_take() {
         let size =
             |headers: Vec<_>| Envelope { headers: headers.into(), ..sample(ItemKind::Event, 10) }.size();
         let header = |bytes| (USER_AGENT, HeaderValue::from_maybe_shared(vec![b'x'; bytes]).unwrap());
-        assert_eq!(size(vec![header(100)]), 10 + OVERHEAD);
+        assert_eq!(size(Vec::new()), allocated(10) + OVERHEAD);
+        let (none, two) = (Headers::from(Vec::new()).bytes, Headers::from(vec![header(100); 2]).bytes);
+        assert_eq!((none, two), (0, allocated(2 * 72) + 2 * (32 + 128 + 2 * PER_COPIED)));
         assert!(size(vec![header(60_000)]) > 60_000 + 10);
         assert!(size(vec![header(1); 90]) > 90 * 90);
     }

@@ -73,7 +73,7 @@ fn fault_leaves_first_and_is_never_evicted() {
     }
     assert!(queue.push(envelope(ItemKind::Fault, 5)).is_empty(), "there is room for faults in a full queue");
     let large = Pending {
-        envelope: Arc::new(sample(ItemKind::Fault, FAULT_RESERVE)),
+        envelope: Arc::new(sample(ItemKind::Fault, FAULT_RESERVE - 4096)),
         ..envelope(ItemKind::Fault, 6)
     };
     assert_eq!(tags(&queue.push(large)), [0, 1], "beyond that, errors are evicted for a fault");

@@ -88,7 +88,8 @@ async fn what_can_never_be_kept_is_refused() {
         format!("{header}{}", "y".repeat(length - header.len()))
     };
     let mut accepted = 0;
-    for missing in [0, 1, 500, 1000, 1023, 1500, 4000, 60_000] {
+    // What a large body takes is rounded up to pages.
+    for missing in [0, 1, 500, 1000, 1023, 1500, 4000, 6000, 60_000] {
         for agent in ["sdk", &long] {
             let headers = [("x-sentry-auth", &*auth), ("user-agent", agent)];
             let answer = setup.post("/api/42/envelope/", &headers, body(MIB - missing)).await;
@@ -103,7 +104,7 @@ async fn what_can_never_be_kept_is_refused() {
             }
         }
     }
-    assert_eq!(accepted, 4);
+    assert_eq!(accepted, 3);
     // A request that is passed on as it is has headers that count, too.
     for (missing, agent) in [(0, "sdk"), (1000, "sdk"), (2000, &*long)] {
         let headers = [("x-sentry-auth", &*auth), ("user-agent", agent)];

@@ -209,8 +209,8 @@ fn queued_envelopes_are_dropped_and_counted_when_a_limit_is_announced() {
 #[test]
 fn a_full_queue_drops_the_lowest_priority_and_reports_it() {
     isolated(|| async {
-        // An envelope takes about 3 KiB, so about twenty fit.
-        let test = DeliveryTest::start(&[("SENTRY_EXTENSION_BUFFER", "64KiB")]).await;
+        // An envelope takes about 6 KiB, so about twenty fit.
+        let test = DeliveryTest::start(&[("SENTRY_EXTENSION_BUFFER", "120KiB")]).await;
         test.upstream.behave(Behavior::Refuse).await;
         let filling = "x".repeat(2000);
         for n in 0..30 {

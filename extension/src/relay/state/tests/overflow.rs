@@ -19,7 +19,7 @@ fn compressed(kind: ItemKind, length: usize) -> Envelope {
 
 #[test]
 fn envelope_that_outgrows_the_buffer_at_check_out_evicts_nothing() {
-    let mut state = State::new(6 * 1024, 64 * 1024);
+    let mut state = State::new(7 * 1024, 64 * 1024);
     state.accept(compressed(ItemKind::Event, 9 * 1024), UNIX_EPOCH);
     state.accept(compressed(ItemKind::Event, 2 * 1024), UNIX_EPOCH);
     for kind in [ItemKind::Span, ItemKind::Event, ItemKind::Profile] {
