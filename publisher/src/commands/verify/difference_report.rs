@@ -92,4 +92,30 @@ mod tests {
         assert_eq!(cell("a|b\n`@all`"), "`a\\|b '@all'`");
         assert_eq!(cell(&"ü".repeat(500)).chars().count(), MAX_NOTES + 3);
     }
+
+    #[test]
+    fn the_report_of_a_whole_partition_fits_into_an_issue() {
+        let layer = r#"{"layer_name": "X", "sha256": "00", "code_sha256": "", "size": 1, "regions": {}}"#
+            .replace("00", &"0".repeat(64));
+        let manifest = format!(
+            r#"{{"schema": 1, "version": "1.2.3", "commit": "unknown", "accounts": {{}},
+                "toolchain": {{"rustc": "r", "cargo_lambda": "c", "zig": "z", "std": "s"}},
+                "layers": {{"arm64": {layer}}}}}"#
+        );
+        let manifest = LayersManifest::parse(manifest.as_bytes(), Path::new("layers.json")).unwrap();
+        let (variant, _) = manifest.all().next().unwrap();
+        let check = |_| Check {
+            region: "ap-southeast-4".parse().unwrap(),
+            variant,
+            arn: String::new(),
+            ok: false,
+            differences: Vec::new(),
+            error: Some("AWS says a lot. ".repeat(100)),
+            unknown: None,
+        };
+        let checks: Vec<Check> = (0..150).map(check).collect();
+        let text = text(&manifest, &checks, &LastRegions::default(), &BTreeSet::new());
+        assert!(text.contains("\n150 of 150 layer versions differ:\n"), "{text}");
+        assert!(text.ends_with("\nAnd 50 more.\n") && text.chars().count() < 60_000, "{text}");
+    }
 }
