@@ -26,7 +26,9 @@ impl Blocks {
     /// Returns the body of a new envelope, in a block if it is worth that. `waiting` envelopes wait before it.
     pub(super) fn pack(&mut self, body: Bytes, priority: Priority, waiting: usize) -> Bytes {
         if waiting < MIN_WAITING {
-            *self = Self::default();
+            if self.0.iter().any(|block| block.capacity() > 0) {
+                *self = Self::default();
+            }
             return body;
         }
         let Some(block) = self.0.get_mut(priority as usize).filter(|_| body.len() <= MAX_PACKED) else {
