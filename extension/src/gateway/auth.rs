@@ -81,7 +81,8 @@ pub(super) fn find(
         .filter_map(|value| strip_scheme(value, "basic").and_then(parse_basic))
         .map(Ok);
     let query = query.filter(|q| q.contains("sentry_")).map(|q| parse_fields(q.split('&')));
-    let path = path_key.map(|key| Ok(Fields { key: Some(query::percent_decode(key)), ..Fields::default() }));
+    let path = path_key
+        .map(|key| Ok(Fields { key: Some(query::percent_decode(key).into_owned()), ..Fields::default() }));
 
     let mut found = sentry_header.chain(sentry_scheme).chain(basic_scheme).chain(query).chain(path);
     match (found.next(), found.next()) {
@@ -138,9 +139,9 @@ fn parse_fields<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Fields, Aut
         let value = query::percent_decode(value.trim());
         match query::percent_decode(name.trim()).trim_start_matches("sentry_") {
             "key" if found.key.as_ref().is_some_and(|key| *key != value) => return Err(AuthError::Multiple),
-            "key" => found.key = Some(value),
+            "key" => found.key = Some(value.into_owned()),
             "version" => found.version = Some(parse_version(&value)?),
-            "client" => found.client = Some(value).filter(|client| is_client_name(client)),
+            "client" => found.client = Some(value.into_owned()).filter(|client| is_client_name(client)),
             _ => {}
         }
     }

@@ -5,21 +5,15 @@ use crate::protocol::Encoding;
 use hyper::HeaderMap;
 use hyper::Uri;
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
-    HeaderName, HeaderValue, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, REFERER, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, REFERER, USER_AGENT,
 };
 use std::net::IpAddr;
 
 const X_SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const ENVELOPE: HeaderValue = HeaderValue::from_static("application/x-sentry-envelope");
 const OWN_USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("sentry-lambda-extension/", env!("CARGO_PKG_VERSION")));
-/// Headers about the exact bytes of a body. They are wrong once an item or an id is added or removed.
-const DIGESTS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
 
 /// Headers that own their memory. The values of a received request share its read buffer, so one queued value would
 /// keep the whole buffer alive.
@@ -45,10 +39,12 @@ pub(super) fn for_envelope(
     ];
     sent.extend(origin(client_headers).map(|value| (ORIGIN, value)));
     sent.extend(encoding.header().map(|name| (CONTENT_ENCODING, HeaderValue::from_static(name))));
-    let is_built = |name: &HeaderName, value: &HeaderValue| {
-        [X_SENTRY_AUTH, USER_AGENT, CONTENT_TYPE, ORIGIN, CONTENT_ENCODING].contains(name)
-            || *name == AUTHORIZATION && auth::is_of_sentry(value)
-            || DIGESTS.contains(&name.as_str())
+    let is_built = |name: &HeaderName, value: &HeaderValue| match name.as_str() {
+        // The last four are about the exact bytes of a body, and wrong once an item or an id is added or removed.
+        "x-sentry-auth" | "user-agent" | "content-type" | "origin" | "content-encoding" | "content-md5"
+        | "digest" | "content-digest" | "repr-digest" => true,
+        "authorization" => auth::is_of_sentry(value),
+        _ => false,
     };
     extend_end_to_end(&mut sent, client_headers, remote, is_built);
     Ok(sent)
@@ -71,8 +67,9 @@ fn extend_end_to_end(
     leave_out: impl Fn(&HeaderName, &HeaderValue) -> bool,
 ) {
     let named = named_by_connection(client_headers);
-    let is_replaced =
-        |name: &HeaderName| [HOST, CONTENT_LENGTH, EXPECT, COOKIE, X_FORWARDED_FOR].contains(name);
+    let is_replaced = |name: &HeaderName| {
+        matches!(name.as_str(), "host" | "content-length" | "expect" | "cookie" | "x-forwarded-for")
+    };
     let stays = |name: &HeaderName, value: &HeaderValue| {
         is_hop_by_hop(name) || is_replaced(name) || named.contains(name) || leave_out(name, value)
     };
@@ -110,20 +107,21 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     names.filter_map(|name| HeaderName::try_from(name).ok()).collect()
 }
 
-/// Whether a header is about one connection only, so that a proxy must not pass it on.
+/// Whether a header is about one connection only, so that a proxy must not pass it on. Texts are compared, because a
+/// list of `HeaderName` would be made anew for each header.
 fn is_hop_by_hop(name: &HeaderName) -> bool {
-    let hop_by_hop = [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        PROXY_CONNECTION,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ];
-    hop_by_hop.contains(name)
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// The addresses that the client names, and its own unless it is on this machine: Sentry would take a loopback address

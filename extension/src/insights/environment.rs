@@ -205,6 +205,21 @@ impl Environment {
         has_lines || (will_come && (self.metrics.is_some() || (self.spans.are_on() && has_trace)))
     }
 
+    /// Records that the memory is looked at. Returns whether the latest invocation seems to be running, as it has to be
+    /// for that.
+    pub(super) fn watched(&mut self, now: SystemTime) -> bool {
+        let is_running = self.is_running(now);
+        if let Some(invocation) = self.latest_mut().filter(|_| is_running) {
+            invocation.is_watched = true;
+        }
+        is_running
+    }
+
+    /// Whether the memory was looked at during the latest invocation.
+    pub(super) fn was_watched(&self) -> bool {
+        self.latest().is_some_and(|latest| latest.is_watched)
+    }
+
     /// Records how many bytes of memory are in use while the latest invocation runs.
     pub(super) fn sampled(&mut self, bytes: u64) {
         if let Some(invocation) = self.latest_mut() {
@@ -249,7 +264,7 @@ impl Environment {
     }
 
     /// Whether an invocation seems to be running.
-    pub(super) fn is_running(&self, now: SystemTime) -> bool {
+    fn is_running(&self, now: SystemTime) -> bool {
         let is_before = |deadline: Option<SystemTime>, started: Option<SystemTime>| {
             let end = deadline.or_else(|| started?.checked_add(LONGEST));
             end.is_some_and(|end| now < end)

@@ -36,6 +36,8 @@ pub(super) struct Invocation {
     pub(super) sdk: SdkTrace,
     /// Whether the SDK has sent an unhandled error of this request.
     pub(super) has_unhandled_error: bool,
+    /// Whether the memory was looked at while it ran.
+    pub(super) is_watched: bool,
     /// The peak of the sampled memory, in bytes.
     pub(super) memory_peak: u64,
     /// Whether the kernel has killed a process because the memory was full.

@@ -1,12 +1,14 @@
 //! Measures how much memory the environment uses, because the platform's report of an invocation that was killed never
 //! comes.
 //!
-//! There are two sources. The kernel counts the processes that it has killed because the memory was full: that count is
-//! read at the first invocation, and again when the environment ends by a failure. And the memory in use is sampled, in
-//! case the platform itself kills the runtime. Samples are taken only while an invocation runs: seldom at first, and
-//! often once the memory is nearly full. An invocation that is shorter than the first pause is never sampled.
+//! There are two sources. The kernel counts the processes that it has killed because the memory was full: that
+//! count is read at the first invocation, at those that follow one with samples, and when the environment ends by a
+//! failure. And the memory in use is sampled, in case the platform itself kills the runtime. Samples are taken only
+//! while an invocation runs: seldom at first, and often once the memory is nearly full. An invocation that is
+//! shorter than the first pause is never sampled.
 
 use super::Shared;
+use memchr::memmem;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,9 @@ const LISTING: Duration = Duration::from_millis(100);
 /// The size of a memory page in bytes. Linux uses this size on the processors of both architectures in Lambda.
 const PAGE: u64 = 4096;
 
+/// The most bytes of `/proc/vmstat` that are read. It has about 4 KB.
+const VMSTAT: usize = 16 * 1024;
+
 /// Takes samples while invocations run, as long as the process lives.
 pub(super) async fn watch(shared: Arc<Shared>) {
     let mut processes = Processes::default();
@@ -28,7 +33,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
         let mut used = 0;
         loop {
             tokio::time::sleep(pause(used, shared.memory_size)).await;
-            if !shared.environment().is_running(SystemTime::now()) {
+            if !shared.environment().watched(SystemTime::now()) {
                 break;
             }
             if !processes.are_listed_lately(pause(used, shared.memory_size)) {
@@ -103,11 +108,19 @@ fn resident_pages(statm: &Path) -> Option<u64> {
 /// Returns how many processes the kernel has killed because the memory was full, since the kernel was started. In
 /// Lambda each sandbox has a kernel of its own.
 pub(super) fn oom_kills() -> Option<u64> {
-    counted(&fs::read_to_string("/proc/vmstat").ok()?)
+    // Such a file tells no length, so the buffer has room for all of it from the start.
+    let mut text = Vec::with_capacity(VMSTAT);
+    File::open("/proc/vmstat").ok()?.take(VMSTAT as u64).read_to_end(&mut text).ok()?;
+    counted(&text)
 }
 
-fn counted(vmstat: &str) -> Option<u64> {
-    vmstat.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+/// Reads the line like `oom_kill 3`. The other two hundred lines are not looked at one by one, which would take more
+/// instructions than a sample.
+fn counted(vmstat: &[u8]) -> Option<u64> {
+    const NAME: &[u8] = b"\noom_kill ";
+    let rest = vmstat.get(memmem::find(vmstat, NAME)? + NAME.len()..)?;
+    let count = rest.split(|b| *b == b'\n').next()?;
+    std::str::from_utf8(count).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -158,9 +171,12 @@ mod tests {
 
     #[test]
     fn the_kernels_own_count() {
-        assert_eq!(counted("numa_foreign 0\noom_kill 3\noom_kill_x 4\n"), Some(3));
-        assert_eq!(counted("oom_kill many"), None);
-        assert_eq!(counted(""), None);
+        assert_eq!(counted(b"numa_foreign 0\noom_kill 3\noom_kill_x 4\n"), Some(3));
+        assert_eq!(counted(b"x 0\noom_kill 17"), Some(17));
+        for odd in [&b"x 0\noom_kill many\n"[..], b"x 0\nno_oom_kill 3\n", b"x 0\noom_kill", b""] {
+            assert_eq!(counted(odd), None);
+        }
+        assert!(oom_kills().is_some());
     }
 
     #[test]

@@ -50,7 +50,7 @@ use function_records::FunctionRecords;
 use metrics::{MetricContext, Metrics};
 use monitor::Monitor;
 use passed::PassedEnvelope;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -82,9 +82,10 @@ struct Shared {
     changed: Notify,
     /// Wakes the task that samples memory, because an invocation has begun.
     begun: Notify,
-    /// How many processes the kernel had killed because of their memory when the first invocation began. If it is set,
-    /// the task that samples memory was started.
-    oom_kills: OnceLock<Option<u64>>,
+    /// How many processes the kernel had killed because of their memory before the invocation that runs: a kill that
+    /// the environment has survived was that of another process than the runtime's. If it is set, the task that samples
+    /// memory was started.
+    oom_kills: OnceLock<Option<AtomicU64>>,
     memory_size: u64,
     /// Whether faults are reported, for which memory is watched.
     reports_faults: bool,
@@ -153,15 +154,20 @@ impl Insights {
 
     /// Records that an invocation has begun.
     pub(crate) fn invoked(&self, invoked: Invoked) {
+        let was_watched = self.shared.environment().was_watched();
         self.shared.update(|environment, now| environment.invoked(invoked, now));
         if !self.shared.reports_faults {
             return;
         }
-        self.shared.oom_kills.get_or_init(|| {
+        let oom_kills = self.shared.oom_kills.get_or_init(|| {
             let shared = Arc::clone(&self.shared);
             task::supervise("memory", move || memory::watch(Arc::clone(&shared)));
-            memory::oom_kills()
+            memory::oom_kills().map(AtomicU64::new)
         });
+        // To count again takes longer than all else that is done here, so that is left out after a short invocation.
+        if was_watched && let Some((before, now)) = oom_kills.as_ref().zip(memory::oom_kills()) {
+            before.store(now, Ordering::Relaxed);
+        }
         self.shared.begun.notify_one();
     }
 
@@ -252,9 +258,10 @@ impl Shared {
         }
     }
 
-    /// Whether the kernel has killed a process because of its memory since the first invocation began.
+    /// Whether the kernel has killed a process because of its memory since the kills were counted.
     fn was_oom_killed(&self) -> bool {
-        let before = self.oom_kills.get().copied().flatten();
+        let before =
+            self.oom_kills.get().and_then(Option::as_ref).map(|before| before.load(Ordering::Relaxed));
         before.zip(memory::oom_kills()).is_some_and(|(before, now)| now > before)
     }
 

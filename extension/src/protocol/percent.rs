@@ -5,14 +5,16 @@ use std::fmt::Write as _;
 /// Decodes sequences like `%2F`. A percent sign without two hex digits stays as it is.
 pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after_first)) = rest.split_first() {
-        let hex = after_first.get(..2).and_then(|h| std::str::from_utf8(h).ok());
+    // Most texts have no percent sign, and are copied as a whole.
+    let mut parts = text.split('%');
+    bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
         // Checks for digits first, because `from_str_radix` accepts a sign such as `+1`.
-        let hex = hex.filter(|h| *first == b'%' && h.bytes().all(|b| b.is_ascii_hexdigit()));
-        let byte = hex.and_then(|h| u8::from_str_radix(h, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { after_first.get(2..).unwrap_or_default() } else { after_first };
+        let hex = part.get(..2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        let rest = if byte.is_some() { part.get(2..).unwrap_or_default() } else { part };
+        bytes.extend_from_slice(rest.as_bytes());
     }
     bytes
 }
@@ -49,6 +51,9 @@ mod tests {
             ("%zz", "%zz"),
             ("%+1", "%+1"),
             ("p%40s%", "p@s%"),
+            ("%%41%", "%A%"),
+            ("%4ä", "%4ä"),
+            ("%ä", "%ä"),
             ("", ""),
         ] {
             assert_eq!(percent_decoded(text), plain.as_bytes(), "{text}");

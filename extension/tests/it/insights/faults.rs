@@ -4,11 +4,16 @@ use super::{DEADLINE, Environment, SECOND, kind};
 use crate::support::{
     extension::Extension,
     lambda_api::{LambdaApi, Subscription},
+    memory_limit::MemoryLimit,
     netns::isolated,
     sdk::{self, TUNNEL},
     sentry::{Sentry, Transport},
 };
 use serde_json::{Value, json};
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Returns the kind and the text of each fault that Sentry has received.
 fn told(faults: &[Value]) -> Vec<(&str, &str)> {
@@ -366,6 +371,32 @@ fn more_than_ten_a_minute_are_left_out_and_counted() {
         let log = environment.extension.log.clone();
         assert_eq!(environment.end("spindown").await.len(), 10);
         assert_eq!(log.wait_for_lines("more than ten in a minute", 2).await.len(), 2, "{}", log.text());
+    });
+}
+
+/// The kernel kills a child of the function, which the function survives. What ends a later invocation is another
+/// thing.
+#[test]
+fn a_kill_that_the_function_has_survived_is_not_the_next_fault() {
+    isolated(|| async {
+        let mut environment = with_telemetry().await;
+        environment.invoke("r-1").await;
+        // The extension looks at the memory of an invocation that takes so long.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let mut child = Command::new("/usr/bin/python3")
+            .args(["-c", "input(); bytearray(200 << 20)"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let limit = MemoryLimit::of(i32::try_from(child.id()).unwrap(), 32 << 20);
+        drop(child.stdin.take().map(|mut stdin| stdin.write_all(b"\n")));
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        drop(limit);
+        environment.runtime_done("r-1", "success", None).await;
+        environment.invoke("r-2").await;
+        environment.runtime_done("r-2", "error", Some("Runtime.ExitError")).await;
+        let faults = environment.end("failure").await;
+        assert_eq!(faults.iter().map(kind).collect::<Vec<_>>(), ["exit"], "{faults:#?}");
     });
 }
 
