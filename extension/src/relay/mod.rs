@@ -2,6 +2,7 @@
 
 mod ages;
 mod backoff;
+mod blocks;
 pub(crate) mod client;
 mod client_reports;
 mod clock;

@@ -8,6 +8,7 @@ mod prepare;
 mod reports;
 mod upstreams;
 
+use super::blocks::Blocks;
 use super::client_reports::{ClientReports, ReportTarget};
 use super::envelope::Envelope;
 use super::lanes::{LaneId, Lanes};
@@ -35,6 +36,7 @@ pub(super) struct State {
     client_reports: ClientReports,
     filtering: Filtering,
     queue: Queue,
+    blocks: Blocks,
     in_flight: Vec<Pending>,
     reports_in_flight: usize,
     max_body: usize,
@@ -56,6 +58,7 @@ impl State {
             client_reports: ClientReports::default(),
             filtering: Filtering::default(),
             queue: Queue::new(buffer),
+            blocks: Blocks::default(),
             in_flight: Vec::new(),
             reports_in_flight: 0,
             max_body,
@@ -101,8 +104,11 @@ impl State {
             return 0;
         }
         let keys = order::keys(&envelope);
+        let mut envelope = envelope.without_spare_capacity();
+        let (priority, waiting) = (envelope.priority(), self.queue.len());
+        envelope.body = self.blocks.pack(envelope.body, priority, waiting);
         let pending = Pending {
-            envelope: Arc::new(envelope.without_spare_capacity()),
+            envelope: Arc::new(envelope),
             lane,
             number: 0,
             place: 0,

@@ -252,3 +252,15 @@ fn accepting_does_not_look_through_a_hundred_thousand_that_wait() {
         assert!(clock.elapsed() < Duration::from_mins(2), "only {accepted} were accepted");
     }
 }
+
+#[test]
+fn bodies_are_packed_while_many_envelopes_wait() {
+    let mut state = State::new(1 << 20, 1024);
+    for length in 1..=60 {
+        state.accept(sample(ItemKind::Event, length), UNIX_EPOCH);
+    }
+    let bodies: Vec<_> = state.queue.iter().map(|pending| pending.envelope.body.clone()).collect();
+    assert!(bodies.iter().zip(1..).all(|(body, length)| *body == vec![0; length]));
+    let (last, before) = (&bodies[59], &bodies[58]);
+    assert_eq!(before.as_ptr().wrapping_add(before.len()), last.as_ptr());
+}

@@ -19,7 +19,8 @@ type Reported = BTreeMap<(String, String), u64>;
 
 fn reported(upstream: &ScriptedUpstream) -> Reported {
     let mut sums = Reported::new();
-    for arrival in upstream.arrivals() {
+    // A report that was refused is sent again.
+    for arrival in upstream.arrivals().into_iter().filter(|arrival| arrival.answered == Some(200)) {
         let Some(report) = client_report(&arrival) else { continue };
         for discarded in report["discarded_events"].as_array().unwrap() {
             let text = |name: &str| discarded[name].as_str().unwrap().to_owned();
