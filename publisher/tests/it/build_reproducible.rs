@@ -1,7 +1,7 @@
 //! The same commit gives the same bytes when it is built in two folders.
 
 use crate::{
-    build_fixture::{assert_code, publisher, repository, stdout, tools},
+    build_fixture::{assert_code, dependency_list, publisher, repository, stdout, tools},
     build_publisher,
 };
 use std::{
@@ -108,47 +108,65 @@ fn builds_in_two_folders_are_identical_and_contain_neither_path() {
     }
 }
 
-/// Builds the publisher of a release in a workspace. The list of layers is in another folder each time.
-fn build_publisher(workspace: &Path) -> Vec<u8> {
+const PROGRAMS: [&str; 2] = ["publisher-linux-arm64", "publisher-linux-x86_64"];
+
+/// Builds the publishers of a release in a workspace. The list of layers is in another folder each time.
+fn build_publishers(workspace: &Path) -> [Vec<u8>; 2] {
     let out = tempfile::TempDir::new().unwrap();
     let layers = out.path().join("layers.json");
     fs::write(&layers, build_publisher::layers(env!("CARGO_PKG_VERSION")).to_string()).unwrap();
     let mut command = publisher(workspace);
-    command
-        .args(["build-publisher", "--arch", "x86_64", "--layers"])
-        .arg(&layers)
-        .arg("--out")
-        .arg(out.path());
+    command.args(["build-publisher", "--layers"]).arg(&layers).arg("--out").arg(out.path());
     let output = command.output().unwrap();
     assert_code(&output, 0);
-    fs::read(out.path().join("publisher-linux-x86_64")).unwrap()
+    PROGRAMS.map(|program| fs::read(out.path().join(program)).unwrap())
+}
+
+/// The command that runs a program of an architecture on this machine, if there is one.
+fn runner(program: &str, path: &Path) -> Option<Command> {
+    let arch = if program.ends_with("arm64") { "aarch64" } else { "x86_64" };
+    if env::consts::ARCH == arch {
+        return Some(Command::new(path));
+    }
+    let name = format!("qemu-{arch}-static");
+    let path_variable = env::var_os("PATH")?;
+    let mut folders = env::split_paths(&path_variable).map(|folder| folder.join(&name));
+    let mut command = Command::new(folders.find(|emulator| emulator.is_file())?);
+    command.arg(path);
+    Some(command)
 }
 
 #[test]
-#[ignore = "it compiles the AWS SDK twice, with optimizations; GitHub Actions runs it every day"]
+#[ignore = "it compiles the AWS SDK four times, with optimizations; GitHub Actions runs it every day"]
 fn publishers_built_in_two_folders_are_identical_and_have_the_layers_inside() {
     let _turn = one_at_a_time();
     let copy = copy_of_repository();
-    let here = build_publisher(&repository());
-    let there = build_publisher(&copy);
-    assert!(here == there, "the publisher depends on the folder that it is built in");
+    let here = build_publishers(&repository());
+    let there = build_publishers(&copy);
     let home = env::var("HOME").unwrap();
-    for folder in [repository().to_str().unwrap(), copy.to_str().unwrap(), &format!("{home}/")] {
-        assert!(!contains(&here, folder), "{folder} is in the binary");
-    }
-    if env::consts::ARCH != "x86_64" {
-        return;
-    }
-    let empty = tempfile::TempDir::new().unwrap();
-    let program = empty.path().join("publisher");
-    fs::write(&program, here).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let run = |arguments: &[&str]| {
-        let output = Command::new(&program).args(arguments).current_dir(empty.path()).output().unwrap();
-        assert_code(&output, 0);
-        stdout(&output)
-    };
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(run(&["--version"]), format!("publisher {version} (with the layers of {version})\n"));
-    assert_eq!(run(&["arn", "--arch", "arm64"]), "arn:aws:lambda:eu-west-1:123456789012:layer:X-arm64:7\n");
+    let empty = tempfile::TempDir::new().unwrap();
+    for ((program, here), there) in PROGRAMS.into_iter().zip(&here).zip(&there) {
+        assert!(here == there, "{program} depends on the folder that it is built in");
+        for folder in [repository().to_str().unwrap(), copy.to_str().unwrap(), &format!("{home}/")] {
+            assert!(!contains(here, folder), "{folder} is in {program}");
+        }
+        let list = dependency_list(here).unwrap();
+        let linked = list["packages"].as_array().unwrap();
+        assert!(linked.iter().any(|one| one["name"] == "aws-sdk-lambda"), "{program}: {linked:?}");
+        let path = empty.path().join(program);
+        fs::write(&path, here).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let run = |arguments: &[&str]| {
+            let mut command = runner(program, &path)?;
+            let output = command.args(arguments).current_dir(empty.path()).output().unwrap();
+            assert_code(&output, 0);
+            Some(stdout(&output))
+        };
+        // Without qemu, the program of the other architecture is compared and not run.
+        let Some(said) = run(&["--version"]) else { continue };
+        assert_eq!(said, format!("publisher {version} (with the layers of {version})\n"), "{program}");
+        let arn = "arn:aws:lambda:eu-west-1:123456789012:layer:X-arm64:7\n";
+        assert_eq!(run(&["arn", "--arch", "arm64"]).unwrap(), arn, "{program}");
+    }
 }
