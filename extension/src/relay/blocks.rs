@@ -4,9 +4,9 @@
 //! of that size. Larger ones it maps, and unmaps them when they are freed. Without blocks, an outage of seconds would
 //! leave the memory of everything that waited with the extension, for as long as the environment lives.
 //!
-//! A block is freed when its last body is, and the queue counts only the bodies that wait. So each lane and priority has
-//! blocks of its own, which empty in the order in which they were filled. Else an upstream that fails could keep the
-//! blocks of everything that another one takes.
+//! A block is freed when its last body is, and the queue counts only the bodies that wait. So each lane and priority
+//! has blocks of its own, which empty in the order in which they were filled. Else an upstream that fails could keep
+//! the blocks of everything that another one takes.
 
 use super::lanes::LaneId;
 use crate::protocol::Priority;
