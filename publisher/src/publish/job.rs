@@ -183,7 +183,8 @@ impl Job {
     }
 
     /// Records a version that was found, and puts it down to one of the `unanswered` requests, unless an earlier run
-    /// has done that. Returns how many requests may still take effect.
+    /// has done that. Returns how many versions may still have to be removed: as many as there are requests that may
+    /// still take effect, and one if an earlier run made another version.
     pub(crate) fn put_down(
         &self,
         context: &JobContext,
@@ -193,7 +194,8 @@ impl Job {
         let (region, layer, _, sha256) = self.journal_key();
         self.record(context, JobState::Published, Some(number))?;
         let is_known = context.journal.published(region, layer, sha256).contains(&number);
-        Ok(unanswered.saturating_sub(u32::from(!is_known)))
+        let has_other = context.journal.has_unfinished_besides(region, layer, sha256, number);
+        Ok(unanswered.saturating_sub(u32::from(!is_known)).saturating_add(has_other.into()))
     }
 
     /// The values that identify the job in the journal.

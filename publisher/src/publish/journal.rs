@@ -154,6 +154,18 @@ impl Journal {
         self.earlier_runs(region, layer, sha256).map(|runs| runs.published.clone()).unwrap_or_default()
     }
 
+    /// Whether earlier runs published or adopted another version than this one, and no run was complete since.
+    pub(crate) fn has_unfinished_besides(
+        &self,
+        region: &RegionName,
+        layer: &LayerName,
+        sha256: Digest,
+        number: i64,
+    ) -> bool {
+        let runs = self.earlier_runs(region, layer, sha256);
+        runs.is_some_and(|runs| runs.unfinished.iter().any(|other| *other != number))
+    }
+
     /// The version that an earlier run found to differ from what it sent.
     pub(crate) fn not_as_sent(&self, region: &RegionName, layer: &LayerName, sha256: Digest) -> Option<i64> {
         match self.last_state(region, layer, sha256) {

@@ -55,7 +55,7 @@ pub(crate) struct Publishing<'a> {
     /// Whether a request was sent whose outcome is unknown.
     outcome_unknown: AtomicBool,
     /// The number of requests, of this run and of earlier ones, that got no answer and to which no version was put
-    /// down. Each may still take effect.
+    /// down. Each may still take effect. Another version of an earlier run counts, too.
     unanswered: AtomicU32,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Publishing<'a> {
         Self { job, context, outcome_unknown: AtomicBool::new(false), unanswered }
     }
 
-    /// Whether a request may still take effect, so that it has to be looked for once more at the end of the run.
+    /// Whether a duplicate may be there or still come, so that it has to be looked for once more at the end of the run.
     pub(crate) fn has_unanswered(&self) -> bool {
         self.unanswered.load(Ordering::Relaxed) > 0
     }

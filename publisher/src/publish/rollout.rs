@@ -25,7 +25,8 @@ pub(crate) struct Done {
     pub(crate) version: LayerVersion,
     /// An additional message for the user.
     pub(crate) note: Option<String>,
-    /// An earlier request of this job was never answered, and may still take effect.
+    /// An earlier request of this job was never answered and may still take effect, or an earlier run made another
+    /// version that may have to be removed.
     pub(crate) outcome_unknown: bool,
 }
 
@@ -98,9 +99,10 @@ impl Job {
             return Err(RolloutError::RecordedNotAsSent(number));
         }
         if let Some(version) = &inspection.found {
-            // An earlier run may have sent more than the request that made this version.
-            let unanswered = context.journal.unanswered(region, layer, sha256);
-            if unanswered > 0 {
+            // An earlier run may have sent more than the request that made this version, or made two of them.
+            let journal = &context.journal;
+            let unanswered = journal.unanswered(region, layer, sha256);
+            if unanswered > 0 || journal.has_unfinished_besides(region, layer, sha256, version.number) {
                 outcome_unknown = self.put_down(context, version.number, unanswered)? > 0;
             }
         }

@@ -223,6 +223,22 @@ fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
 }
 
+/// A request of a killed run takes effect between the last look of the next run and its own request. The next run is
+/// killed, too, before it can look for duplicates. Both requests have made a version then, and none is unanswered.
+#[test]
+fn two_versions_of_two_killed_runs_become_one() {
+    for milliseconds in (6800..7800).step_by(20) {
+        for killed in 8..=11 {
+            let publishes = [Fate::KilledThenLate(Duration::from_millis(milliseconds))];
+            let mut others = vec![Fate::Answered; killed];
+            others.push(Fate::KilledBefore);
+            let end = on_a_paused_clock(publish_until_done(&publishes, &others, false));
+            assert!(end.row.done, "{:?}\n{}", end.row, end.requests);
+            assert_eq!(end.versions.len(), 1, "{milliseconds} ms, {killed}: {}", end.requests);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(config(100))]
 

@@ -19,6 +19,9 @@ pub(super) struct EarlierRuns {
     pub(super) unanswered: u32,
     /// The versions that were published or adopted.
     pub(super) published: BTreeSet<i64>,
+    /// Those of them that were published or adopted since a run was last complete. If there are several, all but one
+    /// are duplicates, and nobody has removed them yet.
+    pub(super) unfinished: BTreeSet<i64>,
     /// Whether the last request has neither an answer nor another line yet.
     is_sent: bool,
 }
@@ -27,6 +30,9 @@ impl EarlierRuns {
     fn add(&mut self, state: JobState, version: Option<i64>) {
         let was_sent = self.is_sent;
         self.is_sent = state == JobState::Publishing;
+        if let (JobState::Published, Some(version)) = (state, version) {
+            self.unfinished.insert(version);
+        }
         match (state, version) {
             (JobState::Publishing, _) => self.unanswered = self.unanswered.saturating_add(1),
             (JobState::Refused | JobState::NotAsSent, _) if was_sent => {
@@ -38,7 +44,10 @@ impl EarlierRuns {
                 self.unanswered = self.unanswered.saturating_sub(1);
             }
             // The run has looked again, long after its last request.
-            (JobState::Done, _) => self.unanswered = 0,
+            (JobState::Done, _) => {
+                self.unanswered = 0;
+                self.unfinished.clear();
+            }
             _ => {}
         }
         // After an unanswered request, a failure or another look does not settle whether the request took effect.

@@ -128,12 +128,12 @@ impl Account {
         self.late = later;
         for (at, request) in due {
             self.requests.push(format!("  a late request took effect at {at:?}"));
-            self.publish(request, true);
+            self.publish(request, true, at);
             self.last_effect = Some(at);
         }
     }
 
-    fn publish(&mut self, request: Value, is_as_sent: bool) -> u64 {
+    fn publish(&mut self, request: Value, is_as_sent: bool, since: Instant) -> u64 {
         let zip = STANDARD.decode(request["Content"]["ZipFile"].as_str().unwrap()).unwrap();
         let stored: &[u8] = if is_as_sent { &zip } else { b"other bytes" };
         let digest = crate::model::digest::Digest::of(stored);
@@ -145,7 +145,7 @@ impl Account {
             sha256: digest.base64(),
             size: stored.len(),
             policy: BTreeMap::new(),
-            since: Instant::now(),
+            since,
         });
         self.last
     }
@@ -169,7 +169,7 @@ impl Account {
                 (200, json!({"LayerVersions": all}))
             }
             ("POST", None, _) => {
-                let number = self.publish(body.clone(), !matches!(fate, Fate::OtherBytes));
+                let number = self.publish(body.clone(), !matches!(fate, Fate::OtherBytes), Instant::now());
                 let version = self.versions.iter().find(|version| version.number == number).unwrap();
                 (201, version.described())
             }
