@@ -1,7 +1,9 @@
 //! Whoever reads the output may stop early, as `head` does. That is no error, and no reason to leave work half done.
 
-use crate::support::{account::Account, cli::Publisher, dist::Dist, emulator::ministack};
-use serde_json::json;
+use crate::{
+    build_publisher,
+    support::{account::Account, cli::Publisher, dist::Dist, emulator::ministack},
+};
 use std::{
     ffi::OsStr,
     fs::File,
@@ -25,21 +27,7 @@ fn run(publisher: &Publisher, args: &[&str], stdout: Stdio, stderr: Stdio) -> Ou
 /// A folder with a release in one region.
 fn released() -> Dist {
     let dist = Dist::new("closed pipe");
-    let layer = |arch: &str| {
-        let arn = format!("arn:aws:lambda:eu-west-1:123456789012:layer:X-{arch}:7");
-        let place =
-            json!({"arn": arn, "version": 7, "grant": "public", "verified_at": "2026-01-01T00:00:00Z"});
-        json!({
-            "layer_name": format!("X-{arch}"), "sha256": "0".repeat(64), "code_sha256": "", "size": 1,
-            "regions": {"eu-west-1": place}
-        })
-    };
-    let layers = json!({
-        "schema": 1, "version": "1.2.3", "commit": "unknown",
-        "toolchain": {"rustc": "rustc", "cargo_lambda": "cl", "zig": "z", "std": "prebuilt"},
-        "accounts": {"aws": "123456789012"},
-        "layers": {"arm64": layer("arm64"), "x86_64": layer("x86_64")}
-    });
+    let layers = build_publisher::layers("1.2.3");
     std::fs::write(dist.path().join("layers.json"), layers.to_string()).unwrap();
     dist
 }
