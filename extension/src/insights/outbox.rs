@@ -1,12 +1,13 @@
 //! Delivers the events of faults. They are sent before everything else that waits. An event that cannot be delivered
 //! before the process ends is spooled, and the environment's next process sends it.
 
-use super::spool::{Content, Spool};
+use super::spool::{Content, Spool, event_id};
 use crate::config::{Config, ProjectId, PublicKey, Scheme, Upstream};
 use crate::protocol::{EventId, Item, ItemKind, envelope_writer, timestamp};
-use crate::relay::{Acceptance, Envelope, Relay};
+use crate::relay::{Acceptance, Envelope, FaultKeeper, Relay};
 use crate::{log, task};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 /// The event of a fault, ready to be sent.
@@ -56,16 +57,10 @@ impl Outbox {
     /// Spools the faults that are not delivered before the end of this process, and sends those that an earlier process
     /// has spooled.
     pub fn use_spool(&self, config: &Arc<Config>) {
-        let spool = Spool::new(config.spool.clone());
-        let first_spooled: Arc<FirstSpooled> = Arc::default();
-        self.relay.keep_faults({
-            let (spool, first_spooled) = (spool.clone(), Arc::clone(&first_spooled));
-            move |fault| keep(&spool, &first_spooled, fault)
-        });
+        let keeper = SpoolKeeper { spool: Spool::new(config.spool.clone()), sending: Arc::default() };
+        self.relay.keep_faults(keeper.clone());
         let (outbox, config) = (self.clone(), Arc::clone(config));
-        task::spawn(async move {
-            outbox.send_spooled(spool.take(SystemTime::now()), &first_spooled, &config);
-        });
+        task::spawn(async move { outbox.send_spooled(&keeper, &config) });
     }
 
     /// Sends a fault before everything else that waits.
@@ -81,7 +76,8 @@ impl Outbox {
         }
     }
 
-    fn send_spooled(&self, content: Content, first_spooled: &FirstSpooled, config: &Config) {
+    fn send_spooled(&self, keeper: &SpoolKeeper, config: &Config) {
+        let content = keeper.start_sending();
         for event_id in &content.expired {
             log::warn("a spooled fault is too old and is not sent", &[("event_id", event_id)]);
         }
@@ -96,32 +92,97 @@ impl Outbox {
                     "a spooled fault is for an upstream that is not allowed",
                     &[("event_id", &event_id), ("upstream", upstream)],
                 );
+                keeper.remove(&event_id);
                 continue;
             }
             log::info(
                 "sends a fault that an earlier process has spooled",
                 &[("event_id", &event_id), ("since", &timestamp::format(spooled.since))],
             );
-            first_spooled.remember(event_id.clone(), spooled.since);
             self.submit(FaultEnvelope { event_id, envelope: spooled.envelope });
         }
     }
 }
 
-/// When the faults of earlier processes were spooled for the first time. If such a fault is spooled again, it keeps
-/// that time, so that it is given up after a day.
-#[derive(Debug, Default)]
-struct FirstSpooled(Mutex<Vec<(EventId, SystemTime)>>);
+/// Keeps faults in the spool. A fault of an earlier process stays there until it has left.
+#[derive(Clone, Debug)]
+struct SpoolKeeper {
+    spool: Spool,
+    sending: Arc<Mutex<Sending>>,
+}
 
-impl FirstSpooled {
-    fn remember(&self, event_id: EventId, since: SystemTime) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((event_id, since));
+/// The faults of earlier processes that this one sends.
+#[derive(Debug, Default)]
+struct Sending {
+    /// Each with the time when it was spooled for the first time. A fault that is spooled again keeps that time, so
+    /// that it is given up after a day.
+    faults: Vec<(EventId, SystemTime)>,
+    /// Keeps other processes from sending them, as long as it is open.
+    lock: Option<File>,
+}
+
+impl SpoolKeeper {
+    fn sending(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, envelope: &Envelope) -> Option<SystemTime> {
-        let event_id = super::spool::event_id(envelope)?;
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|(known, _)| *known == event_id).map(|(_, since)| *since)
+    /// Reads the faults that this process has to send.
+    fn start_sending(&self) -> Content {
+        let mut content = self.spool.read(SystemTime::now());
+        let faults = content.faults.iter().map(|fault| (fault.event_id.clone(), fault.since)).collect();
+        *self.sending() = Sending { faults, lock: content.lock.take() };
+        content
+    }
+
+    /// Returns since when a fault of an earlier process is spooled.
+    fn since(&self, event_id: &EventId) -> Option<SystemTime> {
+        self.sending().faults.iter().find(|(known, _)| known == event_id).map(|(_, since)| *since)
+    }
+
+    /// Removes a fault of an earlier process.
+    fn remove(&self, event_id: &EventId) {
+        let mut sending = self.sending();
+        let Some(at) = sending.faults.iter().position(|(known, _)| known == event_id) else { return };
+        sending.faults.swap_remove(at);
+        if let Err(error) = self.spool.remove(event_id) {
+            log::warn(
+                "a fault is not removed from the spool: the next process sends it again",
+                &[("event_id", event_id), ("error", &error)],
+            );
+        }
+        if sending.faults.is_empty() {
+            sending.lock = None;
+        }
+    }
+}
+
+impl FaultKeeper for SpoolKeeper {
+    fn keep(&self, fault: &Envelope) -> bool {
+        let since = event_id(fault).and_then(|event_id| Some((self.since(&event_id)?, event_id)));
+        let kept = match since {
+            Some((_, event_id)) if self.spool.has(&event_id) => Ok(event_id),
+            since => self.spool.store(fault, since.map_or_else(SystemTime::now, |(since, _)| since)),
+        };
+        match kept {
+            Ok(event_id) => {
+                let message = "a fault could not be delivered: it is spooled for the next process";
+                log::warn(message, &[("event_id", &event_id)]);
+                true
+            }
+            Err(error) => {
+                log::error("a fault could not be delivered, and cannot be spooled", &[("error", &error)]);
+                false
+            }
+        }
+    }
+
+    fn ended(&self, fault: &Envelope) {
+        // Most processes send no fault of an earlier one, and need not read the envelope.
+        if !self.sending().faults.is_empty()
+            && let Some(event_id) = event_id(fault)
+        {
+            self.remove(&event_id);
+        }
     }
 }
 
@@ -132,20 +193,4 @@ fn may_receive(upstream: &Upstream, config: &Config) -> bool {
     let is_secure = upstream.scheme() == Scheme::Https || upstream.is_loopback();
     let is_allowed = is_secure && config.allowed_hosts.contains(upstream.host());
     !config.is_loop(upstream) && (is_configured || is_allowed)
-}
-
-/// Spools a fault and logs that. Returns whether it could.
-fn keep(spool: &Spool, first_spooled: &FirstSpooled, fault: &Envelope) -> bool {
-    let since = first_spooled.of(fault).unwrap_or_else(SystemTime::now);
-    match spool.store(fault, since) {
-        Ok(event_id) => {
-            let message = "a fault could not be delivered: it is spooled for the next process";
-            log::warn(message, &[("event_id", &event_id)]);
-            true
-        }
-        Err(error) => {
-            log::error("a fault could not be delivered, and cannot be spooled", &[("error", &error)]);
-            false
-        }
-    }
 }

@@ -2,7 +2,6 @@
 //! deliveries, and the supervisor of Sentry's Relay.
 
 use super::client::{Client, SendError};
-use super::fault_keeper::FaultKeeper;
 use super::filter_control::FilterControl;
 use super::state::State;
 use crate::config::{Config, RelayMode, Upstream};
@@ -29,7 +28,6 @@ pub(crate) struct Core {
     state: Mutex<State>,
     client: Client,
     filter: FilterControl,
-    fault_keeper: FaultKeeper,
     /// Wakes the pump when it has something to do.
     pump_wakeup: Notify,
     /// Wakes the tasks in `wait_until`: the result of an envelope is known, upstream has failed, or an
@@ -51,7 +49,6 @@ impl Core {
             state: Mutex::new(state),
             client: Client::new(config),
             filter: FilterControl::new(with_sentry_relay, config.relay == RelayMode::Only),
-            fault_keeper: FaultKeeper::default(),
             pump_wakeup: Notify::new(),
             changed: Notify::new(),
             health_check_requested: Notify::new(),
@@ -70,10 +67,6 @@ impl Core {
 
     pub(crate) fn filter(&self) -> &FilterControl {
         &self.filter
-    }
-
-    pub(super) fn fault_keeper(&self) -> &FaultKeeper {
-        &self.fault_keeper
     }
 
     pub(super) fn wake_pump(&self) {

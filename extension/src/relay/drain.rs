@@ -27,7 +27,7 @@ pub(super) async fn drain(core: &Core, within: Duration) {
     }
     filter.end_by(deliveries.min(Instant::now() + END_TIME));
     let _ = timeout_at(start + within, filter.wait_for_stage(|stage| *stage == Stage::Ended)).await;
-    core.state().close(|fault| core.fault_keeper().keep(fault));
+    core.state().close();
 }
 
 /// Gives Sentry's Relay up if it still has envelopes at this time, because a later try to send them without it would be

@@ -2,28 +2,67 @@
 
 use super::envelope::Envelope;
 use std::fmt;
-use std::sync::OnceLock;
 
-type Keep = Box<dyn Fn(&Envelope) -> bool + Send + Sync>;
+/// Stores the envelopes of faults for the environment's next process. It is called while the state of the relay is
+/// locked, so it must not wait.
+pub trait FaultKeeper: Send + Sync {
+    /// Stores a fault that is not delivered before the end. Returns whether it could.
+    fn keep(&self, fault: &Envelope) -> bool;
 
-/// Stores the envelope of a fault. Without a function for that, nothing is kept.
+    /// Records that a fault is delivered, rejected or dropped, so that no other process has to send it.
+    fn ended(&self, fault: &Envelope);
+}
+
+/// The keeper, if there is one. Without it, nothing is kept.
 #[derive(Default)]
-pub(super) struct FaultKeeper(OnceLock<Keep>);
+pub(super) struct OptionalKeeper(Option<Box<dyn FaultKeeper>>);
 
-impl FaultKeeper {
-    /// Sets the function that stores an envelope and returns whether it could. Only the first call counts.
-    pub(super) fn set(&self, keep: impl Fn(&Envelope) -> bool + Send + Sync + 'static) {
-        let _ = self.0.set(Box::new(keep));
+impl OptionalKeeper {
+    pub(super) fn new(keeper: impl FaultKeeper + 'static) -> Self {
+        Self(Some(Box::new(keeper)))
     }
 
-    /// Stores an envelope. Returns whether it is kept.
-    pub(super) fn keep(&self, envelope: &Envelope) -> bool {
-        self.0.get().is_some_and(|keep| keep(envelope))
+    pub(super) fn keep(&self, fault: &Envelope) -> bool {
+        self.0.as_ref().is_some_and(|keeper| keeper.keep(fault))
+    }
+
+    pub(super) fn ended(&self, fault: &Envelope) {
+        if let Some(keeper) = &self.0 {
+            keeper.ended(fault);
+        }
     }
 }
 
-impl fmt::Debug for FaultKeeper {
+impl fmt::Debug for OptionalKeeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FaultKeeper").field(&self.0.get().is_some()).finish()
+        f.debug_tuple("OptionalKeeper").field(&self.0.is_some()).finish()
     }
+}
+
+/// How often a keeper was called.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) to_keep: usize,
+    pub(super) ended: usize,
+}
+
+/// Makes a keeper that stores all faults or none, and tells how often it was called.
+#[cfg(test)]
+pub(super) fn keeper(stores: bool) -> (OptionalKeeper, std::sync::Arc<std::sync::Mutex<Asked>>) {
+    struct Counting(bool, std::sync::Arc<std::sync::Mutex<Asked>>);
+
+    impl FaultKeeper for Counting {
+        fn keep(&self, _fault: &Envelope) -> bool {
+            self.1.lock().unwrap().to_keep += 1;
+            self.0
+        }
+
+        fn ended(&self, _fault: &Envelope) {
+            self.1.lock().unwrap().ended += 1;
+        }
+    }
+
+    let asked = std::sync::Arc::default();
+    (OptionalKeeper::new(Counting(stores, std::sync::Arc::clone(&asked))), asked)
 }

@@ -34,6 +34,7 @@ pub(crate) use envelope::OVERHEAD;
 #[cfg(test)]
 pub(crate) use envelope::sample;
 pub use envelope::{Envelope, Headers};
+pub use fault_keeper::FaultKeeper;
 pub use ledger::{DropReason, Ledger, Reasons};
 pub use observer::{Observed, Step};
 pub use rate_limits::{RateLimitCheck, RateLimits};
@@ -49,6 +50,7 @@ use bytes::Bytes;
 pub use client::ForwardedBody;
 use client::SendError;
 use core::{Core, Waiting};
+use fault_keeper::OptionalKeeper;
 use hyper::{Request, Response};
 use observer::Observer;
 use std::fmt;
@@ -131,10 +133,9 @@ impl Relay {
         self.core.filter().begin();
     }
 
-    /// Sets the function that stores the envelope of a fault that is not delivered before the end. It returns whether
-    /// it could; only then the fault is not counted as dropped.
-    pub fn keep_faults(&self, keep: impl Fn(&Envelope) -> bool + Send + Sync + 'static) {
-        self.core.fault_keeper().set(keep);
+    /// Sets what stores the faults that are not delivered before the end. What it stores is not counted as dropped.
+    pub fn keep_faults(&self, keeper: impl FaultKeeper + 'static) {
+        self.core.state().set_fault_keeper(OptionalKeeper::new(keeper));
     }
 
     /// Ends the pauses that are over by the wall clock, and lets the pump try again. Call this for each event from

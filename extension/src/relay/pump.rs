@@ -117,7 +117,7 @@ fn settle(core: &Core, outgoing: Outgoing, result: &SendResult, took: Duration) 
     let mut state = core.state();
     match outgoing {
         Outgoing::Envelope(pending) => {
-            outcome::record(core, &mut state, pending, result, verdict, took);
+            outcome::record(&mut state, pending, result, verdict, took);
         }
         Outgoing::ClientReport(report) => state.check_in_report(report, verdict == Verdict::Delivered),
     }

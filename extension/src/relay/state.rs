@@ -11,6 +11,7 @@ mod upstreams;
 use super::blocks::Blocks;
 use super::client_reports::{ClientReports, ReportTarget};
 use super::envelope::Envelope;
+use super::fault_keeper::OptionalKeeper;
 use super::lanes::{LaneId, Lanes};
 use super::ledger::{DropReason, Ledger};
 use super::observer::{Observer, Step};
@@ -41,6 +42,7 @@ pub(super) struct State {
     reports_in_flight: usize,
     max_body: usize,
     observer: Observer,
+    fault_keeper: OptionalKeeper,
     draining: bool,
     /// When the drain ends.
     drain_end: Option<Instant>,
@@ -63,6 +65,7 @@ impl State {
             reports_in_flight: 0,
             max_body,
             observer: Observer::default(),
+            fault_keeper: OptionalKeeper::default(),
             draining: false,
             drain_end: None,
             closed: false,
@@ -100,7 +103,11 @@ impl State {
     /// Queues an envelope that is counted as accepted. Returns how many envelopes were dropped for it.
     fn queue_new(&mut self, envelope: Envelope, lane: LaneId, now: SystemTime) -> u64 {
         if self.closed {
-            self.book_loss(&envelope, DropReason::Shutdown);
+            if self.is_spooled(&envelope) {
+                self.ledger.spooled += 1;
+            } else {
+                self.book_loss(&envelope, DropReason::Shutdown);
+            }
             return 0;
         }
         let keys = order::keys(&envelope);
@@ -197,6 +204,23 @@ impl State {
     fn book_loss(&mut self, envelope: &Envelope, reason: DropReason) {
         self.ledger.lose(reason, 1);
         self.tell(envelope, Step::Dropped(reason));
+        self.end_fault(envelope);
+    }
+
+    pub(super) fn set_fault_keeper(&mut self, keeper: OptionalKeeper) {
+        self.fault_keeper = keeper;
+    }
+
+    /// Whether an envelope is a fault that the keeper has stored now.
+    fn is_spooled(&self, envelope: &Envelope) -> bool {
+        envelope.priority() == Priority::Fault && self.fault_keeper.keep(envelope)
+    }
+
+    /// Records that an envelope needs no more care, in case that it is a fault.
+    fn end_fault(&self, envelope: &Envelope) {
+        if envelope.priority() == Priority::Fault {
+            self.fault_keeper.ended(envelope);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads a batch in which records of the function are mixed with those of the platform. Their order matters: a line
 //! belongs to the invocation that the platform has last named. Nothing of a batch is copied but text with escapes.
 
+use super::cursor::{Advance, Cursor};
 use super::function_record::FunctionRecord;
 use super::observer::{DroppedRecords, Observer};
 use super::record::Record;
@@ -26,9 +27,7 @@ struct Parts<'a> {
 pub(super) fn read(body: &[u8], platform: &mut dyn FnMut(&[Record]), observer: &dyn Observer) {
     let mut dispatcher = Dispatcher { platform, observer, records: Vec::new() };
     let batch = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
-    if dispatcher.read(&batch).is_none() {
-        observer.unreadable();
-    }
+    dispatcher.read(&batch);
     dispatcher.pass_platform();
     observer.batch_ended();
 }
@@ -61,29 +60,33 @@ struct Dispatcher<'a> {
 }
 
 impl Dispatcher<'_> {
-    /// Reads an array of records. `None`: it is none. Those before the fault were passed on.
-    fn read(&mut self, batch: &str) -> Option<()> {
-        let mut rest = batch.trim_ascii_start().strip_prefix('[')?.trim_ascii_start();
-        if rest.starts_with(']') {
-            return Some(());
-        }
+    /// Reads an array of records. What is lost is told where it is missing, because lines that follow it may belong to
+    /// another invocation than those before it.
+    fn read(&mut self, batch: &str) {
+        let Some(mut cursor) = Cursor::new(batch) else { return self.observer.unreadable() };
         loop {
-            if let Some((record, behind)) = usual(rest) {
-                self.function(record);
-                rest = behind;
-            } else {
-                let element = json_fields::leading(rest.as_bytes())?.get();
-                if let Ok(parts) = serde_json::from_str(element) {
-                    self.dispatch(&parts);
+            match cursor.advance(|rest| self.element(rest)) {
+                Advance::Read => {}
+                Advance::Skipped => {
+                    self.pass_platform();
+                    self.observer.unreadable();
                 }
-                rest = rest.get(element.len()..)?;
+                Advance::Ended => return,
             }
-            rest = rest.trim_ascii_start();
-            if rest.starts_with(']') {
-                return Some(());
-            }
-            rest = rest.strip_prefix(',')?.trim_ascii_start();
         }
+    }
+
+    /// Reads the element at the start of the text, and returns what follows it. `None` means that it is not JSON.
+    fn element<'a>(&mut self, rest: &'a str) -> Option<&'a str> {
+        if let Some((record, behind)) = usual(rest) {
+            self.function(record);
+            return Some(behind);
+        }
+        let element = json_fields::leading(rest.as_bytes())?.get();
+        if let Ok(parts) = serde_json::from_str(element) {
+            self.dispatch(&parts);
+        }
+        rest.get(element.len()..)
     }
 
     fn function(&mut self, record: FunctionRecord<'_>) {

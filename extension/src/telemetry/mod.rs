@@ -1,6 +1,7 @@
 //! What Lambda reports about invocations to the extension, through its Telemetry API.
 
 mod batch;
+mod cursor;
 mod fields;
 mod function_record;
 #[cfg(any(test, fuzzing))]

@@ -8,12 +8,17 @@ use crate::support::{
     netns::isolated,
     rie::Rie,
     sdk::KEY,
-    sentry::{Received, Reply, Sentry, Transport},
+    sentry::{Gate, Received, Reply, Sentry, Transport},
     tools::Arch,
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -311,8 +316,55 @@ fn an_upstream_that_the_settings_do_not_allow_gets_nothing() {
     });
 }
 
+#[test]
+fn a_process_that_is_killed_while_it_sends_loses_nothing() {
+    isolated(|| async {
+        let environment = Environment::new(Transport::Plain).await;
+        let gate = Gate::closed();
+        environment.sentry.respond_with({
+            let gate = gate.clone();
+            move |_| Reply::ok().held_by(&gate)
+        });
+        environment.spool(ID, &minutes_ago(90));
+        for _ in 0..2 {
+            let (_api, extension) = environment.process(&[]).await;
+            extension.log.wait_for("an earlier process has spooled").await;
+            kill(Pid::from_raw(extension.pid().cast_signed()), Signal::SIGKILL).unwrap();
+            assert_eq!(extension.ended().await.0.signal(), Some(Signal::SIGKILL as i32));
+            assert_eq!(environment.spooled(), [format!("{ID}.fault")]);
+        }
+        environment.sentry.respond_with(|_| Reply::ok());
+        let (api, extension) = environment.process(&[]).await;
+        environment.fault().await;
+        api.shutdown("spindown", 2 * SECOND);
+        assert_eq!(final_counts(extension).await["delivered"], 1);
+        assert!(environment.spooled().is_empty());
+    });
+}
+
+/// Tests what ends a fault without a delivery. The next process must not send it again.
+#[test]
+fn a_fault_that_sentry_refuses_or_limits_leaves_the_spool() {
+    for status in [400, 429] {
+        isolated(move || async move {
+            let environment = Environment::new(Transport::Plain).await;
+            environment.sentry.respond_with(move |_| {
+                let limits = if status == 429 { "60:error:key" } else { "" };
+                Reply::status(status).header("x-sentry-rate-limits", limits)
+            });
+            environment.spool(ID, &now());
+            let (api, extension) = environment.process(&[]).await;
+            environment.sentry.wait_for("the fault", |one| id_of(one) == ID).await;
+            api.shutdown("spindown", 2 * SECOND);
+            let counts = final_counts(extension).await;
+            assert_eq!((&counts["accepted"], &counts["spooled"]), (&json!(1), &json!(0)), "{counts}");
+            assert!(environment.spooled().is_empty(), "{status}");
+        });
+    }
+}
+
 /// Tests a full `/tmp` and a read-only one. A fault that cannot be written is counted as dropped, and nothing else
-/// happens.
+/// happens. What a read-only one contains is not sent, because each process would send it again.
 #[test]
 fn a_tmp_that_takes_nothing_costs_the_fault_alone() {
     for options in ["size=8k", "ro"] {
@@ -320,26 +372,27 @@ fn a_tmp_that_takes_nothing_costs_the_fault_alone() {
             let environment = Environment::new(Transport::Plain).await;
             environment.sentry.respond_with(|_| Reply::status(503));
             environment.spool(ID, &now());
-            let api = LambdaApi::start().await;
-            let log = in_small_tmp(&environment, &api, options).await;
+            let log = in_small_tmp(&environment, options).await;
             assert!(log.contains("cannot be spooled"), "{options}: {log}");
             assert!(log.contains("\"spooled\":0,\"dropped\":1"), "{options}: {log}");
+            assert!(!environment.sentry.received().iter().any(|one| id_of(one) == ID), "{options}");
         });
     }
 }
 
-/// Runs a process that reads its spool, and then can write nothing to it any more.
-async fn in_small_tmp(environment: &Environment, api: &LambdaApi, options: &str) -> String {
+/// Runs a process whose function times out, and that can write nothing to its spool.
+async fn in_small_tmp(environment: &Environment, options: &str) -> String {
+    let api = LambdaApi::start().await;
     let script = r#"
         cp -p "$SPOOL"/*.fault "$AROUND"
         mount -t tmpfs -o mode=700,size=8k tmpfs "$SPOOL"
-        mv "$AROUND"/*.fault "$SPOOL"
-        "$BINARY" & extension=$!
-        until [ -z "$(ls "$SPOOL")" ]; do sleep 0.01; done
-        dd if=/dev/zero of="$SPOOL/filling" bs=4k count=2 status=none || true
-        [ "$OPTIONS" != ro ] || mount -o remount,ro "$SPOOL"
-        echo tmp is full
-        wait "$extension""#;
+        if [ "$OPTIONS" = ro ]; then
+          mv "$AROUND"/*.fault "$SPOOL"
+          mount -o remount,ro "$SPOOL"
+        else
+          dd if=/dev/zero of="$SPOOL/filling" bs=4k count=2 status=none || true
+        fi
+        exec "$BINARY""#;
     let (dsn, folder, api_address) = (environment.sentry.dsn(KEY, "42"), environment.folder(), api.address());
     let env = [
         ("SENTRY_DSN", &*dsn),
@@ -353,8 +406,10 @@ async fn in_small_tmp(environment: &Environment, api: &LambdaApi, options: &str)
     ];
     let args = ["--mount", "--propagation", "private", "sh", "-c", script];
     let process = Extension::start(Path::new("/usr/bin/unshare"), &args, &env);
-    process.log.wait_for("tmp is full").await;
-    api.shutdown("spindown", SECOND);
+    api.asked(1).await;
+    api.invoke_as("r-1", SECOND);
+    api.asked(2).await;
+    api.shutdown("timeout", SECOND);
     let (status, log) = process.ended().await;
     assert!(status.success(), "{status}: {}", log.text());
     log.text()

@@ -1,8 +1,9 @@
 //! The spool: faults that could not be delivered before the environment's process ended. The folder survives in the
-//! environment, whose next process takes the files out and sends them.
+//! environment, whose next process sends them.
 //!
-//! A file appears whole, by a rename, and whoever removes it owns its fault: a removal succeeds once, so each fault is
-//! sent once even if two extensions read the folder at the same time. Other files are neither followed nor touched.
+//! A file appears whole, by a rename, and stays until its fault has left, so a process that is killed meanwhile loses
+//! nothing. A lock on the folder, which ends with the process that has it, lets only one process send at a time. Files
+//! that are not of this extension are neither followed nor touched.
 
 mod entry;
 
@@ -12,8 +13,8 @@ use crate::protocol::{EventId, sent_at};
 use crate::relay::Envelope;
 use entry::{Entry, InvalidEntry};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
-use nix::unistd::geteuid;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use nix::unistd::{AccessFlags, access, geteuid};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -86,6 +87,8 @@ pub(super) struct Content {
     pub(super) expired: Vec<EventId>,
     /// The number of files that were damaged.
     pub(super) damaged: usize,
+    /// While this is open, no other process sends the faults.
+    pub(super) lock: Option<File>,
 }
 
 /// The folder. Nothing is read or written before it is asked for.
@@ -120,21 +123,49 @@ impl Spool {
         Ok(entry.event_id)
     }
 
-    /// Takes out all faults, and removes their files.
-    pub(super) fn take(&self, now: SystemTime) -> Content {
-        let mut content = Content::default();
-        if !self.is_ours() {
+    /// Reads all faults that are to be sent. Their files remain until `remove`. The files of all others are removed.
+    /// Nothing is read while another process sends the faults.
+    pub(super) fn read(&self, now: SystemTime) -> Content {
+        let mut content = Content { lock: self.lock(), ..Content::default() };
+        if content.lock.is_none() {
             return content;
         }
         for (path, _) in self.files().filter(|(path, _)| has_extension(path, FINISHED)) {
             match read(&path).map(Entry::read) {
-                // Another extension has taken it, or it cannot be read.
+                // It was removed meanwhile, or it cannot be read.
                 Err(_) | Ok(Err(InvalidEntry::Foreign)) => {}
-                Ok(entry) if fs::remove_file(&path).is_ok() => content.add(entry, now),
-                Ok(_) => {}
+                Ok(entry) => {
+                    if !content.add(entry, now) {
+                        let _ = fs::remove_file(&path);
+                    }
+                }
             }
         }
         content
+    }
+
+    /// Removes the file of a fault that has left.
+    pub(super) fn remove(&self, event_id: &EventId) -> io::Result<()> {
+        fs::remove_file(self.path(&event_id.to_string(), FINISHED))
+    }
+
+    /// Whether there is a file of this fault.
+    pub(super) fn has(&self, event_id: &EventId) -> bool {
+        fs::symlink_metadata(self.path(&event_id.to_string(), FINISHED)).is_ok()
+    }
+
+    /// Locks the folder against other processes that would send its faults too. A folder from which nothing can be
+    /// removed is not used, because each process would send its faults again.
+    fn lock(&self) -> Option<File> {
+        if !self.is_ours() || access(&self.folder, AccessFlags::W_OK).is_err() {
+            return None;
+        }
+        let folder = File::open(&self.folder).ok()?;
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => None,
+            // Where the file system has no locks, two processes may send a fault twice. Else it would be lost.
+            Ok(()) | Err(TryLockError::Error(_)) => Some(folder),
+        }
     }
 
     /// Whether the folder exists, is not a symlink, and only this user can enter it.
@@ -173,19 +204,21 @@ impl Spool {
 }
 
 impl Content {
-    fn add(&mut self, entry: Result<Entry, InvalidEntry>, now: SystemTime) {
+    /// Adds what a file contains. Returns whether it is to be sent.
+    fn add(&mut self, entry: Result<Entry, InvalidEntry>, now: SystemTime) -> bool {
         let Ok(mut entry) = entry else {
             self.damaged += 1;
-            return;
+            return false;
         };
         // After the clock was set back, the age is unknown.
         if now.duration_since(entry.since).is_ok_and(|age| age > MAX_AGE) {
             self.expired.push(entry.event_id);
-            return;
+            return false;
         }
         sent_at::renew(&mut entry.body, now);
         let (event_id, since) = (entry.event_id.clone(), entry.since);
         self.faults.push(Spooled { event_id, since, envelope: entry.into_envelope() });
+        true
     }
 }
 

@@ -25,6 +25,17 @@ fn names(spool: &Spool) -> Vec<String> {
     listed.map(|listed| listed.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+impl Spool {
+    /// Reads all faults and removes their files, as if all had left.
+    fn take(&self, now: SystemTime) -> Content {
+        let content = self.read(now);
+        for fault in &content.faults {
+            self.remove(&fault.event_id).unwrap();
+        }
+        Content { lock: None, ..content }
+    }
+}
+
 fn ids(content: &Content) -> Vec<&EventId> {
     content.faults.iter().map(|fault| &fault.event_id).collect()
 }
@@ -45,6 +56,26 @@ fn a_fault_is_taken_out_once_with_its_own_time_and_a_fresh_sent_at() {
     assert_eq!(fault.envelope.path, "/api/42/envelope/");
     assert!(spool.take(later).faults.is_empty(), "once");
     assert!(names(&spool).is_empty());
+}
+
+#[test]
+fn a_fault_stays_until_it_has_left_and_one_process_at_a_time_sends_it() {
+    let (spool, _around) = spool();
+    let entry = sample(now(), 0);
+    store(&spool, &entry).unwrap();
+    // Nothing says that a process was killed: its files are closed.
+    for _ in 0..2 {
+        let sending = spool.read(now());
+        assert_eq!(ids(&sending), [&entry.event_id]);
+        let second = spool.read(now());
+        assert!(second.faults.is_empty() && second.lock.is_none());
+        assert!(spool.has(&entry.event_id));
+    }
+    let sending = spool.read(now());
+    spool.remove(&entry.event_id).unwrap();
+    drop(sending);
+    assert!(!spool.has(&entry.event_id) && spool.read(now()).faults.is_empty());
+    assert_eq!(spool.remove(&entry.event_id).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! Relay, tries end in every way, and meanwhile the environment is frozen, its clocks jump, and it ends. The clocks are
 //! the test's own, and there is no network.
 
+mod step;
+
 use super::outcome;
 use crate::config::{Config, Overrides, Upstream};
 use crate::log;
@@ -11,16 +13,18 @@ use crate::relay::client::{Reply, SendError, SendResult};
 use crate::relay::client_reports::ClientReport;
 use crate::relay::core::Core;
 use crate::relay::envelope::{Envelope, sample};
+use crate::relay::fault_keeper::{FaultKeeper, OptionalKeeper};
 use crate::relay::pending::Pending;
 use crate::relay::queue::{FAULT_RESERVE, GROWTH_RESERVE};
 use crate::relay::state::{CustodyNumber, State};
 use crate::relay::verdict::judge;
 use proptest::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
+use step::{Answer, Step, step};
 
 /// The bound of the queue. It is small, so that most sequences fill it.
 const BUFFER: usize = 24 * 1024;
@@ -28,112 +32,33 @@ const BUFFER: usize = 24 * 1024;
 const LONG: Duration = Duration::from_hours(1);
 const SENT_AT: &str = r#"{"sent_at":"2026-01-01T00:00:00.000Z"}"#;
 
-/// One thing that happens. Numbers choose among what is there.
-#[derive(Clone, Debug)]
-enum Step {
-    Accept {
-        kind: ItemKind,
-        length: usize,
-        compressed: bool,
-        upstream: u16,
-        is_background: bool,
-    },
-    CheckOut {
-        held: bool,
-    },
-    End {
-        nth: usize,
-        answer: Answer,
-    },
-    /// The tasks that deliver panic.
-    Panic,
-    ReportLeaves,
-    ReportEnds {
-        arrived: bool,
-    },
-    /// Both clocks go on.
-    Wait(Duration),
-    /// Only the wall clock goes on, as in a freeze, and then Lambda sends an event.
-    Freeze(Duration),
-    /// The wall clock is set back.
-    SetBack(Duration),
-    FilterTakes,
-    FilterReturns {
-        nth: usize,
-        length: usize,
-    },
-    FilterDrops {
-        nth: usize,
-    },
-    FilterRefuses {
-        nth: usize,
-    },
-    FilterFails,
-    FilterIsReady,
-    FilterStops,
-    /// SHUTDOWN arrives, or its time is over.
-    Shutdown,
+/// Knows of which faults the relay has said what becomes of them.
+#[derive(Clone, Debug, Default)]
+struct Keeper(Arc<Mutex<HashSet<String>>>);
+
+impl Keeper {
+    fn note(&self, fault: &Envelope) {
+        self.0.lock().unwrap().insert(fault.path.clone());
+    }
 }
 
-/// How a try ends.
-#[derive(Clone, Copy, Debug)]
-enum Answer {
-    Status(u16),
-    RetryAfter(u16),
-    Limits(u16, &'static str),
-    NoConnection,
-    Silence,
-    Frozen,
-}
+impl FaultKeeper for Keeper {
+    fn keep(&self, fault: &Envelope) -> bool {
+        self.note(fault);
+        fault.body.len().is_multiple_of(2)
+    }
 
-fn answer() -> impl Strategy<Value = Answer> {
-    let limits = ["60:attachment:key", "5:error;transaction:key, 60:session:key", "60::organization", "x"];
-    prop_oneof![
-        6 => Just(Answer::Status(200)),
-        3 => prop::sample::select(vec![301, 400, 407, 413, 429, 500, 503, 508]).prop_map(Answer::Status),
-        1 => prop::sample::select(vec![429, 503]).prop_map(Answer::RetryAfter),
-        1 => (prop::sample::select(vec![200, 429]), prop::sample::select(limits.to_vec()))
-            .prop_map(|(status, limits)| Answer::Limits(status, limits)),
-        2 => Just(Answer::NoConnection),
-        2 => Just(Answer::Silence),
-        1 => Just(Answer::Frozen),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    use ItemKind::{Attachment, CheckIn, Event, Fault, Log, Profile, Session, Transaction};
-    let kinds = [Attachment, CheckIn, Event, Fault, Log, Profile, Session, Session, Transaction];
-    let arrival = (prop::sample::select(kinds.to_vec()), 0..5000_usize, any::<bool>(), 1..4_u16, 0..8_u8);
-    let time = (0..4000_u64).prop_map(Duration::from_millis);
-    let nth = any::<usize>;
-    prop_oneof![
-        20 => arrival.prop_map(|(kind, length, compressed, upstream, background)| {
-            Step::Accept { kind, length, compressed, upstream, is_background: background == 0 }
-        }),
-        12 => any::<bool>().prop_map(|held| Step::CheckOut { held }),
-        12 => (nth(), answer()).prop_map(|(nth, answer)| Step::End { nth, answer }),
-        1 => Just(Step::Panic),
-        1 => Just(Step::ReportLeaves),
-        1 => any::<bool>().prop_map(|arrived| Step::ReportEnds { arrived }),
-        3 => time.clone().prop_map(Step::Wait),
-        2 => (time.clone(), prop::bool::weighted(0.1)).prop_map(|(time, is_long)| {
-            Step::Freeze(if is_long { time + LONG } else { time })
-        }),
-        1 => time.prop_map(Step::SetBack),
-        6 => Just(Step::FilterTakes),
-        4 => (nth(), 0..5000_usize).prop_map(|(nth, length)| Step::FilterReturns { nth, length }),
-        1 => nth().prop_map(|nth| Step::FilterDrops { nth }),
-        1 => nth().prop_map(|nth| Step::FilterRefuses { nth }),
-        1 => Just(Step::FilterFails),
-        2 => Just(Step::FilterIsReady),
-        1 => prop::bool::weighted(0.3).prop_map(|is| if is { Step::FilterStops } else { Step::FilterIsReady }),
-        1 => prop::bool::weighted(0.2).prop_map(|is| if is { Step::Shutdown } else { Step::ReportLeaves }),
-    ]
+    fn ended(&self, fault: &Envelope) {
+        self.note(fault);
+    }
 }
 
 /// The environment that the steps happen to.
 struct Environment {
     core: Core,
+    keeper: Keeper,
+    /// The paths of the faults that were accepted.
+    faults: HashSet<String>,
     /// The tries that are under way.
     tries: Vec<Pending>,
     reports: Vec<ClientReport>,
@@ -152,10 +77,12 @@ impl Environment {
     fn new(is_filtering: bool) -> Self {
         let (mut config, _) = Config::read(|_| None, Overrides::default());
         (config.buffer, config.max_body) = (BUFFER, 64 * 1024);
-        let core = Core::new(&config, is_filtering);
-        core.fault_keeper().set(|envelope| envelope.body.len().is_multiple_of(2));
+        let (core, keeper) = (Core::new(&config, is_filtering), Keeper::default());
+        core.state().set_fault_keeper(OptionalKeeper::new(keeper.clone()));
         Self {
             core,
+            keeper,
+            faults: HashSet::new(),
             tries: Vec::new(),
             reports: Vec::new(),
             custody: Vec::new(),
@@ -208,6 +135,9 @@ impl Environment {
                 let envelope = if is_background { envelope.in_background() } else { envelope };
                 let mut state = self.core.state();
                 if let (Some(admitted), _) = state.admit(envelope, wall) {
+                    if kind == ItemKind::Fault {
+                        self.faults.insert(admitted.path.clone());
+                    }
                     state.accept(admitted, wall);
                 }
             }
@@ -249,7 +179,7 @@ impl Environment {
             }
             Step::SetBack(time) => self.back += time,
             Step::Shutdown if self.core.state().draining() => {
-                self.core.state().close(|fault| self.core.fault_keeper().keep(fault));
+                self.core.state().close();
             }
             Step::Shutdown => self.core.state().start_draining(clock + Duration::from_secs(2)),
             _ => self.filter(step, clock, wall),
@@ -319,7 +249,7 @@ impl Environment {
         let mut state = self.core.state();
         let before = state.ledger();
         let (keys, path) = (pending.keys.clone(), pending.envelope.path.clone());
-        outcome::record(&self.core, &mut state, pending, &result, judge(&result), Duration::from_millis(50));
+        outcome::record(&mut state, pending, &result, judge(&result), Duration::from_millis(50));
         if state.ledger().delivered > before.delivered {
             let number: usize = path.split('/').nth(2).unwrap().parse().unwrap();
             for key in keys {
@@ -393,5 +323,6 @@ proptest! {
         environment.take(&Step::Shutdown);
         environment.take(&Step::Shutdown);
         environment.check();
+        prop_assert!(environment.keeper.0.lock().unwrap().is_superset(&environment.faults), "a fault is forgotten");
     }
 }

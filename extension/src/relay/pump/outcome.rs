@@ -3,7 +3,6 @@
 use crate::config::Upstream;
 use crate::log;
 use crate::relay::client::{Reply, SendResult};
-use crate::relay::core::Core;
 use crate::relay::ledger::DropReason;
 use crate::relay::observer::Step;
 use crate::relay::pending::Pending;
@@ -23,7 +22,6 @@ const MAX_DRAIN_DOUBLINGS: u32 = 2;
 
 /// Records the result of one try. `took` is how long it took.
 pub(super) fn record(
-    core: &Core,
     state: &mut State,
     pending: Pending,
     outcome: &SendResult,
@@ -36,7 +34,7 @@ pub(super) fn record(
     if outcome.is_ok() && pending.envelope.body.len() <= MAX_MEASURED {
         state.answered_within(pending.lane, took);
     }
-    settle(core, state, pending, outcome, verdict, took);
+    settle(state, pending, outcome, verdict, took);
 }
 
 /// Applies the rate limits that a response announces.
@@ -52,14 +50,7 @@ fn apply_rate_limits(state: &mut State, pending: &Pending, outcome: &SendResult)
     }
 }
 
-fn settle(
-    core: &Core,
-    state: &mut State,
-    mut pending: Pending,
-    outcome: &SendResult,
-    verdict: Verdict,
-    took: Duration,
-) {
+fn settle(state: &mut State, mut pending: Pending, outcome: &SendResult, verdict: Verdict, took: Duration) {
     match verdict {
         Verdict::Delivered => {
             end_outage(state, &pending);
@@ -95,7 +86,7 @@ fn settle(
             // While draining, no envelope is given up before the deadline: upstream may recover just before it.
             let suspect = is_suspect(outcome) || is_unanswered;
             if suspect && pending.is_hopeless() && !draining {
-                state.give_up(&pending, reason, |fault| core.fault_keeper().keep(fault));
+                state.give_up(&pending, reason);
             } else {
                 pending.attempts = pending.attempts.saturating_add(u8::from(suspect));
                 state.put_back(pending, reason);

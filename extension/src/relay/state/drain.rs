@@ -1,7 +1,6 @@
 //! The part of the state about its end: the drain at SHUTDOWN, and what remains after it.
 
 use super::State;
-use crate::relay::envelope::Envelope;
 use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
 use std::time::Instant;
@@ -15,9 +14,9 @@ impl State {
         self.lanes.end_pauses();
     }
 
-    /// Counts all remaining envelopes as dropped, and accepts nothing more. `keep` stores a fault and returns
-    /// whether it could: then the fault is counted as spooled instead.
-    pub(in crate::relay) fn close(&mut self, keep: impl Fn(&Envelope) -> bool) {
+    /// Counts all remaining envelopes as dropped, and accepts nothing more. A fault that the keeper stores is counted
+    /// as spooled instead.
+    pub(in crate::relay) fn close(&mut self) {
         self.closed = true;
         let mut in_flight = std::mem::take(&mut self.in_flight);
         for pending in &mut in_flight {
@@ -29,7 +28,7 @@ impl State {
         }
         let unfiltered = self.filtering.take_all();
         for pending in in_flight.into_iter().chain(unfiltered).chain(self.queue.take_all()) {
-            if pending.is_fault() && keep(&pending.envelope) {
+            if self.is_spooled(&pending.envelope) {
                 self.ledger.spooled += 1;
             } else if pending.lane == LaneId::FILTER {
                 self.book_loss(&pending.envelope, DropReason::SentryRelayUnavailable);

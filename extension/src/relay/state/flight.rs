@@ -2,7 +2,6 @@
 
 use super::State;
 use crate::relay::concurrency::Pace;
-use crate::relay::envelope::Envelope;
 use crate::relay::lanes::LaneId;
 use crate::relay::ledger::{DropReason, Ledger};
 use crate::relay::pending::Pending;
@@ -58,21 +57,17 @@ impl State {
         if self.remove_in_flight(pending) {
             self.queue.release(pending);
             count(&mut self.ledger);
+            self.end_fault(&pending.envelope);
         }
     }
 
-    /// Drops an envelope in flight. If it is a fault that `keep` stores, it is counted as spooled instead.
-    pub(in crate::relay) fn give_up(
-        &mut self,
-        pending: &Pending,
-        reason: DropReason,
-        keep: impl FnOnce(&Envelope) -> bool,
-    ) {
+    /// Drops an envelope in flight. If it is a fault that the keeper stores, it is counted as spooled instead.
+    pub(in crate::relay) fn give_up(&mut self, pending: &Pending, reason: DropReason) {
         if !self.remove_in_flight(pending) {
             return;
         }
         self.queue.release(pending);
-        if pending.is_fault() && keep(&pending.envelope) {
+        if self.is_spooled(&pending.envelope) {
             self.ledger.spooled += 1;
         } else {
             self.lose(&pending.envelope, reason);

@@ -7,6 +7,7 @@ use crate::config::PublicKey;
 use crate::protocol::{Item, ItemKind};
 use crate::relay::concurrency::BASE;
 use crate::relay::envelope::sample;
+use crate::relay::fault_keeper::{Asked, keeper};
 use std::time::UNIX_EPOCH;
 
 fn check_out(state: &mut State) -> Option<Pending> {
@@ -48,7 +49,7 @@ fn counts_balance_at_every_step() {
     state.put_back(second, DropReason::Network);
     assert!(state.ledger.balances(state.pending()));
     let late = check_out(&mut state).unwrap();
-    state.close(|_| false);
+    state.close();
     assert!(state.ledger.balances(0));
     assert_eq!(
         state.ledger.dropped_for(DropReason::Network),
@@ -92,10 +93,10 @@ fn faults_that_remain_at_the_end_are_spooled_or_dropped_and_nothing_else_is_spoo
             state.accept(sample(kind, 0), UNIX_EPOCH);
         }
         let in_flight = check_out(&mut state).unwrap();
-        state.close(|envelope| {
-            assert_eq!(envelope.priority(), Priority::Fault);
-            kept
-        });
+        let (keeper, asked) = keeper(kept);
+        state.set_fault_keeper(keeper);
+        state.close();
+        assert_eq!(*asked.lock().unwrap(), Asked { to_keep: 2, ended: if kept { 0 } else { 2 } });
         assert_eq!((state.ledger.spooled, state.ledger.dropped()), counts);
         state.check_in(&in_flight, |ledger| ledger.delivered += 1);
         assert!(state.ledger.balances(0) && state.pending() == 0);
@@ -110,7 +111,8 @@ fn fault_that_is_given_up_is_spooled() {
         let mut state = state();
         state.accept(sample(kind, 0), UNIX_EPOCH);
         let pending = check_out(&mut state).unwrap();
-        state.give_up(&pending, DropReason::Upstream, |_| kept);
+        state.set_fault_keeper(keeper(kept).0);
+        state.give_up(&pending, DropReason::Upstream);
         assert_eq!((state.ledger.spooled, state.ledger.dropped_for(DropReason::Upstream)), counts);
         assert!(state.ledger.balances(0));
     }

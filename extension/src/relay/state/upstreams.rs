@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::config::PublicKey;
-use crate::protocol::keep_items;
+use crate::protocol::{Priority, keep_items};
 use crate::relay::backoff::Backoff;
 use crate::relay::client::Reply;
 use crate::relay::envelope::Envelope;
@@ -106,6 +106,10 @@ impl State {
         self.client_reports.lose(envelope, removed.clone(), DropReason::RateLimit);
         self.tell_lost_items(envelope, removed.copied(), DropReason::RateLimit);
         let items = items().filter(|(_, keep)| kept(**keep)).map(|(item, _)| *item).collect();
-        Some(Envelope { items, ..envelope.decoded(rest?) })
+        let rest = rest.map(|body| Envelope { items, ..envelope.decoded(body) });
+        if rest.as_ref().is_none_or(|rest| rest.priority() != Priority::Fault) {
+            self.end_fault(envelope);
+        }
+        rest
     }
 }

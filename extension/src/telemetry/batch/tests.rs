@@ -118,3 +118,14 @@ fn what_comes_before_broken_json_counts_and_the_rest_is_known_to_be_lost() {
     }
     assert_eq!(observed("[]"), [""; 0]);
 }
+
+#[test]
+fn broken_json_in_the_middle_is_known_to_be_lost_where_it_was() {
+    let broken = line("\"\u{1}\"").replace("\"function", "\"other");
+    let batch = [&*start("1"), &broken, &line("\"b\""), "{\"time\":}", &start("2"), &start("3")].join(",");
+    let at = "1795600800010";
+    assert_eq!(
+        observed(format!("[{batch}]")),
+        ["1 of the platform", "unreadable", &format!("{at} \"b\""), "unreadable", "2 of the platform"]
+    );
+}

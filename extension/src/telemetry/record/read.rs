@@ -5,12 +5,10 @@ use super::{
     InitPhase, InitStart, InvocationEnd, InvocationMetrics, InvocationStart, PhaseEnd, PlatformEvent,
     PlatformFault, Record,
 };
-use crate::protocol::timestamp;
+use crate::protocol::{json_fields, timestamp};
+use crate::telemetry::cursor::{Advance, Cursor};
 use crate::telemetry::fields::{Fields, Number, Text, cut};
 use crate::telemetry::request_id::RequestId;
-use serde::de::{Deserializer as _, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
 
 /// The most bytes that are kept of a name or a type.
 const SHORT: usize = 128;
@@ -18,8 +16,7 @@ const SHORT: usize = 128;
 const LINE: usize = 512;
 
 impl Record {
-    /// Returns the known records of a batch, in their order. What comes after broken JSON is lost, and what comes
-    /// before it counts.
+    /// Returns the known records of a batch, in their order. A part that is not JSON is skipped.
     pub(in crate::telemetry) fn batch(body: &[u8]) -> Vec<Self> {
         let mut records = Vec::new();
         // Usually one pass is enough. If a part of the batch is not JSON, a second pass reads the rest.
@@ -30,10 +27,14 @@ impl Record {
     /// Reads a batch in which something is not JSON, or is nested too deeply.
     fn broken_batch(body: &[u8]) -> Vec<Self> {
         let mut records = Vec::new();
-        let text = String::from_utf8_lossy(body);
-        let mut json = serde_json::Deserializer::from_slice(text.as_bytes());
-        // The result does not matter: the records before the end, or before the broken part, are read.
-        let _ = json.deserialize_seq(Entries(&mut records));
+        let batch = String::from_utf8_lossy(body);
+        let Some(mut cursor) = Cursor::new(&batch) else { return records };
+        let mut read = |rest: &'_ str| {
+            let element = json_fields::leading(rest.as_bytes())?.get();
+            records.extend(Fields::of_entry(element).as_ref().and_then(Self::read));
+            Some(element.len())
+        };
+        while cursor.advance(|rest| rest.get(read(rest)?..)) != Advance::Ended {}
         records
     }
 
@@ -41,24 +42,6 @@ impl Record {
         let kind = fields.text(Text::RecordType)?.strip_prefix("platform.")?;
         let event = PlatformEvent::read(kind, fields)?;
         Some(Self { time: fields.text(Text::Time).and_then(timestamp::parse), event })
-    }
-}
-
-/// Divides an array into its elements before any of them is read.
-struct Entries<'a>(&'a mut Vec<Record>);
-
-impl<'de> Visitor<'de> for Entries<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an array of records")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(entry) = entries.next_element::<&RawValue>()? {
-            self.0.extend(Fields::of_entry(entry.get()).as_ref().and_then(Record::read));
-        }
-        Ok(())
     }
 }
 

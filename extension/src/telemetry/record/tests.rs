@@ -94,14 +94,18 @@ fn an_odd_record_costs_only_itself() {
 }
 
 #[test]
-fn what_comes_before_broken_json_counts() {
+fn broken_json_costs_only_itself() {
     let whole = r#"{"type":"platform.runtimeDone","record":{"requestId":"r1","status":"timeout"}}"#;
     let timeout = PlatformEvent::RuntimeDone(end("r1", "timeout"));
     assert_eq!(events(&format!("[{whole},{{\"type\":")), std::slice::from_ref(&timeout));
     let invalid =
         [b"[{\"type\":\"function\",\"record\":\"\xff\"},".as_slice(), whole.as_bytes(), b"]"].concat();
     assert_eq!(Record::batch(&invalid).len(), 1);
-    assert_eq!(events(&format!("[{whole}")), [timeout]);
+    assert_eq!(events(&format!("[{whole}")), std::slice::from_ref(&timeout));
+    // JSON has no control characters as they are.
+    let control = "{\"time\":\"\",\"type\":\"function\",\"record\":\"\u{1}\"}";
+    let whole = whole.replace("{\"type\"", "{\"time\":\"\",\"type\"");
+    assert_eq!(events(&format!("[{control},{whole}]")), [timeout]);
 }
 
 #[test]

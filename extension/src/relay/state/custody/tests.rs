@@ -3,6 +3,7 @@
 use super::*;
 use crate::protocol::ItemKind;
 use crate::relay::envelope::sample;
+use crate::relay::fault_keeper::keeper;
 use std::time::{Duration, UNIX_EPOCH};
 
 impl Filtering {
@@ -148,7 +149,7 @@ fn without_it_everything_leaves_or_nothing() {
         accept(&mut state, ItemKind::Event);
         assert_eq!(std::iter::from_fn(|| leaves(&mut state)).count(), if is_required { 0 } else { 3 });
         assert_eq!((state.is_blocked(), state.is_troubled()), (is_required, is_required));
-        state.close(|_| false);
+        state.close();
         let unavailable = state.ledger().dropped_for(DropReason::SentryRelayUnavailable);
         assert_eq!((unavailable, counts(&state)[2]), (if is_required { 3 } else { 0 }, 0));
     }
@@ -162,7 +163,8 @@ fn the_end_counts_custody_and_keeps_faults() {
     }
     let fault = take(&mut state);
     take(&mut state);
-    state.close(|_| true);
+    state.set_fault_keeper(keeper(true).0);
+    state.close();
     assert_eq!((counts(&state), state.ledger().spooled), ([3, 2, 0], 1));
     assert_eq!(state.ledger().dropped_for(DropReason::SentryRelayUnavailable), 2);
     hand_back(&mut state, fault, "too late");

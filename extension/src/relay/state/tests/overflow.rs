@@ -93,7 +93,7 @@ proptest! {
                 (Step::CheckOut, _) => newcomer = check_out(&mut state).map(|pending| pending.envelope),
                 (Step::PutBack, Some(pending)) => state.put_back(pending, DropReason::Network),
                 (Step::Deliver, Some(pending)) => state.check_in(&pending, |ledger| ledger.delivered += 1),
-                (Step::GiveUp, Some(pending)) => state.give_up(&pending, DropReason::Upstream, |_| false),
+                (Step::GiveUp, Some(pending)) => state.give_up(&pending, DropReason::Upstream),
                 (Step::PutBack | Step::Deliver | Step::GiveUp, None) => {}
             }
             let after: HashSet<&str> = present(&state).iter().map(|envelope| &*envelope.path).collect();
