@@ -62,12 +62,13 @@ async fn replay(name: &str) {
     assert_eq!(&answer.await.unwrap(), b"HTTP/1.1 200", "{name}");
 }
 
-/// The containers of spans that the extension itself has sent: header of the envelope, and spans.
+/// The containers of spans that the extension itself has sent, by the time of their first span: header of the envelope,
+/// and spans. Two that leave together arrive in any order.
 pub fn of_extension(received: &[Arc<Received>]) -> Vec<(Value, Vec<Value>)> {
     let is_ours = |one: &&Arc<Received>| one.envelope.header["sdk"]["name"] == "sentry.aws-lambda-extension";
     let with_sdk = received.iter().filter(|one| one.envelope.header.contains_key("sdk"));
     let containers = with_sdk.filter(is_ours).filter_map(|one| Some((one, one.envelope.item("span")?)));
-    containers
+    let mut containers: Vec<_> = containers
         .map(|(one, item)| {
             let spans = item.json()["items"].as_array().unwrap().clone();
             assert_eq!(item.header["item_count"], spans.len());
@@ -79,7 +80,10 @@ pub fn of_extension(received: &[Arc<Received>]) -> Vec<(Value, Vec<Value>)> {
             }
             (Value::Object(one.envelope.header.clone()), spans)
         })
-        .collect()
+        .collect();
+    let first_start = |spans: &[Value]| spans[0]["start_timestamp"].as_f64().unwrap();
+    containers.sort_by(|(_, a), (_, b)| first_start(a).total_cmp(&first_start(b)));
+    containers
 }
 
 pub fn op(span: &Value) -> &str {
