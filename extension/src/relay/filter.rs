@@ -116,7 +116,7 @@ impl Envelope {
         headers: impl Iterator<Item = (HeaderName, HeaderValue)>,
     ) -> Self {
         let decoded = self.decoded(body);
-        let mut all = decoded.headers.to_vec();
+        let mut all: Vec<_> = decoded.headers.iter().collect();
         for (name, value) in headers {
             all.retain(|(other, _)| *other != name);
             all.push((name, value));

@@ -15,6 +15,7 @@ pub(crate) mod filter;
 pub(crate) mod filter_control;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod headers;
 mod index;
 mod lanes;
 mod ledger;
@@ -30,11 +31,12 @@ mod refusals;
 mod state;
 mod verdict;
 
+pub use envelope::Envelope;
 pub(crate) use envelope::OVERHEAD;
 #[cfg(test)]
 pub(crate) use envelope::sample;
-pub use envelope::{Envelope, Headers};
 pub use fault_keeper::FaultKeeper;
+pub use headers::Headers;
 pub use ledger::{DropReason, Ledger, Reasons};
 pub use observer::{Observed, Step};
 pub use rate_limits::{RateLimitCheck, RateLimits};

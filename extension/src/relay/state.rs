@@ -112,8 +112,8 @@ impl State {
         }
         let keys = order::keys(&envelope);
         let mut envelope = envelope.without_spare_capacity();
-        let (priority, queue) = (envelope.priority(), &self.queue);
-        envelope.body = self.blocks.pack(envelope.body, lane, priority, |lane| queue.in_lane(lane));
+        let queue = &self.queue;
+        self.blocks.pack(&mut envelope, lane, |lane| queue.in_lane(lane));
         let pending = Pending {
             envelope: Arc::new(envelope),
             lane,

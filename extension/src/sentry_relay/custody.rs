@@ -135,7 +135,7 @@ fn request(envelope: &Envelope, number: CustodyNumber, max_body: usize) -> Optio
     };
     let mut request = Request::post(&*envelope.path);
     for (name, value) in envelope.headers.iter() {
-        if *name != CONTENT_ENCODING || !is_decoded {
+        if name != CONTENT_ENCODING || !is_decoded {
             request = request.header(name, value);
         }
     }

@@ -202,8 +202,7 @@ impl Client {
         upstream: &Upstream,
     ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let request = Request::post(self.uri(upstream, &envelope.path));
-        let headers = envelope.headers.iter().map(|(name, value)| (name, value));
-        self.build_request(request, upstream, headers, envelope.body.clone())
+        self.build_request(request, upstream, envelope.headers.iter(), envelope.body.clone())
     }
 
     fn forwarded_request(
@@ -213,14 +212,15 @@ impl Client {
     ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let path = request.uri().path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
         let forwarded = Request::builder().method(request.method()).uri(self.uri(upstream, path));
-        self.build_request(forwarded, upstream, request.headers(), request.body().clone())
+        let headers = request.headers().iter().map(|(name, value)| (name.clone(), value.clone()));
+        self.build_request(forwarded, upstream, headers, request.body().clone())
     }
 
-    fn build_request<'a>(
+    fn build_request(
         &self,
         mut request: hyper::http::request::Builder,
         upstream: &Upstream,
-        headers: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+        headers: impl Iterator<Item = (HeaderName, HeaderValue)>,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         request = request.header(HOST, upstream.authority());
