@@ -1,5 +1,6 @@
 //! An accepted envelope: the SDK's bytes without changes, and what the request to upstream needs beside them.
 
+use super::allocation::allocated;
 use super::headers::Headers;
 use crate::config::{ProjectId, PublicKey, Upstream};
 use crate::protocol::{Encoding, Item, ItemKind, Priority};
@@ -14,18 +15,6 @@ pub(crate) const OVERHEAD: usize = 1024;
 const SLOT: usize = 768;
 /// What the key takes that keeps check-ins and sessions in order.
 const PER_KEY: usize = 128;
-
-/// Returns what an allocation of so many bytes takes. The allocator of the layer's binary is that of zig's libc. It
-/// adds 16 bytes and rounds up to a power of two or, beyond 32 KiB, to whole pages: an envelope of 5 KB takes 8 KiB.
-pub(super) const fn allocated(bytes: usize) -> usize {
-    const LARGEST_POWER: usize = 32 * 1024;
-    const PAGE: usize = 4096;
-    match bytes.saturating_add(16) {
-        16 => 0,
-        with_header if with_header <= LARGEST_POWER => with_header.next_power_of_two(),
-        with_header => with_header.div_ceil(PAGE).saturating_mul(PAGE),
-    }
-}
 
 /// An accepted envelope, or another request that is delivered like one. All clones share one body.
 #[derive(Clone, Debug)]
@@ -139,19 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_allocated_is_rounded_up() {
-        for (bytes, taken) in [
-            (0, 0),
-            (1, 32),
-            (16, 32),
-            (17, 64),
-            (5000, 8192),
-            (32_752, 32_768),
-            (32_753, 36_864),
-            (1 << 20, (1 << 20) + 4096),
-        ] {
-            assert_eq!(allocated(bytes), taken, "{bytes}");
-        }
+    fn an_envelope_counts_as_what_is_allocated() {
         assert_eq!(sample(ItemKind::Event, 5000).size(), 8192 + OVERHEAD);
     }
 

@@ -1,6 +1,6 @@
 //! The headers of an envelope that waits, in one allocation.
 
-use super::envelope::allocated;
+use super::allocation::allocated;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use hyper::header::{HeaderName, HeaderValue};
 use std::fmt;

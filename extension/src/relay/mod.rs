@@ -1,6 +1,7 @@
 //! Takes accepted envelopes, queues them, delivers them to upstream, and counts what became of each.
 
 mod ages;
+mod allocation;
 mod backoff;
 mod blocks;
 pub(crate) mod client;
