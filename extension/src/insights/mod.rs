@@ -2,12 +2,12 @@
 //! what the function logs.
 //!
 //! `environment`, `invocation` and `init` hold what is known about the environment. `classify` decides what has
-//! happened, `event` writes it for Sentry, `outbox` and `spool` deliver it, and `memory` measures how much memory the
-//! function uses. `telemetry_observer` takes in telemetry. Of the function's own lines, `function_records` knows the
-//! invocation, `lines` reads them, `logs` writes them for Sentry, and `errors` finds the errors among them. What all
-//! events have in common is in `surroundings`. `spans` draws what no SDK can see, `metrics` measures it, `monitor` has
-//! the check-ins, and `reporting` sends all three. Only this file, `telemetry_observer`, `memory`, `outbox`,
-//! `reporting` and `spool` do I/O.
+//! happened, `event` writes it for Sentry, `outbox`, `spool_keeper` and `spool` deliver it, and `memory` measures how
+//! much memory the function uses. `telemetry_observer` takes in telemetry. Of the function's own lines,
+//! `function_records` knows the invocation, `lines` reads them, `logs` writes them for Sentry, and `errors` finds the
+//! errors among them. What all events have in common is in `surroundings`. `spans` draws what no SDK can see, `metrics`
+//! measures it, `monitor` has the check-ins, and `reporting` sends all three. Only this file, `telemetry_observer`,
+//! `memory`, `outbox`, `reporting` and `spool` do I/O.
 
 mod classify;
 mod environment;
@@ -31,6 +31,7 @@ mod rate;
 mod reporting;
 mod spans;
 mod spool;
+mod spool_keeper;
 mod surroundings;
 mod telemetry_observer;
 mod xray;

@@ -1,13 +1,12 @@
 //! Delivers the events of faults. They are sent before everything else that waits. An event that cannot be delivered
 //! before the process ends is spooled, and the environment's next process sends it.
 
-use super::spool::{Content, Spool, event_id};
+use super::spool_keeper::SpoolKeeper;
 use crate::config::{Config, ProjectId, PublicKey, Scheme, Upstream};
 use crate::protocol::{EventId, Item, ItemKind, envelope_writer, timestamp};
-use crate::relay::{Acceptance, Envelope, FaultKeeper, Relay};
+use crate::relay::{Acceptance, Envelope, Relay};
 use crate::{log, task};
-use std::fs::File;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The event of a fault, ready to be sent.
@@ -57,7 +56,7 @@ impl Outbox {
     /// Spools the faults that are not delivered before the end of this process, and sends those that an earlier process
     /// has spooled.
     pub fn use_spool(&self, config: &Arc<Config>) {
-        let keeper = SpoolKeeper { spool: Spool::new(config.spool.clone()), sending: Arc::default() };
+        let keeper = SpoolKeeper::new(config.spool.clone());
         self.relay.keep_faults(keeper.clone());
         let (outbox, config) = (self.clone(), Arc::clone(config));
         task::spawn(async move { outbox.send_spooled(&keeper, &config) });
@@ -100,88 +99,6 @@ impl Outbox {
                 &[("event_id", &event_id), ("since", &timestamp::format(spooled.since))],
             );
             self.submit(FaultEnvelope { event_id, envelope: spooled.envelope });
-        }
-    }
-}
-
-/// Keeps faults in the spool. A fault of an earlier process stays there until it has left.
-#[derive(Clone, Debug)]
-struct SpoolKeeper {
-    spool: Spool,
-    sending: Arc<Mutex<Sending>>,
-}
-
-/// The faults of earlier processes that this one sends.
-#[derive(Debug, Default)]
-struct Sending {
-    /// Each with the time when it was spooled for the first time. A fault that is spooled again keeps that time, so
-    /// that it is given up after a day.
-    faults: Vec<(EventId, SystemTime)>,
-    /// Keeps other processes from sending them, as long as it is open.
-    lock: Option<File>,
-}
-
-impl SpoolKeeper {
-    fn sending(&self) -> MutexGuard<'_, Sending> {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads the faults that this process has to send.
-    fn start_sending(&self) -> Content {
-        let mut content = self.spool.read(SystemTime::now());
-        let faults = content.faults.iter().map(|fault| (fault.event_id.clone(), fault.since)).collect();
-        *self.sending() = Sending { faults, lock: content.lock.take() };
-        content
-    }
-
-    /// Returns since when a fault of an earlier process is spooled.
-    fn since(&self, event_id: &EventId) -> Option<SystemTime> {
-        self.sending().faults.iter().find(|(known, _)| known == event_id).map(|(_, since)| *since)
-    }
-
-    /// Removes a fault of an earlier process.
-    fn remove(&self, event_id: &EventId) {
-        let mut sending = self.sending();
-        let Some(at) = sending.faults.iter().position(|(known, _)| known == event_id) else { return };
-        sending.faults.swap_remove(at);
-        if let Err(error) = self.spool.remove(event_id) {
-            log::warn(
-                "a fault is not removed from the spool: the next process sends it again",
-                &[("event_id", event_id), ("error", &error)],
-            );
-        }
-        if sending.faults.is_empty() {
-            sending.lock = None;
-        }
-    }
-}
-
-impl FaultKeeper for SpoolKeeper {
-    fn keep(&self, fault: &Envelope) -> bool {
-        let since = event_id(fault).and_then(|event_id| Some((self.since(&event_id)?, event_id)));
-        let kept = match since {
-            Some((_, event_id)) if self.spool.has(&event_id) => Ok(event_id),
-            since => self.spool.store(fault, since.map_or_else(SystemTime::now, |(since, _)| since)),
-        };
-        match kept {
-            Ok(event_id) => {
-                let message = "a fault could not be delivered: it is spooled for the next process";
-                log::warn(message, &[("event_id", &event_id)]);
-                true
-            }
-            Err(error) => {
-                log::error("a fault could not be delivered, and cannot be spooled", &[("error", &error)]);
-                false
-            }
-        }
-    }
-
-    fn ended(&self, fault: &Envelope) {
-        // Most processes send no fault of an earlier one, and need not read the envelope.
-        if !self.sending().faults.is_empty()
-            && let Some(event_id) = event_id(fault)
-        {
-            self.remove(&event_id);
         }
     }
 }

@@ -103,9 +103,7 @@ impl State {
     /// Queues an envelope that is counted as accepted. Returns how many envelopes were dropped for it.
     fn queue_new(&mut self, envelope: Envelope, lane: LaneId, now: SystemTime) -> u64 {
         if self.closed {
-            if self.is_spooled(&envelope) {
-                self.ledger.spooled += 1;
-            } else {
+            if !self.spool(&envelope) {
                 self.book_loss(&envelope, DropReason::Shutdown);
             }
             return 0;
@@ -211,9 +209,11 @@ impl State {
         self.fault_keeper = keeper;
     }
 
-    /// Whether an envelope is a fault that the keeper has stored now.
-    fn is_spooled(&self, envelope: &Envelope) -> bool {
-        envelope.priority() == Priority::Fault && self.fault_keeper.keep(envelope)
+    /// Stores an envelope that cannot be delivered, if it is a fault. Returns whether it is stored, and then counted.
+    fn spool(&mut self, envelope: &Envelope) -> bool {
+        let is_stored = envelope.priority() == Priority::Fault && self.fault_keeper.keep(envelope);
+        self.ledger.spooled += u64::from(is_stored);
+        is_stored
     }
 
     /// Records that an envelope needs no more care, in case that it is a fault.

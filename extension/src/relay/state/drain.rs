@@ -28,9 +28,10 @@ impl State {
         }
         let unfiltered = self.filtering.take_all();
         for pending in in_flight.into_iter().chain(unfiltered).chain(self.queue.take_all()) {
-            if self.is_spooled(&pending.envelope) {
-                self.ledger.spooled += 1;
-            } else if pending.lane == LaneId::FILTER {
+            if self.spool(&pending.envelope) {
+                continue;
+            }
+            if pending.lane == LaneId::FILTER {
                 self.book_loss(&pending.envelope, DropReason::SentryRelayUnavailable);
             } else {
                 self.book_loss(&pending.envelope, pending.reason);

@@ -67,9 +67,7 @@ impl State {
             return;
         }
         self.queue.release(pending);
-        if self.is_spooled(&pending.envelope) {
-            self.ledger.spooled += 1;
-        } else {
+        if !self.spool(&pending.envelope) {
             self.lose(&pending.envelope, reason);
         }
     }
