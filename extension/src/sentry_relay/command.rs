@@ -63,8 +63,9 @@ pub(super) struct Ports {
 }
 
 impl SentryRelayCommand {
-    /// `file` is the configuration, if there is one: a `config.yml` or its folder. `own_mode` is the mode that the
-    /// user's configuration sets, which is then not set by an argument. `var` reads the function's environment.
+    /// `file` is the configuration, if there is one: a `config.yml` or its folder. `own_mode` is the mode that it sets.
+    /// No argument sets the mode then, because it would win: a layer whose own configuration was replaced would scrub
+    /// nothing. `var` reads the function's environment.
     pub(super) fn new(
         has_upstream: bool,
         file: Option<&Path>,

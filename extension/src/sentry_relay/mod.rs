@@ -201,8 +201,9 @@ impl Supervisor {
         let own = free_port().map_err(RelayFailure::Start)?;
         let layer_config = Some(Path::new(CONFIG)).filter(|file| file.exists());
         let file = self.config.sentry_relay_config.as_deref().or(layer_config);
-        let own_config = self.own_config();
-        let own_mode = own_config.as_deref().and_then(|text| config_probe::value(text, "mode"));
+        // If it cannot be read, Sentry's Relay itself reports the error.
+        let text = file.and_then(|file| std::fs::read_to_string(command::config_file(file)).ok());
+        let own_mode = text.as_deref().and_then(|text| config_probe::value(text, "mode"));
         let ports = Ports { own, door };
         let has_upstream = self.config.upstream.is_some();
         let command = SentryRelayCommand::new(has_upstream, file, own_mode, ports, config::variable)
@@ -210,11 +211,6 @@ impl Supervisor {
         let sentry_relay = Upstream::parse(&format!("http://127.0.0.1:{own}"));
         let sentry_relay = sentry_relay.map_err(|why| RelayFailure::Start(io::Error::other(why)))?;
         Ok((Child::start(&command).map_err(RelayFailure::Start)?, Arc::new(sentry_relay)))
-    }
-
-    /// Returns the text of the user's own configuration. If it cannot be read, Sentry's Relay itself reports the error.
-    fn own_config(&self) -> Option<String> {
-        std::fs::read_to_string(command::config_file(self.config.sentry_relay_config.as_deref()?)).ok()
     }
 }
 

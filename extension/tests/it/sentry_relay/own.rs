@@ -48,6 +48,23 @@ fn its_mode_wins() {
     });
 }
 
+/// The default of the setting is the layer's own configuration, which a user may have replaced.
+#[test]
+fn the_mode_in_the_layers_configuration_wins() {
+    isolated(|| async {
+        let layer = Layer::stand_in(&["ok"], Duration::ZERO);
+        let mut config: Value = serde_json::from_str(&layer.configuration()).unwrap();
+        config["relay"] = json!({ "mode": "managed" });
+        layer.configure(&config.to_string());
+        let mut environment = Environment::start("continuous", Subscription::Accepted).await;
+        environment.run().await;
+        let started = layer.event("started", 1).await;
+        assert!(!forces_proxy(&started["arguments"]), "{started}");
+        assert!(started["arguments"].to_string().contains("--config=/opt/relay\""), "{started}");
+        environment.finish([0; 4]).await;
+    });
+}
+
 #[test]
 fn without_a_mode_it_is_proxy() {
     isolated(|| async {
