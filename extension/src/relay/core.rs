@@ -121,12 +121,14 @@ impl Core {
         self.client.request(upstream, request, limit).await
     }
 
-    /// Does the same within the time that the settings allow a request to upstream.
+    /// Does the same within the time that the settings allow a request to upstream, and with the headers that they
+    /// name for it.
     pub(crate) async fn forward(
         &self,
         upstream: &Arc<Upstream>,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
     ) -> Result<Response<Bytes>, SendError> {
+        self.client.headers().set(request.headers_mut());
         self.request(upstream, request, self.client.timeout()).await
     }
 

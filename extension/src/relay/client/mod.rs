@@ -99,6 +99,12 @@ impl Client {
         self.timeout
     }
 
+    /// Returns the headers of the setting. They are for requests to Sentry: Sentry's Relay would take credentials for an
+    /// access gateway for those of a sender.
+    pub(super) fn headers(&self) -> &UpstreamHeaders {
+        &self.headers
+    }
+
     /// Returns the URI of the request line. It is absolute if a proxy has to read it, otherwise path and query.
     fn uri(&self, upstream: &Upstream, path: &str) -> String {
         match (self.proxies.to(upstream), upstream.scheme()) {
@@ -174,8 +180,9 @@ impl Client {
     pub(super) async fn forward(
         &self,
         upstream: &Arc<Upstream>,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
     ) -> Result<Response<ForwardedBody>, SendError> {
+        self.headers.set(request.headers_mut());
         let upload = Upload::of(request.body());
         let exchange = async {
             // The semaphore is never closed.
@@ -202,7 +209,10 @@ impl Client {
         upstream: &Upstream,
     ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let request = Request::post(self.uri(upstream, &envelope.path));
-        self.build_request(request, upstream, envelope.headers.iter(), envelope.body.clone())
+        let mut request =
+            self.build_request(request, upstream, envelope.headers.iter(), envelope.body.clone())?;
+        self.headers.set(request.headers_mut());
+        Ok(request)
     }
 
     fn forwarded_request(
@@ -232,7 +242,6 @@ impl Client {
         }
         let mut request = request.body(Full::new(body))?;
         hop_marker::add(request.headers_mut());
-        self.headers.set(request.headers_mut());
         Ok(request)
     }
 

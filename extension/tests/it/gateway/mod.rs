@@ -9,7 +9,7 @@ mod fuzz;
 mod loops;
 mod memory;
 mod passed_headers;
-mod recorder;
+pub mod recorder;
 mod refusals;
 mod rejections;
 mod slow_clients;

@@ -1,6 +1,7 @@
 //! Tests Sentry's Relay as a child process. A stand-in in `/opt` takes its place between the extension and Sentry.
 
 mod cold_start;
+mod door;
 mod ends;
 mod faults;
 mod only;
