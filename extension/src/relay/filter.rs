@@ -84,11 +84,14 @@ impl Core {
         self.change_filter(|state| state.book_filtered(number));
     }
 
-    /// Ends the custody of an envelope that Sentry's Relay refuses. It is queued as it is, where the settings allow
-    /// that, and otherwise dropped.
-    pub(crate) fn refused_by_filter(&self, number: CustodyNumber) {
+    /// Ends the custody of an envelope that Sentry's Relay refuses with this status. It is queued as it is, where the
+    /// settings allow that, and otherwise dropped. Returns whether the status is new and has to be logged.
+    pub(crate) fn refused_by_filter(&self, number: CustodyNumber, status: u16) -> bool {
         let is_required = self.filter().is_required();
-        self.change_filter(|state| state.refused(number, is_required, Instant::now(), SystemTime::now()));
+        self.change_filter(|state| {
+            state.refused(number, is_required, Instant::now(), SystemTime::now());
+            state.is_new_filter_status(status)
+        })
     }
 
     /// Changes the state, and lets the pump and all waiting tasks look at it again.

@@ -3,7 +3,7 @@
 
 use super::failure::RelayFailure;
 use crate::config::Upstream;
-use crate::log;
+use crate::log::{self, Level};
 use crate::protocol::envelope_header;
 use crate::relay::Envelope;
 use crate::relay::client::active_timeout::{TimeoutKind, timeout_awake};
@@ -64,7 +64,7 @@ async fn pass(
 ) -> Result<(), RelayFailure> {
     let Some(request) = request(envelope, number, max_body) else {
         // The envelope was scanned when it was accepted, so this does not happen.
-        core.refused_by_filter(number);
+        core.refused_by_filter(number, 400);
         return Ok(());
     };
     let answer = core.request(sentry_relay, request, TAKE_TIMEOUT);
@@ -81,8 +81,10 @@ async fn pass(
             wait_until_passed(core, number, envelope).await
         }
         Ok(status) if status.is_client_error() => {
-            log::warn("Sentry's Relay refuses an envelope", &[("status", &status.as_u16())]);
-            core.refused_by_filter(number);
+            let status = status.as_u16();
+            let is_new = core.refused_by_filter(number, status);
+            let level = if is_new { Level::Warn } else { Level::Debug };
+            log::write(level, "Sentry's Relay refuses an envelope", &[("status", &status)]);
             Ok(())
         }
         Ok(status) => Err(RelayFailure::Refuses(status.as_u16())),

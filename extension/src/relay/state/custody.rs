@@ -53,6 +53,8 @@ pub(super) struct Filtering {
     custody: Vec<Pending>,
     /// The numbers of the latest envelopes that were counted as filtered.
     filtered: VecDeque<u64>,
+    /// The statuses with which it has refused envelopes.
+    refusals: Vec<u16>,
 }
 
 impl Filtering {
@@ -240,6 +242,15 @@ impl State {
             pending.lane = self.assign_lane(&pending.envelope, clock, now);
             self.queue.put_back(pending);
         }
+    }
+
+    /// Records that Sentry's Relay refuses an envelope with this status. Returns whether it is the first with it.
+    pub(in crate::relay) fn is_new_filter_status(&mut self, status: u16) -> bool {
+        let is_new = !self.filtering.refusals.contains(&status);
+        if is_new {
+            self.filtering.refusals.push(status);
+        }
+        is_new
     }
 
     fn leave_custody(&mut self, number: CustodyNumber) -> Option<Pending> {

@@ -133,6 +133,22 @@ fn refusing_an_envelope() {
 }
 
 #[test]
+fn refusals_of_one_status_are_warned_of_once() {
+    isolated(|| async {
+        let (mut environment, _layer) = start("continuous", &["refuse"], Duration::ZERO).await;
+        environment.run().await;
+        for marker in ["one", "two", "three"] {
+            report(marker).await;
+        }
+        let lines = environment.extension.log.wait_for_lines("Sentry's Relay refuses an envelope", 3).await;
+        let (first, others) = lines.split_first().unwrap();
+        assert!(first.contains("\"warn\"") && first.contains("\"status\":400"), "{first}");
+        assert!(others.iter().all(|line| line.contains("\"debug\"")), "{others:?}");
+        environment.finish([3, 3, 0, 0]).await;
+    });
+}
+
+#[test]
 fn dropping_an_envelope_by_a_rule_at_the_end() {
     isolated(|| async {
         let (mut environment, layer) = start("continuous", &["drop"], Duration::ZERO).await;
