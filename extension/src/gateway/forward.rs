@@ -5,6 +5,7 @@ use super::response::Response;
 use super::response::rejection::Rejection;
 use super::routes::fold_slashes;
 use super::{headers, host_check, project_auth};
+use crate::config::RelayMode;
 use crate::http::ResponseBody;
 use crate::protocol::{decode, has_dot_segments};
 use crate::relay::RefusalReason;
@@ -17,10 +18,16 @@ use std::convert::Infallible;
 /// The largest forwarded body, both as received and after decoding. Bytes. The value is that of Sentry's Relay.
 const MAX_BODY: usize = 20 << 20;
 
-/// Forwards a request. The client waits for upstream's response.
+/// Forwards a request. The client waits for upstream's response. Some requests that are forwarded carry data, which
+/// Sentry's Relay would pass on unread.
 pub(super) async fn handle(context: &RequestContext<'_>, body: &mut Incoming) -> Result<Response, Rejection> {
     let config = context.config;
     host_check::check(context)?;
+    if config.relay == RelayMode::Only {
+        let detail = "SENTRY_EXTENSION_RELAY=only lets nothing past Sentry's Relay, which does not filter requests to \
+            this path, or only those with a key";
+        return Err(Rejection::new(StatusCode::FORBIDDEN, detail).for_reason(RefusalReason::Unfiltered));
+    }
     if has_dot_segments(context.head.uri.path()) {
         let detail = "the path has segments of dots, so it may lead out of Sentry's API";
         return Err(Rejection::bad_request(detail).for_reason(RefusalReason::Path));

@@ -207,7 +207,7 @@ mod tests {
             ledger.refuse(reason);
         }
         ledger.refuse(RefusalReason::TooLarge);
-        assert_eq!(ledger.refused(), 16);
+        assert_eq!(ledger.refused(), 17);
         assert!(ledger.balances(0));
         let reasons = Reasons(&ledger).to_string();
         assert!(

@@ -14,6 +14,8 @@ pub enum RefusalReason {
     PlainHttp,
     /// The `Host` header of a request to be forwarded does not name this machine.
     ForeignHost,
+    /// Only Sentry's Relay may send, and it cannot filter the request.
+    Unfiltered,
     /// The sender does not authenticate, or not in a valid way.
     Authentication,
     /// The path leads nowhere, or elsewhere than it seems.
@@ -37,12 +39,13 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Loop,
         Self::NoUpstream,
         Self::HostNotAllowed,
         Self::PlainHttp,
         Self::ForeignHost,
+        Self::Unfiltered,
         Self::Authentication,
         Self::Path,
         Self::Method,
@@ -63,6 +66,7 @@ impl RefusalReason {
             Self::HostNotAllowed => "host_not_allowed",
             Self::PlainHttp => "plain_http",
             Self::ForeignHost => "foreign_host",
+            Self::Unfiltered => "unfiltered",
             Self::Authentication => "authentication",
             Self::Path => "path",
             Self::Method => "method",

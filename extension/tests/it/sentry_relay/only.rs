@@ -3,7 +3,10 @@
 
 use super::{SECOND, logs, start_with};
 use crate::flush::{Environment, is_event_with, report};
-use crate::support::{lambda_api::Subscription, layer::Layer, log::Log, netns::isolated};
+use crate::support::{
+    http, lambda_api::Subscription, layer::Layer, log::Log, netns::isolated, sdk::TUNNEL, sentry::Reply,
+};
+use hyper::Method;
 use std::time::Duration;
 
 const ONLY: (&str, &str) = ("SENTRY_EXTENSION_RELAY", "only");
@@ -109,5 +112,35 @@ fn a_relay_that_works_is_used() {
         layer.event("handed on", 1).await;
         environment.api.shutdown("spindown", 2 * SECOND);
         assert_eq!(environment.extension.final_counts().await, [1, 1, 0, 0]);
+    });
+}
+
+#[test]
+fn what_relay_cannot_filter_is_refused() {
+    isolated(|| async {
+        let (mut environment, _layer) = start_with("continuous", &["ok"], Duration::ZERO, &[ONLY]).await;
+        environment.sentry.answer_api(|_, _| Reply::ok());
+        environment.run().await;
+        let requests = [
+            (Method::POST, "/api/42/upload/"),
+            (Method::POST, "/api/42/integration/vercel/logs/"),
+            (Method::GET, "/api/0/organizations/"),
+            // These are data, but without a key nothing can be counted, so they would be forwarded at once.
+            (Method::POST, "/api/42/nel/"),
+            (Method::POST, "/api/42/integration/otlp/v1/traces"),
+            (Method::POST, "/api/store/"),
+        ];
+        for (method, path) in requests {
+            let (status, body) = http::request(TUNNEL, method, path, &[], "{}").await.unwrap();
+            let body = String::from_utf8_lossy(&body);
+            assert!(status == 403 && body.contains("SENTRY_EXTENSION_RELAY=only"), "{path}: {status} {body}");
+        }
+        let log = environment.extension.log.clone();
+        let sentry = environment.finish_with_sentry([0; 4]).await;
+        assert!(sentry.received().is_empty() && sentry.violations().is_empty(), "{:?}", sentry.violations());
+        assert!(log.contains("refused_unfiltered=6"), "{}", log.text());
+        let lines = log.text();
+        let warned = |line: &&str| line.contains("refused a request") && line.contains("\"warn\"");
+        assert_eq!(lines.lines().filter(warned).count(), 1, "{lines}");
     });
 }
