@@ -8,7 +8,7 @@
 //! requests of OpenTelemetry, which come to a port of their own.
 
 mod auth;
-mod connection;
+pub(crate) mod connection;
 mod forward;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -27,14 +27,11 @@ pub use connection::listeners::{Sockets, Unbound, bind, report};
 pub use otlp::Otlp;
 
 use crate::config::Config;
-use crate::guarded_stream::GuardedStream;
 use crate::insights::Insights;
 use crate::relay::{RefusalReason, Relay};
 use crate::{hop_marker, http, log, task};
-use connection::client_stream::ClientStream;
 use connection::clients::{Clients, Connection};
 use connection::memory_budget::MemoryBudget;
-use connection::stall_guard::StallGuard;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::EXPECT;
 use hyper::{Method, Request, StatusCode};
@@ -72,7 +69,7 @@ pub async fn serve(
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let connection = clients.admit(|| memory.give_up_silent()).await;
+                let connection = clients.admit(&|| memory.give_up_silent()).await;
                 // Each connection has its own task, so that a panic ends only this connection.
                 task::spawn(serve_connection(stream, peer.ip(), connection, services.clone()));
             }
@@ -113,13 +110,10 @@ async fn serve_connection(stream: TcpStream, peer: IpAddr, mut connection: Conne
 }
 
 async fn serve_requests(stream: TcpStream, peer: IpAddr, connection: Connection, services: Services) {
-    // Responses are small. Without this the system would hold them back until the client acknowledges earlier data.
-    let _ = stream.set_nodelay(true);
     let peer = Peer::of(&stream, peer);
     let relay = services.relay.clone();
     let state = Arc::clone(connection.state());
-    let stream = ClientStream::new(stream, Arc::clone(&state), connection.is_one_of_many());
-    let stream = GuardedStream::new(stream, StallGuard::new(connection));
+    let stream = connection::guarded(stream, connection);
     let handler = move |request| -> http::ResponseFuture {
         let (services, state) = (services.clone(), Arc::clone(&state));
         Box::pin(async move {
@@ -130,7 +124,7 @@ async fn serve_requests(stream: TcpStream, peer: IpAddr, connection: Connection,
         })
     };
     // Idle connections stay open. `stall_guard` and `body` limit the time of a request that a client has begun.
-    if let Err(error) = http::serve(Box::new(stream), Box::new(handler)).await {
+    if let Err(error) = http::serve(stream, Box::new(handler)).await {
         if error.is_parse() || error.is_parse_too_large() {
             response::rejection::count_unreadable(&relay, &error);
         } else {

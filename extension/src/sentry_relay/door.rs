@@ -3,26 +3,36 @@
 
 use super::drop_reasons;
 use crate::config::{Config, Upstream};
+use crate::gateway::connection;
+use crate::gateway::connection::clients::{Clients, Connection};
+use crate::gateway::connection::memory_budget::MemoryBudget;
 use crate::http::{self, ResponseBody, ResponseFuture};
 use crate::protocol::json_fields::fields;
-use crate::protocol::{Encoding, Item, Priority, Scanner, decode_all, envelope_header, sent_at};
+use crate::protocol::{
+    Encoding, Item, Priority, Scanner, decode_all, envelope_header, has_dot_segments, sent_at,
+};
 use crate::relay::Envelope;
 use crate::relay::core::Core;
 use crate::{log, task};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
+use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{fmt, io};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Where Sentry's Relay registers, asks for project configs, and reports outcomes.
+const RELAYS: &str = "/api/0/relays/";
+/// The most connections. Sentry's Relay sends at most as many envelopes at a time as it was given, and a few requests
+/// of its own.
+const MAX_CONNECTIONS: usize = 32;
 /// What an envelope may grow by in Sentry's Relay, which adds what it derives, in bytes.
 const GROWTH: usize = 4 << 20;
 /// The pause after a connection could not be accepted. The function may close some files during it.
@@ -47,6 +57,10 @@ pub(super) struct Door {
     latest: Mutex<Option<Arc<Upstream>>>,
     /// The largest envelope, in bytes, compressed or not.
     max_body: usize,
+    /// The connections, and the memory of the bodies that they bring. They are apart from the gateway's, because
+    /// envelopes in custody would be lost if those of SDKs took their place.
+    clients: Arc<Clients>,
+    memory: MemoryBudget,
 }
 
 /// Why a request of Sentry's Relay is refused, with the status that it gets.
@@ -56,8 +70,8 @@ pub(super) struct Door {
 struct Refusal(StatusCode, String);
 
 impl Refusal {
-    fn bad_request(why: impl fmt::Display) -> Self {
-        Self(StatusCode::BAD_REQUEST, why.to_string())
+    fn bad_request(why: &str) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.to_owned())
     }
 }
 
@@ -71,11 +85,14 @@ pub(super) fn open() -> io::Result<(TcpListener, u16)> {
 
 impl Door {
     pub(super) fn new(core: &Arc<Core>, config: &Config) -> Self {
+        let max_body = config.max_body.saturating_add(GROWTH);
         Self {
             core: Arc::clone(core),
             upstream: config.upstream.clone(),
             latest: Mutex::default(),
-            max_body: config.max_body.saturating_add(GROWTH),
+            max_body,
+            clients: Arc::new(Clients::new(MAX_CONNECTIONS)),
+            memory: MemoryBudget::new(max_body),
         }
     }
 
@@ -83,8 +100,11 @@ impl Door {
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
         loop {
             match listener.accept().await {
-                // Each connection has its own task, so that a panic ends only this connection.
-                Ok((stream, _)) => task::spawn(Arc::clone(&self).serve_connection(stream)),
+                Ok((stream, _)) => {
+                    let connection = self.clients.admit(&|| self.memory.give_up_silent()).await;
+                    // Each connection has its own task, so that a panic ends only this connection.
+                    task::spawn(Arc::clone(&self).serve_connection(stream, connection));
+                }
                 Err(error) => {
                     log::debug("cannot accept a connection of Sentry's Relay", &[("error", &error)]);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -93,31 +113,41 @@ impl Door {
         }
     }
 
-    async fn serve_connection(self: Arc<Self>, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, connection: Connection) {
+        let state = Arc::clone(connection.state());
         let handler = move |request| -> ResponseFuture {
-            let door = Arc::clone(&self);
+            let (door, state) = (Arc::clone(&self), Arc::clone(&state));
             Box::pin(async move {
+                state.advance();
                 let response = door.answer(request).await.unwrap_or_else(|Refusal(status, why)| {
                     log::debug("Sentry's Relay gets no answer from Sentry", &[("why", &why)]);
                     json(status, format!("{{\"detail\":{}}}", serde_json::Value::from(why)))
                 });
+                state.advance();
                 response.map(ResponseBody::Whole)
             })
         };
-        if let Err(error) = http::serve(Box::new(stream), Box::new(handler)).await {
+        if let Err(error) = http::serve(connection::guarded(stream, connection), Box::new(handler)).await {
             log::debug("a connection of Sentry's Relay ended early", &[("error", &error)]);
         }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
-        let (head, body) = request.into_parts();
-        let body =
-            Limited::new(body, self.max_body).collect().await.map_err(Refusal::bad_request)?.to_bytes();
+        let (head, mut body) = request.into_parts();
+        let path = head.uri.path();
+        let is_envelope = path.ends_with("/envelope/");
+        // Any process of the function can come here, and must get no further than Sentry's Relay has to.
+        if has_dot_segments(path) || !is_envelope && !path.starts_with(RELAYS) {
+            return Err(Refusal(StatusCode::NOT_FOUND, "Sentry's Relay does not ask for this".to_owned()));
+        }
+        let received = connection::body::collect(&head, &mut body, self.max_body, &self.memory).await;
+        let received =
+            received.map_err(|why| Refusal::bad_request(&format!("its body was not read: {why:?}")))?;
+        let body = Bytes::from(received.bytes);
         match head.uri.path() {
             // It asks whether its upstream is there. That is the door.
             "/api/0/relays/live/" => Ok(json(StatusCode::OK, "{\"is_healthy\":true}".to_owned())),
-            path if path.ends_with("/envelope/") => self.take(&head, &body),
+            _ if is_envelope => self.take(&head, &body),
             _ => self.forward(head, body).await,
         }
     }

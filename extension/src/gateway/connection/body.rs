@@ -27,13 +27,13 @@ const BYTES_PER_CHUNK: usize = 32;
 const DISCARD_SECONDS: u64 = 5;
 
 /// A body, and the memory that is reserved for it until it is queued or refused.
-pub(in crate::gateway) struct ReceivedBody<'a> {
-    pub(in crate::gateway) bytes: Vec<u8>,
-    pub(in crate::gateway) reservation: Reservation<'a>,
+pub(crate) struct ReceivedBody<'a> {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) reservation: Reservation<'a>,
 }
 
 /// Reads a body of at most `limit` bytes into one allocation, which grows with the bytes that arrive.
-pub(in crate::gateway) async fn collect<'a>(
+pub(crate) async fn collect<'a>(
     head: &Parts,
     body: &mut Incoming,
     limit: usize,

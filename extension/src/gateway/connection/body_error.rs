@@ -2,7 +2,7 @@
 
 /// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gateway) enum BodyError {
+pub(crate) enum BodyError {
     TooLarge,
     /// The client closed the connection in the middle, or its chunks are malformed. It may not read the response.
     Broken,

@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// What a connection does. It is changed without a lock, because each request does so twice.
 #[derive(Debug, Default)]
-pub(in crate::gateway) struct State {
+pub(crate) struct State {
     /// Counts up when a request's head is complete, and again when the response is ready.
     phase: AtomicU64,
     /// The number of the last change among the changes of all connections.
@@ -38,7 +38,7 @@ pub(in crate::gateway) struct State {
 
 impl State {
     /// Notes that a request's head is complete, or that its response is ready.
-    pub(in crate::gateway) fn advance(&self) {
+    pub(crate) fn advance(&self) {
         static CHANGES: AtomicU64 = AtomicU64::new(1);
         self.phase.fetch_add(1, Ordering::Relaxed);
         self.changed.store(CHANGES.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
@@ -59,9 +59,9 @@ impl State {
     }
 }
 
-/// All open connections, of all listeners.
+/// The open connections of some listeners.
 #[derive(Debug)]
-pub(in crate::gateway) struct Clients {
+pub(crate) struct Clients {
     table: Mutex<Table>,
     /// Wakes the listeners that wait for a connection to end.
     ended: Notify,
@@ -116,7 +116,7 @@ impl Clients {
         })
     }
 
-    fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { table: Mutex::default(), ended: Notify::new(), most }
     }
 
@@ -126,7 +126,7 @@ impl Clients {
 
     /// Adds a connection. If there are too many then, it closes one that is idle or in the middle of a head, and waits
     /// until one has ended. If there is none, it calls `make_room`.
-    pub(in crate::gateway) async fn admit(self: &Arc<Self>, make_room: impl Fn()) -> Connection {
+    pub(crate) async fn admit(self: &Arc<Self>, make_room: &(dyn Fn() + Sync)) -> Connection {
         loop {
             let ended = self.ended.notified();
             tokio::pin!(ended);
@@ -170,7 +170,7 @@ fn most(limit: u64) -> usize {
 
 /// One open connection. It is removed when this is dropped.
 #[derive(Debug)]
-pub(in crate::gateway) struct Connection {
+pub(crate) struct Connection {
     clients: Arc<Clients>,
     id: u64,
     state: Arc<State>,
@@ -181,7 +181,7 @@ pub(in crate::gateway) struct Connection {
 }
 
 impl Connection {
-    pub(in crate::gateway) fn state(&self) -> &Arc<State> {
+    pub(crate) fn state(&self) -> &Arc<State> {
         &self.state
     }
 

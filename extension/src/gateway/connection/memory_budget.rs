@@ -28,7 +28,7 @@ const WAIT_SECONDS: u64 = 30;
 
 /// The memory for bodies that are being received, and the bodies that take it.
 #[derive(Debug)]
-pub(in crate::gateway) struct MemoryBudget {
+pub(crate) struct MemoryBudget {
     bodies: Mutex<Bodies>,
     /// Wakes the bodies that wait for memory.
     freed: Notify,
@@ -41,7 +41,7 @@ impl MemoryBudget {
         BUDGET.get_or_init(|| Self::new(bytes))
     }
 
-    fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self { bodies: Mutex::new(Bodies::new(bytes)), freed: Notify::new() }
     }
 
@@ -50,7 +50,7 @@ impl MemoryBudget {
     }
 
     /// Gives up the body that has been silent for longest, if that is long enough, because its connection is needed.
-    pub(in crate::gateway) fn give_up_silent(&self) {
+    pub(crate) fn give_up_silent(&self) {
         self.bodies().give_up_silent(true, Instant::now());
     }
 
@@ -63,7 +63,7 @@ impl MemoryBudget {
 
 /// The memory that a body holds. It is free again when this is dropped.
 #[derive(Debug)]
-pub(in crate::gateway) struct Reservation<'a> {
+pub(crate) struct Reservation<'a> {
     memory: &'a MemoryBudget,
     most: usize,
     is_announced: bool,

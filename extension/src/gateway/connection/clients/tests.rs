@@ -7,7 +7,7 @@ fn is_closing(connection: &Connection) -> bool {
 }
 
 async fn admit(clients: &Arc<Clients>) -> Connection {
-    clients.admit(|| {}).await
+    clients.admit(&|| {}).await
 }
 
 fn must_wait(clients: &Arc<Clients>) -> bool {
