@@ -104,7 +104,7 @@ impl Supervisor {
     async fn run_until_end(&self, door: u16) {
         let control = self.core.filter();
         loop {
-            let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+            let failures = self.begin_life();
             if failures > 0 {
                 let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(8));
                 let ending = control.wait_for_stage(|stage| *stage != Stage::Begun);
@@ -132,6 +132,16 @@ impl Supervisor {
             );
         }
         self.core.stop_filtering();
+    }
+
+    /// Counts a new life of Sentry's Relay as a failure until it has lasted. Returns the failures in a row before it.
+    fn begin_life(&self) -> u32 {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+        if failures > 0 {
+            // If this task panicked in the life before, nobody has yet taken back what that one was given.
+            self.core.filter_has_failed();
+        }
+        failures
     }
 
     fn warn(&self, failure: &RelayFailure) {
@@ -218,4 +228,27 @@ impl Supervisor {
 /// is in use, and then get only some of the requests.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    #[tokio::test]
+    async fn what_was_given_before_a_panic_is_given_again() {
+        let (config, _) = Config::read(|_| None, Overrides::default());
+        let relay = Relay::start_behind_sentry_relay(&config);
+        let core = Arc::clone(relay.core());
+        let supervisor = Supervisor { core: Arc::clone(&core), config, failures: AtomicU32::new(0) };
+        assert_eq!(supervisor.begin_life(), 0);
+        core.filter_is_ready();
+        relay.accept_sample();
+        let (number, _) = core.take_unfiltered().unwrap();
+        // The task panics here, and is started again.
+        assert_eq!(supervisor.begin_life(), 1);
+        assert!(!core.is_in_custody(number));
+        core.filter_is_ready();
+        assert_eq!(core.take_unfiltered().unwrap().0, number);
+    }
 }
