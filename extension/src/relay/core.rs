@@ -1,6 +1,7 @@
 //! The parts of the relay share this: the state, the client, and the signals between the pump, the tasks that wait for
 //! deliveries, and the supervisor of Sentry's Relay.
 
+use super::client::active_timeout::timeout_awake;
 use super::client::{Client, SendError};
 use super::filter_control::FilterControl;
 use super::state::State;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use hyper::{Request, Response};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::sync::Notify;
 
 /// The envelopes that wait for delivery or are being delivered, without those in the background.
@@ -111,14 +112,13 @@ impl Core {
         Backlog { envelopes: state.awaited(), oldest: state.oldest(), outage: state.is_troubled() }
     }
 
-    /// Sends a request that is not an envelope, and reads the whole response.
+    /// Sends a request that is not an envelope of the queue, and reads the whole response. The caller bounds the time.
     pub(crate) async fn request(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
-        limit: Duration,
     ) -> Result<Response<Bytes>, SendError> {
-        self.client.request(upstream, request, limit).await
+        self.client.request(upstream, request).await
     }
 
     /// Does the same within the time that the settings allow a request to upstream, and with the headers that they
@@ -129,7 +129,8 @@ impl Core {
         mut request: Request<Bytes>,
     ) -> Result<Response<Bytes>, SendError> {
         self.client.headers().set(request.headers_mut());
-        self.request(upstream, request, self.client.timeout()).await
+        let exchanged = timeout_awake(self.client.timeout(), self.request(upstream, request)).await;
+        exchanged.map_err(SendError::Timeout).flatten()
     }
 
     /// Asks for a health check, because Sentry's Relay did not answer and may hang.

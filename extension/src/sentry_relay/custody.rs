@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 
 /// After this time without a response, in waking time, it is checked whether Sentry's Relay still lives.
 const CHECK_AFTER: Duration = Duration::from_secs(1);
-/// The longest time until it takes an envelope, in waking time. A large one takes seconds in a small function.
-const TAKE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest time until it takes an envelope, in such times. A large one takes seconds in a small function.
+const MAX_WAITS: u32 = 15;
 /// How long an envelope may take from its acceptance to the door, in waking time. It takes 1 ms on a whole core. What
 /// does not come out was dropped by a rule.
 const PASS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,13 +67,21 @@ async fn pass(
         core.refused_by_filter(number, 400);
         return Ok(());
     };
-    let answer = core.request(sentry_relay, request, TAKE_TIMEOUT);
+    let answer = core.request(sentry_relay, request);
     tokio::pin!(answer);
-    let answer = if let Ok(answer) = timeout_awake(CHECK_AFTER, answer.as_mut()).await {
-        answer
-    } else {
-        core.request_health_check();
-        answer.await
+    let mut waits = 0;
+    let answer = loop {
+        match timeout_awake(CHECK_AFTER, answer.as_mut()).await {
+            Ok(answer) => break answer,
+            // A connection on loopback survives a freeze, and a second try would bring the envelope twice.
+            Err(TimeoutKind::Frozen) => {}
+            Err(TimeoutKind::TimedOut) => waits += 1,
+        }
+        match waits {
+            1 => core.request_health_check(),
+            MAX_WAITS => return Err(RelayFailure::Hangs),
+            _ => {}
+        }
     };
     match answer.map(|answer| answer.status()) {
         // 403 and 429: the project is disabled or over its quota, and items that are not may still come out.

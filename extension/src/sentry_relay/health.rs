@@ -23,7 +23,7 @@ const MEMORY_INTERVAL: Duration = Duration::from_millis(250);
 pub(super) async fn wait_until_ready(core: &Core, sentry_relay: &Arc<Upstream>) -> bool {
     loop {
         let polling = async {
-            while !is_ok(core, sentry_relay, "/api/relay/healthcheck/ready/").await {
+            while is_ok(core, sentry_relay, "/api/relay/healthcheck/ready/").await != Some(true) {
                 tokio::time::sleep(READY_INTERVAL).await;
             }
         };
@@ -40,9 +40,7 @@ pub(super) async fn wait_until_ready(core: &Core, sentry_relay: &Arc<Upstream>) 
 pub(super) async fn wait_until_unresponsive(core: &Core, sentry_relay: &Arc<Upstream>) {
     loop {
         core.health_check_requested().await;
-        let answer =
-            timeout_awake(LIVENESS_TIMEOUT, is_ok(core, sentry_relay, "/api/relay/healthcheck/live/")).await;
-        if matches!(answer, Ok(false) | Err(TimeoutKind::TimedOut)) {
+        if is_ok(core, sentry_relay, "/api/relay/healthcheck/live/").await == Some(false) {
             return;
         }
     }
@@ -58,10 +56,15 @@ pub(super) async fn wait_until_over_memory(process: u32, limit: usize) -> usize 
     }
 }
 
-async fn is_ok(core: &Core, sentry_relay: &Arc<Upstream>, path: &str) -> bool {
-    let Ok(request) = Request::get(path).body(Bytes::new()) else { return false };
-    let answer = core.request(sentry_relay, request, LIVENESS_TIMEOUT).await;
-    answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+/// Whether a check is answered with 200 in time. `None`: a freeze interrupted it, which says nothing about Sentry's
+/// Relay.
+async fn is_ok(core: &Core, sentry_relay: &Arc<Upstream>, path: &str) -> Option<bool> {
+    let request = Request::get(path).body(Bytes::new()).ok()?;
+    match timeout_awake(LIVENESS_TIMEOUT, core.request(sentry_relay, request)).await {
+        Ok(answer) => Some(answer.is_ok_and(|answer| answer.status() == StatusCode::OK)),
+        Err(TimeoutKind::TimedOut) => Some(false),
+        Err(TimeoutKind::Frozen) => None,
+    }
 }
 
 fn resident_memory(process: u32) -> Option<usize> {

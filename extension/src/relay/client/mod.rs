@@ -155,25 +155,19 @@ impl Client {
         Ok(reply)
     }
 
-    /// Sends a request that is no envelope of the queue, and reads the whole response. `limit` bounds the time, unless
-    /// an upload makes progress.
+    /// Sends a request that is no envelope of the queue, and reads the whole response. The caller bounds the time.
     pub(super) async fn request(
         &self,
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
-        limit: Duration,
     ) -> Result<Response<Bytes>, SendError> {
         let upload = Upload::of(request.body());
-        let exchange = async {
-            let build = || self.forwarded_request(upstream, &request).map_err(SendError::Request);
-            let (response, connection) = self.exchange(upstream, build, &upload, &AtomicU8::new(0)).await?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_OWN).collect().await.map_err(SendError::Body)?;
-            self.pool.put(Arc::clone(upstream), connection);
-            Ok(Response::from_parts(head, body.to_bytes()))
-        };
-        let exchanged = timeout_without_progress(limit, || upload.progress(limit), exchange).await;
-        exchanged.map_err(SendError::Timeout).flatten()
+        let build = || self.forwarded_request(upstream, &request).map_err(SendError::Request);
+        let (response, connection) = self.exchange(upstream, build, &upload, &AtomicU8::new(0)).await?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_OWN).collect().await.map_err(SendError::Body)?;
+        self.pool.put(Arc::clone(upstream), connection);
+        Ok(Response::from_parts(head, body.to_bytes()))
     }
 
     /// Sends a request that is not an envelope, and returns the response with a body that still arrives.

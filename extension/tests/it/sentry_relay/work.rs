@@ -3,10 +3,7 @@
 use super::{SECOND, logs, start, start_with};
 use crate::flush::{is_event_with, report};
 use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use std::time::Duration;
 
 #[test]
@@ -107,16 +104,37 @@ fn a_freeze_is_no_failure() {
         let (mut environment, layer) = start_with("continuous", &["ok"], SECOND, &settings).await;
         environment.run().await;
         report("one").await;
-        let relay = &layer.event("post", 1).await["pid"];
-        let relay = Pid::from_raw(i32::try_from(relay.as_i64().unwrap()).unwrap());
-        kill(relay, Signal::SIGSTOP).unwrap();
-        environment.extension.freeze();
-        tokio::time::sleep(4 * SECOND).await;
-        kill(relay, Signal::SIGCONT).unwrap();
-        environment.extension.thaw();
+        let posted = layer.event("post", 1).await;
+        freeze(&environment.extension, &posted, 4 * SECOND).await;
         environment.sentry.wait_for("the envelope", is_event_with("one")).await;
         let log = environment.extension.log.clone();
         environment.finish([1, 1, 0, 0]).await;
+        assert!(!log.contains("started again") && !log.contains("\"warn\""), "{}", log.text());
+    });
+}
+
+/// The extension and Sentry's Relay stand still.
+async fn freeze(extension: &Extension, relay: &serde_json::Value, time: Duration) {
+    Layer::signal(relay, Signal::SIGSTOP);
+    extension.freeze();
+    tokio::time::sleep(time).await;
+    Layer::signal(relay, Signal::SIGCONT);
+    extension.thaw();
+}
+
+#[test]
+fn a_freeze_while_relay_is_slow_is_no_failure() {
+    isolated(|| async {
+        let (mut environment, layer) = start("continuous", &["slow"], Duration::ZERO).await;
+        environment.run().await;
+        report("one").await;
+        // Sentry's Relay has neither answered the envelope nor the question whether it lives.
+        let asked = layer.event("live", 1).await;
+        freeze(&environment.extension, &asked, SECOND).await;
+        environment.sentry.wait_for("the envelope", is_event_with("one")).await;
+        let log = environment.extension.log.clone();
+        let sentry = environment.finish_with_sentry([1, 1, 0, 0]).await;
+        assert_eq!(sentry.received().len(), 1);
         assert!(!log.contains("started again") && !log.contains("\"warn\""), "{}", log.text());
     });
 }
