@@ -28,7 +28,7 @@ pub(crate) fn is_own(headers: &HeaderMap) -> bool {
 }
 
 /// The marker of this process: a random number, which says nothing about the machine.
-fn own() -> HeaderValue {
+pub(crate) fn own() -> HeaderValue {
     static OWN: OnceLock<HeaderValue> = OnceLock::new();
     // All hexadecimal digits are valid in a header, so the marker is never empty.
     let made = || HeaderValue::try_from(format!("{:016x}", RandomState::new().hash_one(NAME)));

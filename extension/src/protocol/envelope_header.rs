@@ -3,12 +3,11 @@
 
 use super::content_encoding::{Encoding, decode, decode_all};
 use super::json_fields::{fields, text};
+use crate::hop_marker;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// The field with the tag. It never leaves this machine.
-const TAG: &str = "sentry_lambda_extension";
 /// The fields that Sentry's Relay adds about the request that it received. The request came from the extension, so
 /// they would tell Sentry nothing but addresses on loopback.
 const ADDED: [&str; 9] = [
@@ -23,11 +22,17 @@ const ADDED: [&str; 9] = [
     "no_cache",
 ];
 
+/// Returns the name of the field with the tag, which never leaves this machine. It is another in each process. If an SDK
+/// knew it, its own field could hide the tag, or name another envelope.
+fn tag_name() -> String {
+    format!("sentry_lambda_extension_{}", hop_marker::own().to_str().unwrap_or_default())
+}
+
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Decodes an envelope and adds a tag to its header. Returns `None` if the envelope cannot be read.
 pub(crate) fn tagged(encoding: Encoding, body: &[u8], limit: usize, tag: u64) -> Option<Vec<u8>> {
-    let field = format!("{{\"{TAG}\":{tag}");
+    let field = format!("{{\"{}\":{tag}", tag_name());
     let plain = decode_all(encoding, body, limit)?;
     let mut envelope = Vec::with_capacity(field.len() + 1 + plain.len());
     let start = plain.iter().position(|byte| !byte.is_ascii_whitespace())?;
@@ -55,7 +60,7 @@ pub(crate) fn header_line(encoding: Encoding, body: &[u8], limit: usize) -> Vec<
 
 /// Returns the tag of an uncompressed envelope.
 pub(crate) fn tag(envelope: &[u8]) -> Option<u64> {
-    let [tag] = fields(split(envelope).0, [TAG])?;
+    let [tag] = fields(split(envelope).0, [&*tag_name()])?;
     tag?.get().parse().ok()
 }
 
@@ -73,7 +78,7 @@ pub(crate) fn restored(envelope: &[u8], original: &[u8]) -> Option<Vec<u8>> {
     let (header, rest) = split(envelope);
     let mut fields: Fields<'_> = serde_json::from_slice(header).ok()?;
     let original: Fields<'_> = serde_json::from_slice(original).unwrap_or_default();
-    fields.remove(TAG);
+    fields.remove(&tag_name());
     for name in ADDED {
         match original.get(name) {
             Some(value) => drop(fields.insert(name.to_owned(), value)),
@@ -103,11 +108,12 @@ mod tests {
     #[test]
     fn the_tag_is_the_first_field_and_the_rest_stays() {
         for (before, after) in [
-            ("{}\nrest\n", "{\"sentry_lambda_extension\":7}\nrest\n"),
-            (" { \"x\":1.50 }\n{}", "{\"sentry_lambda_extension\":7, \"x\":1.50 }\n{}"),
-            ("{ }", "{\"sentry_lambda_extension\":7 }"),
+            ("{}\nrest\n", "{\"TAG\":7}\nrest\n"),
+            (" { \"x\":1.50 }\n{}", "{\"TAG\":7, \"x\":1.50 }\n{}"),
+            ("{ }", "{\"TAG\":7 }"),
         ] {
-            assert_eq!(tagged_text(before).as_deref(), Some(after));
+            let after = after.replace("TAG", &tag_name());
+            assert_eq!(tagged_text(before).as_ref(), Some(&after));
             assert_eq!(tag(after.as_bytes()), Some(7));
         }
         for odd in ["", "[]\n", "no"] {
@@ -120,14 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn a_field_of_the_sdk_is_no_tag() {
+        let given = "{\"sentry_lambda_extension\":3}\n{}";
+        let tagged = tagged_text(given).unwrap();
+        assert_eq!(tag(tagged.as_bytes()), Some(7));
+        assert_eq!(restored(tagged.as_bytes(), given.as_bytes()).unwrap(), given.as_bytes());
+    }
+
+    #[test]
     fn what_was_added_goes_and_what_was_changed_is_restored() {
         let back = concat!(
-            r#"{"sentry_lambda_extension":7,"event_id":"e","dsn":"http://k@127.0.0.1:4/42","client":"sdk/1","#,
+            r#"{"TAG":7,"event_id":"e","dsn":"http://k@127.0.0.1:4/42","client":"sdk/1","#,
             r#""version":7,"remote_addr":"127.0.0.1","forwarded_for":"127.0.0.1","user_agent":"ua","#,
             r#""trace":{"trace_id":"t"},"x":1.50}"#,
             "\n{\"type\":\"event\"}\n{}"
         )
-        .as_bytes();
+        .replace("TAG", &tag_name());
+        let back = back.as_bytes();
         let original =
             header_line(Encoding::Identity, b"{\"dsn\":\"https://k@o1.ingest.sentry.io/42\"}\n{}", 999);
         let expected = "{\"dsn\":\"https://k@o1.ingest.sentry.io/42\",\"event_id\":\"e\",\
