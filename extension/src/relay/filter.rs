@@ -70,6 +70,11 @@ impl Core {
         self.state().custody(number.map(CustodyNumber::from))
     }
 
+    /// Returns the upstream of the envelope that had this number in custody, if it is remembered.
+    pub(crate) fn upstream_of(&self, number: u64) -> Option<Arc<Upstream>> {
+        self.state().upstream_of(number.into())
+    }
+
     /// Queues an envelope that Sentry's Relay has handed back, in place of the one in custody. `None` stands for an
     /// envelope that has none there, such as a second part of it.
     /// `is_dated` says whether its `sent_at` is of now.

@@ -188,7 +188,10 @@ impl Door {
             (Some(number), envelope)
         } else {
             let items = items.ok_or_else(|| Refusal::bad_request("it cannot be read"))?;
-            (tag.map(Into::into), self.additional(head, items, body, signature)?)
+            // A part of an envelope goes where that one went, which may not be where the settings say.
+            let upstream = tag.and_then(|number| self.core.upstream_of(number));
+            let upstream = upstream.map_or_else(|| self.upstream(), Ok)?;
+            (tag.map(Into::into), additional(head, upstream, items, body, signature)?)
         };
         self.core.hand_back(number, envelope, is_dated);
         Ok(json(StatusCode::OK, "{}".to_owned()))
@@ -204,22 +207,6 @@ impl Door {
         let mut scanner = Scanner::new();
         let envelope = scanner.feed(&plain).and_then(|()| scanner.finish()).ok();
         Ok((plain, envelope.map(|envelope| envelope.items.into())))
-    }
-
-    /// Makes an envelope that Sentry's Relay sends beside those that it was given: the second part of one, or its own
-    /// client report.
-    fn additional(
-        &self,
-        head: &Parts,
-        items: Box<[Item]>,
-        body: Vec<u8>,
-        signature: impl Iterator<Item = (HeaderName, HeaderValue)>,
-    ) -> Result<Envelope, Refusal> {
-        let auth = head.headers.get(X_SENTRY_AUTH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let copied = copies(&head.headers, [X_SENTRY_AUTH, CONTENT_TYPE, USER_AGENT]);
-        let headers = copied.chain(signature).collect();
-        Envelope::of_sentry_relay(self.upstream()?, head.uri.path(), auth, items, body, headers)
-            .ok_or_else(|| Refusal::bad_request("it names no project or no key"))
     }
 
     fn upstream(&self) -> Result<Arc<Upstream>, Refusal> {
@@ -255,6 +242,22 @@ impl Door {
         }
         Ok(Response::from_parts(head, Full::new(body)))
     }
+}
+
+/// Makes an envelope that Sentry's Relay sends beside those that it was given: the second part of one, or its own
+/// client report.
+fn additional(
+    head: &Parts,
+    upstream: Arc<Upstream>,
+    items: Box<[Item]>,
+    body: Vec<u8>,
+    signature: impl Iterator<Item = (HeaderName, HeaderValue)>,
+) -> Result<Envelope, Refusal> {
+    let auth = head.headers.get(X_SENTRY_AUTH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let copied = copies(&head.headers, [X_SENTRY_AUTH, CONTENT_TYPE, USER_AGENT]);
+    let headers = copied.chain(signature).collect();
+    Envelope::of_sentry_relay(upstream, head.uri.path(), auth, items, body, headers)
+        .ok_or_else(|| Refusal::bad_request("it names no project or no key"))
 }
 
 /// Whether a body is a JSON object in which this list has entries.
@@ -293,3 +296,6 @@ fn json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! its bytes still count in the queue's bound. So nothing is lost when Sentry's Relay ends.
 
 use super::State;
+use crate::config::Upstream;
 use crate::relay::envelope::Envelope;
 use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
@@ -17,7 +18,7 @@ use std::time::{Instant, SystemTime};
 const MOST: usize = 16;
 /// No more are given to it while those in custody have this many bytes.
 const MAX_BYTES: usize = 2 << 20;
-/// How many envelopes that were counted as filtered are remembered, in case that they come out late.
+/// How many envelopes that have left custody are remembered, in case that more of them comes out.
 const REMEMBERED: usize = 64;
 
 /// The number of an envelope in custody.
@@ -37,6 +38,15 @@ impl From<u64> for CustodyNumber {
     }
 }
 
+/// An envelope that has left custody.
+#[derive(Debug)]
+struct Left {
+    number: u64,
+    upstream: Arc<Upstream>,
+    /// Whether nothing has come out, so that it was counted as filtered.
+    is_filtered: bool,
+}
+
 /// What the state knows of Sentry's Relay.
 #[derive(Debug, Default)]
 pub(super) struct Filtering {
@@ -51,8 +61,8 @@ pub(super) struct Filtering {
     /// Whether it has failed for good, and nothing may leave without it.
     is_blocked: bool,
     custody: Vec<Pending>,
-    /// The numbers of the latest envelopes that were counted as filtered.
-    filtered: VecDeque<u64>,
+    /// The latest envelopes that have left custody.
+    left: VecDeque<Left>,
     /// The statuses with which it has refused envelopes.
     refusals: Vec<u16>,
 }
@@ -69,6 +79,16 @@ impl Filtering {
 
     pub(super) fn in_custody(&self) -> usize {
         self.custody.len()
+    }
+
+    /// Remembers that an envelope has left custody, or that more of it has come out. Returns whether it was counted as
+    /// filtered until now.
+    fn remember(&mut self, left: Left) -> bool {
+        let is_it = |one: &Left| one.number == left.number && one.is_filtered;
+        let filtered = self.left.iter().position(is_it).and_then(|at| self.left.remove(at));
+        self.left.truncate(REMEMBERED - 1);
+        self.left.push_front(left);
+        filtered.is_some()
     }
 
     /// Takes out everything in custody. It is counted as dropped because Sentry's Relay did not hand it back.
@@ -186,10 +206,14 @@ impl State {
             return;
         }
         let lane = self.assign_lane(&envelope, clock, now);
+        let left = |CustodyNumber(number)| Left {
+            number,
+            upstream: Arc::clone(&envelope.upstream),
+            is_filtered: false,
+        };
+        let was_filtered = number.is_some_and(|number| self.filtering.remember(left(number)));
         let Some(mut pending) = number.and_then(|number| self.leave_custody(number)) else {
-            let filtered = &mut self.filtering.filtered;
-            let booked = filtered.iter().position(|one| number == Some(CustodyNumber(*one)));
-            if booked.and_then(|at| filtered.remove(at)).is_some() {
+            if was_filtered {
                 // It was only slow, so it was not filtered.
                 self.ledger.take_back(DropReason::SentryRelayFiltered);
             } else {
@@ -222,8 +246,14 @@ impl State {
         let Some(pending) = self.leave_custody(number) else { return };
         self.queue.release(&pending);
         self.book_loss(&pending.envelope, DropReason::SentryRelayFiltered);
-        self.filtering.filtered.truncate(REMEMBERED - 1);
-        self.filtering.filtered.push_front(number.0);
+        let upstream = Arc::clone(&pending.envelope.upstream);
+        self.filtering.remember(Left { number: number.0, upstream, is_filtered: true });
+    }
+
+    /// Returns the upstream of the envelope that had this number in custody, if it is remembered.
+    pub(in crate::relay) fn upstream_of(&self, number: CustodyNumber) -> Option<Arc<Upstream>> {
+        let left = self.filtering.left.iter().find(|left| left.number == number.0)?;
+        Some(Arc::clone(&left.upstream))
     }
 
     /// Queues an envelope as it is that Sentry's Relay refuses, or drops it if `is_required`.
