@@ -33,12 +33,12 @@ const PASS_TIMEOUT_PER_MIB: Duration = Duration::from_secs(1);
 const CONFIG_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Gives every envelope that needs it to Sentry's Relay. Returns why that is of no use any more.
-pub(super) async fn give(core: &Arc<Core>, sentry_relay: &Arc<Upstream>, max_body: usize) -> RelayFailure {
+pub(super) async fn give(core: &Arc<Core>, sentry_relay: &Arc<Upstream>) -> RelayFailure {
     let mut given: JoinSet<Result<(), RelayFailure>> = JoinSet::new();
     loop {
         while let Some((number, envelope)) = core.take_unfiltered() {
             let (core, sentry_relay) = (Arc::clone(core), Arc::clone(sentry_relay));
-            given.spawn(async move { pass(&core, &sentry_relay, number, &envelope, max_body).await });
+            given.spawn(async move { pass(&core, &sentry_relay, number, &envelope).await });
         }
         tokio::select! {
             Some(passed) = given.join_next() => match passed {
@@ -60,11 +60,10 @@ async fn pass(
     sentry_relay: &Arc<Upstream>,
     number: CustodyNumber,
     envelope: &Envelope,
-    max_body: usize,
 ) -> Result<(), RelayFailure> {
-    let Some(request) = request(envelope, number, max_body) else {
-        // The envelope was scanned when it was accepted, so this does not happen.
-        core.refused_by_filter(number, 400);
+    let Some(request) = request(envelope, number) else {
+        // The envelope was scanned when it was accepted, so this does not happen. Sentry's Relay would answer this.
+        refuse(core, number, StatusCode::BAD_REQUEST);
         return Ok(());
     };
     let answer = core.request(sentry_relay, request);
@@ -89,15 +88,20 @@ async fn pass(
             wait_until_passed(core, number, envelope).await
         }
         Ok(status) if status.is_client_error() => {
-            let status = status.as_u16();
-            let is_new = core.refused_by_filter(number, status);
-            let level = if is_new { Level::Warn } else { Level::Debug };
-            log::write(level, "Sentry's Relay refuses an envelope", &[("status", &status)]);
+            refuse(core, number, status);
             Ok(())
         }
         Ok(status) => Err(RelayFailure::Refuses(status.as_u16())),
         Err(_) => Err(RelayFailure::Hangs),
     }
+}
+
+/// Ends the custody of an envelope that Sentry's Relay refuses. A warning for each one would fill the log.
+fn refuse(core: &Core, number: CustodyNumber, status: StatusCode) {
+    let status = status.as_u16();
+    let is_new = core.refused_by_filter(number, status);
+    let level = if is_new { Level::Warn } else { Level::Debug };
+    log::write(level, "Sentry's Relay refuses an envelope", &[("status", &status)]);
 }
 
 /// Waits until an envelope that Sentry's Relay has taken has come back, or is taken to be dropped by a rule.
@@ -136,9 +140,9 @@ async fn wait_until_passed(
 }
 
 /// Builds the request that gives an envelope to Sentry's Relay, with its number in its header.
-fn request(envelope: &Envelope, number: CustodyNumber, max_body: usize) -> Option<Request<Bytes>> {
+fn request(envelope: &Envelope, number: CustodyNumber) -> Option<Request<Bytes>> {
     let (body, is_decoded) = if envelope.is_taggable() {
-        let body = envelope_header::tagged(envelope.encoding, &envelope.body, max_body, number.get())?;
+        let body = envelope_header::tagged(envelope.encoding, &envelope.body, number.get())?;
         (Bytes::from(body), true)
     } else {
         (envelope.body.clone(), false)

@@ -195,7 +195,7 @@ impl Supervisor {
         self.core.filter_is_ready();
         tokio::select! {
             () = health::wait_until_unresponsive(&self.core, sentry_relay) => RelayFailure::Hangs,
-            failure = custody::give(&self.core, sentry_relay, self.config.max_body) => failure,
+            failure = custody::give(&self.core, sentry_relay) => failure,
             () = self.forgive_failures() => RelayFailure::Hangs,
         }
     }

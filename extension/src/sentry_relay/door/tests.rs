@@ -25,7 +25,7 @@ async fn further_parts_go_where_their_envelope_went() {
     let body = "{}\n{\"type\":\"event\"}\n{\"part\":0}\n";
     let _ = relay.accept(Envelope { upstream, body: body.into(), ..sample(ItemKind::Event, 0) });
     let (number, given) = core.take_unfiltered().unwrap();
-    let tagged = envelope_header::tagged(Encoding::Identity, &given.body, 999, number.get()).unwrap();
+    let tagged = envelope_header::tagged(Encoding::Identity, &given.body, number.get()).unwrap();
     let head = Request::post("/api/42/envelope/");
     let head =
         head.header(X_SENTRY_AUTH, format!("Sentry sentry_key={KEY}")).body(()).unwrap().into_parts().0;

@@ -4,7 +4,7 @@
 use super::{SECOND, logs, start_with};
 use crate::flush::{Environment, is_event_with, report};
 use crate::support::{
-    http, lambda_api::Subscription, layer::Layer, log::Log, netns::isolated, sdk::TUNNEL, sentry::Reply,
+    http, lambda_api::Subscription, layer::Layer, log::Log, netns::isolated, sdk, sdk::TUNNEL, sentry::Reply,
 };
 use hyper::Method;
 use std::time::Duration;
@@ -142,5 +142,24 @@ fn what_relay_cannot_filter_is_refused() {
         let lines = log.text();
         let warned = |line: &&str| line.contains("refused a request") && line.contains("\"warn\"");
         assert_eq!(lines.lines().filter(warned).count(), 1, "{lines}");
+    });
+}
+
+#[test]
+fn an_envelope_that_has_grown_beyond_the_limit_is_filtered() {
+    isolated(|| async {
+        let settings = [ONLY, ("SENTRY_EXTENSION_MAX_BODY", "4096")];
+        let (mut environment, _layer) = start_with("continuous", &["ok"], Duration::ZERO, &settings).await;
+        environment.run().await;
+        let envelope = |filling: usize| {
+            let payload = format!("{{\"marker\":\"large\",\"filling\":\"{}\"}}", "x".repeat(filling));
+            format!("{{}}\n{{\"type\":\"event\",\"length\":{}}}\n{payload}\n", payload.len())
+        };
+        // The extension adds an id to the header.
+        let filling = 4096 - envelope(1000).len() + 1000;
+        assert_eq!(sdk::post(TUNNEL, envelope(filling)).await, 200);
+        assert_eq!(sdk::post(TUNNEL, envelope(filling + 1)).await, 413);
+        environment.sentry.wait_for("the envelope", is_event_with("large")).await;
+        environment.finish([1, 1, 0, 0]).await;
     });
 }
