@@ -5,12 +5,14 @@
 
 use super::State;
 use crate::config::Upstream;
+use crate::protocol::{Item, ItemKind};
 use crate::relay::envelope::Envelope;
 use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
 use crate::relay::observer::Step;
 use crate::relay::pending::Pending;
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -43,8 +45,8 @@ impl From<u64> for CustodyNumber {
 struct Left {
     number: u64,
     upstream: Arc<Upstream>,
-    /// Whether nothing has come out, so that it was counted as filtered.
-    is_filtered: bool,
+    /// A digest of the items that came out. `None`: nothing has, so it was counted as filtered.
+    digest: Option<u64>,
 }
 
 /// What the state knows of Sentry's Relay.
@@ -84,7 +86,7 @@ impl Filtering {
     /// Remembers that an envelope has left custody, or that more of it has come out. Returns whether it was counted as
     /// filtered until now.
     fn remember(&mut self, left: Left) -> bool {
-        let is_it = |one: &Left| one.number == left.number && one.is_filtered;
+        let is_it = |one: &Left| one.number == left.number && one.digest.is_none();
         let filtered = self.left.iter().position(is_it).and_then(|at| self.left.remove(at));
         self.left.truncate(REMEMBERED - 1);
         self.left.push_front(left);
@@ -193,6 +195,9 @@ impl State {
     }
 
     /// Queues an envelope that Sentry's Relay has handed back. `is_dated` says whether its `sent_at` is of now.
+    ///
+    /// If a connection breaks, Sentry's Relay may get an envelope twice, or hand it back twice. The second copy is not
+    /// delivered. It is known by its items, because those of the further parts of an envelope are others.
     pub(in crate::relay) fn hand_back(
         &mut self,
         number: Option<CustodyNumber>,
@@ -205,13 +210,17 @@ impl State {
             // What was in custody is counted already.
             return;
         }
+        let mut was_filtered = false;
+        if let Some(CustodyNumber(number)) = number {
+            let digest = Some(digest(&envelope));
+            let is_same = |left: &Left| left.number == number && left.digest == digest;
+            if self.filtering.left.iter().any(is_same) {
+                return;
+            }
+            let upstream = Arc::clone(&envelope.upstream);
+            was_filtered = self.filtering.remember(Left { number, upstream, digest });
+        }
         let lane = self.assign_lane(&envelope, clock, now);
-        let left = |CustodyNumber(number)| Left {
-            number,
-            upstream: Arc::clone(&envelope.upstream),
-            is_filtered: false,
-        };
-        let was_filtered = number.is_some_and(|number| self.filtering.remember(left(number)));
         let Some(mut pending) = number.and_then(|number| self.leave_custody(number)) else {
             if was_filtered {
                 // It was only slow, so it was not filtered.
@@ -247,7 +256,7 @@ impl State {
         self.queue.release(&pending);
         self.book_loss(&pending.envelope, DropReason::SentryRelayFiltered);
         let upstream = Arc::clone(&pending.envelope.upstream);
-        self.filtering.remember(Left { number: number.0, upstream, is_filtered: true });
+        self.filtering.remember(Left { number: number.0, upstream, digest: None });
     }
 
     /// Returns the upstream of the envelope that had this number in custody, if it is remembered.
@@ -287,6 +296,21 @@ impl State {
         let at = self.filtering.custody.iter().position(|one| one.number == number.0)?;
         Some(self.filtering.custody.swap_remove(at))
     }
+}
+
+/// Returns a digest of the items of an envelope that is not compressed. In the mode `managed`, Sentry's Relay writes into
+/// an event when it came. But an envelope has only one, so all are the same here. It may write the time into logs, spans
+/// and metrics too, and their copies are then taken for parts.
+fn digest(envelope: &Envelope) -> u64 {
+    let is_event =
+        |item: &Item| matches!(item.kind, ItemKind::Event | ItemKind::Transaction | ItemKind::Fault);
+    if envelope.items.iter().any(is_event) {
+        return 0;
+    }
+    let body = &envelope.body;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body.iter().position(|byte| *byte == b'\n').and_then(|end| body.get(end..)).unwrap_or(body));
+    hasher.finish()
 }
 
 #[cfg(test)]

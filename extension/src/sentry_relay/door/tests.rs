@@ -22,15 +22,15 @@ async fn further_parts_go_where_their_envelope_went() {
     core.filter_is_ready();
     let other = "https://o2.ingest.de.sentry.io";
     let upstream = Arc::new(Upstream::parse(other).unwrap());
-    let body = "{}\n{\"type\":\"event\"}\n{\"part\":0}\n";
+    let body = "{}\n{\"type\":\"event\"}\n{}\n";
     let _ = relay.accept(Envelope { upstream, body: body.into(), ..sample(ItemKind::Event, 0) });
     let (number, given) = core.take_unfiltered().unwrap();
     let tagged = envelope_header::tagged(Encoding::Identity, &given.body, number.get()).unwrap();
     let head = Request::post("/api/42/envelope/");
     let head =
         head.header(X_SENTRY_AUTH, format!("Sentry sentry_key={KEY}")).body(()).unwrap().into_parts().0;
-    for part in ["0", "1", "2"] {
-        let body = String::from_utf8(tagged.clone()).unwrap().replace(":0}", &format!(":{part}}}"));
+    for part in ["event", "session", "log"] {
+        let body = String::from_utf8(tagged.clone()).unwrap().replace("event", part);
         assert!(door.take(&head, &body.into()).is_ok());
     }
     assert_eq!(upstreams.try_iter().collect::<Vec<_>>(), [other; 3]);

@@ -138,3 +138,27 @@ fn a_freeze_while_relay_is_slow_is_no_failure() {
         assert!(!log.contains("started again") && !log.contains("\"warn\""), "{}", log.text());
     });
 }
+
+#[test]
+fn what_comes_out_twice_is_delivered_once() {
+    isolated(|| async {
+        let (mut environment, layer) = start("continuous", &["twice"], Duration::ZERO).await;
+        environment.run().await;
+        report("one").await;
+        layer.event("handed on", 2).await;
+        let sentry = environment.finish_with_sentry([1, 1, 0, 0]).await;
+        assert_eq!(sentry.received().len(), 1);
+    });
+}
+
+#[test]
+fn the_parts_of_what_is_split_are_all_delivered() {
+    isolated(|| async {
+        let (mut environment, layer) = start("continuous", &["split"], Duration::ZERO).await;
+        environment.run().await;
+        report("one").await;
+        layer.event("handed on", 2).await;
+        let sentry = environment.finish_with_sentry([2, 2, 0, 0]).await;
+        assert_eq!(sentry.received().len(), 2);
+    });
+}

@@ -30,7 +30,11 @@ fn take(state: &mut State) -> CustodyNumber {
 }
 
 fn hand_back(state: &mut State, number: CustodyNumber, body: &'static str) {
-    let envelope = Envelope { body: body.into(), ..sample(ItemKind::Event, 10) };
+    hand_back_as(state, ItemKind::Event, number, body);
+}
+
+fn hand_back_as(state: &mut State, kind: ItemKind, number: CustodyNumber, body: &'static str) {
+    let envelope = Envelope { body: body.into(), ..sample(kind, 10) };
     state.hand_back(Some(number), envelope, false, Instant::now(), UNIX_EPOCH);
 }
 
@@ -55,11 +59,29 @@ fn what_comes_back_leaves_instead_of_what_was_given() {
     assert!(!state.is_filtered() && !state.is_drained() && counts(&state) == [1, 0, 1]);
     hand_back(&mut state, number, "filtered");
     assert!(state.is_filtered() && counts(&state) == [1, 0, 1]);
-    hand_back(&mut state, number, "its second part");
+    hand_back_as(&mut state, ItemKind::Feedback, number, "its second part");
     assert_eq!(counts(&state), [2, 0, 2]);
     assert_eq!(leaves(&mut state).unwrap().body, "filtered");
     assert_eq!(leaves(&mut state).unwrap().body, "its second part");
     assert!(leaves(&mut state).is_none() && state.is_drained() && counts(&state) == [2, 0, 0]);
+}
+
+#[test]
+fn a_copy_of_what_came_out_is_not_delivered_and_a_part_is() {
+    let mut state = state();
+    accept(&mut state, ItemKind::Event);
+    let number = take(&mut state);
+    for (kind, body, parts) in [
+        (ItemKind::Session, "{\"sent_at\":1}\none", 1),
+        (ItemKind::Session, "{\"sent_at\":2}\none", 1),
+        (ItemKind::Session, "{}\nother", 2),
+        (ItemKind::Event, "{}\n{\"received\":1}", 3),
+        (ItemKind::Event, "{}\n{\"received\":2}", 3),
+        (ItemKind::Session, "{}\nother", 3),
+    ] {
+        hand_back_as(&mut state, kind, number, body);
+        assert_eq!(counts(&state), [parts, 0, parts], "{body}");
+    }
 }
 
 #[test]
@@ -116,8 +138,10 @@ fn dropped_by_a_rule_or_only_late() {
     let number = take(&mut state);
     state.book_filtered(number);
     assert_eq!((counts(&state), state.ledger().lost()), ([1, 1, 0], 0));
-    hand_back(&mut state, number, "late");
-    assert_eq!(counts(&state), [1, 0, 1]);
+    for _ in 0..2 {
+        hand_back(&mut state, number, "late");
+        assert_eq!(counts(&state), [1, 0, 1]);
+    }
 }
 
 #[test]
