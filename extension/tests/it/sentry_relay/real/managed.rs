@@ -8,7 +8,7 @@ use crate::support::{
     layer::Layer,
     log::Log,
     netns::isolated,
-    sdk::{KEY, TUNNEL, item, post},
+    sdk::{KEY, TUNNEL, envelope, item, post},
     sentry::{Received, Reply, Sentry, Transport},
     tools,
 };
@@ -164,6 +164,28 @@ fn card_numbers_and_passwords_do_not_leave() {
             let (counts, ..) = managed.end().await;
             assert_eq!(counts, [1, 1, 0, 0]);
         }
+    });
+}
+
+#[test]
+fn all_parts_of_an_envelope_arrive_once() {
+    isolated(|| async {
+        let managed = Managed::start("only", rules).await;
+        let session = json!({ "sid": "7c7b6585-f901-4351-bf8d-02711b721929", "started": "2026-11-27T07:00:00Z",
+            "init": true, "attrs": { "release": "shop@1" } });
+        let id = "7c7b6585f9014351bf8d02711b721929";
+        let check_in = json!({ "check_in_id": id, "monitor_slug": "nightly", "status": "ok" });
+        let mut body = envelope("parts", &["event", "from_the_future"]);
+        for (kind, payload) in [("session", session), ("check_in", check_in)] {
+            body.push_str(&format!("{{\"type\":\"{kind}\"}}\n{payload}\n"));
+        }
+        assert_eq!(post(TUNNEL, body).await, 200);
+        let kinds = ["event", "from_the_future", "session", "check_in"];
+        for kind in kinds {
+            managed.sentry.wait_for(kind, |one| one.envelope.item(kind).is_some()).await;
+        }
+        let (counts, log, sentry) = managed.end().await;
+        assert_eq!((counts, sentry.received().len()), ([4, 4, 0, 0], 4), "{}", log.text());
     });
 }
 
