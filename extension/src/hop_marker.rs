@@ -16,7 +16,7 @@ const HEADER: HeaderName = HeaderName::from_static(NAME);
 
 /// Adds the marker of this process to a request upstream, beside those of the processes before it.
 pub(crate) fn add(request: &mut HeaderMap) {
-    request.append(HEADER, own());
+    request.append(HEADER, own().clone());
 }
 
 /// Whether this process has sent the request that has these headers. A proxy may have joined the markers by commas.
@@ -28,11 +28,16 @@ pub(crate) fn is_own(headers: &HeaderMap) -> bool {
 }
 
 /// The marker of this process: a random number, which says nothing about the machine.
-pub(crate) fn own() -> HeaderValue {
+fn own() -> &'static HeaderValue {
     static OWN: OnceLock<HeaderValue> = OnceLock::new();
     // All hexadecimal digits are valid in a header, so the marker is never empty.
     let made = || HeaderValue::try_from(format!("{:016x}", RandomState::new().hash_one(NAME)));
-    OWN.get_or_init(|| made().unwrap_or(HeaderValue::from_static("sentry-lambda-extension"))).clone()
+    OWN.get_or_init(|| made().unwrap_or(HeaderValue::from_static("sentry-lambda-extension")))
+}
+
+/// Returns the marker of this process as a text that no client knows.
+pub(crate) fn text() -> &'static str {
+    own().to_str().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@
 //!
 //! Imports run one way: `main` → `gateway`, `lifecycle`, `sentry_relay`, `tail` → `insights` → `telemetry`, `relay` →
 //! `config` → `protocol`. The gateway also imports `otlp`, which imports `config` and `protocol`. `sentry_relay` also
-//! imports the gateway's `connection`, which bounds what clients may hold. Every module may import `http`,
-//! `guarded_stream`, `active_timer`, `hop_marker`, `task`, `signals` and `log`.
+//! imports the gateway's `connection`, which bounds what clients may hold, and its `headers`. Every module may import
+//! `http`, `guarded_stream`, `active_timer`, `hop_marker`, `task`, `signals` and `log`.
 
 mod active_timer;
 pub mod cli;

@@ -93,7 +93,7 @@ fn with_hyphens(name: &HeaderName) -> Option<HeaderName> {
 }
 
 /// Returns the headers that are about one connection only, among those of a message.
-pub(super) fn of_one_hop(headers: &HeaderMap) -> Vec<HeaderName> {
+pub(crate) fn of_one_hop(headers: &HeaderMap) -> Vec<HeaderName> {
     let named = named_by_connection(headers);
     headers.keys().filter(|name| is_hop_by_hop(name) || named.contains(name)).cloned().collect()
 }

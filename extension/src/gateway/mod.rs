@@ -12,7 +12,7 @@ pub(crate) mod connection;
 mod forward;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod headers;
+pub(crate) mod headers;
 mod host_check;
 mod ingest;
 mod media_type;

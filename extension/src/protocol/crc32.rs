@@ -9,6 +9,13 @@ const POLYNOMIAL: u32 = 0xedb8_8320;
 /// For each value of a byte, what it changes if so many bytes follow it in a block of eight.
 type Tables = [[u32; 256]; 8];
 
+/// Returns the checksum of these bytes.
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = Crc32::new();
+    crc.update(bytes);
+    crc.finish()
+}
+
 /// The checksum of the bytes so far.
 pub(super) struct Crc32 {
     tables: &'static Tables,

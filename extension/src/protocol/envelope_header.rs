@@ -1,5 +1,8 @@
 //! The header of an envelope on its way through Sentry's Relay. The extension adds a tag, by which it recognizes the
 //! envelope when Sentry's Relay hands it back, and then undoes what Sentry's Relay has added for its upstream.
+//!
+//! The name of the tag's field is the hop marker of this process. If an SDK could know it, a field of its own could
+//! hide the tag, or name another envelope.
 
 use super::content_encoding::{Encoding, decode, decode_all};
 use super::json_fields::{fields, text};
@@ -22,18 +25,12 @@ const ADDED: [&str; 9] = [
     "no_cache",
 ];
 
-/// Returns the name of the field with the tag, which never leaves this machine. It is another in each process. If an SDK
-/// knew it, its own field could hide the tag, or name another envelope.
-fn tag_name() -> String {
-    format!("sentry_lambda_extension_{}", hop_marker::own().to_str().unwrap_or_default())
-}
-
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
-/// Decodes an envelope and adds a tag to its header. Returns `None` if the envelope cannot be read. Its size was checked
-/// when it was accepted, and it may have grown since then, so there is no limit.
+/// Decodes an envelope and adds a tag to its header. Returns `None` if the envelope cannot be read. There is no limit,
+/// because its size was checked when it was accepted, and it may have grown since then.
 pub(crate) fn tagged(encoding: Encoding, body: &[u8], tag: u64) -> Option<Vec<u8>> {
-    let field = format!("{{\"{}\":{tag}", tag_name());
+    let field = format!("{{\"{}\":{tag}", hop_marker::text());
     let plain = decode_all(encoding, body, usize::MAX)?;
     let mut envelope = Vec::with_capacity(field.len() + 1 + plain.len());
     let start = plain.iter().position(|byte| !byte.is_ascii_whitespace())?;
@@ -61,7 +58,7 @@ pub(crate) fn header_line(encoding: Encoding, body: &[u8], limit: usize) -> Vec<
 
 /// Returns the tag of an uncompressed envelope.
 pub(crate) fn tag(envelope: &[u8]) -> Option<u64> {
-    let [tag] = fields(split(envelope).0, [&*tag_name()])?;
+    let [tag] = fields(split(envelope).0, [hop_marker::text()])?;
     tag?.get().parse().ok()
 }
 
@@ -79,7 +76,7 @@ pub(crate) fn restored(envelope: &[u8], original: &[u8]) -> Option<Vec<u8>> {
     let (header, rest) = split(envelope);
     let mut fields: Fields<'_> = serde_json::from_slice(header).ok()?;
     let original: Fields<'_> = serde_json::from_slice(original).unwrap_or_default();
-    fields.remove(&tag_name());
+    fields.remove(hop_marker::text());
     for name in ADDED {
         match original.get(name) {
             Some(value) => drop(fields.insert(name.to_owned(), value)),
@@ -113,7 +110,7 @@ mod tests {
             (" { \"x\":1.50 }\n{}", "{\"TAG\":7, \"x\":1.50 }\n{}"),
             ("{ }", "{\"TAG\":7 }"),
         ] {
-            let after = after.replace("TAG", &tag_name());
+            let after = after.replace("TAG", hop_marker::text());
             assert_eq!(tagged_text(before).as_ref(), Some(&after));
             assert_eq!(tag(after.as_bytes()), Some(7));
         }
@@ -141,7 +138,7 @@ mod tests {
             r#""trace":{"trace_id":"t"},"x":1.50}"#,
             "\n{\"type\":\"event\"}\n{}"
         )
-        .replace("TAG", &tag_name());
+        .replace("TAG", hop_marker::text());
         let back = back.as_bytes();
         let original =
             header_line(Encoding::Identity, b"{\"dsn\":\"https://k@o1.ingest.sentry.io/42\"}\n{}", 999);

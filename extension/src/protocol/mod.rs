@@ -27,6 +27,7 @@ pub mod timestamp;
 
 pub use category::Category;
 pub(crate) use content_encoding::{DecodeError, Encoding, decode, decode_all};
+pub(crate) use crc32::crc32;
 pub(crate) use dot_segments::has_dot_segments;
 pub(crate) use envelope_filter::{keep_items, split_envelope, visit_payloads};
 pub(crate) use envelope_note::EnvelopeNote;

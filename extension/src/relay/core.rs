@@ -118,7 +118,8 @@ impl Core {
         upstream: &Arc<Upstream>,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, SendError> {
-        self.client.request(upstream, request).await
+        // Boxed, because it takes much memory, and each timeout around it would take that again.
+        Box::pin(self.client.request(upstream, request)).await
     }
 
     /// Does the same within the time that the settings allow a request to upstream, and with the headers that they

@@ -70,9 +70,9 @@ impl Core {
         self.state().custody(number.map(CustodyNumber::from))
     }
 
-    /// Returns the upstream of the envelope that had this number in custody, if it is remembered.
-    pub(crate) fn upstream_of(&self, number: u64) -> Option<Arc<Upstream>> {
-        self.state().upstream_of(number.into())
+    /// Returns the upstream of the envelope that had this number in custody, or of the latest that has left it.
+    pub(crate) fn upstream_of(&self, number: Option<u64>) -> Option<Arc<Upstream>> {
+        self.state().upstream_of(number)
     }
 
     /// Queues an envelope that Sentry's Relay has handed back, in place of the one in custody. `None` stands for an
@@ -121,15 +121,16 @@ impl Envelope {
         body: impl Into<Bytes>,
         items: Box<[Item]>,
         path: &str,
-        headers: impl Iterator<Item = (HeaderName, HeaderValue)>,
+        mut headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Self {
         let decoded = self.decoded(body);
-        let mut all: Vec<_> = decoded.headers.iter().collect();
-        for (name, value) in headers {
-            all.retain(|(other, _)| *other != name);
-            all.push((name, value));
+        let new = headers.len();
+        for (name, value) in decoded.headers.iter() {
+            if headers.iter().take(new).all(|(other, _)| *other != name) {
+                headers.push((name, value));
+            }
         }
-        Self { path: path.to_owned(), headers: all.into(), items, ..decoded }
+        Self { path: path.to_owned(), headers: headers.into(), items, ..decoded }
     }
 
     /// Makes an envelope that Sentry's Relay sends beside those that it was given.

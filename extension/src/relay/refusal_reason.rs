@@ -14,7 +14,7 @@ pub enum RefusalReason {
     PlainHttp,
     /// The `Host` header of a request to be forwarded does not name this machine.
     ForeignHost,
-    /// Only Sentry's Relay may send, and it cannot filter the request.
+    /// Sentry's Relay does not filter it, and nothing may be sent that it has not filtered.
     Unfiltered,
     /// The sender does not authenticate, or not in a valid way.
     Authentication,

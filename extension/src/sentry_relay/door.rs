@@ -6,6 +6,7 @@ use crate::config::{Config, Upstream};
 use crate::gateway::connection;
 use crate::gateway::connection::clients::{Clients, Connection};
 use crate::gateway::connection::memory_budget::MemoryBudget;
+use crate::gateway::headers::of_one_hop;
 use crate::http::{self, ResponseBody, ResponseFuture};
 use crate::protocol::json_fields::fields;
 use crate::protocol::{
@@ -24,7 +25,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -44,7 +45,7 @@ const MAX_CONFIGS: usize = 20 << 20;
 const OWN_TYPES: [&str; 2] = ["client_report", "metric_buckets"];
 const X_SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
 /// The headers by which Sentry verifies that an envelope passed a Relay of its organisation.
-const SIGNATURE: [HeaderName; 2] =
+static SIGNATURE: [HeaderName; 2] =
     [HeaderName::from_static("x-sentry-relay-id"), HeaderName::from_static("x-sentry-relay-signature")];
 
 /// The items of a body, or `None` if it cannot be read as an envelope within all size limits.
@@ -53,8 +54,6 @@ type Items = Option<Box<[Item]>>;
 pub(super) struct Door {
     core: Arc<Core>,
     upstream: Option<Arc<Upstream>>,
-    /// Where the latest envelope went, for what Sentry's Relay sends by itself if the settings name no upstream.
-    latest: Mutex<Option<Arc<Upstream>>>,
     /// The largest envelope, in bytes, compressed or not.
     max_body: usize,
     /// The connections, and the memory of the bodies that they bring. They are apart from the gateway's, because
@@ -89,7 +88,6 @@ impl Door {
         Self {
             core: Arc::clone(core),
             upstream: config.upstream.clone(),
-            latest: Mutex::default(),
             max_body,
             clients: Arc::new(Clients::new(MAX_CONNECTIONS)),
             memory: MemoryBudget::new(max_body),
@@ -97,13 +95,13 @@ impl Door {
     }
 
     /// Answers Sentry's Relay. It never returns.
-    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
+    pub(super) async fn serve(&'static self, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let connection = self.clients.admit(&|| self.memory.give_up_silent()).await;
                     // Each connection has its own task, so that a panic ends only this connection.
-                    task::spawn(Arc::clone(&self).serve_connection(stream, connection));
+                    task::spawn(self.serve_connection(stream, connection));
                 }
                 Err(error) => {
                     log::debug("cannot accept a connection of Sentry's Relay", &[("error", &error)]);
@@ -113,13 +111,13 @@ impl Door {
         }
     }
 
-    async fn serve_connection(self: Arc<Self>, stream: TcpStream, connection: Connection) {
+    async fn serve_connection(&'static self, stream: TcpStream, connection: Connection) {
         let state = Arc::clone(connection.state());
         let handler = move |request| -> ResponseFuture {
-            let (door, state) = (Arc::clone(&self), Arc::clone(&state));
+            let state = Arc::clone(&state);
             Box::pin(async move {
                 state.advance();
-                let response = door.answer(request).await.unwrap_or_else(|Refusal(status, why)| {
+                let response = self.answer(request).await.unwrap_or_else(|Refusal(status, why)| {
                     log::debug("Sentry's Relay gets no answer from Sentry", &[("why", &why)]);
                     json(status, format!("{{\"detail\":{}}}", serde_json::Value::from(why)))
                 });
@@ -141,8 +139,7 @@ impl Door {
             return Err(Refusal(StatusCode::NOT_FOUND, "Sentry's Relay does not ask for this".to_owned()));
         }
         let received = connection::body::collect(&head, &mut body, self.max_body, &self.memory).await;
-        let received =
-            received.map_err(|why| Refusal::bad_request(&format!("its body was not read: {why:?}")))?;
+        let received = received.map_err(|_| Refusal::bad_request("its body is too slow or too large"))?;
         let body = Bytes::from(received.bytes);
         match head.uri.path() {
             // It asks whether its upstream is there. That is the door.
@@ -163,7 +160,7 @@ impl Door {
             log::info("Sentry's Relay has dropped data by its rules", &[("reasons", &reasons)]);
         }
         let custody = if is_its_own { None } else { self.core.custody(tag) };
-        let signature = copies(&head.headers, SIGNATURE);
+        let mut headers = copies(&head.headers, &SIGNATURE);
         let original = custody.as_ref().map(|(_, envelope)| {
             envelope_header::header_line(envelope.encoding, &envelope.body, self.max_body)
         });
@@ -173,25 +170,19 @@ impl Door {
         let body = envelope_header::restored(&plain, &original)
             .ok_or_else(|| Refusal::bad_request("its header is not a JSON object"))?;
         let (number, envelope) = if let Some((number, original)) = custody {
-            *self.latest.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Arc::clone(&original.upstream));
             // The event of a fault keeps its kind, which no item's type can name.
             let is_fault = original.priority() == Priority::Fault;
             let items = items.filter(|_| !is_fault).unwrap_or_else(|| original.items.clone());
-            let envelope = if original.is_taggable() {
-                original.filtered(body, items, &original.path, signature)
-            } else {
+            let mut path = &*original.path;
+            if !original.is_taggable() {
                 // Sentry's Relay made an envelope of it, and its key may have been in the query.
-                let of_envelope = copies(&head.headers, [X_SENTRY_AUTH, CONTENT_TYPE]);
-                original.filtered(body, items, head.uri.path(), of_envelope.chain(signature))
-            };
-            (Some(number), envelope)
+                path = head.uri.path();
+                headers.extend(copies(&head.headers, &[X_SENTRY_AUTH, CONTENT_TYPE]));
+            }
+            (Some(number), original.filtered(body, items, path, headers))
         } else {
             let items = items.ok_or_else(|| Refusal::bad_request("it cannot be read"))?;
-            // A part of an envelope goes where that one went, which may not be where the settings say.
-            let upstream = tag.and_then(|number| self.core.upstream_of(number));
-            let upstream = upstream.map_or_else(|| self.upstream(), Ok)?;
-            (tag.map(Into::into), additional(head, upstream, items, body, signature)?)
+            (tag.map(Into::into), self.additional(head, tag, items, body, headers)?)
         };
         self.core.hand_back(number, envelope, is_dated);
         Ok(json(StatusCode::OK, "{}".to_owned()))
@@ -209,9 +200,28 @@ impl Door {
         Ok((plain, envelope.map(|envelope| envelope.items.into())))
     }
 
-    fn upstream(&self) -> Result<Arc<Upstream>, Refusal> {
-        let latest = || self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let upstream = self.upstream.clone().or_else(latest);
+    /// Makes an envelope that Sentry's Relay sends beside those that it was given: the second part of one, or its own
+    /// client report.
+    fn additional(
+        &self,
+        head: &Parts,
+        tag: Option<u64>,
+        items: Box<[Item]>,
+        body: Vec<u8>,
+        mut headers: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<Envelope, Refusal> {
+        let auth = head.headers.get(X_SENTRY_AUTH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        headers.extend(copies(&head.headers, &[X_SENTRY_AUTH, CONTENT_TYPE, USER_AGENT]));
+        Envelope::of_sentry_relay(self.upstream(tag)?, head.uri.path(), auth, items, body, headers)
+            .ok_or_else(|| Refusal::bad_request("it names no project or no key"))
+    }
+
+    /// Returns the upstream of what Sentry's Relay sends by itself. For a part of an envelope, it is that of the
+    /// envelope, which may be another one than that of the settings. For all else, it is that of the settings, or, if
+    /// they name none, that of the latest envelope.
+    fn upstream(&self, tag: Option<u64>) -> Result<Arc<Upstream>, Refusal> {
+        let of_part = tag.and_then(|_| self.core.upstream_of(tag));
+        let upstream = of_part.or_else(|| self.upstream.clone()).or_else(|| self.core.upstream_of(None));
         upstream
             .ok_or_else(|| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "no upstream is known yet".to_owned()))
     }
@@ -223,7 +233,7 @@ impl Door {
         let mut request = Request::new(body);
         (*request.method_mut(), *request.uri_mut()) = (head.method, head.uri);
         *request.headers_mut() = end_to_end(head.headers);
-        let upstream = self.upstream()?;
+        let upstream = self.upstream(None)?;
         if is_config {
             self.core.set_awaits_config(true);
         }
@@ -244,22 +254,6 @@ impl Door {
     }
 }
 
-/// Makes an envelope that Sentry's Relay sends beside those that it was given: the second part of one, or its own
-/// client report.
-fn additional(
-    head: &Parts,
-    upstream: Arc<Upstream>,
-    items: Box<[Item]>,
-    body: Vec<u8>,
-    signature: impl Iterator<Item = (HeaderName, HeaderValue)>,
-) -> Result<Envelope, Refusal> {
-    let auth = head.headers.get(X_SENTRY_AUTH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let copied = copies(&head.headers, [X_SENTRY_AUTH, CONTENT_TYPE, USER_AGENT]);
-    let headers = copied.chain(signature).collect();
-    Envelope::of_sentry_relay(upstream, head.uri.path(), auth, items, body, headers)
-        .ok_or_else(|| Refusal::bad_request("it names no project or no key"))
-}
-
 /// Whether a body is a JSON object in which this list has entries.
 fn has_entries(headers: &HeaderMap, body: &[u8], list: &str) -> bool {
     let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
@@ -271,20 +265,19 @@ fn has_entries(headers: &HeaderMap, body: &[u8], list: &str) -> bool {
 
 /// Returns copies of these headers. The values of a request share its read buffer, so one queued value would keep the
 /// whole buffer in memory.
-fn copies(
-    headers: &HeaderMap,
-    names: impl IntoIterator<Item = HeaderName>,
-) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    names.into_iter().filter_map(|name| {
-        let value = HeaderValue::from_bytes(headers.get(&name)?.as_bytes()).ok()?;
-        Some((name, value))
-    })
+fn copies(headers: &HeaderMap, names: &[HeaderName]) -> Vec<(HeaderName, HeaderValue)> {
+    let copy = |name: &HeaderName| {
+        let value = HeaderValue::from_bytes(headers.get(name)?.as_bytes()).ok()?;
+        Some((name.clone(), value))
+    };
+    names.iter().filter_map(copy).collect()
 }
 
 /// Removes the headers that are about one connection only.
 fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
-    let of_one_hop = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
-    for name in of_one_hop.map(HeaderName::from_static).into_iter().chain([HOST, CONTENT_LENGTH]) {
+    let mut names = of_one_hop(&headers);
+    names.extend([HOST, CONTENT_LENGTH]);
+    for name in names {
         headers.remove(name);
     }
     headers

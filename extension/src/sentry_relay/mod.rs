@@ -66,33 +66,38 @@ pub fn is_wanted(config: &Config) -> bool {
 
 /// Starts the task that runs Sentry's Relay. The process itself starts with the first invocation or envelope.
 pub fn supervise(relay: &Relay, config: &Config) {
-    let supervisor = Arc::new(Supervisor {
-        core: Arc::clone(relay.core()),
-        config: config.clone(),
-        failures: AtomicU32::new(0),
-    });
-    task::supervise("sentry_relay", move || Arc::clone(&supervisor).run());
+    // It lives as long as the process, because the connections to its door outlive its task.
+    let supervisor: &'static Supervisor = Box::leak(Box::new(Supervisor::new(relay, config)));
+    task::supervise("sentry_relay", move || supervisor.run());
 }
 
 /// The supervisor's state. It is kept if the supervising task panics and is started again.
 struct Supervisor {
     core: Arc<Core>,
     config: Config,
+    door: Door,
     /// The failures in a row. The current life counts as a failure until it has lasted for `STABLE_TIME`.
     failures: AtomicU32,
 }
 
 impl Supervisor {
-    async fn run(self: Arc<Self>) {
+    fn new(relay: &Relay, config: &Config) -> Self {
+        let core = relay.core();
+        Self {
+            core: Arc::clone(core),
+            config: config.clone(),
+            failures: AtomicU32::new(0),
+            door: Door::new(core, config),
+        }
+    }
+
+    async fn run(&'static self) {
         self.core.filter().wait_for_stage(|stage| *stage != Stage::Waiting).await;
         match door::open() {
-            Ok((listener, port)) => {
-                let door = Arc::new(Door::new(&self.core, &self.config));
-                tokio::select! {
-                    () = door.serve(listener) => {}
-                    () = self.run_until_end(port) => {}
-                }
-            }
+            Ok((listener, port)) => tokio::select! {
+                () = self.door.serve(listener) => {}
+                () = self.run_until_end(port) => {}
+            },
             Err(error) => {
                 self.warn(&RelayFailure::Start(error));
                 self.core.stop_filtering();
@@ -239,8 +244,7 @@ mod tests {
     async fn what_was_given_before_a_panic_is_given_again() {
         let (config, _) = Config::read(|_| None, Overrides::default());
         let relay = Relay::start_behind_sentry_relay(&config);
-        let core = Arc::clone(relay.core());
-        let supervisor = Supervisor { core: Arc::clone(&core), config, failures: AtomicU32::new(0) };
+        let (core, supervisor) = (relay.core(), Supervisor::new(&relay, &config));
         assert_eq!(supervisor.begin_life(), 0);
         core.filter_is_ready();
         relay.accept_sample();

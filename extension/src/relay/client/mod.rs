@@ -99,8 +99,8 @@ impl Client {
         self.timeout
     }
 
-    /// Returns the headers of the setting. They are for requests to Sentry: Sentry's Relay would take credentials for an
-    /// access gateway for those of a sender.
+    /// Returns the headers of the setting. They are for requests to Sentry. Sentry's Relay would take credentials for
+    /// an access gateway for those of a sender.
     pub(super) fn headers(&self) -> &UpstreamHeaders {
         &self.headers
     }

@@ -5,14 +5,13 @@
 
 use super::State;
 use crate::config::Upstream;
-use crate::protocol::{Item, ItemKind};
+use crate::protocol::{Item, ItemKind, crc32};
 use crate::relay::envelope::Envelope;
 use crate::relay::lanes::LaneId;
 use crate::relay::ledger::DropReason;
 use crate::relay::observer::Step;
 use crate::relay::pending::Pending;
-use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hasher as _};
+use crate::relay::refusal_reason::RefusalReason;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -46,7 +45,7 @@ struct Left {
     number: u64,
     upstream: Arc<Upstream>,
     /// A digest of the items that came out. `None`: nothing has, so it was counted as filtered.
-    digest: Option<u64>,
+    digest: Option<u32>,
 }
 
 /// What the state knows of Sentry's Relay.
@@ -64,9 +63,7 @@ pub(super) struct Filtering {
     is_blocked: bool,
     custody: Vec<Pending>,
     /// The latest envelopes that have left custody.
-    left: VecDeque<Left>,
-    /// The statuses with which it has refused envelopes.
-    refusals: Vec<u16>,
+    left: Vec<Left>,
 }
 
 impl Filtering {
@@ -83,14 +80,12 @@ impl Filtering {
         self.custody.len()
     }
 
-    /// Remembers that an envelope has left custody, or that more of it has come out. Returns whether it was counted as
-    /// filtered until now.
-    fn remember(&mut self, left: Left) -> bool {
-        let is_it = |one: &Left| one.number == left.number && one.digest.is_none();
-        let filtered = self.left.iter().position(is_it).and_then(|at| self.left.remove(at));
-        self.left.truncate(REMEMBERED - 1);
-        self.left.push_front(left);
-        filtered.is_some()
+    /// Remembers that an envelope has left custody, or that more of it has come out.
+    fn remember(&mut self, left: Left) {
+        if self.left.len() == REMEMBERED {
+            self.left.remove(0);
+        }
+        self.left.push(left);
     }
 
     /// Takes out everything in custody. It is counted as dropped because Sentry's Relay did not hand it back.
@@ -213,12 +208,13 @@ impl State {
         let mut was_filtered = false;
         if let Some(CustodyNumber(number)) = number {
             let digest = Some(digest(&envelope));
-            let is_same = |left: &Left| left.number == number && left.digest == digest;
-            if self.filtering.left.iter().any(is_same) {
-                return;
+            for left in self.filtering.left.iter().filter(|left| left.number == number) {
+                if left.digest == digest {
+                    return;
+                }
+                was_filtered = left.digest.is_none();
             }
-            let upstream = Arc::clone(&envelope.upstream);
-            was_filtered = self.filtering.remember(Left { number, upstream, digest });
+            self.filtering.remember(Left { number, upstream: Arc::clone(&envelope.upstream), digest });
         }
         let lane = self.assign_lane(&envelope, clock, now);
         let Some(mut pending) = number.and_then(|number| self.leave_custody(number)) else {
@@ -259,9 +255,10 @@ impl State {
         self.filtering.remember(Left { number: number.0, upstream, digest: None });
     }
 
-    /// Returns the upstream of the envelope that had this number in custody, if it is remembered.
-    pub(in crate::relay) fn upstream_of(&self, number: CustodyNumber) -> Option<Arc<Upstream>> {
-        let left = self.filtering.left.iter().find(|left| left.number == number.0)?;
+    /// Returns the upstream of the envelope that had this number in custody, or of the latest that has left it.
+    pub(in crate::relay) fn upstream_of(&self, number: Option<u64>) -> Option<Arc<Upstream>> {
+        let is_it = |left: &&Left| number.is_none_or(|number| left.number == number);
+        let left = self.filtering.left.iter().rev().find(is_it)?;
         Some(Arc::clone(&left.upstream))
     }
 
@@ -285,11 +282,7 @@ impl State {
 
     /// Records that Sentry's Relay refuses an envelope with this status. Returns whether it is the first with it.
     pub(in crate::relay) fn is_new_filter_status(&mut self, status: u16) -> bool {
-        let is_new = !self.filtering.refusals.contains(&status);
-        if is_new {
-            self.filtering.refusals.push(status);
-        }
-        is_new
+        self.refusals.is_new_own(RefusalReason::Unfiltered, status, "")
     }
 
     fn leave_custody(&mut self, number: CustodyNumber) -> Option<Pending> {
@@ -298,19 +291,18 @@ impl State {
     }
 }
 
-/// Returns a digest of the items of an envelope that is not compressed. In the mode `managed`, Sentry's Relay writes into
-/// an event when it came. But an envelope has only one, so all are the same here. It may write the time into logs, spans
-/// and metrics too, and their copies are then taken for parts.
-fn digest(envelope: &Envelope) -> u64 {
+/// Returns a digest of the items of an envelope that is not compressed. In the mode `managed`, Sentry's Relay writes
+/// into an event when it came. But an envelope has only one, so all are the same here. It may also write the time into
+/// logs, spans and metrics, and then their copies are taken for parts.
+fn digest(envelope: &Envelope) -> u32 {
     let is_event =
         |item: &Item| matches!(item.kind, ItemKind::Event | ItemKind::Transaction | ItemKind::Fault);
     if envelope.items.iter().any(is_event) {
         return 0;
     }
-    let body = &envelope.body;
-    let mut hasher = DefaultHasher::new();
-    hasher.write(body.iter().position(|byte| *byte == b'\n').and_then(|end| body.get(end..)).unwrap_or(body));
-    hasher.finish()
+    let body = &*envelope.body;
+    let header = body.iter().position(|byte| *byte == b'\n').unwrap_or_default();
+    crc32(body.get(header..).unwrap_or_default())
 }
 
 #[cfg(test)]

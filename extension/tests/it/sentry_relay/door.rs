@@ -111,7 +111,7 @@ fn bodies_that_stall_give_their_places_up() {
         environment.sentry.wait_for("the envelope", is_event_with("one")).await;
         let answer = timeout(HANG, stalled.join_next()).await.expect("all may stall for ever");
         let answer = answer.unwrap().unwrap().unwrap();
-        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("Slow"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("too slow"), "{answer}");
         environment.finish([1, 1, 0, 0]).await;
     });
 }

@@ -175,10 +175,9 @@ fn all_parts_of_an_envelope_arrive_once() {
             "init": true, "attrs": { "release": "shop@1" } });
         let id = "7c7b6585f9014351bf8d02711b721929";
         let check_in = json!({ "check_in_id": id, "monitor_slug": "nightly", "status": "ok" });
-        let mut body = envelope("parts", &["event", "from_the_future"]);
-        for (kind, payload) in [("session", session), ("check_in", check_in)] {
-            body.push_str(&format!("{{\"type\":\"{kind}\"}}\n{payload}\n"));
-        }
+        let further = [("session", session), ("check_in", check_in)];
+        let further = further.map(|(kind, payload)| format!("{{\"type\":\"{kind}\"}}\n{payload}\n"));
+        let body = envelope("parts", &["event", "from_the_future"]) + &further.concat();
         assert_eq!(post(TUNNEL, body).await, 200);
         let kinds = ["event", "from_the_future", "session", "check_in"];
         for kind in kinds {
