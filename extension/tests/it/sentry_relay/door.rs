@@ -115,3 +115,31 @@ fn bodies_that_stall_give_their_places_up() {
         environment.finish([1, 1, 0, 0]).await;
     });
 }
+
+#[test]
+fn bodies_share_a_bound() {
+    isolated(|| async {
+        // An envelope may grow by 4 MiB in Sentry's Relay, so there is room for one and a half of these.
+        let settings = [("SENTRY_EXTENSION_MAX_BODY", "1MiB")];
+        let (mut environment, layer) = start_with("continuous", &["ok"], Duration::ZERO, &settings).await;
+        environment.run().await;
+        let door = door(&layer).await;
+        let mut stalled = JoinSet::new();
+        for _ in 0..4 {
+            let mut stream = TcpStream::connect(door).await.unwrap();
+            stalled.spawn(async move {
+                let head = "POST /api/42/envelope/ HTTP/1.1\r\nhost: door\r\ncontent-length: 4000000\r\n\r\n";
+                stream.write_all(head.as_bytes()).await?;
+                stream.write_all(&vec![b'x'; 3_000_000]).await?;
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.map(|_| answer)
+            });
+        }
+        let ended = timeout(HANG, stalled.join_next()).await.expect("all may stall for minutes");
+        // The answer may be lost with the connection, because not everything was read.
+        assert!(ended.unwrap().unwrap().map_or(true, |answer| answer.starts_with("HTTP/1.1 400 ")));
+        report("one").await;
+        environment.sentry.wait_for("the envelope", is_event_with("one")).await;
+        environment.finish([1, 1, 0, 0]).await;
+    });
+}
