@@ -4,21 +4,24 @@
 //! addresses. That is safe, because nothing from outside can connect into an environment. Where there is no telemetry,
 //! the socket is closed as soon as that is known.
 
+use crate::active_timer::ActiveTimer;
 use crate::{http, task};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 /// The largest body that is read, in bytes. The subscription asks for batches of 256 KiB, but records are longer on the
 /// wire than in Lambda's buffer.
 const MAX_BODY: usize = 4 << 20;
-/// The number of connections that are served at once. Lambda uses one.
-const MAX_CONNECTIONS: usize = 8;
+/// How long a body may take to arrive. Seconds.
+const BODY_SECONDS: u64 = 10;
+/// The number of connections that are served at once. Lambda uses one, but any process of the function may connect.
+const MAX_CONNECTIONS: usize = 4;
 /// The pause after a failed accept, which happens when the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -34,29 +37,66 @@ pub(super) async fn serve(
     listener: Arc<tokio::net::TcpListener>,
     sink: impl Fn(&[u8]) + Clone + Send + Sync + 'static,
 ) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        // The semaphore is never closed.
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+    let open = Open::default();
+    for number in 0.. {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let sink = sink.clone();
+        let (sink, open, ended) = (sink.clone(), open.clone(), open.add(number));
         task::spawn(async move {
-            let answer = move |request| -> http::ResponseFuture { Box::pin(receive(request, sink.clone())) };
+            let used = open.clone();
+            let answer = move |request| -> http::ResponseFuture {
+                used.is_used(number);
+                Box::pin(receive(request, sink.clone()))
+            };
             // An error of a connection is ignored, because Lambda opens a new one.
-            let _ = http::serve(Box::new(stream), Box::new(answer)).await;
-            drop(slot);
+            tokio::select! {
+                _ = http::serve(Box::new(stream), Box::new(answer)) => {}
+                _ = ended => {}
+            }
+            open.remove(number);
         });
     }
 }
 
+/// The open connections by number, the one that was used last at the end. Each ends when its sender is dropped.
+#[derive(Clone, Default)]
+struct Open(Arc<Mutex<Vec<(u64, oneshot::Sender<()>)>>>);
+
+impl Open {
+    /// Adds a connection. If it is one too many, it ends the one that was not used for the longest time: others than
+    /// Lambda must not keep Lambda out.
+    fn add(&self, number: u64) -> oneshot::Receiver<()> {
+        let (sender, ended) = oneshot::channel();
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= MAX_CONNECTIONS {
+            open.remove(0);
+        }
+        open.push((number, sender));
+        ended
+    }
+
+    fn is_used(&self, number: u64) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = open.iter().position(|(one, _)| *one == number) {
+            let used = open.remove(at);
+            open.push(used);
+        }
+    }
+
+    fn remove(&self, number: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(one, _)| *one != number);
+    }
+}
+
 async fn receive(request: Request<Incoming>, sink: impl Fn(&[u8])) -> Response<http::ResponseBody> {
-    match Limited::new(request.into_body(), MAX_BODY).collect().await {
-        Ok(body) => sink(&body.to_bytes()),
-        // It was too large or ended too early. An empty batch is none that can be read, and is counted as such.
-        Err(_) => sink(b""),
+    let body = Limited::new(request.into_body(), MAX_BODY).collect();
+    match ActiveTimer::new(BODY_SECONDS).wait(body).await {
+        Some(Ok(body)) => sink(&body.to_bytes()),
+        // It was too large, too slow, or ended too early. An empty batch is none that can be read, and is counted as
+        // such.
+        _ => sink(b""),
     }
     Response::new(http::ResponseBody::Whole(Full::default()))
 }

@@ -10,6 +10,7 @@ use crate::support::{
 use hyper::Method;
 use serde_json::json;
 use std::time::Instant;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 #[test]
 fn the_subscription_is_made_before_the_first_next() {
@@ -114,7 +115,7 @@ fn odd_telemetry_does_no_harm() {
         let (status, _) = http::request(to, Method::GET, "/elsewhere", &[], "").await.unwrap();
         assert_eq!(status, 200);
         // This batch is too large. Only its connection may break.
-        let _ = http::request(to, Method::POST, "/", &[], vec![b'['; 3 << 20]).await;
+        let _ = http::request(to, Method::POST, "/", &[], vec![b'['; 5 << 20]).await;
         environment.api.done("of another request").await;
         environment.stays_held().await;
         // A start record after the end record of the same request changes nothing.
@@ -128,6 +129,27 @@ fn odd_telemetry_does_no_harm() {
         // The dropped records may include an end record.
         environment.run().await;
         environment.api.post_telemetry(&json!([{ "type": "platform.logsDropped", "record": {} }])).await;
+        environment.released().await;
+        environment.finish([0; 4]).await;
+    });
+}
+
+#[test]
+fn what_others_connect_does_not_keep_lambda_out() {
+    isolated(|| async {
+        let mut environment = Environment::start("end", Subscription::Accepted).await;
+        let to = environment.api.destination().await;
+        let mut others = Vec::new();
+        for n in 0..40 {
+            let mut other = TcpStream::connect(to).await.unwrap();
+            // Some have sent nothing, and others a part of a body.
+            let part = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n[", 1 << 20);
+            other.write_all(&part.as_bytes()[..if n % 2 == 0 { 0 } else { part.len() }]).await.unwrap();
+            others.push(other);
+        }
+        let request = environment.run().await;
+        environment.stays_held().await;
+        environment.api.done(&request).await;
         environment.released().await;
         environment.finish([0; 4]).await;
     });
