@@ -49,6 +49,11 @@ impl Contexts {
         Ok(Self { map, codes })
     }
 
+    /// The number of codes.
+    pub(super) fn codes(&self) -> usize {
+        self.codes.len()
+    }
+
     pub(super) fn symbol(&self, bits: &mut Bits<'_>, context: usize) -> Result<usize, Stop> {
         let code = self.map.get(context).and_then(|code| self.codes.get(usize::from(*code)));
         code.ok_or(INVALID)?.symbol(bits)

@@ -36,6 +36,8 @@ const USED_DISTANCES: usize = 16;
 /// The literals whose context is told by the two bytes before.
 const LITERAL_CONTEXTS: usize = 64;
 const DISTANCE_CONTEXTS: usize = 4;
+/// So many codes, or types that have codes, cost the time of a block.
+const CODES_PER_BLOCK: usize = 4;
 /// The longest word of the dictionary with what can be put around it. Bytes.
 const LONGEST_WORD: usize = 64;
 
@@ -134,6 +136,11 @@ impl Decoder<'_, '_> {
         let commands = (0..of_commands.types).map(|_| PrefixCode::read(bits, COMMANDS));
         let commands = commands.collect::<Result<Vec<_>, _>>()?;
         let distances = Contexts::with_codes(distances, bits, USED_DISTANCES + direct + (48 << postfix))?;
+        // The codes of a block may cost more than what they decode.
+        let types = of_literals.types + of_commands.types + of_distances.types;
+        for _ in 0..(types + literals.codes() + distances.codes()) / CODES_PER_BLOCK {
+            self.window.count_block()?;
+        }
         while self.window.written() < end {
             let code = commands.get(of_commands.next(bits)?).ok_or(INVALID)?;
             let command = code.symbol(bits)?;

@@ -74,8 +74,81 @@ fn a_part_of_a_stream_and_more_than_a_stream_are_refused() {
 #[test]
 fn empty_blocks_without_end_are_refused() {
     // Metadata of no bytes, which a byte says.
-    let body = [vec![0x0b], vec![0x06; 100_000]].concat();
-    assert!(decoded(&body).is_err());
+    let stream = |blocks| [vec![0x0c], vec![0x06; blocks], vec![0x03]].concat();
+    assert_eq!(decoded(&stream(10)), Ok(vec![]));
+    assert_eq!(decoded(&stream(100_000)), Err("too many compressed blocks for so little data"));
+}
+
+/// A stream that is written bit by bit, the lowest bit of a number first.
+#[derive(Default)]
+struct Written {
+    bytes: Vec<u8>,
+    bits: usize,
+}
+
+impl Written {
+    fn put(&mut self, number: usize, width: u32) {
+        for bit in 0..width {
+            if self.bits.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            if number.checked_shr(bit).is_some_and(|rest| rest & 1 == 1) {
+                self.bytes[self.bits / 8] |= 1 << (self.bits % 8);
+            }
+            self.bits += 1;
+        }
+    }
+
+    /// A code of one symbol.
+    fn single(&mut self, symbol: usize, width: u32) {
+        self.put(1, 4);
+        self.put(symbol, width);
+    }
+
+    /// A meta-block of one byte that has as many codes as there can be.
+    fn block_of_codes(&mut self) {
+        // It is not the last one, and its length is one byte less than these 16 bits and one.
+        self.put(0, 3 + 16 + 1);
+        for _ in 0..3 {
+            // There are 256 types. The first block has one symbol.
+            self.put(0b111_1111_1111, 11);
+            self.single(0, 9);
+            self.single(0, 5);
+            self.put(0, 2);
+        }
+        // Distances are as usual, and so are the modes of all types.
+        self.put(0, 6 + 2 * 256);
+        for _ in [LITERAL_CONTEXTS, DISTANCE_CONTEXTS] {
+            // There are 256 codes, and each place of the map names the one that was not named for the longest time.
+            self.put(0b111_1111_1111, 11);
+            self.put(0, 1);
+            self.single(255, 8);
+            self.put(1, 1);
+        }
+        for (symbol, width) in [(0, 8), (8, 10), (0, 6)] {
+            (0..256).for_each(|_| self.single(symbol, width));
+        }
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.put(0b11, 2);
+        self.bytes
+    }
+}
+
+#[test]
+fn blocks_that_are_nothing_but_codes_are_refused() {
+    let stream = |blocks: usize| {
+        let mut stream = Written::default();
+        stream.put(0, 1);
+        (0..blocks).for_each(|_| stream.block_of_codes());
+        stream.end()
+    };
+    assert_eq!(decoded(&stream(1)), Ok(vec![0]));
+    assert_eq!(expected(&stream(1)), Some(vec![0]), "the stream is valid");
+    let begun = std::time::Instant::now();
+    assert_eq!(decoded(&stream(900)), Err("too many compressed blocks for so little data"));
+    eprintln!("900 blocks: {:?}", begun.elapsed());
 }
 
 proptest! {

@@ -28,6 +28,8 @@ async fn bodies_that_decode_to_nothing_cost_no_time() {
         ("gzip members", "gzip", member.repeat(SIZE / member.len())),
         ("zstd frames", "zstd", frame.repeat(SIZE / frame.len())),
         ("deflate blocks", "deflate", empty_blocks()),
+        // Metadata of no bytes, which a byte says.
+        ("brotli blocks", "br", [vec![0x0c], vec![0x06; SIZE]].concat()),
     ] {
         for path in ["/api/42/envelope/", "/api/42/minidump/", "/api/0/forwarded/"] {
             let begun = cpu_time(pid);
