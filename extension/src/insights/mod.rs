@@ -40,7 +40,7 @@ pub(crate) use environment::Invoked;
 pub use outbox::{FaultEnvelope, Outbox};
 
 use crate::config::{Config, Function, ProjectId, PublicKey, SpanMode, Upstream, variable};
-use crate::protocol::EventId;
+use crate::protocol::{EventId, masked};
 use crate::relay::{Envelope, Relay};
 use crate::telemetry::Observer;
 use crate::{log, task};
@@ -286,7 +286,7 @@ impl Shared {
                     ("kind", &fault.verdict.kind.name()),
                     ("request", &request),
                     ("event_id", &event_id),
-                    ("evidence", &fault.verdict.evidence),
+                    ("evidence", &masked(&fault.verdict.evidence)),
                 ],
             );
             let (upstream, key) = (Arc::clone(&self.upstream), self.key.clone());

@@ -8,7 +8,7 @@ use super::logs::{Container, LogCount};
 use super::outbox::event_body;
 use super::surroundings::Surroundings;
 use crate::config::{Function, variable};
-use crate::protocol::{EventId, Item, ItemKind};
+use crate::protocol::{EventId, Item, ItemKind, masked};
 use crate::relay::{Acceptance, Envelope, ReportTarget};
 use crate::telemetry::{DroppedRecords, FunctionRecord, Observer, Record, RequestId};
 use crate::{log, task};
@@ -157,7 +157,7 @@ impl Shared {
     fn send_event(&self, error: &UncaughtError, event_id: &EventId, event: &Value) {
         let request = error.request.as_ref().map(ToString::to_string).unwrap_or_default();
         let fields: [log::Field<'_>; 3] =
-            [("error", &error.kind()), ("request", &request), ("event_id", event_id)];
+            [("error", &masked(error.kind())), ("request", &request), ("event_id", event_id)];
         log::info("uncaught error", &fields);
         let event = event.to_string();
         let item = Item { kind: ItemKind::Event, count: 1, bytes: event.len() };

@@ -7,6 +7,7 @@ use super::listener;
 use super::observer::Observer;
 use super::record::{PlatformEvent, Record};
 use super::request_id::RequestId;
+use crate::protocol::masked;
 use crate::{log, task};
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,7 +153,7 @@ fn add_records(invocations: &watch::Sender<InvocationLog>, records: &[Record]) {
             PlatformEvent::Report(end) => ("the invocation is over", end),
             _ => continue,
         };
-        let error_type = end.error_type.as_deref().unwrap_or_default();
+        let error_type = masked(end.error_type.as_deref().unwrap_or_default());
         let fields: [log::Field<'_>; 3] =
             [("request", &end.request), ("status", &end.status), ("error_type", &error_type)];
         log::debug(what, &fields);
