@@ -156,7 +156,8 @@ fn rewrite_dsn(text: &str, ports: &[u16], is_held: impl Fn(u16) -> bool) -> Resu
     let dsn = Dsn::parse(text).map_err(NotChanged::Invalid)?;
     let ours = |upstream: &Upstream| upstream.is_loopback() && ports.contains(&upstream.port());
     if ours(&dsn.upstream) {
-        return Err(NotChanged::Local);
+        let port = dsn.upstream.port();
+        return Err(if is_held(port) { NotChanged::Local } else { NotChanged::NoPort });
     }
     dsn.key.ok_or(NotChanged::Key)?;
     let project = dsn.project.ok_or(NotChanged::Project)?;

@@ -87,6 +87,21 @@ fn an_extension_that_has_ended_holds_nothing() {
 }
 
 #[test]
+fn a_dsn_that_names_the_port_is_kept_and_warned_of_where_no_extension_listens() {
+    isolated(|| async {
+        let dsns = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{KEY}@{host}:5333/42"));
+        let warnings = |dsn: &String| {
+            let (lines, entries) = run_with(&[("SENTRY_DSN", dsn)]);
+            assert_eq!(value(&entries, "SENTRY_DSN").as_ref(), Some(dsn));
+            lines.len()
+        };
+        assert_eq!(dsns.each_ref().map(warnings), [1; 3], "a stranger may have the port");
+        let _extension = extension(&[]).await;
+        assert_eq!(dsns.each_ref().map(warnings), [0; 3]);
+    });
+}
+
+#[test]
 fn the_sdk_in_sentrys_node_layer_is_told_to_use_its_dsn() {
     isolated(|| async {
         let real = dsn();

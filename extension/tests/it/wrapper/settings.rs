@@ -102,13 +102,6 @@ fn an_invalid_dsn_is_kept_with_one_warning() {
 }
 
 #[test]
-fn a_dsn_of_the_extension_is_kept_without_a_warning() {
-    for host in ["localhost:5333", "127.0.0.1:5333", "[::1]:5333"] {
-        assert!(stays(Some(format!("http://{KEY}@{host}/42").as_bytes())).is_empty());
-    }
-}
-
-#[test]
 fn the_log_level_is_respected() {
     let (lines, _) = run_with(&[("SENTRY_EXTENSION_LOG", "error")]);
     assert!(lines.is_empty(), "{lines:?}");
