@@ -7,7 +7,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ struct Shared {
     script: Script,
     received: AtomicU64,
     answered: Mutex<u64>,
+    /// Whether the last request was answered with 503, or its connection was closed.
+    is_failing: AtomicBool,
     lines: Mutex<u64>,
     changed: Condvar,
 }
@@ -65,6 +67,7 @@ impl Upstream {
             script,
             received: AtomicU64::new(0),
             answered: Mutex::new(0),
+            is_failing: AtomicBool::new(false),
             lines: Mutex::new(0),
             changed: Condvar::new(),
         });
@@ -82,6 +85,13 @@ impl Upstream {
     /// Returns the number of requests that were answered with 200.
     pub(crate) fn answered(&self) -> u64 {
         *self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// If the last request failed, waits until one is answered with 200, but not for longer than the given time.
+    pub(crate) fn wait_for_recovery(&self, within: Duration) {
+        let answered = self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_failing = |_: &mut u64| self.shared.is_failing.load(Ordering::Relaxed);
+        drop(self.shared.changed.wait_timeout_while(answered, within, is_failing));
     }
 
     /// Waits until this many lines of logs have arrived. Returns how many have, which is less if no more come.
@@ -124,6 +134,8 @@ fn serve(stream: impl Read + Write, shared: &Shared) -> Outcome<()> {
         *shared.lines.lock().unwrap_or_else(PoisonError::into_inner) += lines(&request.body);
         let (delay, fate) = (shared.script)(shared.received.fetch_add(1, Ordering::Relaxed));
         std::thread::sleep(delay);
+        let is_failing = matches!(fate, Fate::Unavailable | Fate::Cut);
+        shared.is_failing.store(is_failing, Ordering::Relaxed);
         match fate {
             Fate::Taken => {
                 connection.send(&taken)?;
