@@ -6,7 +6,7 @@ use super::{Environment, faults, kind, normalised};
 use crate::support::{
     lambda_api::{Subscription, record},
     netns::isolated,
-    sdk::{self, TUNNEL},
+    sdk::{self, KEY, TUNNEL},
     sentry::Received,
 };
 use serde_json::{Value, json};
@@ -246,6 +246,24 @@ fn an_error_of_init_is_told_once_and_with_its_message() {
             let value = "Unable to import module 'missing': No module named 'missing'";
             assert_eq!(errors[0]["exception"]["values"][0]["value"], value);
         }
+    });
+}
+
+#[test]
+fn a_key_in_the_name_of_an_error_is_not_logged() {
+    isolated(|| async {
+        let mut environment = environment(&[]).await;
+        environment.invoke(THIRD).await;
+        let uncaught = records!("python-json").iter().find(|one| one["errorType"] == "RuntimeError").cloned();
+        let mut uncaught = uncaught.unwrap();
+        (uncaught["errorType"], uncaught["requestId"]) = (KEY.into(), THIRD.into());
+        let batch = json!([start(THIRD), record("function", &uncaught)]);
+        environment.api.post_telemetry(&batch).await;
+        environment.runtime_done(THIRD, "error", Some(KEY)).await;
+        environment.api.shutdown("failure", 2 * super::SECOND);
+        let log = environment.extension.ended().await.1.text();
+        assert!(log.contains("uncaught error") && log.contains("the function is done"), "{log}");
+        assert!(!log.contains(KEY), "{log}");
     });
 }
 
