@@ -60,9 +60,12 @@ pub(super) async fn serve(
     }
 }
 
-/// The open connections by number, the one that was used last at the end. Each ends when its sender is dropped.
+/// The open connections, the one that was used last at the end.
 #[derive(Clone, Default)]
-struct Open(Arc<Mutex<Vec<(u64, oneshot::Sender<()>)>>>);
+struct Open(Arc<Mutex<Vec<Connection>>>);
+
+/// A connection's number, and what ends it when it is dropped.
+type Connection = (u64, oneshot::Sender<()>);
 
 impl Open {
     /// Adds a connection. If it is one too many, it ends the one that was not used for the longest time: others than
