@@ -33,12 +33,15 @@ pub(crate) struct Specification {
 }
 
 const HOUR: Duration = Duration::from_hours(1);
-/// After so many invocations, the function waits until a fault of upstream is over. These invocations take less than a
-/// millisecond, so what the extension holds during a pause of its deliveries would otherwise be thousands of envelopes,
-/// and their number would tell the speed of the machine. The allocator keeps the most that was ever held.
-const LONGEST_FAULT: u64 = 50;
-/// The longest such wait. If rate limits forbid everything that waits, nothing is sent that could be answered.
-const RECOVERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// After so many invocations there are none until what waits is delivered. These invocations take less than a
+/// millisecond, so the extension would otherwise hold what thousands of them have sent, during a fault of upstream or
+/// where others take the CPU. The allocator keeps the most that was ever held, which would tell the speed of the
+/// machine.
+const BETWEEN_RESTS: u64 = 50;
+/// Everything is delivered if no request has come for so long.
+const QUIET: Duration = Duration::from_millis(50);
+/// The longest rest. A fault of upstream may take as long.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     let seed = specification.seed;
@@ -64,8 +67,8 @@ pub(crate) fn run(specification: &Specification) -> Outcome<Value> {
     let mut sdk = envelope::connect(GATEWAY.parse()?)?;
     let mut resident = Vec::new();
     for number in 1..=specification.invocations {
-        if number.is_multiple_of(LONGEST_FAULT) {
-            upstream.wait_for_recovery(RECOVERY_TIMEOUT);
+        if number.is_multiple_of(BETWEEN_RESTS) {
+            upstream.wait_until_quiet(QUIET, LONGEST_REST);
         }
         let request = id(number);
         api.invoke_until(&request, deadline(&mut random)?)?;

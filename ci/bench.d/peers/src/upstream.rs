@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest wait for envelopes to arrive.
 const DELIVERY_TIMEOUT: Duration = Duration::from_mins(2);
@@ -87,11 +87,18 @@ impl Upstream {
         *self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// If the last request failed, waits until one is answered with 200, but not for longer than the given time.
-    pub(crate) fn wait_for_recovery(&self, within: Duration) {
-        let answered = self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_failing = |_: &mut u64| self.shared.is_failing.load(Ordering::Relaxed);
-        drop(self.shared.changed.wait_timeout_while(answered, within, is_failing));
+    /// Waits until the last request did not fail and none has come for this time, but not for longer than `within`.
+    pub(crate) fn wait_until_quiet(&self, quiet: Duration, within: Duration) {
+        let received = || self.shared.received.load(Ordering::Relaxed);
+        let (begun, mut before) = (Instant::now(), received());
+        while begun.elapsed() < within {
+            std::thread::sleep(quiet);
+            let now = received();
+            if now == before && !self.shared.is_failing.load(Ordering::Relaxed) {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// Waits until this many lines of logs have arrived. Returns how many have, which is less if no more come.
