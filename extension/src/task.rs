@@ -19,7 +19,8 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(spawn_boxed(Box::pin(task)));
 }
 
-fn spawn_boxed(task: Task) -> JoinHandle<()> {
+/// Starts a task at once, and returns the handle that can end it.
+pub(crate) fn spawn_boxed(task: Task) -> JoinHandle<()> {
     tokio::spawn(task)
 }
 

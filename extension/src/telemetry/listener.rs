@@ -11,9 +11,9 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// The largest body that is read, in bytes. The subscription asks for batches of 256 KiB, but records are longer on the
 /// wire than in Lambda's buffer.
@@ -43,53 +43,52 @@ pub(super) async fn serve(
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let (sink, open, ended) = (sink.clone(), open.clone(), open.add(number));
-        task::spawn(async move {
-            let used = open.clone();
+        let (sink, used, ended) = (sink.clone(), open.clone(), open.clone());
+        let connection = task::spawn_boxed(Box::pin(async move {
             let answer = move |request| -> http::ResponseFuture {
                 used.is_used(number);
                 Box::pin(receive(request, sink.clone()))
             };
             // An error of a connection is ignored, because Lambda opens a new one.
-            tokio::select! {
-                _ = http::serve(Box::new(stream), Box::new(answer)) => {}
-                _ = ended => {}
-            }
-            open.remove(number);
-        });
+            let _ = http::serve(Box::new(stream), Box::new(answer)).await;
+            ended.remove(number);
+        }));
+        open.add(number, connection);
     }
 }
 
-/// The open connections, the one that was used last at the end.
+/// The tasks of the open connections by number, the one that was used last at the end.
 #[derive(Clone, Default)]
 struct Open(Arc<Mutex<Vec<Connection>>>);
 
-/// A connection's number, and what ends it when it is dropped.
-type Connection = (u64, oneshot::Sender<()>);
+/// A connection's number and its task.
+type Connection = (u64, JoinHandle<()>);
 
 impl Open {
     /// Adds a connection. If it is one too many, it ends the one that was not used for the longest time: others than
     /// Lambda must not keep Lambda out.
-    fn add(&self, number: u64) -> oneshot::Receiver<()> {
-        let (sender, ended) = oneshot::channel();
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn add(&self, number: u64, connection: JoinHandle<()>) {
+        let mut open = self.tasks();
         if open.len() >= MAX_CONNECTIONS {
-            open.remove(0);
+            open.remove(0).1.abort();
         }
-        open.push((number, sender));
-        ended
+        open.push((number, connection));
     }
 
     fn is_used(&self, number: u64) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = open.iter().position(|(one, _)| *one == number) {
-            let used = open.remove(at);
-            open.push(used);
+        if let Some(connection) = self.remove(number) {
+            self.tasks().push((number, connection));
         }
     }
 
-    fn remove(&self, number: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(one, _)| *one != number);
+    fn remove(&self, number: u64) -> Option<JoinHandle<()>> {
+        let mut open = self.tasks();
+        let at = open.iter().position(|(one, _)| *one == number)?;
+        Some(open.remove(at).1)
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
