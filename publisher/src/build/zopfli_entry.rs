@@ -5,8 +5,8 @@
 
 use std::{io, num::NonZeroU64};
 
-/// More rounds take longer and gain hardly anything.
-const ROUNDS: NonZeroU64 = NonZeroU64::MIN.saturating_add(4);
+/// More rounds take longer and gain hardly anything: these are 0.02 % less than five, for three times the time.
+const ROUNDS: NonZeroU64 = NonZeroU64::MIN.saturating_add(14);
 /// More than Zopfli ever finds useful.
 const MAX_BLOCKS: u16 = 1000;
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 /// The most look-ups that run at a time. Each takes a thread.
-const MAX_RUNNING: usize = 8;
-/// The most of these that look up the same name, so that a name whose server hangs leaves threads to others.
+const MAX_RUNNING: usize = 16;
+/// The most of these that look up the same name, so that a few names whose servers hang leave threads to others.
 const MAX_OF_ONE: usize = 4;
 /// The most look-ups that run or wait for that.
 const MAX_WAITING: usize = 64;
