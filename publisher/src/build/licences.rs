@@ -113,7 +113,8 @@ fn notices(head: &str, crates: &[LinkedCrate]) -> Result<String, NoLicenceText> 
     others.entry(ZIG.trim().to_owned()).or_default().push("Zig's compiler-rt".to_owned());
     let mut groups: Vec<(Vec<String>, String)> =
         others.into_iter().map(|(text, names)| (names, text)).collect();
-    groups.sort();
+    // Further copies of Apache-2.0 stand next to the first one, which is then near enough for Deflate to refer to.
+    groups.sort_by_cached_key(|group| (!group.1.contains("Apache License"), group.clone()));
     let mut document = head.to_owned();
     for (names, text) in [(apache, APACHE.trim_matches('\n').to_owned())].into_iter().chain(groups) {
         // Writing to a string cannot fail.
