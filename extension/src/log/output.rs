@@ -22,6 +22,8 @@ const MAX_DETAILS: usize = MAX_WAITING / 2;
 const LINGER: Duration = Duration::from_secs(1);
 /// The pause before the next try if stdout is set to non-blocking and is full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
+/// A pipe that is ready has room for this many bytes.
+const PIPE_BUF: usize = 4096;
 /// The stack of the thread, in bytes. It holds little more than one call of the system.
 const STACK: usize = 64 << 10;
 
@@ -71,10 +73,18 @@ impl Output {
         }
     }
 
-    /// Waits until all lines are written, but not longer than `within`.
+    /// Waits until all lines are written, but not longer than `within`. What still waits then is written here if there
+    /// is room: the thread could not be started, or has got no CPU time.
     pub(super) fn flush(&self, within: Duration) {
         let busy = |state: &mut State| state.thread_runs && (state.is_writing || !state.waiting.is_empty());
-        let _ = self.changed.wait_timeout_while(self.lock(), within, busy);
+        let waited = self.changed.wait_timeout_while(self.lock(), within, busy);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        // A thread that is still writing waits for room.
+        if !state.is_writing {
+            for line in std::mem::take(&mut state.waiting).split_inclusive('\n') {
+                self.write_if_ready(line, Duration::ZERO);
+            }
+        }
     }
 
     /// The work of the thread. It ends when there was nothing to write for a while.
@@ -118,6 +128,20 @@ impl Output {
         }
     }
 
+    /// Writes a line in parts that fit wherever there is room at all. It ends when there is none after `within`.
+    fn write_if_ready(&self, line: &str, within: Duration) {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let stream = if self.is_stderr { stderr.as_fd() } else { stdout.as_fd() };
+        let within = PollTimeout::try_from(within).unwrap_or(PollTimeout::ZERO);
+        for part in line.as_bytes().chunks(PIPE_BUF) {
+            let mut ready = [PollFd::new(stream, PollFlags::POLLOUT)];
+            if !poll(&mut ready, within).is_ok_and(|ready| ready > 0) {
+                return;
+            }
+            self.write_line(part);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -126,11 +150,5 @@ impl Output {
 
 /// Writes a line to stdout at once and without a thread. If stdout has no room after `within`, the line is lost.
 pub(super) fn write_directly(line: &str, within: Duration) {
-    let stdout = io::stdout();
-    let mut ready = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
-    if poll(&mut ready, PollTimeout::try_from(within).unwrap_or(PollTimeout::ZERO))
-        .is_ok_and(|ready| ready > 0)
-    {
-        STDOUT.write_line(line.as_bytes());
-    }
+    STDOUT.write_if_ready(line, within);
 }

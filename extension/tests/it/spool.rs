@@ -125,7 +125,7 @@ fn a_spooled_fault_is_sent_once_with_its_own_time() {
         assert!(sent_at > &*minutes_ago(2), "Sentry would shift the fault's time: {sent_at}");
         assert_eq!((&*fault.key, &*fault.project), (KEY, "42"));
         assert!(environment.spooled().is_empty());
-        assert!(extension.log.contains(ID), "{}", extension.log.text());
+        extension.log.wait_for(ID).await;
         api.shutdown("spindown", 2 * SECOND);
         let counts = final_counts(extension).await;
         assert_eq!((&counts["accepted"], &counts["delivered"]), (&json!(1), &json!(1)));

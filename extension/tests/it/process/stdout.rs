@@ -7,10 +7,14 @@ use crate::support::{
     netns::isolated,
     scripted_upstream::ScriptedUpstream,
     sdk::{KEY, SdkConnection, TUNNEL, error_of},
+    tools,
 };
 use serde_json::Value;
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -127,4 +131,26 @@ fn that_another_process_has_set_to_non_blocking_gets_whole_lines() {
             assert!(serde_json::from_str::<Value>(line).is_ok(), "a part of a line: {line}");
         }
     });
+}
+
+/// The thread that waits for signals is the second one. The limit is that of a user, and does not count for root.
+#[test]
+fn where_no_thread_can_be_started_the_last_lines_are_written() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = folder.path().join("extension");
+    fs::copy(BINARY, &binary).unwrap();
+    let output = Command::new(tools::program("prlimit"))
+        .arg("--nproc=2")
+        .arg(tools::program("setpriv"))
+        .args(["--reuid=61234", "--regid=61234", "--clear-groups"])
+        .arg(binary)
+        .args(["--standalone", "--listen", &address])
+        .env_clear()
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains(&address), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
