@@ -6,6 +6,7 @@
 //! while there is something to write, because with a second thread each allocation costs more.
 
 use nix::errno::Errno;
+use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::write as write_some;
 use std::io;
@@ -22,8 +23,6 @@ const MAX_DETAILS: usize = MAX_WAITING / 2;
 const LINGER: Duration = Duration::from_secs(1);
 /// The pause before the next try if stdout is set to non-blocking and is full.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
-/// A pipe that is ready has room for this many bytes.
-const PIPE_BUF: usize = 4096;
 /// The stack of the thread, in bytes. It holds little more than one call of the system.
 const STACK: usize = 64 << 10;
 
@@ -128,7 +127,7 @@ impl Output {
         }
     }
 
-    /// Writes a line in parts that fit wherever there is room at all. It ends when there is none after `within`.
+    /// Writes a line in parts that fit into every pipe that is ready. It ends when there is no room after `within`.
     fn write_if_ready(&self, line: &str, within: Duration) {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let stream = if self.is_stderr { stderr.as_fd() } else { stdout.as_fd() };

@@ -142,10 +142,12 @@ fn where_no_thread_can_be_started_the_last_lines_are_written() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let binary = folder.path().join("extension");
     fs::copy(BINARY, &binary).unwrap();
+    // A user of its own, because another run of this test would count in the limit, too.
+    let user = 100_000 + std::process::id();
     let output = Command::new(tools::program("prlimit"))
         .arg("--nproc=2")
         .arg(tools::program("setpriv"))
-        .args(["--reuid=61234", "--regid=61234", "--clear-groups"])
+        .args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()])
         .arg(binary)
         .args(["--standalone", "--listen", &address])
         .env_clear()
