@@ -20,9 +20,10 @@ impl Core {
     }
 
     /// Records that Sentry's Relay has ended. Returns how many envelopes wait for its next start, because it had not
-    /// handed them back.
-    pub(crate) fn filter_has_failed(&self) -> usize {
-        self.change_filter(State::filter_has_failed)
+    /// handed them back, and how many were dropped, because it had them at too many failures.
+    pub(crate) fn filter_has_failed(&self) -> (usize, usize) {
+        let is_required = self.filter().is_required();
+        self.change_filter(|state| state.filter_has_failed(is_required))
     }
 
     /// Records that Sentry's Relay has failed for good. Its envelopes are queued as they are, where the settings allow
@@ -63,6 +64,11 @@ impl Core {
 
     pub(crate) fn is_in_custody(&self, number: CustodyNumber) -> bool {
         self.state().custody(Some(number)).is_some_and(|(found, _)| found == number)
+    }
+
+    /// Records that Sentry's Relay may have dropped an envelope, so that `/next` is not held for it.
+    pub(crate) fn set_late(&self, number: CustodyNumber) {
+        self.change_filter(|state| state.set_late(number));
     }
 
     /// Returns the envelope in custody with this number. Without a number, it is the only one that cannot carry one.

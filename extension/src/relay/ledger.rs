@@ -21,7 +21,7 @@ pub enum DropReason {
     Internal,
     /// A rule of Sentry's Relay dropped it, such as a filter of the project.
     SentryRelayFiltered,
-    /// Sentry's Relay refused it, and nothing may be sent without it.
+    /// Sentry's Relay refused it or failed on it again and again, and nothing may be sent without it.
     SentryRelayRefused,
     /// Sentry's Relay did not run, and nothing may be sent without it.
     SentryRelayUnavailable,

@@ -22,6 +22,8 @@ pub(super) struct Pending {
     pub(super) keys: Box<[u64]>,
     /// How many tries failed in a way that the envelope itself may have caused.
     pub(super) attempts: u8,
+    /// Whether Sentry's Relay has had it for so long that a rule may have dropped it.
+    pub(super) is_late: bool,
     /// The time when it was accepted, by the wall clock.
     pub(super) since: SystemTime,
     /// The time for which the `sent_at` of the envelope is right: when it was accepted, or when `sent_at` was moved.

@@ -119,6 +119,7 @@ impl State {
             place: 0,
             keys,
             attempts: 0,
+            is_late: false,
             since: now,
             dated: now,
             reason: DropReason::Shutdown,
@@ -166,7 +167,8 @@ impl State {
 
     /// Returns how many of the pending envelopes are worth keeping the environment awake for.
     pub(super) fn awaited(&self) -> u64 {
-        self.pending().saturating_sub(self.queue.background())
+        let unawaited = self.queue.background() + self.filtering.late() as u64;
+        self.pending().saturating_sub(unawaited)
     }
 
     /// Records that items were lost before they became an envelope. They are in the next client report.

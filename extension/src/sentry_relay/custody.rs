@@ -25,6 +25,8 @@ const MAX_WAITS: u32 = 15;
 const PASS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same at SHUTDOWN, where there is less time.
 const DRAIN_PASS_TIMEOUT: Duration = Duration::from_millis(500);
+/// The same until an envelope is late, so that the environment is not kept awake for it any longer.
+const LATE_AFTER: Duration = Duration::from_millis(500);
 /// The time between two checks of these limits.
 const PASS_CHECK: Duration = Duration::from_millis(250);
 /// The additional time for each MiB of its body.
@@ -130,6 +132,10 @@ async fn wait_until_passed(
             continue;
         }
         waited += PASS_CHECK;
+        if waited == LATE_AFTER.saturating_add(for_size) {
+            log::debug("Sentry's Relay is late with an envelope", &[("number", &number.get())]);
+            core.set_late(number);
+        }
         let limit = if core.is_draining() { DRAIN_PASS_TIMEOUT } else { PASS_TIMEOUT };
         if waited >= limit.saturating_add(for_size) {
             log::debug("Sentry's Relay has dropped an envelope", &[("number", &number.get())]);

@@ -20,10 +20,11 @@ mod log_pipe;
 pub use child::become_sentry_relay;
 
 use crate::config::{self, Config, RelayMode, Upstream};
+use crate::log::{self, Level};
 use crate::relay::Relay;
 use crate::relay::core::Core;
 use crate::relay::filter_control::Stage;
-use crate::{log, task};
+use crate::task;
 use child::Child;
 use command::{BINARY, CONFIG, Ports, SentryRelayCommand};
 use door::Door;
@@ -122,7 +123,7 @@ impl Supervisor {
                 // This is SHUTDOWN, and everything that could be delivered is.
                 return self.core.sentry_relay_ended();
             };
-            let waiting = self.core.filter_has_failed();
+            let (waiting, dropped) = self.core.filter_has_failed();
             let failures = self.failures.load(Ordering::Relaxed);
             let is_last = failure.is_final() || control.stage() != Stage::Begun;
             if is_last || failures == MAX_FAILURES {
@@ -131,10 +132,10 @@ impl Supervisor {
             if is_last || failures >= MAX_FAILURES && !control.is_required() {
                 break;
             }
-            log::info(
-                "Sentry's Relay has failed and is started again",
-                &[("why", &failure), ("envelopes", &waiting)],
-            );
+            let level = if dropped > 0 { Level::Warn } else { Level::Info };
+            let fields: [log::Field<'_>; 3] =
+                [("why", &failure), ("envelopes", &waiting), ("dropped", &dropped)];
+            log::write(level, "Sentry's Relay has failed and is started again", &fields);
         }
         self.core.stop_filtering();
     }

@@ -210,6 +210,11 @@ impl Environment {
                     state.book_filtered(number);
                 }
             }
+            Step::FilterIsLate { nth } => {
+                if let Some(at) = nth.checked_rem(self.custody.len()) {
+                    state.set_late(self.custody[at]);
+                }
+            }
             Step::FilterRefuses { nth } => {
                 if let Some(number) = one(nth) {
                     state.refused(number, nth % 2 == 0, clock, wall);
@@ -217,7 +222,7 @@ impl Environment {
             }
             Step::FilterFails => {
                 self.custody.clear();
-                state.filter_has_failed();
+                state.filter_has_failed(false);
             }
             Step::FilterIsReady => state.filter_is_ready(),
             Step::FilterStops => {

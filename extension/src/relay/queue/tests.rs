@@ -18,6 +18,7 @@ fn envelope(kind: ItemKind, tag: u8) -> Pending {
         place: 0,
         keys: Box::default(),
         attempts: tag,
+        is_late: false,
         since: UNIX_EPOCH,
         dated: UNIX_EPOCH,
         reason: DropReason::Shutdown,

@@ -17,8 +17,15 @@ use std::time::{Instant, SystemTime};
 
 /// The most envelopes that Sentry's Relay has at a time. One takes it a millisecond, so more would only take memory.
 const MOST: usize = 16;
-/// No more are given to it while those in custody have this many bytes.
+/// The same with those that are late.
+const MOST_WITH_LATE: usize = 128;
+/// No more are given to it while those in custody have this many bytes, decoded, as it gets most of them.
 const MAX_BYTES: usize = 2 << 20;
+/// After Sentry's Relay has failed this many times while it had an envelope, the envelope may be the cause, and is
+/// given alone.
+const SUSPICIOUS_FAILURES: u8 = 2;
+/// After this many such failures, the envelope is taken to be the cause.
+const MAX_FAILURES: u8 = 6;
 /// How many envelopes that have left custody are remembered, in case that more of them comes out.
 const REMEMBERED: usize = 64;
 
@@ -88,6 +95,11 @@ impl Filtering {
         self.left.push(left);
     }
 
+    /// Returns how many of those in custody are late.
+    pub(super) fn late(&self) -> usize {
+        self.custody.iter().filter(|one| one.is_late).count()
+    }
+
     /// Takes out everything in custody. It is counted as dropped because Sentry's Relay did not hand it back.
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Pending> + use<> {
         std::mem::take(&mut self.custody).into_iter()
@@ -124,20 +136,32 @@ impl State {
         self.filtering.is_stuck = is_stuck;
     }
 
-    /// Puts everything in custody back, for the next start of Sentry's Relay. Returns how many envelopes these are.
-    pub(in crate::relay) fn filter_has_failed(&mut self) -> usize {
+    /// Puts everything in custody back, for the next start of Sentry's Relay. If nothing may be sent without it, what
+    /// it had at too many failures is dropped, because that would end each further start. Returns how many envelopes
+    /// were put back, and how many were dropped.
+    pub(in crate::relay) fn filter_has_failed(&mut self, is_required: bool) -> (usize, usize) {
         (self.filtering.is_ready, self.filtering.has_failed) = (false, true);
         let custody = std::mem::take(&mut self.filtering.custody);
-        let returned = custody.len();
-        for pending in custody {
-            self.queue.put_back(pending);
+        let (all, mut dropped) = (custody.len(), 0);
+        for mut pending in custody {
+            // What is late was processed without a failure.
+            if !std::mem::take(&mut pending.is_late) {
+                pending.attempts = (pending.attempts + 1).min(MAX_FAILURES);
+            }
+            if is_required && pending.attempts == MAX_FAILURES {
+                self.queue.release(&pending);
+                self.lose(&pending.envelope, DropReason::SentryRelayRefused);
+                dropped += 1;
+            } else {
+                self.queue.put_back(pending);
+            }
         }
-        returned
+        (all - dropped, dropped)
     }
 
     /// Ends the filtering. Everything that waits for it is queued for upstream, unless `is_required`.
     pub(in crate::relay) fn stop_filtering(&mut self, is_required: bool, clock: Instant, now: SystemTime) {
-        self.filter_has_failed();
+        self.filter_has_failed(false);
         self.filtering.is_blocked = is_required;
         if is_required {
             return;
@@ -155,10 +179,16 @@ impl State {
     /// Whether an envelope may be given to Sentry's Relay now.
     pub(in crate::relay) fn has_unfiltered(&self) -> bool {
         let Filtering { is_ready, custody, .. } = &self.filtering;
-        let bytes: usize = custody.iter().map(|pending| pending.envelope.size()).sum();
-        // What cannot carry a number is matched by being alone.
-        let has_room =
-            custody.len() < MOST && bytes < MAX_BYTES && custody.iter().all(|one| one.envelope.is_taggable());
+        let (mut bytes, mut in_time) = (0, 0);
+        for one in custody {
+            // What cannot carry a number is matched by being alone.
+            if !one.envelope.is_taggable() || !one.is_late && one.attempts >= SUSPICIOUS_FAILURES {
+                return false;
+            }
+            bytes += decoded_size(&one.envelope);
+            in_time += usize::from(!one.is_late);
+        }
+        let has_room = in_time < MOST && custody.len() < MOST_WITH_LATE && bytes < MAX_BYTES;
         *is_ready && has_room && self.queue.has_ready(LaneId::FILTER)
     }
 
@@ -239,11 +269,18 @@ impl State {
         for victim in evicted {
             self.lose(&victim.envelope, DropReason::QueueOverflow);
         }
-        (pending.envelope, pending.lane) = (Arc::new(envelope), lane);
+        (pending.envelope, pending.lane, pending.attempts) = (Arc::new(envelope), lane, 0);
         if is_dated {
             pending.dated = now;
         }
         self.queue.put_back(pending);
+    }
+
+    /// Records that an envelope in custody is late: it keeps neither others nor the environment waiting any more.
+    pub(in crate::relay) fn set_late(&mut self, number: CustodyNumber) {
+        if let Some(late) = self.filtering.custody.iter_mut().find(|one| one.number == number.0) {
+            late.is_late = true;
+        }
     }
 
     /// Counts an envelope in custody as dropped by the rules of Sentry's Relay, which reports that to Sentry itself.
@@ -289,6 +326,12 @@ impl State {
         let at = self.filtering.custody.iter().position(|one| one.number == number.0)?;
         Some(self.filtering.custody.swap_remove(at))
     }
+}
+
+/// Returns about how many bytes an envelope takes when it is decoded.
+fn decoded_size(envelope: &Envelope) -> usize {
+    let payloads = envelope.items.iter().map(|item| item.bytes).sum();
+    envelope.size().max(payloads)
 }
 
 /// Returns a digest of the items of an envelope that is not compressed. In the mode `managed`, Sentry's Relay writes

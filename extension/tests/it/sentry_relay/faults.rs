@@ -114,7 +114,7 @@ fn crashing_with_an_envelope_in_hand() {
         report("taken twice").await;
         Layer::signal(&layer.event("post", 1).await, Signal::SIGUSR1);
         let line = logs(&environment.extension, "is started again").await;
-        assert!(line.contains("it exited with 3") && line.contains("\"envelopes\":1}"), "{line}");
+        assert!(line.contains("it exited with 3") && line.contains("\"envelopes\":1,"), "{line}");
         environment.sentry.wait_for("the envelope", is_event_with("taken twice")).await;
         let sentry = environment.finish_with_sentry([1, 1, 0, 0]).await;
         assert_eq!(sentry.received().len(), 1);
@@ -159,6 +159,22 @@ fn dropping_an_envelope_by_a_rule_at_the_end() {
         let sentry = environment.finish_with_sentry([1, 0, 0, 1]).await;
         assert!(log.contains("relay_filtered=1"), "{}", log.text());
         assert!(sentry.received().is_empty());
+    });
+}
+
+/// While it is not known yet whether an envelope was dropped, nobody pays for a hold.
+#[test]
+fn dropping_an_envelope_by_a_rule_holds_nothing_up() {
+    isolated(|| async {
+        let (mut environment, layer) = start("end", &["drop"], Duration::ZERO).await;
+        let request = environment.run().await;
+        report("one").await;
+        layer.event("post", 1).await;
+        environment.api.done(&request).await;
+        environment.released().await;
+        let line = logs(&environment.extension, "\"message\":\"flush\"").await;
+        assert!(line.contains("\"accepted\":1,\"delivered\":0,\"rejected\":0,\"dropped\":0,"), "{line}");
+        environment.finish([1, 0, 0, 1]).await;
     });
 }
 

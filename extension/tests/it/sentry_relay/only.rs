@@ -91,6 +91,25 @@ fn envelopes_wait_beyond_the_fifth_failure() {
 }
 
 #[test]
+fn an_envelope_that_ends_relay_each_time_is_dropped_and_the_others_arrive() {
+    isolated(|| async {
+        let (mut environment, layer) =
+            start_with("continuous", &["poisonable"], Duration::ZERO, &[ONLY]).await;
+        environment.run().await;
+        report("poison").await;
+        layer.event("post", 1).await;
+        report("one").await;
+        let line = logs(&environment.extension, "\"dropped\":1}").await;
+        assert!(line.contains("\"warn\"") && line.contains("it exited with 3"), "{line}");
+        environment.sentry.wait_for("the other envelope", is_event_with("one")).await;
+        let log = environment.extension.log.clone();
+        let sentry = environment.finish_with_sentry([2, 1, 0, 1]).await;
+        assert!(log.contains("relay_refused=1"), "{}", log.text());
+        assert!(!sentry.received().iter().any(|one| is_event_with("poison")(one)));
+    });
+}
+
+#[test]
 fn a_relay_that_is_not_ready_by_the_end_is_not_passed_by() {
     isolated(|| async {
         let (mut environment, layer) = start_with("continuous", &["deaf"], Duration::ZERO, &[ONLY]).await;

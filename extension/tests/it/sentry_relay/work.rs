@@ -2,7 +2,9 @@
 
 use super::{SECOND, logs, start, start_with};
 use crate::flush::{is_event_with, report};
-use crate::support::{extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated};
+use crate::support::{
+    deliveries, extension::Extension, lambda_api::LambdaApi, layer::Layer, netns::isolated,
+};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
@@ -46,19 +48,30 @@ fn relay_starts_with_the_first_invocation_with_what_it_needs_and_nothing_else() 
 #[test]
 fn next_waits_until_sentry_has_what_went_through_relay() {
     isolated(|| async {
-        let (mut environment, layer) = start("end", &["ok"], SECOND / 3).await;
-        let request = environment.run().await;
-        // Envelopes are accepted while Sentry's Relay still starts.
-        for marker in ["one", "two"] {
-            report(marker).await;
+        let (mut environment, layer) = start("end", &["ok"], SECOND / 10).await;
+        let mut reported = 0;
+        loop {
+            let request = environment.run().await;
+            // At the first time, they are accepted while Sentry's Relay still starts.
+            for marker in ["one", "two"] {
+                report(marker).await;
+            }
+            reported += 2;
+            environment.api.done(&request).await;
+            // And for nothing else: it has no other bound here.
+            environment.released().await;
+            let received = environment.sentry.received();
+            if received.len() == reported {
+                assert!(received.iter().any(|one| is_event_with("two")(one)));
+                break;
+            }
+            // The stand-in may get no CPU time on a busy machine. Then the wait has ended for another reason.
+            let late = environment.extension.log.text().matches("is late with an envelope").count();
+            assert!(late > 0 && reported < 20, "{:?}", layer.story());
+            deliveries::wait_for(&environment.extension.log, reported).await;
         }
-        environment.api.done(&request).await;
-        // And for nothing else: it has no other bound here.
-        environment.released().await;
-        assert_eq!(environment.sentry.received().len(), 2, "{:?}", layer.story());
-        assert!(environment.sentry.received().iter().any(|one| is_event_with("two")(one)));
         assert!(environment.sentry.violations().is_empty(), "{:?}", environment.sentry.violations());
-        environment.finish([2, 2, 0, 0]).await;
+        environment.finish([reported as u64, reported as u64, 0, 0]).await;
     });
 }
 

@@ -42,6 +42,9 @@ pub(super) enum Step {
     FilterDrops {
         nth: usize,
     },
+    FilterIsLate {
+        nth: usize,
+    },
     FilterRefuses {
         nth: usize,
     },
@@ -100,6 +103,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::FilterTakes),
         4 => (nth(), 0..5000_usize).prop_map(|(nth, length)| Step::FilterReturns { nth, length }),
         1 => nth().prop_map(|nth| Step::FilterDrops { nth }),
+        1 => nth().prop_map(|nth| Step::FilterIsLate { nth }),
         1 => nth().prop_map(|nth| Step::FilterRefuses { nth }),
         1 => Just(Step::FilterFails),
         2 => Just(Step::FilterIsReady),

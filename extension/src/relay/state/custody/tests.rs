@@ -1,7 +1,7 @@
 //! Tests the ways into custody and out of it. The counts balance at every step.
 
 use super::*;
-use crate::protocol::ItemKind;
+use crate::protocol::{Encoding, ItemKind};
 use crate::relay::envelope::sample;
 use crate::relay::fault_keeper::keeper;
 use std::time::{Duration, UNIX_EPOCH};
@@ -91,7 +91,7 @@ fn nothing_is_given_while_it_does_not_run_and_all_is_given_again() {
     accept(&mut state, ItemKind::Transaction);
     let first = take(&mut state);
     assert!(!state.is_troubled());
-    assert_eq!(state.filter_has_failed(), 1);
+    assert_eq!(state.filter_has_failed(true), (1, 0));
     assert!(
         state.take_unfiltered(UNIX_EPOCH).is_none() && state.is_troubled() && counts(&state) == [2, 0, 2]
     );
@@ -102,20 +102,86 @@ fn nothing_is_given_while_it_does_not_run_and_all_is_given_again() {
 }
 
 #[test]
+fn what_was_there_at_each_failure_is_given_alone_and_dropped_if_nothing_may_pass() {
+    for (is_required, dropped) in [(true, 1), (false, 0)] {
+        let mut state = state();
+        for kind in [ItemKind::Event, ItemKind::Transaction] {
+            accept(&mut state, kind);
+        }
+        let cause = take(&mut state);
+        take(&mut state);
+        for _ in 1..SUSPICIOUS_FAILURES {
+            state.filter_has_failed(is_required);
+            state.filter_is_ready();
+            assert!(take(&mut state) != take(&mut state));
+        }
+        for _ in SUSPICIOUS_FAILURES..MAX_FAILURES {
+            assert_eq!(state.filter_has_failed(is_required).1, 0);
+            state.filter_is_ready();
+            assert_eq!(take(&mut state), cause);
+            assert!(state.take_unfiltered(UNIX_EPOCH).is_none(), "it is not alone");
+        }
+        assert_eq!(state.filter_has_failed(is_required), (1 - dropped, dropped));
+        let dropped = dropped as u64;
+        assert_eq!(state.ledger().dropped_for(DropReason::SentryRelayRefused), dropped);
+        assert_eq!(counts(&state), [2, dropped, 2 - dropped]);
+    }
+}
+
+#[test]
 fn its_room_is_bounded() {
     let mut state = state();
     for _ in 0..2 * MOST {
         accept(&mut state, ItemKind::Event);
     }
     assert_eq!(std::iter::from_fn(|| state.take_unfiltered(UNIX_EPOCH)).count(), MOST);
-    let mut state = State {
-        filtering: Filtering { is_on: true, is_ready: true, ..Filtering::default() },
-        ..State::new(8 << 20, 8 << 20)
-    };
-    for _ in 0..3 {
-        state.accept(sample(ItemKind::Event, MAX_BYTES / 2), UNIX_EPOCH);
+    let large = sample(ItemKind::Event, MAX_BYTES / 2);
+    let compressed = Envelope { body: "gzip".into(), encoding: Encoding::Gzip, ..large.clone() };
+    for envelope in [large, compressed] {
+        let mut state = State {
+            filtering: Filtering { is_on: true, is_ready: true, ..Filtering::default() },
+            ..State::new(8 << 20, 8 << 20)
+        };
+        for _ in 0..3 {
+            state.accept(envelope.clone(), UNIX_EPOCH);
+        }
+        assert_eq!(std::iter::from_fn(|| state.take_unfiltered(UNIX_EPOCH)).count(), 2);
     }
-    assert_eq!(std::iter::from_fn(|| state.take_unfiltered(UNIX_EPOCH)).count(), 2);
+}
+
+#[test]
+fn late_ones_keep_nobody_waiting_and_may_still_come() {
+    let mut state = state();
+    for _ in 0..=MOST {
+        accept(&mut state, ItemKind::Event);
+    }
+    let numbers: Vec<_> = (0..MOST).map(|_| take(&mut state)).collect();
+    assert!(!state.has_unfiltered() && state.awaited() == 17);
+    state.set_late(numbers[0]);
+    state.set_late(numbers[0]);
+    assert!(state.has_unfiltered() && state.awaited() == 16 && counts(&state) == [17, 0, 17]);
+    hand_back(&mut state, numbers[0], "late");
+    assert!(state.awaited() == 17 && counts(&state) == [17, 0, 17]);
+    for number in &numbers[1..3] {
+        state.set_late(*number);
+    }
+    state.book_filtered(numbers[1]);
+    assert_eq!((state.awaited(), counts(&state)), (15, [17, 1, 16]));
+    assert_eq!(state.filter_has_failed(true), (14, 0));
+    assert_eq!((state.awaited(), counts(&state)), (16, [17, 1, 16]));
+}
+
+#[test]
+fn the_number_of_late_ones_is_bounded() {
+    let mut state = state();
+    for _ in 0..=MOST_WITH_LATE {
+        accept(&mut state, ItemKind::Event);
+    }
+    for _ in 0..MOST_WITH_LATE {
+        let number = take(&mut state);
+        state.set_late(number);
+    }
+    assert!(!state.has_unfiltered());
 }
 
 #[test]
