@@ -28,6 +28,29 @@ pub fn zip_contents(data: &[u8]) {
 mod tests {
     use std::path::Path;
 
+    /// The fuzz crate includes the publisher's files, so it does not build unless it has all modules and dependencies.
+    /// Nobody would see that before somebody fuzzes.
+    #[test]
+    fn the_fuzz_crate_has_all_modules_and_dependencies() {
+        let read = |file| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let (manifest, of_fuzz) = (read("Cargo.toml"), read("fuzz/Cargo.toml"));
+        let dependencies =
+            manifest.split("\n[").find_map(|part| part.strip_prefix("dependencies]\n")).unwrap();
+        let (main, lib) = (read("src/main.rs"), read("fuzz/src/lib.rs"));
+        let modules = main.lines().filter(|line| line.starts_with("mod ")).map(|module| (module, &lib));
+        let is_dependency = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        let all = dependencies.lines().filter(is_dependency).map(|one| (one, &of_fuzz)).chain(modules);
+        let (mut count, mut missing) = (0, Vec::new());
+        for (line, text) in all {
+            count += 1;
+            if !text.lines().any(|other| other.trim_start_matches("pub ") == line) {
+                missing.push(line);
+            }
+        }
+        assert!(missing.is_empty(), "not in publisher/fuzz: {missing:#?}");
+        assert!(count > 50, "{count} modules and dependencies were found");
+    }
+
     fn replay(target: &str, body: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
         let mut inputs = 0;
