@@ -178,7 +178,8 @@ impl State {
 
     /// Returns when the oldest of the envelopes was accepted that are worth keeping the environment awake for.
     pub(super) fn oldest(&self) -> Option<SystemTime> {
-        self.queue.oldest()
+        // The queue knows nothing of what is late, but that alone is not worth it.
+        self.queue.oldest().filter(|_| self.awaited() > 0)
     }
 
     /// Whether a new envelope for this upstream need not wake the pump. The upstream is paused, and other envelopes

@@ -172,6 +172,16 @@ fn late_ones_keep_nobody_waiting_and_may_still_come() {
 }
 
 #[test]
+fn late_ones_alone_are_no_backlog() {
+    let mut state = state();
+    accept(&mut state, ItemKind::Event);
+    let number = take(&mut state);
+    assert!(state.awaited() == 1 && state.oldest().is_some());
+    state.set_late(number);
+    assert!(state.awaited() == 0 && state.oldest().is_none());
+}
+
+#[test]
 fn the_number_of_late_ones_is_bounded() {
     let mut state = state();
     for _ in 0..=MOST_WITH_LATE {
