@@ -25,8 +25,9 @@ const MAX_WAITS: u32 = 15;
 const PASS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same at SHUTDOWN, where there is less time.
 const DRAIN_PASS_TIMEOUT: Duration = Duration::from_millis(500);
-/// The same until an envelope is late, so that the environment is not kept awake for it any longer.
-const LATE_AFTER: Duration = Duration::from_millis(500);
+/// The same until an envelope is late, so that the environment is not kept awake for it any longer. In a function of
+/// 128 MB, which has 7 % of a core, the first one may need some hundred milliseconds.
+const LATE_AFTER: Duration = Duration::from_secs(1);
 /// The time between two checks of these limits.
 const PASS_CHECK: Duration = Duration::from_millis(250);
 /// The additional time for each MiB of its body.
@@ -133,7 +134,6 @@ async fn wait_until_passed(
         }
         waited += PASS_CHECK;
         if waited == LATE_AFTER.saturating_add(for_size) {
-            log::debug("Sentry's Relay is late with an envelope", &[("number", &number.get())]);
             core.set_late(number);
         }
         let limit = if core.is_draining() { DRAIN_PASS_TIMEOUT } else { PASS_TIMEOUT };

