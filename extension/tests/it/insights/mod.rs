@@ -28,6 +28,16 @@ pub const SECOND: Duration = Duration::from_secs(1);
 /// The time that an invocation may take.
 pub const DEADLINE: Duration = Duration::from_secs(3);
 
+/// Tells whether a text names a time-out of this many seconds at most. The extension counts from when it reads INVOKE,
+/// so each whole second by which a busy machine delays that is missing.
+pub fn names_time_out(text: &str, limit: Duration) -> bool {
+    let seconds =
+        text.strip_prefix("Task timed out after ").and_then(|rest| rest.strip_suffix(".00 seconds"));
+    seconds
+        .and_then(|seconds| seconds.parse().ok())
+        .is_some_and(|seconds| (1..=limit.as_secs()).contains(&seconds))
+}
+
 /// An environment: a scripted Lambda, a stand-in for Sentry, and the extension.
 pub struct Environment {
     pub api: LambdaApi,
