@@ -234,7 +234,7 @@ fn an_emulated_environment_sends_it_from_its_next_process() {
     isolated(|| async {
         let sentry = Sentry::start(Transport::Tls).await;
         sentry.respond_with(|_| Reply::status(503));
-        let function = Function::python("python-faults", "test").env("AWS_LAMBDA_FUNCTION_TIMEOUT", "1");
+        let function = Function::python("python-faults", "test").env("AWS_LAMBDA_FUNCTION_TIMEOUT", "5");
         let mut rie = Rie::start(Arch::NATIVE, function.reports_to(&sentry, KEY, "42")).await;
         rie.invoke_unchecked(&json!({ "end": "timeout" })).await;
         let line = rie.log.wait_for("spooled for the next process").await;

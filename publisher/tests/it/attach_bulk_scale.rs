@@ -157,7 +157,7 @@ fn ten_thousand_functions_are_read_page_by_page_and_not_kept() {
     let after_ten_pages = running.peak_memory().unwrap();
     early.open(true);
     late.reached();
-    let growth = running.peak_memory().unwrap() - after_ten_pages;
+    let growth = running.peak_memory().unwrap().saturating_sub(after_ten_pages);
     late.open(true);
     let report = running.wait().expect(0).json();
     assert_eq!(report["totals"], json!({"planned": 3}));

@@ -31,7 +31,7 @@ fn overlapping_requests_are_told_apart() {
     isolated(|| async {
         let sentry = Sentry::start(Transport::Tls).await;
         let function =
-            Function::managed(4).env("AWS_LAMBDA_FUNCTION_TIMEOUT", "2").reports_to(&sentry, KEY, "42");
+            Function::managed(4).env("AWS_LAMBDA_FUNCTION_TIMEOUT", "5").reports_to(&sentry, KEY, "42");
         let rie = Rie::start(Arch::NATIVE, function).await;
         // Each of the two ends when both run, and the first one runs all the time.
         let (late, one, other) =

@@ -31,7 +31,7 @@ async fn post(test: &DeliveryTest, headers: &[(&str, &str)], body: Vec<u8>) -> (
     let before = Memory::of(test.extension.pid()).most;
     let answer = send(OTLP, Method::POST, "/v1/metrics", headers, body).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    (answer.body, Memory::of(test.extension.pid()).most - before)
+    (answer.body, Memory::of(test.extension.pid()).most.saturating_sub(before))
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::{fs, time::Duration};
 
-/// The memory of a process, in bytes.
+/// The memory of a process, in bytes. The kernel adds both values up from counters that lag behind, so that a later
+/// peak can be a little smaller.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     /// The resident memory now.

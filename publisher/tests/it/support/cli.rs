@@ -184,7 +184,8 @@ impl Running {
         assert!(done.success());
     }
 
-    /// The peak of the process's memory so far, in bytes.
+    /// The peak of the process's memory so far, in bytes. The kernel adds it up from counters that lag behind, so that
+    /// a later value can be a little smaller.
     pub fn peak_memory(&self) -> Option<u64> {
         self.memory("VmHWM:")
     }
