@@ -174,8 +174,8 @@ impl Cell {
     pub async fn shut_down(self, all_arrives: bool, recovers: bool) -> Counts {
         let log = self.extension.log.clone();
         let start = Instant::now();
-        // The extension takes at most two seconds of this time.
-        self.api.shutdown("spindown", Duration::from_secs(3));
+        // The extension takes at most two seconds of this time, also where it reads the event late.
+        self.api.shutdown("spindown", Duration::from_secs(6));
         if recovers {
             log.wait_for("\"shutting down\"").await;
             if self.fault.fails && self.fault.quick {

@@ -59,7 +59,8 @@ fn the_deadline_decides_when_to_give_up() {
         test.upstream.behave(Behavior::Answer(503, "")).await;
         let sent = markers("last", 2);
         test.reports(&sent).await;
-        test.api.shutdown("spindown", 3 * SECOND);
+        // It takes two seconds of this time, also where it reads the event late.
+        test.api.shutdown("spindown", 6 * SECOND);
         test.log().wait_for("\"shutting down\"").await;
         // Pauses do not grow any more: by the rules of an outage there would be no time for so many tries.
         let so_far = test.upstream.arrivals().len();

@@ -153,11 +153,11 @@ fn fully_limited_envelopes_are_reported_at_the_end_with_quantities() {
 #[test]
 fn limits_expire() {
     isolated(|| async {
-        let test = limited(Behavior::Answer(429, "x-sentry-rate-limits: 3:session:key\r\n")).await;
+        let test = limited(Behavior::Answer(429, "x-sentry-rate-limits: 10:session:key\r\n")).await;
         assert_eq!(mixed("early").await, 429);
         test.upstream.wait_until_taken(&["early".to_owned()]).await;
         assert_eq!(arrived(&test.upstream, "early"), ["event"]);
-        tokio::time::sleep(3 * SECOND).await;
+        tokio::time::sleep(10 * SECOND).await;
         assert_eq!(mixed("late").await, 200);
         test.upstream.wait_until_taken(&["late".to_owned()]).await;
         assert_eq!(arrived(&test.upstream, "late"), ["event", "session", "session"]);
@@ -168,9 +168,9 @@ fn limits_expire() {
 #[test]
 fn a_429_with_retry_after_alone_limits_everything_of_the_key() {
     isolated(|| async {
-        let test = limited(Behavior::Answer(429, "retry-after: 3\r\n")).await;
+        let test = limited(Behavior::Answer(429, "retry-after: 10\r\n")).await;
         assert_eq!(mixed("early").await, 429);
-        tokio::time::sleep(3 * SECOND).await;
+        tokio::time::sleep(10 * SECOND).await;
         assert_eq!(mixed("late").await, 200);
         test.upstream.wait_until_taken(&["late".to_owned()]).await;
         let (_, upstream) = test.shut_down().await;
