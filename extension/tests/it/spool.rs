@@ -151,7 +151,7 @@ fn a_spooled_fault_is_sent_once_with_its_own_time() {
 }
 
 #[test]
-fn nothing_is_read_before_the_first_next() {
+fn nothing_is_sent_before_the_first_next() {
     isolated(|| async {
         let environment = Environment::new(Transport::Plain).await;
         environment.spool(ID, &now());
